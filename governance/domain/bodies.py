@@ -1,0 +1,89 @@
+"""The one strict reader of JSON that comes in, over the wire and from files.
+
+It refuses what would be read differently elsewhere (duplicate keys, NaN, unpaired surrogates), and keeps every
+number exact: an integer of any sane length is an `int`, everything else a `Decimal`; a float never appears.
+"""
+
+import json
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from governance.domain.errors import Code, InvalidRequest
+
+MAX_DEPTH = 32
+LONGEST_INTEGER = 40
+"""Longer ones stay Decimals: they are out of every range, and `int()` of a long text takes quadratic time."""
+
+
+def read_object(text: bytes) -> dict[str, Any]:
+    """The JSON object that a body holds. Raises InvalidRequest (code `invalid_body`) where it holds none."""
+    try:
+        value = json.loads(
+            text.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_int=_integer,
+            parse_float=_decimal,
+            parse_constant=_constant,
+        )
+    except UnicodeDecodeError as error:
+        raise _refusal("Send the body as UTF-8.") from error
+    except RecursionError as error:
+        raise _refusal(TOO_DEEP) from error
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise _refusal(f"Send a JSON object: the body is not valid JSON at {place}.") from error
+    if not isinstance(value, dict):
+        raise _refusal("Send a JSON object, such as {}.")
+    _check(value, 1)
+    return value
+
+
+TOO_DEEP = f"Nest the body at most {MAX_DEPTH} deep."
+
+
+def _refusal(message: str, param: str | None = None) -> InvalidRequest:
+    return InvalidRequest(message, param=param, code=Code.INVALID_BODY)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _refusal(f"Give {key!r} once: it stands twice in the same object.", _printable(key))
+        found[key] = value
+    return found
+
+
+def _integer(digits: str) -> int | Decimal:
+    return int(digits) if len(digits) <= LONGEST_INTEGER else Decimal(digits)
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:
+        raise _refusal("Use a number that is not astronomically large or small.") from error
+
+
+def _constant(name: str) -> None:
+    raise _refusal(f"Use a number: {name} is not JSON.")
+
+
+def _check(value: Any, depth: int) -> None:
+    """Refuse nesting beyond the bound, and text that no UTF-8 can carry on."""
+    if isinstance(value, str):
+        _check_text(value)
+    elif isinstance(value, dict | list):
+        if depth > MAX_DEPTH:
+            raise _refusal(TOO_DEEP)
+        for item in value if isinstance(value, list) else (*value, *value.values()):
+            _check(item, depth + 1)
+
+
+def _check_text(text: str) -> None:
+    if not text.isascii() and _printable(text) != text:
+        raise _refusal("Send text without unpaired surrogates (\\ud800 to \\udfff).")
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")

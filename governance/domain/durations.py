@@ -1,0 +1,68 @@
+"""How long a window is: `30s 5m 1h 1d 1w 1M 1Y`, decimals (`1.5d`) and h/m/s combinations (`1h30m`).
+
+A month is 30 days and a year 365 where a window rolls, as in Bifrost; `windows` has the real ones.
+"""
+
+import re
+from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple
+
+from governance.domain.times import DAY, HOUR, MINUTE, SECOND
+
+LONGEST_TEXT = 40
+SHORTEST = SECOND
+LONGEST = 100 * 365 * DAY
+EXAMPLES = "30s, 5m, 1h, 1h30m, 1d, 1.5d, 1w, 1M (a month), 1Y"
+
+NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
+PERIOD = re.compile(NUMBER + "([dwMY])")
+CLOCK = re.compile(f"(?=.)(?:{NUMBER}h)?(?:{NUMBER}m)?(?:{NUMBER}s)?")
+PERIODS = {"d": DAY, "w": 7 * DAY, "M": 30 * DAY, "Y": 365 * DAY}
+
+
+class Duration(NamedTuple):
+    """A window's length, and the calendar period that it may stand for.
+
+    `length` is nominal microseconds; `unit` is `d`, `w`, `M` or `Y` where a whole number of these was given
+    (then `multiple` is that number), else the empty string: such a window always rolls.
+    """
+
+    text: str
+    length: int
+    unit: str = ""
+    multiple: int = 0
+
+    @property
+    def alignable(self) -> bool:
+        """Whether a calendar-aligned limit would align this window."""
+        return self.unit != ""
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str) -> Duration:
+    """The duration that `text` names. Raises ValueError, with the sentence to show, where it names none."""
+    found = _period(text) or _clock(text) if len(text) <= LONGEST_TEXT else None
+    if found is None:
+        raise ValueError(f"must be a duration like {EXAMPLES}")
+    if not SHORTEST <= found.length <= LONGEST:
+        raise ValueError(f"must last from 1s to 100Y, like {EXAMPLES}")
+    return found
+
+
+def _period(text: str) -> Duration | None:
+    match = PERIOD.fullmatch(text)
+    if match is None:
+        return None
+    number, unit = Decimal(match[1]), match[2]
+    length = int(number * PERIODS[unit])
+    whole = number == number.to_integral_value()
+    return Duration(text, length, unit, int(number)) if whole else Duration(text, length)
+
+
+def _clock(text: str) -> Duration | None:
+    match = CLOCK.fullmatch(text)
+    if match is None:
+        return None
+    parts = zip(match.groups(), (HOUR, MINUTE, SECOND), strict=True)
+    return Duration(text, int(sum(Decimal(number) * unit for number, unit in parts if number)))

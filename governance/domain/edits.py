@@ -1,0 +1,208 @@
+"""Making and changing a model limit: from what was asked for and what is stored to what shall be stored.
+
+Pure: ids and the time are arguments. Storage only writes down the difference between two limits.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from governance.domain.durations import Duration
+from governance.domain.errors import Fault, InvalidRequest
+from governance.domain.limits import Limit, Metric, Rule, Scope, in_order
+from governance.domain.names import Identity, fold
+from governance.domain.windows import Alignment, Frame
+
+Mint = Callable[[], str]
+
+
+class Ceiling(NamedTuple):
+    """A wanted maximum with its window: nano-dollars, tokens or requests."""
+
+    metric: Metric
+    max_limit: int
+    duration: Duration
+
+
+class Item(NamedTuple):
+    """A wanted budget (one ceiling) or rate limit (one or two), with the id of the stored one it stands for."""
+
+    id: str | None
+    ceilings: tuple[Ceiling, ...]
+
+    @property
+    def windows(self) -> frozenset[tuple[str, int]]:
+        """The item's windows by metric and length: what matches it to a stored one where no id does."""
+        return frozenset((ceiling.metric, ceiling.duration.length) for ceiling in self.ceilings)
+
+
+class Draft(NamedTuple):
+    """A limit as it is asked for."""
+
+    model_name: str
+    provider: str | None
+    scope: Scope
+    scope_id: str | None
+    calendar_aligned: bool | None
+    timezone: str
+    budgets: tuple[Item, ...]
+    rate_limits: tuple[Item, ...]
+
+    @property
+    def identity(self) -> Identity:
+        """What no second limit may share."""
+        return Identity.of(self.scope, self.scope_id, self.provider, self.model_name)
+
+
+class Change(NamedTuple):
+    """An edit of a stored limit; None leaves a thing as it is. `single` names the lists given as a singular."""
+
+    identity: dict[str, str]
+    calendar_aligned: bool | None
+    timezone: str | None
+    budgets: tuple[Item, ...] | None
+    rate_limits: tuple[Item, ...] | None
+    single: frozenset[str]
+    reset_usage: bool
+
+
+def created(draft: Draft, *, inherited: bool, now: int, mint: Mint) -> Limit:
+    """The limit that a draft asks for. `inherited` is its virtual key's flag, taken where the draft gives none."""
+    limit_id = mint()
+    items = draft.budgets + draft.rate_limits
+    rules = in_order(rule for item in items for rule in _new_rules(item, now, mint))
+    alignable = any(rule.duration.alignable for rule in rules)
+    if draft.calendar_aligned and not alignable:
+        raise InvalidRequest(NOT_ALIGNABLE, param="calendar_aligned")
+    aligned = inherited and alignable if draft.calendar_aligned is None else draft.calendar_aligned
+    return Limit(
+        id=limit_id,
+        model_name=draft.model_name,
+        provider=draft.provider,
+        scope=draft.scope,
+        scope_id=draft.scope_id,
+        calendar_aligned=aligned,
+        timezone=draft.timezone,
+        config_hash=None,
+        created_at=now,
+        updated_at=now,
+        version=1,
+        search_name=fold(draft.model_name),
+        rules=rules,
+    )
+
+
+NOT_ALIGNABLE = (
+    "Give at least one window as a whole number of d, w, M or Y, such as 1d or 1M, or leave calendar_aligned out: "
+    "no window of this limit can be aligned to the calendar."
+)
+
+
+def changed(limit: Limit, change: Change, *, now: int, mint: Mint) -> Limit:
+    """The limit after an edit; the very same value where the edit changes nothing."""
+    faults = [*_identity_faults(limit, change), *_item_faults(limit, change)]
+    if faults:
+        raise InvalidRequest.of(faults)
+    wanted = _retuned(limit, change, _wanted_rules(limit, change, now, mint))
+    if wanted == limit:
+        return limit
+    windows = [rule.duration for rule in wanted.rules]
+    turned_on = wanted.calendar_aligned and not limit.calendar_aligned
+    if wanted.calendar_aligned and (windows or turned_on) and not any(window.alignable for window in windows):
+        raise InvalidRequest(NOT_ALIGNABLE, param="calendar_aligned")
+    return wanted._replace(updated_at=now, version=limit.version + 1)
+
+
+def _identity_faults(limit: Limit, change: Change) -> Iterable[Fault]:
+    """Identity is fixed at creation: equal values (as the identity compares them) are no edit, others a fault."""
+    stored = {name: getattr(limit, name) for name in ("model_name", "provider", "scope", "scope_id")}
+    own = Identity.of(limit.scope, limit.scope_id, limit.provider, limit.model_name)
+    for name, value in change.identity.items():
+        if limit.scope == Scope.GLOBAL and name == "scope_id":
+            continue
+        given = {**stored, name: value}
+        if Identity.of(given["scope"], given["scope_id"], given["provider"], given["model_name"]) != own:
+            yield Fault(name, f"Leave {name} as it was: it is fixed when a model limit is created. Create another one.")
+
+
+def _item_faults(limit: Limit, change: Change) -> Iterable[Fault]:
+    for name, items in (("budgets", change.budgets), ("rate_limits", change.rate_limits)):
+        if items is None:
+            continue
+        stored = {rule.id for rule in limit.rules if (rule.metric == Metric.COST) == (name == "budgets")}
+        singular = name in change.single
+        where = name.removesuffix("s")
+        if singular and len(stored) > 1:
+            yield Fault(
+                where, f"Send the whole list, {name}: this limit has {len(stored)}, and {where} stands for one."
+            )
+        named = [item.id for item in items]
+        for index, item_id in enumerate(named):
+            path = f"{where}.id" if singular else f"{name}[{index}].id"
+            if item_id is not None and item_id not in stored:
+                yield Fault(path, f"Leave the id out to add one: '{item_id}' is none of this limit's {name}.")
+            elif item_id is not None and item_id in named[:index]:
+                yield Fault(path, f"Give each id once: '{item_id}' stands twice among the {name}.")
+
+
+def _wanted_rules(limit: Limit, change: Change, now: int, mint: Mint) -> tuple[Rule, ...]:
+    budgets = [rule for rule in limit.rules if rule.metric == Metric.COST]
+    rates = [rule for rule in limit.rules if rule.metric != Metric.COST]
+    return in_order(
+        (
+            *(budgets if change.budgets is None else _merged(budgets, change.budgets, now, mint)),
+            *(rates if change.rate_limits is None else _merged(rates, change.rate_limits, now, mint)),
+        )
+    )
+
+
+def _merged(stored: Sequence[Rule], wanted: Sequence[Item], now: int, mint: Mint) -> Iterable[Rule]:
+    """The wanted items as rules: matched to a stored item by id, else by equal windows; the rest is new."""
+    items: dict[str, list[Rule]] = {}
+    for rule in stored:
+        items.setdefault(rule.id, []).append(rule)
+    named = {item.id for item in wanted if item.id is not None}
+    free = {_windows(rules): key for key, rules in items.items() if key not in named}
+    for item in wanted:
+        key = item.id or free.pop(item.windows, None)
+        yield from _new_rules(item, now, mint) if key is None else _same_item(items[key], item, now)
+
+
+def _windows(rules: Iterable[Rule]) -> frozenset[tuple[str, int]]:
+    return frozenset((rule.metric, rule.duration.length) for rule in rules)
+
+
+def _new_rules(item: Item, now: int, mint: Mint) -> list[Rule]:
+    rule_id = mint()
+    return [
+        Rule(rule_id, ceiling.metric, ceiling.max_limit, ceiling.duration.text, now, 0, None, now, now)
+        for ceiling in item.ceilings
+    ]
+
+
+def _same_item(stored: list[Rule], item: Item, now: int) -> Iterable[Rule]:
+    """A stored item with its wanted ceilings: a metric it had keeps its anchor and counters, another is new."""
+    known = {rule.metric: rule for rule in stored}
+    ceilings = {(c.metric, c.max_limit, c.duration.text) for c in item.ceilings}
+    edited = ceilings != {(rule.metric, rule.max_limit, rule.reset_duration) for rule in stored}
+    updated_at = now if edited else stored[0].updated_at
+    fresh = stored[0]._replace(anchor=now, generation=0)
+    for metric, max_limit, duration in item.ceilings:
+        yield known.get(metric, fresh)._replace(
+            metric=metric, max_limit=max_limit, reset_duration=duration.text, updated_at=updated_at
+        )
+
+
+def _retuned(limit: Limit, change: Change, rules: tuple[Rule, ...]) -> Limit:
+    """The limit with its wanted settings; a rule whose windows come to lie elsewhere starts a new generation."""
+    after = limit._replace(
+        calendar_aligned=limit.calendar_aligned if change.calendar_aligned is None else change.calendar_aligned,
+        timezone=change.timezone or limit.timezone,
+    )
+    before = {rule.key: rule.frame(limit.alignment) for rule in limit.rules}
+    return after._replace(rules=tuple(_regenerated(rule, before.get(rule.key), after.alignment) for rule in rules))
+
+
+def _regenerated(rule: Rule, before: Frame | None, alignment: Alignment) -> Rule:
+    if before is None or before == rule.frame(alignment):
+        return rule
+    return rule._replace(generation=rule.generation + 1)

@@ -1,0 +1,131 @@
+"""What can be refused, and why.
+
+GovernanceError
+├── InvalidRequest      something in the request is wrong: one or more Faults
+├── Unauthenticated     no API key, or none that counts
+├── Forbidden           the key is good, its scopes do not reach here
+├── NotFound
+├── Conflict            the request is fine, the stored state is against it
+├── Unavailable         the database or the memory cannot answer now; try again
+└── NotReady            the service cannot start: for the operator, on standard error
+
+Services raise these; the edge (`governance.web.errors`) has the one table from code to HTTP status.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any, ClassVar, NamedTuple
+
+
+class Code(StrEnum):
+    """The stable, fine-grained words of `error.code`."""
+
+    INVALID_BODY = "invalid_body"
+    INVALID_FIELD = "invalid_field"
+    UNKNOWN_FIELD = "unknown_field"
+    INVALID_PARAMETER = "invalid_parameter"
+    UNKNOWN_PARAMETER = "unknown_parameter"
+    BODY_TOO_LARGE = "body_too_large"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    MALFORMED_REQUEST = "malformed_request"
+    API_KEY_REQUIRED = "api_key_required"
+    INVALID_API_KEY = "invalid_api_key"
+    INSUFFICIENT_SCOPE = "insufficient_scope"
+    ROUTE_NOT_FOUND = "route_not_found"
+    MODEL_CONFIG_NOT_FOUND = "model_config_not_found"
+    VIRTUAL_KEY_NOT_FOUND = "virtual_key_not_found"
+    USER_NOT_FOUND = "user_not_found"
+    API_KEY_NOT_FOUND = "api_key_not_found"
+    ALREADY_EXISTS = "already_exists"
+    STALE_VERSION = "stale_version"
+    MEMORY_UNAVAILABLE = "memory_unavailable"
+    DATABASE_UNAVAILABLE = "database_unavailable"
+    INTERNAL_ERROR = "internal_error"
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong with a request: where, and what to do about it."""
+
+    param: str | None
+    message: str
+    code: Code = Code.INVALID_FIELD
+
+
+class GovernanceError(Exception):
+    """The root: a plain sentence, the field it is about, and a stable code."""
+
+    type: ClassVar[str] = "internal"
+    default_code: ClassVar[Code] = Code.INTERNAL_ERROR
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: Code | None = None,
+        extra: Mapping[str, Any] | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code or self.default_code
+        self.extra = dict(extra or {})
+        self.retry_after = retry_after
+
+
+class InvalidRequest(GovernanceError):
+    """The request is wrong. Carries every fault that was found, the first of them in front."""
+
+    type = "invalid_request"
+    default_code = Code.INVALID_FIELD
+
+    @classmethod
+    def of(cls, faults: Sequence[Fault]) -> "InvalidRequest":
+        """The refusal of a request with these faults (at least one)."""
+        first = faults[0]
+        listed = [{"param": fault.param, "message": fault.message} for fault in faults]
+        extra = {"errors": listed} if len(faults) > 1 else {}
+        return cls(first.message, param=first.param, code=first.code, extra=extra)
+
+
+class Unauthenticated(GovernanceError):
+    """No API key, or none that counts."""
+
+    type = "authentication"
+    default_code = Code.INVALID_API_KEY
+
+
+class Forbidden(GovernanceError):
+    """A good key without the scope for the call."""
+
+    type = "permission"
+    default_code = Code.INSUFFICIENT_SCOPE
+
+
+class NotFound(GovernanceError):
+    """Nothing is stored under that id."""
+
+    type = "not_found"
+    default_code = Code.ROUTE_NOT_FOUND
+
+
+class Conflict(GovernanceError):
+    """Another row, or a newer version, stands in the way."""
+
+    type = "conflict"
+    default_code = Code.ALREADY_EXISTS
+
+
+class Unavailable(GovernanceError):
+    """The database or the memory cannot answer now; the caller may try again after `retry_after` seconds."""
+
+    type = "unavailable"
+    default_code = Code.DATABASE_UNAVAILABLE
+
+    def __init__(self, message: str, *, code: Code | None = None, retry_after: int = 1) -> None:
+        super().__init__(message, code=code, retry_after=retry_after)
+
+
+class NotReady(GovernanceError):
+    """The service cannot start: one line that says what to do, for standard error."""

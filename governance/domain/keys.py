@@ -1,0 +1,81 @@
+"""API keys of the management API, and virtual keys of the gateway: what is kept of a secret, and what it may do."""
+
+import hashlib
+from enum import StrEnum
+from typing import NamedTuple
+
+API_KEY_PREFIX = "gov-"
+VIRTUAL_KEY_PREFIX = "sk-gov-"
+SHOWN = 12
+
+
+class KeyScope(StrEnum):
+    """What an API key may do (SPEC §2)."""
+
+    READ = "read"
+    WRITE = "write"
+    METER = "meter"
+    ADMIN = "admin"
+
+
+GRANTS = {
+    KeyScope.READ: frozenset({KeyScope.READ}),
+    KeyScope.WRITE: frozenset({KeyScope.READ, KeyScope.WRITE}),
+    KeyScope.METER: frozenset({KeyScope.METER}),
+    KeyScope.ADMIN: frozenset(KeyScope),
+}
+
+
+class ApiKey(NamedTuple):
+    """An API key as it is stored: never the key itself. Instants in microseconds."""
+
+    id: str
+    name: str
+    key_prefix: str
+    digest: str
+    scopes: tuple[str, ...]
+    expires_at: int | None
+    last_used_at: int | None
+    created_at: int
+
+    def live(self, now: int) -> bool:
+        """Whether the key has not expired."""
+        return self.expires_at is None or now < self.expires_at
+
+    def may(self, scope: KeyScope) -> bool:
+        """Whether one of the key's scopes grants what a call needs."""
+        return any(scope in GRANTS[KeyScope(held)] for held in self.scopes)
+
+
+class VirtualKey(NamedTuple):
+    """A gateway's key, to which limits can be bound. Only the digest of its value is kept."""
+
+    id: str
+    name: str
+    description: str | None
+    digest: str
+    value_prefix: str
+    is_active: bool
+    calendar_aligned: bool
+    expires_at: int | None
+    created_at: int
+    updated_at: int
+
+
+class User(NamedTuple):
+    """A name for a user id; limits on the id do not depend on it."""
+
+    id: str
+    name: str
+    created_at: int
+    updated_at: int
+
+
+def digest(secret: str) -> str:
+    """The SHA-256 of a secret in lower-case hex: enough to recognise 256 random bits, useless to guess them."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def shown_prefix(secret: str) -> str:
+    """As much of a secret as may be shown to recognise it: never more than a quarter."""
+    return secret[: min(SHOWN, len(secret) // 4)]

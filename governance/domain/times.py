@@ -1,0 +1,48 @@
+"""Instants are whole microseconds since 1970-01-01 UTC; on the wire they are RFC 3339 with `Z`."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+Clock = Callable[[], int]
+
+MICROSECOND = 1
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+RFC3339 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
+def to_datetime(instant: int) -> datetime:
+    """The aware UTC datetime of an instant."""
+    return EPOCH + timedelta(microseconds=instant)
+
+
+def from_datetime(moment: datetime) -> int:
+    """The instant of an aware datetime, exactly (no float in between)."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+@lru_cache(maxsize=8192)
+def rfc3339(instant: int) -> str:
+    """`2026-11-23T12:00:00.5Z` becomes `…00.500000Z`; a whole second has no fraction."""
+    return to_datetime(instant).isoformat().replace("+00:00", "Z")
+
+
+def parse_rfc3339(text: str) -> int:
+    """The instant that `text` names; digits beyond the microsecond are dropped. ValueError where it names none."""
+    match = RFC3339.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    date, clock, fraction, offset = match.groups()
+    micros = (fraction or ".")[1:7].ljust(6, "0")
+    try:
+        return from_datetime(datetime.fromisoformat(f"{date}T{clock}.{micros}{offset.upper()}"))
+    except OverflowError as error:
+        raise ValueError(text) from error
