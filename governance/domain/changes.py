@@ -1,0 +1,38 @@
+"""What the memory of a worker asks of the database, and what it is told."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from governance.domain.keys import ApiKey
+from governance.domain.limits import Counters, Limit
+
+
+class Mark(NamedTuple):
+    """Up to where a memory knows the database.
+
+    `file` is which database file it was (a restored backup is another), `revision` the config revision,
+    `touched_at` the instant from which counters may have moved since.
+    """
+
+    file: tuple[int, int]
+    revision: int
+    touched_at: int
+
+
+class Changes(NamedTuple):
+    """What became of the database since a mark, or (`whole`) all that is in it.
+
+    `limits` holds each limit that was made, edited or counted against; `names` maps (scope, scope_id) to a
+    name, None where it is gone; `api_keys` maps ids likewise.
+    """
+
+    mark: Mark
+    whole: bool
+    limits: dict[str, tuple[Limit, Counters]]
+    gone: list[str]
+    names: dict[tuple[str, str], str | None]
+    api_keys: dict[str, ApiKey | None]
+
+
+Loader = Callable[[Mark | None], Changes]
+"""Reads what changed since a mark, in one transaction; all there is where the mark is None or of another file."""

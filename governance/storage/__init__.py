@@ -1,0 +1,1 @@
+"""Every SQL statement: tables, transactions, queries. What databases do differently ends here."""

@@ -1,0 +1,117 @@
+"""What changed in the database since a mark: how the memory of a worker follows it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.engine import Connection
+
+from governance.domain.changes import Changes, Mark
+from governance.domain.limits import Counters, Limit, Scope
+from governance.domain.times import SECOND, Clock
+from governance.storage import api_keys, revisions, scoped
+from governance.storage.database import Database
+from governance.storage.tables import api_keys as api_key_table
+from governance.storage.tables import counters, model_limits, rules, users, virtual_keys
+
+OVERLAP = 10 * SECOND
+"""A counter's `touched_at` is read once its writer has the lock, and the lock is held for far less than this."""
+SLICE = 2000
+
+_plain = select(*scoped.LIMIT_COLUMNS)
+_limits_since = _plain.where(model_limits.c.revision > bindparam("since"))
+_limits_by_id = _plain.where(model_limits.c.id.in_(bindparam("ids", expanding=True)))
+_rules_by_id = scoped.counted_rules.where(rules.c.model_limit_id.in_(bindparam("ids", expanding=True)))
+_touched = (
+    select(rules.c.model_limit_id)
+    .select_from(counters.join(rules))
+    .where(counters.c.touched_at >= bindparam("since"))
+    .distinct()
+)
+
+
+class ChangesLoader:
+    """Reads `Changes`, each in one transaction: the loader that the memory is handed."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def __call__(self, since: Mark | None) -> Changes:
+        """What changed since a mark, or all there is. Raises Unavailable."""
+        began = self._clock()
+        with self._database.read() as connection:
+            mark = Mark(self._database.file(), revisions.current(connection), began)
+            if since is None or since.file != mark.file or since.revision > mark.revision:
+                return _everything(connection, mark)
+            return _since(connection, since, mark)
+
+
+def _everything(connection: Connection, mark: Mark) -> Changes:
+    counted = scoped.group(_sliced(connection, scoped.counted_rules))
+    limits = dict(_pairs(_sliced(connection, _plain), counted))
+    keys = (api_keys.key_of(row) for row in connection.execute(select(*api_keys.COLUMNS)))
+    return Changes(
+        mark=mark,
+        whole=True,
+        limits=limits,
+        gone=[],
+        names=_names(connection, -1),
+        api_keys={key.id: key for key in keys},
+    )
+
+
+def _since(connection: Connection, since: Mark, mark: Mark) -> Changes:
+    edited = since.revision != mark.revision
+    ids = set(_touched_since(connection, since, mark))
+    if edited:
+        ids |= set(connection.execute(_limits_since, {"since": since.revision}).scalars())
+    return Changes(
+        mark=mark,
+        whole=False,
+        limits=_limits(connection, sorted(ids)),
+        gone=revisions.buried(connection, revisions.LIMIT, since.revision) if edited else [],
+        names=_names(connection, since.revision) if edited else {},
+        api_keys=_api_keys(connection, since.revision) if edited else {},
+    )
+
+
+def _touched_since(connection: Connection, since: Mark, mark: Mark) -> Iterable[str]:
+    """The limits counted against since a mark; a clock that stepped back moves the mark back with it."""
+    from_instant = min(since.touched_at, mark.touched_at) - OVERLAP
+    return connection.execute(_touched, {"since": from_instant}).scalars()
+
+
+def _limits(connection: Connection, ids: list[str]) -> dict[str, tuple[Limit, Counters]]:
+    found: dict[str, tuple[Limit, Counters]] = {}
+    for begin in range(0, len(ids), SLICE):
+        some = {"ids": ids[begin : begin + SLICE]}
+        counted = scoped.group(connection.execute(_rules_by_id, some))
+        found.update(_pairs(connection.execute(_limits_by_id, some), counted))
+    return found
+
+
+def _pairs(rows: Iterable[Any], counted: scoped.Counted) -> Iterable[tuple[str, tuple[Limit, Counters]]]:
+    return ((row[0], scoped.limit_of(row, counted)) for row in rows)
+
+
+def _sliced(connection: Connection, statement: Any) -> Iterable[Any]:
+    """The rows of a large result, fetched some thousand at a time: one call would stop every thread."""
+    return connection.execute(statement.execution_options(yield_per=SLICE))
+
+
+def _names(connection: Connection, since: int) -> dict[tuple[str, str], str | None]:
+    found: dict[tuple[str, str], str | None] = {}
+    kinds = ((Scope.VIRTUAL_KEY, virtual_keys, revisions.VIRTUAL_KEY), (Scope.USER, users, revisions.USER))
+    for scope, table, entity in kinds:
+        found.update({(scope, row_id): None for row_id in revisions.buried(connection, entity, since)})
+        rows = connection.execute(select(table.c.id, table.c.name).where(table.c.revision > since))
+        found.update({(scope, row_id): name for row_id, name in rows})
+    return found
+
+
+def _api_keys(connection: Connection, since: int) -> dict[str, Any]:
+    found: dict[str, Any] = dict.fromkeys(revisions.buried(connection, revisions.API_KEY, since))
+    rows = connection.execute(select(*api_keys.COLUMNS).where(api_key_table.c.revision > since))
+    found.update({key.id: key for key in map(api_keys.key_of, rows)})
+    return found

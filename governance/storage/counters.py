@@ -1,0 +1,84 @@
+"""The counters: what was used of each rule, window by window."""
+
+from sqlalchemy import and_, delete, select, update
+from sqlalchemy.engine import Connection, Row
+
+from governance.domain.limits import Limit, Rule
+from governance.domain.times import DAY
+from governance.domain.windows import Alignment, window
+from governance.storage.tables import counters
+
+
+def regenerate(connection: Connection, before: Rule, after: Rule, alignment: Alignment, now: int) -> None:
+    """Move a rule's open counter, with all that is in it, into the window that is current under its new setting."""
+    row = _newest(connection, before)
+    if row is not None and row.window_end > now:
+        _move(connection, row.id, after, alignment, now)
+
+
+def reset(connection: Connection, limit: Limit, now: int) -> None:
+    """Zero what is used in the current windows of a limit; what is reserved stays.
+
+    What was used stays provable: `folded` takes the difference. A counter that starts more than a day ahead of the
+    clock is brought back into the window of `now`.
+    """
+    for rule in limit.rules:
+        row = _newest(connection, rule)
+        if row is None or row.window_end <= now:
+            continue
+        if row.window_start > now + DAY:
+            _bring_back(connection, rule, limit.alignment, now)
+            row = _newest(connection, rule)
+        if row is not None:
+            _zero(connection, row.id, now)
+
+
+def furthest_ahead(connection: Connection, now: int) -> Row[str, int] | None:
+    """The rule and start of the counter that starts furthest ahead of the clock, where that is over a day."""
+    ahead = select(counters.c.rule_id, counters.c.window_start).where(counters.c.window_start > now + DAY)
+    return connection.execute(ahead.order_by(counters.c.window_start.desc()).limit(1)).one_or_none()
+
+
+def _newest(connection: Connection, rule: Rule) -> Row[int, int, int, int] | None:
+    own = (
+        select(counters.c.id, counters.c.window_start, counters.c.window_end, counters.c.reserved)
+        .where(
+            counters.c.rule_id == rule.id,
+            counters.c.metric == rule.metric,
+            counters.c.generation == rule.generation,
+        )
+        .order_by(counters.c.window_start.desc())
+        .limit(1)
+    )
+    return connection.execute(own).one_or_none()
+
+
+def _move(connection: Connection, counter_id: int, rule: Rule, alignment: Alignment, now: int) -> None:
+    start, end = window(rule.duration, alignment, rule.anchor, now)
+    moved = update(counters).where(counters.c.id == counter_id)
+    connection.execute(
+        moved.values(generation=rule.generation, window_start=start, window_end=end, touched_at=now),
+    )
+
+
+def _zero(connection: Connection, counter_id: int, now: int) -> None:
+    zeroed = update(counters).where(counters.c.id == counter_id)
+    connection.execute(zeroed.values(used=0, folded=counters.c.folded - counters.c.used, touched_at=now))
+
+
+def _bring_back(connection: Connection, rule: Rule, alignment: Alignment, now: int) -> None:
+    """Move a rule's newest counter to the window of `now`; one that stands there already is emptied into it."""
+    row = _newest(connection, rule)
+    if row is None:
+        return
+    start, _ = window(rule.duration, alignment, rule.anchor, now)
+    same = and_(
+        counters.c.rule_id == rule.id, counters.c.metric == rule.metric, counters.c.generation == rule.generation
+    )
+    there = connection.execute(
+        delete(counters).where(same, counters.c.window_start == start).returning(counters.c.reserved)
+    ).scalar_one_or_none()
+    _move(connection, row.id, rule, alignment, now)
+    if there:
+        held = update(counters).where(counters.c.id == row.id)
+        connection.execute(held.values(reserved=counters.c.reserved + there))

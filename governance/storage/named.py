@@ -1,0 +1,25 @@
+"""Pages of whatever has a name and a time of creation: virtual keys, users, API keys."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Table, func, select
+from sqlalchemy.engine import Connection, Row
+
+from governance.domain.pages import Page
+
+
+def page(
+    connection: Connection, table: Table, columns: Sequence[Column[Any]], wanted: Page, search: str = ""
+) -> tuple[Sequence[Row[Any]], int]:
+    """Rows of a table, newest first, whose folded name contains `search` (folded too); and how many there are."""
+    matches: list[ColumnElement[bool]] = [func.instr(table.c.search_name, search) > 0] if search else []
+    total = connection.execute(select(func.count()).select_from(table).where(*matches)).scalar_one()
+    rows = connection.execute(
+        select(*columns)
+        .where(*matches)
+        .order_by(table.c.created_at.desc(), table.c.id.desc())
+        .limit(wanted.limit)
+        .offset(wanted.offset)
+    ).all()
+    return rows, total

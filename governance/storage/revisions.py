@@ -1,0 +1,44 @@
+"""The config revision: one number that every management write raises first, and the tombstones of what is gone."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.engine import Connection
+
+from governance.storage.tables import config_revision, tombstones
+
+LIMIT = "model_limit"
+VIRTUAL_KEY = "virtual_key"
+USER = "user"
+API_KEY = "api_key"
+
+
+def current(connection: Connection) -> int:
+    """The revision of what this transaction sees."""
+    return int(connection.execute(select(config_revision.c.revision)).scalar_one())
+
+
+def advance(connection: Connection) -> int:
+    """Raise the revision and return it: the first statement of a management write, which it also serialises."""
+    raised = update(config_revision).values(revision=config_revision.c.revision + 1)
+    return int(connection.execute(raised.returning(config_revision.c.revision)).scalar_one())
+
+
+def bury(connection: Connection, entity: str, ids: Iterable[str], revision: int) -> None:
+    """Note that these rows are gone since `revision`."""
+    rows = [{"entity": entity, "id": row_id, "revision": revision} for row_id in ids]
+    if rows:
+        statement = upsert(tombstones)
+        replace = statement.on_conflict_do_update(
+            index_elements=["entity", "id"], set_={"revision": statement.excluded.revision}
+        )
+        connection.execute(replace, rows)
+
+
+def buried(connection: Connection, entity: str, since: int) -> list[str]:
+    """The ids of rows of a kind that were deleted after revision `since`."""
+    gone = select(tombstones.c.id).where(tombstones.c.entity == entity, tombstones.c.revision > since)
+    return list(connection.execute(gone).scalars())
+
+

@@ -1,0 +1,173 @@
+"""The tables. Instants are microseconds, money is nano-dollars, ids are text; `''` is "none" where identity counts.
+
+A NULL is distinct from every other in a unique index, so no column of an identity is nullable.
+"""
+
+from sqlalchemy import BigInteger as SQLBigInteger
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Big = SQLBigInteger().with_variant(Integer, "sqlite")
+
+LARGEST_SUM = 2**62
+"""No counter comes near it (10^18 nano-dollars is the largest budget); beyond it SQLite's sums turn into floats."""
+
+config_revision = Table(
+    "config_revision",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("revision", Big, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+    comment="Raised as the first statement of every management write, so that revisions become visible in order.",
+)
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("entity", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("revision", Big, nullable=False, index=True),
+    PrimaryKeyConstraint("entity", "id"),
+    comment="What was deleted at which revision, for the memory of other workers.",
+)
+
+model_limits = Table(
+    "model_limits",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("model_name", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("scope_id", Text, nullable=False),
+    Column("calendar_aligned", Boolean, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("config_hash", Text),
+    Column("created_at", Big, nullable=False),
+    Column("updated_at", Big, nullable=False),
+    Column("version", Big, nullable=False),
+    Column("search_name", Text, nullable=False),
+    Column("match_provider", Text, nullable=False),
+    Column("match_name", Text, nullable=False),
+    Column("revision", Big, nullable=False, index=True),
+    UniqueConstraint("scope", "scope_id", "match_provider", "match_name", name="uq_model_limits_identity"),
+    CheckConstraint("scope IN ('global', 'virtual_key', 'user')", name="scope"),
+    CheckConstraint("(scope = 'global') = (scope_id = '')", name="scope_id"),
+    Index("ix_model_limits_created", "created_at", "id"),
+    Index("ix_model_limits_name", "search_name", "id"),
+    Index("ix_model_limits_scope_created", "scope", "created_at", "id"),
+    Index("ix_model_limits_scope_id_created", "scope_id", "created_at", "id"),
+    Index("ix_model_limits_provider_created", "provider", "created_at", "id"),
+    comment="Whom a limit concerns. search_name and match_* are folded by us, never by the database.",
+)
+
+rules = Table(
+    "rules",
+    metadata,
+    Column("id", Text, nullable=False),
+    Column("metric", Text, nullable=False),
+    Column("model_limit_id", Text, ForeignKey("model_limits.id", ondelete="CASCADE"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("max_limit", Big, nullable=False),
+    Column("reset_duration", Text, nullable=False),
+    Column("anchor", Big, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("config_hash", Text),
+    Column("created_at", Big, nullable=False),
+    Column("updated_at", Big, nullable=False),
+    PrimaryKeyConstraint("id", "metric"),
+    CheckConstraint("metric IN ('cost', 'tokens', 'requests')", name="metric"),
+    CheckConstraint("max_limit > 0", name="max_limit"),
+    Index("ix_rules_model_limit", "model_limit_id", "position"),
+    Index("ix_rules_metric_created", "metric", "created_at", "id"),
+    comment="A budget is one rule of metric cost; a rate limit is one or two, tokens and requests, that share an id.",
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("rule_id", Text, nullable=False),
+    Column("metric", Text, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("window_start", Big, nullable=False),
+    Column("window_end", Big, nullable=False),
+    Column("used", Big, nullable=False, server_default="0"),
+    Column("reserved", Big, nullable=False, server_default="0"),
+    Column("folded", Big, nullable=False, server_default="0"),
+    Column("touched_at", Big, nullable=False, index=True),
+    ForeignKeyConstraint(["rule_id", "metric"], ["rules.id", "rules.metric"], ondelete="CASCADE"),
+    UniqueConstraint("rule_id", "metric", "generation", "window_start", name="uq_counters_window"),
+    CheckConstraint("used >= 0", name="used"),
+    CheckConstraint("reserved >= 0", name="reserved"),
+    CheckConstraint(f"used + reserved <= {LARGEST_SUM}", name="sum"),
+    CheckConstraint("window_start < window_end", name="window"),
+    sqlite_autoincrement=True,
+    comment="What was used of a rule in a window. A window's end is no event: the next one has another row.",
+)
+
+virtual_keys = Table(
+    "virtual_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("description", Text),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("value_prefix", Text, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Column("calendar_aligned", Boolean, nullable=False),
+    Column("expires_at", Big),
+    Column("created_at", Big, nullable=False),
+    Column("updated_at", Big, nullable=False),
+    Column("search_name", Text, nullable=False),
+    Column("revision", Big, nullable=False, index=True),
+    Index("ix_virtual_keys_created", "created_at", "id"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("created_at", Big, nullable=False),
+    Column("updated_at", Big, nullable=False),
+    Column("search_name", Text, nullable=False),
+    Column("revision", Big, nullable=False, index=True),
+    Index("ix_users_created", "created_at", "id"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("key_prefix", Text, nullable=False),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("scopes", Text, nullable=False),
+    Column("expires_at", Big),
+    Column("last_used_at", Big),
+    Column("created_at", Big, nullable=False),
+    Column("revision", Big, nullable=False, index=True),
+    Index("ix_api_keys_created", "created_at", "id"),
+)
