@@ -79,6 +79,7 @@ class InvalidRequest(GovernanceError):
 
     type = "invalid_request"
     default_code = Code.INVALID_FIELD
+    faults: tuple[Fault, ...] = ()
 
     @classmethod
     def of(cls, faults: Sequence[Fault]) -> "InvalidRequest":
@@ -86,7 +87,9 @@ class InvalidRequest(GovernanceError):
         first = faults[0]
         listed = [{"param": fault.param, "message": fault.message} for fault in faults]
         extra = {"errors": listed} if len(faults) > 1 else {}
-        return cls(first.message, param=first.param, code=first.code, extra=extra)
+        error = cls(first.message, param=first.param, code=first.code, extra=extra)
+        error.faults = tuple(faults)
+        return error
 
 
 class Unauthenticated(GovernanceError):

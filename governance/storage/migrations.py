@@ -88,13 +88,17 @@ def _migrate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     try:
         command.upgrade(config(connection), "head")
-        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-        if broken:
-            raise NotReady(f"The migration was undone: {len(broken)} rows of {broken[0][0]} would lose their parent.")
+        _check_parents(connection)
         connection.exec_driver_sql("COMMIT")
     except BaseException:
         connection.exec_driver_sql("ROLLBACK")
         raise
+
+
+def _check_parents(connection: Connection) -> None:
+    orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    if orphans:
+        raise NotReady(f"The migration was undone: {len(orphans)} rows of {orphans[0][0]} would lose their parent.")
 
 
 def _check_writable(connection: Connection) -> None:

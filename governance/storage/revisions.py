@@ -40,5 +40,3 @@ def buried(connection: Connection, entity: str, since: int) -> list[str]:
     """The ids of rows of a kind that were deleted after revision `since`."""
     gone = select(tombstones.c.id).where(tombstones.c.entity == entity, tombstones.c.revision > since)
     return list(connection.execute(gone).scalars())
-
-

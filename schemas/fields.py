@@ -1,0 +1,205 @@
+"""The kinds of values that come in. Each refusal is one sentence that names the field and says what to do."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from marshmallow import ValidationError, fields
+
+from governance.domain import durations, money, times
+from governance.domain.durations import Duration
+from governance.domain.limits import MAX_COUNT
+from governance.domain.names import MAX_NAME, has_control
+
+
+class Told(fields.Field[Any]):
+    """A field whose messages are sentences about itself: `{field}` is its name."""
+
+    default_error_messages = {  # noqa: RUF012 - marshmallow's own idiom
+        "required": "Give {field}: it is required.",
+        "null": "Give {field} a value, or leave it out: it cannot be null.",
+    }
+
+    def make_error(self, key: str, **kwargs: Any) -> ValidationError:
+        """The sentence for a fault, with the field's name in it."""
+        return super().make_error(key, field=self.data_key or self.name, **kwargs)
+
+
+class Text(Told):
+    """Text of at most `most` characters, without control characters; trimmed."""
+
+    default_error_messages = {  # noqa: RUF012
+        "text": "Give {field} as text.",
+        "length": "Give {field} {least} to {most} characters.",
+        "control": "Take the control characters out of {field}.",
+    }
+
+    def __init__(self, *, least: int = 0, most: int = MAX_NAME, **kwargs: Any) -> None:
+        self.least, self.most = least, most
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        if not isinstance(value, str):
+            raise self.make_error("text")
+        text = value.strip()
+        if not self.least <= len(text) <= self.most:
+            raise self.make_error("length", least=self.least, most=self.most)
+        if has_control(text):
+            raise self.make_error("control")
+        return text
+
+
+class Name(Text):
+    """A name or an id: 1 to 255 characters."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(least=1, **kwargs)
+
+
+class Provider(Name):
+    """A provider's name. `*` is refused: a limit on it would look like one on all providers, and match none."""
+
+    default_error_messages = {"star": "Leave {field} out to mean all providers: '*' is not one."}  # noqa: RUF012
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        provider = super()._deserialize(value)
+        if provider == "*":
+            raise self.make_error("star")
+        return provider
+
+
+class OneOf(Told):
+    """One of a few words."""
+
+    default_error_messages = {"choice": "Give {field} as one of {choices}."}  # noqa: RUF012
+
+    def __init__(self, choices: Mapping[str, Any], **kwargs: Any) -> None:
+        self.choices = choices
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if not isinstance(value, str) or value not in self.choices:
+            raise self.make_error("choice", choices=", ".join(self.choices))
+        return self.choices[value]
+
+
+class Flag(Told):
+    """A JSON boolean."""
+
+    default_error_messages = {"flag": "Give {field} as true or false."}  # noqa: RUF012
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("flag")
+        return value
+
+
+class Number(Told):
+    """A JSON number between two bounds, which are checked before anything else is done with it."""
+
+    default_error_messages = {  # noqa: RUF012
+        "number": "Give {field} as a number.",
+        "range": "Give {field} as a number from {least} to {most}.",
+        "whole": "Give {field} as a whole number, without a decimal point or exponent.",
+    }
+
+    def __init__(self, *, least: int, most: int, **kwargs: Any) -> None:
+        self.least, self.most = least, most
+        super().__init__(**kwargs)
+
+    def _ranged(self, value: Any) -> int | Decimal:
+        if isinstance(value, bool) or not isinstance(value, int | Decimal):
+            raise self.make_error("number")
+        if not self.least <= value <= self.most:
+            raise self.make_error("range", least=self.least, most=self.most)
+        return value
+
+
+class Whole(Number):
+    """A whole number, written as one."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        number = self._ranged(value)
+        if not isinstance(number, int):
+            raise self.make_error("whole")
+        return number
+
+
+class Maximum(Whole):
+    """A token or request maximum."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(least=1, most=MAX_COUNT, **kwargs)
+
+
+class Dollars(Number):
+    """A budget in dollars, exact to the nano-dollar; becomes nano-dollars."""
+
+    default_error_messages = {  # noqa: RUF012
+        "positive": "Give {field} as a number of dollars above 0.",
+        "decimals": "Give {field} with at most 9 decimals: money is kept to the billionth of a dollar.",
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(least=0, most=money.MAX_LIMIT // money.NANOS, **kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        number = self._ranged(value)
+        if number == 0:
+            raise self.make_error("positive")
+        nanos, exact = money.nanos(number, money.MAX_LIMIT)
+        if not exact:
+            raise self.make_error("decimals")
+        return nanos
+
+
+class Length(Told):
+    """A window's length; becomes a Duration."""
+
+    default_error_messages = {"duration": "Give {field} differently: it {reason}."}  # noqa: RUF012
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Duration:
+        try:
+            return durations.parse(value if isinstance(value, str) else "")
+        except ValueError as error:
+            raise self.make_error("duration", reason=error) from error
+
+
+@cache
+def zones() -> frozenset[str]:
+    """The IANA zones this machine knows."""
+    return frozenset(available_timezones())
+
+
+class Zone(Told):
+    """The IANA name of a time zone."""
+
+    default_error_messages = {  # noqa: RUF012
+        "zone": "Give {field} as an IANA time zone, such as UTC, Europe/Berlin or America/New_York.",
+    }
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        if not isinstance(value, str) or value not in zones():
+            raise self.make_error("zone")
+        return ZoneInfo(value).key
+
+
+class Instant(Told):
+    """An RFC 3339 timestamp; becomes microseconds."""
+
+    default_error_messages = {"instant": "Give {field} as an RFC 3339 time, such as 2027-01-31T00:00:00Z."}  # noqa: RUF012
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        try:
+            return times.parse_rfc3339(value if isinstance(value, str) else "")
+        except ValueError as error:
+            raise self.make_error("instant") from error
+
+
+class Shown(fields.Raw):
+    """What answers show and clients cannot set: accepted and ignored, so that GET, edit, PUT works."""
+
+    def __init__(self) -> None:
+        super().__init__(load_only=True, allow_none=True)

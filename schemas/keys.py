@@ -1,0 +1,121 @@
+"""Virtual keys, users and API keys: their bodies coming in, their JSON going out."""
+
+from typing import Any
+
+from marshmallow import fields
+from marshmallow.validate import Length as ListLength
+
+from governance.domain.keys import ApiKey, KeyScope, User, VirtualKey
+from governance.domain.times import rfc3339
+from schemas.fields import Flag, Instant, Name, OneOf, Shown, Text
+from schemas.loading import Body
+
+KEY_SCOPES = {scope.value: scope for scope in KeyScope}
+LONGEST_DESCRIPTION = 1000
+
+
+class VirtualKeyBody(Body):
+    """What a create and an update of a virtual key have in common."""
+
+    nullable = frozenset({"description", "expires_at"})
+
+    description = Text(most=LONGEST_DESCRIPTION, allow_none=True)
+    is_active = Flag()
+    calendar_aligned = Flag(metadata={"description": "What new limits on this key take over."})
+    expires_at = Instant(allow_none=True, metadata={"description": "In the future; null for never."})
+    value_prefix = Shown()
+    created_at = Shown()
+    updated_at = Shown()
+
+
+class VirtualKeyCreate(VirtualKeyBody):
+    """The body of `POST /virtual-keys`."""
+
+    id = Name(metadata={"description": "The gateway's own id for the key; minted where left out."})
+    name = Name(required=True)
+    value = Name(metadata={"description": "The gateway's own key; minted where left out. Only its digest is kept."})
+
+
+class VirtualKeyUpdate(VirtualKeyBody):
+    """The body of `PUT /virtual-keys/{id}`: what is left out stays as it is."""
+
+    id = Shown()
+    name = Name()
+
+
+class UserCreate(Body):
+    """The body of `POST /users`."""
+
+    id = Name(metadata={"description": "The gateway's own id for the user; minted where left out."})
+    name = Name(required=True)
+    created_at = Shown()
+    updated_at = Shown()
+
+
+class UserUpdate(Body):
+    """The body of `PUT /users/{id}`."""
+
+    id = Shown()
+    name = Name()
+    created_at = Shown()
+    updated_at = Shown()
+
+
+class ApiKeyCreate(Body):
+    """The body of `POST /api-keys`."""
+
+    nullable = frozenset({"expires_at"})
+
+    name = Name(required=True)
+    scopes = fields.List(
+        OneOf(KEY_SCOPES),
+        required=True,
+        validate=ListLength(min=1, max=len(KEY_SCOPES), error="Give scopes as a list of one or more words."),
+        error_messages={
+            "invalid": 'Give scopes as a list, such as ["read"].',
+            "required": "Give scopes: a list of one or more of " + ", ".join(KEY_SCOPES) + ".",
+        },
+    )
+    expires_at = Instant(allow_none=True, metadata={"description": "In the future; null for never."})
+
+
+def virtual_key(key: VirtualKey) -> dict[str, Any]:
+    """A virtual key as it is shown: never its value."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "description": key.description,
+        "value_prefix": key.value_prefix,
+        "is_active": key.is_active,
+        "calendar_aligned": key.calendar_aligned,
+        "expires_at": _time(key.expires_at),
+        "created_at": rfc3339(key.created_at),
+        "updated_at": rfc3339(key.updated_at),
+    }
+
+
+def user(user: User) -> dict[str, Any]:
+    """A user as it is shown."""
+    return {
+        "id": user.id,
+        "name": user.name,
+        "created_at": rfc3339(user.created_at),
+        "updated_at": rfc3339(user.updated_at),
+    }
+
+
+def api_key(key: ApiKey) -> dict[str, Any]:
+    """An API key as it is shown: never the key itself."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "key_prefix": key.key_prefix,
+        "scopes": list(key.scopes),
+        "expires_at": _time(key.expires_at),
+        "last_used_at": _time(key.last_used_at),
+        "created_at": rfc3339(key.created_at),
+    }
+
+
+def _time(instant: int | None) -> str | None:
+    return None if instant is None else rfc3339(instant)

@@ -1,0 +1,90 @@
+"""Loading with a schema: null is absent, unknown fields are refused by name, and all faults are told at once."""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, pre_load
+
+from governance.domain.errors import Code, Fault, InvalidRequest
+from schemas.fields import Shown
+
+UNKNOWN = "unknown"
+
+
+class Body(Schema):
+    """A JSON object that comes in."""
+
+    nullable: frozenset[str] = frozenset()
+    """Fields in which null means something; in every other it is as good as absent."""
+
+    class Meta:
+        """Refuse what we do not know."""
+
+        unknown = RAISE
+
+    error_messages = {"unknown": UNKNOWN, "type": "Give an object, such as {}."}  # noqa: RUF012
+
+    @pre_load
+    def drop_nulls_and_shown(self, data: Any, **_: Any) -> Any:
+        """Take out what is absent by another name, and what an answer showed."""
+        if not isinstance(data, Mapping):
+            return data
+        shown = {name for name, field in self.load_fields.items() if isinstance(field, Shown)}
+        return {
+            name: value
+            for name, value in data.items()
+            if name not in shown and (value is not None or name in self.nullable or name not in self.fields)
+        }
+
+
+def load(schema: Schema, data: Mapping[str, Any]) -> Any:
+    """What the schema makes of the data. Raises InvalidRequest with every fault there is."""
+    try:
+        return schema.load(data)
+    except ValidationError as error:
+        raise InvalidRequest.of(list(faults(schema, error))) from error
+
+
+def faults(schema: Schema, error: ValidationError) -> Iterator[Fault]:
+    """The faults of a refused load, each with the path of its field, such as `budgets[0].max_limit`."""
+    known = list(_names(schema))
+    for path, message in _flat("", error.messages):
+        if message == UNKNOWN:
+            yield Fault(path, _unknown(path, known), Code.UNKNOWN_FIELD)
+        else:
+            yield Fault(path or None, message)
+
+
+def _names(schema: Schema) -> Iterator[str]:
+    """The names of all fields that a client may set, here and in nested objects."""
+    for name, field in schema.fields.items():
+        inner = field.inner if isinstance(field, fields.List) else field
+        if isinstance(inner, fields.Nested):
+            yield from _names(inner.schema)
+        if not isinstance(field, Shown):
+            yield name
+
+
+def _unknown(path: str, known: list[str]) -> str:
+    name = path.rpartition(".")[2]
+    close = get_close_matches(name, known, 1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return f"Leave out {path}: there is no such field{hint}."
+
+
+def _flat(path: str, messages: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(messages, Mapping):
+        for key, inner in messages.items():
+            yield from _flat(_joined(path, key), inner)
+    else:
+        for message in messages if isinstance(messages, list) else [messages]:
+            yield path, str(message)
+
+
+def _joined(path: str, key: Any) -> str:
+    if key == "_schema":
+        return path
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    return f"{path}.{key}" if path else str(key)

@@ -1,0 +1,230 @@
+"""Model limits as they come in: the body of a create and of an update, and the items in them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import ValidationError, fields, post_load, pre_load, validates_schema
+from marshmallow.validate import Length as ListLength
+
+from governance.domain import durations
+from governance.domain.edits import Ceiling, Change, Draft, Item
+from governance.domain.limits import MAX_ITEMS, Metric, Scope
+from schemas.fields import Dollars, Flag, Length, Maximum, Name, OneOf, Provider, Shown, Zone
+from schemas.loading import Body
+
+SCOPES = {scope.value: scope for scope in Scope}
+IDENTITY = ("model_name", "provider", "scope", "scope_id")
+SINGULAR = {"budgets": "budget", "rate_limits": "rate_limit"}
+WINDOWS = {"budgets": ("reset_duration",), "rate_limits": ("token_reset_duration", "request_reset_duration")}
+RATES = {Metric.TOKENS: "token", Metric.REQUESTS: "request"}
+
+
+class BudgetBody(Body):
+    """At most `max_limit` dollars in each window."""
+
+    id = Name(metadata={"description": "In an update: the stored budget that this one stands for."})
+    max_limit = Dollars(required=True, metadata={"description": "Dollars, above 0, at most 9 decimals."})
+    reset_duration = Length(required=True)
+    last_reset = Shown()
+    current_usage = Shown()
+    reserved = Shown()
+    resets_at = Shown()
+    config_hash = Shown()
+    created_at = Shown()
+    updated_at = Shown()
+    calendar_aligned = Shown()
+    team_id = Shown()
+    virtual_key_id = Shown()
+    provider_config_id = Shown()
+    model_config_id = Shown()
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> Item:
+        """Turn the body into a wanted item."""
+        return Item(data.get("id"), (Ceiling(Metric.COST, data["max_limit"], data["reset_duration"]),))
+
+
+class RateLimitBody(Body):
+    """At most so many tokens, or requests, or both, each in its own window."""
+
+    id = Name(metadata={"description": "In an update: the stored rate limit that this one stands for."})
+    token_max_limit = Maximum()
+    token_reset_duration = Length()
+    request_max_limit = Maximum()
+    request_reset_duration = Length()
+    token_current_usage = Shown()
+    token_reserved = Shown()
+    token_last_reset = Shown()
+    token_resets_at = Shown()
+    request_current_usage = Shown()
+    request_reserved = Shown()
+    request_last_reset = Shown()
+    request_resets_at = Shown()
+    config_hash = Shown()
+    created_at = Shown()
+    updated_at = Shown()
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def pairs(self, _: Any, original: Any, **__: Any) -> None:
+        """Refuse a maximum without its duration, a duration without its maximum, and neither."""
+        if not isinstance(original, Mapping):
+            return
+        given = {name for name, value in original.items() if value is not None}
+        sides = {prefix: (f"{prefix}_max_limit", f"{prefix}_reset_duration") for prefix in RATES.values()}
+        missing = {
+            name: [f"Give {name} too: a maximum and its duration belong together."]
+            for pair in sides.values()
+            for name in pair
+            if name not in given and given & set(pair)
+        }
+        if missing:
+            raise ValidationError(missing)
+        if not any(given & set(pair) for pair in sides.values()):
+            raise ValidationError("Give token_max_limit or request_max_limit, each with its reset duration.")
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> Item:
+        """Turn the body into a wanted item."""
+        ceilings = (
+            Ceiling(metric, data[f"{prefix}_max_limit"], data[f"{prefix}_reset_duration"])
+            for metric, prefix in RATES.items()
+            if f"{prefix}_max_limit" in data
+        )
+        return Item(data.get("id"), tuple(ceilings))
+
+
+def _items(body: type[Body], what: str) -> fields.List[Any]:
+    return fields.List(
+        fields.Nested(body),
+        validate=ListLength(max=MAX_ITEMS, error=f"Give at most {MAX_ITEMS} {what}."),
+        error_messages={"invalid": f"Give {what} as a list of objects."},
+    )
+
+
+class ModelLimitBody(Body):
+    """What a create and an update have in common."""
+
+    calendar_aligned = Flag(metadata={"description": "Align windows of whole d, w, M or Y to the calendar."})
+    timezone = Zone(metadata={"description": "IANA zone of calendar windows; UTC where none is given."})
+    budgets = _items(BudgetBody, "budgets")
+    budget = fields.Nested(BudgetBody, metadata={"description": "The same as a list of one."})
+    rate_limits = _items(RateLimitBody, "rate limits")
+    rate_limit = fields.Nested(RateLimitBody, metadata={"description": "The same as a list of one."})
+    id = Shown()
+    scope_name = Shown()
+    config_hash = Shown()
+    created_at = Shown()
+    updated_at = Shown()
+
+    @pre_load
+    def one_form(self, data: Any, **_: Any) -> Any:
+        """Drop the singular where it is an answer's echo; refuse both forms together."""
+        if not isinstance(data, Mapping):
+            return data
+        kept = {name: value for name, value in data.items() if value is not None}
+        for plural, singular in SINGULAR.items():
+            if plural in kept and singular in kept:
+                single = kept.pop(singular)
+                if not (isinstance(single, Mapping) and single.get("id") is not None):
+                    raise ValidationError(f"Send {plural} or {singular}, not both.", singular)
+        if "rate_limit" in kept and _empty(kept["rate_limit"]):
+            del kept["rate_limit"]
+            kept["rate_limits"] = []
+        return kept
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def distinct_windows(self, _: Any, original: Any, **__: Any) -> None:
+        """Refuse the same window twice, by length, among budgets or for one metric."""
+        if not isinstance(original, Mapping):
+            return
+        for plural, names in WINDOWS.items():
+            items = original.get(plural)
+            for name in names:
+                _refuse_repeated(plural, name, items if isinstance(items, list) else [])
+
+
+def _empty(value: Any) -> bool:
+    """Whether an object sets nothing: `{}`, or nulls alone."""
+    return isinstance(value, Mapping) and all(inner is None for inner in value.values())
+
+
+def _refuse_repeated(plural: str, name: str, items: list[Any]) -> None:
+    seen: dict[int, str] = {}
+    for index, item in enumerate(items):
+        text = item.get(name) if isinstance(item, Mapping) else None
+        try:
+            length = durations.parse(text).length if isinstance(text, str) else None
+        except ValueError:
+            continue
+        if length is None:
+            continue
+        if length in seen:
+            sentence = f"Give each window once among {plural}: {text} is as long as {seen[length]}."
+            raise ValidationError({plural: {index: {name: [sentence]}}})
+        seen[length] = str(text)
+
+
+class ModelLimitCreate(ModelLimitBody):
+    """The body of `POST /model-configs`."""
+
+    model_name = Name(required=True, metadata={"description": "The model, or * for all models."})
+    provider = Provider(metadata={"description": "The provider; all providers where left out."})
+    scope = OneOf(SCOPES, load_default=Scope.GLOBAL)
+    scope_id = Name(metadata={"description": "The virtual key or user; required unless the scope is global."})
+
+    @pre_load
+    def no_id_for_global(self, data: Any, **_: Any) -> Any:
+        """Ignore scope_id where the scope is global."""
+        if isinstance(data, Mapping) and data.get("scope") in (None, Scope.GLOBAL.value):
+            return {name: value for name, value in data.items() if name != "scope_id"}
+        return data
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def id_for_others(self, data: dict[str, Any], original: Any, **_: Any) -> None:
+        """Refuse a scope that needs an id and has none."""
+        if data.get("scope") not in (None, Scope.GLOBAL) and original.get("scope_id") is None:
+            raise ValidationError(f"Give scope_id: the scope {data['scope']} needs one.", "scope_id")
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> Draft:
+        """Turn the body into a draft."""
+        return Draft(
+            model_name=data["model_name"],
+            provider=data.get("provider"),
+            scope=data["scope"],
+            scope_id=data.get("scope_id"),
+            calendar_aligned=data.get("calendar_aligned"),
+            timezone=data.get("timezone", "UTC"),
+            budgets=_list(data, "budgets") or (),
+            rate_limits=_list(data, "rate_limits") or (),
+        )
+
+
+class ModelLimitUpdate(ModelLimitBody):
+    """The body of `PUT /model-configs/{id}`: what is left out or null stays as it is."""
+
+    model_name = Name(metadata={"description": "Fixed at creation: only its own value is accepted."})
+    provider = Name(metadata={"description": "Fixed at creation: only its own value is accepted."})
+    scope = OneOf(SCOPES, metadata={"description": "Fixed at creation: only its own value is accepted."})
+    scope_id = Name(metadata={"description": "Fixed at creation: only its own value is accepted."})
+    reset_usage = Flag(metadata={"description": "Zero what is used in the current windows; holds stay."})
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> Change:
+        """Turn the body into a change."""
+        return Change(
+            identity={name: data[name] for name in IDENTITY if name in data},
+            calendar_aligned=data.get("calendar_aligned"),
+            timezone=data.get("timezone"),
+            budgets=_list(data, "budgets"),
+            rate_limits=_list(data, "rate_limits"),
+            single=frozenset(plural for plural, singular in SINGULAR.items() if singular in data),
+            reset_usage=data.get("reset_usage", False),
+        )
+
+
+def _list(data: Mapping[str, Any], plural: str) -> tuple[Item, ...] | None:
+    singular = SINGULAR[plural]
+    if singular in data:
+        return (data[singular],)
+    return tuple(data[plural]) if plural in data else None

@@ -1,0 +1,155 @@
+"""The one renderer of what goes out, whatever the source: the same data at the same instant give the same bytes.
+
+A rendering knows for how long it is true: from the start of the youngest window it shows as empty to the first end
+of any window it shows. Within that span, and while its rows are the same, it need not be made again.
+"""
+
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import orjson
+
+from governance.domain import money
+from governance.domain.limits import Counter, Limit, Metric, Rule, Scope, Scoped, current
+from governance.domain.times import rfc3339
+
+FOREVER = 2**62
+DIGEST_BYTES = 10
+
+
+class Rendering(NamedTuple):
+    """One limit as JSON, with its strong ETag's parts, true from `valid_from` up to `valid_until` (instants)."""
+
+    body: bytes
+    version: int
+    digest: str
+    valid_from: int
+    valid_until: int
+
+    @property
+    def etag(self) -> str:
+        """`<version>.<digest>`: the version moves with edits only, the digest with all that is shown."""
+        return f"{self.version}.{self.digest}"
+
+
+class _State(NamedTuple):
+    """A rule in its current window."""
+
+    rule: Rule
+    window: Counter
+
+
+def limit(scoped: Scoped, now: int) -> Rendering:
+    """A model limit as it is at `now`."""
+    states, valid_from, valid_until = _states(scoped, now)
+    body = dumps(_limit(scoped, states))
+    digest = blake2b(body, digest_size=DIGEST_BYTES).hexdigest()
+    return Rendering(body, scoped.limit.version, digest, valid_from, valid_until)
+
+
+def item(scoped: Scoped, item_id: str, now: int) -> bytes:
+    """One budget or rate limit of a limit, as it stands in the flat lists."""
+    states, _, _ = _states(scoped, now)
+    own = [state for state in states if state.rule.id == item_id]
+    is_budget = own[0].rule.metric == Metric.COST
+    return dumps(_budget(scoped.limit, own[0]) if is_budget else _rate_limit(own))
+
+
+def dumps(value: Any) -> bytes:
+    """Compact JSON; a copy of exactly its length, since orjson's own result keeps a far larger buffer."""
+    return bytes(memoryview(orjson.dumps(value)))
+
+
+def dollars(nanos: int) -> int | orjson.Fragment:
+    """Nano-dollars as the exact JSON number of dollars."""
+    whole, fraction = divmod(nanos, money.NANOS)
+    return orjson.Fragment(money.dollars(nanos)) if fraction else whole
+
+
+def _states(scoped: Scoped, now: int) -> tuple[list[_State], int, int]:
+    alignment = scoped.limit.alignment
+    states = []
+    valid_from, valid_until = -FOREVER, FOREVER
+    for rule, counter in zip(scoped.limit.rules, scoped.counters, strict=True):
+        window = current(rule, alignment, counter, now)
+        states.append(_State(rule, window))
+        valid_until = min(valid_until, window.end)
+        if window is not counter:
+            valid_from = max(valid_from, window.start, counter.end if counter else -FOREVER)
+    return states, valid_from, valid_until
+
+
+def _limit(scoped: Scoped, states: list[_State]) -> dict[str, Any]:
+    limit = scoped.limit
+    budgets = [_budget(limit, state) for state in states if state.rule.metric == Metric.COST]
+    rate_limits = [_rate_limit(sides) for sides in _rate_items(states)]
+    return {
+        "id": limit.id,
+        "model_name": limit.model_name,
+        "provider": limit.provider,
+        "scope": limit.scope,
+        "scope_id": limit.scope_id,
+        "scope_name": scoped.scope_name,
+        "calendar_aligned": limit.calendar_aligned,
+        "timezone": limit.timezone,
+        "budgets": budgets,
+        "budget": budgets[0] if budgets else None,
+        "rate_limits": rate_limits,
+        "rate_limit": rate_limits[0] if rate_limits else None,
+        "config_hash": limit.config_hash,
+        "created_at": rfc3339(limit.created_at),
+        "updated_at": rfc3339(limit.updated_at),
+    }
+
+
+def _rate_items(states: list[_State]) -> list[list[_State]]:
+    items: dict[str, list[_State]] = {}
+    for state in states:
+        if state.rule.metric != Metric.COST:
+            items.setdefault(state.rule.id, []).append(state)
+    return list(items.values())
+
+
+def _budget(limit: Limit, state: _State) -> dict[str, Any]:
+    rule, window = state
+    return {
+        "id": rule.id,
+        "max_limit": dollars(rule.max_limit),
+        "reset_duration": rule.reset_duration,
+        "last_reset": rfc3339(window.start),
+        "current_usage": dollars(window.used),
+        "config_hash": rule.config_hash,
+        "created_at": rfc3339(rule.created_at),
+        "updated_at": rfc3339(rule.updated_at),
+        "calendar_aligned": limit.calendar_aligned and rule.duration.alignable,
+        "team_id": None,
+        "virtual_key_id": limit.scope_id if limit.scope == Scope.VIRTUAL_KEY else None,
+        "provider_config_id": None,
+        "model_config_id": limit.id,
+        "reserved": dollars(window.reserved),
+        "resets_at": rfc3339(window.end),
+    }
+
+
+def _rate_limit(sides: list[_State]) -> dict[str, Any]:
+    by_metric = {state.rule.metric: state for state in sides}
+    token, request = by_metric.get(Metric.TOKENS), by_metric.get(Metric.REQUESTS)
+    rule = sides[0].rule
+    return {
+        "id": rule.id,
+        "token_current_usage": token.window.used if token else 0,
+        "token_last_reset": rfc3339(token.window.start) if token else None,
+        "request_current_usage": request.window.used if request else 0,
+        "request_last_reset": rfc3339(request.window.start) if request else None,
+        "config_hash": rule.config_hash,
+        "created_at": rfc3339(rule.created_at),
+        "updated_at": rfc3339(rule.updated_at),
+        "token_max_limit": token.rule.max_limit if token else None,
+        "token_reset_duration": token.rule.reset_duration if token else None,
+        "request_max_limit": request.rule.max_limit if request else None,
+        "request_reset_duration": request.rule.reset_duration if request else None,
+        "token_reserved": token.window.reserved if token else 0,
+        "token_resets_at": rfc3339(token.window.end) if token else None,
+        "request_reserved": request.window.reserved if request else 0,
+        "request_resets_at": rfc3339(request.window.end) if request else None,
+    }
