@@ -138,7 +138,7 @@ class Dollars(Number):
     """A budget in dollars, exact to the nano-dollar; becomes nano-dollars."""
 
     default_error_messages = {  # noqa: RUF012
-        "positive": "Give {field} as a number of dollars above 0.",
+        "range": "Give {field} as a number of dollars above 0 and at most {most}.",
         "decimals": "Give {field} with at most 9 decimals: money is kept to the billionth of a dollar.",
     }
 
@@ -148,7 +148,7 @@ class Dollars(Number):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         number = self._ranged(value)
         if number == 0:
-            raise self.make_error("positive")
+            raise self.make_error("range", most=self.most)
         nanos, exact = money.nanos(number, money.MAX_LIMIT)
         if not exact:
             raise self.make_error("decimals")

@@ -40,6 +40,7 @@ class Code(StrEnum):
     STALE_VERSION = "stale_version"
     MEMORY_UNAVAILABLE = "memory_unavailable"
     DATABASE_UNAVAILABLE = "database_unavailable"
+    NOT_READY = "not_ready"
     INTERNAL_ERROR = "internal_error"
 
 

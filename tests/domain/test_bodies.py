@@ -52,13 +52,18 @@ def test_a_broken_number_is_a_decimal_of_exactly_its_digits(number):
     assert str(found) == str(Decimal(repr(number)))
 
 
+def read_or_refused(body):
+    try:
+        return read_object(body)
+    except InvalidRequest as refused:
+        return refused.code
+
+
 @given(st.binary() | st.text('{}[]",:\\ud8019eE+-.nulltrfasNI \n').map(str.encode))
 @often
 def test_any_bytes_are_an_object_or_refused_as_an_invalid_body(body):
-    try:
-        assert isinstance(read_object(body), dict)
-    except InvalidRequest as refused:
-        assert refused.code == Code.INVALID_BODY
+    found = read_or_refused(body)
+    assert isinstance(found, dict) or found == Code.INVALID_BODY
 
 
 @given(objects, st.data())
@@ -73,7 +78,9 @@ def test_what_is_no_object_is_refused(body):
     assert refusal(body).message == "Send a JSON object, such as {}."
 
 
-@pytest.mark.parametrize("body", [b"", b" ", b"{", b"{}}", b"{} {}", b"{},", b"{}\x00", b"{'a': 1}", b'{"a": 1,}', b"a=1"])
+@pytest.mark.parametrize(
+    "body", [b"", b" ", b"{", b"{}}", b"{} {}", b"{},", b"{}\x00", b"{'a': 1}", b'{"a": 1,}', b"a=1"]
+)
 def test_what_is_no_json_and_what_follows_the_object_is_refused(body):
     assert "not valid JSON at line 1, column" in refusal(body).message
 
@@ -127,7 +134,9 @@ def test_the_refusal_of_a_repeated_key_can_itself_be_sent_as_utf_8():
     assert f"{refused.message}{refused.param}".encode()
 
 
-@pytest.mark.parametrize("text", [b"\xff", b"\xc3", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", "é".encode("latin-1")])
+@pytest.mark.parametrize(
+    "text", [b"\xff", b"\xc3", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", "é".encode("latin-1")]
+)
 def test_invalid_utf_8_is_refused(text):
     assert "UTF-8" in refusal(b'{"a": "' + text + b'"}').message
 

@@ -1,0 +1,80 @@
+"""Assembles the service: settings → storage → memory → services → blueprints."""
+
+import time
+
+from flask import Flask
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+
+from governance.domain.times import Clock
+from governance.memory.cache import SnapshotCache
+from governance.memory.poller import Poller
+from governance.memory.reader import MemoryReader
+from governance.services.api_keys import ApiKeys
+from governance.services.authentication import Authentication
+from governance.services.health import HealthCheck
+from governance.services.mint import Mint
+from governance.services.model_limits import ModelLimits
+from governance.services.users import Users
+from governance.services.virtual_keys import VirtualKeys
+from governance.services.writing import Writer
+from governance.settings import Settings
+from governance.storage.changes import ChangesLoader
+from governance.storage.database import Database, engine_options
+from governance.storage.tables import metadata
+from governance.web import api_keys, auth, errors, logs, model_configs, ops, requests, rules, users, virtual_keys
+from governance.web.context import EXTENSION, Governance
+
+MAX_BODY = 1024 * 1024
+BLUEPRINTS = (model_configs, rules, virtual_keys, users, api_keys, ops)
+
+db = SQLAlchemy(metadata=metadata)
+migrate = Migrate(render_as_batch=True)
+
+
+def system_clock() -> int:
+    """Microseconds since 1970, from the machine's clock."""
+    return time.time_ns() // 1000
+
+
+def create_app(settings: Settings, *, clock: Clock = system_clock, mint: Mint | None = None) -> Flask:
+    """The service as a Flask app. Starts no thread and writes nothing: see `gunicorn.conf.py` for what does."""
+    app = Flask(__name__, instance_path=str(settings.instance_path), static_folder=None)
+    app.config.update(
+        SQLALCHEMY_DATABASE_URI=f"sqlite:///{settings.database_path}",
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_path, settings.busy_timeout, settings.threads + 2),
+        MAX_CONTENT_LENGTH=MAX_BODY,
+        PROVIDE_AUTOMATIC_OPTIONS=False,
+    )
+    app.url_map.merge_slashes = False
+    logs.configure(settings.log_format)
+    db.init_app(app)
+    migrate.init_app(app, db)
+    app.extensions[EXTENSION] = assemble(app, settings, clock, mint or Mint())
+    requests.surround(app)
+    auth.protect(app)
+    errors.handle_errors(app)
+    for module in BLUEPRINTS:
+        app.register_blueprint(module.blueprint)
+    return app
+
+
+def assemble(app: Flask, settings: Settings, clock: Clock, mint: Mint) -> Governance:
+    """The services on their storage and memory."""
+    with app.app_context():
+        database = Database(db.engine, settings.database_path)
+    cache = SnapshotCache(ChangesLoader(database, clock), settings.memory_lifetime, time.monotonic)
+    reader = MemoryReader(cache, settings.render_cache_mb * 1024 * 1024)
+    writer = Writer(database, cache, clock)
+    authentication = Authentication(database, cache, clock, settings.admin_key)
+    return Governance(
+        settings=settings,
+        cache=cache,
+        poller=Poller((cache.refresh, authentication.flush), settings.poll_interval),
+        authentication=authentication,
+        model_limits=ModelLimits(database, reader, writer, clock, mint),
+        virtual_keys=VirtualKeys(database, writer, mint),
+        users=Users(database, writer, mint),
+        api_keys=ApiKeys(database, writer, mint),
+        health=HealthCheck(database, cache, clock),
+    )

@@ -1,0 +1,131 @@
+"""The one slot that holds the snapshot: a TTL cache that a poll keeps alive, and a read repopulates where none does."""
+
+import gc
+import logging
+from collections.abc import Callable
+from threading import Condition, Lock
+from typing import NamedTuple
+
+from cachetools import TTLCache
+
+from governance.domain.changes import Loader
+from governance.domain.errors import Code, GovernanceError, Unavailable
+from governance.memory import snapshot as snapshots
+from governance.memory.snapshot import Snapshot
+
+logger = logging.getLogger("governance.memory")
+
+SLOT = "snapshot"
+Timer = Callable[[], float]
+
+
+class Known(NamedTuple):
+    """A snapshot, and when (seconds of the timer) it was last known to equal the database."""
+
+    snapshot: Snapshot
+    verified_at: float
+
+
+class SnapshotCache:
+    """Holds the last good snapshot for `lifetime` seconds after the last refresh that succeeded."""
+
+    def __init__(self, loader: Loader, lifetime: float, timer: Timer) -> None:
+        self._loader = loader
+        self._timer = timer
+        self._slot: TTLCache[str, Known] = TTLCache(maxsize=1, ttl=lifetime, timer=timer)
+        self._slot_lock = Lock()
+        self._turn = Condition()
+        self._begun = 0
+        self._ended = 0
+        self._last: Snapshot | None = None
+        self._error: Exception | None = None
+        self.failures = 0
+
+    def peek(self) -> Known | None:
+        """What is held now; None where nothing is, or it has expired."""
+        with self._slot_lock:
+            return self._slot.get(SLOT)
+
+    def get(self) -> Known:
+        """What is held; reloaded, once however many wait, where it has expired. Raises Unavailable."""
+        return self.peek() or self._reloaded()
+
+    def age(self, known: Known) -> float:
+        """Seconds since a snapshot was last known to equal the database."""
+        return max(0.0, self._timer() - known.verified_at)
+
+    @property
+    def last_error(self) -> Exception | None:
+        """Why the last refresh failed; None where it did not."""
+        return self._error
+
+    def refresh(self) -> Known:
+        """Bring the snapshot to the database's state of now, or later. Raises what the loader raises.
+
+        Who comes while one is under way waits for the next: a refresh that began before a write was committed may
+        not have seen it. All who wait for that next one share it, and its failure.
+        """
+        with self._turn:
+            mine = self._must_run(self._begun + 1)
+        return self._share(mine=mine)
+
+    def _reloaded(self) -> Known:
+        """What the refresh under way brings, or else one of our own: many readers make one of them."""
+        with self._turn:
+            known = self.peek()
+            mine = known is None and self._must_run(self._ended + 1)
+        try:
+            return known or self._share(mine=mine)
+        except Exception as error:
+            sentence = "Try again shortly, or ask without from_memory: the memory has expired and cannot be reloaded."
+            raise Unavailable(sentence, code=Code.MEMORY_UNAVAILABLE) from error
+
+    def _must_run(self, wanted: int) -> bool:
+        """Wait until refresh number `wanted` has ended, or nobody is at it: then it is the caller's to run."""
+        self._turn.wait_for(lambda: self._ended == self._begun or self._ended >= wanted)
+        if self._ended >= wanted:
+            return False
+        self._begun += 1
+        return True
+
+    def _share(self, *, mine: bool) -> Known:
+        if mine:
+            self._run()
+        if self._error is not None:
+            raise self._error
+        known = self.peek()
+        if known is None:
+            raise Unavailable("Try again: the memory expired while it was read.", code=Code.MEMORY_UNAVAILABLE)
+        return known
+
+    def _run(self) -> None:
+        try:
+            self._hold(self._load())
+            self._error = None
+        except Exception as error:  # noqa: BLE001 - whatever it is, the last good snapshot stays, and it is told
+            self._fail(error)
+        finally:
+            with self._turn:
+                self._ended += 1
+                self._turn.notify_all()
+
+    def _load(self) -> Known:
+        verified_at = self._timer()
+        last = self._last
+        changes = self._loader(None if last is None else last.mark)
+        return Known(snapshots.first(changes) if last is None else snapshots.moved(last, changes), verified_at)
+
+    def _hold(self, known: Known) -> None:
+        first = self._last is None
+        self._last = known.snapshot
+        with self._slot_lock:
+            self._slot[SLOT] = known
+        if first:
+            gc.collect()
+            gc.freeze()
+
+    def _fail(self, error: Exception) -> None:
+        self._error = error
+        self.failures += 1
+        expected = isinstance(error, GovernanceError)
+        logger.warning("the memory was not refreshed: %s", error, exc_info=None if expected else error)

@@ -1,0 +1,90 @@
+"""The ids of limits in the orders in which they are asked for.
+
+The orders of all limits are sorted once, at the first load, and then kept by insertion. What a filter leaves of one
+is read off it when first asked for, and kept likewise: a page of it then costs the same at any depth, however many
+limits are stored.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Mapping
+from threading import Lock
+from typing import Any
+
+from cachetools import LRUCache
+
+from governance.domain.limits import Limit, Scoped
+from governance.domain.pages import Filter
+
+Entries = Mapping[str, Scoped]
+Kind = tuple[Filter, str]
+
+KEYS: dict[str, Callable[[Limit], Any]] = {
+    "created_at": lambda limit: (limit.created_at, limit.id),
+    "model_name": lambda limit: (limit.search_name, limit.id),
+    "id": lambda limit: limit.id,
+}
+EVERYTHING = Filter()
+KEPT = 128
+
+
+class Orders:
+    """Ascending orders over the limits of one snapshot; they are never changed once made."""
+
+    def __init__(self, entries: Entries, whole: dict[str, list[str]], filtered: Mapping[Kind, list[str]]) -> None:
+        self._entries = entries
+        self._whole = whole
+        self._filtered: LRUCache[Kind, list[str]] = LRUCache(KEPT)
+        self._filtered.update(filtered)
+        self._lock = Lock()
+
+    @classmethod
+    def of(cls, entries: Entries) -> "Orders":
+        """Sort everything: once, at the first load."""
+        limits = [entry.limit for entry in entries.values()]
+        return cls(entries, {name: [limit.id for limit in sorted(limits, key=key)] for name, key in KEYS.items()}, {})
+
+    def ids(self, wanted: Filter, sort_by: str) -> list[str]:
+        """The ids of the limits that pass, ascending by a name of `KEYS`. Not to be changed."""
+        if wanted == EVERYTHING:
+            return self._whole[sort_by]
+        with self._lock:
+            kept = self._filtered.get((wanted, sort_by))
+            if kept is None:
+                entries, passes = self._entries, wanted.passes
+                kept = [limit_id for limit_id in self._whole[sort_by] if passes(entries[limit_id].limit)]
+                self._filtered[wanted, sort_by] = kept
+        return kept
+
+    def moved(self, entries: Entries, added: Iterable[Limit], removed: Iterable[Limit]) -> "Orders":
+        """The orders after limits came and went; an edit moves none, since what they sort by is fixed."""
+        added, removed = list(added), list(removed)
+        if not added and not removed:
+            return Orders(entries, self._whole, self._snapshot())
+        whole = {name: self._order(ids, name, entries, added, removed) for name, ids in self._whole.items()}
+        filtered = {
+            kind: self._order(
+                ids,
+                kind[1],
+                entries,
+                [limit for limit in added if kind[0].passes(limit)],
+                [limit for limit in removed if kind[0].passes(limit)],
+            )
+            for kind, ids in self._snapshot().items()
+        }
+        return Orders(entries, whole, filtered)
+
+    def _snapshot(self) -> dict[Kind, list[str]]:
+        with self._lock:
+            return dict(self._filtered.items())
+
+    def _order(
+        self, ids: list[str], name: str, entries: Entries, added: list[Limit], removed: list[Limit]
+    ) -> list[str]:
+        if not added and not removed:
+            return ids
+        made, key = ids.copy(), KEYS[name]
+        for limit in removed:
+            del made[bisect_left(made, key(limit), key=lambda limit_id: key(self._entries[limit_id].limit))]
+        for limit in added:
+            insort(made, limit.id, key=lambda limit_id: key(entries[limit_id].limit))
+        return made

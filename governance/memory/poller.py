@@ -1,0 +1,46 @@
+"""The thread that keeps a worker's memory fresh. It starts in the worker, never on import."""
+
+import logging
+from collections.abc import Callable, Sequence
+from threading import Event, Thread
+from time import monotonic
+
+logger = logging.getLogger("governance.memory")
+
+
+class Poller:
+    """Runs its tasks at once and then every `interval` seconds; a task that fails is logged, and tried again."""
+
+    def __init__(self, tasks: Sequence[Callable[[], object]], interval: float) -> None:
+        self._tasks = tasks
+        self._interval = interval
+        self._stopping = Event()
+        self._thread: Thread | None = None
+
+    def start(self) -> None:
+        """Start polling in this process; once is enough."""
+        if self._thread is None:
+            self._thread = Thread(target=self._run, name="poller", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Run the tasks a last time and end the thread."""
+        if self._thread is not None:
+            self._stopping.set()
+            self._thread.join(timeout=self._interval)
+            self._thread = None
+            self.poll()
+
+    def poll(self) -> None:
+        """Run every task once."""
+        for task in self._tasks:
+            try:
+                task()
+            except Exception:
+                logger.exception("a task of the poller failed")
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            began = monotonic()
+            self.poll()
+            self._stopping.wait(max(0.0, self._interval - (monotonic() - began)))

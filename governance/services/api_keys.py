@@ -1,0 +1,88 @@
+"""API keys: create, list, revoke; and the first one of a new database."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from governance.domain import keys
+from governance.domain.errors import Code, NotFound
+from governance.domain.keys import ApiKey, KeyScope
+from governance.domain.pages import Page
+from governance.services.mint import Mint
+from governance.services.virtual_keys import refuse_past
+from governance.services.writing import Write, Writer
+from governance.storage import api_keys
+from governance.storage.database import Database
+
+FIRST_KEY = "first admin key"
+OWNER_ONLY = 0o600
+
+
+class NewApiKey(NamedTuple):
+    """A new API key with its secret, which is shown this once."""
+
+    key: ApiKey
+    secret: str
+
+
+class ApiKeys:
+    """The acts on API keys."""
+
+    def __init__(self, database: Database, writer: Writer, mint: Mint) -> None:
+        self._database = database
+        self._writer = writer
+        self._mint = mint
+
+    def page(self, page: Page) -> tuple[list[ApiKey], int]:
+        """A page of keys, and how many there are."""
+        with self._database.read() as connection:
+            return api_keys.page(connection, page)
+
+    def create(self, body: Mapping[str, Any]) -> NewApiKey:
+        """Store a new key. Raises InvalidRequest."""
+        with self._writer.write() as write:
+            refuse_past(body.get("expires_at"), write.now)
+            return self._new(write, body["name"], body["scopes"], body.get("expires_at"))
+
+    def revoke(self, key_id: str) -> None:
+        """Revoke a key: at once in this worker, within a poll in the others. Raises NotFound."""
+        with self._writer.write() as write:
+            if not api_keys.remove(write.connection, key_id, write.revision):
+                raise NotFound("API key not found", code=Code.API_KEY_NOT_FOUND)
+
+    def mint_first(self, path: Path) -> bool:
+        """Give a database without any key its first one, written to a file of its own; whether it did.
+
+        The file is written before the key is stored: a key that nobody can read would lock its owner out.
+        """
+        with self._writer.write() as write:
+            if api_keys.count(write.connection):
+                return False
+            new = self._new(write, FIRST_KEY, [KeyScope.ADMIN], None)
+            _write_secret(path, new.secret)
+        return True
+
+    def _new(self, write: Write, name: str, scopes: Sequence[KeyScope], expires_at: int | None) -> NewApiKey:
+        secret = keys.API_KEY_PREFIX + self._mint.new_secret()
+        key = ApiKey(
+            id=self._mint.new_id(),
+            name=name,
+            key_prefix=keys.shown_prefix(secret),
+            digest=keys.digest(secret),
+            scopes=tuple(dict.fromkeys(scopes)),
+            expires_at=expires_at,
+            last_used_at=None,
+            created_at=write.now,
+        )
+        api_keys.add(write.connection, key, write.revision)
+        return NewApiKey(key, secret)
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    """Write a secret for its owner's eyes only, to the disk and not just to its cache."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "w") as file:
+        path.chmod(OWNER_ONLY)
+        file.write(secret + "\n")
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,74 @@
+"""Who is calling: API keys by their digest, from memory where it can, looked for once in the database where not."""
+
+from hmac import compare_digest
+
+from governance.domain import keys
+from governance.domain.errors import Code, Forbidden, Unauthenticated
+from governance.domain.keys import ApiKey, KeyScope
+from governance.domain.times import Clock
+from governance.memory.cache import SnapshotCache
+from governance.storage import api_keys
+from governance.storage.database import Database
+
+KEYS_ONLY = "management APIs take API keys only, not virtual keys, session tokens or x-api-key."
+MISSING = f"Send an API key as 'Authorization: Bearer {keys.API_KEY_PREFIX}…': {KEYS_ONLY}"
+UNKNOWN = f"Send an API key that exists and has been neither revoked nor expired: {KEYS_ONLY}"
+
+
+class Authentication:
+    """Recognises API keys, and notes when each was last used."""
+
+    def __init__(self, database: Database, cache: SnapshotCache, clock: Clock, admin_key: str | None) -> None:
+        self._database = database
+        self._cache = cache
+        self._clock = clock
+        self._admin_digest = keys.digest(admin_key) if admin_key else None
+        self._used: dict[str, int] = {}
+
+    def authenticate(self, secret: str) -> ApiKey:
+        """The key that a secret is. Raises Unauthenticated; Unavailable where the database had to be asked."""
+        if not secret:
+            raise Unauthenticated(MISSING, code=Code.API_KEY_REQUIRED)
+        digest = keys.digest(secret)
+        if self._admin_digest is not None and compare_digest(digest, self._admin_digest):
+            return ADMIN
+        now = self._clock()
+        key = self._known(digest) or (self._stored(digest) if secret.startswith(keys.API_KEY_PREFIX) else None)
+        if key is None or not key.live(now):
+            raise Unauthenticated(UNKNOWN)
+        self._used[key.id] = now
+        return key
+
+    def flush(self) -> None:
+        """Write down when keys were last used: the poller's task, so a crash may lose one poll's worth."""
+        used, self._used = self._used, {}
+        if used:
+            with self._database.write() as connection:
+                api_keys.note_use(connection, used)
+
+    def _known(self, digest: str) -> ApiKey | None:
+        known = self._cache.peek()
+        return known.snapshot.digests.get(digest) if known else None
+
+    def _stored(self, digest: str) -> ApiKey | None:
+        with self._database.read() as connection:
+            return api_keys.by_digest(connection, digest)
+
+
+ADMIN = ApiKey(
+    id="settings",
+    name="GOVERNANCE_ADMIN_KEY",
+    key_prefix="",
+    digest="",
+    scopes=(KeyScope.ADMIN,),
+    expires_at=None,
+    last_used_at=None,
+    created_at=0,
+)
+
+
+def authorize(key: ApiKey, needed: KeyScope) -> None:
+    """Let a key pass that has a scope for the call. Raises Forbidden."""
+    if not key.may(needed):
+        held = ", ".join(key.scopes)
+        raise Forbidden(f"Use an API key with the scope {needed}: this one has only {held}.")

@@ -1,0 +1,121 @@
+"""The settings: one frozen value, read from a mapping such as `os.environ`, told plainly where one is bad."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from governance.domain.errors import NotReady
+
+SHORTEST_ADMIN_KEY = 32
+ROOT = Path(__file__).resolve().parents[1]
+SQLITE = "sqlite:///"
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _seconds(value: str) -> float:
+    seconds = float(value)
+    if not 0 < seconds <= 24 * 3600:
+        raise ValueError("a number of seconds above 0, at most a day")
+    return seconds
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def read(value: str) -> int:
+        number = int(value) if value.isascii() and value.isdigit() else least - 1
+        if not least <= number <= most:
+            raise ValueError(f"a whole number from {least} to {most}")
+        return number
+
+    return read
+
+
+def _sqlite(value: str) -> str:
+    path = value.removeprefix(SQLITE)
+    if path == value or not path or path.startswith(":memory:") or "?" in path:
+        raise ValueError("sqlite:/// and a file's path, such as sqlite:///governance.db")
+    return value
+
+
+def _admin_key(value: str) -> str:
+    if len(value) < SHORTEST_ADMIN_KEY:
+        raise ValueError(f"at least {SHORTEST_ADMIN_KEY} characters")
+    return value
+
+
+def _log_format(value: str) -> str:
+    if value not in {"text", "json"}:
+        raise ValueError("text or json")
+    return value
+
+
+def _setting(name: str, default: Any, read: Callable[[str], Any], meaning: str, *, secret: bool = False) -> Any:
+    metadata = {"name": name, "read": read, "meaning": meaning}
+    return field(default=default, repr=not secret, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How this service runs. Durations are in seconds."""
+
+    database_url: str = _setting(
+        "GOVERNANCE_DATABASE_URL",
+        "sqlite:///governance.db",
+        _sqlite,
+        "the SQLite file; a relative path lies under the instance folder",
+    )
+    instance: str = _setting("GOVERNANCE_INSTANCE", "instance", _text, "the folder of the database and of `admin.key`")
+    admin_key: str | None = _setting(
+        "GOVERNANCE_ADMIN_KEY",
+        None,
+        _admin_key,
+        "an admin API key of at least 32 characters, compared from here and never stored",
+        secret=True,
+    )
+    poll_interval: float = _setting(
+        "GOVERNANCE_POLL_INTERVAL", 5.0, _seconds, "how often each worker's memory looks at the database"
+    )
+    busy_timeout: float = _setting(
+        "GOVERNANCE_BUSY_TIMEOUT", 5.0, _seconds, "how long a call waits for the database's lock before it is 503"
+    )
+    render_cache_mb: int = _setting(
+        "GOVERNANCE_RENDER_CACHE_MB", 64, _whole(1, 65536), "how many MiB of rendered limits each worker keeps"
+    )
+    log_format: str = _setting("GOVERNANCE_LOG_FORMAT", "text", _log_format, "`text` or `json`")
+    host: str = _setting("HOST", "127.0.0.1", _text, "the address to listen on")
+    port: int = _setting("PORT", 8080, _whole(1, 65535), "the port to listen on")
+    workers: int = _setting("WEB_CONCURRENCY", 1, _whole(1, 1024), "worker processes")
+    threads: int = _setting("THREADS", 8, _whole(1, 1024), "threads of each worker")
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """The settings that a mapping gives; an empty value is an absent one. Raises NotReady at a bad one."""
+        given = {item.name: environ.get(item.metadata["name"], "").strip() for item in fields(cls)}
+        return cls(**{item.name: _read(item.metadata, given[item.name]) for item in fields(cls) if given[item.name]})
+
+    @property
+    def instance_path(self) -> Path:
+        """The instance folder, absolute."""
+        return ROOT / self.instance
+
+    @property
+    def database_path(self) -> Path:
+        """The database file, absolute."""
+        return self.instance_path / self.database_url.removeprefix(SQLITE)
+
+    @property
+    def memory_lifetime(self) -> float:
+        """How long a snapshot serves without a successful poll."""
+        return 3 * self.poll_interval
+
+
+def _read(metadata: Mapping[str, Any], value: str) -> Any:
+    try:
+        return metadata["read"](value)
+    except ValueError as error:
+        wanted = "a number" if str(error).startswith("could not") else str(error)
+        shown = "it is too short" if metadata["name"].endswith("_KEY") else f"'{value}' is not that"
+        raise NotReady(f"Set {metadata['name']} to {wanted}: {shown}.") from error

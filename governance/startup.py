@@ -1,0 +1,43 @@
+"""What is done once, before the workers start: the database is made or migrated, and gets its first key."""
+
+from pathlib import Path
+
+from flask import Flask
+
+from governance.settings import Settings
+from governance.storage import migrations
+from governance.web.context import EXTENSION, Governance
+
+ADMIN_KEY_FILE = "admin.key"
+
+
+def prepare(app: Flask) -> None:
+    """Make the database ready. Raises NotReady, with one line that says what to do, where that cannot be."""
+    governance: Governance = app.extensions[EXTENSION]
+    settings = governance.settings
+    migrations.upgrade(settings.database_path, settings.busy_timeout)
+    if settings.admin_key is None:
+        governance.api_keys.mint_first(settings.instance_path / ADMIN_KEY_FILE)
+
+
+def greeting(settings: Settings) -> str:
+    """Where the service is, where the admin key is, and the first command to try; never the key itself."""
+    address = f"http://{settings.host}:{settings.port}"
+    where, shell = _admin_key(settings)
+    return (
+        f"Model limits on {address}, explained on {address}/docs\n"
+        f"The admin key is {where}. Try:\n"
+        f'  curl -H "Authorization: Bearer {shell}" {address}/api/governance/model-configs\n'
+    )
+
+
+def _admin_key(settings: Settings) -> tuple[str, str]:
+    """Where a person finds the admin key, and what a shell makes of it."""
+    if settings.admin_key is not None:
+        return "what you set as GOVERNANCE_ADMIN_KEY", "$GOVERNANCE_ADMIN_KEY"
+    file = settings.instance_path / ADMIN_KEY_FILE
+    if not file.exists():
+        return f"one that was made earlier ({file.name} is gone from {settings.instance}/)", "$YOUR_KEY"
+    here = Path.cwd()
+    shown = file.relative_to(here) if file.is_relative_to(here) else file
+    return f"in {shown}", f"$(cat {shown})"

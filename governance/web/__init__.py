@@ -1,0 +1,1 @@
+"""HTTP: blueprints, authentication, errors, conditional answers. Flask lives here."""

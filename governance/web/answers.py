@@ -1,0 +1,109 @@
+"""Answers: JSON bytes with their ETag, Link and Cache-Control, and 304 where the caller has them already."""
+
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from flask import Response, request
+from werkzeug.http import parse_etags
+
+from governance.domain.errors import Code, InvalidRequest
+from governance.domain.pages import Page
+from governance.services.model_limits import Listing, Versions
+from schemas import render
+from schemas.render import Rendering
+
+JSON = "application/json"
+CACHING = "private, no-cache"
+ETAG_BYTES = 12
+
+
+def answer(value: Any) -> Response:
+    """A plain 200."""
+    return Response(render.dumps(value), content_type=JSON)
+
+
+def described(message: str, name: str, rendering: Rendering) -> Response:
+    """The answer to a create or an update of a model limit."""
+    body = b'{"message":%b,"%b":%b}' % (render.dumps(message), name.encode(), rendering.body)
+    return Response(body, content_type=JSON, headers={"ETag": f'"{rendering.etag}"'})
+
+
+def single(name: str, rendering: Rendering) -> Response:
+    """One model limit, or 304."""
+    return conditional(b'{"%b":%b}' % (name.encode(), rendering.body), rendering.etag, {})
+
+
+def listing(name: str, found: Listing, page: Page) -> Response:
+    """A page of a list, with where it came from and where the pages beside it are."""
+    numbers = b"%d,%d,%d,%d" % (found.total, len(found.documents), *page)
+    body = b'{"%b":[%b],"total_count":%d,"count":%d,"limit":%d,"offset":%d}' % (
+        name.encode(),
+        b",".join(found.documents),
+        found.total,
+        len(found.documents),
+        *page,
+    )
+    headers = {"X-Governance-Source": "database" if found.age is None else "memory"}
+    if found.age is not None:
+        headers["Age"] = str(int(found.age))
+    links = _links(request.path, request.query_string, page, found.total)
+    if links:
+        headers["Link"] = links
+    return conditional(body, _etag(found.etags, numbers), headers)
+
+
+def plain_page(name: str, shown: list[dict[str, Any]], total: int, page: Page) -> Response:
+    """A page of what is always read from the database: keys and users."""
+    body = {name: shown, "total_count": total, "count": len(shown), **page._asdict()}
+    made = answer(body)
+    links = _links(request.path, request.query_string, page, total)
+    if links:
+        made.headers["Link"] = links
+    return made
+
+
+def conditional(body: bytes, etag: str, headers: dict[str, str]) -> Response:
+    """The body with a strong ETag, or 304 where If-None-Match names it."""
+    headers |= {"ETag": f'"{etag}"', "Cache-Control": CACHING}
+    wanted = request.headers.get("If-None-Match")
+    if wanted is not None and parse_etags(wanted).contains_weak(etag):
+        return Response(status=304, headers=headers)
+    return Response(body, content_type=JSON, headers=headers)
+
+
+def versions() -> Versions:
+    """What If-Match asks of a limit's version. An ETag is `"<version>.<digest>"`: only the version counts.
+
+    Raises InvalidRequest where the header is no list of ETags.
+    """
+    wanted = request.headers.get("If-Match")
+    if wanted is None:
+        return lambda _: True
+    etags = parse_etags(wanted)
+    if not etags.to_header():
+        sentence = 'Send If-Match as an ETag that this service gave, in quotes, such as "3.f00d", or as *.'
+        raise InvalidRequest(sentence, param="If-Match", code=Code.INVALID_PARAMETER)
+    named = {etag.partition(".")[0] for etag in etags.as_set(include_weak=True)}
+    return lambda version: etags.star_tag or str(version) in named
+
+
+def _etag(etags: Any, numbers: bytes) -> str:
+    """A page's ETag: from its limits' ETags and the envelope's numbers, not from its bytes."""
+    return blake2b("\n".join(etags).encode() + numbers, digest_size=ETAG_BYTES).hexdigest()
+
+
+@lru_cache(maxsize=1024)
+def _links(path: str, raw: bytes, page: Page, total: int) -> str:
+    """The Link header: the next and the previous page, where there are such."""
+    kept = [(name, value) for name, value in parse_qsl(raw.decode()) if name not in Page._fields]
+    offsets = {}
+    if page.offset + page.limit < total:
+        offsets["next"] = page.offset + page.limit
+    if page.offset > 0 and total > 0:
+        offsets["prev"] = max(0, min(page.offset, total) - page.limit)
+    return ", ".join(
+        f'<{path}?{urlencode([*kept, ("limit", page.limit), ("offset", offset)])}>; rel="{rel}"'
+        for rel, offset in offsets.items()
+    )

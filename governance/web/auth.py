@@ -1,0 +1,32 @@
+"""Who may call: before anything else is looked at, on every path under `/api`, also unknown ones."""
+
+from flask import Flask, current_app, request
+
+from governance.domain.errors import Code, Unauthenticated
+from governance.domain.keys import KeyScope
+from governance.services import authentication
+from governance.web import operation
+from governance.web.context import governance
+
+
+def protect(app: Flask) -> None:
+    """Guard the app. A blueprint's own before_request would not run for 404 and 405."""
+    app.before_request(authenticate)
+
+
+def authenticate() -> None:
+    """Let a good key with the right scope pass; a view without a declared scope is for admins."""
+    if not (request.path + "/").startswith("/api/"):
+        return
+    key = governance().authentication.authenticate(_secret(request.headers.get("Authorization", "")))
+    view = current_app.view_functions.get(request.endpoint or "")
+    if view is not None:
+        declared = operation.of(view)
+        authentication.authorize(key, (declared and declared.scope) or KeyScope.ADMIN)
+
+
+def _secret(header: str) -> str:
+    scheme, _, secret = header.strip().partition(" ")
+    if scheme.lower() != "bearer":
+        raise Unauthenticated(authentication.MISSING, code=Code.API_KEY_REQUIRED)
+    return secret.strip()

@@ -1,0 +1,38 @@
+"""What the endpoints act with."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from governance.memory.cache import SnapshotCache
+from governance.memory.poller import Poller
+from governance.services.api_keys import ApiKeys
+from governance.services.authentication import Authentication
+from governance.services.health import HealthCheck
+from governance.services.model_limits import ModelLimits
+from governance.services.users import Users
+from governance.services.virtual_keys import VirtualKeys
+from governance.settings import Settings
+
+EXTENSION = "governance"
+
+
+@dataclass(frozen=True)
+class Governance:
+    """The assembled service of one app."""
+
+    settings: Settings
+    cache: SnapshotCache
+    poller: Poller
+    authentication: Authentication
+    model_limits: ModelLimits
+    virtual_keys: VirtualKeys
+    users: Users
+    api_keys: ApiKeys
+    health: HealthCheck
+
+
+def governance() -> Governance:
+    """The service of the current app."""
+    return cast("Governance", current_app.extensions[EXTENSION])

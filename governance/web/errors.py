@@ -1,0 +1,98 @@
+"""The one error handler: from a domain error, or one of HTTP's own, to a status and the one JSON shape."""
+
+import logging
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from governance.domain.errors import (
+    Code,
+    GovernanceError,
+    InvalidRequest,
+    NotFound,
+)
+from governance.web.answers import JSON
+from schemas import render
+
+logger = logging.getLogger("governance.web")
+
+STATUS: dict[Code, int] = {
+    Code.INVALID_BODY: 400,
+    Code.INVALID_FIELD: 400,
+    Code.UNKNOWN_FIELD: 400,
+    Code.INVALID_PARAMETER: 400,
+    Code.UNKNOWN_PARAMETER: 400,
+    Code.MALFORMED_REQUEST: 400,
+    Code.API_KEY_REQUIRED: 401,
+    Code.INVALID_API_KEY: 401,
+    Code.INSUFFICIENT_SCOPE: 403,
+    Code.ROUTE_NOT_FOUND: 404,
+    Code.MODEL_CONFIG_NOT_FOUND: 404,
+    Code.VIRTUAL_KEY_NOT_FOUND: 404,
+    Code.USER_NOT_FOUND: 404,
+    Code.API_KEY_NOT_FOUND: 404,
+    Code.METHOD_NOT_ALLOWED: 405,
+    Code.ALREADY_EXISTS: 409,
+    Code.STALE_VERSION: 412,
+    Code.BODY_TOO_LARGE: 413,
+    Code.INTERNAL_ERROR: 500,
+    Code.DATABASE_UNAVAILABLE: 503,
+    Code.MEMORY_UNAVAILABLE: 503,
+    Code.NOT_READY: 503,
+}
+"""The table from code to status. The README lists it, and a test keeps that list true."""
+
+
+def handle_errors(app: Flask) -> None:
+    """Answer every error of the app in the one shape."""
+    app.register_error_handler(Exception, handle)
+
+
+def handle(error: Exception) -> Response:
+    """The answer to an error; what was not foreseen is logged, and shown to nobody."""
+    if isinstance(error, GovernanceError):
+        return shaped(error)
+    if isinstance(error, HTTPException) and error.code is not None and error.code < 500:  # noqa: PLR2004
+        return _of_http(error)
+    logger.error("an error that was not foreseen", exc_info=error)
+    return shaped(GovernanceError("Report this with its X-Request-Id: the service made a mistake."))
+
+
+def shaped(error: GovernanceError) -> Response:
+    """A domain error in the one shape."""
+    status = STATUS[error.code]
+    body: dict[str, Any] = {
+        "is_bifrost_error": False,
+        "status_code": status,
+        "error": {"type": error.type, "code": error.code, "message": error.message, "param": error.param},
+        "extra_fields": error.extra,
+    }
+    request.environ["governance.code"] = error.code
+    response = Response(render.dumps(body), status, content_type=JSON)
+    response.headers["Cache-Control"] = "no-store"
+    if status == 401:  # noqa: PLR2004
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _of_http(error: HTTPException) -> Response:
+    match error.code:
+        case 404:
+            return shaped(NotFound(f"Route not found: {request.path}"))
+        case 405:
+            response = shaped(_not_allowed(error))
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))  # type: ignore[attr-defined]
+            return response
+        case 413:
+            sentence = "Send a body of at most 1 MiB."
+            return shaped(InvalidRequest(sentence, code=Code.BODY_TOO_LARGE))
+    sentence = "Send a well-formed HTTP request: this one could not be read to its end."
+    return shaped(InvalidRequest(sentence, code=Code.MALFORMED_REQUEST))
+
+
+def _not_allowed(error: HTTPException) -> InvalidRequest:
+    allowed = " or ".join(sorted(set(error.valid_methods or ()) - {"HEAD"}))  # type: ignore[attr-defined]
+    return InvalidRequest(f"Use {allowed} on {request.path}.", code=Code.METHOD_NOT_ALLOWED)

@@ -1,0 +1,55 @@
+"""How log lines look: one line each, plain or JSON."""
+
+import json
+import logging
+from logging import Formatter, LogRecord
+from typing import Any
+
+from governance.domain.times import rfc3339
+
+
+def configure(style: str) -> None:
+    """Send this service's log to standard error, in `text` or `json`."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLine() if style == "json" else TextLine())
+    logger = logging.getLogger("governance")
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+class TextLine(Formatter):
+    """`2026-11-23T12:00:00Z INFO governance.requests refused method=GET path=/x status=404`."""
+
+    def format(self, record: LogRecord) -> str:
+        """One line, and the traceback under it where there is one."""
+        fields = "".join(f" {name}={_word(value)}" for name, value in _fields(record).items())
+        return f"{_time(record)} {record.levelname} {record.name} {record.getMessage()}{fields}{self._trace(record)}"
+
+    def _trace(self, record: LogRecord) -> str:
+        return "\n" + self.formatException(record.exc_info) if record.exc_info else ""
+
+
+class JsonLine(Formatter):
+    """The same as one JSON object a line."""
+
+    def format(self, record: LogRecord) -> str:
+        """One line."""
+        line = {"time": _time(record), "level": record.levelname, "logger": record.name, "message": record.getMessage()}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line | _fields(record), ensure_ascii=False, default=str)
+
+
+def _fields(record: LogRecord) -> dict[str, Any]:
+    return dict(getattr(record, "fields", {}))
+
+
+def _time(record: LogRecord) -> str:
+    return rfc3339(int(record.created * 1000) * 1000)
+
+
+def _word(value: Any) -> str:
+    """A value that cannot break its line, nor pass for another field."""
+    text = str(value)
+    return text if text.isascii() and text.isprintable() and " " not in text and text else json.dumps(text)

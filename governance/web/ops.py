@@ -1,0 +1,43 @@
+"""What operators and machines ask, outside `/api` and without a key: is it alive, is it ready, what can it do."""
+
+from flask import Blueprint, Response, current_app, render_template
+
+from governance.domain.errors import Code, Unavailable
+from governance.web import openapi
+from governance.web.answers import answer
+from governance.web.context import governance
+from governance.web.operation import operation
+
+blueprint = Blueprint("ops", __name__, template_folder="templates")
+
+
+@blueprint.get("/healthz")
+@operation("Is the process alive?", scope=None)
+def healthz() -> Response:
+    """Answer, as long as the process lives."""
+    return answer({"status": "ok"})
+
+
+@blueprint.get("/readyz")
+@operation("Is the service ready?", scope=None, refusals=(Code.NOT_READY,))
+def readyz() -> Response:
+    """Check that the database answers, its schema is current and the memory is fresh; 503 with the reason if not."""
+    health = governance().health.look()
+    if health.reasons:
+        raise Unavailable(" ".join(health.reasons), code=Code.NOT_READY)
+    return answer({"status": "ready", "warnings": health.warnings})
+
+
+@blueprint.get("/openapi.json")
+@operation("The OpenAPI document", scope=None)
+def openapi_json() -> Response:
+    """Describe this API in OpenAPI 3.1."""
+    return answer(openapi.document(current_app))
+
+
+@blueprint.get("/docs")
+@operation("The API's documentation", scope=None)
+def docs() -> Response:
+    """Show the OpenAPI document to a person; needs nothing from the internet."""
+    page = render_template("docs.html", document=openapi.document(current_app))
+    return Response(page, content_type="text/html; charset=utf-8")

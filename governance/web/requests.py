@@ -1,0 +1,44 @@
+"""What surrounds every request: its id, and one log line where it was refused or failed."""
+
+import logging
+import os
+import re
+from time import perf_counter
+
+from flask import Flask, Response, request
+
+logger = logging.getLogger("governance.requests")
+
+SANE_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
+REFUSED = 400
+
+
+def surround(app: Flask) -> None:
+    """Give every request an id, and log those that did not go well."""
+    app.before_request(begin)
+    app.after_request(end)
+
+
+def begin() -> None:
+    """Note when the request came."""
+    request.environ["governance.began"] = perf_counter()
+
+
+def end(response: Response) -> Response:
+    """Give the answer its id; log a refusal: never a key, a query or a body."""
+    request_id = request.headers.get("X-Request-Id", "")
+    if SANE_ID.fullmatch(request_id) is None:
+        request_id = os.urandom(8).hex()
+    response.headers["X-Request-Id"] = request_id
+    if response.status_code >= REFUSED:
+        elapsed = perf_counter() - request.environ.get("governance.began", perf_counter())
+        fields = {
+            "method": request.method,
+            "path": request.path,
+            "status": response.status_code,
+            "code": request.environ.get("governance.code", ""),
+            "request_id": request_id,
+            "ms": round(elapsed * 1000, 1),
+        }
+        logger.log(logging.ERROR if response.status_code == 500 else logging.INFO, "refused", extra={"fields": fields})  # noqa: PLR2004
+    return response

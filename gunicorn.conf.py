@@ -1,0 +1,50 @@
+"""How gunicorn serves this: threads in a few processes, and what is done once before they start."""
+
+import os
+import sys
+
+from governance.domain.errors import NotReady
+from governance.settings import Settings
+from governance.startup import greeting, prepare
+from governance.web.context import EXTENSION
+
+try:
+    settings = Settings.from_environ(os.environ)
+except NotReady as error:
+    sys.exit(error.message)
+
+bind = f"{settings.host}:{settings.port}"
+workers = settings.workers
+threads = settings.threads
+worker_class = "gthread"
+keepalive = 75
+timeout = 60
+graceful_timeout = 30
+control_socket_disable = True
+loglevel = "warning"
+
+
+def on_starting(_server):
+    """Migrate, and mint the first key: in the master, once, before any worker is forked."""
+    from app import create_app  # noqa: PLC0415 - the app is the workers' own; the master's is gone after this
+
+    try:
+        prepare(create_app(settings))
+    except NotReady as error:
+        sys.exit(error.message)
+
+
+def when_ready(_server):
+    """Say how to begin."""
+    sys.stderr.write(greeting(settings))
+
+
+def post_worker_init(worker):
+    """Start the poller in the worker: never on import, never in the master."""
+    worker.wsgi.extensions[EXTENSION].poller.start()
+
+
+def worker_exit(_server, worker):
+    """Write down what only this worker knows."""
+    if worker.wsgi is not None:
+        worker.wsgi.extensions[EXTENSION].poller.stop()

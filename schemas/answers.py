@@ -1,0 +1,258 @@
+"""What goes out, described: OpenAPI is made from this, and the tests hold every answer against it.
+
+The renderer (`render`, `keys`) writes the bytes; these schemas never dump.
+"""
+
+from marshmallow import Schema, fields
+
+from governance.domain.keys import KeyScope
+from governance.domain.limits import Scope
+
+
+def _text(description: str = "", *, null: bool = False) -> fields.String:
+    return fields.String(required=True, allow_none=null, metadata={"description": description} if description else {})
+
+
+def _instant(description: str = "", *, null: bool = False) -> fields.String:
+    return fields.String(required=True, allow_none=null, metadata={"format": "date-time", "description": description})
+
+
+def _dollars(description: str) -> fields.Decimal:
+    return fields.Decimal(required=True, metadata={"description": description, "type": "number"})
+
+
+def _whole(description: str = "", *, null: bool = False) -> fields.Integer:
+    return fields.Integer(required=True, allow_none=null, metadata={"description": description})
+
+
+def _flag(description: str = "") -> fields.Boolean:
+    return fields.Boolean(required=True, metadata={"description": description})
+
+
+class Budget(Schema):
+    """At most `max_limit` dollars in each window."""
+
+    id = _text()
+    max_limit = _dollars("Dollars, exact to the billionth.")
+    reset_duration = _text("Such as 1d.")
+    last_reset = _instant("Start of the current window.")
+    current_usage = _dollars("Dollars used in the current window.")
+    config_hash = _text("Hash of the file entry it came from.", null=True)
+    created_at = _instant()
+    updated_at = _instant("Moves with edits only.")
+    calendar_aligned = _flag("Whether this window is aligned to the calendar.")
+    team_id = _text("Always null here.", null=True)
+    virtual_key_id = _text("The virtual key of a limit of that scope.", null=True)
+    provider_config_id = _whole("Always null here.", null=True)
+    model_config_id = _text("The limit it belongs to.")
+    reserved = _dollars("Dollars that open reservations hold.")
+    resets_at = _instant("End of the current window.")
+
+
+class RateLimit(Schema):
+    """At most so many tokens, or requests, or both, each in its own window."""
+
+    id = _text()
+    token_current_usage = _whole("Tokens used in the current window.")
+    token_last_reset = _instant("Start of the current token window.", null=True)
+    request_current_usage = _whole("Requests in the current window.")
+    request_last_reset = _instant("Start of the current request window.", null=True)
+    config_hash = _text("Hash of the file entry it came from.", null=True)
+    created_at = _instant()
+    updated_at = _instant("Moves with edits only.")
+    token_max_limit = _whole(null=True)
+    token_reset_duration = _text(null=True)
+    request_max_limit = _whole(null=True)
+    request_reset_duration = _text(null=True)
+    token_reserved = _whole("Tokens that open reservations hold.")
+    token_resets_at = _instant("End of the current token window.", null=True)
+    request_reserved = _whole("Requests that open reservations hold.")
+    request_resets_at = _instant("End of the current request window.", null=True)
+
+
+class ModelLimit(Schema):
+    """Whom a limit concerns, and all its budgets and rate limits."""
+
+    id = _text()
+    model_name = _text("* means all models.")
+    provider = _text("null means all providers.", null=True)
+    scope = fields.String(required=True, metadata={"enum": [scope.value for scope in Scope]})
+    scope_id = _text("The virtual key or user.", null=True)
+    scope_name = _text("Its current name, where known.", null=True)
+    calendar_aligned = _flag()
+    timezone = _text("IANA zone of calendar windows.")
+    budgets = fields.List(fields.Nested(Budget), required=True, metadata={"description": "Shortest window first."})
+    budget = fields.Nested(Budget, required=True, allow_none=True, metadata={"description": "The first, or null."})
+    rate_limits = fields.List(
+        fields.Nested(RateLimit), required=True, metadata={"description": "Shortest window first."}
+    )
+    rate_limit = fields.Nested(
+        RateLimit, required=True, allow_none=True, metadata={"description": "The first, or null."}
+    )
+    config_hash = _text("Hash of the file entry it came from.", null=True)
+    created_at = _instant()
+    updated_at = _instant("Moves with edits only.")
+
+
+class Done(Schema):
+    """An act that has nothing to show."""
+
+    message = _text()
+
+
+class ModelLimitFound(Schema):
+    """One model limit."""
+
+    model_config = fields.Nested(ModelLimit, required=True)
+
+
+class ModelLimitWritten(Done):
+    """One model limit, stored."""
+
+    model_config = fields.Nested(ModelLimit, required=True)
+
+
+class Paged(Schema):
+    """The numbers of a page."""
+
+    total_count = _whole("How many match, before paging.")
+    count = _whole("How many are on this page.")
+    limit = _whole("The page size in effect.")
+    offset = _whole()
+
+
+class ModelLimitList(Paged):
+    """A page of model limits."""
+
+    model_configs = fields.List(fields.Nested(ModelLimit), required=True)
+
+
+class BudgetList(Paged):
+    """A page of budgets."""
+
+    budgets = fields.List(fields.Nested(Budget), required=True)
+
+
+class RateLimitList(Paged):
+    """A page of rate limits."""
+
+    rate_limits = fields.List(fields.Nested(RateLimit), required=True)
+
+
+class VirtualKey(Schema):
+    """A gateway's key, without its value."""
+
+    id = _text()
+    name = _text()
+    description = _text(null=True)
+    value_prefix = _text("The first characters of its value.")
+    is_active = _flag()
+    calendar_aligned = _flag("What new limits on this key take over.")
+    expires_at = _instant(null=True)
+    created_at = _instant()
+    updated_at = _instant()
+
+
+class NewVirtualKey(VirtualKey):
+    """A gateway's key with its value, shown once."""
+
+    value = _text("In this answer alone.")
+
+
+class VirtualKeyFound(Schema):
+    """One virtual key."""
+
+    virtual_key = fields.Nested(VirtualKey, required=True)
+
+
+class VirtualKeyWritten(Done):
+    """One virtual key, stored."""
+
+    virtual_key = fields.Nested(VirtualKey, required=True)
+
+
+class VirtualKeyCreated(Done):
+    """One virtual key, new."""
+
+    virtual_key = fields.Nested(NewVirtualKey, required=True)
+
+
+class VirtualKeyList(Paged):
+    """A page of virtual keys."""
+
+    virtual_keys = fields.List(fields.Nested(VirtualKey), required=True)
+
+
+class User(Schema):
+    """A name for a user id."""
+
+    id = _text()
+    name = _text()
+    created_at = _instant()
+    updated_at = _instant()
+
+
+class UserFound(Schema):
+    """One user."""
+
+    user = fields.Nested(User, required=True)
+
+
+class UserWritten(Done):
+    """One user, stored."""
+
+    user = fields.Nested(User, required=True)
+
+
+class UserList(Paged):
+    """A page of users."""
+
+    users = fields.List(fields.Nested(User), required=True)
+
+
+class ApiKey(Schema):
+    """A key of this API, without the key itself."""
+
+    id = _text()
+    name = _text()
+    key_prefix = _text("The first characters of the key.")
+    scopes = fields.List(fields.String(metadata={"enum": [scope.value for scope in KeyScope]}), required=True)
+    expires_at = _instant(null=True)
+    last_used_at = _instant("At most one poll behind.", null=True)
+    created_at = _instant()
+
+
+class NewApiKey(ApiKey):
+    """A key of this API, shown once."""
+
+    key = _text("In this answer alone.")
+
+
+class ApiKeyCreated(Done):
+    """One API key, new."""
+
+    api_key = fields.Nested(NewApiKey, required=True)
+
+
+class ApiKeyList(Paged):
+    """A page of API keys."""
+
+    api_keys = fields.List(fields.Nested(ApiKey), required=True)
+
+
+class ErrorBody(Schema):
+    """What was refused, and what to do."""
+
+    type = _text("The kind of refusal.")
+    code = _text("Finer, and stable.")
+    message = _text("One plain sentence that says what to do.")
+    param = _text("The field or query parameter.", null=True)
+
+
+class Error(Schema):
+    """The one shape of every refusal."""
+
+    is_bifrost_error = _flag("Always false.")
+    status_code = _whole("The HTTP status.")
+    error = fields.Nested(ErrorBody, required=True)
+    extra_fields = fields.Dict(required=True, metadata={"description": "`errors` lists all faults of several."})

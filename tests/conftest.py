@@ -1,0 +1,154 @@
+"""A real app on a database file of its own, a clock that only tests move, and a client with the admin key."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import delete, insert, select
+from werkzeug.test import TestResponse
+
+from app import create_app
+from governance.domain.limits import current
+from governance.domain.times import SECOND, parse_rfc3339
+from governance.settings import Settings
+from governance.startup import prepare
+from governance.storage import scoped
+from governance.storage.database import Database
+from governance.storage.tables import counters
+from governance.web.context import EXTENSION, Governance
+
+ADMIN_KEY = "gov-the-admin-key-of-the-tests-0123456789"
+NOON = parse_rfc3339("2026-11-23T12:00:00Z")
+
+
+class FakeClock:
+    """Microseconds since 1970; moves only when told to."""
+
+    def __init__(self, now: int = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += int(seconds * SECOND)
+
+    def set(self, text: str) -> None:
+        self.now = parse_rfc3339(text)
+
+
+class Api:
+    """The test client with an API key; paths are relative to `/api/governance` unless they begin with `/`."""
+
+    def __init__(self, client: FlaskClient, key: str | None = ADMIN_KEY) -> None:
+        self.client = client
+        self.key = key
+
+    def request(self, method: str, path: str, **kwargs: Any) -> TestResponse:
+        headers = dict(kwargs.pop("headers", {}))
+        if self.key is not None:
+            headers.setdefault("Authorization", f"Bearer {self.key}")
+        url = path if path.startswith("/") else f"/api/governance/{path}"
+        return self.client.open(url, method=method, headers=headers, **kwargs)
+
+    def get(self, path: str, **kwargs: Any) -> TestResponse:
+        return self.request("GET", path, **kwargs)
+
+    def post(self, path: str, json: Any = None, **kwargs: Any) -> TestResponse:
+        return self.request("POST", path, **kwargs, **({} if json is None else {"json": json}))
+
+    def put(self, path: str, json: Any = None, **kwargs: Any) -> TestResponse:
+        return self.request("PUT", path, **kwargs, **({} if json is None else {"json": json}))
+
+    def delete(self, path: str, **kwargs: Any) -> TestResponse:
+        return self.request("DELETE", path, **kwargs)
+
+    def create(self, model_name: str = "gpt-4o", **fields: Any) -> dict[str, Any]:
+        """A stored model limit, as its create answers it."""
+        response = self.post("model-configs", {"model_name": model_name, **fields})
+        assert response.status_code == 200, response.text
+        return dict(response.get_json()["model_config"])
+
+    def list(self, query: str = "", *, memory: bool = False) -> dict[str, Any]:
+        """A page of model limits."""
+        joined = "&".join(part for part in (query, "from_memory=true" if memory else "") if part)
+        response = self.get(f"model-configs?{joined}" if joined else "model-configs")
+        assert response.status_code == 200, response.text
+        return dict(response.get_json())
+
+    def with_key(self, key: str | None) -> "Api":
+        """The same client with another key, or none."""
+        return Api(self.client, key)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(instance=str(tmp_path), admin_key=ADMIN_KEY, busy_timeout=0.3)
+
+
+@pytest.fixture
+def app(settings: Settings, clock: FakeClock):
+    made = create_app(settings, clock=clock)
+    prepare(made)
+    yield made
+    governance_of(made).poller.stop()
+    database_of(made).engine.dispose()
+
+
+@pytest.fixture
+def api(app: Flask) -> Api:
+    return Api(app.test_client())
+
+
+@pytest.fixture
+def governance(app: Flask) -> Governance:
+    return governance_of(app)
+
+
+@pytest.fixture
+def database(app: Flask) -> Database:
+    return database_of(app)
+
+
+def governance_of(app: Flask) -> Governance:
+    return app.extensions[EXTENSION]
+
+
+def database_of(app: Flask) -> Database:
+    return governance_of(app).model_limits._database
+
+
+@pytest.fixture
+def count(database: Database, clock: FakeClock, governance: Governance):
+    """Put usage on a rule's window of now, as metering would: money in nano-dollars. Refreshes the memory."""
+
+    def put(item_id: str, metric: str, used: int = 0, reserved: int = 0, at: int | None = None) -> None:
+        with database.write() as connection:
+            limit_id = connection.execute(
+                select(scoped.rules.c.model_limit_id).where(
+                    scoped.rules.c.id == item_id, scoped.rules.c.metric == metric
+                )
+            ).scalar_one()
+            limit = scoped.by_ids(connection, [limit_id])[limit_id].limit
+            rule = next(rule for rule in limit.rules if rule.key == (item_id, metric))
+            start, end, *_ = current(rule, limit.alignment, None, clock() if at is None else at)
+            row = {
+                "rule_id": item_id,
+                "metric": metric,
+                "generation": rule.generation,
+                "window_start": start,
+            }
+            connection.execute(delete(counters).filter_by(**row))
+            connection.execute(
+                insert(counters).values(**row, window_end=end, used=used, reserved=reserved, touched_at=clock())
+            )
+        governance.cache.refresh()
+
+    return put

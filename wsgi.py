@@ -1,0 +1,13 @@
+"""What gunicorn and the `flask` command load: the app of this environment."""
+
+import os
+import sys
+
+from app import create_app
+from governance.domain.errors import NotReady
+from governance.settings import Settings
+
+try:
+    app = create_app(Settings.from_environ(os.environ))
+except NotReady as error:
+    sys.exit(error.message)
