@@ -76,10 +76,13 @@ class Settings:
         secret=True,
     )
     poll_interval: float = _setting(
-        "GOVERNANCE_POLL_INTERVAL", 5.0, _seconds, "how often each worker's memory looks at the database"
+        "GOVERNANCE_POLL_INTERVAL", 5.0, _seconds, "how often, in seconds, each worker's memory looks at the database"
     )
     busy_timeout: float = _setting(
-        "GOVERNANCE_BUSY_TIMEOUT", 5.0, _seconds, "how long a call waits for the database's lock before it is 503"
+        "GOVERNANCE_BUSY_TIMEOUT",
+        5.0,
+        _seconds,
+        "how many seconds a call waits for the database's lock before it is 503",
     )
     render_cache_mb: int = _setting(
         "GOVERNANCE_RENDER_CACHE_MB", 64, _whole(1, 65536), "how many MiB of rendered limits each worker keeps"
@@ -95,6 +98,11 @@ class Settings:
         """The settings that a mapping gives; an empty value is an absent one. Raises NotReady at a bad one."""
         given = {item.name: environ.get(item.metadata["name"], "").strip() for item in fields(cls)}
         return cls(**{item.name: _read(item.metadata, given[item.name]) for item in fields(cls) if given[item.name]})
+
+    @classmethod
+    def table(cls) -> list[tuple[str, Any, str]]:
+        """Every setting: its variable, its default, its meaning."""
+        return [(item.metadata["name"], item.default, item.metadata["meaning"]) for item in fields(cls)]
 
     @property
     def instance_path(self) -> Path:

@@ -1,0 +1,66 @@
+"""The README's tables are made of the code they describe; these tests say what a row must be."""
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from governance.settings import Settings
+from governance.web import operation
+from governance.web.errors import STATUS
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def rows(heading: str) -> list[str]:
+    """The table rows under a heading of the README, without the table's head."""
+    section = README.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return [line for line in section.splitlines() if line.startswith("| `")]
+
+
+def endpoints(app: Flask) -> list[str]:
+    """A row for each endpoint: method and path, the key scope it needs, what it does."""
+    found = []
+    for rule in app.url_map.iter_rules():
+        declared = operation.of(app.view_functions[rule.endpoint])
+        path = rule.rule
+        for name in rule.arguments:
+            path = path.replace(f"<path:{name}>", "{id}").replace(f"<{name}>", "{id}")
+        for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
+            found.append(f"| `{method} {path}` | {declared.scope or '–'} | {declared.summary} |")
+    return found
+
+
+def codes() -> list[str]:
+    return [f"| `{code}` | {status} |" for code, status in STATUS.items()]
+
+
+def settings() -> list[str]:
+    found = []
+    for name, default, meaning in Settings.table():
+        shown = "–" if default is None else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+        found.append(f"| `{name}` | {shown} | {meaning} |")
+    return found
+
+
+def test_the_readme_lists_every_endpoint_with_its_scope(app):
+    assert rows("Endpoints") == endpoints(app)
+
+
+def test_the_readme_lists_every_error_code_with_its_status():
+    assert rows("Errors") == codes()
+
+
+def test_the_readme_lists_every_setting_with_its_default():
+    assert rows("Settings") == settings()
+
+
+@pytest.mark.parametrize("document", ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"])
+def test_a_document_names_only_files_that_exist(document):
+    root = README.parent
+    words = (root / document).read_text().replace("(", " ").replace(")", " ").replace("`", " ").split()
+    paths = {
+        word.strip(".,:;→") for word in words if "/" in word and word.strip(".,:;").endswith((".py", ".md", ".sh"))
+    }
+    known = [root, root / "governance"]
+    assert [path for path in paths if not any((folder / path).exists() for folder in known)] == []
