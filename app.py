@@ -6,27 +6,47 @@ from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 
-from governance.domain.times import Clock
+from governance import cli
+from governance.domain.times import DAY, Clock
 from governance.memory.cache import SnapshotCache
 from governance.memory.poller import Poller
 from governance.memory.reader import MemoryReader
 from governance.services.api_keys import ApiKeys
 from governance.services.authentication import Authentication
 from governance.services.health import HealthCheck
+from governance.services.metering import Metering
 from governance.services.mint import Mint
 from governance.services.model_limits import ModelLimits
+from governance.services.reservations import Reservations
+from governance.services.statistics import Statistics
+from governance.services.upkeep import Upkeep
 from governance.services.users import Users
+from governance.services.verification import Verification
 from governance.services.virtual_keys import VirtualKeys
 from governance.services.writing import Writer
 from governance.settings import Settings
 from governance.storage.changes import ChangesLoader
 from governance.storage.database import Database, engine_options
+from governance.storage.group_commit import GroupCommit
 from governance.storage.tables import metadata
-from governance.web import api_keys, auth, errors, logs, model_configs, ops, requests, rules, users, virtual_keys
+from governance.web import (
+    api_keys,
+    auth,
+    errors,
+    logs,
+    metrics,
+    model_configs,
+    ops,
+    requests,
+    rules,
+    users,
+    virtual_keys,
+)
+from governance.web import reservations as reservations_api
 from governance.web.context import EXTENSION, Governance
 
 MAX_BODY = 1024 * 1024
-BLUEPRINTS = (model_configs, rules, virtual_keys, users, api_keys, ops)
+BLUEPRINTS = (model_configs, rules, reservations_api, virtual_keys, users, api_keys, metrics, ops)
 
 db = SQLAlchemy(metadata=metadata)
 migrate = Migrate(render_as_batch=True)
@@ -54,6 +74,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, mint: Mint | 
     requests.surround(app)
     auth.protect(app)
     errors.handle_errors(app)
+    app.cli.add_command(cli.commands)
     for module in BLUEPRINTS:
         app.register_blueprint(module.blueprint)
     return app
@@ -67,14 +88,31 @@ def assemble(app: Flask, settings: Settings, clock: Clock, mint: Mint) -> Govern
     reader = MemoryReader(cache, settings.render_cache_mb * 1024 * 1024)
     writer = Writer(database, cache, clock)
     authentication = Authentication(database, cache, clock, settings.admin_key)
+    group = GroupCommit(settings.database_path, settings.busy_timeout, clock, synchronous=settings.synchronous)
+    reservations = Reservations(database, group, charge_expired=settings.expired_reservations == "charge")
+    statistics = Statistics(database, cache)
+    upkeep = Upkeep(database, clock, settings.retention_days * DAY)
+    tasks = (
+        reservations.sweep,
+        cache.refresh,
+        statistics.note_memory,
+        statistics.flush,
+        authentication.flush,
+        upkeep.due,
+    )
     return Governance(
         settings=settings,
         cache=cache,
-        poller=Poller((cache.refresh, authentication.flush), settings.poll_interval),
+        poller=Poller(tasks, settings.poll_interval),
         authentication=authentication,
         model_limits=ModelLimits(database, reader, writer, clock, mint),
         virtual_keys=VirtualKeys(database, writer, mint),
         users=Users(database, writer, mint),
         api_keys=ApiKeys(database, writer, mint),
+        metering=Metering(database, group, cache, mint=mint, statistics=statistics),
+        reservations=reservations,
+        verification=Verification(database, clock),
+        group=group,
+        database=database,
         health=HealthCheck(database, cache, clock),
     )

@@ -1,16 +1,24 @@
 """How gunicorn serves this: threads in a few processes, and what is done once before they start."""
 
 import os
+import shutil
 import sys
+import tempfile
 
-from governance.domain.errors import NotReady
-from governance.settings import Settings
-from governance.startup import greeting, prepare
-from governance.web.context import EXTENSION
+# Where the workers count for /metrics, all together: prometheus_client reads this when it is imported.
+metrics_folder = os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="governance-metrics-"))
+
+from prometheus_client import multiprocess  # noqa: E402
+
+from governance.domain.errors import NotReady  # noqa: E402
+from governance.settings import Settings  # noqa: E402
+from governance.startup import greeting, prepare  # noqa: E402
+from governance.web.context import EXTENSION  # noqa: E402
 
 try:
     settings = Settings.from_environ(os.environ)
 except NotReady as error:
+    shutil.rmtree(metrics_folder)
     sys.exit(error.message)
 
 bind = f"{settings.host}:{settings.port}"
@@ -31,6 +39,7 @@ def on_starting(_server):
     try:
         prepare(create_app(settings))
     except NotReady as error:
+        shutil.rmtree(metrics_folder)
         sys.exit(error.message)
 
 
@@ -48,3 +57,14 @@ def worker_exit(_server, worker):
     """Write down what only this worker knows."""
     if worker.wsgi is not None:
         worker.wsgi.extensions[EXTENSION].poller.stop()
+        worker.wsgi.extensions[EXTENSION].group.stop()
+
+
+def child_exit(_server, worker):
+    """Forget what a worker that is gone said about itself; what it counted stays."""
+    multiprocess.mark_process_dead(worker.pid)
+
+
+def on_exit(_server):
+    """Leave nothing behind."""
+    shutil.rmtree(metrics_folder, ignore_errors=True)

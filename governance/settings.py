@@ -46,10 +46,13 @@ def _admin_key(value: str) -> str:
     return value
 
 
-def _log_format(value: str) -> str:
-    if value not in {"text", "json"}:
-        raise ValueError("text or json")
-    return value
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value not in words:
+            raise ValueError(" or ".join(words))
+        return value
+
+    return read
 
 
 def _setting(name: str, default: Any, read: Callable[[str], Any], meaning: str, *, secret: bool = False) -> Any:
@@ -84,10 +87,28 @@ class Settings:
         _seconds,
         "how many seconds a call waits for the database's lock before it is 503",
     )
+    expired_reservations: str = _setting(
+        "GOVERNANCE_EXPIRED_RESERVATIONS",
+        "charge",
+        _one_of("charge", "release"),
+        "what becomes of a reservation that nobody settled in time: `charge` its estimate, or `release` it",
+    )
+    retention_days: int = _setting(
+        "GOVERNANCE_RETENTION",
+        7,
+        _whole(1, 3650),
+        "how many days ended reservations and their ledger stay; counters keep their sums",
+    )
+    synchronous: str = _setting(
+        "GOVERNANCE_SYNCHRONOUS",
+        "full",
+        _one_of("full", "normal"),
+        "`full`: what metering answers survives a power cut; `normal`: only a crash, and faster",
+    )
     render_cache_mb: int = _setting(
         "GOVERNANCE_RENDER_CACHE_MB", 64, _whole(1, 65536), "how many MiB of rendered limits each worker keeps"
     )
-    log_format: str = _setting("GOVERNANCE_LOG_FORMAT", "text", _log_format, "`text` or `json`")
+    log_format: str = _setting("GOVERNANCE_LOG_FORMAT", "text", _one_of("text", "json"), "`text` or `json`")
     host: str = _setting("HOST", "127.0.0.1", _text, "the address to listen on")
     port: int = _setting("PORT", 8080, _whole(1, 65535), "the port to listen on")
     workers: int = _setting("WEB_CONCURRENCY", 1, _whole(1, 1024), "worker processes")

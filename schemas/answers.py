@@ -256,3 +256,123 @@ class Error(Schema):
     status_code = _whole("The HTTP status.")
     error = fields.Nested(ErrorBody, required=True)
     extra_fields = fields.Dict(required=True, metadata={"description": "`errors` lists all faults of several."})
+
+
+class TokenAmounts(Schema):
+    """Tokens held at admission, and charged now."""
+
+    reserved = _whole()
+    used = _whole()
+
+
+class CostAmounts(Schema):
+    """Dollars held at admission, and charged now."""
+
+    reserved = _dollars("Dollars held at admission.")
+    used = _dollars("Dollars charged now.")
+
+
+class Overrun(Schema):
+    """What was used beyond what was held."""
+
+    tokens = _whole()
+    cost = _dollars("Dollars.")
+
+
+class ReservationShown(Schema):
+    """A hold on every rule that applied to a call."""
+
+    id = _text()
+    status = fields.String(required=True, metadata={"enum": ["open", "settled", "released", "expired"]})
+    model = _text()
+    provider = _text(null=True)
+    virtual_key_id = _text(null=True)
+    user_id = _text(null=True)
+    requests = _whole("Calls that it counts as: 1, or 0 once released.")
+    tokens = fields.Nested(TokenAmounts, required=True)
+    cost = fields.Nested(CostAmounts, required=True)
+    overrun = fields.Nested(Overrun, required=True)
+    created_at = _instant()
+    expires_at = _instant("From then on a settle or release is late.")
+    settled_at = _instant(null=True)
+    late = _flag("Whether it ended after it had expired.")
+
+
+class ReservationFound(Schema):
+    """One reservation."""
+
+    reservation = fields.Nested(ReservationShown, required=True)
+
+
+class ReservationList(Paged):
+    """A page of reservations."""
+
+    reservations = fields.List(fields.Nested(ReservationShown), required=True)
+
+
+class StandingShown(Schema):
+    """A rule that applied, in its current window; amounts of a budget are dollars."""
+
+    rule_id = _text("The budget's or rate limit's id.")
+    model_config_id = _text()
+    kind = fields.String(required=True, metadata={"enum": ["budget", "rate_limit"]})
+    metric = fields.String(required=True, metadata={"enum": ["cost", "tokens", "requests"]})
+    model_name = _text()
+    provider = _text(null=True)
+    scope = _text()
+    scope_id = _text(null=True)
+    scope_name = _text(null=True)
+    used = _dollars("Used in the current window.")
+    reserved = _dollars("Held by open reservations, this one included where it was allowed.")
+    requested = _dollars("What the call asks for.")
+    limit = _dollars("The rule's maximum.")
+    remaining = _dollars("What is left; never below 0.")
+    resets_at = _instant("End of the current window.")
+
+
+class UsedStanding(StandingShown):
+    """A rule that a report was charged to."""
+
+    over = _flag("Whether the rule is used up now.")
+
+
+class Admitted(Schema):
+    """A reservation that holds, and every rule that applied."""
+
+    decision = fields.String(required=True, metadata={"enum": ["allow"]})
+    reservation = fields.Nested(ReservationShown, required=True)
+    limits = fields.List(fields.Nested(StandingShown), required=True)
+
+
+class UsageRecorded(Done):
+    """A charge, and every rule that applied."""
+
+    limits = fields.List(fields.Nested(UsedStanding), required=True)
+
+
+class UnmatchedLimit(Schema):
+    """A limit of the same model or provider that did not apply."""
+
+    model_config_id = _text()
+    model_name = _text()
+    provider = _text(null=True)
+    scope = _text()
+    scope_id = _text(null=True)
+    reason = _text("Why it did not apply.")
+
+
+class Unmatched(Schema):
+    """How many such limits there are, and the first of them."""
+
+    count = _whole()
+    limits = fields.List(fields.Nested(UnmatchedLimit), required=True, metadata={"description": "At most 20."})
+
+
+class Checked(Schema):
+    """What a reservation would be answered."""
+
+    decision = fields.String(required=True, metadata={"enum": ["allow", "deny"]})
+    message = _text("Why the virtual key may not be used, where that is so.", null=True)
+    limits = fields.List(fields.Nested(StandingShown), required=True)
+    violations = fields.List(fields.Nested(StandingShown), required=True)
+    unmatched = fields.Nested(Unmatched, required=True)

@@ -17,6 +17,8 @@ class Body(Schema):
 
     nullable: frozenset[str] = frozenset()
     """Fields in which null means something; in every other it is as good as absent."""
+    optional = False
+    """Whether no body at all is as good as an empty object."""
 
     class Meta:
         """Refuse what we do not know."""

@@ -99,6 +99,7 @@ def app(settings: Settings, clock: FakeClock):
     prepare(made)
     yield made
     governance_of(made).poller.stop()
+    governance_of(made).group.stop()
     database_of(made).engine.dispose()
 
 
@@ -122,7 +123,7 @@ def governance_of(app: Flask) -> Governance:
 
 
 def database_of(app: Flask) -> Database:
-    return governance_of(app).model_limits._database
+    return governance_of(app).database
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ def endpoints(app: Flask) -> list[str]:
         path = rule.rule
         for name in rule.arguments:
             path = path.replace(f"<path:{name}>", "{id}").replace(f"<{name}>", "{id}")
-        for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
-            found.append(f"| `{method} {path}` | {declared.scope or '–'} | {declared.summary} |")
+        methods = sorted(rule.methods - {"HEAD", "OPTIONS"})
+        found += [f"| `{method} {path}` | {' or '.join(declared.scopes) or '–'} | {declared.summary} |" for method in methods]
     return found
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from governance.domain.keys import ApiKey
+from governance.domain.keys import ApiKey, VirtualKey
 from governance.domain.limits import Counters, Limit
 
 
@@ -23,7 +23,7 @@ class Changes(NamedTuple):
     """What became of the database since a mark, or (`whole`) all that is in it.
 
     `limits` holds each limit that was made, edited or counted against; `names` maps (scope, scope_id) to a
-    name, None where it is gone; `api_keys` maps ids likewise.
+    name, None where it is gone; `api_keys` and `virtual_keys` map ids likewise.
     """
 
     mark: Mark
@@ -32,6 +32,7 @@ class Changes(NamedTuple):
     gone: list[str]
     names: dict[tuple[str, str], str | None]
     api_keys: dict[str, ApiKey | None]
+    virtual_keys: dict[str, VirtualKey | None] = {}  # noqa: RUF012 - never changed
 
 
 Loader = Callable[[Mark | None], Changes]

@@ -6,6 +6,7 @@ GovernanceError
 ├── Forbidden           the key is good, its scopes do not reach here
 ├── NotFound
 ├── Conflict            the request is fine, the stored state is against it
+├── Denied              a limit has no room for the call
 ├── Unavailable         the database or the memory cannot answer now; try again
 └── NotReady            the service cannot start: for the operator, on standard error
 
@@ -38,6 +39,19 @@ class Code(StrEnum):
     API_KEY_NOT_FOUND = "api_key_not_found"
     ALREADY_EXISTS = "already_exists"
     STALE_VERSION = "stale_version"
+    BUDGET_EXCEEDED = "budget_exceeded"
+    REQUEST_LIMITED = "request_limited"
+    TOKEN_LIMITED = "token_limited"  # noqa: S105 - tokens of text
+    RATE_LIMITED = "rate_limited"
+    VIRTUAL_KEY_UNKNOWN = "virtual_key_unknown"
+    VIRTUAL_KEY_INACTIVE = "virtual_key_inactive"
+    VIRTUAL_KEY_EXPIRED = "virtual_key_expired"
+    RESERVATION_NOT_FOUND = "reservation_not_found"
+    ALREADY_SETTLED = "already_settled"
+    ALREADY_RELEASED = "already_released"
+    RESERVATION_EXPIRED = "reservation_expired"
+    COUNTER_FULL = "counter_full"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     MEMORY_UNAVAILABLE = "memory_unavailable"
     DATABASE_UNAVAILABLE = "database_unavailable"
     NOT_READY = "not_ready"
@@ -119,6 +133,13 @@ class Conflict(GovernanceError):
 
     type = "conflict"
     default_code = Code.ALREADY_EXISTS
+
+
+class Denied(GovernanceError):
+    """A limit has no room for the call; `type` is the denial's word, which is its code as well."""
+
+    def __init__(self, message: str, *, code: Code, extra: Mapping[str, Any], retry_after: int | None) -> None:
+        super().__init__(message, code=code, extra=extra, retry_after=retry_after)
 
 
 class Unavailable(GovernanceError):

@@ -4,20 +4,23 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
 from governance.domain.changes import Changes, Mark
-from governance.domain.keys import ApiKey
+from governance.domain.keys import ApiKey, VirtualKey
 from governance.domain.limits import Limit, Scoped
+from governance.domain.names import Identity
 from governance.memory.orders import KEYS, Orders
 
 ScopeKey = tuple[str, str]
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+KeyValue = TypeVar("KeyValue", ApiKey, VirtualKey)
 
 
 class Snapshot(NamedTuple):
     """The state of the database at a mark.
 
     `entries` are the limits by id, `names` the scope names by (scope, scope_id), `used` the limits with a counter
-    that is not zero, `api_keys` the keys by id and `digests` the same by digest.
+    that is not zero, `identities` the limits by theirs, `api_keys` and `virtual_keys` the keys by id; `digests` and
+    `values` are the same by the digest of their secret.
     """
 
     mark: Mark
@@ -27,6 +30,9 @@ class Snapshot(NamedTuple):
     orders: Orders
     api_keys: Mapping[str, ApiKey]
     digests: Mapping[str, ApiKey]
+    virtual_keys: Mapping[str, VirtualKey]
+    values: Mapping[str, VirtualKey]
+    identities: Mapping[Identity, str]
 
 
 def first(changes: Changes) -> Snapshot:
@@ -38,7 +44,19 @@ def first(changes: Changes) -> Snapshot:
     }
     keys = {key_id: key for key_id, key in changes.api_keys.items() if key is not None}
     used = frozenset(limit_id for limit_id, entry in entries.items() if _is_used(entry))
-    return Snapshot(changes.mark, entries, names, used, Orders.of(entries), keys, _by_digest(keys))
+    virtual_keys = {key_id: key for key_id, key in changes.virtual_keys.items() if key is not None}
+    return Snapshot(
+        mark=changes.mark,
+        entries=entries,
+        names=names,
+        used=used,
+        orders=Orders.of(entries),
+        api_keys=keys,
+        digests=_by_digest(keys),
+        virtual_keys=virtual_keys,
+        values=_by_digest(virtual_keys),
+        identities={_identity(entry.limit): limit_id for limit_id, entry in entries.items()},
+    )
 
 
 def moved(before: Snapshot, changes: Changes) -> Snapshot:
@@ -53,6 +71,9 @@ def moved(before: Snapshot, changes: Changes) -> Snapshot:
         after = _reordered(before, after, {*changes.gone, *changes.limits})
     if keys is not before.api_keys:
         after = after._replace(api_keys=keys, digests=_by_digest(keys))
+    virtual_keys = _merged(before.virtual_keys, changes.virtual_keys)
+    if virtual_keys is not before.virtual_keys:
+        after = after._replace(virtual_keys=virtual_keys, values=_by_digest(virtual_keys))
     return after
 
 
@@ -88,7 +109,23 @@ def _reordered(before: Snapshot, after: Snapshot, touched: Iterable[str]) -> Sna
             added += [new.limit] if new else []
         (used.add if new and _is_used(new) else used.discard)(limit_id)
     orders = before.orders.moved(after.entries, added, removed)
-    return after._replace(orders=orders, used=before.used if used == before.used else frozenset(used))
+    same = used == before.used
+    identities = _reindexed(before.identities, added, removed)
+    return after._replace(orders=orders, used=before.used if same else frozenset(used), identities=identities)
+
+
+def _reindexed(index: Mapping[Identity, str], added: list[Limit], removed: list[Limit]) -> Mapping[Identity, str]:
+    if not added and not removed:
+        return index
+    made = dict(index)
+    for limit in removed:
+        made.pop(_identity(limit), None)
+    made.update({_identity(limit): limit.id for limit in added})
+    return made
+
+
+def _identity(limit: Limit) -> Identity:
+    return Identity.of(limit.scope, limit.scope_id, limit.provider, limit.model_name)
 
 
 def _place(entry: Scoped | None) -> object:
@@ -112,5 +149,5 @@ def _merged(known: Mapping[Key, Value], changes: Mapping[Key, Value | None]) -> 
     return {key: value for key, value in merged.items() if value is not None}
 
 
-def _by_digest(keys: Mapping[str, ApiKey]) -> dict[str, ApiKey]:
+def _by_digest(keys: Mapping[str, KeyValue]) -> dict[str, KeyValue]:
     return {key.digest: key for key in keys.values()}

@@ -1,5 +1,6 @@
 """Who is calling: API keys by their digest, from memory where it can, looked for once in the database where not."""
 
+from collections.abc import Sequence
 from hmac import compare_digest
 
 from governance.domain import keys
@@ -67,8 +68,8 @@ ADMIN = ApiKey(
 )
 
 
-def authorize(key: ApiKey, needed: KeyScope) -> None:
-    """Let a key pass that has a scope for the call. Raises Forbidden."""
-    if not key.may(needed):
-        held = ", ".join(key.scopes)
+def authorize(key: ApiKey, enough: Sequence[KeyScope]) -> None:
+    """Let a key pass that has one of the scopes that are enough. Raises Forbidden."""
+    if not any(key.may(scope) for scope in enough):
+        needed, held = " or ".join(enough), ", ".join(key.scopes)
         raise Forbidden(f"Use an API key with the scope {needed}: this one has only {held}.")

@@ -7,9 +7,11 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
 
 from governance.domain.changes import Changes, Mark
+from governance.domain.keys import VirtualKey
 from governance.domain.limits import Counters, Limit, Scope
 from governance.domain.times import SECOND, Clock
 from governance.storage import api_keys, revisions, scoped
+from governance.storage import virtual_keys as virtual_key_rows
 from governance.storage.database import Database
 from governance.storage.tables import api_keys as api_key_table
 from governance.storage.tables import counters, model_limits, rules, users, virtual_keys
@@ -58,6 +60,7 @@ def _everything(connection: Connection, mark: Mark) -> Changes:
         gone=[],
         names=_names(connection, -1),
         api_keys={key.id: key for key in keys},
+        virtual_keys=_virtual_keys(connection, -1),
     )
 
 
@@ -73,6 +76,7 @@ def _since(connection: Connection, since: Mark, mark: Mark) -> Changes:
         gone=revisions.buried(connection, revisions.LIMIT, since.revision) if edited else [],
         names=_names(connection, since.revision) if edited else {},
         api_keys=_api_keys(connection, since.revision) if edited else {},
+        virtual_keys=_virtual_keys(connection, since.revision) if edited else {},
     )
 
 
@@ -114,4 +118,11 @@ def _api_keys(connection: Connection, since: int) -> dict[str, Any]:
     found: dict[str, Any] = dict.fromkeys(revisions.buried(connection, revisions.API_KEY, since))
     rows = connection.execute(select(*api_keys.COLUMNS).where(api_key_table.c.revision > since))
     found.update({key.id: key for key in map(api_keys.key_of, rows)})
+    return found
+
+
+def _virtual_keys(connection: Connection, since: int) -> dict[str, VirtualKey | None]:
+    found: dict[str, VirtualKey | None] = dict.fromkeys(revisions.buried(connection, revisions.VIRTUAL_KEY, since))
+    rows = connection.execute(select(*virtual_key_rows.COLUMNS).where(virtual_keys.c.revision > since))
+    found.update({key.id: key for key in map(VirtualKey._make, rows)})
     return found

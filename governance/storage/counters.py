@@ -6,7 +6,7 @@ from sqlalchemy.engine import Connection, Row
 from governance.domain.limits import Limit, Rule
 from governance.domain.times import DAY
 from governance.domain.windows import Alignment, window
-from governance.storage.tables import counters
+from governance.storage.tables import counters, ledger
 
 
 def regenerate(connection: Connection, before: Rule, after: Rule, alignment: Alignment, now: int) -> None:
@@ -67,7 +67,7 @@ def _zero(connection: Connection, counter_id: int, now: int) -> None:
 
 
 def _bring_back(connection: Connection, rule: Rule, alignment: Alignment, now: int) -> None:
-    """Move a rule's newest counter to the window of `now`; one that stands there already is emptied into it."""
+    """Move a rule's newest counter to the window of `now`; one that stands there already is poured into it."""
     row = _newest(connection, rule)
     if row is None:
         return
@@ -76,9 +76,12 @@ def _bring_back(connection: Connection, rule: Rule, alignment: Alignment, now: i
         counters.c.rule_id == rule.id, counters.c.metric == rule.metric, counters.c.generation == rule.generation
     )
     there = connection.execute(
-        delete(counters).where(same, counters.c.window_start == start).returning(counters.c.reserved)
-    ).scalar_one_or_none()
+        delete(counters)
+        .where(same, counters.c.window_start == start)
+        .returning(counters.c.id, counters.c.used, counters.c.reserved, counters.c.folded)
+    ).one_or_none()
     _move(connection, row.id, rule, alignment, now)
-    if there:
-        held = update(counters).where(counters.c.id == row.id)
-        connection.execute(held.values(reserved=counters.c.reserved + there))
+    if there is not None:
+        poured = {name: counters.c[name] + getattr(there, name) for name in ("used", "reserved", "folded")}
+        connection.execute(update(counters).where(counters.c.id == row.id).values(poured))
+        connection.execute(update(ledger).where(ledger.c.counter_id == there.id).values(counter_id=row.id))

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DatabaseError, DisconnectionError, IntegrityError, In
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from governance.domain.errors import Code, Conflict, Unavailable
+from governance.storage.turns import Turns
 
 WRITE = "write"
 
@@ -26,14 +27,15 @@ WRITE = "write"
 def engine_options(path: Path, busy_timeout: float, connections: int) -> dict[str, Any]:
     """What SQLAlchemy's `create_engine` needs to open the file, which must be there: a lost file is never made anew."""
     return {
-        "creator": partial(_open, path, busy_timeout),
+        "creator": partial(open_file, path, busy_timeout),
         "pool_size": connections,
         "max_overflow": 2,
         "pool_timeout": busy_timeout,
     }
 
 
-def _open(path: Path, busy_timeout: float) -> sqlite3.Connection:
+def open_file(path: Path, busy_timeout: float) -> sqlite3.Connection:
+    """A connection to a file that is there, with the pragmas of all connections."""
     name = f"file:{quote(str(path))}?mode=rw"
     connection = sqlite3.connect(name, uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
     for pragma in ("foreign_keys = ON", "synchronous = FULL", "temp_store = MEMORY"):
@@ -47,6 +49,7 @@ class Database:
     def __init__(self, engine: Engine, path: Path) -> None:
         self.engine = engine
         self.path = path
+        self._turns = Turns(path)
         self._writer = engine.execution_options(**{WRITE: True})
         event.listen(engine, "begin", _begin)
         event.listen(engine, "connect", self._remember_file)
@@ -61,7 +64,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction with the write lock held: all of it is kept, or nothing. Raises Unavailable, Conflict."""
-        with _told(self.path), self._writer.begin() as connection:
+        with _told(self.path), self._turns.turn(), self._writer.begin() as connection:
             yield connection
 
     def file(self) -> tuple[int, int]:

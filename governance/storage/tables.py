@@ -12,11 +12,13 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -170,4 +172,75 @@ api_keys = Table(
     Column("created_at", Big, nullable=False),
     Column("revision", Big, nullable=False, index=True),
     Index("ix_api_keys_created", "created_at", "id"),
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("status", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("provider", Text),
+    Column("virtual_key_id", Text),
+    Column("user_id", Text),
+    Column("requests", Big, nullable=False),
+    Column("held_tokens", Big, nullable=False),
+    Column("held_cost", Big, nullable=False),
+    Column("used_tokens", Big, nullable=False),
+    Column("used_cost", Big, nullable=False),
+    Column("created_at", Big, nullable=False),
+    Column("expires_at", Big, nullable=False),
+    Column("settled_at", Big),
+    Column("late", Boolean, nullable=False),
+    CheckConstraint("status IN ('open', 'settled', 'released', 'expired', 'reported')", name="status"),
+    Index("ix_reservations_open", "expires_at", sqlite_where=text("status = 'open'")),
+    sqlite_autoincrement=True,
+    comment="Reservations, and (reported) usage that had none. seq rises with admission and names them in the ledger.",
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("seq", Integer, nullable=False),
+    Column("counter_id", Integer, nullable=False),
+    Column("held", Big, nullable=False),
+    Column("used", Big, nullable=False),
+    PrimaryKeyConstraint("seq", "counter_id"),
+    sqlite_with_rowid=False,
+    comment="What each reservation holds and used of each counter; rows of a counter that is gone are pruned.",
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("api_key_id", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Column("created_at", Big, nullable=False, index=True),
+    PrimaryKeyConstraint("api_key_id", "path", "key"),
+    sqlite_with_rowid=False,
+    comment="The first answer to an effect, given again to its repeats.",
+)
+
+denials = Table(
+    "denials",
+    metadata,
+    Column("model_limit_id", Text, ForeignKey("model_limits.id", ondelete="CASCADE"), primary_key=True),
+    Column("count", Big, nullable=False),
+    Column("last_at", Big, nullable=False),
+    comment="How often each limit refused a call: statistics, at most one poll behind.",
+)
+
+verifications = Table(
+    "verifications",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Big, nullable=False),
+    Column("counters", Big, nullable=False),
+    Column("differences", Big, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+    comment="The last result of `flask governance verify`.",
 )

@@ -1,6 +1,6 @@
 """Who may call: before anything else is looked at, on every path under `/api`, also unknown ones."""
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app, g, request
 
 from governance.domain.errors import Code, Unauthenticated
 from governance.domain.keys import KeyScope
@@ -19,10 +19,11 @@ def authenticate() -> None:
     if not (request.path + "/").startswith("/api/"):
         return
     key = governance().authentication.authenticate(_secret(request.headers.get("Authorization", "")))
+    g.api_key = key
     view = current_app.view_functions.get(request.endpoint or "")
     if view is not None:
         declared = operation.of(view)
-        authentication.authorize(key, (declared and declared.scope) or KeyScope.ADMIN)
+        authentication.authorize(key, (declared and declared.scopes) or (KeyScope.ADMIN,))
 
 
 def _secret(header: str) -> str:

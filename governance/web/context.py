@@ -10,10 +10,15 @@ from governance.memory.poller import Poller
 from governance.services.api_keys import ApiKeys
 from governance.services.authentication import Authentication
 from governance.services.health import HealthCheck
+from governance.services.metering import Metering
 from governance.services.model_limits import ModelLimits
+from governance.services.reservations import Reservations
 from governance.services.users import Users
+from governance.services.verification import Verification
 from governance.services.virtual_keys import VirtualKeys
 from governance.settings import Settings
+from governance.storage.database import Database
+from governance.storage.group_commit import GroupCommit
 
 EXTENSION = "governance"
 
@@ -30,6 +35,11 @@ class Governance:
     virtual_keys: VirtualKeys
     users: Users
     api_keys: ApiKeys
+    metering: Metering
+    reservations: Reservations
+    verification: Verification
+    group: GroupCommit
+    database: Database
     health: HealthCheck
 
 

@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException
 
 from governance.domain.errors import (
     Code,
+    Denied,
     GovernanceError,
     InvalidRequest,
     NotFound,
@@ -26,16 +27,29 @@ STATUS: dict[Code, int] = {
     Code.MALFORMED_REQUEST: 400,
     Code.API_KEY_REQUIRED: 401,
     Code.INVALID_API_KEY: 401,
+    Code.BUDGET_EXCEEDED: 402,
     Code.INSUFFICIENT_SCOPE: 403,
+    Code.VIRTUAL_KEY_UNKNOWN: 403,
+    Code.VIRTUAL_KEY_INACTIVE: 403,
+    Code.VIRTUAL_KEY_EXPIRED: 403,
     Code.ROUTE_NOT_FOUND: 404,
     Code.MODEL_CONFIG_NOT_FOUND: 404,
     Code.VIRTUAL_KEY_NOT_FOUND: 404,
     Code.USER_NOT_FOUND: 404,
     Code.API_KEY_NOT_FOUND: 404,
+    Code.RESERVATION_NOT_FOUND: 404,
     Code.METHOD_NOT_ALLOWED: 405,
     Code.ALREADY_EXISTS: 409,
+    Code.ALREADY_SETTLED: 409,
+    Code.ALREADY_RELEASED: 409,
+    Code.RESERVATION_EXPIRED: 409,
+    Code.COUNTER_FULL: 409,
     Code.STALE_VERSION: 412,
     Code.BODY_TOO_LARGE: 413,
+    Code.IDEMPOTENCY_KEY_REUSED: 422,
+    Code.REQUEST_LIMITED: 429,
+    Code.TOKEN_LIMITED: 429,
+    Code.RATE_LIMITED: 429,
     Code.INTERNAL_ERROR: 500,
     Code.DATABASE_UNAVAILABLE: 503,
     Code.MEMORY_UNAVAILABLE: 503,
@@ -62,10 +76,13 @@ def handle(error: Exception) -> Response:
 def shaped(error: GovernanceError) -> Response:
     """A domain error in the one shape."""
     status = STATUS[error.code]
+    denied = isinstance(error, Denied)
+    kind = error.code if denied else error.type
     body: dict[str, Any] = {
+        **({"type": kind} if denied else {}),
         "is_bifrost_error": False,
         "status_code": status,
-        "error": {"type": error.type, "code": error.code, "message": error.message, "param": error.param},
+        "error": {"type": kind, "code": error.code, "message": error.message, "param": error.param},
         "extra_fields": error.extra,
     }
     request.environ["governance.code"] = error.code

@@ -7,6 +7,8 @@ from time import perf_counter
 
 from flask import Flask, Response, request
 
+from governance.services.statistics import REQUESTS
+
 logger = logging.getLogger("governance.requests")
 
 SANE_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
@@ -30,6 +32,7 @@ def end(response: Response) -> Response:
     if SANE_ID.fullmatch(request_id) is None:
         request_id = os.urandom(8).hex()
     response.headers["X-Request-Id"] = request_id
+    REQUESTS.labels(request.endpoint or "none", response.status_code).inc()
     if response.status_code >= REFUSED:
         elapsed = perf_counter() - request.environ.get("governance.began", perf_counter())
         fields = {

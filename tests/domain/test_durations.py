@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from governance.domain.durations import EXAMPLES, LONGEST_TEXT, parse
+from governance.domain.durations import EXAMPLES, parse
 from governance.domain.times import DAY, HOUR, MINUTE, SECOND
 
 UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY, "M": 30 * DAY, "Y": 365 * DAY}
@@ -174,8 +174,8 @@ def test_no_number_of_nines_rounds_a_duration_up(nines):
 
 
 def test_an_over_long_text_is_refused_whatever_it_says():
-    assert parse("1d".rjust(LONGEST_TEXT, "0")).length == DAY
-    for text in ("1d".rjust(LONGEST_TEXT + 1, "0"), "9" * 1_000_000 + "d", "1h" * 500_000):
+    assert parse("1d".rjust(40, "0")).length == DAY
+    for text in ("1d".rjust(41, "0"), "9" * 1_000_000 + "d", "1h" * 500_000):
         with pytest.raises(ValueError, match="must be a duration"):
             parse(text)
 

@@ -7,7 +7,7 @@ import pytest
 from governance.domain.durations import parse
 from governance.domain.edits import Ceiling, Draft, Item, created
 from governance.domain.errors import InvalidRequest
-from governance.domain.limits import Metric, Scope
+from governance.domain.limits import Metric, Scope, in_order
 
 NOW = 1_780_000_000_000_000
 
@@ -67,6 +67,11 @@ def test_budgets_come_before_rate_limits_and_the_shortest_window_first():
         "requests 5 1h",
         "requests 1500 1d",
     ]
+
+
+def test_rate_limits_whose_shortest_windows_are_equal_are_ordered_by_id():
+    rules = made([], [("tokens 9 1h", "requests 5 1m"), "tokens 9 1m"]).rules
+    assert [rule.id for rule in in_order(reversed(rules))] == [rule.id for rule in rules] == ["id-1", "id-1", "id-2"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,11 @@
+"""Gunicorn's configuration of the hand-written apps: every plain setting of the service's own, none of its hooks."""
+
+import runpy
+from pathlib import Path
+
+from gunicorn.config import Config
+
+_ours = runpy.run_path(str(Path(__file__).resolve().parents[2] / "gunicorn.conf.py"))
+_known = Config().settings
+
+globals().update({name: value for name, value in _ours.items() if name in _known and not callable(value)})

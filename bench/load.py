@@ -1,0 +1,177 @@
+"""Load from a process of its own: connections that each send their next request when the last one is answered."""
+
+import select
+import socket
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from itertools import cycle
+from multiprocessing import get_context
+from time import perf_counter
+from typing import NamedTuple, Self
+
+from bench import cpu
+
+HOST = "127.0.0.1"
+BUFFER = 2 * 1024 * 1024
+PATIENCE = 10.0
+HEAD_END = b"\r\n\r\n"
+LENGTH = b"\r\ncontent-length:"
+
+
+class Plan(NamedTuple):
+    """What to send, and for how long (seconds). `requests` are whole ones, made by `request`, sent in turn."""
+
+    port: int
+    requests: Sequence[bytes]
+    connections: int
+    warm_up: float
+    seconds: float
+    pids: Sequence[int]
+    server_core: int
+
+
+class Sample(NamedTuple):
+    """What one run measured: `latencies` in seconds, ascending; `cpu` and `core` seconds of the server and its core."""
+
+    seconds: float
+    latencies: list[float]
+    statuses: dict[int, int]
+    cpu: float
+    core: float
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return len(self.latencies) / self.seconds
+
+    @property
+    def cost(self) -> float:
+        """Microseconds of the server's processor time a request."""
+        return self.cpu / len(self.latencies) * 1e6
+
+    @property
+    def disturbance(self) -> float:
+        """Which share of the server's core others used meanwhile."""
+        return max(0.0, self.core - self.cpu) / self.seconds
+
+    def percentile(self, share: float) -> float:
+        """The latency, in seconds, that this share of requests did not exceed."""
+        return self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
+
+
+def request(method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
+    """A whole HTTP/1.1 request."""
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}", *(f"{name}: {value}" for name, value in headers.items())]
+    if body:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    return "\r\n".join(lines).encode() + HEAD_END + body
+
+
+class Generator:
+    """Runs plans in the process that makes load."""
+
+    def __init__(self, pool: ProcessPoolExecutor) -> None:
+        self._pool = pool
+
+    def run(self, plan: Plan) -> Sample:
+        """What a plan measured. Raises TimeoutError or OSError where the server stops answering."""
+        return self._pool.submit(run, plan).result(timeout=plan.warm_up + plan.seconds + 2 * PATIENCE)
+
+
+@contextmanager
+def generator(core: int) -> Iterator[Generator]:
+    """A load generator in a process of its own, kept on one core."""
+    with ProcessPoolExecutor(1, get_context("spawn"), cpu.stay_on, (core,)) as pool:
+        yield Generator(pool)
+
+
+def run(plan: Plan) -> Sample:
+    """Make the load of a plan in this process."""
+    with ExitStack() as stack:
+        requests = cycle(plan.requests)
+        connections = [stack.enter_context(Connection(plan.port, requests)) for _ in range(plan.connections)]
+        poller = stack.enter_context(select.epoll())
+        by_number = {connection.fileno(): connection for connection in connections}
+        for number, connection in by_number.items():
+            poller.register(number, select.EPOLLIN)
+            connection.send()
+        _replies(poller, by_number, plan.warm_up)
+        return _measured(poller, by_number, plan)
+
+
+class Connection:
+    """A kept-alive connection with one request under way."""
+
+    def __init__(self, port: int, requests: Iterator[bytes]) -> None:
+        self._socket = socket.create_connection((HOST, port), timeout=PATIENCE)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._requests = requests
+        self._buffer = memoryview(bytearray(BUFFER))
+        self._filled = self._wanted = 0
+        self._began = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def fileno(self) -> int:
+        """The socket's file number."""
+        return self._socket.fileno()
+
+    def send(self) -> None:
+        """Send the next request."""
+        self._filled = self._wanted = 0
+        self._began = perf_counter()
+        self._socket.sendall(next(self._requests))
+
+    def receive(self) -> tuple[float, int] | None:
+        """Read what has come: (seconds since the request, status) where the answer is whole, else None."""
+        read = self._socket.recv_into(self._buffer[self._filled :])
+        if not read:
+            raise ConnectionError("the server closed a connection")
+        self._filled += read
+        if not self._wanted:
+            self._wanted = self._length()
+        if not self._wanted or self._filled < self._wanted:
+            return None
+        return perf_counter() - self._began, int(self._buffer[9:12])
+
+    def _length(self) -> int:
+        """The length of the answer with its head; 0 while the head is not whole."""
+        head, end, _ = bytes(self._buffer[: min(self._filled, 4096)]).partition(HEAD_END)
+        if not end:
+            return 0
+        _, _, length = head.lower().partition(LENGTH)
+        return len(head) + len(end) + int(length.partition(b"\r\n")[0])
+
+
+def _measured(poller: select.epoll, connections: Mapping[int, Connection], plan: Plan) -> Sample:
+    began, used, core = perf_counter(), cpu.of_processes(plan.pids), cpu.of_core(plan.server_core)
+    replies = _replies(poller, connections, plan.seconds)
+    return Sample(
+        seconds=perf_counter() - began,
+        cpu=cpu.of_processes(plan.pids) - used,
+        core=cpu.of_core(plan.server_core) - core,
+        latencies=sorted(latency for latency, _ in replies),
+        statuses=dict(Counter(status for _, status in replies)),
+    )
+
+
+def _replies(poller: select.epoll, connections: Mapping[int, Connection], seconds: float) -> list[tuple[float, int]]:
+    """Keep every connection busy for some seconds: (latency, status) of each answer that came."""
+    replies = []
+    until = perf_counter() + seconds
+    while perf_counter() < until:
+        ready = poller.poll(PATIENCE)
+        if not ready:
+            raise TimeoutError(f"the server has not answered for {PATIENCE:g} s")
+        for number, _ in ready:
+            reply = connections[number].receive()
+            if reply is not None:
+                replies.append(reply)
+                connections[number].send()
+    return replies

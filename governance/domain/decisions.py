@@ -1,0 +1,107 @@
+"""Whether a call may pass: every rule of every limit that applies must have room, or nothing is held at all."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from governance.domain.limits import Counter, Limit, Metric, Rule
+from governance.domain.times import SECOND
+
+MAX_TOKENS = 10**12
+"""The most tokens of one call (SPEC §1)."""
+MAX_REQUESTS = 10**6
+"""The most requests of one report (SPEC §1)."""
+
+
+class Amounts(NamedTuple):
+    """What a call asks for, or used: nano-dollars, tokens, requests."""
+
+    cost: int = 0
+    tokens: int = 0
+    requests: int = 1
+
+    def of(self, metric: str) -> int:
+        """The amount that a rule of this metric counts."""
+        return int(getattr(self, metric))
+
+
+class Applied(NamedTuple):
+    """A rule that applies to a call: its limit, how specific that is, and the scope's name."""
+
+    rule: Rule
+    limit: Limit
+    scope_name: str | None
+    rank: tuple[int, int]
+
+    @property
+    def kind(self) -> str:
+        """`budget` or `rate_limit`."""
+        return "budget" if self.rule.metric == Metric.COST else "rate_limit"
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """Where it stands among others: the most specific first, then kind, window length, id."""
+        return *self.rank, self.kind, self.rule.duration.length, self.rule.id, self.rule.metric
+
+
+class Standing(NamedTuple):
+    """A rule in its current window, and what a call asks of it."""
+
+    applied: Applied
+    window: Counter
+    requested: int
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the rule lets the call pass: it is not used up, and what is asked for still fits."""
+        taken, limit = self.window.used + self.window.reserved, self.applied.rule.max_limit
+        return taken < limit and taken + self.requested <= limit
+
+    @property
+    def remaining(self) -> int:
+        """What is left; 0 where more than the limit was used."""
+        return max(0, self.applied.rule.max_limit - self.window.used - self.window.reserved)
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether no later window will ever let the call pass: it asks for more than the whole limit."""
+        return self.requested > self.applied.rule.max_limit
+
+
+class Verdict(NamedTuple):
+    """Every rule that applied, and those without room, the most specific first."""
+
+    standings: Sequence[Standing]
+    violations: Sequence[Standing]
+
+    @property
+    def allowed(self) -> bool:
+        """Whether every rule had room."""
+        return not self.violations
+
+    @property
+    def word(self) -> str:
+        """What a denial is called: a budget first, since a call that waits for a rate limit would meet it again."""
+        metrics = {standing.applied.rule.metric for standing in self.violations}
+        if Metric.COST in metrics:
+            return "budget_exceeded"
+        if metrics == {Metric.TOKENS}:
+            return "token_limited"
+        return "request_limited" if metrics == {Metric.REQUESTS} else "rate_limited"
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same call may pass later."""
+        return not any(standing.hopeless for standing in self.violations)
+
+    def retry_after(self, now: int) -> int | None:
+        """Whole seconds until every violated rule has begun a new window; None where waiting is of no use."""
+        if not self.retryable:
+            return None
+        latest = max(standing.window.end for standing in self.violations)
+        return max(1, -(-(latest - now) // SECOND))
+
+
+def decide(standings: Iterable[Standing]) -> Verdict:
+    """All or nothing."""
+    ordered = sorted(standings, key=lambda standing: standing.applied.place)
+    return Verdict(ordered, [standing for standing in ordered if not standing.has_room])

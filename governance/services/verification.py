@@ -1,0 +1,27 @@
+"""The proof that every counter equals the sum of its ledger."""
+
+from governance.domain.times import Clock
+from governance.storage import verification
+from governance.storage.database import Database
+from governance.storage.verification import Difference
+
+
+class Verification:
+    """Recomputes every counter."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def verify(self) -> tuple[int, list[Difference]]:
+        """How many counters there are, and each that differs; the result is kept for `/metrics`."""
+        with self._database.read() as connection:
+            total, found = verification.differences(connection)
+        with self._database.write() as connection:
+            verification.note(connection, self._clock(), total, len(found))
+        return total, found
+
+    def last(self) -> int | None:
+        """How many counters differed when last verified; None where nobody has."""
+        with self._database.read() as connection:
+            return verification.last(connection)

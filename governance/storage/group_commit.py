@@ -1,0 +1,160 @@
+"""The writer thread of a worker: what waits at the same time shares one commit, in the order in which it came.
+
+An act is a function of the batch. It may refuse (raise) before it has changed anything; that is its own caller's
+affair. Trouble with the database undoes the whole batch, and every caller is told to try again.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Event, Lock, Thread
+from typing import Any, TypeVar
+
+from governance.domain.errors import GovernanceError, Unavailable
+from governance.domain.times import Clock
+from governance.storage.batch import Batch
+from governance.storage.database import open_file, unavailable
+from governance.storage.turns import Turns
+
+Result = TypeVar("Result")
+Act = Callable[[Batch], Result]
+
+MOST_TOGETHER = 256
+PATIENCE = 4
+"""How many busy timeouts a caller waits for its act to begin."""
+
+
+class Waiting:
+    """An act that waits for its commit."""
+
+    def __init__(self, act: Act[Any]) -> None:
+        self.act = act
+        self.done = Event()
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self._claim = Lock()
+
+    def claim(self) -> bool:
+        """Take the act: the writer to do it, or its caller to give it up; whoever comes first."""
+        return self._claim.acquire(blocking=False)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Let the caller go on."""
+        self.error = self.error or error
+        self.done.set()
+
+
+class GroupCommit:
+    """Does acts in batches on one database file. The thread starts with the first act, in the process that does it."""
+
+    def __init__(self, path: Path, busy_timeout: float, clock: Clock, *, synchronous: str = "FULL") -> None:
+        self._path = path
+        self._busy_timeout = busy_timeout
+        self.clock = clock
+        self._synchronous = synchronous
+        self._turns = Turns(path)
+        self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
+        self._starting = Lock()
+        self._thread: Thread | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+
+    def submit(self, act: Act[Result]) -> Result:
+        """Do an act and return its result, once that is on the disk. Raises what the act raises, and Unavailable."""
+        self._start()
+        waiting = Waiting(act)
+        self._queue.put(waiting)
+        if not waiting.done.wait(PATIENCE * self._busy_timeout) and waiting.claim():
+            raise Unavailable("Try again shortly: too many calls are waiting to be written.")
+        waiting.done.wait()
+        if waiting.error is not None:
+            raise waiting.error
+        return waiting.result  # type: ignore[no-any-return]
+
+    def stop(self) -> None:
+        """End the thread, after all that waits."""
+        with self._starting:
+            if self._thread is not None:
+                self._queue.put(None)
+                self._thread.join()
+                self._thread = None
+
+    def _start(self) -> None:
+        if self._thread is not None:
+            return
+        with self._starting:
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="group-commit", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            first = self._queue.get()
+            if first is None:
+                break
+            self._serve(first)
+        self._close()
+
+    def _serve(self, first: Waiting) -> None:
+        """One batch: the first that waits, and all that wait by the time it is our turn."""
+        together = [first]
+        try:
+            with self._turns.turn():
+                self._transact(together)
+            error = None
+        except Exception as trouble:  # noqa: BLE001 - every caller is told, and the thread lives on
+            error = unavailable(trouble, self._path)
+            error.__cause__ = trouble
+            together += self._waiting()
+            self._close()
+        for waiting in together:
+            waiting.end(error)
+
+    def _transact(self, together: list[Waiting]) -> None:
+        connection = self._open()
+        connection.execute("BEGIN IMMEDIATE")
+        together += self._waiting()
+        batch = Batch(connection, self.clock())
+        for waiting in together:
+            if waiting.claim():
+                _do(waiting, batch)
+        batch.flush()
+        connection.execute("COMMIT")
+
+    def _waiting(self) -> list[Waiting]:
+        found: list[Waiting] = []
+        with suppress(Empty):
+            while len(found) < MOST_TOGETHER:
+                waiting = self._queue.get_nowait()
+                if waiting is None:
+                    self._queue.put(None)
+                    break
+                found.append(waiting)
+        return found
+
+    def _open(self) -> sqlite3.Connection:
+        """The connection, to the file that is there now: what is written to a deleted one is lost."""
+        stat = os.stat(self._path)  # noqa: PTH116 - on every batch
+        if self._connection is None or self._file != (stat.st_dev, stat.st_ino):
+            self._close()
+            self._connection = open_file(self._path, self._busy_timeout)
+            self._connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            self._file = (stat.st_dev, stat.st_ino)
+        return self._connection
+
+    def _close(self) -> None:
+        """Give the connection up, and with it whatever transaction it is in."""
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+
+def _do(waiting: Waiting, batch: Batch) -> None:
+    try:
+        waiting.result = waiting.act(batch)
+    except GovernanceError as error:
+        waiting.error = error

@@ -1,0 +1,63 @@
+"""`/metrics` for Prometheus: all workers together. No label names a model, a key or a user."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+
+from flask import Blueprint, Response
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from governance.domain.errors import GovernanceError
+from governance.services.statistics import VERIFIED
+from governance.web.context import Governance, governance
+from governance.web.operation import operation
+
+blueprint = Blueprint("metrics", __name__)
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+@blueprint.get("/metrics")
+@operation("Metrics for Prometheus", scope=None)
+def metrics() -> Response:
+    """Show what is counted, in Prometheus' own text."""
+    registry = CollectorRegistry()
+    registry.register(Current(governance()))
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+class Current(Collector):
+    """What the workers count, and what the database and the clock say at the moment of asking."""
+
+    def __init__(self, service: Governance) -> None:
+        self._service = service
+
+    def collect(self) -> Iterable[Metric]:
+        """The metrics of now; those of a database that does not answer are left out."""
+        for metric in _counted():
+            yield from _age(metric) if metric.name == VERIFIED else (metric,)
+        try:
+            opened, differing = self._service.reservations.open_count(), self._service.verification.last()
+        except GovernanceError:
+            return
+        yield GaugeMetricFamily("governance_reservations_open", "Reservations that hold something now.", opened)
+        if differing is not None:
+            help_text = "Counters that differed from their ledger when last verified; anything but 0 is a fault."
+            yield GaugeMetricFamily("governance_verify_differences", help_text, differing)
+
+
+def _counted() -> Iterator[Metric]:
+    several = FOLDER in os.environ
+    collector: Collector = MultiProcessCollector(CollectorRegistry()) if several else REGISTRY  # type: ignore[no-untyped-call]
+    yield from collector.collect()
+
+
+def _age(verified: Metric) -> Iterator[Metric]:
+    """The age of the oldest worker's memory, from when each last equalled the database (0: it has none yet)."""
+    oldest = min((sample.value for sample in verified.samples if sample.value), default=None)
+    if oldest is not None:
+        age = max(0.0, time.time() - oldest)
+        yield GaugeMetricFamily("governance_snapshot_age_seconds", "Age of the oldest worker's memory.", age)

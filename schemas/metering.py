@@ -1,0 +1,210 @@
+"""Metering: what is asked, settled and reported coming in; decisions and reservations going out."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from marshmallow import ValidationError, post_load, validates_schema
+
+from governance.domain import money
+from governance.domain.decisions import MAX_REQUESTS, MAX_TOKENS, Amounts, Standing
+from governance.domain.limits import Metric
+from governance.domain.matching import Call
+from governance.domain.reservations import DEFAULT_TTL, LONGEST_TTL, Actual, Reservation, Status
+from governance.domain.times import rfc3339
+from schemas.fields import Name, Number, OneOf, Provider, Whole
+from schemas.loading import Body
+from schemas.queries import PageQuery
+from schemas.render import dollars
+
+
+class Ask(NamedTuple):
+    """What a reservation asks for. `virtual_key` is the key's value where that was given instead of its id."""
+
+    call: Call
+    amounts: Amounts
+    ttl_seconds: int = DEFAULT_TTL
+    virtual_key: str | None = None
+
+
+class Cost(Number):
+    """The cost of one call in dollars, any number of decimals; becomes nano-dollars, rounded up."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(least=0, most=money.MAX_COST // money.NANOS, **kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        number: int | Decimal = self._ranged(value)
+        nanos, _exact = money.nanos(number, money.MAX_COST)
+        return nanos
+
+
+class Tokens(Whole):
+    """The tokens of one call."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(least=0, most=MAX_TOKENS, **kwargs)
+
+
+class CallBody(Body):
+    """A call to a model, on whose behalf, and how much of it."""
+
+    model = Name(required=True, metadata={"description": "The model; p/model without a provider names provider p."})
+    provider = Provider()
+    virtual_key_id = Name(metadata={"description": "The virtual key that pays, by its id."})
+    user_id = Name(metadata={"description": "The user that pays."})
+    tokens = Tokens(metadata={"description": "0 or left out: tokens are not held, and count when they are settled."})
+    cost = Cost(metadata={"description": "Dollars, rounded up to the billionth; 0 or left out holds none."})
+
+
+class ReservationCreate(CallBody):
+    """The body of `POST /reservations` and of `POST /check`."""
+
+    virtual_key = Name(metadata={"description": "The virtual key that pays, by its value."})
+    input_tokens = Tokens()
+    output_tokens = Tokens()
+    ttl_seconds = Whole(
+        least=1,
+        most=LONGEST_TTL,
+        load_default=DEFAULT_TTL,
+        metadata={"description": "How long the hold lasts without a settle; extend it for long streams."},
+    )
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def one_form(self, data: dict[str, Any], original: Any, **_: Any) -> None:
+        """Refuse two ways of saying the same thing."""
+        given = {name for name, value in original.items() if value is not None} if isinstance(original, Mapping) else ()
+        if "tokens" in given and not {"input_tokens", "output_tokens"}.isdisjoint(given):
+            raise ValidationError("Give tokens, or input_tokens and output_tokens, not both.", "tokens")
+        if {"virtual_key", "virtual_key_id"} <= set(given):
+            raise ValidationError("Give virtual_key or virtual_key_id, not both.", "virtual_key")
+        if data.get("input_tokens", 0) + data.get("output_tokens", 0) > MAX_TOKENS:
+            sentence = f"Give input_tokens and output_tokens of at most {MAX_TOKENS} together."
+            raise ValidationError(sentence, "input_tokens")
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> Ask:
+        """Turn the body into what is asked."""
+        tokens = data.get("tokens", data.get("input_tokens", 0) + data.get("output_tokens", 0))
+        return Ask(_call(data), Amounts(data.get("cost", 0), tokens), data["ttl_seconds"], data.get("virtual_key"))
+
+
+class UsageReport(CallBody):
+    """The body of `POST /usage`."""
+
+    requests = Whole(least=0, most=MAX_REQUESTS, load_default=1, metadata={"description": "How many calls this was."})
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> Ask:
+        """Turn the body into what was used."""
+        return Ask(_call(data), Amounts(data.get("cost", 0), data.get("tokens", 0), data["requests"]))
+
+
+class Settlement(Body):
+    """The body of `POST /reservations/{id}/settle`: an amount left out settles at what was held, 0 at nothing."""
+
+    optional = True
+
+    tokens = Tokens()
+    cost = Cost()
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> Actual:
+        """Turn the body into the actual amounts."""
+        return Actual(data.get("tokens"), data.get("cost"))
+
+
+class Extension(Body):
+    """The body of `POST /reservations/{id}/extend`."""
+
+    ttl_seconds = Whole(least=1, most=LONGEST_TTL, required=True)
+
+
+class ReservationsQuery(PageQuery):
+    """The question to `GET /reservations`."""
+
+    status = OneOf({status.value: status.value for status in Status if status != Status.REPORTED})
+
+
+def _call(data: Mapping[str, Any]) -> Call:
+    return Call(data["model"], data.get("provider"), data.get("virtual_key_id"), data.get("user_id"))
+
+
+def reservation(held: Reservation) -> dict[str, Any]:
+    """A reservation as it is shown."""
+    return {
+        "id": held.id,
+        "status": held.status,
+        "model": held.model,
+        "provider": held.provider,
+        "virtual_key_id": held.virtual_key_id,
+        "user_id": held.user_id,
+        "requests": held.requests,
+        "tokens": {"reserved": held.held_tokens, "used": held.used_tokens},
+        "cost": {"reserved": dollars(held.held_cost), "used": dollars(held.used_cost)},
+        "overrun": {
+            "tokens": max(0, held.used_tokens - held.held_tokens),
+            "cost": dollars(max(0, held.used_cost - held.held_cost)),
+        },
+        "created_at": rfc3339(held.created_at),
+        "expires_at": rfc3339(held.expires_at),
+        "settled_at": None if held.settled_at is None else rfc3339(held.settled_at),
+        "late": held.late,
+    }
+
+
+def standing(shown: Standing) -> dict[str, Any]:
+    """A rule that applied, in its current window; amounts of a budget are dollars."""
+    applied, window, requested = shown
+    rule, limit = applied.rule, applied.limit
+    amount = dollars if rule.metric == Metric.COST else int
+    return {
+        "rule_id": rule.id,
+        "model_config_id": limit.id,
+        "kind": applied.kind,
+        "metric": rule.metric,
+        "model_name": limit.model_name,
+        "provider": limit.provider,
+        "scope": limit.scope,
+        "scope_id": limit.scope_id,
+        "scope_name": applied.scope_name,
+        "used": amount(window.used),
+        "reserved": amount(window.reserved),
+        "requested": amount(requested),
+        "limit": amount(rule.max_limit),
+        "remaining": amount(shown.remaining),
+        "resets_at": rfc3339(window.end),
+    }
+
+
+def standings(shown: Sequence[Standing]) -> list[dict[str, Any]]:
+    """Rules that applied, as they are shown."""
+    return [standing(each) for each in shown]
+
+
+def allowed(held: Reservation, shown: Sequence[Standing]) -> dict[str, Any]:
+    """The answer to a reservation that holds."""
+    return {"decision": "allow", "reservation": reservation(held), "limits": standings(shown)}
+
+
+def reported(shown: Sequence[Standing]) -> dict[str, Any]:
+    """The answer to a usage report: each rule, and whether it is used up now."""
+    limits = [standing(each) | {"over": each.remaining == 0} for each in shown]
+    return {"message": "Usage recorded successfully", "limits": limits}
+
+
+def sentence(violated: Standing) -> str:
+    """What a denied caller is to do, from the figures of the first rule without room."""
+    rule, limit = violated.applied.rule, violated.applied.limit
+    whose = f"{limit.scope} {violated.applied.scope_name or limit.scope_id}" if limit.scope_id else limit.scope
+    what = f"{limit.model_name}{f' of {limit.provider}' if limit.provider else ''} ({whose})"
+    advice = "Ask for less" if violated.hopeless else f"Wait until {rfc3339(violated.window.end)}"
+    return (
+        f"{advice}: the limit of {_amount(rule.metric, rule.max_limit)} in {rule.reset_duration} on {what} has "
+        f"{_amount(rule.metric, violated.remaining)} left, and this call asks for "
+        f"{_amount(rule.metric, violated.requested)}."
+    )
+
+
+def _amount(metric: str, amount: int) -> str:
+    return f"${money.dollars(amount)}" if metric == Metric.COST else f"{amount} {metric}"

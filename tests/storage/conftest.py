@@ -1,0 +1,45 @@
+"""A migrated database file for each test, copied from one that was made once, and a way to open such files."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+
+from governance.storage import migrations
+from governance.storage.database import Database, engine_options
+
+BUSY_TIMEOUT = 0.05
+Opened = Callable[..., Database]
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("template") / "governance.db"
+    migrations.upgrade(made, BUSY_TIMEOUT)
+    return made
+
+
+@pytest.fixture
+def path(template: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(template, tmp_path / "governance.db"))
+
+
+@pytest.fixture
+def opened() -> Iterator[Opened]:
+    """Opens a file as the service does; all of them are closed at the end."""
+    engines = []
+
+    def open_file(path: Path, busy_timeout: float = BUSY_TIMEOUT, connections: int = 4) -> Database:
+        engines.append(create_engine(f"sqlite:///{path}", **engine_options(path, busy_timeout, connections)))
+        return Database(engines[-1], path)
+
+    yield open_file
+    for engine in engines:
+        engine.dispose()
+
+
+@pytest.fixture
+def database(path: Path, opened: Opened) -> Database:
+    return opened(path)

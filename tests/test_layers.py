@@ -1,0 +1,156 @@
+"""Folders are layers: this reads every module's imports, and fails on one that points up, or at what is not its own."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+OURS = ("governance", "schemas")
+
+ALLOWED = {
+    "governance.domain": set(),
+    "governance.settings": {"governance.domain"},
+    "schemas": {"governance.domain"},
+    "governance.storage": {"schemas", "governance.domain"},
+    "governance.memory": {"schemas", "governance.domain"},
+    "governance.services": {"governance.memory", "governance.storage", "schemas", "governance.domain"},
+    "governance.web": {
+        "governance.services",
+        "governance.memory",
+        "governance.storage",
+        "governance.settings",
+        "schemas",
+        "governance.domain",
+    },
+}
+"""Which layers a layer may import, beside itself. Whatever stands beside the layers assembles them: all are its own."""
+
+WEB_FRAMEWORKS = {"flask", "flask_migrate", "flask_sqlalchemy", "werkzeug", "jinja2", "click", "gunicorn", "apispec"}
+WEB_PLACES = ("governance.web", "governance.cli", "governance.startup", "app", "wsgi", "gunicorn.conf")
+SQL_PLACES = ("governance.storage",)
+SQL_VALUE_PLACES = ("governance.services",)
+SQL_VALUES = {"sqlalchemy.engine.Connection"}
+"""What services may name of SQLAlchemy: the transaction that they hand on, as a type."""
+VERSION = {"governance", "governance.__version__"}
+ASSEMBLERS = ("governance.cli", "governance.startup", "app", "wsgi", "gunicorn.conf")
+
+
+def within(name: str, places: tuple[str, ...] | set[str]) -> bool:
+    """Whether a dotted name is one of these places, or inside one."""
+    return any(name == place or name.startswith(place + ".") for place in places)
+
+
+def imported(source: str, module: str, *, package: bool = False) -> Iterator[str]:
+    """The dotted names that a module imports, wherever in it that stands; `from a import b` is `a.b`."""
+    own = module.split(".")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = own[: len(own) - node.level + package] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def faults(module: str, names: list[str]) -> list[str]:
+    """What a module imports against the layers."""
+    return [f"{module} imports {name}: {why}" for name in names if (why := refused(module, name))]
+
+
+def refused(module: str, name: str) -> str | None:
+    """Why a module may not import a name; None where it may."""
+    if name in VERSION:
+        return None
+    layer = next((layer for layer in ALLOWED if within(module, {layer})), None)
+    if layer and (name.partition(".")[0] in OURS or within(name, ASSEMBLERS)):
+        return None if within(name, ALLOWED[layer] | {layer}) else "an upward arrow"
+    return foreign(module, name)
+
+
+def foreign(module: str, name: str) -> str | None:
+    """Why a module may not import a name from elsewhere."""
+    top = name.partition(".")[0]
+    in_storage, in_domain = within(module, SQL_PLACES), within(module, {"governance.domain"})
+    a_value = within(module, SQL_VALUE_PLACES) and name in SQL_VALUES
+    complaints = {
+        "the domain knows the standard library only": in_domain and top not in sys.stdlib_module_names,
+        "the web does not belong here": top in WEB_FRAMEWORKS and not within(module, WEB_PLACES),
+        "migrations belong to storage": top == "alembic" and not in_storage,
+        "SQL belongs to storage": top in {"sqlalchemy", "sqlite3"} and not in_storage and not a_value,
+    }
+    return next((complaint for complaint, applies in complaints.items() if applies), None)
+
+
+def modules() -> list[tuple[str, Path]]:
+    """Every module of the project, with its dotted name."""
+    files = [ROOT / "app.py", ROOT / "wsgi.py", ROOT / "gunicorn.conf.py"]
+    files += [file for folder in OURS for file in sorted((ROOT / folder).rglob("*.py"))]
+    return [(dotted(file), file) for file in files]
+
+
+def dotted(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize(("module", "file"), modules(), ids=[name for name, _ in modules()])
+def test_a_module_imports_only_what_is_below_it(module: str, file: Path):
+    names = list(imported(file.read_text(), module, package=file.name == "__init__.py"))
+    assert faults(module, names) == []
+
+
+def test_every_layer_exists_and_every_module_is_in_one_or_assembles_them():
+    known = {name for name, _ in modules()}
+    assert set(ALLOWED) <= known
+    assert {name for name in known if not within(name, {*ALLOWED, *ASSEMBLERS})} == {"governance"}
+
+
+UPWARD = [
+    ("governance.domain.limits", "from governance.storage import tables"),
+    ("governance.domain.limits", "from governance import settings"),
+    ("governance.domain.limits", "from ..storage import tables"),
+    ("governance.domain.limits", "import orjson"),
+    ("governance.domain.limits", "def late():\n    import marshmallow"),
+    ("governance.settings", "from schemas import fields"),
+    ("schemas.fields", "from governance.settings import Settings"),
+    ("schemas.fields", "from flask import request"),
+    ("governance.storage.limits", "from governance.memory.cache import SnapshotCache"),
+    ("governance.storage.limits", "import governance.services.users"),
+    ("governance.memory.cache", "from governance.storage.database import Database"),
+    ("governance.memory.cache", "from governance import storage"),
+    ("governance.memory.cache", "from sqlalchemy.engine import Connection"),
+    ("governance.memory.cache", "import sqlite3"),
+    ("governance.services.users", "from governance.web.context import governance"),
+    ("governance.services.users", "from app import create_app"),
+    ("governance.services.users", "from flask import current_app"),
+    ("governance.services.users", "from sqlalchemy import select"),
+    ("governance.services.users", "from sqlalchemy.engine import Engine"),
+    ("governance.services.users", "from alembic import command"),
+    ("governance.services.users", "from governance.settings import Settings"),
+    ("governance.web.users", "from governance.startup import prepare"),
+    ("governance.web.users", "from sqlalchemy.engine import Connection"),
+    ("app", "from sqlalchemy import text"),
+    ("governance.cli", "import alembic"),
+]
+
+
+@pytest.mark.parametrize(("module", "source"), UPWARD)
+def test_an_invented_upward_import_is_caught(module: str, source: str):
+    assert len(faults(module, list(imported(source, module)))) == 1
+
+
+DOWNWARD = [
+    ("governance.domain.limits", "from governance.domain.windows import window\nimport zoneinfo"),
+    ("governance.services.users", "from sqlalchemy.engine import Connection\nfrom governance.storage import users"),
+    ("governance.web.users", "from flask import request\nfrom governance.services.users import Users"),
+    ("governance.storage.users", "from . import named\nfrom sqlalchemy import select"),
+    ("governance.startup", "from flask import Flask\nfrom governance.storage import migrations"),
+    ("app", "from flask_sqlalchemy import SQLAlchemy\nfrom governance.storage.tables import metadata"),
+]
+
+
+@pytest.mark.parametrize(("module", "source"), DOWNWARD)
+def test_an_import_of_what_is_below_passes(module: str, source: str):
+    assert faults(module, list(imported(source, module))) == []
