@@ -44,8 +44,9 @@ from governance.web import (
 )
 from governance.web import reservations as reservations_api
 from governance.web.context import EXTENSION, Governance
+from governance.web.operation import MAX_BODY
+from governance.web.paths import Id
 
-MAX_BODY = 1024 * 1024
 BLUEPRINTS = (model_configs, rules, reservations_api, virtual_keys, users, api_keys, metrics, ops)
 
 db = SQLAlchemy(metadata=metadata)
@@ -63,10 +64,11 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, mint: Mint | 
     app.config.update(
         SQLALCHEMY_DATABASE_URI=f"sqlite:///{settings.database_path}",
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_path, settings.busy_timeout, settings.threads + 2),
-        MAX_CONTENT_LENGTH=MAX_BODY,
+        MAX_CONTENT_LENGTH=MAX_BODY + 1,
         PROVIDE_AUTOMATIC_OPTIONS=False,
     )
     app.url_map.merge_slashes = False
+    app.url_map.converters["id"] = Id
     logs.configure(settings.log_format)
     db.init_app(app)
     migrate.init_app(app, db)
@@ -108,7 +110,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, mint: Mint) -> Govern
         model_limits=ModelLimits(database, reader, writer, clock, mint),
         virtual_keys=VirtualKeys(database, writer, mint),
         users=Users(database, writer, mint),
-        api_keys=ApiKeys(database, writer, mint),
+        api_keys=ApiKeys(database, writer, mint, authentication.refuse),
         metering=Metering(database, group, cache, mint=mint, statistics=statistics),
         reservations=reservations,
         verification=Verification(database, clock),

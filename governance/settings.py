@@ -41,8 +41,8 @@ def _sqlite(value: str) -> str:
 
 
 def _admin_key(value: str) -> str:
-    if len(value) < SHORTEST_ADMIN_KEY:
-        raise ValueError(f"at least {SHORTEST_ADMIN_KEY} characters")
+    if len(value) < SHORTEST_ADMIN_KEY or not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError(f"at least {SHORTEST_ADMIN_KEY} visible ASCII characters")
     return value
 
 
@@ -146,5 +146,5 @@ def _read(metadata: Mapping[str, Any], value: str) -> Any:
         return metadata["read"](value)
     except ValueError as error:
         wanted = "a number" if str(error).startswith("could not") else str(error)
-        shown = "it is too short" if metadata["name"].endswith("_KEY") else f"'{value}' is not that"
+        shown = "it is not that" if metadata["name"].endswith("_KEY") else f"'{value}' is not that"
         raise NotReady(f"Set {metadata['name']} to {wanted}: {shown}.") from error

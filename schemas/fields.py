@@ -198,6 +198,19 @@ class Instant(Told):
             raise self.make_error("instant") from error
 
 
+class Few(fields.List[Any]):
+    """A list of at most `most` items; a longer one is refused before any of them is looked at."""
+
+    def __init__(self, inner: fields.Field[Any], *, most: int, **kwargs: Any) -> None:
+        self.most = most
+        super().__init__(inner, **kwargs)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        if isinstance(value, list) and len(value) > self.most:
+            raise self.make_error("most")
+        return super()._deserialize(value, *args, **kwargs)
+
+
 class Shown(fields.Raw):
     """What answers show and clients cannot set: accepted and ignored, so that GET, edit, PUT works."""
 

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from marshmallow import fields
 from marshmallow.validate import Length as ListLength
 
 from governance.domain.keys import ApiKey, KeyScope, User, VirtualKey
 from governance.domain.times import rfc3339
-from schemas.fields import Flag, Instant, Name, OneOf, Shown, Text
+from schemas.fields import Few, Flag, Instant, Name, OneOf, Shown, Text
 from schemas.loading import Body
 
 KEY_SCOPES = {scope.value: scope for scope in KeyScope}
+SCOPES_WANTED = "Give scopes as a list of one or more of " + ", ".join(KEY_SCOPES) + "."
 LONGEST_DESCRIPTION = 1000
 
 
@@ -67,16 +67,18 @@ class ApiKeyCreate(Body):
     nullable = frozenset({"expires_at"})
 
     name = Name(required=True)
-    scopes = fields.List(
+    scopes = Few(
         OneOf(KEY_SCOPES),
+        most=len(KEY_SCOPES),
         required=True,
-        validate=ListLength(min=1, max=len(KEY_SCOPES), error="Give scopes as a list of one or more words."),
-        error_messages={
-            "invalid": 'Give scopes as a list, such as ["read"].',
-            "required": "Give scopes: a list of one or more of " + ", ".join(KEY_SCOPES) + ".",
-        },
+        validate=ListLength(min=1, error=SCOPES_WANTED),
+        error_messages={"invalid": SCOPES_WANTED, "most": SCOPES_WANTED, "required": SCOPES_WANTED},
     )
     expires_at = Instant(allow_none=True, metadata={"description": "In the future; null for never."})
+    id = Shown()
+    key_prefix = Shown()
+    last_used_at = Shown()
+    created_at = Shown()
 
 
 def virtual_key(key: VirtualKey) -> dict[str, Any]:

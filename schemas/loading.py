@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, pre_load
@@ -10,6 +11,10 @@ from governance.domain.errors import Code, Fault, InvalidRequest
 from schemas.fields import Shown
 
 UNKNOWN = "unknown"
+SCHEMA = "_schema"
+"""Where marshmallow puts the faults of a whole object."""
+MOST_FAULTS = 100
+"""More are not told: a body can hold a hundred thousand."""
 
 
 class Body(Schema):
@@ -45,7 +50,7 @@ def load(schema: Schema, data: Mapping[str, Any]) -> Any:
     try:
         return schema.load(data)
     except ValidationError as error:
-        raise InvalidRequest.of(list(faults(schema, error))) from error
+        raise InvalidRequest.of(list(islice(faults(schema, error), MOST_FAULTS))) from error
 
 
 def faults(schema: Schema, error: ValidationError) -> Iterator[Fault]:
@@ -53,7 +58,8 @@ def faults(schema: Schema, error: ValidationError) -> Iterator[Fault]:
     known = list(_names(schema))
     for path, message in _flat("", error.messages):
         if message == UNKNOWN:
-            yield Fault(path, _unknown(path, known), Code.UNKNOWN_FIELD)
+            name = path or SCHEMA
+            yield Fault(name, _unknown(name, known), Code.UNKNOWN_FIELD)
         else:
             yield Fault(path or None, message)
 
@@ -85,7 +91,7 @@ def _flat(path: str, messages: Any) -> Iterator[tuple[str, str]]:
 
 
 def _joined(path: str, key: Any) -> str:
-    if key == "_schema":
+    if key == SCHEMA:
         return path
     if isinstance(key, int):
         return f"{path}[{key}]"

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, pre_load, validates_schema
-from marshmallow.validate import Length as ListLength
 
 from governance.domain import durations
 from governance.domain.edits import Ceiling, Change, Draft, Item
 from governance.domain.limits import MAX_ITEMS, Metric, Scope
-from schemas.fields import Dollars, Flag, Length, Maximum, Name, OneOf, Provider, Shown, Zone
+from schemas.fields import Dollars, Few, Flag, Length, Maximum, Name, OneOf, Provider, Shown, Zone
 from schemas.loading import Body
 
 SCOPES = {scope.value: scope for scope in Scope}
@@ -94,10 +93,10 @@ class RateLimitBody(Body):
 
 
 def _items(body: type[Body], what: str) -> fields.List[Any]:
-    return fields.List(
+    return Few(
         fields.Nested(body),
-        validate=ListLength(max=MAX_ITEMS, error=f"Give at most {MAX_ITEMS} {what}."),
-        error_messages={"invalid": f"Give {what} as a list of objects."},
+        most=MAX_ITEMS,
+        error_messages={"invalid": f"Give {what} as a list of objects.", "most": f"Give at most {MAX_ITEMS} {what}."},
     )
 
 
@@ -121,13 +120,13 @@ class ModelLimitBody(Body):
         """Drop the singular where it is an answer's echo; refuse both forms together."""
         if not isinstance(data, Mapping):
             return data
-        kept = {name: value for name, value in data.items() if value is not None}
+        kept = dict(data)
         for plural, singular in SINGULAR.items():
-            if plural in kept and singular in kept:
+            if kept.get(plural) is not None and kept.get(singular) is not None:
                 single = kept.pop(singular)
                 if not (isinstance(single, Mapping) and single.get("id") is not None):
                     raise ValidationError(f"Send {plural} or {singular}, not both.", singular)
-        if "rate_limit" in kept and _empty(kept["rate_limit"]):
+        if _empty(kept.get("rate_limit")):
             del kept["rate_limit"]
             kept["rate_limits"] = []
         return kept

@@ -144,15 +144,15 @@ def read(schema: Schema, raw: bytes) -> Any:
     Raises InvalidRequest with every fault.
     """
     given: dict[str, str] = {}
-    faults = []
+    faulty: dict[str, Fault] = {}
     for name, value in _pairs(raw):
         fault = _fault(schema, name, value, given)
         if fault:
-            faults.append(fault)
+            faulty.setdefault(name, fault)
         given[name] = value
-    refused = {fault.param for fault in faults}
+    faults = list(faulty.values())
     try:
-        found = load(schema, {name: value for name, value in given.items() if value and name not in refused})
+        found = load(schema, {name: value for name, value in given.items() if value and name not in faulty})
     except InvalidRequest as error:
         faults += [fault._replace(code=Code.INVALID_PARAMETER) for fault in error.faults]
     if faults:

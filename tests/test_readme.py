@@ -25,7 +25,7 @@ def endpoints(app: Flask) -> list[str]:
         declared = operation.of(app.view_functions[rule.endpoint])
         path = rule.rule
         for name in rule.arguments:
-            path = path.replace(f"<path:{name}>", "{id}").replace(f"<{name}>", "{id}")
+            path = path.replace(f"<id:{name}>", "{id}").replace(f"<{name}>", "{id}")
         methods = sorted(rule.methods - {"HEAD", "OPTIONS"})
         found += [f"| `{method} {path}` | {' or '.join(declared.scopes) or '–'} | {declared.summary} |" for method in methods]
     return found

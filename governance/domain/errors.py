@@ -94,8 +94,6 @@ class InvalidRequest(GovernanceError):
 
     type = "invalid_request"
     default_code = Code.INVALID_FIELD
-    faults: tuple[Fault, ...] = ()
-
     @classmethod
     def of(cls, faults: Sequence[Fault]) -> "InvalidRequest":
         """The refusal of a request with these faults (at least one)."""
@@ -103,8 +101,15 @@ class InvalidRequest(GovernanceError):
         listed = [{"param": fault.param, "message": fault.message} for fault in faults]
         extra = {"errors": listed} if len(faults) > 1 else {}
         error = cls(first.message, param=first.param, code=first.code, extra=extra)
-        error.faults = tuple(faults)
+        error._faults = tuple(faults)
         return error
+
+    _faults: tuple[Fault, ...] = ()
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """Every fault that was found."""
+        return self._faults or (Fault(self.param, self.message, self.code),)
 
 
 class Unauthenticated(GovernanceError):

@@ -1,7 +1,7 @@
 """API keys: create, list, revoke; and the first one of a new database."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,10 +29,11 @@ class NewApiKey(NamedTuple):
 class ApiKeys:
     """The acts on API keys."""
 
-    def __init__(self, database: Database, writer: Writer, mint: Mint) -> None:
+    def __init__(self, database: Database, writer: Writer, mint: Mint, on_revoked: Callable[[str], None]) -> None:
         self._database = database
         self._writer = writer
         self._mint = mint
+        self._on_revoked = on_revoked
 
     def page(self, page: Page) -> tuple[list[ApiKey], int]:
         """A page of keys, and how many there are."""
@@ -50,6 +51,7 @@ class ApiKeys:
         with self._writer.write() as write:
             if not api_keys.remove(write.connection, key_id, write.revision):
                 raise NotFound("API key not found", code=Code.API_KEY_NOT_FOUND)
+        self._on_revoked(key_id)
 
     def mint_first(self, path: Path) -> bool:
         """Give a database without any key its first one, written to a file of its own; whether it did.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from hmac import compare_digest
 
 from governance.domain import keys
-from governance.domain.errors import Code, Forbidden, Unauthenticated
+from governance.domain.errors import Code, Forbidden, Unauthenticated, Unavailable
 from governance.domain.keys import ApiKey, KeyScope
 from governance.domain.times import Clock
 from governance.memory.cache import SnapshotCache
@@ -25,6 +25,7 @@ class Authentication:
         self._clock = clock
         self._admin_digest = keys.digest(admin_key) if admin_key else None
         self._used: dict[str, int] = {}
+        self._revoked: set[str] = set()
 
     def authenticate(self, secret: str) -> ApiKey:
         """The key that a secret is. Raises Unauthenticated; Unavailable where the database had to be asked."""
@@ -35,17 +36,26 @@ class Authentication:
             return ADMIN
         now = self._clock()
         key = self._known(digest) or (self._stored(digest) if secret.startswith(keys.API_KEY_PREFIX) else None)
-        if key is None or not key.live(now):
+        if key is None or not key.live(now) or key.id in self._revoked:
             raise Unauthenticated(UNKNOWN)
         self._used[key.id] = now
         return key
 
+    def refuse(self, key_id: str) -> None:
+        """Refuse a key from now on, whatever the memory says: it was revoked in this worker."""
+        self._revoked.add(key_id)
+
     def flush(self) -> None:
         """Write down when keys were last used: the poller's task, so a crash may lose one poll's worth."""
         used, self._used = self._used, {}
-        if used:
+        if not used:
+            return
+        try:
             with self._database.write() as connection:
                 api_keys.note_use(connection, used)
+        except Unavailable:
+            self._used = used | self._used
+            raise
 
     def _known(self, digest: str) -> ApiKey | None:
         known = self._cache.peek()

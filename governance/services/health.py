@@ -53,4 +53,5 @@ class HealthCheck:
         error = self._cache.last_error
         if error is not None:
             age = round(self._cache.age(known))
-            health.warnings.append(f"The memory is {age} s old: its last refresh failed ({error}).")
+            cause = error.message if isinstance(error, GovernanceError) else "see the log"
+            health.warnings.append(f"The memory is {age} s old, since its last refresh failed: {cause}")

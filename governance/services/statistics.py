@@ -12,6 +12,7 @@ from time import perf_counter, time
 from prometheus_client import Counter, Gauge, Histogram
 
 from governance.domain.decisions import Verdict
+from governance.domain.errors import Unavailable
 from governance.memory.cache import SnapshotCache
 from governance.storage import denials
 from governance.storage.database import Database
@@ -73,6 +74,18 @@ class Statistics:
         """Write the denials down: the poller's task."""
         with self._lock:
             counted, self._denials = self._denials, {}
-        if counted:
+        if not counted:
+            return
+        try:
             with self._database.write() as connection:
                 denials.add(connection, counted)
+        except Unavailable:
+            self._restore(counted)
+            raise
+
+    def _restore(self, counted: dict[str, tuple[int, int]]) -> None:
+        """Take back what could not be written: the next poll tries again."""
+        with self._lock:
+            for limit_id, (count, at) in counted.items():
+                more, later = self._denials.get(limit_id, (0, at))
+                self._denials[limit_id] = (count + more, max(at, later))

@@ -34,7 +34,7 @@ def create_api_key(body: Mapping[str, Any]) -> Response:
     return answer({"message": "API key created successfully", "api_key": keys.api_key(new.key) | {"key": new.secret}})
 
 
-@blueprint.delete("/<path:api_key_id>")
+@blueprint.delete("/<id:api_key_id>")
 @operation("Revoke an API key", scope=KeyScope.ADMIN, answer=answers.Done(), refusals=(Code.API_KEY_NOT_FOUND,))
 def revoke_api_key(api_key_id: str) -> Response:
     """Revoke a key: at once in the worker that answers, within one poll in the others."""

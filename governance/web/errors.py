@@ -69,7 +69,8 @@ def handle(error: Exception) -> Response:
         return shaped(error)
     if isinstance(error, HTTPException) and error.code is not None and error.code < 500:  # noqa: PLR2004
         return _of_http(error)
-    logger.error("an error that was not foreseen", exc_info=error)
+    fields = {"request_id": request.environ.get("governance.request_id")}
+    logger.error("an error that was not foreseen", exc_info=error, extra={"fields": fields})
     return shaped(GovernanceError("Report this with its X-Request-Id: the service made a mistake."))
 
 

@@ -42,7 +42,7 @@ def create_model_config(body: Draft) -> Response:
     return described("Model config created successfully", "model_config", governance().model_limits.create(body))
 
 
-@blueprint.get("/<path:model_config_id>")
+@blueprint.get("/<id:model_config_id>")
 @operation(
     "Read a model limit",
     scope=KeyScope.READ,
@@ -54,7 +54,7 @@ def get_model_config(model_config_id: str) -> Response:
     return single("model_config", governance().model_limits.get(model_config_id))
 
 
-@blueprint.put("/<path:model_config_id>")
+@blueprint.put("/<id:model_config_id>")
 @operation(
     "Change a model limit",
     scope=KeyScope.WRITE,
@@ -68,7 +68,7 @@ def update_model_config(model_config_id: str, body: Change) -> Response:
     return described("Model config updated successfully", "model_config", changed)
 
 
-@blueprint.delete("/<path:model_config_id>")
+@blueprint.delete("/<id:model_config_id>")
 @operation(
     "Delete a model limit",
     scope=KeyScope.WRITE,

@@ -62,8 +62,8 @@ REQUEST_HEADERS = {
     "If-Match": "Act only where the limit's version is still that of this ETag; 412 where it is not. * is any.",
     "Idempotency-Key": "1 to 255 visible ASCII characters: a repeat within a day gets the first answer again.",
 }
-MEDIA = {"openapi_json": JSON, "docs": "text/html"}
-"""What endpoints answer that have no answer schema; an object of JSON where this does not say."""
+MEDIA = {"docs": "text/html", "metrics": "text/plain"}
+"""What endpoints answer that do not answer JSON."""
 
 
 class Trait(NamedTuple):

@@ -9,11 +9,13 @@ from flask.typing import ResponseReturnValue
 from marshmallow import Schema
 
 from governance.domain import bodies
-from governance.domain.errors import Code
+from governance.domain.errors import Code, Fault, InvalidRequest
 from governance.domain.keys import KeyScope
 from schemas import queries
 from schemas.loading import load
 
+MAX_BODY = 1024 * 1024
+"""Larger ones are refused. Flask's own bound is a byte higher: it cuts a chunked body off at it, without a word."""
 View = Callable[..., ResponseReturnValue]
 NO_QUERY = queries.Query()
 
@@ -54,12 +56,7 @@ def operation(
     def declare(act: View) -> View:
         @wraps(act)
         def view(**arguments: Any) -> ResponseReturnValue:
-            found = queries.read(query, request.query_string)
-            if query is not NO_QUERY:
-                arguments["query"] = found
-            if body is not None:
-                arguments["body"] = load(body, _body(body))
-            return act(**arguments)
+            return act(**arguments, **_loaded(declared))
 
         view.operation = declared  # type: ignore[attr-defined]
         return cast("View", view)
@@ -67,10 +64,36 @@ def operation(
     return declare
 
 
-def _body(schema: Schema) -> dict[str, Any]:
-    """The JSON object that came in; none at all is an empty one where the schema says that it may be left out."""
+def _loaded(declared: Operation) -> dict[str, Any]:
+    """What came in, by `query` and `body`. Raises InvalidRequest with the faults of both."""
+    loaded: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for name, read in (("query", _query), ("body", _body)):
+        try:
+            loaded |= {name: found} if (found := read(declared)) is not None else {}
+        except InvalidRequest as error:
+            if error.code == Code.BODY_TOO_LARGE:
+                raise
+            faults += error.faults
+    if faults:
+        raise InvalidRequest.of(faults)
+    return loaded
+
+
+def _query(declared: Operation) -> Any:
+    found = queries.read(declared.query, request.query_string)
+    return None if declared.query is NO_QUERY else found
+
+
+def _body(declared: Operation) -> Any:
+    """The body, loaded; none at all is an empty one where the schema says that it may be left out."""
+    schema = declared.body
+    if schema is None:
+        return None
     data = request.get_data(cache=False)
-    return {} if not data and getattr(schema, "optional", False) else bodies.read_object(data)
+    if len(data) > MAX_BODY:
+        raise InvalidRequest("Send a body of at most 1 MiB.", code=Code.BODY_TOO_LARGE)
+    return load(schema, {} if not data and getattr(schema, "optional", False) else bodies.read_object(data))
 
 
 def of(view: Callable[..., Any] | None) -> Operation | None:

@@ -22,19 +22,19 @@ def surround(app: Flask) -> None:
 
 
 def begin() -> None:
-    """Note when the request came."""
+    """Note when the request came, and what it is called: as its caller says, where that is sane."""
+    given = request.headers.get("X-Request-Id", "")
     request.environ["governance.began"] = perf_counter()
+    request.environ["governance.request_id"] = given if SANE_ID.fullmatch(given) else os.urandom(8).hex()
 
 
 def end(response: Response) -> Response:
     """Give the answer its id; log a refusal: never a key, a query or a body."""
-    request_id = request.headers.get("X-Request-Id", "")
-    if SANE_ID.fullmatch(request_id) is None:
-        request_id = os.urandom(8).hex()
+    request_id = request.environ["governance.request_id"]
     response.headers["X-Request-Id"] = request_id
     REQUESTS.labels(request.endpoint or "none", response.status_code).inc()
     if response.status_code >= REFUSED:
-        elapsed = perf_counter() - request.environ.get("governance.began", perf_counter())
+        elapsed = perf_counter() - request.environ["governance.began"]
         fields = {
             "method": request.method,
             "path": request.path,

@@ -40,14 +40,14 @@ def create_user(body: Mapping[str, Any]) -> Response:
     return answer({"message": "User created successfully", "user": keys.user(user)})
 
 
-@blueprint.get("/<path:user_id>")
+@blueprint.get("/<id:user_id>")
 @operation("Read a user", scope=KeyScope.READ, answer=answers.UserFound(), refusals=(Code.USER_NOT_FOUND,))
 def get_user(user_id: str) -> Response:
     """Read one user."""
     return answer({"user": keys.user(governance().users.get(user_id))})
 
 
-@blueprint.put("/<path:user_id>")
+@blueprint.put("/<id:user_id>")
 @operation(
     "Change a user",
     scope=KeyScope.WRITE,
@@ -61,7 +61,7 @@ def update_user(user_id: str, body: Mapping[str, Any]) -> Response:
     return answer({"message": "User updated successfully", "user": keys.user(user)})
 
 
-@blueprint.delete("/<path:user_id>")
+@blueprint.delete("/<id:user_id>")
 @operation("Delete a user", scope=KeyScope.WRITE, answer=answers.Done(), refusals=(Code.USER_NOT_FOUND,))
 def delete_user(user_id: str) -> Response:
     """Delete a user's name; limits on the id stay."""

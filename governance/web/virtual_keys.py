@@ -41,7 +41,7 @@ def create_virtual_key(body: Mapping[str, Any]) -> Response:
     return answer({"message": "Virtual key created successfully", "virtual_key": shown})
 
 
-@blueprint.get("/<path:virtual_key_id>")
+@blueprint.get("/<id:virtual_key_id>")
 @operation(
     "Read a virtual key",
     scope=KeyScope.READ,
@@ -53,7 +53,7 @@ def get_virtual_key(virtual_key_id: str) -> Response:
     return answer({"virtual_key": keys.virtual_key(governance().virtual_keys.get(virtual_key_id))})
 
 
-@blueprint.put("/<path:virtual_key_id>")
+@blueprint.put("/<id:virtual_key_id>")
 @operation(
     "Change a virtual key",
     scope=KeyScope.WRITE,
@@ -67,7 +67,7 @@ def update_virtual_key(virtual_key_id: str, body: Mapping[str, Any]) -> Response
     return answer({"message": "Virtual key updated successfully", "virtual_key": keys.virtual_key(key)})
 
 
-@blueprint.delete("/<path:virtual_key_id>")
+@blueprint.delete("/<id:virtual_key_id>")
 @operation(
     "Delete a virtual key",
     scope=KeyScope.WRITE,

@@ -124,45 +124,24 @@ GOOD_DURATIONS = [
 ]
 
 
-@pytest.mark.parametrize("text", GOOD_DURATIONS)
-def test_a_good_duration_is_stored_as_it_is_written(api, text):
-    made = api.create(budgets=budgets(text), rate_limits=tokens(text))
-    assert made["budget"]["reset_duration"] == made["rate_limit"]["token_reset_duration"] == text
+def test_a_good_duration_is_stored_as_it_is_written(api):
+    made = [api.create(text, budgets=budgets(text), rate_limits=tokens(text)) for text in GOOD_DURATIONS]
+    assert [limit["budget"]["reset_duration"] for limit in made] == GOOD_DURATIONS
+    assert [limit["rate_limit"]["token_reset_duration"] for limit in made] == GOOD_DURATIONS
 
 
 BAD_DURATIONS = [
-    *(
-        "",
-        "1",
-        "d",
-        "1x",
-        "1D",
-        "1W",
-        "1y",
-        "1H",
-        "1S",
-        "0s",
-        "0d",
-        "0.5s",
-        "999ms",
-        "-1d",
-        "+1d",
-        "1 d",
-        " 1d",
-        "1d ",
-        "1e3s",
-    ),
-    *("1d12h", "1M1d", "30m1h", "1h1h", ".5h", "1.h", "1,5d", "١d", "P1D", "101Y", "36501d", "100.1Y", "9" * 60 + "d"),
-    *(1, 86400, None, True, ["1d"], {"d": 1}),
+    *("", "1", "d", "1x", "1D", "1W", "1y", "1H", "1S", "0s", "0d", "0.5s", "999ms", "-1d", "+1d", "1e3s"),
+    *("1 d", " 1d", "1d ", "1d12h", "1M1d", "30m1h", "1h1h", ".5h", "1.h", "1,5d", "١d", "P1D"),
+    *("101Y", "36501d", "100.1Y", "9" * 60 + "d", 1, 86400, None, True, ["1d"], {"d": 1}),
 ]
 
 
-@pytest.mark.parametrize("text", BAD_DURATIONS, ids=repr)
-def test_any_other_duration_is_refused_with_valid_examples(api, text):
-    told = refused(api, {"model_name": "m", "budgets": budgets(text), "rate_limits": tokens(text)})
-    assert set(told) == {"budgets[0].reset_duration", "rate_limits[0].token_reset_duration"}
-    if text is not None:
-        assert all("1h30m" in message and "1M" in message for message in told.values())
+def test_any_other_duration_is_refused_with_valid_examples(api):
+    for text in BAD_DURATIONS:
+        told = refused(api, {"model_name": "m", "budgets": budgets(text), "rate_limits": tokens(text)})
+        assert set(told) == {"budgets[0].reset_duration", "rate_limits[0].token_reset_duration"}, text
+        assert text is None or all("1h30m" in message and "1M" in message for message in told.values())
 
 
 @pytest.mark.parametrize(

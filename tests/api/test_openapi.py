@@ -106,6 +106,7 @@ class Caller:
         operation = self.doc["paths"][path][method]
         if body is not None and status == 200:
             assert list(faults(self.doc, body_schema(operation), body)) == []
+        assert set(kwargs.get("headers", ())) <= set(parameters(self.doc, operation, "header"))
         url = path.replace("{id}", of) + query
         response = (api or self.api).request(method.upper(), url, **kwargs, **({} if body is None else {"json": body}))
         assert response.status_code == status, response.text
@@ -216,6 +217,14 @@ def test_operations_under_api_name_the_scope_that_their_key_needs_and_the_others
     assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
 
 
+def test_what_is_outside_api_answers_without_a_key_and_in_the_documented_media(api, doc):
+    for path, method, operation in operations(doc):
+        if not path.startswith("/api/"):
+            response = api.with_key(None).request(method.upper(), path)
+            assert response.status_code == 200, path
+            assert list(operation["responses"]["200"]["content"]) == [response.mimetype]
+
+
 def test_the_document_is_made_once_for_an_app(app):
     assert document(app) is document(app)
 
@@ -231,6 +240,7 @@ def test_every_field_and_every_parameter_says_what_it_is(doc):
     known = {"type", "$ref", "anyOf", "readOnly"}
     for name, schema in doc["components"]["schemas"].items():
         for field, about in schema["properties"].items():
+            assert "writeOnly" not in about
             assert known & set(about), f"{name}.{field}: tell governance.web.openapi_fields of its class"
     for _, _, operation in operations(doc):
         assert all("type" in found["schema"] for found in parameters(doc, operation, "query").values())
@@ -287,6 +297,14 @@ def test_the_documented_bounds_of_a_budget_are_the_real_ones(api, doc, name, tak
             response = api.post("model-configs", {"model_name": f"{name}{index}", "budget": budget})
             assert (response.status_code == 200) is is_taken, value
             assert (list(faults(doc, schema, budget)) == []) is is_taken, value
+
+
+@pytest.mark.parametrize(("provider", "status"), [("openai", 200), (None, 200), ("*", 400), ("x" * 256, 400), (1, 400)])
+def test_the_documented_providers_are_the_real_ones(call, provider, status):
+    body = {"model_name": "m", "provider": provider}
+    call("create_model_config", body, status=status)
+    found = list(faults(call.doc, call.doc["components"]["schemas"]["ModelLimitCreate"], body))
+    assert (found == []) is (status == 200)
 
 
 def test_documented_examples_of_durations_are_durations(doc):
@@ -349,23 +367,25 @@ def test_every_operation_takes_and_answers_what_the_document_says(call):
     call("update_model_config", found, of=limit["id"])
     call("update_model_config", {"rate_limit": {}, "reset_usage": True}, of=limit["id"])
 
-    asked = {"model": "any", "virtual_key_id": key_id, "user_id": user_id, "tokens": 10, "cost": 0.5}
-    call("check", asked)
-    call("report_usage", {"model": LIMIT["model_name"], "cost": 0.000000001}, headers={"Idempotency-Key": "1"})
-    held = [call("create_reservation", asked)["reservation"]["id"] for _ in range(2)]
-    again = [call("create_reservation", asked, headers={"Idempotency-Key": "2"}) for _ in range(2)]
+    _meter(call, {"model": LIMIT["model_name"], "virtual_key_id": key_id, "user_id": user_id, "cost": 0.000000001})
+    call("delete_model_config", of=limit["id"])
+    call("delete_virtual_key", of=key_id)
+    call("delete_user", of=user_id)
+    under_api = {name for name, (path, _) in call.operations.items() if path.startswith("/api/")}
+    assert call.called == under_api, "call the others here too"
+
+
+def _meter(call: Caller, used: dict[str, Any]) -> None:
+    call("check", used)
+    call("report_usage", {"model": used["model"], "requests": 2}, headers={"Idempotency-Key": "1"})
+    held = [call("create_reservation", used)["reservation"]["id"] for _ in range(2)]
+    again = [call("create_reservation", used, headers={"Idempotency-Key": "2"}) for _ in range(2)]
     assert again[0] == again[1]
     call("extend_reservation", {"ttl_seconds": 900}, of=held[0])
     call("settle_reservation", {"tokens": 12}, of=held[0])
     call("release_reservation", of=held[1])
     call("get_reservation", of=held[1])
     call("list_reservations", query="?status=open")
-
-    call("delete_model_config", of=limit["id"])
-    call("delete_virtual_key", of=key_id)
-    call("delete_user", of=user_id)
-    under_api = {name for name, (path, _) in call.operations.items() if path.startswith("/api/")}
-    assert call.called == under_api, "call the others here too"
 
 
 def test_every_refusal_has_a_documented_status_shape_and_code(call, api):

@@ -103,7 +103,6 @@ def test_an_unknown_id_is_404(api, method):
 
 
 def test_an_id_that_begins_with_a_slash_can_be_read(api):
-    # FINDING: SPEC 1 "Names and ids: trimmed, 1–255 characters"; it is accepted, and then its path is 404.
     make(api, id="/ada")
     assert api.get("users/%2Fada").status_code == 200
 

@@ -16,7 +16,7 @@ NOW, LATER = 1_780_000_000_000_000, 1_790_000_000_000_000
 TEXTS = [["30s"], ["1m", "60s"], ["1h"], ["1d", "24h"], ["1.5d"], ["1w", "7d"], ["1M", "30d"], ["1Y", "365d"], ["12M"]]
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "Asia/Tokyo"])
 
-often = settings(deadline=None, max_examples=100)
+often = settings(deadline=None, max_examples=70)
 maxima = st.integers(1, 3)
 
 

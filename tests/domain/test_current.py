@@ -15,7 +15,7 @@ BERLIN = Alignment(calendar=True, zone="Europe/Berlin")
 instants = st.integers(NOON - 800 * DAY, NOON + 800 * DAY)
 alignments = st.sampled_from([BERLIN, Alignment(calendar=True, zone="UTC"), Alignment(calendar=False, zone="UTC")])
 texts = st.sampled_from(["1m", "24h", "1d", "1w", "1M", "3M", "1Y"])
-often = settings(deadline=None, max_examples=300)
+often = settings(deadline=None, max_examples=150)
 
 
 def rule(text="1d", anchor=NOON, max_limit=100, metric=Metric.COST):

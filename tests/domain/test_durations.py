@@ -14,7 +14,7 @@ UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY, "M": 30 * 
 FORMS = {*(f"#{unit}" for unit in UNITS), "#h#m", "#h#s", "#m#s", "#h#m#s"}
 
 numbers = st.from_regex(r"[0-9]{1,5}(\.[0-9]{1,6})?", fullmatch=True)
-often = settings(deadline=None, max_examples=400)
+often = settings(deadline=None, max_examples=200)
 
 
 def shape(text):

@@ -17,7 +17,7 @@ PLAIN = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]{0,8}[1-9])?")
 
 amounts = st.one_of(st.integers(0, MAX_LIMIT), st.integers(0, 10**12), st.integers(0, 10**9).map(lambda n: n * NANOS))
 costs = st.decimals(0, 10**6, allow_nan=False, allow_infinity=False)
-often = settings(deadline=None, max_examples=400)
+often = settings(deadline=None, max_examples=200)
 
 
 @given(amounts)

@@ -12,7 +12,7 @@ FIRST = from_datetime(datetime(1, 1, 1, tzinfo=UTC))
 LAST = from_datetime(datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC))
 
 instants = st.integers(FIRST, LAST)
-often = settings(deadline=None, max_examples=300)
+often = settings(deadline=None, max_examples=150)
 
 
 @given(instants)

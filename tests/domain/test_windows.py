@@ -89,7 +89,7 @@ def test_a_calendar_window_is_the_one_that_counting_off_local_dates_finds(kind, 
 
 
 @given(st.sampled_from([("d", 1), ("d", 2), ("w", 1), ("M", 1)]), around_changes)
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None, max_examples=400)
 def test_it_is_so_also_where_the_clock_was_just_changed(kind, place):
     assert calendar(*kind, *place) == scanned(*kind, *place)
 

@@ -12,11 +12,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import NullPool
-from stored import content, fill
 
 from governance.domain.errors import NotReady
 from governance.storage import migrations
 from governance.storage.tables import metadata
+from tests.storage.stored import content, fill
 
 SCRIPTS = ScriptDirectory.from_config(migrations.config())
 REVISIONS = [script.revision for script in SCRIPTS.walk_revisions()][::-1]

@@ -1,0 +1,10 @@
+"""Ids in paths."""
+
+from werkzeug.routing import PathConverter
+
+
+class Id(PathConverter):
+    """An id is any text, so a slash in one, even the first character, is a part of it."""
+
+    regex = ".+?"
+    part_isolating = False

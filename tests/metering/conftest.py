@@ -1,0 +1,181 @@
+"""Metering through HTTP: a client that reserves, settles and reports, a second worker, and eyes on the tables."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from app import create_app
+from governance.domain.times import rfc3339
+from governance.settings import Settings
+from governance.storage import migrations
+from governance.storage.database import Database
+from governance.storage.tables import counters, idempotency, ledger, reservations
+from tests.conftest import Api, FakeClock, database_of, governance_of
+
+NANOS = 1_000_000_000
+DAY = 24 * 3600
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+Amount = tuple[float, float]
+
+
+def dollars(most: float, per: str = "1d") -> dict[str, Any]:
+    """A budget."""
+    return {"max_limit": most, "reset_duration": per}
+
+
+def tokens(most: int, per: str = "1h") -> dict[str, Any]:
+    """A rate limit on tokens."""
+    return {"token_max_limit": most, "token_reset_duration": per}
+
+
+def requests(most: int, per: str = "1m") -> dict[str, Any]:
+    """A rate limit on requests."""
+    return {"request_max_limit": most, "request_reset_duration": per}
+
+
+class Meter:
+    """What a gateway does: reserve, settle, report. Verbs in the past tense insist that it worked."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+
+    def reserve(self, model: str = "gpt-4o", *, headers: Any = None, **fields: Any) -> TestResponse:
+        return self.api.post("reservations", {"model": model, **fields}, headers=headers or {})
+
+    def reserved(self, model: str = "gpt-4o", **fields: Any) -> dict[str, Any]:
+        """The whole answer to a reservation that holds."""
+        return ok(self.reserve(model, **fields))
+
+    def hold(self, model: str = "gpt-4o", **fields: Any) -> str:
+        """The id of a reservation that holds."""
+        return str(self.reserved(model, **fields)["reservation"]["id"])
+
+    def denied(self, model: str = "gpt-4o", **fields: Any) -> dict[str, Any]:
+        """The whole answer to a denial."""
+        response = self.reserve(model, **fields)
+        assert response.status_code in (402, 429), response.text
+        return dict(response.get_json())
+
+    def settle(self, held: str, body: Any = None) -> TestResponse:
+        return self.api.post(f"reservations/{held}/settle", body)
+
+    def settled(self, held: str, **body: Any) -> dict[str, Any]:
+        return dict(ok(self.settle(held, body))["reservation"])
+
+    def release(self, held: str) -> TestResponse:
+        return self.api.post(f"reservations/{held}/release")
+
+    def released(self, held: str) -> dict[str, Any]:
+        return dict(ok(self.release(held))["reservation"])
+
+    def extend(self, held: str, ttl_seconds: int) -> TestResponse:
+        return self.api.post(f"reservations/{held}/extend", {"ttl_seconds": ttl_seconds})
+
+    def extended(self, held: str, ttl_seconds: int) -> dict[str, Any]:
+        return dict(ok(self.extend(held, ttl_seconds))["reservation"])
+
+    def report(self, model: str = "gpt-4o", *, headers: Any = None, **fields: Any) -> TestResponse:
+        return self.api.post("usage", {"model": model, **fields}, headers=headers or {})
+
+    def reported(self, model: str = "gpt-4o", **fields: Any) -> dict[str, Any]:
+        return ok(self.report(model, **fields))
+
+    def checked(self, model: str = "gpt-4o", **fields: Any) -> dict[str, Any]:
+        return ok(self.api.post("check", {"model": model, **fields}))
+
+    def read(self, held: str) -> dict[str, Any]:
+        """A reservation as it is now."""
+        return dict(ok(self.api.get(f"reservations/{held}"))["reservation"])
+
+    def stands(self, limit: dict[str, Any]) -> dict[str, Amount]:
+        """(used, reserved) by metric in the current window of a limit's first budget and first rate limit."""
+        now = ok(self.api.get(f"model-configs/{limit['id']}"))["model_config"]
+        found = {}
+        if now["budget"]:
+            found["cost"] = (now["budget"]["current_usage"], now["budget"]["reserved"])
+        for metric, word in (("tokens", "token"), ("requests", "request")):
+            rate = next((rate for rate in now["rate_limits"] if rate[f"{word}_max_limit"]), None)
+            if rate:
+                found[metric] = (rate[f"{word}_current_usage"], rate[f"{word}_reserved"])
+        return found
+
+
+def ok(response: TestResponse) -> dict[str, Any]:
+    """The body of a success."""
+    assert response.status_code == 200, response.text
+    return dict(response.get_json())
+
+
+def dump(database: Database) -> dict[str, list[Any]]:
+    """Every row that metering writes."""
+    with database.read() as connection:
+        return {
+            table.name: sorted(tuple(row) for row in connection.execute(select(table)))
+            for table in (counters, reservations, ledger, idempotency)
+        }
+
+
+def windows(database: Database, item: dict[str, Any], metric: str = "cost") -> list[tuple[str, int, int]]:
+    """(start, used, reserved) of every window in which a rule was counted, money in nano-dollars."""
+    own = select(counters.c.window_start, counters.c.used, counters.c.reserved).where(
+        counters.c.rule_id == item["id"], counters.c.metric == metric
+    )
+    with database.read() as connection:
+        return [(rfc3339(start), *rest) for start, *rest in connection.execute(own.order_by(counters.c.window_start))]
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database file, made once."""
+    made = tmp_path_factory.mktemp("metering") / "governance.db"
+    migrations.upgrade(made, 1)
+    return made
+
+
+@pytest.fixture
+def options() -> dict[str, Any]:
+    """Settings beside the usual; to be overridden by parametrizing."""
+    return {}
+
+
+@pytest.fixture
+def settings(settings: Settings, options: dict[str, Any], template: Path) -> Iterator[Settings]:
+    """A migrated file in memory where the machine has such a place: durability is for tests/process to try."""
+    with TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None, ignore_cleanup_errors=True) as folder:
+        made = replace(settings, instance=folder, **options)
+        shutil.copy(template, made.database_path)
+        yield made
+
+
+@pytest.fixture
+def meter(api: Api) -> Meter:
+    return Meter(api)
+
+
+@pytest.fixture
+def other(settings: Settings, clock: FakeClock, app: Any) -> Iterator[Meter]:
+    """Another worker on the same file. It has looked at the database once; nobody tells it what changes."""
+    made = create_app(settings, clock=clock)
+    governance_of(made).cache.refresh()
+    yield Meter(Api(made.test_client()))
+    governance_of(made).group.stop()
+    database_of(made).engine.dispose()
+
+
+@pytest.fixture
+def proven(governance: Any) -> Any:
+    """Asserts that every counter equals its ledger; returns how many there are."""
+
+    def prove() -> int:
+        total, differences = governance.verification.verify()
+        assert differences == []
+        return int(total)
+
+    return prove

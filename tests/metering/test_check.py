@@ -1,0 +1,181 @@
+"""`POST /check` (SPEC §6): the evaluation of a reservation without any effect, and why other limits did not apply."""
+
+import pytest
+
+from tests.metering.conftest import dollars, dump, requests, tokens
+
+
+@pytest.fixture
+def limit(api):
+    return api.create(budget=dollars(1), rate_limit=tokens(100) | requests(3))
+
+
+def test_an_allow_shows_each_rule_as_it_stands_before_the_call(meter, limit):
+    meter.reported(cost=0.25, tokens=5)
+    meter.hold(cost=0.125, tokens=7)
+    answer = meter.checked(cost=0.5, tokens=10)
+    assert (answer["decision"], answer["violations"]) == ("allow", [])
+    assert answer["unmatched"] == {"count": 0, "limits": []}
+    assert answer["limits"][0] == {
+        "rule_id": limit["budget"]["id"],
+        "model_config_id": limit["id"],
+        "kind": "budget",
+        "metric": "cost",
+        "model_name": "gpt-4o",
+        "provider": None,
+        "scope": "global",
+        "scope_id": None,
+        "scope_name": None,
+        "used": 0.25,
+        "reserved": 0.125,
+        "requested": 0.5,
+        "limit": 1,
+        "remaining": 0.625,
+        "resets_at": "2026-11-24T12:00:00Z",
+    }
+    figures = ("metric", "used", "reserved", "requested", "limit", "remaining")
+    assert [tuple(rule[name] for name in figures) for rule in answer["limits"][1:]] == [
+        ("requests", 1, 1, 1, 3, 1),
+        ("tokens", 5, 7, 10, 100, 88),
+    ]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"cost": 0.4}, {"cost": 0.6}, {"cost": 2}, {"tokens": 60}, {"cost": 0.6, "tokens": 101}],
+    ids=str,
+)
+def test_a_check_decides_as_a_reservation_would(api, meter, limit, asked):
+    api.create("*", rate_limits=[requests(2, "1h")])
+    meter.reported(cost=0.25, tokens=25)
+    meter.hold(cost=0.25, tokens=25) if asked else meter.reported()
+    answer = meter.checked(**asked)
+    response = meter.reserve(**asked)
+    assert answer["decision"] == ("allow" if response.status_code == 200 else "deny")
+    if response.status_code != 200:
+        assert answer["violations"] == response.get_json()["extra_fields"]["violations"]
+    assert [rule["rule_id"] for rule in answer["limits"]] != []
+
+
+def test_a_check_has_no_effect_at_all(api, meter, limit, database, clock):
+    before = dump(database)
+    meter.checked(cost=0.5)
+    meter.checked(cost=2)
+    assert dump(database) == before
+    meter.hold(cost=0.5)
+    before = dump(database)
+    meter.checked(cost=0.5)
+    meter.checked(cost=0.6)
+    api.post("check", {"model": "gpt-4o"}, headers={"Idempotency-Key": "one"})
+    assert dump(database) == before
+
+
+def test_a_check_counts_what_was_reserved_this_instant(meter, limit):
+    meter.hold(cost=1)
+    assert meter.checked(cost=0.1)["decision"] == "deny"
+
+
+def test_a_check_sees_a_window_that_ended_as_empty(meter, limit, clock):
+    meter.hold(cost=1)
+    clock.advance(24 * 3600)
+    answer = meter.checked(cost=1)
+    assert (answer["decision"], answer["limits"][0]["resets_at"]) == ("allow", "2026-11-25T12:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "named"),
+    [
+        (lambda api, clock: api.put("virtual-keys/vk", {"is_active": False}), {"virtual_key_id": "vk"}),
+        (lambda api, clock: api.put("virtual-keys/vk", {"is_active": False}), {"virtual_key": "sk-the-value"}),
+        (lambda api, clock: clock.advance(60), {"virtual_key_id": "vk"}),
+        (lambda api, clock: None, {"virtual_key_id": "nobody"}),
+        (lambda api, clock: None, {"virtual_key": "sk-nobody"}),
+    ],
+    ids=["inactive", "inactive by value", "expired", "unknown", "unknown value"],
+)
+def test_a_virtual_key_that_would_be_refused_is_a_deny_and_still_200(api, meter, limit, clock, meanwhile, named):
+    expires = {"expires_at": "2026-11-23T12:01:00Z"}
+    api.post("virtual-keys", {"id": "vk", "name": "team", "value": "sk-the-value"} | expires)
+    assert meter.checked(virtual_key_id="vk")["decision"] == "allow"
+    meanwhile(api, clock)
+    answer = meter.checked(**named)
+    assert (answer["decision"], answer["violations"]) == ("deny", [])
+
+
+def unmatched(answer):
+    """Why each limit that did not apply did not."""
+    found = answer["unmatched"]
+    assert found["count"] == len(found["limits"])
+    return {limit["model_config_id"]: limit["reason"] for limit in found["limits"]}
+
+
+def test_each_limit_that_is_near_is_explained(api, meter):
+    api.post("virtual-keys", {"id": "vk", "name": "team"})
+    made = {
+        "applies": api.create("gpt-4o", provider="openai"),
+        "provider": api.create("gpt-4o", provider="azure"),
+        "model": api.create("o3", provider="openai"),
+        "no key": api.create("gpt-4o", scope="virtual_key", scope_id="vk"),
+        "other user": api.create("gpt-4o", scope="user", scope_id="bob"),
+        "far": api.create("o3", provider="azure"),
+    }
+    reasons = unmatched(meter.checked("GPT-4o", provider="OpenAI", user_id="ann"))
+    assert reasons == {
+        made["provider"]["id"]: "It is on the provider azure, and the call is to openai.",
+        made["model"]["id"]: "It is on the model o3, and the call is to gpt-4o.",
+        made["no key"]["id"]: "It is bound to the virtual_key vk, and the call names none.",
+        made["other user"]["id"]: "It is bound to the user bob, and the call is for another.",
+    }
+
+
+def test_what_is_explained_says_which_limit_it_is(api, meter):
+    limit = api.create("GPT-4o", provider="Azure", scope="user", scope_id="bob", budget=dollars(1))
+    [shown] = meter.checked()["unmatched"]["limits"]
+    assert shown == {
+        "model_config_id": limit["id"],
+        "model_name": "GPT-4o",
+        "provider": "Azure",
+        "scope": "user",
+        "scope_id": "bob",
+        "reason": shown["reason"],
+    }
+
+
+def test_a_call_without_a_provider_is_told_so(api, meter):
+    limit = api.create("gpt-4o", provider="azure")
+    assert unmatched(meter.checked()) == {
+        limit["id"]: "It is on the provider azure, and the call is to none by name."
+    }
+
+
+def test_a_limit_on_the_model_under_its_longer_name_is_near_too(api, meter):
+    # FINDING: a provider-less limit on `p/model` is of the same model (it would apply but for its scope), and is not
+    # explained: services.metering._unmatched compares the limit's model with the short name only.
+    limit = api.create("openai/gpt-4o", scope="user", scope_id="bob")
+    assert list(unmatched(meter.checked("gpt-4o", provider="openai"))) == [limit["id"]]
+
+
+def test_a_limit_without_rules_that_applies_is_not_unmatched(api, meter):
+    api.create("gpt-4o")
+    assert meter.checked()["unmatched"] == {"count": 0, "limits": []}
+
+
+def test_at_most_twenty_are_explained_and_all_are_counted(api, meter):
+    for number in range(23):
+        api.create("gpt-4o", scope="user", scope_id=f"user-{number}")
+    found = meter.checked()["unmatched"]
+    assert (found["count"], len(found["limits"])) == (23, 20)
+
+
+def test_a_check_by_a_worker_whose_memory_is_behind_knows_the_new_rule(api, other):
+    limit = api.create(rate_limit=requests(1))
+    assert [rule["model_config_id"] for rule in other.checked()["limits"]] == [limit["id"]]
+    api.delete(f"model-configs/{limit['id']}")
+    assert other.checked()["limits"] == []
+
+
+def test_a_check_takes_the_body_of_a_reservation(api):
+    body = {"model": "m", "input_tokens": 5, "output_tokens": 6, "cost": 1, "ttl_seconds": 5, "user_id": "ann"}
+    assert api.post("check", body).status_code == 200
+    assert api.post("check", body | {"tokens": 11}).get_json()["error"]["param"] == "tokens"
+    assert api.post("check", {}).get_json()["error"]["param"] == "model"

@@ -1,0 +1,38 @@
+"""Services for the proofs: real gunicorns that end with their test."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.proofs.serving import Service
+
+Started = Callable[..., Service]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Started]:
+    """Makes a gunicorn of two workers on fresh files, which does not run yet; more settings as environment variables."""
+    services: list[Service] = []
+
+    def make(**environ: str) -> Service:
+        home = tmp_path / f"instance-{len(services)}"
+        home.mkdir()
+        services.append(Service(home, **environ))
+        return services[-1]
+
+    yield make
+    for service in services:
+        service.stop()
+
+
+@pytest.fixture
+def started(made: Started) -> Started:
+    """The same, started and ready."""
+
+    def start(**environ: str) -> Service:
+        service = made(**environ)
+        service.start()
+        return service
+
+    return start

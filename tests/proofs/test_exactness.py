@@ -1,0 +1,145 @@
+"""However many processes and threads ask at once: exactly as many calls pass as the tightest rule has room for."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.proofs.conftest import Started
+from tests.proofs.serving import DEADLINE, ROOT, Caller, Service
+
+pytestmark = pytest.mark.process
+
+PROCESSES, THREADS, CALLS = 8, 8, 50
+ALL = PROCESSES * THREADS * CALLS
+Answers = list[tuple[int, dict[str, Any]]]
+
+
+def test_a_dollar_admits_exactly_a_hundred_of_3200_simultaneous_cents(started: Started) -> None:
+    service = started()
+    with service.caller() as caller:
+        limit = caller.create(model_name="gpt-4o", budgets=[{"max_limit": 1, "reset_duration": "1d"}])
+        answers = storm(service, {"model": "gpt-4o", "cost": 0.01})
+        assert Counter(status for status, _ in answers) == {200: 100, 402: ALL - 100}
+        budget = stored(caller, limit["id"])["budgets"][0]
+        assert (budget["current_usage"], budget["reserved"]) == (0, 1)
+        assert_open(caller, {answer["reservation"]["id"] for status, answer in answers if status == 200})
+    service.assert_verified()
+
+
+ROOMY = 10**6
+COST, TOKENS = Decimal("0.013"), 7
+ADMITTED = 137
+TIGHT = {"budget": 1.79, "tokens": 963, "requests": 137}
+"""Maxima that let 137 calls of $0.013 and 7 tokens pass, and not 138."""
+
+
+@pytest.mark.parametrize("tight", ["budget of global", "requests of virtual_key", "tokens of user"])
+def test_eight_mixed_rules_admit_exactly_what_the_tightest_has_room_for(started: Started, tight: str) -> None:
+    service = started()
+    with service.caller() as caller:
+        tightest, limits = eight_rules(caller, tight)
+        call = {"model": "gpt-4o", "cost": float(COST), "tokens": TOKENS, "virtual_key_id": "key", "user_id": "ada"}
+        answers = storm(service, call)
+        denial = 402 if tight.startswith("budget") else 429
+        assert Counter(status for status, _ in answers) == {200: ADMITTED, denial: ALL - ADMITTED}
+        refused_by = {refuser(answer) for status, answer in answers if status != 200}
+        assert refused_by == {tightest}
+        assert all(len(answer["limits"]) == 8 for status, answer in answers if status == 200)
+        for limit in limits:
+            assert_holds(stored(caller, limit["id"]))
+        assert_open(caller, {answer["reservation"]["id"] for status, answer in answers if status == 200})
+    service.assert_verified()
+
+
+def eight_rules(caller: Caller, tight: str) -> tuple[tuple[str, str], list[dict[str, Any]]]:
+    """Two budgets, a token and a request window globally, and both windows for the key and the user.
+
+    Answers with (rule id, metric) of the rule that is tight, and the limits.
+    """
+
+    def most(what: str) -> float:
+        return TIGHT[what.split()[0]] if what == tight else ROOMY
+
+    def windows(scope: str, duration: str) -> dict[str, Any]:
+        return {
+            "token_max_limit": most(f"tokens of {scope}"),
+            "token_reset_duration": duration,
+            "request_max_limit": most(f"requests of {scope}"),
+            "request_reset_duration": duration,
+        }
+
+    caller.good("POST", "virtual-keys", {"id": "key", "name": "key"})
+    daily = {"max_limit": most("budget of global"), "reset_duration": "1d"}
+    monthly = {"max_limit": ROOMY, "reset_duration": "1M"}
+    limits = [
+        caller.create(model_name="gpt-4o", budgets=[daily, monthly], rate_limits=[windows("global", "1h")]),
+        caller.create(
+            model_name="*", scope="virtual_key", scope_id="key", rate_limits=[windows("virtual_key", "1d")]
+        ),
+        caller.create(model_name="gpt-4o", scope="user", scope_id="ada", rate_limits=[windows("user", "1w")]),
+    ]
+    tightest = {
+        "budget of global": (limits[0]["budgets"][0]["id"], "cost"),
+        "requests of virtual_key": (limits[1]["rate_limits"][0]["id"], "requests"),
+        "tokens of user": (limits[2]["rate_limits"][0]["id"], "tokens"),
+    }
+    return tightest[tight], limits
+
+
+def refuser(answer: dict[str, Any]) -> tuple[str, str]:
+    (violation,) = answer["extra_fields"]["violations"]
+    return violation["rule_id"], violation["metric"]
+
+
+def assert_holds(limit: dict[str, Any]) -> None:
+    """Every rule of the limit holds exactly what was admitted, and nothing is used."""
+    for budget in limit["budgets"]:
+        assert (budget["current_usage"], budget["reserved"]) == (0, ADMITTED * COST)
+    for rate in limit["rate_limits"]:
+        assert (rate["token_current_usage"], rate["token_reserved"]) == (0, ADMITTED * TOKENS)
+        assert (rate["request_current_usage"], rate["request_reserved"]) == (0, ADMITTED)
+
+
+def assert_open(caller: Caller, admitted: set[str]) -> None:
+    """The open reservations are those that were admitted, all of them and no others."""
+    found: set[str] = set()
+    for offset in range(0, 1000, 100):
+        page = caller.good("GET", f"reservations?status=open&limit=100&offset={offset}")
+        found |= {reservation["id"] for reservation in page["reservations"]}
+    assert found == admitted
+
+
+def stored(caller: Caller, limit_id: str) -> dict[str, Any]:
+    return dict(caller.good("GET", f"model-configs/{limit_id}")["model_config"])
+
+
+def storm(service: Service, body: dict[str, Any]) -> Answers:
+    """The answers to the same call from all threads of all processes, which begin together."""
+    command = [sys.executable, "-m", "tests.proofs.load", str(service.port), str(THREADS), str(CALLS), json.dumps(body)]
+    callers = [
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(PROCESSES)
+    ]
+    try:
+        for caller in callers:
+            assert caller.stdout is not None
+            assert caller.stdout.readline() == "ready\n"
+        for caller in callers:
+            assert caller.stdin is not None
+            caller.stdin.write("begin\n")
+            caller.stdin.flush()
+        outputs = [caller.communicate(timeout=2 * DEADLINE)[0] for caller in callers]
+    finally:
+        for caller in callers:
+            caller.kill()
+            caller.communicate()
+    answers = [
+        (status, json.loads(body, parse_float=Decimal)) for output in outputs for status, body in json.loads(output)
+    ]
+    assert len(answers) == ALL
+    return answers

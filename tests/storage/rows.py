@@ -1,0 +1,74 @@
+"""Users as rows to read and write, and the sentences with which that is refused."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Event
+
+import pytest
+from sqlalchemy import insert, select
+from sqlalchemy.engine import Connection
+
+from governance.domain.errors import Code, Unavailable
+from governance.storage.database import Database
+from governance.storage.tables import users
+
+DEADLINE = 30
+
+
+def add(connection: Connection, *ids: str) -> None:
+    rows = [{"id": name, "name": name, "created_at": 1, "updated_at": 1, "search_name": name} for name in ids]
+    connection.execute(insert(users), [row | {"revision": 1} for row in rows])
+
+
+def names(connection: Connection) -> list[str]:
+    return list(connection.execute(select(users.c.id).order_by(users.c.id)).scalars())
+
+
+def stored(database: Database) -> list[str]:
+    with database.read() as connection:
+        return names(connection)
+
+
+def write(database: Database, *ids: str) -> None:
+    with database.write() as connection:
+        add(connection, *ids)
+
+
+def refusal(database: Database, act: Callable[..., object], *args: str) -> str:
+    """The sentence with which an act is refused as unavailable; no path and no SQL stands in it."""
+    with pytest.raises(Unavailable) as told:
+        act(database, *args)
+    assert told.value.code == Code.DATABASE_UNAVAILABLE
+    assert told.value.retry_after
+    assert str(database.path.parent) not in told.value.message
+    assert not any(word in told.value.message for word in ("SELECT", "INSERT", "UPDATE", "BEGIN"))
+    return told.value.message
+
+
+def read_refused(database: Database) -> str:
+    return refusal(database, stored)
+
+
+def write_refused(database: Database) -> str:
+    return refusal(database, write, "never")
+
+
+@contextmanager
+def writing_elsewhere(database: Database) -> Iterator[None]:
+    """Another thread is in the middle of a write for as long as the block lasts."""
+
+    def hold() -> None:
+        with database.write():
+            begun.set()
+            over.wait(DEADLINE)
+
+    begun, over = Event(), Event()
+    with ThreadPoolExecutor(1) as thread:
+        held = thread.submit(hold)
+        try:
+            assert begun.wait(DEADLINE)
+            yield
+        finally:
+            over.set()
+            held.result()
