@@ -7,6 +7,7 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, pre_load
 
+from governance.domain.bodies import SHOWN
 from governance.domain.errors import Code, Fault, InvalidRequest
 from schemas.fields import Shown
 
@@ -95,4 +96,5 @@ def _joined(path: str, key: Any) -> str:
         return path
     if isinstance(key, int):
         return f"{path}[{key}]"
-    return f"{path}.{key}" if path else str(key)
+    name = str(key)[:SHOWN]
+    return f"{path}.{name}" if path else name

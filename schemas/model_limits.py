@@ -1,6 +1,6 @@
 """Model limits as they come in: the body of a create and of an update, and the items in them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, pre_load, validates_schema
@@ -94,7 +94,7 @@ class RateLimitBody(Body):
 
 def _items(body: type[Body], what: str) -> fields.List[Any]:
     return Few(
-        fields.Nested(body),
+        fields.Nested(body, error_messages={"null": "Give an object here: it cannot be null."}),
         most=MAX_ITEMS,
         error_messages={"invalid": f"Give {what} as a list of objects.", "most": f"Give at most {MAX_ITEMS} {what}."},
     )
@@ -116,51 +116,71 @@ class ModelLimitBody(Body):
     updated_at = Shown()
 
     @pre_load
-    def one_form(self, data: Any, **_: Any) -> Any:
-        """Drop the singular where it is an answer's echo; refuse both forms together."""
+    def without_echo(self, data: Any, **_: Any) -> Any:
+        """Drop the singular where it is an answer's echo beside its plural; one that is empty is an empty list."""
         if not isinstance(data, Mapping):
             return data
         kept = dict(data)
         for plural, singular in SINGULAR.items():
-            if kept.get(plural) is not None and kept.get(singular) is not None:
-                single = kept.pop(singular)
-                if not (isinstance(single, Mapping) and single.get("id") is not None):
-                    raise ValidationError(f"Send {plural} or {singular}, not both.", singular)
-        if _empty(kept.get("rate_limit")):
+            if kept.get(plural) is not None and _is_echo(kept.get(singular)):
+                del kept[singular]
+        if _is_empty(kept.get("rate_limit")) and kept.get("rate_limits") is None:
             del kept["rate_limit"]
             kept["rate_limits"] = []
         return kept
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def one_form(self, _: Any, original: Any, **__: Any) -> None:
+        """Refuse both forms together."""
+        both = {
+            singular: [f"Send {plural} or {singular}, not both."]
+            for plural, singular in SINGULAR.items()
+            if original.get(plural) is not None
+            and original.get(singular) is not None
+            and not _is_echo(original[singular])
+        }
+        if both:
+            raise ValidationError(both)
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
     def distinct_windows(self, _: Any, original: Any, **__: Any) -> None:
         """Refuse the same window twice, by length, among budgets or for one metric."""
-        if not isinstance(original, Mapping):
-            return
+        repeated: dict[str, dict[int, dict[str, list[str]]]] = {}
         for plural, names in WINDOWS.items():
             items = original.get(plural)
             for name in names:
-                _refuse_repeated(plural, name, items if isinstance(items, list) else [])
+                for index, sentence in _repeated(plural, name, items if isinstance(items, list) else []):
+                    repeated.setdefault(plural, {}).setdefault(index, {})[name] = [sentence]
+        if repeated:
+            raise ValidationError(repeated)
 
 
-def _empty(value: Any) -> bool:
+def _is_echo(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.get("id") is not None
+
+
+def _is_empty(value: Any) -> bool:
     """Whether an object sets nothing: `{}`, or nulls alone."""
     return isinstance(value, Mapping) and all(inner is None for inner in value.values())
 
 
-def _refuse_repeated(plural: str, name: str, items: list[Any]) -> None:
+def _repeated(plural: str, name: str, items: list[Any]) -> Iterator[tuple[int, str]]:
+    """The items whose window is as long as that of one before them, each with its sentence."""
     seen: dict[int, str] = {}
-    for index, item in enumerate(items):
+    for index, item in enumerate(items[:MAX_ITEMS]):
         text = item.get(name) if isinstance(item, Mapping) else None
-        try:
-            length = durations.parse(text).length if isinstance(text, str) else None
-        except ValueError:
-            continue
-        if length is None:
-            continue
+        length = _length(text)
         if length in seen:
-            sentence = f"Give each window once among {plural}: {text} is as long as {seen[length]}."
-            raise ValidationError({plural: {index: {name: [sentence]}}})
-        seen[length] = str(text)
+            yield index, f"Give each window once among {plural}: {text} is as long as {seen[length]}."
+        elif length is not None:
+            seen[length] = str(text)
+
+
+def _length(text: Any) -> int | None:
+    try:
+        return durations.parse(text).length if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 class ModelLimitCreate(ModelLimitBody):

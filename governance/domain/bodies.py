@@ -11,6 +11,8 @@ from typing import Any
 from governance.domain.errors import Code, InvalidRequest
 
 MAX_DEPTH = 32
+SHOWN = 100
+"""As much of a key as a refusal repeats."""
 LONGEST_INTEGER = 40
 """Longer ones stay Decimals: they are out of every range, and `int()` of a long text takes quadratic time."""
 
@@ -49,7 +51,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise _refusal(f"Give {key!r} once: it stands twice in the same object.", _printable(key))
+            shown = _printable(key[:SHOWN])
+            raise _refusal(f"Give {shown!r} once: it stands twice in the same object.", shown)
         found[key] = value
     return found
 

@@ -4,7 +4,7 @@ A month is 30 days and a year 365 where a window rolls, as in Bifrost; `windows`
 """
 
 import re
-from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -54,9 +54,9 @@ def _period(text: str) -> Duration | None:
     match = PERIOD.fullmatch(text)
     if match is None:
         return None
-    number, unit = Decimal(match[1]), match[2]
+    number, unit = Fraction(match[1]), match[2]
     length = int(number * PERIODS[unit])
-    whole = number == number.to_integral_value()
+    whole = number.denominator == 1
     return Duration(text, length, unit, int(number)) if whole else Duration(text, length)
 
 
@@ -65,4 +65,4 @@ def _clock(text: str) -> Duration | None:
     if match is None:
         return None
     parts = zip(match.groups(), (HOUR, MINUTE, SECOND), strict=True)
-    return Duration(text, int(sum(Decimal(number) * unit for number, unit in parts if number)))
+    return Duration(text, int(sum(Fraction(number) * unit for number, unit in parts if number)))

@@ -48,6 +48,16 @@ class Draft(NamedTuple):
     rate_limits: tuple[Item, ...]
 
     @property
+    def items(self) -> tuple[Item, ...]:
+        """All wanted budgets and rate limits."""
+        return self.budgets + self.rate_limits
+
+    @property
+    def alignable(self) -> bool:
+        """Whether any of its windows can be aligned to the calendar."""
+        return any(ceiling.duration.alignable for item in self.items for ceiling in item.ceilings)
+
+    @property
     def identity(self) -> Identity:
         """What no second limit may share."""
         return Identity.of(self.scope, self.scope_id, self.provider, self.model_name)
@@ -67,13 +77,12 @@ class Change(NamedTuple):
 
 def created(draft: Draft, *, inherited: bool, now: int, mint: Mint) -> Limit:
     """The limit that a draft asks for. `inherited` is its virtual key's flag, taken where the draft gives none."""
+    faults = list(draft_faults(draft))
+    if faults:
+        raise InvalidRequest.of(faults)
     limit_id = mint()
-    items = draft.budgets + draft.rate_limits
-    rules = in_order(rule for item in items for rule in _new_rules(item, now, mint))
-    alignable = any(rule.duration.alignable for rule in rules)
-    if draft.calendar_aligned and not alignable:
-        raise InvalidRequest(NOT_ALIGNABLE, param="calendar_aligned")
-    aligned = inherited and alignable if draft.calendar_aligned is None else draft.calendar_aligned
+    rules = in_order(rule for item in draft.items for rule in _new_rules(item, now, mint))
+    aligned = inherited and draft.alignable if draft.calendar_aligned is None else draft.calendar_aligned
     return Limit(
         id=limit_id,
         model_name=draft.model_name,
@@ -89,6 +98,12 @@ def created(draft: Draft, *, inherited: bool, now: int, mint: Mint) -> Limit:
         search_name=fold(draft.model_name),
         rules=rules,
     )
+
+
+def draft_faults(draft: Draft) -> Iterable[Fault]:
+    """What is wrong with a draft as a whole, whatever is stored."""
+    if draft.calendar_aligned and not draft.alignable:
+        yield Fault("calendar_aligned", NOT_ALIGNABLE)
 
 
 NOT_ALIGNABLE = (

@@ -94,6 +94,7 @@ class InvalidRequest(GovernanceError):
 
     type = "invalid_request"
     default_code = Code.INVALID_FIELD
+
     @classmethod
     def of(cls, faults: Sequence[Fault]) -> "InvalidRequest":
         """The refusal of a request with these faults (at least one)."""

@@ -135,11 +135,12 @@ def _place(item: list[Rule]) -> tuple[bool, int, bool, str]:
     return item[0].metric != Metric.COST, shortest, item[0].metric == Metric.REQUESTS, item[0].id
 
 
-SHARE = 2**64
+SHARE = 2**128
+"""Fine enough to tell any two fractions of the largest maxima apart: they differ by 10^-36 or more."""
 
 
 def usage_share(scoped: Scoped, now: int) -> int:
-    """The highest used/limit among a limit's rules in their current windows, in units of 2^-64; no rules is 0."""
+    """The highest used/limit among a limit's rules in their current windows, in units of 1/SHARE; no rules is 0."""
     limit, counters, _ = scoped
     live = (
         counter.used * SHARE // rule.max_limit

@@ -15,7 +15,9 @@ DAY = 24 * HOUR
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RFC3339 = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]"
+    r"([01][0-9]|2[0-3])(:[0-5][0-9]:[0-5][0-9])(\.[0-9]{1,9})?"
+    r"([Zz]|[+-][0-9]{2}:[0-5][0-9])"
 )
 
 
@@ -40,9 +42,11 @@ def parse_rfc3339(text: str) -> int:
     match = RFC3339.fullmatch(text)
     if match is None:
         raise ValueError(text)
-    date, clock, fraction, offset = match.groups()
+    date, hour, rest, fraction, offset = match.groups()
     micros = (fraction or ".")[1:7].ljust(6, "0")
     try:
-        return from_datetime(datetime.fromisoformat(f"{date}T{clock}.{micros}{offset.upper()}"))
+        instant = from_datetime(datetime.fromisoformat(f"{date}T{hour}{rest}.{micros}{offset.upper()}"))
+        to_datetime(instant)
     except OverflowError as error:
         raise ValueError(text) from error
+    return instant

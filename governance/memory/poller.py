@@ -20,6 +20,7 @@ class Poller:
     def start(self) -> None:
         """Start polling in this process; once is enough."""
         if self._thread is None:
+            self._stopping.clear()
             self._thread = Thread(target=self._run, name="poller", daemon=True)
             self._thread.start()
 

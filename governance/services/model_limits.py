@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from sqlalchemy.engine import Connection
 
-from governance.domain.edits import Change, Draft, changed, created
-from governance.domain.errors import Code, Conflict, InvalidRequest, NotFound
+from governance.domain.edits import Change, Draft, changed, created, draft_faults
+from governance.domain.errors import Code, Conflict, Fault, InvalidRequest, NotFound
+from governance.domain.keys import VirtualKey
 from governance.domain.limits import Scope, Scoped
 from governance.domain.pages import ListQuery, Page
 from governance.domain.times import Clock
@@ -68,9 +69,10 @@ class ModelLimits:
     def create(self, draft: Draft) -> Rendering:
         """Store a new limit. Raises InvalidRequest, Conflict."""
         with self._writer.write() as write:
-            inherited = _key_alignment(write.connection, draft)
+            key = _bound_key(write.connection, draft)
             _refuse_second(write.connection, draft)
-            limit = created(draft, inherited=inherited, now=write.now, mint=self._mint.new_id)
+            aligned = key is not None and key.calendar_aligned
+            limit = created(draft, inherited=aligned, now=write.now, mint=self._mint.new_id)
             stored_limits.add(write.connection, limit, write.revision)
             return self._render(write.connection, limit.id)
 
@@ -127,14 +129,15 @@ def _checked(write: Write, limit_id: str, accepts: Versions) -> Scoped:
     return entry
 
 
-def _key_alignment(connection: Connection, draft: Draft) -> bool:
-    """The flag of the virtual key that a limit is bound to. Raises InvalidRequest where there is no such key."""
+def _bound_key(connection: Connection, draft: Draft) -> VirtualKey | None:
+    """The virtual key that a draft is bound to. Raises InvalidRequest, with the draft's own faults, if unknown."""
     if draft.scope != Scope.VIRTUAL_KEY:
-        return False
+        return None
     key = virtual_keys.get(connection, draft.scope_id or "")
     if key is None:
-        raise InvalidRequest(f"Virtual key '{draft.scope_id}' not found", param="scope_id")
-    return key.calendar_aligned
+        unknown = Fault("scope_id", f"Virtual key '{draft.scope_id}' not found")
+        raise InvalidRequest.of([unknown, *draft_faults(draft)])
+    return key
 
 
 def _refuse_second(connection: Connection, draft: Draft) -> None:

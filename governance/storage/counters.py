@@ -6,7 +6,9 @@ from sqlalchemy.engine import Connection, Row
 from governance.domain.limits import Limit, Rule
 from governance.domain.times import DAY
 from governance.domain.windows import Alignment, window
-from governance.storage.tables import counters, ledger
+from governance.storage.tables import counters, ledger, rules
+
+Newest = Row[int, int, int, int]
 
 
 def regenerate(connection: Connection, before: Rule, after: Rule, alignment: Alignment, now: int) -> None:
@@ -24,22 +26,24 @@ def reset(connection: Connection, limit: Limit, now: int) -> None:
     """
     for rule in limit.rules:
         row = _newest(connection, rule)
-        if row is None or row.window_end <= now:
-            continue
-        if row.window_start > now + DAY:
-            _bring_back(connection, rule, limit.alignment, now)
+        while row is not None and row.window_start > now + DAY:
+            _bring_back(connection, row, rule, limit.alignment, now)
             row = _newest(connection, rule)
-        if row is not None:
+        if row is not None and row.window_end > now:
             _zero(connection, row.id, now)
 
 
 def furthest_ahead(connection: Connection, now: int) -> Row[str, int] | None:
     """The rule and start of the counter that starts furthest ahead of the clock, where that is over a day."""
-    ahead = select(counters.c.rule_id, counters.c.window_start).where(counters.c.window_start > now + DAY)
+    ahead = (
+        select(counters.c.rule_id, counters.c.window_start)
+        .select_from(counters.join(rules))
+        .where(counters.c.generation == rules.c.generation, counters.c.window_start > now + DAY)
+    )
     return connection.execute(ahead.order_by(counters.c.window_start.desc()).limit(1)).one_or_none()
 
 
-def _newest(connection: Connection, rule: Rule) -> Row[int, int, int, int] | None:
+def _newest(connection: Connection, rule: Rule) -> Newest | None:
     own = (
         select(counters.c.id, counters.c.window_start, counters.c.window_end, counters.c.reserved)
         .where(
@@ -66,11 +70,8 @@ def _zero(connection: Connection, counter_id: int, now: int) -> None:
     connection.execute(zeroed.values(used=0, folded=counters.c.folded - counters.c.used, touched_at=now))
 
 
-def _bring_back(connection: Connection, rule: Rule, alignment: Alignment, now: int) -> None:
+def _bring_back(connection: Connection, row: Newest, rule: Rule, alignment: Alignment, now: int) -> None:
     """Move a rule's newest counter to the window of `now`; one that stands there already is poured into it."""
-    row = _newest(connection, rule)
-    if row is None:
-        return
     start, _ = window(rule.duration, alignment, rule.anchor, now)
     same = and_(
         counters.c.rule_id == rule.id, counters.c.metric == rule.metric, counters.c.generation == rule.generation

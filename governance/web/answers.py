@@ -82,10 +82,10 @@ def versions() -> Versions:
     if wanted is None:
         return lambda _: True
     etags = parse_etags(wanted)
-    if not etags.to_header():
+    named = {etag.partition(".")[0] for etag in etags.as_set(include_weak=True) if etag}
+    if not named and not etags.star_tag:
         sentence = 'Send If-Match as an ETag that this service gave, in quotes, such as "3.f00d", or as *.'
         raise InvalidRequest(sentence, param="If-Match", code=Code.INVALID_PARAMETER)
-    named = {etag.partition(".")[0] for etag in etags.as_set(include_weak=True)}
     return lambda version: etags.star_tag or str(version) in named
 
 

@@ -247,18 +247,15 @@ ALL_AT_ONCE = [
         },
         {"model_name", "provider", "scope_id", "timezone", "nope", "budgets[0].max_limit", "budgets[0].reset_duration"},
     ),
-    # FINDING: the singular beside the plural is refused in a pre_load, which hides every other fault.
     ({"budget": DAY, "budgets": [], "nope": 1}, {"budget", "model_name", "nope"}),
     (
         {"model_name": "m", "budget": DAY, "budgets": [], "rate_limit": TOKENS, "rate_limits": []},
         {"budget", "rate_limit"},
     ),
-    # FINDING: only the first repeated window is told.
     (
         {"model_name": "m", "budgets": budgets("1d", "24h", "1M", "30d"), "rate_limits": tokens("1m", "60s")},
         {"budgets[1].reset_duration", "budgets[3].reset_duration", "rate_limits[1].token_reset_duration"},
     ),
-    # FINDING: an unknown virtual key hides that nothing can be aligned.
     (
         {"model_name": "m", "scope": "virtual_key", "scope_id": "nope", "calendar_aligned": True},
         {"scope_id", "calendar_aligned"},
@@ -272,7 +269,6 @@ def test_all_faults_of_a_create_are_told_at_once(api, body, params):
 
 
 def test_a_null_in_a_list_is_refused_with_a_sentence_that_says_what_to_do(api):
-    # FINDING: marshmallow's own "Field may not be null." comes through.
     [(param, message)] = refused(api, {"model_name": "m", "budgets": [None]}).items()
     assert param == "budgets[0]"
     assert message.startswith("Give")

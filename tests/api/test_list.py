@@ -284,7 +284,6 @@ def test_usage_of_a_window_that_ended_and_what_is_only_reserved_rank_nothing(lis
 
 
 def test_shares_that_differ_by_the_least_there_can_be_are_told_apart(listed, api, count):
-    # FINDING: usage_share rounds to 2^-64, so these two tie and the id decides instead of the share.
     maxima = [1_000_000_000, 999_999_999] * 4
     made = [
         api.create(f"m{number}", budgets=[{"max_limit": maximum, "reset_duration": "1d"}])

@@ -214,7 +214,6 @@ def test_reset_usage_brings_a_counter_from_the_future_back_with_its_holds(api, c
 
 
 def test_reset_usage_brings_back_every_counter_from_the_future(api, clock, count, shown, warnings):
-    # FINDING: only the newest one is brought back; the next one then is the newest, and still days ahead.
     made = api.create(budget=budget("1d"))
     for _ in range(2):
         clock.advance(3 * DAY)
@@ -226,7 +225,6 @@ def test_reset_usage_brings_back_every_counter_from_the_future(api, clock, count
 
 
 def test_reset_usage_after_an_edit_brings_back_every_counter_from_the_future(api, clock, count, warnings):
-    # FINDING: the edit moves the newest counter alone; the other stays in the generation before, out of reach.
     made = api.create(budget=budget("1d"))
     for _ in range(2):
         clock.advance(3 * DAY)

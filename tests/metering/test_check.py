@@ -42,19 +42,23 @@ def test_an_allow_shows_each_rule_as_it_stands_before_the_call(meter, limit):
 
 @pytest.mark.parametrize(
     "asked",
-    [{}, {"cost": 0.4}, {"cost": 0.6}, {"cost": 2}, {"tokens": 60}, {"cost": 0.6, "tokens": 101}],
+    [{}, {"cost": 0.75}, {"cost": 0.76}, {"cost": 2}, {"tokens": 75}, {"tokens": 76}, {"cost": 0.76, "tokens": 101}],
     ids=str,
 )
 def test_a_check_decides_as_a_reservation_would(api, meter, limit, asked):
     api.create("*", rate_limits=[requests(2, "1h")])
     meter.reported(cost=0.25, tokens=25)
-    meter.hold(cost=0.25, tokens=25) if asked else meter.reported()
     answer = meter.checked(**asked)
     response = meter.reserve(**asked)
-    assert answer["decision"] == ("allow" if response.status_code == 200 else "deny")
-    if response.status_code != 200:
-        assert answer["violations"] == response.get_json()["extra_fields"]["violations"]
-    assert [rule["rule_id"] for rule in answer["limits"]] != []
+    body = response.get_json()
+    assert answer["decision"] == ("allow" if response.status_code == 200 else body["extra_fields"]["decision"])
+    assert answer["violations"] == body.get("extra_fields", {}).get("violations", [])
+    assert len(answer["limits"]) == 4
+
+
+def test_a_check_names_the_violations_of_calls_that_are_over_already(api, meter, limit):
+    meter.reported(cost=3, tokens=500, requests=9)
+    assert meter.checked()["violations"] == meter.denied()["extra_fields"]["violations"]
 
 
 def test_a_check_has_no_effect_at_all(api, meter, limit, database, clock):
@@ -100,6 +104,7 @@ def test_a_virtual_key_that_would_be_refused_is_a_deny_and_still_200(api, meter,
     meanwhile(api, clock)
     answer = meter.checked(**named)
     assert (answer["decision"], answer["violations"]) == ("deny", [])
+    assert "virtual key" in answer["message"]
 
 
 def unmatched(answer):

@@ -237,8 +237,8 @@ class Oracle:
             "retryable": retryable,
             "violations": [self.standing(limit, rule, ask, now) for limit, rule in violated],
         }
-        seconds = max(1, ceil(Fraction(latest - now, SECOND)))
-        return Refused(402 if "cost" in {rule.metric for _, rule in violated} else 429, code, extra, seconds)
+        seconds = max(1, ceil(Fraction(latest - now, SECOND))) if retryable else None
+        return Refused(402 if code == "budget_exceeded" else 429, code, extra, seconds)
 
     def standing(self, limit: Limit, rule: Rule, ask: Ask, now: int) -> dict[str, Any]:
         """A rule that applied, as an answer shows it."""
