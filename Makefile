@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 .PHONY: run test lint bench-list lock clean
 
 run: $(READY)  ## start the service on 127.0.0.1:8080 (HOST and PORT change that)
-	@exec $(BIN)/gunicorn wsgi:app
+	@$(BIN)/python -c 'import wsgi' && exec $(BIN)/gunicorn wsgi:app  # a bad setting is told before gunicorn reads it
 
 test: $(READY)  ## run the whole test suite
 	$(BIN)/pytest

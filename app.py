@@ -85,8 +85,8 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, mint: Mint | 
 def assemble(app: Flask, settings: Settings, clock: Clock, mint: Mint) -> Governance:
     """The services on their storage and memory."""
     with app.app_context():
-        database = Database(db.engine, settings.database_path)
-    cache = SnapshotCache(ChangesLoader(database, clock), settings.memory_lifetime, time.monotonic)
+        database = Database(db.engine, settings.database_path, settings.busy_timeout)
+    cache = SnapshotCache(ChangesLoader(database), settings.memory_lifetime, time.monotonic)
     reader = MemoryReader(cache, settings.render_cache_mb * 1024 * 1024)
     writer = Writer(database, cache, clock)
     authentication = Authentication(database, cache, clock, settings.admin_key)

@@ -6,20 +6,29 @@ import sys
 import tempfile
 
 # Where the workers count for /metrics, all together: prometheus_client reads this when it is imported.
-metrics_folder = os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="governance-metrics-"))
+own_folder = None
+if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    own_folder = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="governance-metrics-")
 
 from prometheus_client import multiprocess  # noqa: E402
 
 from governance.domain.errors import NotReady  # noqa: E402
 from governance.settings import Settings  # noqa: E402
-from governance.startup import greeting, prepare  # noqa: E402
+from governance.startup import check_address, greeting, prepare  # noqa: E402
 from governance.web.context import EXTENSION  # noqa: E402
+
+
+def stop(error):
+    """Stop the start with one line, and leave nothing behind."""
+    if own_folder:
+        shutil.rmtree(own_folder, ignore_errors=True)
+    sys.exit(error.message)
+
 
 try:
     settings = Settings.from_environ(os.environ)
 except NotReady as error:
-    shutil.rmtree(metrics_folder)
-    sys.exit(error.message)
+    stop(error)
 
 bind = f"{settings.host}:{settings.port}"
 workers = settings.workers
@@ -37,10 +46,11 @@ def on_starting(_server):
     from app import create_app  # noqa: PLC0415 - the app is the workers' own; the master's is gone after this
 
     try:
+        if not {"GUNICORN_FD", "LISTEN_FDS"} & set(os.environ):  # else the sockets are handed to us
+            check_address(settings)
         prepare(create_app(settings))
     except NotReady as error:
-        shutil.rmtree(metrics_folder)
-        sys.exit(error.message)
+        stop(error)
 
 
 def when_ready(_server):
@@ -55,9 +65,8 @@ def post_worker_init(worker):
 
 def worker_exit(_server, worker):
     """Write down what only this worker knows."""
-    if worker.wsgi is not None:
-        worker.wsgi.extensions[EXTENSION].poller.stop()
-        worker.wsgi.extensions[EXTENSION].group.stop()
+    if getattr(worker, "wsgi", None) is not None:  # else it was told to stop before it had loaded anything
+        worker.wsgi.extensions[EXTENSION].close()
 
 
 def child_exit(_server, worker):
@@ -67,4 +76,5 @@ def child_exit(_server, worker):
 
 def on_exit(_server):
     """Leave nothing behind."""
-    shutil.rmtree(metrics_folder, ignore_errors=True)
+    if own_folder:
+        shutil.rmtree(own_folder, ignore_errors=True)

@@ -135,7 +135,8 @@ def _preamble(pace: Pace, server_core: int, load_core: int) -> list[str]:
         f"The server is one gunicorn worker on core {server_core}, under the flags of `gunicorn.conf.py`; the load "
         f"comes from a process on core {load_core}, over {CONNECTIONS} kept-alive connections that each send their "
         f"next request when the last is answered. Medians of {pace.rounds} interleaved rounds of {pace.seconds:g} s. "
-        "CPU is the worker's own processor time a request. *bare* answers with the bytes of our first page; *raw* is "
+        "Time in which others ran on the server's core does not count for requests/s (it does for latencies). CPU is "
+        "the worker's own processor time a request. *bare* answers with the bytes of our first page; *raw* is "
         "sqlite3 and orjson by hand on the same file, and gave the very same bytes as *memory* and *database* before "
         "anything was timed. Each limit has two budgets and a rate limit (tokens and requests); a third are in use."
     )

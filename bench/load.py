@@ -18,6 +18,7 @@ BUFFER = 2 * 1024 * 1024
 PATIENCE = 10.0
 HEAD_END = b"\r\n\r\n"
 LENGTH = b"\r\ncontent-length:"
+MOST_DISTURBED = 0.99
 
 
 class Plan(NamedTuple):
@@ -43,8 +44,8 @@ class Sample(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """Requests a second."""
-        return len(self.latencies) / self.seconds
+        """Requests a second, not counting the time in which others ran on the server's core."""
+        return len(self.latencies) / (self.seconds * (1 - self.disturbance))
 
     @property
     def cost(self) -> float:
@@ -54,7 +55,7 @@ class Sample(NamedTuple):
     @property
     def disturbance(self) -> float:
         """Which share of the server's core others used meanwhile."""
-        return max(0.0, self.core - self.cpu) / self.seconds
+        return min(MOST_DISTURBED, max(0.0, self.core - self.cpu) / self.seconds)
 
     def percentile(self, share: float) -> float:
         """The latency, in seconds, that this share of requests did not exceed."""

@@ -56,7 +56,7 @@ def app(name: str, folder: Path, core: int, environ: Mapping[str, str]) -> Itera
 
 @contextmanager
 def serving(target: str, config: str, folder: Path, core: int, environ: Mapping[str, str]) -> Iterator[Server]:
-    """A gunicorn for `target`, what it writes in `folder`. Raises RuntimeError, with that log, where it does not start."""
+    """A gunicorn for `target`; it writes to `folder` alone. Raises RuntimeError, with its log, if it does not start."""
     port = _free_port()
     log = folder / f"{target.partition(':')[0]}.log"
     command = [sys.executable, "-m", "gunicorn", "--config", config, target]

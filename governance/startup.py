@@ -1,9 +1,12 @@
 """What is done once, before the workers start: the database is made or migrated, and gets its first key."""
 
+import errno
+import socket
 from pathlib import Path
 
 from flask import Flask
 
+from governance.domain.errors import NotReady, Unavailable
 from governance.settings import Settings
 from governance.storage import migrations
 from governance.web.context import EXTENSION, Governance
@@ -16,8 +19,26 @@ def prepare(app: Flask) -> None:
     governance: Governance = app.extensions[EXTENSION]
     settings = governance.settings
     migrations.upgrade(settings.database_path, settings.busy_timeout)
-    if settings.admin_key is None:
-        governance.api_keys.mint_first(settings.instance_path / ADMIN_KEY_FILE)
+    try:
+        if settings.admin_key is None:
+            governance.api_keys.mint_first(settings.instance_path / ADMIN_KEY_FILE)
+    except Unavailable as error:
+        raise NotReady(f"The first admin key could not be stored: {error.message}") from error
+    finally:
+        governance.close()  # a connection that is forked along holds SQLite's locks in the parent's name
+
+
+def check_address(settings: Settings) -> None:
+    """Raise NotReady where nobody can listen on the address: gunicorn would try five times, and name no setting."""
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        with socket.create_server(found[0][4][:2], family=found[0][0]):
+            pass
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        wanted = "PORT to one that is free" if taken else "HOST to an address of this machine"
+        address = f"{settings.host}:{settings.port}"
+        raise NotReady(f"Set {wanted}: {address} cannot be listened on, {error.strerror}.") from error
 
 
 def greeting(settings: Settings) -> str:

@@ -15,6 +15,7 @@ from governance.domain.times import SECOND, parse_rfc3339
 from governance.settings import Settings
 from governance.startup import prepare
 from governance.storage import scoped
+from governance.storage.counters import touch
 from governance.storage.database import Database
 from governance.storage.tables import counters
 from governance.web.context import EXTENSION, Governance
@@ -98,9 +99,7 @@ def app(settings: Settings, clock: FakeClock):
     made = create_app(settings, clock=clock)
     prepare(made)
     yield made
-    governance_of(made).poller.stop()
-    governance_of(made).group.stop()
-    database_of(made).engine.dispose()
+    governance_of(made).close()
 
 
 @pytest.fixture
@@ -148,7 +147,9 @@ def count(database: Database, clock: FakeClock, governance: Governance):
             }
             connection.execute(delete(counters).filter_by(**row))
             connection.execute(
-                insert(counters).values(**row, window_end=end, used=used, reserved=reserved, touched_at=clock())
+                insert(counters).values(
+                    **row, window_end=end, used=used, reserved=reserved, touched_at=touch(connection, clock())
+                )
             )
         governance.cache.refresh()
 

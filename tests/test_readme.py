@@ -27,7 +27,9 @@ def endpoints(app: Flask) -> list[str]:
         for name in rule.arguments:
             path = path.replace(f"<id:{name}>", "{id}").replace(f"<{name}>", "{id}")
         methods = sorted(rule.methods - {"HEAD", "OPTIONS"})
-        found += [f"| `{method} {path}` | {' or '.join(declared.scopes) or '–'} | {declared.summary} |" for method in methods]
+        found += [
+            f"| `{method} {path}` | {' or '.join(declared.scopes) or '–'} | {declared.summary} |" for method in methods
+        ]
     return found
 
 

@@ -10,8 +10,8 @@ from governance.domain.limits import Counters, Limit
 class Mark(NamedTuple):
     """Up to where a memory knows the database.
 
-    `file` is which database file it was (a restored backup is another), `revision` the config revision,
-    `touched_at` the instant from which counters may have moved since.
+    `file` is which database file it was (a restored backup is another), `revision` the config revision, and
+    `touched_at` what the last write noted on the counters it moved: later writes note later instants.
     """
 
     file: tuple[int, int]

@@ -35,7 +35,7 @@ def spelled(call: Call) -> tuple[str, str]:
     provider, model = canonical_provider(call.provider), canonical_model(call.model, call.provider)
     head, slash, rest = model.partition("/")
     if not provider and slash and head.strip() and rest.strip():
-        return head.strip(), rest.strip()
+        return head.strip(), canonical_model(rest, head)
     return provider, model
 
 
@@ -49,9 +49,12 @@ def scopes(call: Call) -> Iterator[tuple[int, Scope, str]]:
 
 
 def tiers(call: Call) -> list[tuple[int, str, str]]:
-    """(tier, provider, model) under which a limit may be stored; a limit on `p/model` is one on the model."""
+    """(tier, provider, model) under which a limit may be stored; a limit on `p/model` is one on the model.
+
+    A model is also looked up as it is written, whatever provider its spelling names.
+    """
     provider, model = spelled(call)
-    found = [(1, "", model), (3, "", ALL_MODELS)]
+    found = [(1, "", model), (1, "", canonical_model(call.model, call.provider)), (3, "", ALL_MODELS)]
     if provider:
         found += [(0, provider, model), (1, "", f"{provider}/{model}"), (2, provider, ALL_MODELS)]
     return found

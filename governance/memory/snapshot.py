@@ -129,8 +129,8 @@ def _identity(limit: Limit) -> Identity:
 
 
 def _place(entry: Scoped | None) -> object:
-    """What decides where a limit stands in every order."""
-    return entry and [key(entry.limit) for key in KEYS.values()]
+    """What decides where a limit stands: in every order, under every filter, in the index by identity."""
+    return entry and (_identity(entry.limit), entry.limit.provider, *(key(entry.limit) for key in KEYS.values()))
 
 
 def _scope(limit: Limit) -> ScopeKey:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from governance.domain import keys
-from governance.domain.errors import Code, NotFound
+from governance.domain.errors import Code, NotFound, NotReady
 from governance.domain.keys import ApiKey, KeyScope
 from governance.domain.pages import Page
 from governance.services.mint import Mint
@@ -82,9 +82,12 @@ class ApiKeys:
 
 
 def _write_secret(path: Path, secret: str) -> None:
-    """Write a secret for its owner's eyes only, to the disk and not just to its cache."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "w") as file:
-        path.chmod(OWNER_ONLY)
-        file.write(secret + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Write a secret for its owner's eyes only, to the disk and not just to its cache. Raises NotReady."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "w") as file:
+            path.chmod(OWNER_ONLY)
+            file.write(secret + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise NotReady(f"The admin key cannot be written to {path}: {error.strerror}.") from error

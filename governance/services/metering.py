@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from governance.domain import keys, matching
 from governance.domain.decisions import Amounts, Applied, Standing, Verdict, decide
-from governance.domain.errors import Code, Denied, Forbidden, InvalidRequest, Unavailable
+from governance.domain.errors import Code, Denied, Forbidden, GovernanceError, InvalidRequest, Unavailable
 from governance.domain.keys import VirtualKey
 from governance.domain.limits import Counter, current
 from governance.domain.matching import Call
@@ -36,8 +36,11 @@ Body = Callable[[], dict[str, Any]]
 """Makes the body of an answer, in the thread that needs it."""
 
 
-class Stale(Exception):  # no error: it never leaves this module
-    """The config revision is another than the snapshot's: match again."""
+class Stale(GovernanceError):
+    """The config revision is another than the snapshot's: match again. Never leaves this module."""
+
+    def __init__(self) -> None:
+        super().__init__("Match again.")
 
 
 class Answer(NamedTuple):

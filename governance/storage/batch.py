@@ -29,6 +29,7 @@ ADD_RESERVATION = f"INSERT INTO reservations (seq, {RESERVATION}) VALUES (?{', ?
 WRITE_RESERVATION = f"UPDATE reservations SET {' = ?, '.join(Reservation._fields)} = ? WHERE seq = ?"  # noqa: S608
 GET_RESERVATION = f"SELECT seq, {RESERVATION} FROM reservations WHERE id = ? AND status <> 'reported'"  # noqa: S608
 LAPSED = "SELECT id FROM reservations WHERE status = 'open' AND expires_at <= ? ORDER BY expires_at LIMIT ?"
+LAST_TOUCH = "SELECT COALESCE(MAX(touched_at), 0) FROM counters"
 LAST_SEQ = "SELECT seq FROM sqlite_sequence WHERE name = 'reservations'"
 ADD_ENTRY = "INSERT INTO ledger (seq, counter_id, held, used) VALUES (?, ?, ?, ?)"
 WRITE_ENTRY = "UPDATE ledger SET held = ?, used = ? WHERE seq = ? AND counter_id = ?"
@@ -100,6 +101,7 @@ class Batch:
         self._execute = connection.execute
         self._executemany = connection.executemany
         self.revision = int(self._execute("SELECT revision FROM config_revision").fetchone()[0])
+        self._touched_at = max(now, self._execute(LAST_TOUCH).fetchone()[0] + 1)
         self._tallies: dict[int, Tally] = {}
         self._current: dict[tuple[str, str, int], Tally | None] = {}
         self._holds: dict[str, Hold] = {}
@@ -175,7 +177,7 @@ class Batch:
         )
         moved = [tally for tally in self._tallies.values() if tally.moved]
         self._executemany(
-            WRITE_COUNTER, [(tally.used, tally.reserved, tally.folded, self.now, tally.id) for tally in moved]
+            WRITE_COUNTER, [(tally.used, tally.reserved, tally.folded, self._touched_at, tally.id) for tally in moved]
         )
         self._executemany(PUT_ANSWER, [(*key, *kept, self.now) for key, kept in self._answers.items()])
 
@@ -200,7 +202,7 @@ class Batch:
 
     def _begin(self, rule: Rule, counter: Counter) -> Tally:
         key = (rule.id, rule.metric, rule.generation)
-        made = self._execute(ADD_COUNTER, (*key, counter.start, counter.end, self.now))
+        made = self._execute(ADD_COUNTER, (*key, counter.start, counter.end, self._touched_at))
         tally = self._remember((int(made.lastrowid or 0), counter.start, counter.end, 0, 0, 0), rule.metric)
         self._current[key] = tally
         return tally

@@ -3,21 +3,18 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.engine import Connection
 
 from governance.domain.changes import Changes, Mark
 from governance.domain.keys import VirtualKey
 from governance.domain.limits import Counters, Limit, Scope
-from governance.domain.times import SECOND, Clock
 from governance.storage import api_keys, revisions, scoped
 from governance.storage import virtual_keys as virtual_key_rows
 from governance.storage.database import Database
 from governance.storage.tables import api_keys as api_key_table
 from governance.storage.tables import counters, model_limits, rules, users, virtual_keys
 
-OVERLAP = 10 * SECOND
-"""A counter's `touched_at` is read once its writer has the lock, and the lock is held for far less than this."""
 SLICE = 2000
 
 _plain = select(*scoped.LIMIT_COLUMNS)
@@ -27,24 +24,24 @@ _rules_by_id = scoped.counted_rules.where(rules.c.model_limit_id.in_(bindparam("
 _touched = (
     select(rules.c.model_limit_id)
     .select_from(counters.join(rules))
-    .where(counters.c.touched_at >= bindparam("since"))
+    .where(counters.c.touched_at > bindparam("since"))
     .distinct()
 )
+_last_touch = select(func.coalesce(func.max(counters.c.touched_at), 0))
 
 
 class ChangesLoader:
     """Reads `Changes`, each in one transaction: the loader that the memory is handed."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._clock = clock
 
     def __call__(self, since: Mark | None) -> Changes:
         """What changed since a mark, or all there is. Raises Unavailable."""
-        began = self._clock()
         with self._database.read() as connection:
-            mark = Mark(self._database.file(), revisions.current(connection), began)
-            if since is None or since.file != mark.file or since.revision > mark.revision:
+            touched_at = connection.execute(_last_touch).scalar_one()
+            mark = Mark(self._database.file(), revisions.current(connection), touched_at)
+            if since is None or since.file != mark.file or since > mark:
                 return _everything(connection, mark)
             return _since(connection, since, mark)
 
@@ -66,7 +63,7 @@ def _everything(connection: Connection, mark: Mark) -> Changes:
 
 def _since(connection: Connection, since: Mark, mark: Mark) -> Changes:
     edited = since.revision != mark.revision
-    ids = set(_touched_since(connection, since, mark))
+    ids = set(connection.execute(_touched, {"since": since.touched_at}).scalars())
     if edited:
         ids |= set(connection.execute(_limits_since, {"since": since.revision}).scalars())
     return Changes(
@@ -78,12 +75,6 @@ def _since(connection: Connection, since: Mark, mark: Mark) -> Changes:
         api_keys=_api_keys(connection, since.revision) if edited else {},
         virtual_keys=_virtual_keys(connection, since.revision) if edited else {},
     )
-
-
-def _touched_since(connection: Connection, since: Mark, mark: Mark) -> Iterable[str]:
-    """The limits counted against since a mark; a clock that stepped back moves the mark back with it."""
-    from_instant = min(since.touched_at, mark.touched_at) - OVERLAP
-    return connection.execute(_touched, {"since": from_instant}).scalars()
 
 
 def _limits(connection: Connection, ids: list[str]) -> dict[str, tuple[Limit, Counters]]:

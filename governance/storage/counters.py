@@ -1,6 +1,6 @@
 """The counters: what was used of each rule, window by window."""
 
-from sqlalchemy import and_, delete, select, update
+from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.engine import Connection, Row
 
 from governance.domain.limits import Limit, Rule
@@ -9,6 +9,15 @@ from governance.domain.windows import Alignment, window
 from governance.storage.tables import counters, ledger, rules
 
 Newest = Row[int, int, int, int]
+
+
+def touch(connection: Connection, now: int) -> int:
+    """The instant that a write notes on the counters it moves: later than all before it, whatever the clock does.
+
+    Writers come one after another, so a reader that has seen everything up to one has missed nothing.
+    """
+    last = connection.execute(select(func.max(counters.c.touched_at))).scalar_one()
+    return now if last is None else max(now, last + 1)
 
 
 def regenerate(connection: Connection, before: Rule, after: Rule, alignment: Alignment, now: int) -> None:
@@ -61,13 +70,15 @@ def _move(connection: Connection, counter_id: int, rule: Rule, alignment: Alignm
     start, end = window(rule.duration, alignment, rule.anchor, now)
     moved = update(counters).where(counters.c.id == counter_id)
     connection.execute(
-        moved.values(generation=rule.generation, window_start=start, window_end=end, touched_at=now),
+        moved.values(generation=rule.generation, window_start=start, window_end=end, touched_at=touch(connection, now)),
     )
 
 
 def _zero(connection: Connection, counter_id: int, now: int) -> None:
     zeroed = update(counters).where(counters.c.id == counter_id)
-    connection.execute(zeroed.values(used=0, folded=counters.c.folded - counters.c.used, touched_at=now))
+    connection.execute(
+        zeroed.values(used=0, folded=counters.c.folded - counters.c.used, touched_at=touch(connection, now))
+    )
 
 
 def _bring_back(connection: Connection, row: Newest, rule: Rule, alignment: Alignment, now: int) -> None:

@@ -40,15 +40,17 @@ def open_file(path: Path, busy_timeout: float) -> sqlite3.Connection:
     connection = sqlite3.connect(name, uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
     for pragma in ("foreign_keys = ON", "synchronous = FULL", "temp_store = MEMORY"):
         connection.execute(f"PRAGMA {pragma}")
+    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")  # opens the file, and its journal with it
     return connection
 
 
 class Database:
     """Transactions on one SQLite file, through an engine made with `engine_options`."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
+    def __init__(self, engine: Engine, path: Path, busy_timeout: float = 5.0) -> None:
         self.engine = engine
         self.path = path
+        self._busy_timeout = busy_timeout
         self._turns = Turns(path)
         self._writer = engine.execution_options(**{WRITE: True})
         event.listen(engine, "begin", _begin)
@@ -64,7 +66,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction with the write lock held: all of it is kept, or nothing. Raises Unavailable, Conflict."""
-        with _told(self.path), self._turns.turn(), self._writer.begin() as connection:
+        with _told(self.path), self._turns.turn(self._busy_timeout), self._writer.begin() as connection:
             yield connection
 
     def file(self) -> tuple[int, int]:
@@ -73,12 +75,34 @@ class Database:
         return stat.st_dev, stat.st_ino
 
     def _remember_file(self, _: object, record: Any) -> None:
-        record.info["file"] = self.file()
+        record.info["file"], record.info["journal"] = self.file(), journal(self.path)
 
     def _check_file(self, _: object, record: Any, __: object) -> None:
-        """Open anew where another file has taken the path: what is written to a deleted one is lost."""
+        """Open anew where another file has taken the path: what is written to a deleted one is lost.
+
+        Not while the old file's journal is there: SQLite would apply it to the new file, and ruin it.
+        """
         if record.info["file"] != self.file():
+            refuse_mixture(self.path, record.info["journal"])
             raise DisconnectionError
+
+
+REPLACED = (
+    "Stop the service, remove {0}-wal and {0}-shm, and start it again: the database file was replaced while it ran."
+)
+
+
+def journal(path: Path) -> int | None:
+    """Which file the database's write-ahead log is, by its inode."""
+    log = path.with_name(f"{path.name}-wal")
+    return log.stat().st_ino if log.exists() else None
+
+
+def refuse_mixture(path: Path, old_journal: int | None) -> None:
+    """Refuse to open a file beside which the journal of the file before it still lies, with something in it."""
+    log = path.with_name(f"{path.name}-wal")
+    if journal(path) == old_journal is not None and log.stat().st_size:
+        raise Unavailable(REPLACED.format(path.name))
 
 
 def _begin(connection: Connection) -> None:
@@ -99,7 +123,7 @@ def _told(path: Path) -> Iterator[None]:
 
 def unavailable(error: BaseException, path: Path) -> Unavailable:
     """What an error of the database means to a caller. The path is for operators: it shows only its name."""
-    text = str(getattr(error, "orig", None) or error).lower()
+    text = str(getattr(error, "orig", None) or getattr(error, "strerror", None) or error).lower()
     reasons = {
         "locked": "another process holds its lock",
         "busy": "another process holds its lock",

@@ -4,6 +4,7 @@ An act is a function of the batch. It may refuse (raise) before it has changed a
 affair. Trouble with the database undoes the whole batch, and every caller is told to try again.
 """
 
+import logging
 import os
 import sqlite3
 from collections.abc import Callable
@@ -16,14 +17,16 @@ from typing import Any, TypeVar
 from governance.domain.errors import GovernanceError, Unavailable
 from governance.domain.times import Clock
 from governance.storage.batch import Batch
-from governance.storage.database import open_file, unavailable
+from governance.storage.database import journal, open_file, refuse_mixture, unavailable
 from governance.storage.turns import Turns
 
 Result = TypeVar("Result")
 Act = Callable[[Batch], Result]
 
+logger = logging.getLogger("governance.storage")
+
 MOST_TOGETHER = 256
-PATIENCE = 4
+PATIENCE = 2
 """How many busy timeouts a caller waits for its act to begin."""
 
 
@@ -61,6 +64,7 @@ class GroupCommit:
         self._thread: Thread | None = None
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
+        self._journal: int | None = None
 
     def submit(self, act: Act[Result]) -> Result:
         """Do an act and return its result, once that is on the disk. Raises what the act raises, and Unavailable."""
@@ -105,9 +109,9 @@ class GroupCommit:
             with self._turns.turn():
                 self._transact(together)
             error = None
-        except Exception as trouble:  # noqa: BLE001 - every caller is told, and the thread lives on
-            error = unavailable(trouble, self._path)
-            error.__cause__ = trouble
+        except Exception as trouble:
+            error = trouble if isinstance(trouble, Unavailable) else unavailable(trouble, self._path)
+            logger.warning("a batch was undone: %s", trouble, exc_info=_unforeseen(trouble))
             together += self._waiting()
             self._close()
         for waiting in together:
@@ -138,11 +142,14 @@ class GroupCommit:
     def _open(self) -> sqlite3.Connection:
         """The connection, to the file that is there now: what is written to a deleted one is lost."""
         stat = os.stat(self._path)  # noqa: PTH116 - on every batch
-        if self._connection is None or self._file != (stat.st_dev, stat.st_ino):
+        file = (stat.st_dev, stat.st_ino)
+        if self._connection is not None and self._file != file:
+            refuse_mixture(self._path, self._journal)
             self._close()
+        if self._connection is None:
             self._connection = open_file(self._path, self._busy_timeout)
             self._connection.execute(f"PRAGMA synchronous = {self._synchronous}")
-            self._file = (stat.st_dev, stat.st_ino)
+            self._file, self._journal = file, journal(self._path)
         return self._connection
 
     def _close(self) -> None:
@@ -151,6 +158,11 @@ class GroupCommit:
             with suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
+
+
+def _unforeseen(trouble: Exception) -> Exception | None:
+    """Trouble that is none of the database's: for the log, with its traceback."""
+    return None if isinstance(trouble, sqlite3.Error | OSError | Unavailable) else trouble
 
 
 def _do(waiting: Waiting, batch: Batch) -> None:

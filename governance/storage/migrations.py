@@ -62,7 +62,6 @@ def connect(path: Path, busy_timeout: float) -> Iterator[Connection]:
     )
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
-        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
         yield connection
 
 
@@ -78,6 +77,7 @@ def _upgrade(path: Path, busy_timeout: float) -> None:
                 "start that version, or restore an older backup."
             )
         _check_writable(connection)
+        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
         if revision != head():
             if not new:
                 _copy(path, path.with_name(f"{path.name}.before-{head()}"))

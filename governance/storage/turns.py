@@ -9,8 +9,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 
 OWNER_ONLY = 0o600
+LOOK_AGAIN = 0.001
 
 
 class Turns:
@@ -20,11 +22,33 @@ class Turns:
         self._path = database.with_name(f"{database.name}.queue")
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for one's turn and keep it for the block."""
+    def turn(self, patience: float | None = None) -> Iterator[None]:
+        """Wait for one's turn and keep it for the block. Raises TimeoutError after `patience` seconds, where given.
+
+        Who is patient without end stands in the kernel's queue; the others look again every millisecond.
+        """
         lock = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            if patience is None:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            else:
+                _lock_within(lock, patience)
             yield
         finally:
             os.close(lock)
+
+
+def _lock_within(lock: int, patience: float) -> None:
+    deadline = monotonic() + patience
+    while not _locked(lock):
+        if monotonic() > deadline:
+            raise TimeoutError("the file lock of the writers' queue stayed locked")
+        sleep(LOOK_AGAIN)
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -42,6 +42,12 @@ class Governance:
     database: Database
     health: HealthCheck
 
+    def close(self) -> None:
+        """End the threads and close the files; what only this worker knows is written down first."""
+        self.poller.stop()
+        self.group.stop()
+        self.database.engine.dispose()
+
 
 def governance() -> Governance:
     """The service of the current app."""

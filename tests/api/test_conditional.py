@@ -210,6 +210,7 @@ def test_a_stale_if_match_is_412_and_changes_nothing(api, path, move, sent, act)
 
 
 @pytest.mark.parametrize("act", ACTS, ids=["PUT", "DELETE"])
+@pytest.mark.parametrize("sent", ["two words", '"unclosed', ",", "", '""', '"", ""'])
 def test_an_if_match_that_is_no_etag_is_refused_and_changes_nothing(api, path, sent, act):
     tag = etag(api, path)
     response = if_match(api, path, sent, act)

@@ -18,8 +18,8 @@ BUDGET = re.findall(
 RATE_LIMIT = re.findall(
     r"\w+",
     """id token_current_usage token_last_reset request_current_usage request_last_reset config_hash created_at
-    updated_at token_max_limit token_reset_duration request_max_limit request_reset_duration token_reserved token_resets_at
-    request_reserved request_resets_at""",
+    updated_at token_max_limit token_reset_duration request_max_limit request_reset_duration token_reserved
+    token_resets_at request_reserved request_resets_at""",
 )
 NOW = "2026-11-23T12:00:00Z"
 BOTH = {"token_max_limit": 90, "token_reset_duration": "1h", "request_max_limit": 9, "request_reset_duration": "1m"}

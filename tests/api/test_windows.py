@@ -90,6 +90,7 @@ def test_a_rule_that_an_edit_adds_is_counted_from_that_edit(api, clock, shown):
         ("1d", "America/Sao_Paulo", "2018-11-04T12:00:00Z", "2018-11-04T03:00:00Z", "2018-11-05T02:00:00Z"),
         ("1M", "Asia/Gaza", "2011-04-15T12:00:00Z", "2011-03-31T22:00:00Z", "2011-04-30T21:00:00Z"),
         ("1d", "America/Havana", "2023-11-05T12:00:00Z", "2023-11-05T04:00:00Z", "2023-11-06T05:00:00Z"),
+        ("1d", "America/St_Johns", "2006-10-29T02:45:00Z", "2006-10-29T02:30:00Z", "2006-10-30T03:30:00Z"),
         ("1d", "America/Havana", "2023-11-05T05:30:00Z", "2023-11-05T04:00:00Z", "2023-11-06T05:00:00Z"),
     ],
 )
@@ -217,10 +218,10 @@ def test_reset_usage_brings_back_every_counter_from_the_future(api, clock, count
     made = api.create(budget=budget("1d"))
     for _ in range(2):
         clock.advance(3 * DAY)
-        count(made["budget"]["id"], "cost", used=NANOS)
+        count(made["budget"]["id"], "cost", used=NANOS, reserved=2 * NANOS)
     clock.advance(-6 * DAY)
     api.put(f"model-configs/{made['id']}", {"reset_usage": True})
-    assert standing(shown()["budget"]) == (made["budget"]["last_reset"], 0, 0)
+    assert standing(shown()["budget"]) == (made["budget"]["last_reset"], 0, 4)
     assert warnings() == []
 
 

@@ -135,7 +135,6 @@ def test_a_limit_that_is_given_another_provider_in_place_leaves_the_lists_of_its
     wanted = Filter(provider="openai")
     assert before.orders.ids(wanted, "created_at") == []
     after = snapshots.moved(before, new.since(old, 2))
-    # FINDING: _place compares only what orders sort by; filters and identities also hang on provider and scope.
     # No API call can do this to a limit; a synced file that keeps an id (SPEC §7, the file wins) can.
     assert after.orders.ids(wanted, "created_at") == ["a"]
     assert after.identities == snapshots.first(new.whole()).identities

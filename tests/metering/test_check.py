@@ -148,9 +148,7 @@ def test_what_is_explained_says_which_limit_it_is(api, meter):
 
 def test_a_call_without_a_provider_is_told_so(api, meter):
     limit = api.create("gpt-4o", provider="azure")
-    assert unmatched(meter.checked()) == {
-        limit["id"]: "It is on the provider azure, and the call is to none by name."
-    }
+    assert unmatched(meter.checked()) == {limit["id"]: "It is on the provider azure, and the call is to none by name."}
 
 
 def test_a_limit_on_the_model_under_its_longer_name_is_near_too(api, meter):

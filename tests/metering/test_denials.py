@@ -163,7 +163,9 @@ def test_within_a_limit_budgets_come_first_then_the_shorter_window_then_the_id(a
     )
     meter.reported(cost=2, tokens=5)
     found = [(rule["kind"], rule["metric"], rule["rule_id"]) for rule in violations(meter.denied())]
-    rates = {(rate["token_reset_duration"], rate["request_reset_duration"]): rate["id"] for rate in limit["rate_limits"]}
+    rates = {
+        (rate["token_reset_duration"], rate["request_reset_duration"]): rate["id"] for rate in limit["rate_limits"]
+    }
     hour = sorted([(rates["1d", "1h"], "requests"), (rates["1h", None], "tokens")])
     assert found == [
         ("budget", "cost", limit["budgets"][0]["id"]),

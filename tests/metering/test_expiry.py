@@ -105,7 +105,9 @@ def test_a_late_settle_may_go_over_the_limit(meter, limit, clock, governance, pr
 
 
 @pytest.mark.parametrize("options", [{}, RELEASING])
-def test_a_late_settle_corrects_the_window_of_admission_though_another_is_current(api, meter, clock, governance, database):
+def test_a_late_settle_corrects_the_window_of_admission_though_another_is_current(
+    api, meter, clock, governance, database
+):
     limit = api.create("o3", budget=dollars(1, "1h"))
     held = meter.hold("o3", cost=0.5, ttl_seconds=60)
     clock.advance(60)
@@ -161,7 +163,9 @@ def test_two_workers_sweep_each_reservation_once(meter, other, limit, clock, gov
 
 @pytest.mark.parametrize("options", [{}, RELEASING])
 @pytest.mark.parametrize("gone", ["rule", "limit"])
-def test_what_expires_after_its_rule_was_deleted_touches_what_is_left(api, meter, limit, clock, governance, proven, gone):
+def test_what_expires_after_its_rule_was_deleted_touches_what_is_left(
+    api, meter, limit, clock, governance, proven, gone
+):
     held = meter.hold(**ASKED)
     everyone = api.create("*", budget=dollars(1))
     if gone == "rule":

@@ -82,7 +82,9 @@ def test_an_open_reservation_takes_every_act(meter, limit, brought, proven, act,
         (RELEASE, "released", NOTHING),
     ],
 )
-def test_a_late_settle_or_release_corrects_the_books_swept_or_not(meter, limit, brought, proven, act, state, status, stands):
+def test_a_late_settle_or_release_corrects_the_books_swept_or_not(
+    meter, limit, brought, proven, act, state, status, stands
+):
     held = brought(state)
     after = ok(ACTS[act](meter, held))["reservation"]
     assert (after["status"], after["late"], after["requests"]) == (status, True, 0 if act == RELEASE else 1)
@@ -199,7 +201,9 @@ def test_an_extension_counts_from_now_and_never_shortens(meter, limit, held, clo
     assert meter.stands(limit) == HELD
 
 
-def test_an_extended_reservation_is_open_until_its_new_end_and_late_from_there_on(meter, limit, held, clock, governance):
+def test_an_extended_reservation_is_open_until_its_new_end_and_late_from_there_on(
+    meter, limit, held, clock, governance
+):
     clock.advance(59)
     meter.extended(held, 61)
     clock.advance(60.999999)

@@ -73,7 +73,10 @@ def test_all_providers_are_meant_by_none_and_not_by_a_star(api, path):
 
 @every
 def test_names_are_trimmed_and_may_have_255_characters(api, path):
-    assert api.post(path, {"model": " " + "x" * 255 + " ", "provider": "p" * 255, "user_id": "\u00e9" * 255}).status_code == 200
+    assert (
+        api.post(path, {"model": " " + "x" * 255 + " ", "provider": "p" * 255, "user_id": "\u00e9" * 255}).status_code
+        == 200
+    )
 
 
 @every
@@ -99,7 +102,16 @@ def test_all_faults_are_told_at_once(api, path):
 @every
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "null", '"m"', "{", '{"model": "m", "model": "n"}', '{"model": "m", "cost": NaN}', '{"model": "\\ud800"}'],
+    [
+        "",
+        "[]",
+        "null",
+        '"m"',
+        "{",
+        '{"model": "m", "model": "n"}',
+        '{"model": "m", "cost": NaN}',
+        '{"model": "\\ud800"}',
+    ],
 )
 def test_a_body_must_be_one_sound_json_object(api, path, text):
     response = api.post(path, data=text)
@@ -189,7 +201,9 @@ def test_a_report_has_no_hold_and_no_estimate(api, name):
     assert faults(api.post("usage", {"model": "m", name: 1 if name != "virtual_key" else "sk-x"})) == {name}
 
 
-@pytest.mark.parametrize(("text", "good"), [("0", True), ("1000000", True), ("1000001", False), ("-1", False), ("1.5", False)])
+@pytest.mark.parametrize(
+    ("text", "good"), [("0", True), ("1000000", True), ("1000001", False), ("-1", False), ("1.5", False)]
+)
 def test_a_report_is_of_at_most_a_million_requests(api, text, good):
     response = send(api, "usage", f'"requests": {text}')
     assert response.status_code == 200 if good else faults(response) == {"requests"}

@@ -108,11 +108,3 @@ def test_an_unknown_reservation_is_not_found(api, held):
 def test_reservations_made_at_the_same_instant_keep_their_order(api, meter):
     held = [meter.hold() for _ in range(20)]
     assert ids(ok(api.get("reservations"))) == held[::-1]
-
-
-def test_ids_are_uuids_that_begin_with_the_time(meter, clock):
-    first = meter.hold()
-    clock.advance(1)
-    second = meter.hold()
-    assert first < second
-    assert [held[14] for held in (first, second)] == ["7", "7"]

@@ -66,7 +66,9 @@ def test_the_answer_shows_each_rule_as_it_stands_now(api, meter):
 def test_a_report_charges_one_request_unless_it_says_another_number(api, meter, body, charged):
     limit = api.create(budget=dollars(1), rate_limit=tokens(100) | requests(5))
     meter.reported(**body)
-    assert meter.stands(limit) == dict(zip(("cost", "tokens", "requests"), ((used, 0) for used in charged), strict=True))
+    assert meter.stands(limit) == dict(
+        zip(("cost", "tokens", "requests"), ((used, 0) for used in charged), strict=True)
+    )
 
 
 @pytest.mark.parametrize(

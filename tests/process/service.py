@@ -76,7 +76,10 @@ class Service:
         """Start it, and wait until it is ready, with all its workers."""
         self.launch()
         until(self.is_ready)
-        until(lambda: len(self.workers) == int(self.environ.get("WEB_CONCURRENCY", "1")))
+        workers = until(lambda: len(self.workers) == int(self.environ.get("WEB_CONCURRENCY", "1")) and self.workers)
+        for worker in workers if len(workers) > 1 else ():
+            with self.only(worker):
+                until(self.is_ready)
         return self
 
     def is_ready(self) -> bool:
@@ -159,10 +162,10 @@ class Service:
     def _nobody_writes(self) -> bool:
         """Whether the queue of the writers is empty: a worker that is stopped in it would stop all others."""
         queue = self.database.with_name("governance.db.queue")
-        with queue.open("a") as file, suppress(BlockingIOError):
+        with suppress(FileNotFoundError, BlockingIOError), queue.open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-        return False
+        return not queue.exists()
 
 
 def state(pid: int) -> str:

@@ -10,6 +10,7 @@ from tests.process.service import MODEL_CONFIGS, Answer, Service, until
 
 pytestmark = pytest.mark.process
 
+RESERVATIONS = "/api/governance/reservations"
 MANY = 16
 SOON = 5.0
 """Far more than a poll (0.2 s) and a refresh, for a busy machine."""
@@ -63,7 +64,7 @@ def test_usage_that_one_worker_wrote_is_in_the_other_s_memory_within_a_poll(pair
         assert pair.call("POST", "/api/governance/usage", {"model": "counted", "requests": 3}).status == 200
     with pair.only(other):
         until(lambda: used() == 3, SOON)
-        assert pair.call("POST", "/api/governance/reservations", {"model": "counted"}).status == 200
+        assert pair.call("POST", RESERVATIONS, {"model": "counted"}).status == 200
 
 
 def test_memory_and_database_say_the_same_in_both_workers(pair):
@@ -133,7 +134,26 @@ def test_of_simultaneous_creates_of_one_identity_one_is_stored_and_the_rest_are_
     assert [each["id"] for each in listed.body["model_configs"]] == [made]
 
 
+def known_everywhere(service: Service, name: str) -> None:
+    """Wait until the memory of every worker has a limit."""
+    for worker in service.workers:
+        with service.only(worker):
+            until(lambda: name in service.names(from_memory=True), SOON)
+
+
 def test_of_simultaneous_reservations_in_both_workers_exactly_as_many_pass_as_there_is_room_for(pair):
     pair.create("capped", rate_limit={"request_max_limit": 5, "request_reset_duration": "1d"})
-    answers = all_at_once(pair, "/api/governance/reservations", {"model": "capped"})
+    known_everywhere(pair, "capped")
+    answers = all_at_once(pair, RESERVATIONS, {"model": "capped"})
     assert Counter(answer.status for answer in answers) == {200: 5, 429: MANY - 5}
+
+
+def test_a_reservation_is_decided_by_the_limit_that_the_other_worker_has_just_made(strangers):
+    one, other = strangers.workers
+    with strangers.only(other):
+        strangers.names(from_memory=True)
+    with strangers.only(one):
+        strangers.create("capped by the other", rate_limit={"request_max_limit": 1, "request_reset_duration": "1d"})
+    with strangers.only(other):
+        answers = [strangers.call("POST", RESERVATIONS, {"model": "capped by the other"}) for _ in range(2)]
+    assert [answer.status for answer in answers] == [200, 429], answers[0].body

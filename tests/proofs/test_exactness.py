@@ -78,9 +78,7 @@ def eight_rules(caller: Caller, tight: str) -> tuple[tuple[str, str], list[dict[
     monthly = {"max_limit": ROOMY, "reset_duration": "1M"}
     limits = [
         caller.create(model_name="gpt-4o", budgets=[daily, monthly], rate_limits=[windows("global", "1h")]),
-        caller.create(
-            model_name="*", scope="virtual_key", scope_id="key", rate_limits=[windows("virtual_key", "1d")]
-        ),
+        caller.create(model_name="*", scope="virtual_key", scope_id="key", rate_limits=[windows("virtual_key", "1d")]),
         caller.create(model_name="gpt-4o", scope="user", scope_id="ada", rate_limits=[windows("user", "1w")]),
     ]
     tightest = {

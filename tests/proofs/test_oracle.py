@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 from sqlalchemy import text
@@ -97,13 +97,8 @@ def distinct(items: list[Item]) -> list[Item]:
     return kept
 
 
-ASKS = st.builds(
-    Ask,
-    model=CALLED_MODELS,
-    provider=CALLED_PROVIDERS,
-    key_id=st.sampled_from([None, None, *KEYS]),
-    by_value=st.booleans(),
-    user_id=USERS,
+ASKS = st.tuples(CALLED_MODELS, CALLED_PROVIDERS, st.sampled_from([None, None, *KEYS]), st.booleans(), USERS).map(
+    lambda drawn: Ask(*drawn)
 )
 
 
@@ -122,6 +117,8 @@ def test_two_workers_answer_and_count_as_the_oracle_does(template: Path) -> None
         deadline=None,
         derandomize=False,
         print_blob=True,
+        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
     machine.TestCase("runTest").runTest()
@@ -508,7 +505,9 @@ class Metering(RuleBasedStateMachine):
     ) -> None:
         """The other metric for a rate limit that has one."""
         known = self.oracle.limits.get(limit)
-        single = [each for each in known.rules if each.metric != "cost" and len(known.item(each.id)) == 1] if known else []
+        single = (
+            [each for each in known.rules if each.metric != "cost" and len(known.item(each.id)) == 1] if known else []
+        )
         if known is None or not single:
             return
         each = single[data.draw(st.integers(0, len(single) - 1))]
@@ -614,7 +613,12 @@ class Metering(RuleBasedStateMachine):
     def memory_equals_the_database_after_a_refresh(self) -> None:
         api = self.api(self.last)
         self.service(self.last).cache.refresh()
-        for path in ("model-configs?limit=100", "model-configs?sort_by=usage", "budgets?limit=100", "rate-limits?limit=100"):
+        for path in (
+            "model-configs?limit=100",
+            "model-configs?sort_by=usage",
+            "budgets?limit=100",
+            "rate-limits?limit=100",
+        ):
             both = [api.get(f"{path}&from_memory={source}") for source in ("true", "false")]
             assert [reply.status_code for reply in both] == [200, 200]
             assert both[0].data == both[1].data
@@ -672,7 +676,7 @@ def numbers(body: dict[str, Any], cost: str | None) -> str:
     """The body as JSON without what is None; the cost as it is written."""
     given = {name: value for name, value in body.items() if value is not None}
     head = json.dumps(given)[:-1]
-    return f"{head}{', ' if given else ''}\"cost\": {cost}}}" if cost is not None else f"{head}}}"
+    return f'{head}{", " if given else ""}"cost": {cost}}}' if cost is not None else f"{head}}}"
 
 
 def read(reply: Any) -> Any:

@@ -33,7 +33,7 @@ def opened() -> Iterator[Opened]:
 
     def open_file(path: Path, busy_timeout: float = BUSY_TIMEOUT, connections: int = 4) -> Database:
         engines.append(create_engine(f"sqlite:///{path}", **engine_options(path, busy_timeout, connections)))
-        return Database(engines[-1], path)
+        return Database(engines[-1], path, busy_timeout)
 
     yield open_file
     for engine in engines:

@@ -50,7 +50,6 @@ def test_reads_go_on_while_a_write_is_under_way(database, opened):
 def test_a_write_that_waits_too_long_for_another_of_ours_is_told(database, opened):
     with ThreadPoolExecutor(1) as thread, writing_elsewhere(opened(database.path)):
         waiting = thread.submit(write_refused, database)
-        # FINDING: the queue of the writers (turns.py) is waited for without end, whatever the busy timeout.
         assert "another process holds its lock" in waiting.result(timeout=2)
 
 

@@ -56,7 +56,6 @@ def test_a_newer_schema_keeps_even_its_journal_mode(path):
         connection.execute("PRAGMA journal_mode = DELETE")
     before = path.read_bytes()
     refusal(path)
-    # FINDING: journal_mode = WAL is set before the schema is looked at, so the file of a newer version is written to.
     assert path.read_bytes() == before
 
 

@@ -51,7 +51,7 @@ class World:
     def __init__(self, database: Database, clock: FakeClock) -> None:
         self.database = database
         self.clock = clock
-        self.follower = Follower(ChangesLoader(database, clock))
+        self.follower = Follower(ChangesLoader(database))
 
     def write(self, act: str, number: int) -> None:
         """A management write, as the services do one."""
@@ -127,9 +127,10 @@ class World:
                 rows = [row for row in counted(connection, each.id, each.metric) if row.generation == each.generation]
                 if rows and rows[-1].window_end > now:
                     touched = update(counter_table).where(counter_table.c.id == rows[-1].id)
-                    connection.execute(touched.values(used=rows[-1].used + 1, touched_at=now))
+                    touched_at = counters.touch(connection, now)
+                    connection.execute(touched.values(used=rows[-1].used + 1, touched_at=touched_at))
                 else:
-                    count(connection, each, start, used=1, touched_at=now)
+                    count(connection, each, start, used=1, touched_at=counters.touch(connection, now))
 
     def poll(self, _: int = 0) -> None:
         self.follower.follow()

@@ -1,0 +1,268 @@
+"""`/metrics` and the denials by limit (SPEC §8): the names, their values, and nothing that names a model or a key."""
+
+import logging
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import select, update
+
+from governance.domain.times import rfc3339
+from governance.storage.tables import counters, denials
+from tests.metering.conftest import dollars, ok, requests, tokens
+
+OURS = {
+    "governance_requests_total": {"endpoint", "status"},
+    "governance_decisions_total": {"decision"},
+    "governance_decision_seconds_bucket": {"le"},
+    "governance_decision_seconds_count": set(),
+    "governance_decision_seconds_sum": set(),
+    "governance_reservations_expired_total": set(),
+    "governance_reservations_late_total": set(),
+    "governance_snapshot_refresh_failures_total": set(),
+    "governance_snapshot_age_seconds": set(),
+    "governance_reservations_open": set(),
+    "governance_verify_differences": set(),
+}
+
+
+def samples(api):
+    """(name, labels): value of everything of ours, without the moments at which counting began."""
+    response = api.with_key(None).get("/metrics")
+    assert response.status_code == 200
+    found = {}
+    for family in text_string_to_metric_families(response.text):
+        for sample in family.samples:
+            if sample.name.startswith("governance_") and not sample.name.endswith("_created"):
+                found[sample.name, frozenset(sample.labels.items())] = sample.value
+    return found
+
+
+@pytest.fixture
+def moved(api):
+    """What acts add to a sample: the counters are those of the whole process, so only differences tell."""
+    before = samples(api)
+
+    def difference(name, **labels):
+        key = f"governance_{name}", frozenset(labels.items())
+        return samples(api).get(key, 0) - before.get(key, 0)
+
+    return difference
+
+
+@pytest.fixture
+def limit(api):
+    return api.create(budget=dollars(1), rate_limit=tokens(100) | requests(5))
+
+
+def test_every_metric_has_its_name_and_its_labels(api, meter, limit, governance):
+    meter.hold()
+    governance.verification.verify()
+    governance.poller.poll()
+    assert {name: {label for label, _ in labels} for name, labels in samples(api)} == OURS
+
+
+def test_it_is_prometheus_own_text_and_needs_no_key(api):
+    response = api.with_key(None).get("/metrics")
+    assert response.content_type.startswith("text/plain; version=")
+    assert "# TYPE governance_decisions_total counter\n" in response.text
+    assert "# HELP governance_decision_seconds How long a decision took" in response.text
+
+
+def test_no_label_and_no_line_names_a_model_a_key_or_a_user(api, meter, governance):
+    names = ["a-model-of-mine", "a-provider-of-mine", "a-key-of-mine", "a-user-of-mine", "a-name-of-mine"]
+    model, provider, key, user, name = names
+    api.post("virtual-keys", {"id": key, "name": name})
+    limit = api.create(model, provider=provider, scope="virtual_key", scope_id=key, budget=dollars(1))
+    meter.hold(model, provider=provider, virtual_key_id=key, user_id=user, cost=1)
+    meter.denied(model, provider=provider, virtual_key_id=key, user_id=user, cost=1)
+    api.get(f"/{model}")
+    api.get(f"reservations/{user}")
+    governance.poller.poll()
+    text = api.get("/metrics").text
+    assert [word for word in [*names, limit["id"], limit["budget"]["id"]] if word in text] == []
+
+
+@pytest.mark.parametrize(
+    ("used", "word"),
+    [
+        ({"cost": 1}, "budget_exceeded"),
+        ({"tokens": 100}, "token_limited"),
+        ({"requests": 5}, "request_limited"),
+        ({"requests": 5, "tokens": 100}, "rate_limited"),
+    ],
+)
+def test_decisions_are_counted_by_their_word(api, meter, limit, moved, used, word):
+    meter.hold("o3")
+    meter.reported(**({"requests": 0} | used))
+    meter.denied()
+    meter.denied()
+    assert moved("decisions_total", decision="allow") == 1
+    assert moved("decisions_total", decision=word) == 2
+    assert moved("decision_seconds_count") == 3
+
+
+def test_what_decides_nothing_is_no_decision(api, meter, limit, moved):
+    meter.checked(cost=5)
+    meter.reported(cost=5)
+    meter.reserve(virtual_key_id="nobody")
+    meter.reserve(cost=-1)
+    assert moved("decisions_total", decision="allow") == 0
+    assert moved("decisions_total", decision="budget_exceeded") == 0
+
+
+def test_a_replay_is_no_decision(meter, moved):
+    for _ in range(3):
+        meter.reserve(headers={"Idempotency-Key": "one"})
+    assert moved("decisions_total", decision="allow") == 1
+
+
+def test_requests_are_counted_by_endpoint_and_status(api, meter, limit, moved):
+    meter.hold(cost=1)
+    meter.denied(cost=1)
+    api.get("reservations/nope")
+    api.get("/nowhere")
+    endpoint = "reservations.create_reservation"
+    assert moved("requests_total", endpoint=endpoint, status="200") == 1
+    assert moved("requests_total", endpoint=endpoint, status="402") == 1
+    assert moved("requests_total", endpoint="reservations.get_reservation", status="404") == 1
+    assert moved("requests_total", endpoint="none", status="404") == 1
+
+
+def test_open_reservations_are_those_that_hold_now(api, meter, clock, governance):
+    def opened():
+        return samples(api)["governance_reservations_open", frozenset()]
+
+    assert opened() == 0
+    held = [meter.hold(ttl_seconds=60) for _ in range(4)]
+    meter.reported()
+    assert opened() == 4
+    meter.settled(held[0])
+    meter.released(held[1])
+    assert opened() == 2
+    clock.advance(60)
+    governance.poller.poll()
+    assert opened() == 0
+
+
+def test_expired_reservations_are_counted_once_and_late_acts_too(meter, clock, governance, moved):
+    held = [meter.hold(ttl_seconds=60) for _ in range(3)]
+    clock.advance(60)
+    governance.poller.poll()
+    governance.poller.poll()
+    assert moved("reservations_expired_total") == 3
+    assert moved("reservations_late_total") == 0
+    meter.settled(held[0], cost=1)
+    meter.settled(held[0], cost=1)
+    meter.released(held[1])
+    assert moved("reservations_late_total") == 2
+    meter.settled(meter.hold())
+    assert moved("reservations_late_total") == 2
+
+
+def test_an_overdue_reservation_that_is_settled_before_the_sweep_was_late_and_did_not_expire(
+    meter, clock, governance, moved
+):
+    held = meter.hold(ttl_seconds=60)
+    clock.advance(60)
+    meter.settled(held)
+    governance.poller.poll()
+    assert (moved("reservations_late_total"), moved("reservations_expired_total")) == (1, 0)
+
+
+def test_the_result_of_the_last_verify_is_shown_once_there_is_one(api, meter, limit, governance, database):
+    key = "governance_verify_differences", frozenset()
+    meter.hold(cost=0.5)
+    assert key not in samples(api)
+    governance.verification.verify()
+    assert samples(api)[key] == 0
+    with database.write() as connection:
+        connection.execute(update(counters).values(used=1))
+    governance.verification.verify()
+    assert samples(api)[key] == 3
+
+
+def test_the_age_of_the_memory_is_a_number_of_seconds(api, governance):
+    governance.poller.poll()
+    assert 0 <= samples(api)["governance_snapshot_age_seconds", frozenset()] < 60
+
+
+def test_a_refresh_that_fails_is_counted(api, settings, governance, moved, caplog):
+    governance.poller.poll()
+    settings.database_path.rename(settings.database_path.with_suffix(".away"))
+    with caplog.at_level(logging.CRITICAL):
+        governance.poller.poll()
+    settings.database_path.with_suffix(".away").rename(settings.database_path)
+    assert moved("snapshot_refresh_failures_total") == 1
+
+
+def test_metrics_are_answered_without_a_database(api, settings):
+    settings.database_path.rename(settings.database_path.with_suffix(".away"))
+    found = {name for name, _ in samples(api)}
+    settings.database_path.with_suffix(".away").rename(settings.database_path)
+    assert "governance_decision_seconds_count" in found
+    assert "governance_reservations_open" not in found
+
+
+@pytest.fixture
+def denied(database):
+    """(count, when last) of the denials by limit."""
+
+    def read():
+        with database.read() as connection:
+            rows = connection.execute(select(denials.c.model_limit_id, denials.c.count, denials.c.last_at))
+            return {limit_id: (count, rfc3339(last_at)) for limit_id, count, last_at in rows}
+
+    return read
+
+
+def test_denials_are_counted_by_limit_and_written_with_the_poll(api, meter, limit, clock, governance, denied):
+    everyone = api.create("*", rate_limit=requests(1, "1d"))
+    meter.reported(cost=1, tokens=100)
+    clock.advance(1)
+    meter.denied()
+    meter.denied("o3")
+    clock.advance(1)
+    meter.denied("o3")
+    assert denied() == {}
+    governance.poller.poll()
+    assert denied() == {limit["id"]: (1, "2026-11-23T12:00:01Z"), everyone["id"]: (3, "2026-11-23T12:00:02Z")}
+    clock.advance(1)
+    meter.denied()
+    governance.poller.poll()
+    governance.poller.poll()
+    assert denied() == {limit["id"]: (2, "2026-11-23T12:00:03Z"), everyone["id"]: (4, "2026-11-23T12:00:03Z")}
+
+
+def test_two_rules_of_one_limit_that_deny_are_one_denial(meter, limit, governance, denied):
+    meter.reported(cost=1, tokens=100, requests=5)
+    assert len(meter.denied()["extra_fields"]["violations"]) == 3
+    governance.poller.poll()
+    assert denied() == {limit["id"]: (1, "2026-11-23T12:00:00Z")}
+
+
+def test_allows_checks_reports_and_replays_are_no_denials(meter, limit, governance, denied):
+    meter.hold(cost=0.5)
+    meter.checked(cost=5)
+    meter.reported(cost=5)
+    governance.poller.poll()
+    assert denied() == {}
+
+
+def test_denials_of_two_workers_add_up(meter, other, api, limit, governance, denied):
+    other.api.client.application.extensions["governance"].cache.refresh()
+    for each in (meter, other, other):
+        each.denied(cost=2)
+    governance.poller.poll()
+    other.api.client.application.extensions["governance"].poller.poll()
+    assert denied() == {limit["id"]: (3, "2026-11-23T12:00:00Z")}
+
+
+@pytest.mark.parametrize("when", ["before the poll", "after the poll"])
+def test_denials_leave_with_their_limit(api, meter, limit, governance, denied, caplog, when):
+    meter.denied(cost=2)
+    if when == "after the poll":
+        governance.poller.poll()
+    ok(api.delete(f"model-configs/{limit['id']}"))
+    governance.poller.poll()
+    assert denied() == {}
+    assert "a task of the poller failed" not in caplog.text
