@@ -1,8 +1,9 @@
 """Pages of model limits, budgets and rate limits, straight from the database."""
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func, select
 from sqlalchemy.engine import Connection
 
 from governance.domain.limits import Metric, Scoped, usage_share
@@ -11,6 +12,12 @@ from governance.storage import scoped
 from governance.storage.tables import counters, model_limits, rules
 
 SORT_COLUMNS = {"created_at": model_limits.c.created_at, "model_name": model_limits.c.search_name}
+CONDITIONS: dict[str, ColumnElement[bool]] = {
+    "scope": model_limits.c.scope == bindparam("scope"),
+    "scope_id": model_limits.c.scope_id == bindparam("scope_id"),
+    "provider": model_limits.c.provider == bindparam("provider"),
+    "search": func.instr(model_limits.c.search_name, bindparam("search")) > 0,
+}
 
 
 class Found(NamedTuple):
@@ -22,42 +29,39 @@ class Found(NamedTuple):
 
 def limits(connection: Connection, query: ListQuery, now: int) -> Found:
     """A page of model limits."""
-    wanted = _conditions(query.filter)
-    total = connection.execute(select(func.count()).select_from(model_limits).where(*wanted)).scalar_one()
+    wanted = _wanted(query.filter)
+    count, page = _statements(tuple(wanted), query.order)
+    total = connection.execute(count, wanted).scalar_one()
     if query.order.sort_by == "usage":
-        return Found(_by_usage(connection, query, wanted, now), total)
-    rows = connection.execute(
-        scoped.named_limits.where(*wanted)
-        .order_by(*_order(query.order))
-        .limit(query.page.limit)
-        .offset(query.page.offset)
-    ).all()
+        return Found(_by_usage(connection, page, query, now), total)
+    rows = connection.execute(page, wanted | query.page._asdict()).all()
     return Found(scoped.whole(connection, rows), total)
 
 
-def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
-    columns = {
-        model_limits.c.scope: wanted.scope,
-        model_limits.c.scope_id: wanted.scope_id,
-        model_limits.c.provider: wanted.provider,
-    }
-    conditions = [column == value for column, value in columns.items() if value is not None]
-    if wanted.search:
-        conditions.append(func.instr(model_limits.c.search_name, wanted.search) > 0)
-    return conditions
-
-
-def _order(order: Order) -> list[ColumnElement[Any]]:
+@lru_cache(maxsize=256)
+def _statements(names: tuple[str, ...], order: Order) -> tuple[Select[Any], Select[Any]]:
+    """How many limits pass, and a page of them: made once for each set of conditions, and compiled once with it."""
+    wanted = [CONDITIONS[name] for name in names]
+    count: Select[Any] = select(func.count()).select_from(model_limits).where(*wanted)
+    if order.sort_by == "usage":
+        return count, select(model_limits.c.id).where(*wanted)
     columns = [SORT_COLUMNS[order.sort_by], model_limits.c.id]
-    return [column.desc() if order.descending else column.asc() for column in columns]
+    ordered = [column.desc() if order.descending else column.asc() for column in columns]
+    page = scoped.named_limits.where(*wanted).order_by(*ordered)
+    return count, page.limit(bindparam("limit")).offset(bindparam("offset"))
 
 
-def _by_usage(connection: Connection, query: ListQuery, wanted: list[ColumnElement[bool]], now: int) -> list[Scoped]:
+def _wanted(given: Filter) -> dict[str, str]:
+    """The conditions that a filter sets, by name."""
+    return {name: value for name, value in given._asdict().items() if value}
+
+
+def _by_usage(connection: Connection, passing: Select[Any], query: ListQuery, now: int) -> list[Scoped]:
     """The used ones sorted by us, the same way as from memory; the unused ones stand behind them by id."""
     share = {
         item.limit.id: usage_share(item, now) for item in scoped.by_ids(connection, _used(connection, now)).values()
     }
-    ids = connection.execute(select(model_limits.c.id).where(*wanted)).scalars().all()
+    ids = connection.execute(passing, _wanted(query.filter)).scalars().all()
     ranked = sorted(ids, key=lambda limit_id: (share.get(limit_id, 0), limit_id), reverse=query.order.descending)
     page = ranked[query.page.offset : query.page.offset + query.page.limit]
     found = scoped.by_ids(connection, page)

@@ -33,16 +33,13 @@ named_limits: Select[Any] = select(*LIMIT_COLUMNS, scope_name).select_from(_name
 
 _other = counters.alias("other")
 _newest = (
-    select(func.max(_other.c.window_start))
+    select(_other.c.id)
     .where(_other.c.rule_id == rules.c.id, _other.c.metric == rules.c.metric, _other.c.generation == rules.c.generation)
+    .order_by(_other.c.window_start.desc())
+    .limit(1)
     .scalar_subquery()
 )
-newest: ColumnElement[bool] = and_(
-    counters.c.rule_id == rules.c.id,
-    counters.c.metric == rules.c.metric,
-    counters.c.generation == rules.c.generation,
-    counters.c.window_start == _newest,
-)
+newest: ColumnElement[bool] = counters.c.id == _newest
 """Joins a rule to the counter of its newest window."""
 
 RULE_COLUMNS = (
@@ -81,7 +78,7 @@ def whole(connection: Connection, rows: Sequence[Any]) -> list[Scoped]:
     """The limits of rows of `named_limits`, in the order of the rows, with their rules and newest counters."""
     if not rows:
         return []
-    counted = group(connection.execute(_of_limits, {"ids": [row[0] for row in rows]}))
+    counted = group(connection.execute(_of_limits, {"ids": [row[0] for row in rows]}).all())
     return [scoped(row, counted) for row in rows]
 
 

@@ -1,7 +1,6 @@
 """Answers: JSON bytes with their ETag, Link and Cache-Control, and 304 where the caller has them already."""
 
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -16,7 +15,6 @@ from schemas.render import Rendering
 
 JSON = "application/json"
 CACHING = "private, no-cache"
-ETAG_BYTES = 12
 
 
 def answer(value: Any) -> Response:
@@ -91,7 +89,7 @@ def versions() -> Versions:
 
 def _etag(etags: Any, numbers: bytes) -> str:
     """A page's ETag: from its limits' ETags and the envelope's numbers, not from its bytes."""
-    return blake2b("\n".join(etags).encode() + numbers, digest_size=ETAG_BYTES).hexdigest()
+    return render.digest("\n".join(etags).encode() + numbers)
 
 
 @lru_cache(maxsize=1024)

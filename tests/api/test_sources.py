@@ -64,7 +64,7 @@ class Loader:
 @pytest.fixture
 def memory(app, governance, database, clock):
     """The app's memory with a timer and a loader of ours in place of its own."""
-    timer, loader = Timer(), Loader(ChangesLoader(database, clock))
+    timer, loader = Timer(), Loader(ChangesLoader(database))
     cache = SnapshotCache(loader, LIFETIME, timer)
     reader, writer = MemoryReader(cache, 2**20), Writer(database, cache, clock)
     app.extensions[EXTENSION] = replace(

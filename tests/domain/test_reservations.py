@@ -106,7 +106,12 @@ def test_a_release_repeated_is_the_very_first():
 
 
 def test_a_release_takes_the_request_back_too():
-    assert (RELEASED.status, RELEASED.used, RELEASED.late, RELEASED.settled_at) == (Status.RELEASED, NOTHING, False, None)
+    assert (RELEASED.status, RELEASED.used, RELEASED.late, RELEASED.settled_at) == (
+        Status.RELEASED,
+        NOTHING,
+        False,
+        None,
+    )
     assert RELEASED.held == OPEN.held
 
 
@@ -167,5 +172,7 @@ def test_on_every_path_what_is_charged_follows_from_the_state_alone(before, path
         assert state.held == before.held
         if state.status in (Status.OPEN, Status.RELEASED):
             assert (state.used_cost, state.used_tokens) == (0, 0)
-        assert state.requests == (0 if state.status == Status.RELEASED or (state.status == Status.EXPIRED and not charge) else 1)
+        assert state.requests == (
+            0 if state.status == Status.RELEASED or (state.status == Status.EXPIRED and not charge) else 1
+        )
         assert (state.settled_at is not None) == (state.status == Status.SETTLED)

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
@@ -15,8 +16,8 @@ from app import create_app
 from governance.domain.times import rfc3339
 from governance.settings import Settings
 from governance.storage import migrations
-from governance.storage.database import Database
 from governance.storage.tables import counters, idempotency, ledger, reservations
+from governance.web.context import Governance
 from tests.conftest import Api, FakeClock, database_of, governance_of
 
 NANOS = 1_000_000_000
@@ -45,6 +46,11 @@ class Meter:
 
     def __init__(self, api: Api) -> None:
         self.api = api
+
+    @property
+    def governance(self) -> Governance:
+        """The service of the worker that this gateway speaks to."""
+        return governance_of(self.api.client.application)
 
     def reserve(self, model: str = "gpt-4o", *, headers: Any = None, **fields: Any) -> TestResponse:
         return self.api.post("reservations", {"model": model, **fields}, headers=headers or {})
@@ -106,6 +112,37 @@ class Meter:
                 found[metric] = (rate[f"{word}_current_usage"], rate[f"{word}_reserved"])
         return found
 
+    def sweep(self) -> int:
+        """Expire what is overdue; how many that were."""
+        return self.governance.reservations.sweep()
+
+    def poll(self) -> None:
+        """Do once what the worker's poller does every few seconds."""
+        self.governance.poller.poll()
+
+    def proven(self) -> int:
+        """How many counters there are, each of which equals its ledger."""
+        total, differences = self.governance.verification.verify()
+        assert differences == []
+        return total
+
+    def dump(self) -> dict[str, list[Any]]:
+        """Every row that metering writes."""
+        with self.governance.database.read() as connection:
+            return {
+                table.name: sorted(tuple(row) for row in connection.execute(select(table)))
+                for table in (counters, reservations, ledger, idempotency)
+            }
+
+    def windows(self, item: dict[str, Any], metric: str = "cost") -> list[tuple[str, int, int]]:
+        """(start, used, reserved) of every window in which a rule was counted, money in nano-dollars."""
+        own = select(counters.c.window_start, counters.c.used, counters.c.reserved).where(
+            counters.c.rule_id == item["id"], counters.c.metric == metric
+        )
+        with self.governance.database.read() as connection:
+            rows = connection.execute(own.order_by(counters.c.window_start, counters.c.id))
+            return [(rfc3339(start), *rest) for start, *rest in rows]
+
 
 def ok(response: TestResponse) -> dict[str, Any]:
     """The body of a success."""
@@ -113,22 +150,10 @@ def ok(response: TestResponse) -> dict[str, Any]:
     return dict(response.get_json())
 
 
-def dump(database: Database) -> dict[str, list[Any]]:
-    """Every row that metering writes."""
-    with database.read() as connection:
-        return {
-            table.name: sorted(tuple(row) for row in connection.execute(select(table)))
-            for table in (counters, reservations, ledger, idempotency)
-        }
-
-
-def windows(database: Database, item: dict[str, Any], metric: str = "cost") -> list[tuple[str, int, int]]:
-    """(start, used, reserved) of every window in which a rule was counted, money in nano-dollars."""
-    own = select(counters.c.window_start, counters.c.used, counters.c.reserved).where(
-        counters.c.rule_id == item["id"], counters.c.metric == metric
-    )
-    with database.read() as connection:
-        return [(rfc3339(start), *rest) for start, *rest in connection.execute(own.order_by(counters.c.window_start))]
+def stop(app: Flask) -> None:
+    """Let go of the app's file."""
+    governance_of(app).group.stop()
+    database_of(app).engine.dispose()
 
 
 @pytest.fixture(scope="session")
@@ -155,6 +180,14 @@ def settings(settings: Settings, options: dict[str, Any], template: Path) -> Ite
 
 
 @pytest.fixture
+def app(settings: Settings, clock: FakeClock) -> Iterator[Flask]:
+    """The app on a file that needs no preparing any more."""
+    made = create_app(settings, clock=clock)
+    yield made
+    stop(made)
+
+
+@pytest.fixture
 def meter(api: Api) -> Meter:
     return Meter(api)
 
@@ -165,17 +198,4 @@ def other(settings: Settings, clock: FakeClock, app: Any) -> Iterator[Meter]:
     made = create_app(settings, clock=clock)
     governance_of(made).cache.refresh()
     yield Meter(Api(made.test_client()))
-    governance_of(made).group.stop()
-    database_of(made).engine.dispose()
-
-
-@pytest.fixture
-def proven(governance: Any) -> Any:
-    """Asserts that every counter equals its ledger; returns how many there are."""
-
-    def prove() -> int:
-        total, differences = governance.verification.verify()
-        assert differences == []
-        return int(total)
-
-    return prove
+    stop(made)

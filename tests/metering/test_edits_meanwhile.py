@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.metering.conftest import DAY, NANOS, dollars, dump, ok, requests, tokens, windows
+from tests.conftest import governance_of
+from tests.metering.conftest import DAY, NANOS, dollars, ok, requests, tokens
 
 
 def edit(api, limit, **body):
@@ -11,7 +12,7 @@ def edit(api, limit, **body):
 
 def both(api):
     """The only limit, which both sources show alike."""
-    api.client.application.extensions["governance"].poller.poll()
+    governance_of(api.client.application).poller.poll()
     [found] = api.list()["model_configs"]
     assert api.list(memory=True)["model_configs"] == [found]
     return found
@@ -47,7 +48,7 @@ MOVES = [
 
 @pytest.mark.parametrize(("before", "settings_", "change", "start", "end"), MOVES, ids=lambda value: None)
 def test_an_edit_of_a_window_takes_what_is_used_and_held_along(
-    api, meter, clock, database, proven, before, settings_, change, start, end
+    api, meter, clock, before, settings_, change, start, end
 ):
     limit = api.create(budget=before, **settings_)
     held = meter.hold(cost=0.25)
@@ -61,12 +62,12 @@ def test_an_edit_of_a_window_takes_what_is_used_and_held_along(
     assert (budget["current_usage"], budget["reserved"]) == (0.5, 0.25)
     meter.denied(cost=0.26)
     meter.settled(held, cost=0.5)
-    assert windows(database, limit["budget"]) == [(start, NANOS, 0)]
+    assert meter.windows(limit["budget"]) == [(start, NANOS, 0)]
     assert both(api)["budget"]["current_usage"] == 1
-    proven()
+    meter.proven()
 
 
-def test_an_edit_there_and_back_loses_nothing(api, meter, clock, proven):
+def test_an_edit_there_and_back_loses_nothing(api, meter, clock):
     limit = api.create(budget=dollars(1, "1h"))
     held = meter.hold(cost=0.25)
     for duration in ("1d", "1h", "1w", "1h"):
@@ -75,10 +76,10 @@ def test_an_edit_there_and_back_loses_nothing(api, meter, clock, proven):
         assert meter.stands(limit) == {"cost": (0, 0.25)}
     meter.settled(held)
     assert meter.stands(limit) == {"cost": (0.25, 0)}
-    assert proven() == 1
+    assert meter.proven() == 1
 
 
-def test_a_closed_window_stays_as_it_was_and_its_holds_settle_there(api, meter, clock, database, proven):
+def test_a_closed_window_stays_as_it_was_and_its_holds_settle_there(api, meter, clock):
     limit = api.create(budget=dollars(1, "1h"))
     held = meter.hold(cost=0.25, ttl_seconds=DAY)
     meter.reported(cost=0.5)
@@ -87,25 +88,25 @@ def test_a_closed_window_stays_as_it_was_and_its_holds_settle_there(api, meter, 
     assert meter.stands(limit) == {"cost": (0, 0)}
     meter.reported(cost=0.125)
     meter.settled(held, cost=2)
-    assert windows(database, limit["budget"]) == [
+    assert meter.windows(limit["budget"]) == [
         ("2026-11-23T12:00:00Z", 5 * NANOS // 2, 0),
         ("2026-11-23T12:00:00Z", NANOS // 8, 0),
     ]
     assert meter.stands(limit) == {"cost": (0.125, 0)}
-    proven()
+    meter.proven()
 
 
-def test_an_edit_of_a_maximum_moves_nothing(api, meter, database):
+def test_an_edit_of_a_maximum_moves_nothing(api, meter):
     limit = api.create(budget=dollars(1), rate_limit=tokens(50))
     meter.hold(cost=0.5, tokens=20)
-    before = dump(database)
+    before = meter.dump()
     edit(api, limit, budget=dollars(0.25), rate_limit=tokens(60))
-    assert dump(database) == before
+    assert meter.dump() == before
     assert meter.denied()["extra_fields"]["violations"][0]["remaining"] == 0
 
 
 @pytest.mark.parametrize("kind", ["budget", "tokens", "requests", "rate limit"])
-def test_deleting_a_rule_with_holds_leaves_the_holds_on_the_others(api, meter, database, proven, kind):
+def test_deleting_a_rule_with_holds_leaves_the_holds_on_the_others(api, meter, kind):
     limit = api.create(budget=dollars(1), rate_limit=tokens(50) | requests(5))
     held = meter.hold(cost=0.5, tokens=20)
     rate = {"id": limit["rate_limit"]["id"]}
@@ -120,17 +121,17 @@ def test_deleting_a_rule_with_holds_leaves_the_holds_on_the_others(api, meter, d
     for metric in {"budget": ["cost"], "rate limit": ["tokens", "requests"]}.get(kind, [kind]):
         del left[metric]
     assert meter.stands(limit) == left
-    assert proven() == len(left)
+    assert meter.proven() == len(left)
     meter.settled(held, cost=0.75, tokens=21)
     assert meter.stands(limit) == {
         metric: used
         for metric, used in {"cost": (0.75, 0), "tokens": (21, 0), "requests": (1, 0)}.items()
         if metric in left
     }
-    proven()
+    meter.proven()
 
 
-def test_a_metric_that_left_and_came_back_starts_at_nothing(api, meter, proven):
+def test_a_metric_that_left_and_came_back_starts_at_nothing(api, meter):
     limit = api.create(rate_limit=tokens(50) | requests(5))
     held = meter.hold(tokens=20)
     rate = {"id": limit["rate_limit"]["id"]}
@@ -138,16 +139,25 @@ def test_a_metric_that_left_and_came_back_starts_at_nothing(api, meter, proven):
     edit(api, limit, rate_limits=[rate | requests(5) | tokens(50)])
     meter.settled(held, tokens=30)
     assert meter.stands(limit) == {"tokens": (0, 0), "requests": (1, 0)}
-    proven()
+    meter.proven()
+
+
+def test_deleting_a_virtual_key_takes_the_counters_and_holds_of_its_limits(api, meter):
+    api.post("virtual-keys", {"id": "vk", "name": "team"})
+    api.create("*", scope="virtual_key", scope_id="vk", budget=dollars(1))
+    everyone = api.create("*", budget=dollars(1))
+    held = meter.hold(virtual_key_id="vk", cost=0.5)
+    api.delete("virtual-keys/vk")
+    assert [row[1] for row in meter.dump()["counters"]] == [everyone["budget"]["id"]]
+    meter.settled(held, cost=0.25)
+    assert meter.stands(everyone) == {"cost": (0.25, 0)}
+    assert meter.proven() == 1
 
 
 def denied_by(response):
     """The metrics that deny."""
     assert response.status_code in (402, 429), response.text
     return [rule["metric"] for rule in response.get_json()["extra_fields"]["violations"]]
-
-
-# FINDING: every test on `other` below ends in 503 where its memory is behind (see test_reserve.py, last test).
 
 
 def test_a_limit_made_between_match_and_transaction_is_honoured(api, other, meter):
@@ -215,19 +225,19 @@ def test_a_report_too_is_charged_to_the_rules_of_now(api, other, meter):
 
 def test_a_virtual_key_deactivated_by_another_worker_is_refused_at_once(api, other):
     api.post("virtual-keys", {"id": "vk", "name": "team"})
-    other.api.client.application.extensions["governance"].cache.refresh()
+    other.governance.cache.refresh()
     other.hold(virtual_key_id="vk")
     api.put("virtual-keys/vk", {"is_active": False})
     assert other.reserve(virtual_key_id="vk").status_code == 403
 
 
-def test_two_workers_never_admit_more_than_the_limit_together(api, meter, other, proven):
+def test_two_workers_never_admit_more_than_the_limit_together(api, meter, other):
     limit = api.create(budget=dollars(1))
-    other.api.client.application.extensions["governance"].cache.refresh()
+    other.governance.cache.refresh()
     statuses = [each.reserve(cost=0.3).status_code for _ in range(5) for each in (meter, other)]
     assert statuses.count(200) == 3
     assert meter.stands(limit) == {"cost": (0, 0.9)}
-    proven()
+    meter.proven()
 
 
 def test_a_worker_settles_what_another_one_reserved(api, meter, other):
@@ -238,7 +248,7 @@ def test_a_worker_settles_what_another_one_reserved(api, meter, other):
     assert meter.stands(limit) == {"cost": (0.25, 0)}
 
 
-def test_a_clock_that_steps_back_reopens_no_closed_window(api, meter, clock, proven):
+def test_a_clock_that_steps_back_reopens_no_closed_window(api, meter, clock):
     limit = api.create(rate_limit=requests(2, "1m"))
     meter.hold()
     clock.advance(60)
@@ -253,7 +263,7 @@ def test_a_clock_that_steps_back_reopens_no_closed_window(api, meter, clock, pro
     assert (rate["request_last_reset"], rate["request_reserved"]) == ("2026-11-23T12:01:00Z", 2)
     meter.reported()
     assert meter.stands(limit) == {"requests": (1, 2)}
-    assert proven() == 2
+    assert meter.proven() == 2
 
 
 def test_a_clock_that_steps_back_zeroes_nothing(api, meter, clock):
@@ -276,9 +286,7 @@ def test_a_clock_that_steps_back_before_anything_was_counted_in_the_new_window_f
     assert denied_by(meter.reserve()) == ["requests"]
 
 
-def test_a_hold_made_after_the_clock_stepped_back_settles_in_the_window_that_it_was_counted_in(
-    api, meter, clock, proven
-):
+def test_a_hold_made_after_the_clock_stepped_back_settles_in_the_window_that_it_was_counted_in(api, meter, clock):
     limit = api.create(budget=dollars(1, "1h"))
     clock.advance(3600)
     meter.reported(cost=0.5)
@@ -287,10 +295,10 @@ def test_a_hold_made_after_the_clock_stepped_back_settles_in_the_window_that_it_
     assert meter.settled(held, cost=0.375)["settled_at"] == "2026-11-23T12:30:00Z"
     clock.advance(1800)
     assert meter.stands(limit) == {"cost": (0.875, 0)}
-    proven()
+    meter.proven()
 
 
-def test_an_edit_after_the_clock_stepped_back_brings_the_counter_into_the_window_of_now(api, meter, clock, proven):
+def test_an_edit_after_the_clock_stepped_back_brings_the_counter_into_the_window_of_now(api, meter, clock):
     limit = api.create(budget=dollars(1, "1h"))
     clock.advance(3600)
     held = meter.hold(cost=0.25)
@@ -299,16 +307,14 @@ def test_an_edit_after_the_clock_stepped_back_brings_the_counter_into_the_window
     assert both(api)["budget"]["last_reset"] == "2026-11-23T12:30:00Z"
     meter.settled(held)
     assert meter.stands(limit) == {"cost": (0.25, 0)}
-    proven()
+    meter.proven()
 
 
-def test_usage_while_the_clock_was_back_reaches_the_memory_though_the_clock_is_right_again(
-    api, meter, clock, governance
-):
+def test_usage_while_the_clock_was_back_reaches_the_memory_though_the_clock_is_right_again(api, meter, clock):
     # FINDING: the memory asks for counters touched since its last look by the clock; what was counted while the clock
     # was more than ten seconds back is older than that, and is not seen until the counter is touched again.
     api.create(budget=dollars(1))
-    governance.poller.poll()
+    meter.poll()
     clock.advance(-60)
     meter.reported(cost=0.5)
     clock.advance(65)

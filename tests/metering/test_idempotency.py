@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.conftest import Api
-from tests.metering.conftest import DAY, Meter, dollars, dump, ok, requests
+from tests.metering.conftest import DAY, Meter, dollars, ok, requests
 
 ONE = {"Idempotency-Key": "one"}
 BOTH = pytest.mark.parametrize("path", ["reservations", "usage"])
@@ -30,16 +30,16 @@ def code(response):
 
 
 @BOTH
-def test_a_repeat_gets_the_first_answer_and_has_no_effect(api, meter, limit, database, clock, path):
+def test_a_repeat_gets_the_first_answer_and_has_no_effect(api, meter, limit, clock, path):
     first = send(api, path, {"cost": 0.4})
     assert first.status_code == 200
     assert "Idempotent-Replayed" not in first.headers
-    before, stands = dump(database), meter.stands(limit)
+    before, stands = meter.dump(), meter.stands(limit)
     clock.advance(60)
     again = send(api, path, {"cost": 0.4})
     assert replayed(again)
     assert (again.data, again.content_type) == (first.data, first.content_type)
-    assert dump(database) == before
+    assert meter.dump() == before
     assert meter.stands(limit) == stands
 
 
@@ -99,14 +99,14 @@ DIFFERENT = [
 
 @BOTH
 @pytest.mark.parametrize("other", DIFFERENT, ids=str)
-def test_the_same_key_with_another_body_is_refused_and_has_no_effect(api, meter, limit, database, path, other):
+def test_the_same_key_with_another_body_is_refused_and_has_no_effect(api, meter, limit, path, other):
     api.post("virtual-keys", {"id": "vk", "name": "team"})
     send(api, path, {"cost": 0.1})
-    before = dump(database)
+    before = meter.dump()
     response = send(api, path, other)
     assert code(response) == (422, "idempotency_key_reused", "Idempotency-Key")
     assert response.get_json()["error"]["type"] == "invalid_request"
-    assert dump(database) == before
+    assert meter.dump() == before
     assert replayed(send(api, path, {"cost": 0.1}))
 
 
@@ -135,11 +135,11 @@ def test_each_api_key_has_keys_of_its_own(api, path):
     assert not replayed(send(api, path, {"cost": 0.3}))
 
 
-def test_a_denial_is_decided_anew(api, meter, limit, database):
+def test_a_denial_is_decided_anew(api, meter, limit):
     held = meter.hold(cost=1)
-    before = dump(database)
+    before = meter.dump()
     assert send(api, "reservations", {"cost": 0.5}).status_code == 402
-    assert dump(database) == before
+    assert meter.dump() == before
     assert send(api, "reservations", {"cost": 0.5}).status_code == 402
     meter.released(held)
     answer = send(api, "reservations", {"cost": 0.5})
@@ -153,20 +153,20 @@ def test_a_denied_key_may_come_again_with_another_body(api, limit):
     assert send(api, "reservations", {"cost": 1}).status_code == 200
 
 
-def test_a_refused_virtual_key_and_a_faulty_body_are_no_effect(api, limit, database):
+def test_a_refused_virtual_key_and_a_faulty_body_are_no_effect(api, meter, limit):
     assert send(api, "reservations", {"virtual_key_id": "vk"}).status_code == 403
     assert send(api, "reservations", {"cost": -1}).status_code == 400
-    assert not any(dump(database).values())
+    assert not any(meter.dump().values())
     api.post("virtual-keys", {"id": "vk", "name": "team"})
     assert not replayed(send(api, "reservations", {"virtual_key_id": "vk"}))
 
 
 @BOTH
-def test_an_answer_is_kept_for_24_hours_by_the_clock_and_then_the_key_is_new(api, meter, clock, governance, path):
+def test_an_answer_is_kept_for_24_hours_by_the_clock_and_then_the_key_is_new(api, meter, clock, path):
     limit = api.create(budget=dollars(9, "1w"))
     first = send(api, path, {"cost": 1})
     clock.advance(DAY - 1)
-    governance.poller.poll()
+    meter.poll()
     assert send(api, path, {"cost": 1}).data == first.data
     clock.advance(1)
     assert not replayed(send(api, path, {"cost": 1}))
@@ -230,9 +230,9 @@ def test_of_many_that_come_at_the_same_time_one_has_the_effect(api, meter, app, 
     ["", " ", "two words", "tab\there", "\u00e9", "x" * 256, "\x7f"],
     ids=["empty", "blank", "inner blank", "tab", "not ascii", "256", "control"],
 )
-def test_a_key_that_is_not_1_to_255_visible_ascii_characters_is_refused(api, limit, database, path, key):
+def test_a_key_that_is_not_1_to_255_visible_ascii_characters_is_refused(api, meter, limit, path, key):
     assert code(send(api, path, {"cost": 0.1}, key)) == (400, "invalid_parameter", "Idempotency-Key")
-    assert not any(dump(database).values())
+    assert not any(meter.dump().values())
 
 
 @BOTH
@@ -249,10 +249,10 @@ def test_the_other_acts_are_idempotent_by_themselves_and_do_not_look_at_the_head
         assert api.post(f"reservations/{each}/{act}", {}, headers=ONE).status_code == 200
 
 
-def test_no_secret_is_kept_with_an_answer(api, limit, database):
+def test_no_secret_is_kept_with_an_answer(api, meter, limit):
     api.post("virtual-keys", {"id": "vk", "name": "team", "value": "sk-very-secret"})
     send(api, "reservations", {"virtual_key": "sk-very-secret"})
-    assert "sk-very-secret" not in repr(dump(database))
+    assert "sk-very-secret" not in repr(meter.dump())
 
 
 def test_a_virtual_key_by_id_and_by_value_are_different_bodies(api, limit):

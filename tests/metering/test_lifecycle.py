@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.metering.conftest import dollars, dump, ok, requests, tokens
+from tests.metering.conftest import dollars, ok, requests, tokens
 
 ASKED = {"cost": 0.5, "tokens": 10, "ttl_seconds": 60}
 NOTHING = {"cost": (0, 0), "tokens": (0, 0), "requests": (0, 0)}
@@ -35,7 +35,7 @@ def held(meter, limit):
 
 
 @pytest.fixture
-def brought(meter, held, clock, governance):
+def brought(meter, held, clock):
     """Brings the reservation into a state."""
 
     def bring(state):
@@ -46,7 +46,7 @@ def brought(meter, held, clock, governance):
         elif state in ("overdue", "expired"):
             clock.advance(60)
         if state == "expired":
-            assert governance.reservations.sweep() == 1
+            assert meter.sweep() == 1
         return held
 
     return bring
@@ -63,11 +63,11 @@ def brought(meter, held, clock, governance):
         ("extend", "open", False, HELD),
     ],
 )
-def test_an_open_reservation_takes_every_act(meter, limit, brought, proven, act, status, late, stands):
+def test_an_open_reservation_takes_every_act(meter, limit, brought, act, status, late, stands):
     after = ok(ACTS[act](meter, brought("open")))["reservation"]
     assert (after["status"], after["late"], after["requests"]) == (status, late, 0 if status == "released" else 1)
     assert meter.stands(limit) == stands
-    proven()
+    meter.proven()
 
 
 @policies
@@ -82,9 +82,7 @@ def test_an_open_reservation_takes_every_act(meter, limit, brought, proven, act,
         (RELEASE, "released", NOTHING),
     ],
 )
-def test_a_late_settle_or_release_corrects_the_books_swept_or_not(
-    meter, limit, brought, proven, act, state, status, stands
-):
+def test_a_late_settle_or_release_corrects_the_books_swept_or_not(meter, limit, brought, act, state, status, stands):
     held = brought(state)
     after = ok(ACTS[act](meter, held))["reservation"]
     assert (after["status"], after["late"], after["requests"]) == (status, True, 0 if act == RELEASE else 1)
@@ -92,20 +90,20 @@ def test_a_late_settle_or_release_corrects_the_books_swept_or_not(
     assert after["settled_at"] == ("2026-11-23T12:01:00Z" if status == "settled" else None)
     assert meter.stands(limit) == stands
     assert meter.read(held) == after
-    proven()
+    meter.proven()
 
 
 @policies
 @pytest.mark.parametrize("act", [SETTLE_MORE, RELEASE])
-def test_what_follows_a_late_settle_or_release_is_as_for_a_timely_one(meter, brought, governance, database, clock, act):
+def test_what_follows_a_late_settle_or_release_is_as_for_a_timely_one(meter, brought, clock, act):
     held = brought("expired")
     first = ACTS[act](meter, held)
-    before = dump(database)
+    before = meter.dump()
     assert ACTS[act](meter, held).data == first.data
     clock.advance(3600)
-    assert governance.reservations.sweep() == 0
+    assert meter.sweep() == 0
     assert ACTS[RELEASE if act == SETTLE_MORE else SETTLE](meter, held).status_code == 409
-    assert dump(database) == before
+    assert meter.dump() == before
 
 
 @pytest.mark.parametrize(
@@ -121,29 +119,29 @@ def test_what_follows_a_late_settle_or_release_is_as_for_a_timely_one(meter, bro
         ("expired", "extend", "reservation_expired"),
     ],
 )
-def test_an_act_against_what_has_ended_is_a_conflict_and_changes_nothing(meter, brought, database, state, act, code):
+def test_an_act_against_what_has_ended_is_a_conflict_and_changes_nothing(meter, brought, state, act, code):
     held = brought(state)
-    before = dump(database)
+    before = meter.dump()
     response = ACTS[act](meter, held)
     error = response.get_json()["error"]
     assert (response.status_code, error["type"], error["code"]) == (409, "conflict", code)
-    assert dump(database) == before
+    assert meter.dump() == before
 
 
 @pytest.mark.parametrize(
     ("state", "act"), [("settled", SETTLE), ("released", RELEASE)], ids=["settle a settled", "release a released"]
 )
-def test_a_repeated_act_gives_the_first_answer_and_changes_nothing(meter, brought, database, clock, state, act):
+def test_a_repeated_act_gives_the_first_answer_and_changes_nothing(meter, brought, clock, state, act):
     held = brought(state)
     first = meter.api.get(f"reservations/{held}").data
-    before = dump(database)
+    before = meter.dump()
     clock.advance(7200)
     again = ACTS[act](meter, held)
     assert (again.status_code, again.data) == (200, first)
-    assert dump(database) == before
+    assert meter.dump() == before
 
 
-def test_a_release_gives_back_the_hold_and_the_request_for_the_next_call(api, meter, proven):
+def test_a_release_gives_back_the_hold_and_the_request_for_the_next_call(api, meter):
     api.create(budget=dollars(1), rate_limit=requests(1) | tokens(5))
     held = meter.hold(cost=1, tokens=5)
     assert meter.denied(cost=1, tokens=5)["type"] == "budget_exceeded"
@@ -154,21 +152,21 @@ def test_a_release_gives_back_the_hold_and_the_request_for_the_next_call(api, me
     assert after["cost"] == {"reserved": 1, "used": 0}
     assert after["overrun"] == {"tokens": 0, "cost": 0}
     meter.hold(cost=1, tokens=5)
-    proven()
+    meter.proven()
 
 
-def test_a_release_is_of_the_window_of_admission_even_after_it_has_ended(meter, api, clock, proven):
+def test_a_release_is_of_the_window_of_admission_even_after_it_has_ended(meter, api, clock):
     limit = api.create("o3", budget=dollars(1, "1m"))
     held = meter.hold("o3", cost=1)
     clock.advance(60)
     meter.hold("o3", cost=1)
     meter.released(held)
     assert meter.stands(limit) == {"cost": (0, 1)}
-    proven()
+    meter.proven()
 
 
 @pytest.mark.parametrize("ending", ["policy", "rule", "limit"])
-def test_a_release_goes_through_whatever_became_of_the_limit(api, meter, limit, held, proven, ending):
+def test_a_release_goes_through_whatever_became_of_the_limit(api, meter, limit, held, ending):
     if ending == "limit":
         api.delete(f"model-configs/{limit['id']}")
     elif ending == "rule":
@@ -179,7 +177,7 @@ def test_a_release_goes_through_whatever_became_of_the_limit(api, meter, limit, 
     assert meter.released(held)["status"] == "released"
     if ending != "limit":
         assert set(meter.stands(limit).values()) == {(0, 0)}
-    proven()
+    meter.proven()
 
 
 @pytest.mark.parametrize(
@@ -201,16 +199,14 @@ def test_an_extension_counts_from_now_and_never_shortens(meter, limit, held, clo
     assert meter.stands(limit) == HELD
 
 
-def test_an_extended_reservation_is_open_until_its_new_end_and_late_from_there_on(
-    meter, limit, held, clock, governance
-):
+def test_an_extended_reservation_is_open_until_its_new_end_and_late_from_there_on(meter, limit, held, clock):
     clock.advance(59)
     meter.extended(held, 61)
     clock.advance(60.999999)
-    assert governance.reservations.sweep() == 0
+    assert meter.sweep() == 0
     assert meter.read(held)["status"] == "open"
     clock.advance(0.000001)
-    assert governance.reservations.sweep() == 1
+    assert meter.sweep() == 1
     assert meter.stands(limit) == CHARGED
 
 
@@ -223,15 +219,15 @@ def test_a_reservation_can_be_extended_again_and_again(meter, held, clock):
 
 
 @pytest.mark.parametrize("ttl", [0, -1, 86401, 1.5, "60", None, True, 1e300])
-def test_an_extension_is_of_one_second_to_a_day(api, held, database, ttl):
-    before = dump(database)
+def test_an_extension_is_of_one_second_to_a_day(api, meter, held, ttl):
+    before = meter.dump()
     response = api.post(f"reservations/{held}/extend", {"ttl_seconds": ttl})
     assert (response.status_code, response.get_json()["error"]["param"]) == (400, "ttl_seconds")
-    assert dump(database) == before
+    assert meter.dump() == before
 
 
 @pytest.mark.parametrize("body", ["", "{}", '{"ttl_seconds": 60, "tokens": 1}'])
-def test_an_extension_needs_its_seconds_and_takes_nothing_else(api, held, database, body):
-    before = dump(database)
+def test_an_extension_needs_its_seconds_and_takes_nothing_else(api, meter, held, body):
+    before = meter.dump()
     assert api.post(f"reservations/{held}/extend", data=body).status_code == 400
-    assert dump(database) == before
+    assert meter.dump() == before

@@ -109,7 +109,6 @@ def test_provider_and_model_meet_the_same_limits_however_they_are_spelled(api, m
 
 @pytest.mark.parametrize("name", ["openai/gpt-4o", "openai / gpt-4o", "a/b/c", "/leading", "trailing/", "//", "*"])
 def test_a_call_without_a_provider_meets_the_limit_on_the_model_as_it_is_written(api, meter, name):
-    # FINDING: "openai / gpt-4o" is looked up as openai/gpt-4o only, so a limit on just that name is never enforced.
     limit = api.create(name, rate_limit=requests(5))
     assert applied(meter.reserved(name)) == [limit["id"]]
 
@@ -118,8 +117,6 @@ def test_a_call_without_a_provider_meets_the_limit_on_the_model_as_it_is_written
     "call", [{"model": "openrouter/auto", "provider": "openrouter"}, {"model": "openrouter/openrouter/auto"}]
 )
 def test_a_model_whose_own_name_begins_with_its_provider_is_found_spelled_either_way(api, meter, call):
-    # FINDING: `openrouter/openrouter/auto` is provider openrouter, model openrouter/auto, canonically auto (SPEC §4);
-    # the second call is looked up as (openrouter, openrouter/auto), under which no limit can be stored.
     limit = api.create("openrouter/auto", provider="openrouter", rate_limit=requests(5))
     assert applied(meter.reserved(**call)) == [limit["id"]]
 

@@ -57,7 +57,7 @@ def limit(api):
 def test_every_metric_has_its_name_and_its_labels(api, meter, limit, governance):
     meter.hold()
     governance.verification.verify()
-    governance.poller.poll()
+    meter.poll()
     assert {name: {label for label, _ in labels} for name, labels in samples(api)} == OURS
 
 
@@ -68,7 +68,7 @@ def test_it_is_prometheus_own_text_and_needs_no_key(api):
     assert "# HELP governance_decision_seconds How long a decision took" in response.text
 
 
-def test_no_label_and_no_line_names_a_model_a_key_or_a_user(api, meter, governance):
+def test_no_label_and_no_line_names_a_model_a_key_or_a_user(api, meter):
     names = ["a-model-of-mine", "a-provider-of-mine", "a-key-of-mine", "a-user-of-mine", "a-name-of-mine"]
     model, provider, key, user, name = names
     api.post("virtual-keys", {"id": key, "name": name})
@@ -77,7 +77,7 @@ def test_no_label_and_no_line_names_a_model_a_key_or_a_user(api, meter, governan
     meter.denied(model, provider=provider, virtual_key_id=key, user_id=user, cost=1)
     api.get(f"/{model}")
     api.get(f"reservations/{user}")
-    governance.poller.poll()
+    meter.poll()
     text = api.get("/metrics").text
     assert [word for word in [*names, limit["id"], limit["budget"]["id"]] if word in text] == []
 
@@ -128,7 +128,7 @@ def test_requests_are_counted_by_endpoint_and_status(api, meter, limit, moved):
     assert moved("requests_total", endpoint="none", status="404") == 1
 
 
-def test_open_reservations_are_those_that_hold_now(api, meter, clock, governance):
+def test_open_reservations_are_those_that_hold_now(api, meter, clock):
     def opened():
         return samples(api)["governance_reservations_open", frozenset()]
 
@@ -140,15 +140,15 @@ def test_open_reservations_are_those_that_hold_now(api, meter, clock, governance
     meter.released(held[1])
     assert opened() == 2
     clock.advance(60)
-    governance.poller.poll()
+    meter.poll()
     assert opened() == 0
 
 
-def test_expired_reservations_are_counted_once_and_late_acts_too(meter, clock, governance, moved):
+def test_expired_reservations_are_counted_once_and_late_acts_too(meter, clock, moved):
     held = [meter.hold(ttl_seconds=60) for _ in range(3)]
     clock.advance(60)
-    governance.poller.poll()
-    governance.poller.poll()
+    meter.poll()
+    meter.poll()
     assert moved("reservations_expired_total") == 3
     assert moved("reservations_late_total") == 0
     meter.settled(held[0], cost=1)
@@ -159,13 +159,11 @@ def test_expired_reservations_are_counted_once_and_late_acts_too(meter, clock, g
     assert moved("reservations_late_total") == 2
 
 
-def test_an_overdue_reservation_that_is_settled_before_the_sweep_was_late_and_did_not_expire(
-    meter, clock, governance, moved
-):
+def test_an_overdue_reservation_that_is_settled_before_the_sweep_was_late_and_did_not_expire(meter, clock, moved):
     held = meter.hold(ttl_seconds=60)
     clock.advance(60)
     meter.settled(held)
-    governance.poller.poll()
+    meter.poll()
     assert (moved("reservations_late_total"), moved("reservations_expired_total")) == (1, 0)
 
 
@@ -181,16 +179,16 @@ def test_the_result_of_the_last_verify_is_shown_once_there_is_one(api, meter, li
     assert samples(api)[key] == 3
 
 
-def test_the_age_of_the_memory_is_a_number_of_seconds(api, governance):
-    governance.poller.poll()
+def test_the_age_of_the_memory_is_a_number_of_seconds(api, meter):
+    meter.poll()
     assert 0 <= samples(api)["governance_snapshot_age_seconds", frozenset()] < 60
 
 
-def test_a_refresh_that_fails_is_counted(api, settings, governance, moved, caplog):
-    governance.poller.poll()
+def test_a_refresh_that_fails_is_counted(api, meter, settings, moved, caplog):
+    meter.poll()
     settings.database_path.rename(settings.database_path.with_suffix(".away"))
     with caplog.at_level(logging.CRITICAL):
-        governance.poller.poll()
+        meter.poll()
     settings.database_path.with_suffix(".away").rename(settings.database_path)
     assert moved("snapshot_refresh_failures_total") == 1
 
@@ -215,7 +213,7 @@ def denied(database):
     return read
 
 
-def test_denials_are_counted_by_limit_and_written_with_the_poll(api, meter, limit, clock, governance, denied):
+def test_denials_are_counted_by_limit_and_written_with_the_poll(api, meter, limit, clock, denied):
     everyone = api.create("*", rate_limit=requests(1, "1d"))
     meter.reported(cost=1, tokens=100)
     clock.advance(1)
@@ -224,45 +222,45 @@ def test_denials_are_counted_by_limit_and_written_with_the_poll(api, meter, limi
     clock.advance(1)
     meter.denied("o3")
     assert denied() == {}
-    governance.poller.poll()
+    meter.poll()
     assert denied() == {limit["id"]: (1, "2026-11-23T12:00:01Z"), everyone["id"]: (3, "2026-11-23T12:00:02Z")}
     clock.advance(1)
     meter.denied()
-    governance.poller.poll()
-    governance.poller.poll()
+    meter.poll()
+    meter.poll()
     assert denied() == {limit["id"]: (2, "2026-11-23T12:00:03Z"), everyone["id"]: (4, "2026-11-23T12:00:03Z")}
 
 
-def test_two_rules_of_one_limit_that_deny_are_one_denial(meter, limit, governance, denied):
+def test_two_rules_of_one_limit_that_deny_are_one_denial(meter, limit, denied):
     meter.reported(cost=1, tokens=100, requests=5)
     assert len(meter.denied()["extra_fields"]["violations"]) == 3
-    governance.poller.poll()
+    meter.poll()
     assert denied() == {limit["id"]: (1, "2026-11-23T12:00:00Z")}
 
 
-def test_allows_checks_reports_and_replays_are_no_denials(meter, limit, governance, denied):
+def test_allows_checks_reports_and_replays_are_no_denials(meter, limit, denied):
     meter.hold(cost=0.5)
     meter.checked(cost=5)
     meter.reported(cost=5)
-    governance.poller.poll()
+    meter.poll()
     assert denied() == {}
 
 
 def test_denials_of_two_workers_add_up(meter, other, api, limit, governance, denied):
-    other.api.client.application.extensions["governance"].cache.refresh()
+    other.governance.cache.refresh()
     for each in (meter, other, other):
         each.denied(cost=2)
-    governance.poller.poll()
-    other.api.client.application.extensions["governance"].poller.poll()
+    meter.poll()
+    other.meter.poll()
     assert denied() == {limit["id"]: (3, "2026-11-23T12:00:00Z")}
 
 
 @pytest.mark.parametrize("when", ["before the poll", "after the poll"])
-def test_denials_leave_with_their_limit(api, meter, limit, governance, denied, caplog, when):
+def test_denials_leave_with_their_limit(api, meter, limit, denied, caplog, when):
     meter.denied(cost=2)
     if when == "after the poll":
-        governance.poller.poll()
+        meter.poll()
     ok(api.delete(f"model-configs/{limit['id']}"))
-    governance.poller.poll()
+    meter.poll()
     assert denied() == {}
     assert "a task of the poller failed" not in caplog.text

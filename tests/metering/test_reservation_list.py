@@ -6,14 +6,14 @@ from tests.metering.conftest import ok
 
 
 @pytest.fixture
-def one_of_each(meter, clock, governance):
+def one_of_each(meter, clock):
     """The id of a reservation in each status, made in this order."""
     held = {status: meter.hold(status, ttl_seconds=600) for status in ("settled", "released")}
     meter.settled(held["settled"])
     meter.released(held["released"])
     held["expired"] = meter.hold("expired", ttl_seconds=1)
     clock.advance(1)
-    governance.reservations.sweep()
+    meter.sweep()
     held["open"] = meter.hold("open")
     meter.reported("reported")
     return held

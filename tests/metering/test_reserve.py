@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.conftest import Api
-from tests.metering.conftest import DAY, Meter, dollars, dump, requests, tokens
+from tests.metering.conftest import DAY, Meter, dollars, requests, tokens
 
 SHAPE = [
     "id",
@@ -76,13 +76,13 @@ def test_a_reservation_lasts_ten_minutes_where_nothing_else_is_said(meter):
     assert meter.reserved()["reservation"]["expires_at"] == "2026-11-23T12:10:00Z"
 
 
-def test_a_reservation_holds_one_request_the_tokens_and_the_cost(api, meter, proven):
+def test_a_reservation_holds_one_request_the_tokens_and_the_cost(api, meter):
     limit = api.create(budget=dollars(1), rate_limit=requests(3) | tokens(100))
     meter.hold(cost=0.4, tokens=10)
     assert meter.stands(limit) == {"cost": (0, 0.4), "tokens": (0, 10), "requests": (0, 1)}
     meter.hold(cost=0.1, input_tokens=20, output_tokens=5)
     assert meter.stands(limit) == {"cost": (0, 0.5), "tokens": (0, 35), "requests": (0, 2)}
-    assert proven() == 3
+    assert meter.proven() == 3
 
 
 @pytest.mark.parametrize(
@@ -175,18 +175,18 @@ def test_what_is_held_is_shown_to_the_billionth(api, meter):
     assert '"reserved":0.300000001,"requested":0.200000001,"limit":1,"remaining":0.699999999,' in text
 
 
-def test_where_one_rule_has_no_room_nothing_is_held_on_any_other(api, meter, database):
+def test_where_one_rule_has_no_room_nothing_is_held_on_any_other(api, meter):
     roomy = api.create("*", budget=dollars(100), rate_limit=requests(100) | tokens(10**6))
     narrow = api.create("gpt-4o", provider="openai", rate_limit=tokens(5))
     meter.hold(cost=1, tokens=1)
-    before = dump(database)
+    before = meter.dump()
     denial = meter.denied(provider="openai", cost=1, tokens=6)
     assert [rule["model_config_id"] for rule in denial["extra_fields"]["violations"]] == [narrow["id"]]
-    assert dump(database) == before
+    assert meter.dump() == before
     assert meter.stands(roomy) == {"cost": (0, 1), "tokens": (0, 1), "requests": (0, 1)}
 
 
-def test_a_window_that_ended_gives_its_room_back_and_its_holds_do_not_count_in_the_next(api, meter, clock, proven):
+def test_a_window_that_ended_gives_its_room_back_and_its_holds_do_not_count_in_the_next(api, meter, clock):
     limit = api.create(rate_limit=requests(1, "1m"))
     meter.hold(ttl_seconds=DAY)
     clock.advance(59.999999)
@@ -196,7 +196,7 @@ def test_a_window_that_ended_gives_its_room_back_and_its_holds_do_not_count_in_t
     meter.hold(ttl_seconds=DAY)
     assert meter.stands(limit) == {"requests": (0, 1)}
     meter.denied()
-    assert proven() == 2
+    assert meter.proven() == 2
 
 
 def test_an_aligned_window_ends_with_its_day_in_the_zone_of_the_limit(api, meter, clock):
@@ -208,14 +208,14 @@ def test_an_aligned_window_ends_with_its_day_in_the_zone_of_the_limit(api, meter
     assert meter.reserved(cost=1)["limits"][0]["resets_at"] == "2026-11-25T05:00:00Z"
 
 
-def test_of_many_threads_exactly_as_many_calls_pass_as_the_limit_says(api, meter, app, proven):
+def test_of_many_threads_exactly_as_many_calls_pass_as_the_limit_says(api, meter, app):
     limit = api.create(budget=dollars(2.5), rate_limit=requests(100))
     meters = [Meter(Api(app.test_client())) for _ in range(8)]
     with ThreadPoolExecutor(8) as threads:
         statuses = list(threads.map(lambda call: meters[call % 8].reserve(cost=0.1).status_code, range(80)))
     assert (statuses.count(200), statuses.count(402)) == (25, 55)
     assert meter.stands(limit) == {"cost": (0, 2.5), "requests": (0, 25)}
-    proven()
+    meter.proven()
 
 
 @pytest.fixture
@@ -235,10 +235,10 @@ forms = pytest.mark.parametrize("form", [BY_ID, BY_VALUE], ids=["by id", "by val
 
 
 @pytest.mark.parametrize("form", [{"virtual_key_id": "nobody"}, {"virtual_key": "sk-nobody"}], ids=["id", "value"])
-def test_an_unknown_virtual_key_is_refused_and_leaves_nothing_behind(meter, key, database, form):
-    before = dump(database)
+def test_an_unknown_virtual_key_is_refused_and_leaves_nothing_behind(meter, key, form):
+    before = meter.dump()
     assert refused(meter.reserve(**form)) == "virtual_key_unknown"
-    assert dump(database) == before
+    assert meter.dump() == before
 
 
 def test_the_value_of_a_key_is_no_id_and_its_id_no_value(meter, key):
@@ -247,11 +247,11 @@ def test_the_value_of_a_key_is_no_id_and_its_id_no_value(meter, key):
 
 
 @forms
-def test_an_inactive_virtual_key_is_refused_until_it_is_active_again(api, meter, key, database, form):
+def test_an_inactive_virtual_key_is_refused_until_it_is_active_again(api, meter, key, form):
     api.put("virtual-keys/vk", {"is_active": False})
-    before = dump(database)
+    before = meter.dump()
     assert refused(meter.reserve(**form)) == "virtual_key_inactive"
-    assert dump(database) == before
+    assert meter.dump() == before
     api.put("virtual-keys/vk", {"is_active": True})
     meter.hold(**form)
 
@@ -273,6 +273,4 @@ def test_a_virtual_key_that_was_deleted_is_unknown(api, meter, key, form):
 
 @forms
 def test_a_virtual_key_made_by_another_worker_works_at_once(other, key, form):
-    # FINDING: a worker whose memory is behind answers 503 instead of matching the call again (storage/group_commit.py,
-    # `_do` lets only GovernanceError pass to its own caller, and services.metering.Stale is none).
     assert other.reserved(**form)["reservation"]["virtual_key_id"] == "vk"

@@ -62,3 +62,8 @@ def test_a_key_with_read_and_meter_may_do_both(api):
     key = ok(api.post("/api/api-keys", {"name": "both", "scopes": ["read", "meter"]}))["api_key"]["key"]
     assert api.with_key(key).post("reservations", {"model": "m"}).status_code == 200
     assert api.with_key(key).get("model-configs").status_code == 200
+
+
+def test_a_key_that_another_worker_made_meters_at_once(api, other):
+    key = ok(api.post("/api/api-keys", {"name": "gateway", "scopes": ["meter"]}))["api_key"]["key"]
+    assert other.api.with_key(key).post("reservations", {"model": "m"}).status_code == 200

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import update
 
 from governance.storage.tables import counters
-from tests.metering.conftest import DAY, NANOS, dollars, dump, ok, requests, tokens, windows
+from tests.metering.conftest import DAY, NANOS, dollars, ok, requests, tokens
 
 HELD = {"tokens": 100, "cost": 0.4}
 
@@ -27,7 +27,7 @@ HELD = {"tokens": 100, "cost": 0.4}
         ({"tokens": 50, "cost": 0.41}, (50, 0.41), (0, 0.01)),
     ],
 )
-def test_a_settle_charges_what_it_says_and_what_it_leaves_out_as_held(api, meter, clock, proven, body, used, overrun):
+def test_a_settle_charges_what_it_says_and_what_it_leaves_out_as_held(api, meter, clock, body, used, overrun):
     limit = api.create(budget=dollars(1), rate_limit=tokens(1000) | requests(3, "1h"))
     held = meter.reserved(**HELD)["reservation"]
     clock.advance(1.5)
@@ -42,7 +42,7 @@ def test_a_settle_charges_what_it_says_and_what_it_leaves_out_as_held(api, meter
     assert list(after) == list(held)
     assert meter.read(held["id"]) == after
     assert meter.stands(limit) == {"cost": (used[1], 0), "tokens": (used[0], 0), "requests": (1, 0)}
-    assert proven() == 3
+    assert meter.proven() == 3
 
 
 def test_a_settle_answers_the_reservation_alone(meter):
@@ -82,52 +82,52 @@ def test_a_settle_is_rounded_up_to_the_billionth(api, meter):
     assert meter.stands(limit) == {"cost": (0.000000002, 0)}
 
 
-def test_a_settle_charges_the_window_of_admission_even_after_it_has_ended(api, meter, clock, database, proven):
+def test_a_settle_charges_the_window_of_admission_even_after_it_has_ended(api, meter, clock):
     limit = api.create(budget=dollars(1, "1h"))
     held = meter.hold(cost=0.5, ttl_seconds=DAY)
     clock.advance(3600)
     meter.hold(cost=0.25, ttl_seconds=DAY)
     meter.settled(held, cost=3)
-    assert windows(database, limit["budget"]) == [
+    assert meter.windows(limit["budget"]) == [
         ("2026-11-23T12:00:00Z", 3 * NANOS, 0),
         ("2026-11-23T13:00:00Z", 0, NANOS // 4),
     ]
     assert meter.stands(limit) == {"cost": (0, 0.25)}
-    assert proven() == 2
+    assert meter.proven() == 2
 
 
-def test_each_rule_is_charged_in_its_own_window_of_admission(api, meter, clock, database):
+def test_each_rule_is_charged_in_its_own_window_of_admission(api, meter, clock):
     limit = api.create(budgets=[dollars(9, "1h"), dollars(99, "1d")], rate_limit=requests(9, "1m"))
     held = meter.hold(cost=1)
     clock.advance(2 * 3600)
     meter.settled(held, cost=2)
     hour, day = limit["budgets"]
-    assert windows(database, hour) == windows(database, day) == [("2026-11-23T12:00:00Z", 2 * NANOS, 0)]
-    assert windows(database, limit["rate_limit"], "requests") == [("2026-11-23T12:00:00Z", 1, 0)]
+    assert meter.windows(hour) == meter.windows(day) == [("2026-11-23T12:00:00Z", 2 * NANOS, 0)]
+    assert meter.windows(limit["rate_limit"], "requests") == [("2026-11-23T12:00:00Z", 1, 0)]
     after = ok(api.get(f"model-configs/{limit['id']}"))["model_config"]
     assert [budget["current_usage"] for budget in after["budgets"]] == [0, 2]
 
 
 @pytest.mark.parametrize("repeat", [None, {}, {"tokens": 60}, {"cost": 0.4}, {"tokens": 60, "cost": 0.4}])
-def test_a_settle_with_the_same_amounts_or_none_gives_the_first_answer_again(meter, clock, database, repeat):
+def test_a_settle_with_the_same_amounts_or_none_gives_the_first_answer_again(meter, clock, repeat):
     held = meter.hold(**HELD)
     first = meter.settle(held, {"tokens": 60})
     clock.advance(3600)
-    before = dump(database)
+    before = meter.dump()
     again = meter.settle(held, repeat)
     assert (again.status_code, again.data) == (200, first.data)
-    assert dump(database) == before
+    assert meter.dump() == before
 
 
 @pytest.mark.parametrize("other", [{"tokens": 61}, {"cost": 0.400000001}, {"tokens": 60, "cost": 0}, {"tokens": 100}])
-def test_a_settle_with_other_amounts_is_a_conflict_and_changes_nothing(meter, database, other):
+def test_a_settle_with_other_amounts_is_a_conflict_and_changes_nothing(meter, other):
     held = meter.hold(**HELD)
     meter.settled(held, tokens=60)
-    before = dump(database)
+    before = meter.dump()
     response = meter.settle(held, other)
     error = response.get_json()["error"]
     assert (response.status_code, error["type"], error["code"]) == (409, "conflict", "already_settled")
-    assert dump(database) == before
+    assert meter.dump() == before
 
 
 @pytest.mark.parametrize(
@@ -150,13 +150,13 @@ def test_a_settle_with_other_amounts_is_a_conflict_and_changes_nothing(meter, da
         ("{", None),
     ],
 )
-def test_an_amount_that_is_none_or_out_of_bounds_is_refused_and_the_hold_stays(api, meter, database, body, param):
+def test_an_amount_that_is_none_or_out_of_bounds_is_refused_and_the_hold_stays(api, meter, body, param):
     api.create(budget=dollars(1))
     held = meter.hold(**HELD)
-    before = dump(database)
+    before = meter.dump()
     response = api.post(f"reservations/{held}/settle", data=body)
     assert (response.status_code, response.get_json()["error"]["param"]) == (400, param), response.text
-    assert dump(database) == before
+    assert meter.dump() == before
 
 
 def test_the_largest_amounts_of_one_call_can_be_settled(api, meter):
@@ -185,7 +185,7 @@ KEY = {"id": "vk", "name": "team"}
     ],
     ids=["deactivated", "deleted", "expired"],
 )
-def test_a_settle_goes_through_whatever_became_of_the_virtual_key(api, meter, clock, proven, meanwhile):
+def test_a_settle_goes_through_whatever_became_of_the_virtual_key(api, meter, clock, meanwhile):
     api.post("virtual-keys", KEY | {"expires_at": "2026-11-23T12:00:30Z"})
     everyone = api.create("*", budget=dollars(1))
     api.create("*", scope="virtual_key", scope_id="vk", budget=dollars(1))
@@ -194,7 +194,7 @@ def test_a_settle_goes_through_whatever_became_of_the_virtual_key(api, meter, cl
     after = meter.settled(held, cost=0.7)
     assert (after["status"], after["virtual_key_id"], after["cost"]["used"]) == ("settled", "vk", 0.7)
     assert meter.stands(everyone) == {"cost": (0.7, 0)}
-    proven()
+    meter.proven()
 
 
 def test_a_settle_charges_a_limit_that_was_lowered_below_what_was_held(api, meter):
@@ -205,7 +205,7 @@ def test_a_settle_charges_a_limit_that_was_lowered_below_what_was_held(api, mete
     assert meter.stands(limit) == {"cost": (0.6, 0)}
 
 
-def test_a_settle_after_a_rule_was_deleted_charges_the_rules_that_are_left(api, meter, proven):
+def test_a_settle_after_a_rule_was_deleted_charges_the_rules_that_are_left(api, meter):
     limit = api.create(budgets=[dollars(1, "1d"), dollars(9, "1M")], rate_limit=requests(5))
     held = meter.hold(cost=0.5, tokens=10)
     month = {"id": limit["budgets"][1]["id"]} | dollars(9, "1M")
@@ -213,16 +213,16 @@ def test_a_settle_after_a_rule_was_deleted_charges_the_rules_that_are_left(api, 
     after = meter.settled(held, cost=0.75, tokens=11)
     assert (after["cost"], after["tokens"]) == ({"reserved": 0.5, "used": 0.75}, {"reserved": 10, "used": 11})
     assert meter.stands(limit) == {"cost": (0.75, 0)}
-    assert proven() == 1
+    assert meter.proven() == 1
 
 
-def test_a_settle_after_its_only_limit_was_deleted_keeps_what_it_spent(api, meter, proven):
+def test_a_settle_after_its_only_limit_was_deleted_keeps_what_it_spent(api, meter):
     limit = api.create(budget=dollars(1))
     held = meter.hold(cost=0.5)
     api.delete(f"model-configs/{limit['id']}")
     assert meter.settled(held, cost=0.75)["cost"] == {"reserved": 0.5, "used": 0.75}
     assert meter.read(held)["status"] == "settled"
-    assert proven() == 0
+    assert meter.proven() == 0
 
 
 def test_a_limit_that_was_made_anew_is_not_charged_for_a_hold_on_the_old_one(api, meter):
@@ -241,7 +241,7 @@ def test_a_rule_that_was_made_after_admission_is_not_charged(api, meter):
     assert meter.stands(limit) == {"cost": (0, 0)}
 
 
-def test_a_settle_is_accepted_also_where_its_counter_can_hardly_hold_more(api, meter, database, proven):
+def test_a_settle_is_accepted_also_where_its_counter_can_hardly_hold_more(api, meter, database):
     # FINDING: a settle is never refused but for its amounts (SPEC §6); this one is 503 for ever, and with it every other
     # act that shares its commit: the sum's CHECK fails only in Batch.flush, where no single act can be refused.
     limit = api.create(rate_limit=tokens(2**53 - 1))
@@ -251,4 +251,4 @@ def test_a_settle_is_accepted_also_where_its_counter_can_hardly_hold_more(api, m
         connection.execute(update(counters).values(used=full, folded=full))
     assert meter.settled(held, tokens=1000)["tokens"] == {"reserved": 1, "used": 1000}
     assert meter.stands(limit)["tokens"][1] == 0
-    proven()
+    meter.proven()

@@ -18,12 +18,12 @@ def limit(api):
     return api.create(budget=dollars(1, "1h"), rate_limit=tokens(100, "1m") | requests(5, "1d"))
 
 
-def test_memory_shows_what_is_used_and_held_after_a_poll_and_not_before(api, meter, limit, governance):
+def test_memory_shows_what_is_used_and_held_after_a_poll_and_not_before(api, meter, limit):
     meter.hold(cost=0.5, tokens=7)
     meter.reported(cost=0.25, tokens=5)
     stored, remembered = bodies(api)
     assert stored != remembered
-    governance.poller.poll()
+    meter.poll()
     stored, remembered = bodies(api)
     assert stored == remembered
     assert b'"current_usage":0.25' in remembered
@@ -46,19 +46,19 @@ ACTS = {
 
 @pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("wait", [0, 1, 59.999999, 60, 3600, DAY, 40 * DAY])
-def test_after_any_act_and_any_time_both_sources_give_the_same_bytes(api, meter, limit, clock, governance, act, wait):
+def test_after_any_act_and_any_time_both_sources_give_the_same_bytes(api, meter, limit, clock, act, wait):
     ACTS[act](meter)
     clock.advance(wait)
-    governance.poller.poll()
+    meter.poll()
     stored, remembered = bodies(api)
     assert stored == remembered
     for path in ("budgets", "rate-limits"):
         assert api.get(path).data == api.get(f"{path}?from_memory=true").data
 
 
-def test_a_window_that_ends_after_the_poll_is_empty_in_both_sources(api, meter, limit, clock, governance):
+def test_a_window_that_ends_after_the_poll_is_empty_in_both_sources(api, meter, limit, clock):
     meter.reported(cost=0.5)
-    governance.poller.poll()
+    meter.poll()
     clock.advance(3600)
     stored, remembered = bodies(api)
     assert stored == remembered
@@ -67,8 +67,7 @@ def test_a_window_that_ends_after_the_poll_is_empty_in_both_sources(api, meter, 
 
 def test_another_workers_usage_is_in_memory_after_its_own_poll(api, meter, other, limit):
     meter.reported(cost=0.5)
-    service = other.api.client.application.extensions["governance"]
-    service.poller.poll()
+    other.governance.poller.poll()
     stored, remembered = bodies(other.api)
     assert stored == remembered == bodies(api)[0]
 
@@ -84,19 +83,19 @@ def test_metering_moves_neither_updated_at_nor_the_version_of_a_limit(api, meter
     assert before.headers["ETag"] != after.headers["ETag"]
 
 
-def test_lists_sort_by_the_highest_share_that_was_really_used(api, meter, clock, governance):
+def test_lists_sort_by_the_highest_share_that_was_really_used(api, meter, clock):
     for model in ("none", "third", "half", "over", "held", "ended"):
         api.create(model, budgets=[dollars(10, "1d"), dollars(3, "1M")], rate_limit=tokens(100, "1m"))
     meter.reported("third", cost=1, tokens=20)
     meter.reported("half", cost=0.3, tokens=50)
     meter.settled(meter.hold("over", cost=1), cost=4)
     meter.hold("held", cost=2.9, tokens=99)
-    governance.poller.poll()
+    meter.poll()
     for memory in (False, True):
         page = api.list("sort_by=usage&order=desc", memory=memory)
         assert [limit["model_name"] for limit in page["model_configs"]][:3] == ["over", "half", "third"]
     meter.reported("ended", tokens=99)
-    governance.poller.poll()
+    meter.poll()
     for memory in (False, True):
         assert api.list("sort_by=usage", memory=memory)["model_configs"][1]["model_name"] == "ended"
     clock.advance(60)

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import update
 
 from governance.storage.tables import counters
-from tests.metering.conftest import DAY, NANOS, dollars, dump, ok, requests, tokens, windows
+from tests.metering.conftest import DAY, NANOS, dollars, ok, requests, tokens
 
 
 def over(answer):
@@ -13,7 +13,7 @@ def over(answer):
     return {rule["metric"] for rule in answer["limits"] if rule["over"]}
 
 
-def test_a_report_is_charged_to_every_rule_that_applies(api, meter, proven):
+def test_a_report_is_charged_to_every_rule_that_applies(api, meter):
     limit = api.create(budget=dollars(10), rate_limit=tokens(100) | requests(5))
     everyone = api.create("*", budget=dollars(50))
     answer = meter.reported(cost=1.5, tokens=30, requests=2)
@@ -21,7 +21,7 @@ def test_a_report_is_charged_to_every_rule_that_applies(api, meter, proven):
     assert answer["message"] == "Usage recorded successfully"
     assert meter.stands(limit) == {"cost": (1.5, 0), "tokens": (30, 0), "requests": (2, 0)}
     assert meter.stands(everyone) == {"cost": (1.5, 0)}
-    assert proven() == 4
+    assert meter.proven() == 4
 
 
 def test_the_answer_shows_each_rule_as_it_stands_now(api, meter):
@@ -104,12 +104,12 @@ def test_what_was_reported_counts_against_the_calls_that_come_after(api, meter):
     assert over(meter.reported(requests=0)) == set()
 
 
-def test_a_report_is_charged_in_the_window_of_now(api, meter, clock, database):
+def test_a_report_is_charged_in_the_window_of_now(api, meter, clock):
     limit = api.create(budget=dollars(1, "1h"))
     meter.reported(cost=0.5)
     clock.advance(3600)
     assert meter.reported(cost=2)["limits"][0]["used"] == 2
-    assert windows(database, limit["budget"]) == [
+    assert meter.windows(limit["budget"]) == [
         ("2026-11-23T12:00:00Z", NANOS // 2, 0),
         ("2026-11-23T13:00:00Z", 2 * NANOS, 0),
     ]
@@ -133,10 +133,10 @@ def test_a_report_that_no_limit_concerns_is_accepted(meter):
     assert meter.reported("unheard of", cost=3) == {"message": "Usage recorded successfully", "limits": []}
 
 
-def test_a_report_is_no_reservation(api, meter, database):
+def test_a_report_is_no_reservation(api, meter):
     api.create(budget=dollars(1))
     meter.reported(cost=0.5)
-    [row] = dump(database)["reservations"]
+    [row] = meter.dump()["reservations"]
     assert ok(api.get("reservations"))["reservations"] == []
     assert api.get(f"reservations/{row[1]}").status_code == 404
     assert api.post(f"reservations/{row[1]}/release").status_code == 404
@@ -151,7 +151,7 @@ def test_a_report_that_its_counter_can_no_longer_hold_leaves_nothing_behind(api,
     with database.write() as connection:
         connection.execute(update(counters).values(used=2**62 - 1, folded=2**62 - 1))
     api.create("gpt-4o", rate_limit=requests(5))
-    before = dump(database)
+    before = meter.dump()
     response = meter.report("gpt-4o", tokens=1000)
     assert (response.status_code, response.get_json()["error"]["code"]) == (409, "counter_full")
-    assert dump(database) == before
+    assert meter.dump() == before

@@ -215,17 +215,15 @@ class Day:
 
 @pytest.mark.parametrize("options", [{}, {"expired_reservations": "release"}], ids=["charge", "release"])
 @pytest.mark.parametrize("seed", range(6))
-def test_whatever_happens_in_whatever_order_every_counter_equals_its_ledger(
-    meter, clock, governance, proven, seed, options
-):
+def test_whatever_happens_in_whatever_order_every_counter_equals_its_ledger(meter, clock, governance, seed, options):
     day = Day(meter, clock, governance, seed)
     for _ in range(8):
         day.go_on(25)
-        proven()
+        meter.proven()
         governance.cache.refresh()
         assert day.api.get("model-configs").data == day.api.get("model-configs?from_memory=true").data
     clock.advance(100 * DAY)
     for _ in range(3):
         clock.advance(DAY)
         day.poll()
-    assert proven() == 0 or ok(day.api.get("reservations?status=open"))["total_count"] == 0
+    assert meter.proven() == 0 or ok(day.api.get("reservations?status=open"))["total_count"] == 0

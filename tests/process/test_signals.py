@@ -140,7 +140,7 @@ def test_what_a_worker_answers_after_its_master_was_killed_is_not_lost_to_who_op
     until(lambda: state(made.pid) == "Z")
     models(made.database)
     assert slow.finish() == 200
-    # and closes the file next takes himself for the last and deletes governance.db-wal, with what is written to it.
+    # A worker without locks of its own would write to a journal that who closed the file last has deleted.
     assert models(made.database) == {"answered by an orphan"}
 
 

@@ -82,5 +82,5 @@ def test_a_key_of_the_settings_is_minted_nowhere_and_shown_nowhere(service):
 
 def test_the_master_takes_no_open_database_into_its_workers(pair):
     held = [link.resolve().name for link in Path(f"/proc/{pair.pid}/fd").iterdir()]
-    # worker is forked with it: SQLite's locks are then the master's, not the workers'. See test_signals.
+    # A connection that is forked along holds SQLite's locks in the master's name, not in the workers'.
     assert [name for name in held if name.startswith("governance.db")] == []

@@ -12,7 +12,7 @@ Started = Callable[..., Service]
 
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[Started]:
-    """Makes a gunicorn of two workers on fresh files, which does not run yet; more settings as environment variables."""
+    """Makes a gunicorn of two workers on fresh files that does not run yet; more settings as environment variables."""
     services: list[Service] = []
 
     def make(**environ: str) -> Service:

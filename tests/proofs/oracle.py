@@ -171,7 +171,7 @@ class Reservation:
         }
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """An answer other than 200: status, code, and for a denial its extra_fields and Retry-After."""
 
     def __init__(

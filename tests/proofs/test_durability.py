@@ -1,6 +1,7 @@
 """What was answered survives `kill -9`: 20 rounds of load, death at a random instant, and a start on the same files."""
 
 import random
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -58,7 +59,7 @@ class Attempt:
 
 def test_twenty_sudden_deaths_lose_nothing_that_was_answered(started: Started) -> None:
     seed = random.randrange(2**32)
-    print("seed", seed)
+    sys.stdout.write(f"seed {seed}\n")
     chance = random.Random(seed)
     service = started(THREADS=str(THREADS))
     with service.caller() as caller:
@@ -97,10 +98,8 @@ def load_until_death(service: Service, chance: random.Random, number: int) -> li
     keys = count(number)
     stopped = Event()
     with ThreadPoolExecutor(THREADS) as pool:
-        threads = [
-            pool.submit(call, service, lambda c=random.Random(chance.random()): drawn(c, next(keys)), stopped)
-            for _ in range(THREADS)
-        ]
+        own = [random.Random(chance.random()) for _ in range(THREADS)]
+        threads = [pool.submit(call, service, lambda c=each: drawn(c, next(keys)), stopped) for each in own]
         stopped.wait(chance.uniform(0.02, BREATH))
         service.kill()
         stopped.set()

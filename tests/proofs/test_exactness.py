@@ -63,7 +63,7 @@ def eight_rules(caller: Caller, tight: str) -> tuple[tuple[str, str], list[dict[
     """
 
     def most(what: str) -> float:
-        return TIGHT[what.split()[0]] if what == tight else ROOMY
+        return TIGHT[what.split(maxsplit=1)[0]] if what == tight else ROOMY
 
     def windows(scope: str, duration: str) -> dict[str, Any]:
         return {

@@ -6,6 +6,7 @@ machine moves. A worker that did not act last has not polled since, so its memor
 
 import json
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
 from itertools import count
@@ -17,13 +18,13 @@ import pytest
 from flask import Flask
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import text
 
 from app import create_app
 from governance.services.mint import Mint
 from governance.settings import Settings
-from governance.storage import migrations
+from governance.storage import migrations, verification
 from governance.web.context import Governance
 from tests.conftest import ADMIN_KEY, NOON, Api, FakeClock, governance_of
 from tests.proofs import oracle
@@ -38,20 +39,22 @@ CALLED_MODELS = st.sampled_from(["gpt-4o", "gpt-4o", "GPT-4o ", "openai/gpt-4o",
 CALLED_PROVIDERS = st.sampled_from([None, None, "openai", " OPENAI", "anthropic"])
 KEYS = ("key-1", "key-2")
 USERS = st.sampled_from([None, None, "ada", "bob"])
-COSTS = st.sampled_from([None, "0", "0.01", "0.1", "0.25", "0.3333333333", "1e-12", "1", "2.5"])
+COSTS = st.sampled_from([None, "0", "0.01", "0.1", "0.1", "0.25", "0.3333333333", "1e-12", "1", "2.5"])
 TOKENS = st.sampled_from([None, 0, 1, 7, 40, 100])
 TTLS = st.sampled_from([1, 60, 600, 86400])
-BUDGETS = st.sampled_from(["0.000000001", "0.5", "1", "2.75", "40"])
-TOKEN_MAXIMA = st.sampled_from([5, 50, 120, 10**6])
-REQUEST_MAXIMA = st.sampled_from([1, 2, 4, 10**6])
+BUDGETS = st.sampled_from(["0.5", "2.75", "40", "40", "0.000000001"])
+TOKEN_MAXIMA = st.sampled_from([50, 120, 10**6, 10**6, 5])
+REQUEST_MAXIMA = st.sampled_from([2, 5, 20, 10**6, 1])
 DURATIONS = st.sampled_from(sorted(oracle.LENGTHS))
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"])
 IDEMPOTENCY_KEYS = st.sampled_from([None, None, None, "once", "twice"])
 WORKERS = st.integers(0, 1)
-FORWARD = st.sampled_from([1, SECOND // 2, SECOND, 59 * SECOND, MINUTE, 10 * MINUTE, DAY // 24, DAY, 2 * DAY, 8 * DAY])
-LONG = st.sampled_from([31 * DAY, 95 * DAY])
+FORWARD = st.sampled_from(
+    [1, SECOND // 2, SECOND, 59 * SECOND, MINUTE, 10 * MINUTE, DAY // 24, DAY, 2 * DAY, 8 * DAY, 31 * DAY, 95 * DAY]
+)
 BACK = st.sampled_from([1, SECOND, MINUTE, DAY // 24, DAY, 2 * DAY, 3 * DAY])
 FARTHEST_BACK = 10 * DAY
+QUICK = "/dev/shm"  # noqa: S108 - what is proved here is no matter of disks
 
 
 class Item(NamedTuple):
@@ -85,6 +88,36 @@ RATE_ITEMS = st.one_of(
 ITEMS = st.one_of(BUDGET_ITEMS, RATE_ITEMS)
 
 
+class Edit(NamedTuple):
+    """One edit of a limit; what it is not about is left aside."""
+
+    what: str
+    which: int
+    maxima: dict[str, int]
+    duration: str
+    aligned: bool | None
+    zone: str | None
+    item: Item
+    reset: bool
+
+
+EDITS = st.tuples(
+    st.sampled_from(
+        [
+            *("edit maximum", "edit windows", "edit windows", "edit windows", "add item", "add side"),
+            *("remove item", "remove side", "reset usage", "reset usage", "delete"),
+        ]
+    ),
+    st.integers(0, 99),
+    st.fixed_dictionaries({"cost": BUDGETS.map(nanos), "tokens": TOKEN_MAXIMA, "requests": REQUEST_MAXIMA}),
+    DURATIONS,
+    st.sampled_from([None, False, True]),
+    st.one_of(st.none(), ZONES),
+    ITEMS,
+    st.sampled_from([False, False, False, True]),
+).map(lambda drawn: Edit(*drawn))
+
+
 def distinct(items: list[Item]) -> list[Item]:
     """The items without those that have a window which an earlier one has."""
     seen: set[tuple[str, str]] = set()
@@ -97,8 +130,67 @@ def distinct(items: list[Item]) -> list[Item]:
     return kept
 
 
+class Draft(NamedTuple):
+    """A limit as it is asked for."""
+
+    model: str
+    provider: str | None
+    scope: str
+    scope_id: str | None
+    aligned: bool
+    zone: str
+    items: list[Item]
+
+    def body(self) -> dict[str, Any]:
+        return {
+            "model_name": self.model,
+            "provider": self.provider,
+            "scope": self.scope,
+            "scope_id": self.scope_id,
+            "calendar_aligned": self.aligned,
+            "timezone": self.zone,
+            "budgets": [item.body() for item in self.items if item.is_budget],
+            "rate_limits": [item.body() for item in self.items if not item.is_budget],
+        }
+
+
+SCOPES = st.sampled_from(
+    [("global", None), ("global", None), ("virtual_key", "key-1"), ("virtual_key", "key-2"), ("user", "ada")]
+)
+DRAFTS = st.tuples(
+    MODELS, PROVIDERS, SCOPES, st.booleans(), ZONES, st.lists(ITEMS, min_size=1, max_size=3).map(distinct)
+).map(lambda drawn: Draft(drawn[0], drawn[1], *drawn[2], *drawn[3:]))
 ASKS = st.tuples(CALLED_MODELS, CALLED_PROVIDERS, st.sampled_from([None, None, *KEYS]), st.booleans(), USERS).map(
     lambda drawn: Ask(*drawn)
+)
+VERBS = st.sampled_from(
+    [
+        *("reserve", "reserve", "reserve", "report", "check"),
+        *("settle", "settle", "settle_as_held", "release", "extend", "look"),
+    ]
+)
+
+
+class Act(NamedTuple):
+    """One metering request; what its verb does not need is left aside."""
+
+    verb: str
+    worker: int
+    ask: Ask
+    cost: str | None
+    tokens: int | None
+    requests: int | None
+    ttl: int
+    key: str | None
+    which: int
+
+
+ACTS = st.lists(
+    st.tuples(
+        VERBS, WORKERS, ASKS, COSTS, TOKENS, st.sampled_from([None, 0, 1, 3]), TTLS, IDEMPOTENCY_KEYS, st.integers(0, 9)
+    ).map(lambda drawn: Act(*drawn)),
+    min_size=1,
+    max_size=6,
 )
 
 
@@ -128,12 +220,10 @@ class Metering(RuleBasedStateMachine):
     """Every act is done by the service and by the oracle."""
 
     template: Path
-    limits = Bundle("limits")
-    reservations = Bundle("reservations")
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = TemporaryDirectory()
+        self.folder = TemporaryDirectory(dir=QUICK if Path(QUICK).is_dir() else None)
         shutil.copy(self.template, self.folder.name)
         self.clock = FakeClock(NOON)
         self.latest = self.clock.now
@@ -141,10 +231,11 @@ class Metering(RuleBasedStateMachine):
         ids = (f"{number:08}" for number in count(1))
         self.mint = Mint(lambda: next(ids), lambda _: next(ids), lambda: next(ids))
         self.apps: list[Flask] = []
+        self.reservations: list[str] = []
         self.pruned = [0, 0]
 
-    @initialize(charge=st.booleans(), items=st.lists(ITEMS, min_size=1, max_size=3), target=limits)
-    def begin(self, *, charge: bool, items: list[Item]) -> Any:
+    @initialize(charge=st.booleans(), items=st.lists(ITEMS, min_size=1, max_size=3))
+    def begin(self, *, charge: bool, items: list[Item]) -> None:
         policy = "charge" if charge else "release"
         self.settings = Settings(
             instance=self.folder.name, admin_key=ADMIN_KEY, expired_reservations=policy, synchronous="normal"
@@ -153,7 +244,7 @@ class Metering(RuleBasedStateMachine):
         self.oracle = Oracle(charge_expired=charge)
         for worker, key in enumerate(KEYS):
             self.make_key(worker, key, None)
-        return self.stored(0, "gpt-4o", None, ("global", None), False, "UTC", items)
+        self.create(0, Draft("gpt-4o", None, "global", None, aligned=False, zone="UTC", items=distinct(items)))
 
     def teardown(self) -> None:
         for app in self.apps:
@@ -180,74 +271,60 @@ class Metering(RuleBasedStateMachine):
             assert read(reply)["extra_fields"] == refused.extra
             assert reply.headers.get("Retry-After") == (refused.retry_after and str(refused.retry_after))
 
-    # Reserve, report, check.
+    # Metering: some acts in a row, each by some worker.
 
-    @rule(
-        target=reservations,
-        worker=WORKERS,
-        ask=ASKS,
-        cost=COSTS,
-        tokens=TOKENS,
-        ttl=TTLS,
-        key=IDEMPOTENCY_KEYS,
-    )
-    def reserve(self, worker: int, ask: Ask, cost: str | None, tokens: int | None, ttl: int, key: str | None) -> Any:
-        ask = amounts(ask, cost, tokens)._replace(ttl=ttl)
-        reply = self.send(worker, "reservations", body_of(ask, cost, tokens, {"ttl_seconds": ttl}), key)
+    @rule(acts=ACTS)
+    def meter(self, acts: list[Act]) -> None:
+        for act in acts:
+            getattr(self, act.verb)(act)
+
+    @rule(acts=ACTS)
+    def meter_more(self, acts: list[Act]) -> None:
+        """The same, since this is what is done most."""
+        self.meter(acts)
+
+    def reserve(self, act: Act) -> None:
+        ask = amounts(act)._replace(ttl=act.ttl)
+        reply = self.send(act.worker, "reservations", body_of(ask, act, ttl_seconds=act.ttl), act.key)
         try:
-            known = self.oracle.repeated("reservations", key, ask, self.clock.now)
+            known = self.oracle.repeated("reservations", act.key, ask, self.clock.now)
             if known is None:
                 self.oracle.admit(ask, self.clock.now)
         except Refused as refused:
             self.assert_refused(reply, refused)
-            return multiple()
-        assert reply.status_code == 200, reply.text
-        assert (reply.headers.get("Idempotent-Replayed") == "true") == (known is not None)
-        if known is not None:
-            assert reply.data == known
-            return multiple()
-        answer = read(reply)
-        made = self.oracle.hold(ask, answer["reservation"]["id"], self.clock.now)
-        assert answer == {
-            "decision": "allow",
-            "reservation": made.shown(),
-            "limits": self.oracle.standings(ask, self.clock.now),
-        }
-        self.oracle.keep("reservations", key, ask, reply.data, self.clock.now)
-        return made.id
+            return
+        if not self.is_repeat(reply, known):
+            answer = read(reply)
+            made = self.oracle.hold(ask, answer["reservation"]["id"], self.clock.now)
+            limits = self.oracle.standings(ask, self.clock.now)
+            assert answer == {"decision": "allow", "reservation": made.shown(), "limits": limits}
+            self.oracle.keep("reservations", act.key, ask, reply.data, self.clock.now)
+            self.reservations.append(made.id)
 
-    @rule(
-        worker=WORKERS,
-        ask=ASKS,
-        cost=COSTS,
-        tokens=TOKENS,
-        requests=st.sampled_from([None, 0, 1, 3]),
-        key=IDEMPOTENCY_KEYS,
-    )
-    def report(
-        self, worker: int, ask: Ask, cost: str | None, tokens: int | None, requests: int | None, key: str | None
-    ) -> None:
-        ask = amounts(ask, cost, tokens)._replace(requests=1 if requests is None else requests, by_value=False)
-        reply = self.send(worker, "usage", body_of(ask, cost, tokens, {"requests": requests}), key)
+    def report(self, act: Act) -> None:
+        ask = amounts(act)._replace(requests=1 if act.requests is None else act.requests, by_value=False)
+        reply = self.send(act.worker, "usage", body_of(ask, act, requests=act.requests), act.key)
         try:
-            known = self.oracle.repeated("usage", key, ask, self.clock.now)
+            known = self.oracle.repeated("usage", act.key, ask, self.clock.now)
         except Refused as refused:
             self.assert_refused(reply, refused)
             return
+        if not self.is_repeat(reply, known):
+            self.oracle.report(ask, self.clock.now)
+            standings = self.oracle.standings(ask, self.clock.now)
+            assert read(reply)["limits"] == [each | {"over": each["remaining"] == 0} for each in standings]
+            self.oracle.keep("usage", act.key, ask, reply.data, self.clock.now)
+
+    def is_repeat(self, reply: Any, known: bytes | None) -> bool:
+        """Whether an answer was given before; then it is the same."""
         assert reply.status_code == 200, reply.text
         assert (reply.headers.get("Idempotent-Replayed") == "true") == (known is not None)
-        if known is not None:
-            assert reply.data == known
-            return
-        self.oracle.report(ask, self.clock.now)
-        standings = self.oracle.standings(ask, self.clock.now)
-        assert read(reply)["limits"] == [each | {"over": each["remaining"] == 0} for each in standings]
-        self.oracle.keep("usage", key, ask, reply.data, self.clock.now)
+        assert known is None or reply.data == known
+        return known is not None
 
-    @rule(worker=WORKERS, ask=ASKS, cost=COSTS, tokens=TOKENS)
-    def check(self, worker: int, ask: Ask, cost: str | None, tokens: int | None) -> None:
-        ask, now = amounts(ask, cost, tokens), self.clock.now
-        answer = read(self.send(worker, "check", body_of(ask, cost, tokens, {})))
+    def check(self, act: Act) -> None:
+        ask, now = amounts(act), self.clock.now
+        answer = read(self.send(act.worker, "check", body_of(ask, act)))
         violated = [self.oracle.standing(limit, each, ask, now) for limit, each in self.oracle.violations(ask, now)]
         allowed = False
         with suppress(Refused):
@@ -259,30 +336,35 @@ class Metering(RuleBasedStateMachine):
         unmatched = {each["model_config_id"] for each in answer["unmatched"]["limits"]}
         assert unmatched <= {limit.id for limit in self.oracle.limits.values() if not oracle.applies(limit, ask)}
 
-    # A reservation's life.
+    def settle(self, act: Act) -> None:
+        held = self.chosen(act)
+        reply = self.send(act.worker, f"reservations/{held}/settle", numbers({"tokens": act.tokens}, act.cost))
+        cost = None if act.cost is None else nanos(act.cost)
+        self.assert_ended(reply, lambda: self.oracle.settle(held, cost, act.tokens, self.clock.now))
 
-    @rule(worker=WORKERS, reservation=reservations, cost=COSTS, tokens=TOKENS)
-    def settle(self, worker: int, reservation: str, cost: str | None, tokens: int | None) -> None:
-        reply = self.send(worker, f"reservations/{reservation}/settle", numbers({"tokens": tokens}, cost))
-        cents = None if cost is None else nanos(cost)
-        self.assert_ended(reply, lambda: self.oracle.settle(reservation, cents, tokens, self.clock.now))
+    def settle_as_held(self, act: Act) -> None:
+        self.settle(act._replace(cost=None, tokens=None))
 
-    @rule(worker=WORKERS, reservation=reservations)
-    def release(self, worker: int, reservation: str) -> None:
-        reply = self.send(worker, f"reservations/{reservation}/release")
-        self.assert_ended(reply, lambda: self.oracle.release(reservation, self.clock.now))
+    def release(self, act: Act) -> None:
+        held = self.chosen(act)
+        reply = self.send(act.worker, f"reservations/{held}/release")
+        self.assert_ended(reply, lambda: self.oracle.release(held, self.clock.now))
 
-    @rule(worker=WORKERS, reservation=reservations, ttl=TTLS)
-    def extend(self, worker: int, reservation: str, ttl: int) -> None:
-        reply = self.send(worker, f"reservations/{reservation}/extend", numbers({"ttl_seconds": ttl}, None))
-        self.assert_ended(reply, lambda: self.oracle.extend(reservation, ttl, self.clock.now))
+    def extend(self, act: Act) -> None:
+        held = self.chosen(act)
+        reply = self.send(act.worker, f"reservations/{held}/extend", numbers({"ttl_seconds": act.ttl}, None))
+        self.assert_ended(reply, lambda: self.oracle.extend(held, act.ttl, self.clock.now))
 
-    @rule(worker=WORKERS, reservation=reservations)
-    def look(self, worker: int, reservation: str) -> None:
-        reply = self.api(worker).get(f"reservations/{reservation}")
-        self.assert_ended(reply, lambda: self.oracle.found(reservation))
+    def look(self, act: Act) -> None:
+        held = self.chosen(act)
+        reply = self.api(act.worker).get(f"reservations/{held}")
+        self.assert_ended(reply, lambda: self.oracle.found(held))
 
-    def assert_ended(self, reply: Any, act: Any) -> None:
+    def chosen(self, act: Act) -> str:
+        """One of the reservations there ever were: the newer, the likelier."""
+        return self.reservations[-1 - act.which % len(self.reservations)] if self.reservations else "none"
+
+    def assert_ended(self, reply: Any, act: Callable[[], oracle.Reservation]) -> None:
         try:
             held = act()
         except Refused as refused:
@@ -295,10 +377,6 @@ class Metering(RuleBasedStateMachine):
 
     @rule(microseconds=FORWARD)
     def wait(self, microseconds: int) -> None:
-        self.set_clock(self.clock.now + microseconds)
-
-    @rule(microseconds=LONG)
-    def wait_long(self, microseconds: int) -> None:
         self.set_clock(self.clock.now + microseconds)
 
     @rule(data=st.data(), before=st.booleans())
@@ -323,12 +401,14 @@ class Metering(RuleBasedStateMachine):
 
     # What happens by itself.
 
-    @rule(worker=WORKERS)
+    @rule(worker=WORKERS, what=st.sampled_from(["sweep", "poll", "poll", "restart"]))
+    def by_itself(self, worker: int, what: str) -> None:
+        getattr(self, what)(worker)
+
     def sweep(self, worker: int) -> None:
         self.service(worker).reservations.sweep()
         self.oracle.sweep(self.clock.now)
 
-    @rule(worker=WORKERS)
     def poll(self, worker: int) -> None:
         """All tasks of a poll, pruning among them: at most once a minute in each worker."""
         for task in self.service(worker).poller._tasks:
@@ -338,7 +418,6 @@ class Metering(RuleBasedStateMachine):
             self.pruned[worker] = self.clock.now
             self.oracle.prune(self.clock.now)
 
-    @rule(worker=WORKERS)
     def restart(self, worker: int) -> None:
         close(self.apps[worker])
         self.apps[worker] = create_app(self.settings, clock=self.clock, mint=self.mint)
@@ -346,73 +425,28 @@ class Metering(RuleBasedStateMachine):
 
     # Limits.
 
-    @rule(
-        target=limits,
-        worker=WORKERS,
-        model=MODELS,
-        provider=PROVIDERS,
-        scope=st.sampled_from(
-            [("global", None), ("global", None), ("virtual_key", "key-1"), ("virtual_key", "key-2"), ("user", "ada")]
-        ),
-        aligned=st.booleans(),
-        zone=ZONES,
-        items=st.lists(ITEMS, min_size=1, max_size=3),
-    )
-    def create(
-        self,
-        worker: int,
-        model: str,
-        provider: str | None,
-        scope: tuple[str, str | None],
-        *,
-        aligned: bool,
-        zone: str,
-        items: list[Item],
-    ) -> Any:
-        return self.stored(worker, model, provider, scope, aligned, zone, items)
-
-    def stored(
-        self,
-        worker: int,
-        model: str,
-        provider: str | None,
-        scope: tuple[str, str | None],
-        aligned: bool,  # noqa: FBT001
-        zone: str,
-        items: list[Item],
-    ) -> Any:
-        """Create a limit; nothing where that is refused, as it must be."""
-        wanted = distinct(items)
-        limit = Limit("", model, provider, *scope, aligned, zone)
-        reply = self.api(worker).post(
-            "model-configs",
-            {
-                "model_name": model,
-                "provider": provider,
-                "scope": scope[0],
-                "scope_id": scope[1],
-                "calendar_aligned": aligned,
-                "timezone": zone,
-                "budgets": [item.body() for item in wanted if item.is_budget],
-                "rate_limits": [item.body() for item in wanted if not item.is_budget],
-            },
-        )
-        durations = {duration for item in wanted for _, duration in item.sides.values()}
-        if aligned and not durations & oracle.ALIGNABLE:
-            assert reply.status_code == 400, reply.text
-            return multiple()
-        if scope[0] == "virtual_key" and scope[1] not in self.oracle.keys:
-            assert reply.status_code == 400, reply.text
-            return multiple()
-        if limit.identity in {each.identity for each in self.oracle.limits.values()}:
-            assert (reply.status_code, read(reply)["error"]["code"]) == (409, "already_exists")
-            return multiple()
+    @rule(worker=WORKERS, draft=DRAFTS)
+    def create(self, worker: int, draft: Draft) -> None:
+        limit = Limit("", *draft[:-1])
+        reply = self.api(worker).post("model-configs", draft.body())
+        refusal = self.refusal(limit, draft)
+        if refusal is not None:
+            assert reply.status_code == refusal, reply.text
+            return
         assert reply.status_code == 200, reply.text
         answer = read(reply)["model_config"]
         limit.id = answer["id"]
-        self.learn(limit, answer, wanted)
+        self.learn(limit, answer, draft.items)
         self.oracle.limits[limit.id] = limit
-        return limit.id
+
+    def refusal(self, limit: Limit, draft: Draft) -> int | None:
+        """The status of a create that must be refused."""
+        durations = {duration for item in draft.items for _, duration in item.sides.values()}
+        if limit.aligned and not durations & oracle.ALIGNABLE:
+            return 400
+        if limit.scope == "virtual_key" and limit.scope_id not in self.oracle.keys:
+            return 400
+        return 409 if limit.identity in {each.identity for each in self.oracle.limits.values()} else None
 
     def learn(self, limit: Limit, answer: dict[str, Any], new: list[Item]) -> None:
         """Note the ids that new items were given, found by their windows."""
@@ -424,121 +458,86 @@ class Metering(RuleBasedStateMachine):
                 Rule(item_id, metric, most, duration, self.clock.now) for metric, (most, duration) in item.sides.items()
             ]
 
-    @rule(worker=WORKERS, limit=limits)
-    def delete(self, worker: int, limit: str) -> None:
-        reply = self.api(worker).delete(f"model-configs/{limit}")
-        assert reply.status_code == (200 if limit in self.oracle.limits else 404), reply.text
-        self.oracle.limits.pop(limit, None)
+    @rule(worker=WORKERS, edit=EDITS)
+    def edit(self, worker: int, edit: Edit) -> None:
+        living = list(self.oracle.limits.values())
+        if living:
+            limit = living[edit.which % len(living)]
+            each = limit.rules[edit.which // len(living) % len(limit.rules)] if limit.rules else None
+            getattr(self, edit.what.replace(" ", "_"))(worker, limit, each, edit)
 
-    @rule(worker=WORKERS, limit=limits, data=st.data(), reset=st.sampled_from([False, False, True]))
-    def edit_maximum(self, worker: int, limit: str, data: st.DataObject, *, reset: bool) -> None:
-        known = self.oracle.limits.get(limit)
-        if known is None or not known.rules:
-            return
-        each = known.rules[data.draw(st.integers(0, len(known.rules) - 1))]
-        maxima = {"cost": BUDGETS.map(nanos), "tokens": TOKEN_MAXIMA, "requests": REQUEST_MAXIMA}[each.metric]
-        each.most = data.draw(maxima)
-        self.put(worker, known, known.aligned, known.zone, reset=reset)
+    @rule(worker=WORKERS, edit=EDITS)
+    def edit_more(self, worker: int, edit: Edit) -> None:
+        """The same, so that few examples go without."""
+        self.edit(worker, edit)
 
-    @rule(
-        worker=WORKERS,
-        limit=limits,
-        data=st.data(),
-        duration=DURATIONS,
-        aligned=st.sampled_from([None, False, True]),
-        zone=st.one_of(st.none(), ZONES),
-        reset=st.sampled_from([False, False, True]),
-    )
-    def edit_windows(
-        self,
-        worker: int,
-        limit: str,
-        data: st.DataObject,
-        duration: str,
-        *,
-        aligned: bool | None,
-        zone: str | None,
-        reset: bool,
-    ) -> None:
+    def delete(self, worker: int, limit: Limit, *_: Any) -> None:
+        """With its counters and holds."""
+        assert [self.api(worker).delete(f"model-configs/{limit.id}").status_code for _ in range(2)] == [200, 404]
+        assert self.api(worker).put(f"model-configs/{limit.id}", {"reset_usage": True}).status_code == 404
+        del self.oracle.limits[limit.id]
+
+    def reset_usage(self, worker: int, limit: Limit, *_: Any) -> None:
+        assert self.api(worker).put(f"model-configs/{limit.id}", {"reset_usage": True}).status_code == 200
+        self.oracle.reset_usage(limit, self.clock.now)
+
+    def edit_maximum(self, worker: int, limit: Limit, each: Rule | None, edit: Edit) -> None:
+        if each is not None:
+            each.most = edit.maxima[each.metric]
+            self.put(worker, limit, edit)
+
+    def edit_windows(self, worker: int, limit: Limit, each: Rule | None, edit: Edit) -> None:
         """Another duration for one rule, another alignment, another zone, in one edit."""
-        known = self.oracle.limits.get(limit)
-        if known is None or not known.rules:
+        if each is None:
             return
-        each = known.rules[data.draw(st.integers(0, len(known.rules) - 1))]
-        durations = {(each.id, each.metric): duration}
-        if any(other.metric == each.metric and other.duration == duration for other in known.rules):
-            durations = {}
-        aligned = known.aligned if aligned is None else aligned
-        after = {durations.get((other.id, other.metric), other.duration) for other in known.rules}
-        if aligned and not after & oracle.ALIGNABLE:
-            return
-        self.put(worker, known, aligned, zone or known.zone, durations=durations, reset=reset)
+        taken = any(other.metric == each.metric and other.duration == edit.duration for other in limit.rules)
+        durations = {} if taken else {(each.id, each.metric): edit.duration}
+        aligned = limit.aligned if edit.aligned is None else edit.aligned
+        after = {durations.get((other.id, other.metric), other.duration) for other in limit.rules}
+        if after & oracle.ALIGNABLE or not aligned:
+            self.put(worker, limit, edit, aligned=aligned, zone=edit.zone, durations=durations)
 
-    @rule(worker=WORKERS, limit=limits, item=ITEMS, reset=st.sampled_from([False, False, True]))
-    def add_item(self, worker: int, limit: str, item: Item, *, reset: bool) -> None:
-        known = self.oracle.limits.get(limit)
-        if known is None:
-            return
-        windows = {(each.metric, each.duration) for each in known.rules}
-        if windows & {(metric, duration) for metric, (_, duration) in item.sides.items()}:
-            return
-        if known.aligned and not {each.duration for each in known.rules} & oracle.ALIGNABLE:
-            return
-        self.put(worker, known, known.aligned, known.zone, new=[item], reset=reset)
+    def add_item(self, worker: int, limit: Limit, _: Rule | None, edit: Edit) -> None:
+        taken = {(each.metric, each.duration) for each in limit.rules}
+        added = {(metric, duration) for metric, (_, duration) in edit.item.sides.items()}
+        durations = {duration for _, duration in taken | added}
+        if not taken & added and (durations & oracle.ALIGNABLE or not limit.aligned):
+            self.put(worker, limit, edit, new=[edit.item])
 
-    @rule(worker=WORKERS, limit=limits, data=st.data(), whole=st.booleans())
-    def remove_rule(self, worker: int, limit: str, data: st.DataObject, *, whole: bool) -> None:
-        """A whole item, or one side of it, is gone with its counters; what is open settles against what is left."""
-        known = self.oracle.limits.get(limit)
-        if known is None or not known.rules:
-            return
-        each = known.rules[data.draw(st.integers(0, len(known.rules) - 1))]
-        left = [other for other in known.rules if (other.id != each.id if whole else other is not each)]
-        if known.aligned and left and not {other.duration for other in left} & oracle.ALIGNABLE:
-            return
-        known.rules = left
-        self.put(worker, known, known.aligned, known.zone)
+    def remove_item(self, worker: int, limit: Limit, each: Rule | None, edit: Edit) -> None:
+        """It is gone with its counters; what is open settles against what is left."""
+        self.keep_only(worker, limit, [other for other in limit.rules if each and other.id != each.id], edit)
 
-    @rule(worker=WORKERS, limit=limits, data=st.data(), token=TOKEN_SIDES, request=REQUEST_SIDES)
-    def add_side(
-        self, worker: int, limit: str, data: st.DataObject, token: tuple[int, str], request: tuple[int, str]
-    ) -> None:
+    def remove_side(self, worker: int, limit: Limit, each: Rule | None, edit: Edit) -> None:
+        self.keep_only(worker, limit, [other for other in limit.rules if other is not each], edit)
+
+    def keep_only(self, worker: int, limit: Limit, left: list[Rule], edit: Edit) -> None:
+        if not limit.aligned or not left or {other.duration for other in left} & oracle.ALIGNABLE:
+            limit.rules = left
+            self.put(worker, limit, edit)
+
+    def add_side(self, worker: int, limit: Limit, each: Rule | None, edit: Edit) -> None:
         """The other metric for a rate limit that has one."""
-        known = self.oracle.limits.get(limit)
-        single = (
-            [each for each in known.rules if each.metric != "cost" and len(known.item(each.id)) == 1] if known else []
-        )
-        if known is None or not single:
-            return
-        each = single[data.draw(st.integers(0, len(single) - 1))]
-        metric, (most, duration) = ("requests", request) if each.metric == "tokens" else ("tokens", token)
-        if any(other.metric == metric and other.duration == duration for other in known.rules):
-            return
-        known.rules.append(Rule(each.id, metric, most, duration, self.clock.now))
-        self.put(worker, known, known.aligned, known.zone)
-
-    @rule(worker=WORKERS, limit=limits)
-    def reset_usage(self, worker: int, limit: str) -> None:
-        known = self.oracle.limits.get(limit)
-        if known is None:
-            assert self.api(worker).put(f"model-configs/{limit}", {"reset_usage": True}).status_code == 404
-            return
-        assert self.api(worker).put(f"model-configs/{limit}", {"reset_usage": True}).status_code == 200
-        self.oracle.reset_usage(known, self.clock.now)
+        metric = {"tokens": "requests", "requests": "tokens"}.get(each.metric) if each else None
+        taken = any(other.metric == metric and other.duration == edit.duration for other in limit.rules)
+        if each is not None and metric is not None and len(limit.item(each.id)) == 1 and not taken:
+            limit.rules.append(Rule(each.id, metric, edit.maxima[metric], edit.duration, self.clock.now))
+            self.put(worker, limit, edit)
 
     def put(
         self,
         worker: int,
         limit: Limit,
-        aligned: bool,  # noqa: FBT001
-        zone: str,
+        edit: Edit,
         *,
+        aligned: bool | None = None,
+        zone: str | None = None,
         durations: dict[tuple[str, str], str] | None = None,
         new: list[Item] | None = None,
-        reset: bool = False,
     ) -> None:
         """Bring the service's limit to the oracle's, with other windows and new items."""
         durations, new = durations or {}, new or []
+        aligned, zone = limit.aligned if aligned is None else aligned, zone or limit.zone
         items: dict[str, Item] = {}
         for each in limit.rules:
             duration = durations.get((each.id, each.metric), each.duration)
@@ -550,35 +549,44 @@ class Metering(RuleBasedStateMachine):
             "timezone": zone,
             "budgets": [each for item, each in bodies if item.is_budget],
             "rate_limits": [each for item, each in bodies if not item.is_budget],
-            "reset_usage": reset,
+            "reset_usage": edit.reset,
         }
         reply = self.api(worker).put(f"model-configs/{limit.id}", body)
         assert reply.status_code == 200, reply.text
         self.oracle.edit(limit, self.clock.now, aligned=aligned, zone=zone, durations=durations)
         self.learn(limit, read(reply)["model_config"], new)
-        if reset:
+        if edit.reset:
             self.oracle.reset_usage(limit, self.clock.now)
 
     # Virtual keys.
 
-    @rule(worker=WORKERS, key=st.sampled_from(KEYS), lifetime=st.sampled_from([None, DAY // 24, 2 * DAY]))
-    def make_key(self, worker: int, key: str, lifetime: int | None) -> None:
-        expires_at = None if lifetime is None else self.clock.now + lifetime
-        body = {"id": key, "name": f"name of {key}", "value": f"sk-{key}"}
-        if expires_at is not None:
-            body["expires_at"] = rfc3339(expires_at)
+    @rule(
+        worker=WORKERS,
+        key=st.sampled_from(KEYS),
+        what=st.sampled_from(["make", "switch on", "switch off", "delete"]),
+        lifetime=st.sampled_from([None, DAY // 24, 2 * DAY]),
+    )
+    def edit_key(self, worker: int, key: str, what: str, lifetime: int | None) -> None:
+        if what == "make":
+            self.make_key(worker, key, None if lifetime is None else self.clock.now + lifetime)
+        elif what == "delete":
+            self.delete_key(worker, key)
+        else:
+            self.switch_key(worker, key, active=what == "switch on")
+
+    def make_key(self, worker: int, key: str, expires_at: int | None) -> None:
+        shown = {} if expires_at is None else {"expires_at": rfc3339(expires_at)}
+        body = {"id": key, "name": f"name of {key}", "value": f"sk-{key}", **shown}
         reply = self.api(worker).post("virtual-keys", body)
         assert reply.status_code == (409 if key in self.oracle.keys else 200), reply.text
         self.oracle.keys.setdefault(key, oracle.Key(key, expires_at=expires_at))
 
-    @rule(worker=WORKERS, key=st.sampled_from(KEYS), active=st.booleans())
     def switch_key(self, worker: int, key: str, *, active: bool) -> None:
         reply = self.api(worker).put(f"virtual-keys/{key}", {"is_active": active})
         assert reply.status_code == (200 if key in self.oracle.keys else 404), reply.text
         if key in self.oracle.keys:
             self.oracle.keys[key].active = active
 
-    @rule(worker=WORKERS, key=st.sampled_from(KEYS))
     def delete_key(self, worker: int, key: str) -> None:
         reply = self.api(worker).delete(f"virtual-keys/{key}")
         assert reply.status_code == (200 if key in self.oracle.keys else 404), reply.text
@@ -607,22 +615,18 @@ class Metering(RuleBasedStateMachine):
 
     @invariant()
     def every_counter_equals_its_ledger(self) -> None:
-        assert governance_of(self.apps[self.last]).verification.verify()[1] == []
+        with governance_of(self.apps[self.last]).database.read() as connection:
+            assert verification.differences(connection)[1] == []
 
     @invariant()
     def memory_equals_the_database_after_a_refresh(self) -> None:
-        api = self.api(self.last)
         self.service(self.last).cache.refresh()
-        for path in (
-            "model-configs?limit=100",
-            "model-configs?sort_by=usage",
-            "budgets?limit=100",
-            "rate-limits?limit=100",
-        ):
-            both = [api.get(f"{path}&from_memory={source}") for source in ("true", "false")]
+        for path in LISTS:
+            both = [self.api(self.last).get(f"{path}&from_memory={source}") for source in ("true", "false")]
             assert [reply.status_code for reply in both] == [200, 200]
             assert both[0].data == both[1].data
-        self.assert_shown(read(self.api(self.last).get("model-configs?limit=100"))["model_configs"])
+            if path == LISTS[0]:
+                self.assert_shown(read(both[1])["model_configs"])
 
     def assert_shown(self, documents: list[dict[str, Any]]) -> None:
         """The list shows every rule in its current window."""
@@ -645,6 +649,7 @@ class Metering(RuleBasedStateMachine):
         assert {document["id"] for document in documents} == set(self.oracle.limits)
 
 
+LISTS = ("model-configs?limit=100", "model-configs?sort_by=usage", "budgets?limit=100", "rate-limits?limit=100")
 COUNTERS = "SELECT rule_id, metric, window_start, window_end, used, reserved FROM counters"
 BUDGET_FIELDS = ("max_limit", "current_usage", "reserved", "last_reset", "resets_at")
 RATE_FIELDS = ("max_limit", "current_usage", "reserved", "last_reset", "resets_at")
@@ -662,14 +667,16 @@ def windows_of(item: dict[str, Any]) -> dict[str, tuple[int, str]]:
     }
 
 
-def amounts(ask: Ask, cost: str | None, tokens: int | None) -> Ask:
-    return ask._replace(cost=nanos(cost or "0"), tokens=tokens or 0, by_value=ask.by_value and ask.key_id is not None)
+def amounts(act: Act) -> Ask:
+    """The call of an act after validation."""
+    by_value = act.ask.by_value and act.ask.key_id is not None
+    return act.ask._replace(cost=nanos(act.cost or "0"), tokens=act.tokens or 0, by_value=by_value)
 
 
-def body_of(ask: Ask, cost: str | None, tokens: int | None, more: dict[str, Any]) -> str:
+def body_of(ask: Ask, act: Act, **more: int | None) -> str:
     key = {"virtual_key": f"sk-{ask.key_id}"} if ask.by_value else {"virtual_key_id": ask.key_id}
-    call = {"model": ask.model, "provider": ask.provider, "user_id": ask.user_id, "tokens": tokens, **key, **more}
-    return numbers(call, cost)
+    call = {"model": ask.model, "provider": ask.provider, "user_id": ask.user_id, "tokens": act.tokens, **key, **more}
+    return numbers(call, act.cost)
 
 
 def numbers(body: dict[str, Any], cost: str | None) -> str:
