@@ -19,6 +19,7 @@ PATIENCE = 10.0
 HEAD_END = b"\r\n\r\n"
 LENGTH = b"\r\ncontent-length:"
 MOST_DISTURBED = 0.99
+SETTLEMENT = b'{"tokens":900,"cost":0.0009}'
 
 
 class Plan(NamedTuple):
@@ -31,6 +32,8 @@ class Plan(NamedTuple):
     seconds: float
     pids: Sequence[int]
     server_core: int
+    settles: bool = False
+    """Whether each reservation that is answered is settled next, on the same connection."""
 
 
 class Sample(NamedTuple):
@@ -92,7 +95,8 @@ def run(plan: Plan) -> Sample:
     """Make the load of a plan in this process."""
     with ExitStack() as stack:
         requests = cycle(plan.requests)
-        connections = [stack.enter_context(Connection(plan.port, requests)) for _ in range(plan.connections)]
+        kind = SettlingConnection if plan.settles else Connection
+        connections = [stack.enter_context(kind(plan.port, requests)) for _ in range(plan.connections)]
         poller = stack.enter_context(select.epoll())
         by_number = {connection.fileno(): connection for connection in connections}
         for number, connection in by_number.items():
@@ -148,6 +152,37 @@ class Connection:
             return 0
         _, _, length = head.lower().partition(LENGTH)
         return len(head) + len(end) + int(length.partition(b"\r\n")[0])
+
+
+class SettlingConnection(Connection):
+    """Sends a reservation, and when it is answered its settle, with the same headers; the two count as two answers."""
+
+    def __init__(self, port: int, requests: Iterator[bytes]) -> None:
+        super().__init__(port, requests)
+        self._settle: bytes | None = None
+
+    def send(self) -> None:
+        """Send the settle of what was just reserved, or else the next reservation."""
+        self._filled = self._wanted = 0
+        self._began = perf_counter()
+        reserve = self._settle is None
+        self._sent = next(self._requests) if reserve else self._settle
+        self._socket.sendall(self._sent)
+
+    def receive(self) -> tuple[float, int] | None:
+        """Read what has come, and note the reservation's id in it."""
+        reply = super().receive()
+        if reply is not None:
+            self._settle = None if self._settle else self._settle_of(bytes(self._buffer[: self._wanted]))
+        return reply
+
+    def _settle_of(self, answer: bytes) -> bytes:
+        reservation = answer.partition(b'"reservation":{"id":"')[2].partition(b'"')[0]
+        head, end, _ = self._sent.partition(HEAD_END)
+        path = b"/api/governance/reservations"
+        kept = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length:")]
+        kept[0] = kept[0].replace(path, path + b"/" + reservation + b"/settle")
+        return b"\r\n".join([*kept, b"Content-Length: %d" % len(SETTLEMENT)]) + end + SETTLEMENT
 
 
 def _measured(poller: select.epoll, connections: Mapping[int, Connection], plan: Plan) -> Sample:

@@ -30,6 +30,7 @@ class Case(NamedTuple):
     requests: Sequence[bytes]
     statuses: frozenset[int] = frozenset({200})
     connections: int = CONNECTIONS
+    settles: bool = False
 
 
 class Spread(NamedTuple):
@@ -88,7 +89,14 @@ def _calmest(case: Case, load: Generator, pace: Pace, core: int) -> Sample:
 
 def _samples(case: Case, load: Generator, pace: Pace, core: int) -> Iterator[Sample]:
     plan = Plan(
-        case.server.port, case.requests, case.connections, pace.warm_up, pace.seconds, case.server.workers, core
+        case.server.port,
+        case.requests,
+        case.connections,
+        pace.warm_up,
+        pace.seconds,
+        case.server.workers,
+        core,
+        case.settles,
     )
     for _ in range(ATTEMPTS):
         sample = load.run(plan)

@@ -50,7 +50,6 @@ class Code(StrEnum):
     ALREADY_SETTLED = "already_settled"
     ALREADY_RELEASED = "already_released"
     RESERVATION_EXPIRED = "reservation_expired"
-    COUNTER_FULL = "counter_full"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     MEMORY_UNAVAILABLE = "memory_unavailable"
     DATABASE_UNAVAILABLE = "database_unavailable"

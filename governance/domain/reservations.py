@@ -30,7 +30,8 @@ class Status(StrEnum):
 class Reservation(NamedTuple):
     """A hold on every rule that applied to a call. Instants in microseconds, money in nano-dollars.
 
-    `held_*` is what was held at admission and stays as it was; `used_*` is what is charged now.
+    `held_*` is what was held at admission and stays as it was; `used_*` is what is charged now; `ended_at` is when
+    that was last settled.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Reservation(NamedTuple):
     expires_at: int
     settled_at: int | None
     late: bool
+    ended_at: int | None = None
 
     @property
     def held(self) -> Amounts:
@@ -56,7 +58,9 @@ class Reservation(NamedTuple):
 
     @property
     def used(self) -> Amounts:
-        """What is charged now."""
+        """What is charged now: nothing, while it is open."""
+        if self.status == Status.OPEN:
+            return Amounts(0, 0, 0)
         return Amounts(self.used_cost, self.used_tokens, self.requests)
 
     def is_late(self, now: int) -> bool:

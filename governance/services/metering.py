@@ -140,6 +140,7 @@ class Metering:
             used_cost=ask.amounts.cost,
             expires_at=batch.now,
             settled_at=batch.now,
+            ended_at=batch.now,
         )
         batch.add(report, [(s.applied.rule, s.window, 0, s.requested) for s in verdict.standings])
         return _kept(batch, repeat, ask, lambda: shown.reported([_used(s) for s in verdict.standings]))
@@ -295,13 +296,14 @@ MOST_UNMATCHED = 20
 def _unmatched(snapshot: Snapshot, plan: Plan) -> dict[str, Any]:
     """Limits of the same model or provider that did not apply, and why."""
     provider, model = matching.spelled(plan.call)
+    names = {model, f"{provider}/{model}"}
     applied = {each.limit.id for each in plan.applied} | {
         match.limit_id for match in matching.matches(plan.call, snapshot.identities)
     }
     near = [
         (identity, limit_id)
         for identity, limit_id in snapshot.identities.items()
-        if (identity.model == model or (provider and identity.provider == provider)) and limit_id not in applied
+        if (identity.model in names or (provider and identity.provider == provider)) and limit_id not in applied
     ]
     explained = []
     for identity, limit_id in near[:MOST_UNMATCHED]:

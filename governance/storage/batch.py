@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from governance.domain.errors import Code, Conflict
 from governance.domain.limits import Counter, Rule
 from governance.domain.reservations import Reservation
 from governance.domain.windows import Alignment, window
@@ -16,10 +15,10 @@ from governance.storage.tables import LARGEST_SUM
 
 RESERVATION = ", ".join(Reservation._fields)
 NEWEST = """
-    SELECT id, window_start, window_end, used, reserved, folded FROM counters
+    SELECT id, window_start, window_end, used, reserved, folded, reset_at FROM counters
     WHERE rule_id = ? AND metric = ? AND generation = ? ORDER BY window_start DESC LIMIT 1"""
 BY_ID = """
-    SELECT id, window_start, window_end, used, reserved, folded, metric, rule_id, generation FROM counters
+    SELECT id, window_start, window_end, used, reserved, folded, reset_at, metric FROM counters
     WHERE id = ?"""
 ADD_COUNTER = """
     INSERT INTO counters (rule_id, metric, generation, window_start, window_end, touched_at)
@@ -29,7 +28,8 @@ ADD_RESERVATION = f"INSERT INTO reservations (seq, {RESERVATION}) VALUES (?{', ?
 WRITE_RESERVATION = f"UPDATE reservations SET {' = ?, '.join(Reservation._fields)} = ? WHERE seq = ?"  # noqa: S608
 GET_RESERVATION = f"SELECT seq, {RESERVATION} FROM reservations WHERE id = ? AND status <> 'reported'"  # noqa: S608
 LAPSED = "SELECT id FROM reservations WHERE status = 'open' AND expires_at <= ? ORDER BY expires_at LIMIT ?"
-LAST_TOUCH = "SELECT COALESCE(MAX(touched_at), 0) FROM counters"
+NOW = "SELECT revision, touched_at FROM config_revision"
+TOUCH = "UPDATE config_revision SET touched_at = ?"
 LAST_SEQ = "SELECT seq FROM sqlite_sequence WHERE name = 'reservations'"
 ADD_ENTRY = "INSERT INTO ledger (seq, counter_id, held, used) VALUES (?, ?, ?, ?)"
 WRITE_ENTRY = "UPDATE ledger SET held = ?, used = ? WHERE seq = ? AND counter_id = ?"
@@ -56,6 +56,7 @@ class Tally:
     used: int
     reserved: int
     folded: int
+    reset_at: int = 0
     moved: bool = False
 
     @property
@@ -64,11 +65,12 @@ class Tally:
         return Counter(self.start, self.end, self.used, self.reserved)
 
     def move(self, held: int, used: int) -> None:
-        """Add to what is reserved and used. A usage that was reset meanwhile never goes below 0: `folded` keeps it."""
-        below = min(0, self.used + used)
+        """Add to what is reserved and used; beyond what a counter can hold, `folded` keeps the difference."""
         self.reserved += held
-        self.used += used - below
-        self.folded -= below
+        most = LARGEST_SUM - self.reserved
+        bounded = min(max(0, self.used + used), most)
+        self.folded += bounded - self.used - used
+        self.used = bounded
         self.moved = True
 
 
@@ -100,8 +102,8 @@ class Batch:
         self.now = now
         self._execute = connection.execute
         self._executemany = connection.executemany
-        self.revision = int(self._execute("SELECT revision FROM config_revision").fetchone()[0])
-        self._touched_at = max(now, self._execute(LAST_TOUCH).fetchone()[0] + 1)
+        self.revision, last_touch = self._execute(NOW).fetchone()
+        self._touched_at = max(now, last_touch + 1)
         self._tallies: dict[int, Tally] = {}
         self._current: dict[tuple[str, str, int], Tally | None] = {}
         self._holds: dict[str, Hold] = {}
@@ -119,13 +121,9 @@ class Batch:
         """Store a new reservation that holds and used (rule, its current window, held, used) of each rule."""
         rows = []
         for rule, counter, held, used in entries:
-            if counter.used + counter.reserved + held + used > LARGEST_SUM:
-                raise Conflict("Reset this limit's usage: its counter can hold no more.", code=Code.COUNTER_FULL)
             tally = self._tally(rule) or self._begin(rule, counter)
+            tally.move(held, used)
             rows.append(Entry(tally.id, held, used, tally))
-        for row in rows:
-            if row.tally is not None:
-                row.tally.move(row.held, row.used)
         self._holds[reservation.id] = Hold(self._next_seq(), reservation, rows, new=True)
 
     def reservation(self, reservation_id: str) -> Hold | None:
@@ -135,20 +133,27 @@ class Batch:
             row = self._execute(GET_RESERVATION, (reservation_id,)).fetchone()
             if row is None:
                 return None
-            known = Hold(row[0], Reservation._make(row[1:])._replace(late=bool(row[-1])))
+            found = Reservation._make(row[1:])
+            known = Hold(row[0], found._replace(late=bool(found.late)))
             known.entries = [Entry(*entry) for entry in self._execute(GET_ENTRIES, (known.seq,))]
             self._holds[reservation_id] = known
         return known
 
     def settle(self, hold: Hold, after: Reservation) -> None:
-        """Move a reservation to its next state: its holds end, and each counter is charged what it now says it used."""
+        """Move a reservation to its next state: its holds end, and each counter is charged what it now says it used.
+
+        What a reset has forgiven is not taken back once more.
+        """
+        before = hold.reservation
         for entry in hold.entries:
             tally = entry.tally or self._load(entry.counter_id)
-            used = after.used.of(tally.metric) if tally is not None else 0
+            more = 0
             if tally is not None:
-                tally.move(-entry.held, used - entry.used)
-            entry.held, entry.used = 0, used
-        hold.reservation, hold.changed = after, True
+                more = after.used.of(tally.metric) - before.used.of(tally.metric)
+                more = max(0, more) if _forgiven(before, tally) else more
+                tally.move(-entry.held, more)
+            entry.held, entry.used = 0, entry.used + more
+        hold.reservation, hold.changed = after._replace(ended_at=self.now), True
 
     def extend(self, hold: Hold, after: Reservation) -> None:
         """Note a reservation's later end; its holds stay."""
@@ -176,6 +181,8 @@ class Batch:
             WRITE_ENTRY, [(held, used, seq, counter) for seq, counter, held, used in _rows(filter(_edited, holds))]
         )
         moved = [tally for tally in self._tallies.values() if tally.moved]
+        if moved:
+            self._execute(TOUCH, (self._touched_at,))
         self._executemany(
             WRITE_COUNTER, [(tally.used, tally.reserved, tally.folded, self._touched_at, tally.id) for tally in moved]
         )
@@ -194,16 +201,17 @@ class Batch:
         if known is not None:
             return known
         row = self._execute(BY_ID, (counter_id,)).fetchone()
-        return None if row is None else self._remember(row[:6], row[6])
+        return None if row is None else self._remember(row[:-1], row[-1])
 
-    def _remember(self, row: tuple[int, int, int, int, int, int], metric: str) -> Tally:
-        counter_id, start, end, used, reserved, folded = row
-        return self._tallies.setdefault(counter_id, Tally(counter_id, metric, start, end, used, reserved, folded))
+    def _remember(self, row: tuple[int, int, int, int, int, int, int], metric: str) -> Tally:
+        counter_id, start, end, used, reserved, folded, reset_at = row
+        tally = Tally(counter_id, metric, start, end, used, reserved, folded, reset_at)
+        return self._tallies.setdefault(counter_id, tally)
 
     def _begin(self, rule: Rule, counter: Counter) -> Tally:
         key = (rule.id, rule.metric, rule.generation)
         made = self._execute(ADD_COUNTER, (*key, counter.start, counter.end, self._touched_at))
-        tally = self._remember((int(made.lastrowid or 0), counter.start, counter.end, 0, 0, 0), rule.metric)
+        tally = self._remember((int(made.lastrowid or 0), counter.start, counter.end, 0, 0, 0, 0), rule.metric)
         self._current[key] = tally
         return tally
 
@@ -213,6 +221,11 @@ class Batch:
             self._seq = row[0] if row else 0
         self._seq += 1
         return self._seq
+
+
+def _forgiven(before: Reservation, tally: Tally) -> bool:
+    """Whether what a reservation was charged for went with a reset of its counter."""
+    return before.ended_at is not None and before.ended_at <= tally.reset_at
 
 
 def _edited(hold: Hold) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
 
 from governance.domain.changes import Changes, Mark
@@ -13,7 +13,7 @@ from governance.storage import api_keys, revisions, scoped
 from governance.storage import virtual_keys as virtual_key_rows
 from governance.storage.database import Database
 from governance.storage.tables import api_keys as api_key_table
-from governance.storage.tables import counters, model_limits, rules, users, virtual_keys
+from governance.storage.tables import config_revision, counters, model_limits, rules, users, virtual_keys
 
 SLICE = 2000
 
@@ -27,7 +27,7 @@ _touched = (
     .where(counters.c.touched_at > bindparam("since"))
     .distinct()
 )
-_last_touch = select(func.coalesce(func.max(counters.c.touched_at), 0))
+_now = select(config_revision.c.revision, config_revision.c.touched_at)
 
 
 class ChangesLoader:
@@ -39,8 +39,7 @@ class ChangesLoader:
     def __call__(self, since: Mark | None) -> Changes:
         """What changed since a mark, or all there is. Raises Unavailable."""
         with self._database.read() as connection:
-            touched_at = connection.execute(_last_touch).scalar_one()
-            mark = Mark(self._database.file(), revisions.current(connection), touched_at)
+            mark = Mark(self._database.file(), *connection.execute(_now).one())
             if since is None or since.file != mark.file or since > mark:
                 return _everything(connection, mark)
             return _since(connection, since, mark)

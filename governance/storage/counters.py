@@ -1,12 +1,12 @@
 """The counters: what was used of each rule, window by window."""
 
-from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy import and_, case, delete, select, update
 from sqlalchemy.engine import Connection, Row
 
 from governance.domain.limits import Limit, Rule
 from governance.domain.times import DAY
 from governance.domain.windows import Alignment, window
-from governance.storage.tables import counters, ledger, rules
+from governance.storage.tables import config_revision, counters, ledger, rules
 
 Newest = Row[int, int, int, int]
 
@@ -16,8 +16,9 @@ def touch(connection: Connection, now: int) -> int:
 
     Writers come one after another, so a reader that has seen everything up to one has missed nothing.
     """
-    last = connection.execute(select(func.max(counters.c.touched_at))).scalar_one()
-    return now if last is None else max(now, last + 1)
+    last = config_revision.c.touched_at
+    raised = update(config_revision).values(touched_at=case((last >= now, last + 1), else_=now))
+    return int(connection.execute(raised.returning(last)).scalar_one())
 
 
 def regenerate(connection: Connection, before: Rule, after: Rule, alignment: Alignment, now: int) -> None:

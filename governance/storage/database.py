@@ -52,6 +52,8 @@ class Database:
         self.path = path
         self._busy_timeout = busy_timeout
         self._turns = Turns(path)
+        self._known: tuple[int, int] | None = None
+        self._journal: int | None = None
         self._writer = engine.execution_options(**{WRITE: True})
         event.listen(engine, "begin", _begin)
         event.listen(engine, "connect", self._remember_file)
@@ -60,14 +62,18 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One consistent view of the database. Raises Unavailable."""
-        with _told(self.path), self.engine.begin() as connection:
-            yield connection
+        with _told(self.path):
+            self._watch()
+            with self.engine.begin() as connection:
+                yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction with the write lock held: all of it is kept, or nothing. Raises Unavailable, Conflict."""
-        with _told(self.path), self._turns.turn(self._busy_timeout), self._writer.begin() as connection:
-            yield connection
+        with _told(self.path), self._turns.turn(self._busy_timeout):
+            self._watch()
+            with self._writer.begin() as connection:
+                yield connection
 
     def file(self) -> tuple[int, int]:
         """Which file the database is, as (device, inode): another after a backup was put in its place."""
@@ -75,16 +81,18 @@ class Database:
         return stat.st_dev, stat.st_ino
 
     def _remember_file(self, _: object, record: Any) -> None:
-        record.info["file"], record.info["journal"] = self.file(), journal(self.path)
+        record.info["file"] = self._known = self.file()
+        self._journal = journal(self.path)
 
     def _check_file(self, _: object, record: Any, __: object) -> None:
-        """Open anew where another file has taken the path: what is written to a deleted one is lost.
-
-        Not while the old file's journal is there: SQLite would apply it to the new file, and ruin it.
-        """
+        """Open anew where another file has taken the path: what is written to a deleted one is lost."""
         if record.info["file"] != self.file():
-            refuse_mixture(self.path, record.info["journal"])
             raise DisconnectionError
+
+    def _watch(self) -> None:
+        """Look, before a connection is opened, whether another file has taken the path."""
+        if self._known is not None and self._known != self.file():
+            refuse_mixture(self.path, self._journal)
 
 
 REPLACED = (
@@ -99,7 +107,10 @@ def journal(path: Path) -> int | None:
 
 
 def refuse_mixture(path: Path, old_journal: int | None) -> None:
-    """Refuse to open a file beside which the journal of the file before it still lies, with something in it."""
+    """Refuse to open a file beside which the journal of the file before it still lies, with something in it.
+
+    SQLite would apply it to the new file, and ruin it.
+    """
     log = path.with_name(f"{path.name}-wal")
     if journal(path) == old_journal is not None and log.stat().st_size:
         raise Unavailable(REPLACED.format(path.name))

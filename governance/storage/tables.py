@@ -41,8 +41,9 @@ config_revision = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("revision", Big, nullable=False),
+    Column("touched_at", Big, nullable=False, server_default="0"),
     CheckConstraint("id = 1", name="one_row"),
-    comment="Raised as the first statement of every management write, so that revisions become visible in order.",
+    comment="The config revision, raised first by every management write; and what the last write noted on counters.",
 )
 
 tombstones = Table(
@@ -119,6 +120,7 @@ counters = Table(
     Column("reserved", Big, nullable=False, server_default="0"),
     Column("folded", Big, nullable=False, server_default="0"),
     Column("touched_at", Big, nullable=False, index=True),
+    Column("reset_at", Big, nullable=False, server_default="0"),
     ForeignKeyConstraint(["rule_id", "metric"], ["rules.id", "rules.metric"], ondelete="CASCADE"),
     UniqueConstraint("rule_id", "metric", "generation", "window_start", name="uq_counters_window"),
     CheckConstraint("used >= 0", name="used"),
@@ -193,6 +195,7 @@ reservations = Table(
     Column("expires_at", Big, nullable=False),
     Column("settled_at", Big),
     Column("late", Boolean, nullable=False),
+    Column("ended_at", Big),
     CheckConstraint("status IN ('open', 'settled', 'released', 'expired', 'reported')", name="status"),
     Index("ix_reservations_open", "expires_at", sqlite_where=text("status = 'open'")),
     sqlite_autoincrement=True,

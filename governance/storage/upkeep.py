@@ -10,16 +10,18 @@ from sqlalchemy.engine import Connection
 from governance.domain.reservations import Status
 from governance.storage.tables import counters, idempotency, ledger, reservations
 
+LOOKED_AT = 10
+
 
 def fold_reservations(connection: Connection, before: int, most: int) -> int:
-    """Drop up to `most` ended reservations that were made before an instant, with their ledger; how many."""
-    old = connection.execute(
-        select(reservations.c.seq)
-        .where(reservations.c.created_at < before, reservations.c.status != Status.OPEN)
-        .order_by(reservations.c.seq)
-        .limit(most)
-    ).scalars()
-    seqs = list(old)
+    """Drop up to `most` reservations that ended before an instant, with their ledger; how many.
+
+    Only the oldest are looked at: those that are open, or ended lately, are few among them.
+    """
+    oldest = select(reservations.c.seq, reservations.c.ended_at, reservations.c.status)
+    looked_at = oldest.order_by(reservations.c.seq).limit(LOOKED_AT * most).subquery()
+    ended = (looked_at.c.ended_at < before) & (looked_at.c.status != Status.OPEN)
+    seqs = list(connection.execute(select(looked_at.c.seq).where(ended).limit(most)).scalars())
     if seqs:
         mine = ledger.c.seq.in_(seqs)
         sums = connection.execute(

@@ -105,7 +105,7 @@ def extend_reservation(reservation_id: str, body: Mapping[str, Any]) -> Response
     scope=KeyScope.METER,
     body=metering.UsageReport(),
     answer=answers.UsageRecorded(),
-    refusals=(Code.IDEMPOTENCY_KEY_REUSED, Code.COUNTER_FULL),
+    refusals=(Code.IDEMPOTENCY_KEY_REUSED,),
 )
 def report_usage(body: Ask) -> Response:
     """Charge what was used: always accepted; the answer shows which rules are used up now."""

@@ -16,6 +16,8 @@ BIG = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
 
 
 def upgrade():
+    op.add_column('config_revision', sa.Column('touched_at', BIG, server_default='0', nullable=False))
+    op.add_column('counters', sa.Column('reset_at', BIG, server_default='0', nullable=False))
     op.create_table('idempotency',
     sa.Column('api_key_id', sa.Text(), nullable=False),
     sa.Column('path', sa.Text(), nullable=False),
@@ -56,6 +58,7 @@ def upgrade():
     sa.Column('expires_at', BIG, nullable=False),
     sa.Column('settled_at', BIG, nullable=True),
     sa.Column('late', sa.Boolean(), nullable=False),
+    sa.Column('ended_at', BIG, nullable=True),
     sa.CheckConstraint("status IN ('open', 'settled', 'released', 'expired', 'reported')", name=op.f('ck_reservations_status')),
     sa.PrimaryKeyConstraint('seq', name=op.f('pk_reservations')),
     sa.UniqueConstraint('id', name=op.f('uq_reservations_id')),
@@ -85,6 +88,12 @@ def upgrade():
 
 
 def downgrade():
+    with op.batch_alter_table('counters', schema=None) as batch_op:
+        batch_op.drop_column('reset_at')
+
+    with op.batch_alter_table('config_revision', schema=None) as batch_op:
+        batch_op.drop_column('touched_at')
+
     op.drop_table('denials')
     op.drop_table('verifications')
     with op.batch_alter_table('reservations', schema=None) as batch_op:

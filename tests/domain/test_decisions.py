@@ -9,7 +9,7 @@ from governance.domain.durations import parse
 from governance.domain.limits import Counter, Limit, Metric, Rule
 from governance.domain.times import SECOND
 
-often = settings(deadline=None, max_examples=300)
+often = settings(deadline=None, max_examples=150)
 NOW = 1_000_000 * SECOND
 amounts = st.integers(0, 12)
 

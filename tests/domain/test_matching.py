@@ -8,7 +8,7 @@ from governance.domain.limits import Scope
 from governance.domain.matching import Call, matches, reason, spelled
 from governance.domain.names import Identity, canonical_model, fold
 
-often = settings(deadline=None, max_examples=300)
+often = settings(deadline=None, max_examples=150)
 
 plain = st.text("abcXYZ0-.:\u00e4\u00df", min_size=1, max_size=6)
 providers = st.sampled_from(["openai", "OpenAI", "azure", "openrouter", "p"])

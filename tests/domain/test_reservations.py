@@ -9,7 +9,7 @@ from governance.domain.errors import Code, Conflict
 from governance.domain.reservations import Actual, Reservation, Status, expired, extended, released, settled
 from governance.domain.times import SECOND
 
-often = settings(deadline=None, max_examples=300)
+often = settings(deadline=None, max_examples=150)
 NOW = 1_000_000 * SECOND
 END = NOW + 60 * SECOND
 OPEN = Reservation("id", Status.OPEN, "m", None, None, None, 1, 10, 500, 0, 0, NOW, END, None, late=False)

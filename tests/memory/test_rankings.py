@@ -1,6 +1,6 @@
 """Limits by how much of them is used: at every instant what sorting them would give, made no more often than needed."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.domain.limits import Counter, Scoped, usage_share
@@ -36,6 +36,7 @@ def ranked(snapshot: Snapshot, wanted: Filter, now: int) -> list[str]:
     return [entry.limit.id for entry in sorted(passing, key=place)]
 
 
+@settings(deadline=None)
 @given(usage=usages, hours=st.lists(st.tuples(st.integers(-3, 7), st.sampled_from(FILTERS)), max_size=12))
 def test_at_every_instant_the_ranking_is_what_sorting_would_give(usage, hours):
     rankings, snapshot = Rankings(), snapshot_of(usage)
@@ -44,6 +45,7 @@ def test_at_every_instant_the_ranking_is_what_sorting_would_give(usage, hours):
         assert rankings.ids(snapshot, wanted, now) == ranked(snapshot, wanted, now)
 
 
+@settings(deadline=None)
 @given(before=usages, after=usages)
 def test_another_snapshot_is_ranked_anew(before, after):
     rankings = Rankings()

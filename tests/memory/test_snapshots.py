@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.domain.keys import ApiKey, VirtualKey
@@ -91,12 +91,14 @@ def follow(steps: list[tuple[State, tuple[str, ...]]], asked: list[Filter]) -> S
 steps = st.lists(st.tuples(states, touched), min_size=1, max_size=5)
 
 
+@settings(deadline=None)
 @given(steps=steps)
 def test_a_snapshot_that_followed_the_changes_equals_a_first_one_of_the_final_state(steps):
     final, _ = steps[-1]
     assert facts(follow(steps, FILTERS[:3])) == facts(snapshots.first(final.whole(len(steps))))
 
 
+@settings(deadline=None)
 @given(steps=steps, wanted=st.sampled_from(FILTERS), sort_by=st.sampled_from(sorted(KEYS)))
 def test_every_order_is_what_sorting_what_passes_would_give(steps, wanted, sort_by):
     snapshot = follow(steps, FILTERS)
@@ -106,6 +108,7 @@ def test_every_order_is_what_sorting_what_passes_would_give(steps, wanted, sort_
     assert snapshot.orders.ids(wanted, sort_by) == expected
 
 
+@settings(deadline=None)
 @given(steps=steps)
 def test_a_snapshot_is_never_changed_by_what_comes_after_it(steps):
     first, _ = steps[0]

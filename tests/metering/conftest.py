@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,8 +45,9 @@ def requests(most: int, per: str = "1m") -> dict[str, Any]:
 class Meter:
     """What a gateway does: reserve, settle, report. Verbs in the past tense insist that it worked."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, clock: FakeClock) -> None:
         self.api = api
+        self.clock = clock
 
     @property
     def governance(self) -> Governance:
@@ -112,6 +114,10 @@ class Meter:
                 found[metric] = (rate[f"{word}_current_usage"], rate[f"{word}_reserved"])
         return found
 
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.clock.advance(seconds)
+
     def sweep(self) -> int:
         """Expire what is overdue; how many that were."""
         return self.governance.reservations.sweep()
@@ -134,20 +140,32 @@ class Meter:
                 for table in (counters, reservations, ledger, idempotency)
             }
 
-    def windows(self, item: dict[str, Any], metric: str = "cost") -> list[tuple[str, int, int]]:
-        """(start, used, reserved) of every window in which a rule was counted, money in nano-dollars."""
+    def counted(self, item: dict[str, Any], metric: str = "cost") -> list[tuple[int, int, int]]:
+        """(start, used, reserved) of every window in which a rule was counted: microseconds, nano-dollars."""
         own = select(counters.c.window_start, counters.c.used, counters.c.reserved).where(
             counters.c.rule_id == item["id"], counters.c.metric == metric
         )
         with self.governance.database.read() as connection:
             rows = connection.execute(own.order_by(counters.c.window_start, counters.c.id))
-            return [(rfc3339(start), *rest) for start, *rest in rows]
+            return [(start, used, reserved) for start, used, reserved in rows]
+
+    def windows(self, item: dict[str, Any], metric: str = "cost") -> list[tuple[str, int, int]]:
+        """The same with readable times."""
+        return [(rfc3339(start), *rest) for start, *rest in self.counted(item, metric)]
 
 
 def ok(response: TestResponse) -> dict[str, Any]:
     """The body of a success."""
     assert response.status_code == 200, response.text
     return dict(response.get_json())
+
+
+@contextmanager
+def copied(template: Path) -> Iterator[str]:
+    """A folder with a migrated file, in memory where the machine has such a place: tests/process tries durability."""
+    with TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None, ignore_cleanup_errors=True) as folder:
+        shutil.copy(template, folder)
+        yield folder
 
 
 def stop(app: Flask) -> None:
@@ -172,11 +190,8 @@ def options() -> dict[str, Any]:
 
 @pytest.fixture
 def settings(settings: Settings, options: dict[str, Any], template: Path) -> Iterator[Settings]:
-    """A migrated file in memory where the machine has such a place: durability is for tests/process to try."""
-    with TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None, ignore_cleanup_errors=True) as folder:
-        made = replace(settings, instance=folder, **options)
-        shutil.copy(template, made.database_path)
-        yield made
+    with copied(template) as folder:
+        yield replace(settings, instance=folder, **options)
 
 
 @pytest.fixture
@@ -188,8 +203,8 @@ def app(settings: Settings, clock: FakeClock) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def meter(api: Api) -> Meter:
-    return Meter(api)
+def meter(api: Api, clock: FakeClock) -> Meter:
+    return Meter(api, clock)
 
 
 @pytest.fixture
@@ -197,5 +212,5 @@ def other(settings: Settings, clock: FakeClock, app: Any) -> Iterator[Meter]:
     """Another worker on the same file. It has looked at the database once; nobody tells it what changes."""
     made = create_app(settings, clock=clock)
     governance_of(made).cache.refresh()
-    yield Meter(Api(made.test_client()))
+    yield Meter(Api(made.test_client()), clock)
     stop(made)

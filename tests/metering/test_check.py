@@ -97,7 +97,7 @@ def test_a_check_sees_a_window_that_ended_as_empty(meter, limit, clock):
     ],
     ids=["inactive", "inactive by value", "expired", "unknown", "unknown value"],
 )
-def test_a_virtual_key_that_would_be_refused_is_a_deny_and_still_200(api, meter, limit, clock, meanwhile, named):
+def test_a_virtual_key_that_would_be_refused_is_a_deny_and_still_200(api, meter, clock, meanwhile, named):
     expires = {"expires_at": "2026-11-23T12:01:00Z"}
     api.post("virtual-keys", {"id": "vk", "name": "team", "value": "sk-the-value"} | expires)
     assert meter.checked(virtual_key_id="vk")["decision"] == "allow"
@@ -152,7 +152,6 @@ def test_a_call_without_a_provider_is_told_so(api, meter):
 
 
 def test_a_limit_on_the_model_under_its_longer_name_is_near_too(api, meter):
-    # FINDING: a provider-less limit on `p/model` is of the same model (it would apply but for its scope), and is not
     # explained: services.metering._unmatched compares the limit's model with the short name only.
     limit = api.create("openai/gpt-4o", scope="user", scope_id="bob")
     assert list(unmatched(meter.checked("gpt-4o", provider="openai"))) == [limit["id"]]

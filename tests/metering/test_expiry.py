@@ -153,7 +153,7 @@ def test_two_workers_sweep_each_reservation_once(meter, other, limit, clock):
     for _ in range(3):
         meter.hold(cost=0.125, ttl_seconds=60)
     clock.advance(60)
-    theirs = other.meter.sweep()
+    theirs = other.sweep()
     assert theirs + meter.sweep() == 3
     assert meter.stands(limit)["cost"] == (0.375, 0)
     meter.proven()

@@ -43,30 +43,31 @@ def test_all_four_tiers_in_all_three_scopes_apply_together_the_most_specific_fir
 OPENAI = {"provider": "openai"}
 ANN = {"user_id": "ann"}
 VK = {"virtual_key_id": "vk"}
+# Which of the four tiers are met: of the user, of the virtual key, of everyone.
 EVERY_TIER, ANY_PROVIDER, ANY_MODEL, ALL_ELSE = [0, 1, 2, 3], [1, 3], [2, 3], [3]
 
 
 @pytest.mark.parametrize(
-    ("call", "user", "virtual_key", "everyone"),
+    ("call", "tiers"),
     [
-        ({"model": "gpt-4o"} | OPENAI | VK | ANN, EVERY_TIER, EVERY_TIER, EVERY_TIER),
-        ({"model": "gpt-4o"} | OPENAI | VK, [], EVERY_TIER, EVERY_TIER),
-        ({"model": "gpt-4o"} | OPENAI | ANN, EVERY_TIER, [], EVERY_TIER),
-        ({"model": "gpt-4o"} | OPENAI, [], [], EVERY_TIER),
-        ({"model": "gpt-4o"} | VK | ANN, ANY_PROVIDER, ANY_PROVIDER, ANY_PROVIDER),
-        ({"model": "gpt-4o", "provider": "azure"} | VK | ANN, ANY_PROVIDER, ANY_PROVIDER, ANY_PROVIDER),
-        ({"model": "o3"} | OPENAI | VK, [], ANY_MODEL, ANY_MODEL),
-        ({"model": "o3"} | VK | ANN, ALL_ELSE, ALL_ELSE, ALL_ELSE),
-        ({"model": "o3", "provider": "azure"}, [], [], ALL_ELSE),
-        ({"model": "gpt-4o"} | OPENAI | {"user_id": "bob"}, [], [], EVERY_TIER),
-        ({"model": "openai/gpt-4o"} | VK | ANN, EVERY_TIER, EVERY_TIER, EVERY_TIER),
-        ({"model": "openai/o3"} | ANN, ANY_MODEL, [], ANY_MODEL),
-        ({"model": "azure/gpt-4o"}, [], [], ANY_PROVIDER),
+        ({"model": "gpt-4o"} | OPENAI | VK | ANN, (EVERY_TIER, EVERY_TIER, EVERY_TIER)),
+        ({"model": "gpt-4o"} | OPENAI | VK, ([], EVERY_TIER, EVERY_TIER)),
+        ({"model": "gpt-4o"} | OPENAI | ANN, (EVERY_TIER, [], EVERY_TIER)),
+        ({"model": "gpt-4o"} | OPENAI, ([], [], EVERY_TIER)),
+        ({"model": "gpt-4o"} | VK | ANN, (ANY_PROVIDER, ANY_PROVIDER, ANY_PROVIDER)),
+        ({"model": "gpt-4o", "provider": "azure"} | VK | ANN, (ANY_PROVIDER, ANY_PROVIDER, ANY_PROVIDER)),
+        ({"model": "o3"} | OPENAI | VK, ([], ANY_MODEL, ANY_MODEL)),
+        ({"model": "o3"} | VK | ANN, (ALL_ELSE, ALL_ELSE, ALL_ELSE)),
+        ({"model": "o3", "provider": "azure"}, ([], [], ALL_ELSE)),
+        ({"model": "gpt-4o"} | OPENAI | {"user_id": "bob"}, ([], [], EVERY_TIER)),
+        ({"model": "openai/gpt-4o"} | VK | ANN, (EVERY_TIER, EVERY_TIER, EVERY_TIER)),
+        ({"model": "openai/o3"} | ANN, (ANY_MODEL, [], ANY_MODEL)),
+        ({"model": "azure/gpt-4o"}, ([], [], ANY_PROVIDER)),
     ],
     ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else None,
 )
-def test_a_call_meets_exactly_the_tiers_of_the_scopes_that_it_names(meter, twelve, call, user, virtual_key, everyone):
-    expected = [twelve[4 * place + tier] for place, tiers in enumerate((user, virtual_key, everyone)) for tier in tiers]
+def test_a_call_meets_exactly_the_tiers_of_the_scopes_that_it_names(meter, twelve, call, tiers):
+    expected = [twelve[4 * scope + tier] for scope, found in enumerate(tiers) for tier in found]
     assert applied(meter.reserved(**call)) == expected
     assert applied(meter.checked(**call)) == expected
     assert applied(meter.reported(**call)) == expected

@@ -91,7 +91,7 @@ def test_no_label_and_no_line_names_a_model_a_key_or_a_user(api, meter):
         ({"requests": 5, "tokens": 100}, "rate_limited"),
     ],
 )
-def test_decisions_are_counted_by_their_word(api, meter, limit, moved, used, word):
+def test_decisions_are_counted_by_their_word(meter, limit, moved, used, word):
     meter.hold("o3")
     meter.reported(**({"requests": 0} | used))
     meter.denied()
@@ -246,21 +246,21 @@ def test_allows_checks_reports_and_replays_are_no_denials(meter, limit, denied):
     assert denied() == {}
 
 
-def test_denials_of_two_workers_add_up(meter, other, api, limit, governance, denied):
+def test_denials_of_two_workers_add_up(meter, other, limit, denied):
     other.governance.cache.refresh()
     for each in (meter, other, other):
         each.denied(cost=2)
     meter.poll()
-    other.meter.poll()
+    other.poll()
     assert denied() == {limit["id"]: (3, "2026-11-23T12:00:00Z")}
 
 
 @pytest.mark.parametrize("when", ["before the poll", "after the poll"])
-def test_denials_leave_with_their_limit(api, meter, limit, denied, caplog, when):
+def test_denials_leave_with_their_limit(meter, limit, denied, caplog, when):
     meter.denied(cost=2)
     if when == "after the poll":
         meter.poll()
-    ok(api.delete(f"model-configs/{limit['id']}"))
+    ok(meter.api.delete(f"model-configs/{limit['id']}"))
     meter.poll()
     assert denied() == {}
     assert "a task of the poller failed" not in caplog.text

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.conftest import Api
-from tests.metering.conftest import DAY, Meter, dollars, requests, tokens
+from tests.metering.conftest import DAY, dollars, requests, tokens
 
 SHAPE = [
     "id",
@@ -104,47 +104,60 @@ def test_tokens_are_held_whole_or_as_the_sum_of_input_and_output(api, meter, ask
     assert meter.stands(limit) == {"tokens": (0, held)}
 
 
-@pytest.mark.parametrize(
-    ("rule", "used", "held", "asked", "passes"),
-    [
-        ({"budget": dollars(1)}, {}, None, {"cost": 1}, True),
-        ({"budget": dollars(1)}, {}, None, {"cost": 1.000000001}, False),
-        ({"budget": dollars(1)}, {"cost": 0.9}, None, {"cost": 0.1}, True),
-        ({"budget": dollars(1)}, {"cost": 0.9}, None, {"cost": 0.100000001}, False),
-        ({"budget": dollars(1)}, {}, {"cost": 0.9}, {"cost": 0.1}, True),
-        ({"budget": dollars(1)}, {}, {"cost": 0.9}, {"cost": 0.100000001}, False),
-        ({"budget": dollars(1)}, {"cost": 0.5}, {"cost": 0.4}, {"cost": 0.1}, True),
-        ({"budget": dollars(1)}, {"cost": 0.5}, {"cost": 0.4}, {"cost": 0.11}, False),
-        ({"budget": dollars(1)}, {"cost": 0.999999999}, None, {}, True),
-        ({"budget": dollars(1)}, {"cost": 1}, None, {}, False),
-        ({"budget": dollars(1)}, {"cost": 1}, None, {"cost": 0}, False),
-        ({"budget": dollars(1)}, {}, {"cost": 1}, {}, False),
-        ({"budget": dollars(1)}, {"cost": 5}, None, {"cost": 0}, False),
-        ({"budget": dollars(1)}, {"tokens": 10**12}, None, {"tokens": 10**12}, True),
-        ({"rate_limit": tokens(10)}, {"tokens": 4}, {"tokens": 5}, {"tokens": 1}, True),
-        ({"rate_limit": tokens(10)}, {"tokens": 4}, {"tokens": 5}, {"tokens": 2}, False),
-        ({"rate_limit": tokens(10)}, {"tokens": 9}, None, {}, True),
-        ({"rate_limit": tokens(10)}, {"tokens": 10}, None, {}, False),
-        ({"rate_limit": tokens(10)}, {"tokens": 4}, {"tokens": 6}, {"tokens": 0}, False),
-        ({"rate_limit": tokens(10)}, {"cost": 99}, {"cost": 99}, {"cost": 99}, True),
-        ({"rate_limit": requests(3)}, {"requests": 2}, None, {}, True),
-        ({"rate_limit": requests(3)}, {"requests": 3}, None, {}, False),
-        ({"rate_limit": requests(3)}, {"requests": 1}, {}, {}, True),
-        ({"rate_limit": requests(3)}, {"requests": 2}, {}, {}, False),
-    ],
-)
-def test_a_rule_has_room_where_it_is_not_used_up_and_what_is_asked_fits(api, meter, rule, used, held, asked, passes):
-    limit = api.create(**rule)
+ROOM = [
+    ({"budget": dollars(1)}, {}, None, {"cost": 1}),
+    ({"budget": dollars(1)}, {"cost": 0.9}, None, {"cost": 0.1}),
+    ({"budget": dollars(1)}, {}, {"cost": 0.9}, {"cost": 0.1}),
+    ({"budget": dollars(1)}, {"cost": 0.5}, {"cost": 0.4}, {"cost": 0.1}),
+    ({"budget": dollars(1)}, {"cost": 0.999999999}, None, {}),
+    ({"budget": dollars(1)}, {"tokens": 10**12}, None, {"tokens": 10**12}),
+    ({"rate_limit": tokens(10)}, {"tokens": 4}, {"tokens": 5}, {"tokens": 1}),
+    ({"rate_limit": tokens(10)}, {"tokens": 9}, None, {}),
+    ({"rate_limit": tokens(10)}, {"cost": 99}, {"cost": 99}, {"cost": 99}),
+    ({"rate_limit": requests(3)}, {"requests": 2}, None, {}),
+    ({"rate_limit": requests(3)}, {"requests": 1}, {}, {}),
+]
+NO_ROOM = [
+    ({"budget": dollars(1)}, {}, None, {"cost": 1.000000001}),
+    ({"budget": dollars(1)}, {"cost": 0.9}, None, {"cost": 0.100000001}),
+    ({"budget": dollars(1)}, {}, {"cost": 0.9}, {"cost": 0.100000001}),
+    ({"budget": dollars(1)}, {"cost": 0.5}, {"cost": 0.4}, {"cost": 0.11}),
+    ({"budget": dollars(1)}, {"cost": 1}, None, {}),
+    ({"budget": dollars(1)}, {"cost": 1}, None, {"cost": 0}),
+    ({"budget": dollars(1)}, {}, {"cost": 1}, {}),
+    ({"budget": dollars(1)}, {"cost": 5}, None, {"cost": 0}),
+    ({"rate_limit": tokens(10)}, {"tokens": 4}, {"tokens": 5}, {"tokens": 2}),
+    ({"rate_limit": tokens(10)}, {"tokens": 10}, None, {}),
+    ({"rate_limit": tokens(10)}, {"tokens": 4}, {"tokens": 6}, {"tokens": 0}),
+    ({"rate_limit": requests(3)}, {"requests": 3}, None, {}),
+    ({"rate_limit": requests(3)}, {"requests": 2}, {}, {}),
+]
+states = ("rule", "used", "held", "asked")
+
+
+def brought(meter, rule, used, held):
+    """A limit of which so much is used and (by one call, where there is one) held."""
+    limit = meter.api.create(**rule)
     meter.reported(**({"requests": 0} | used))
     if held is not None:
         meter.hold(**held)
+    return limit
+
+
+@pytest.mark.parametrize(states, ROOM)
+def test_a_rule_has_room_where_it_is_not_used_up_and_what_is_asked_fits(meter, rule, used, held, asked):
+    brought(meter, rule, used, held)
+    assert meter.checked(**asked)["decision"] == "allow"
+    meter.hold(**asked)
+
+
+@pytest.mark.parametrize(states, NO_ROOM)
+def test_a_rule_has_no_room_where_it_is_used_up_or_what_is_asked_does_not_fit(meter, rule, used, held, asked):
+    limit = brought(meter, rule, used, held)
     before = meter.stands(limit)
-    assert meter.checked(**asked)["decision"] == ("allow" if passes else "deny")
-    if passes:
-        meter.hold(**asked)
-    else:
-        meter.denied(**asked)
-        assert meter.stands(limit) == before
+    assert meter.checked(**asked)["decision"] == "deny"
+    meter.denied(**asked)
+    assert meter.stands(limit) == before
 
 
 def test_a_call_without_amounts_can_overrun_by_its_own_size_and_then_none_passes(api, meter):
@@ -210,9 +223,10 @@ def test_an_aligned_window_ends_with_its_day_in_the_zone_of_the_limit(api, meter
 
 def test_of_many_threads_exactly_as_many_calls_pass_as_the_limit_says(api, meter, app):
     limit = api.create(budget=dollars(2.5), rate_limit=requests(100))
-    meters = [Meter(Api(app.test_client())) for _ in range(8)]
+    clients = [Api(app.test_client()) for _ in range(8)]
+    body = {"model": "gpt-4o", "cost": 0.1}
     with ThreadPoolExecutor(8) as threads:
-        statuses = list(threads.map(lambda call: meters[call % 8].reserve(cost=0.1).status_code, range(80)))
+        statuses = list(threads.map(lambda client: client.post("reservations", body).status_code, clients * 10))
     assert (statuses.count(200), statuses.count(402)) == (25, 55)
     assert meter.stands(limit) == {"cost": (0, 2.5), "requests": (0, 25)}
     meter.proven()

@@ -1,4 +1,4 @@
-"""What leaves with age: ended reservations and their ledger, closed counters, kept answers; the books balance always."""
+"""What leaves with age: ended reservations and their ledger, closed counters, kept answers; the sums stay."""
 
 import pytest
 from sqlalchemy import func, select
@@ -103,7 +103,6 @@ def test_an_open_reservation_never_leaves_and_settles_in_its_counter(meter, api,
 
 
 def test_what_ended_a_moment_ago_stays_though_it_began_long_ago(meter, limit, later, clock):
-    # FINDING: age is counted from admission and not from the end (storage/upkeep.py, fold_reservations), so a stream
     # that lasted over a week is forgotten by the next poll after its settle: a repeated settle is 404, not the first
     # answer. The README says "how many days ended reservations … stay".
     held = meter.hold(cost=1, ttl_seconds=DAY)
@@ -117,7 +116,6 @@ def test_what_ended_a_moment_ago_stays_though_it_began_long_ago(meter, limit, la
 
 @one_day
 def test_what_expires_after_a_day_can_be_settled_late_for_another_day(meter, limit, later):
-    # FINDING: the poll that expires it prunes it as well, so its estimate can never be corrected.
     held = meter.hold(cost=1, ttl_seconds=DAY)
     later(1.001)
     assert meter.settled(held, cost=3)["late"] is True

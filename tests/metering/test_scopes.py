@@ -16,29 +16,30 @@ CALLS = [
     ("GET", "reservations", None, LOOKING),
     ("GET", "reservations/{held}", None, LOOKING),
 ]
-calls = pytest.mark.parametrize(("method", "path", "body", "allowed"), CALLS, ids=[path for _, path, *_ in CALLS])
+calls = pytest.mark.parametrize("call", CALLS, ids=[path for _, path, *_ in CALLS])
 
 
-def call(api, method, path, body, held):
+def send(api, call, held):
+    method, path, body, _ = call
     return api.request(method, path.format(held=held), **({} if body is None else {"json": body}))
 
 
 @calls
 @pytest.mark.parametrize("scope", ["read", "write", "meter", "admin"])
-def test_a_key_may_do_what_its_scope_says(api, meter, method, path, body, allowed, scope):
+def test_a_key_may_do_what_its_scope_says(api, meter, call, scope):
     held = meter.hold()
     key = ok(api.post("/api/api-keys", {"name": "k", "scopes": [scope]}))["api_key"]["key"]
-    response = call(api.with_key(key), method, path, body, held)
-    if scope in allowed:
+    response = send(api.with_key(key), call, held)
+    if scope in call[-1]:
         assert response.status_code == 200, response.text
     else:
         assert (response.status_code, response.get_json()["error"]["code"]) == (403, "insufficient_scope")
 
 
 @calls
-def test_without_a_key_nothing_is_answered(api, meter, method, path, body, allowed):
+def test_without_a_key_nothing_is_answered(api, meter, call):
     held = meter.hold()
-    response = call(api.with_key(None), method, path, body, held)
+    response = send(api.with_key(None), call, held)
     assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
 
 

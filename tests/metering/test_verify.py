@@ -200,8 +200,7 @@ class Day:
         self.limits[place] = self.made(("gpt-4o", "*")[place])
 
     def wait(self):
-        """Move the clock, also back; the memory looks before (why: see the last test of test_edits_meanwhile)."""
-        self.governance.cache.refresh()
+        """Move the clock, also back."""
         self.clock.advance(self.random.choice([0.5, 30, 3600, DAY, 8 * DAY, -30, -7200]))
 
     def poll(self):

@@ -22,8 +22,10 @@ def models(database: Path) -> set[str]:
 
 
 def master_listens(service: Service) -> bool:
-    links = Path(f"/proc/{service.pid}/fd").iterdir()
-    return any(os.readlink(link).startswith("socket:") for link in links)  # noqa: PTH115 - a socket is no path
+    with suppress(FileNotFoundError):  # one that was closed while we looked
+        links = Path(f"/proc/{service.pid}/fd").iterdir()
+        return any(os.readlink(link).startswith("socket:") for link in links)  # noqa: PTH115 - a socket is no path
+    return True
 
 
 def handles_signals(worker: int) -> bool:

@@ -130,7 +130,6 @@ def test_usage_is_found_after_the_limit_that_was_used_last_is_gone_and_the_clock
     world.write("limit", 1)
     world.use(0)
     world.poll()
-    # FINDING: counters.touch() is later than all touches that are still stored; a deleted limit takes the latest along.
     assert used(world) == 1
 
 

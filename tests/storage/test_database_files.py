@@ -84,6 +84,16 @@ def test_a_backup_is_not_mixed_with_what_the_old_file_s_journal_still_holds(data
     assert "remove governance.db-wal and governance.db-shm" in read_refused(database)
 
 
+def test_a_connection_that_is_opened_only_then_does_not_mix_them_either(database):
+    write(database, "ann")
+    copy = backup(database)
+    write(database, *(f"later {number}" for number in range(200)))
+    with database.read() as busy:
+        names(busy)
+        copy.replace(database.path)
+        assert "remove governance.db-wal and governance.db-shm" in read_refused(database)
+
+
 @pytest.fixture
 def full(database: Database) -> Iterator[Database]:
     """A database whose connections may not make the file any longer: to SQLite, a full disk."""

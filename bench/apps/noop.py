@@ -1,0 +1,26 @@
+"""What a decision is measured against: a Flask POST that authenticates, parses its body strictly, and answers."""
+
+import hashlib
+import hmac
+import os
+
+import orjson
+from flask import Flask, Response, request
+
+from governance.domain import bodies
+
+DIGEST = hashlib.sha256(os.environ["BENCH_KEY"].encode()).hexdigest()
+ANSWER = os.environ["BENCH_ANSWER"].encode()
+
+app = Flask(__name__)
+
+
+@app.post("/api/governance/reservations")
+def reserve() -> Response:
+    """Answer as the service would, without having decided anything."""
+    _, _, secret = request.headers["Authorization"].partition(" ")
+    if not hmac.compare_digest(hashlib.sha256(secret.encode()).hexdigest(), DIGEST):
+        return Response(status=401)
+    body = bodies.read_object(request.get_data(cache=False))
+    assert body["model"]  # noqa: S101
+    return Response(orjson.dumps(orjson.loads(ANSWER)), content_type="application/json")
