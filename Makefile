@@ -5,7 +5,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 
-.PHONY: run test lint bench-list lock clean
+.PHONY: run test lint bench-list bench-decide lock clean
 
 run: $(READY)  ## start the service on 127.0.0.1:8080 (HOST and PORT change that)
 	@$(BIN)/python -c 'import wsgi' && exec $(BIN)/gunicorn wsgi:app  # a bad setting is told before gunicorn reads it
@@ -20,6 +20,9 @@ lint: $(READY)  ## ruff and mypy, as CI does
 
 bench-list: $(READY)  ## how fast a page is, beside bare WSGI and raw sqlite3; writes bench/RESULTS.md
 	$(BIN)/python -m bench.list
+
+bench-decide: $(READY)  ## decisions a second beside a no-op POST, and dollars over a cap; writes bench/RESULTS.md
+	$(BIN)/python -m bench.decide
 
 lock: $(READY)  ## requirements.txt changed: write its hashed closure anew
 	$(BIN)/pip install --quiet uv

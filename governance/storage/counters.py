@@ -78,7 +78,9 @@ def _move(connection: Connection, counter_id: int, rule: Rule, alignment: Alignm
 def _zero(connection: Connection, counter_id: int, now: int) -> None:
     zeroed = update(counters).where(counters.c.id == counter_id)
     connection.execute(
-        zeroed.values(used=0, folded=counters.c.folded - counters.c.used, touched_at=touch(connection, now))
+        zeroed.values(
+            used=0, folded=counters.c.folded - counters.c.used, reset_at=now, touched_at=touch(connection, now)
+        )
     )
 
 

@@ -47,6 +47,8 @@ def test_ended_reservations_and_reports_leave_and_every_sum_stays(api, meter, li
     assert meter.stands(limit) == stands
     assert (rows(reservations), rows(ledger)) == (4, 12)
     later(6.1)
+    assert (rows(reservations), rows(ledger), rows(counters)) == (1, 3, 3)  # the one that expired a day later
+    later(1)
     assert (rows(reservations), rows(ledger), rows(counters)) == (0, 0, 3)
     assert meter.stands(limit) == stands
     assert api.list() == api.list(memory=True)

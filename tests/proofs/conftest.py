@@ -16,9 +16,9 @@ def made(tmp_path: Path) -> Iterator[Started]:
     services: list[Service] = []
 
     def make(**environ: str) -> Service:
-        home = tmp_path / f"instance-{len(services)}"
-        home.mkdir()
-        services.append(Service(home, **environ))
+        folder = tmp_path / f"service-{len(services)}"
+        folder.mkdir()
+        services.append(Service(folder, **environ))
         return services[-1]
 
     yield make

@@ -42,10 +42,6 @@ class Window:
     used: int = 0
     reserved: int = 0
 
-    def charge(self, delta: int) -> None:
-        """What was reset meanwhile is not taken back a second time: a counter is never below nothing."""
-        self.used = max(0, self.used + delta)
-
 
 @dataclass(eq=False)
 class Rule:
@@ -113,12 +109,20 @@ class Ask(NamedTuple):
 
 @dataclass(eq=False)
 class Entry:
-    """What a reservation holds and used of one window."""
+    """What a reservation holds of one window, and what it was charged; `forgiven` where a reset took that away."""
 
     metric: str
     window: Window
     held: int
     used: int
+    forgiven: bool = False
+
+    def end(self, used: int) -> None:
+        """Hold no more, and be charged this much; what a reset has forgiven is not taken back once more."""
+        delta = used - self.used
+        self.window.reserved -= self.held
+        self.window.used += max(0, delta) if self.forgiven else delta
+        self.held, self.used = 0, used
 
 
 @dataclass(eq=False)
@@ -135,19 +139,18 @@ class Reservation:
     used_cost: int = 0
     used_tokens: int = 0
     settled_at: int | None = None
+    ended_at: int | None = None
     late: bool = False
 
     def is_late(self, now: int) -> bool:
         return self.status == "expired" or (self.status == "open" and now >= self.expires_at)
 
-    def end(self, status: str, *, requests: int, cost: int, tokens: int) -> None:
+    def end(self, status: str, now: int, *, requests: int, cost: int, tokens: int) -> None:
         """Give back what is held, and correct what is charged to these amounts."""
-        self.status, self.requests, self.used_cost, self.used_tokens = status, requests, cost, tokens
-        amounts = {"cost": cost, "tokens": tokens, "requests": requests}
+        self.status, self.ended_at = status, now
+        self.requests, self.used_cost, self.used_tokens = requests, cost, tokens
         for entry in self.entries:
-            entry.window.reserved -= entry.held
-            entry.window.charge(amounts[entry.metric] - entry.used)
-            entry.held, entry.used = 0, amounts[entry.metric]
+            entry.end({"cost": cost, "tokens": tokens, "requests": requests}[entry.metric])
 
     def shown(self) -> dict[str, Any]:
         return {
@@ -279,7 +282,7 @@ class Oracle:
 
     def report(self, ask: Ask, now: int) -> None:
         for limit, rule in self.applied(ask):
-            counted(rule, limit, now).charge(ask.of(rule.metric))
+            counted(rule, limit, now).used += ask.of(rule.metric)
 
     # Idempotency.
 
@@ -316,6 +319,7 @@ class Oracle:
         held.late, held.settled_at = held.is_late(now), now
         held.end(
             "settled",
+            now,
             requests=1,
             cost=held.ask.cost if cost is None else cost,
             tokens=held.ask.tokens if tokens is None else tokens,
@@ -328,7 +332,7 @@ class Oracle:
             raise Refused(409, "already_settled")
         if held.status != "released":
             held.late = held.is_late(now)
-            held.end("released", requests=0, cost=0, tokens=0)
+            held.end("released", now, requests=0, cost=0, tokens=0)
         return held
 
     def extend(self, reservation_id: str, ttl: int, now: int) -> Reservation:
@@ -344,16 +348,16 @@ class Oracle:
         for held in self.reservations.values():
             if held.status == "open" and now >= held.expires_at:
                 if self.charge_expired:
-                    held.end("expired", requests=1, cost=held.ask.cost, tokens=held.ask.tokens)
+                    held.end("expired", now, requests=1, cost=held.ask.cost, tokens=held.ask.tokens)
                 else:
-                    held.end("expired", requests=0, cost=0, tokens=0)
+                    held.end("expired", now, requests=0, cost=0, tokens=0)
 
     def prune(self, now: int) -> None:
-        """Ended reservations leave after the retention; their counters keep their sums."""
+        """Reservations leave when they have ended a retention ago; their counters keep their sums."""
         gone = [
             held.id
             for held in self.reservations.values()
-            if held.status != "open" and held.created_at < now - RETENTION
+            if held.status != "open" and held.ended_at is not None and held.ended_at < now - RETENTION
         ]
         for reservation_id in gone:
             del self.reservations[reservation_id]
@@ -378,7 +382,13 @@ class Oracle:
                 self._bring_back(rule, limit, ahead, now)
             newest = rule.windows[-1] if rule.windows else None
             if newest is not None and newest.end > now:
-                newest.used = 0
+                self._forgive(newest)
+
+    def _forgive(self, window: Window) -> None:
+        window.used = 0
+        for held in self.reservations.values():
+            for entry in held.entries:
+                entry.forgiven |= entry.window is window and held.ended_at is not None
 
     def _bring_back(self, rule: Rule, limit: Limit, ahead: list[Window], now: int) -> None:
         kept = [window for window in rule.windows if window not in ahead]

@@ -1,27 +1,26 @@
-"""A real gunicorn of this project on files of its own, which a test may kill and start again; and callers of it."""
+"""A real gunicorn on files of its own, which a test may kill and start again; and callers that keep a connection."""
 
 import json
 import os
 import random
-import signal
 import socket
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from decimal import Decimal
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.process import service
+from tests.process.service import DEADLINE, ROOT, until
+
 ADMIN_KEY = "gov-the-admin-key-of-the-proofs-0123456789"
 HOST = "127.0.0.1"
 BELOW_EPHEMERAL = range(18_000, 32_000)
 """Ports that no outgoing connection takes, so that a server can come back on its own."""
-DEADLINE = 30.0
 
 
 class Reply(NamedTuple):
@@ -87,94 +86,37 @@ class Caller:
         return dict(self.good("POST", "model-configs", limit)["model_config"])
 
 
-class Service:
-    """Gunicorn with its workers in a process group of its own, on one instance folder and one port."""
+class Service(service.Service):
+    """Gunicorn with two workers and quick polls, on one folder and one port however often it starts."""
 
-    def __init__(self, home: Path, **environ: str) -> None:
-        self.home = home
-        self.port = _free_port()
-        self._log = home / "gunicorn.log"
-        self._environ = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("GOVERNANCE_")},
-            "GOVERNANCE_INSTANCE": str(home),
-            "GOVERNANCE_ADMIN_KEY": ADMIN_KEY,
-            "GOVERNANCE_POLL_INTERVAL": "0.1",
-            "HOST": HOST,
-            "PORT": str(self.port),
+    def __init__(self, folder: Path, **environ: str) -> None:
+        usual = {
+            "PORT": str(_free_port()),
             "WEB_CONCURRENCY": "2",
             "THREADS": "8",
-            **environ,
+            "GOVERNANCE_ADMIN_KEY": ADMIN_KEY,
+            "GOVERNANCE_POLL_INTERVAL": "0.1",
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__(folder, **usual | environ)
+        self.kept_key = ADMIN_KEY
 
-    @property
-    def database(self) -> Path:
-        return self.home / "governance.db"
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text(errors="replace")
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
-    def start(self) -> None:
-        """Start, and wait until the service is ready."""
+    def start(self) -> "Service":
+        """Start it, and wait until it is ready."""
         self.launch()
-        self.wait_ready()
-
-    def launch(self) -> None:
-        """Start, and wait for nothing."""
-        metrics = self.home / "metrics"
-        metrics.mkdir(exist_ok=True)
-        for stale in metrics.iterdir():
-            stale.unlink()
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "wsgi:app"],
-                cwd=ROOT,
-                env=self._environ | {"PROMETHEUS_MULTIPROC_DIR": str(metrics)},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def wait_ready(self) -> None:
-        eventually(self._is_ready, lambda: f"gunicorn is not ready:\n{self.log[-3000:]}")
-
-    def _is_ready(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, self.log
-        with suppress(OSError, HTTPException), Caller(self.port) as caller:
-            return caller.get("/readyz").status == 200
-        return False
-
-    def workers(self) -> list[int]:
-        """The pids of the workers that live."""
-        listed = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
-        return [int(pid) for pid in listed.split()]
+        until(self.is_ready)
+        return self
 
     def kill(self) -> None:
         """SIGKILL to the master and all workers at one instant."""
-        assert self._process is not None
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(DEADLINE)
-        self._process = None
+        self.end()
 
     def stop(self) -> None:
         """End in an orderly way; by force where that takes too long."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(DEADLINE / 3)
-            self._process = None
-        if self._process is not None:
-            self.kill()
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(DEADLINE / 3)
+        self.kill()
 
     def caller(self, timeout: float = DEADLINE) -> Caller:
         return Caller(self.port, timeout)
@@ -183,8 +125,9 @@ class Service:
     def verified(self) -> Iterator[None]:
         """Beside the block, `flask governance verify` proves that every counter equals its ledger."""
         command = [sys.executable, "-m", "flask", "governance", "verify", "--json"]
+        environ = os.environ | self.environ
         proof = subprocess.Popen(
-            command, cwd=ROOT, env=self._environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         try:
             yield
@@ -209,19 +152,9 @@ class Service:
 
 def _free_port() -> int:
     for port in random.sample(BELOW_EPHEMERAL, 100):
-        with suppress(OSError), socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((HOST, port))
+        with suppress(OSError), socket.create_server((HOST, port)):
             return port
     raise AssertionError("no port is free")
-
-
-def eventually(holds: Callable[[], bool], why: Callable[[], str] = lambda: "", within: float = DEADLINE) -> None:
-    """Look again and again until it holds; fail after the deadline."""
-    end = time.monotonic() + within
-    while not holds():
-        assert time.monotonic() < end, f"not within {within} s. {why()}"
-        time.sleep(0.01)
 
 
 @contextmanager

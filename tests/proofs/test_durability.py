@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from tests.process.service import until
 from tests.proofs.conftest import Started
-from tests.proofs.serving import Caller, Reply, Service, eventually
+from tests.proofs.serving import Caller, Reply, Service
 
 pytestmark = pytest.mark.process
 
@@ -201,7 +202,7 @@ SUMS = f"""
 
 def assert_nothing_is_stuck(service: Service, caller: Caller) -> None:
     """What is open lapses with the sweep, or can be settled; then nothing is held any more."""
-    eventually(lambda: open_ids(service, "created_at + 1000000 = expires_at") == [], lambda: "The sweep leaves some.")
+    until(lambda: open_ids(service, "created_at + 1000000 = expires_at") == [])
     for reservation_id in open_ids(service):
         assert caller.good("POST", f"reservations/{reservation_id}/settle")["reservation"]["status"] == "settled"
     assert open_ids(service) == []

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.process.service import DEADLINE, ROOT
 from tests.proofs.conftest import Started
-from tests.proofs.serving import DEADLINE, ROOT, Caller, Service
+from tests.proofs.serving import Caller, Service
 
 pytestmark = pytest.mark.process
 
