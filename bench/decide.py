@@ -141,8 +141,8 @@ def _overspend(core: int) -> str:
     what = (
         f"### Dollars over a cap\n\n{overspend.CLIENTS} clients at once, calls of ${overspend.CALL_CENTS / 100:.2f} "
         f"and {overspend.CALL_SECONDS * 1000:.0f} ms against a cap of ${overspend.CAP_CENTS / 100:.2f}. "
-        "*Charge after* is the algorithm of the gateways that test past usage before a call: here one process, with a lock, so that "
-        "nothing but the algorithm is at fault."
+        "*Charge after* is the algorithm of the gateways that test past usage before a call: here one process, "
+        "with a lock, so that nothing but the algorithm is at fault."
     )
     return f"{what}\n\n{results.table(('', 'calls let through', 'spent', 'over the cap'), rows)}"
 

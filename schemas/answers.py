@@ -376,3 +376,23 @@ class Checked(Schema):
     limits = fields.List(fields.Nested(StandingShown), required=True)
     violations = fields.List(fields.Nested(StandingShown), required=True)
     unmatched = fields.Nested(Unmatched, required=True)
+
+
+class DenialFields(Schema):
+    """What a denial says beyond its sentence."""
+
+    decision = fields.String(required=True, metadata={"enum": ["deny"]})
+    retryable = _flag("Whether the same call may pass later; Retry-After says when.")
+    violations = fields.List(
+        fields.Nested(StandingShown), required=True, metadata={"description": "Every rule without room."}
+    )
+
+
+class Denial(Schema):
+    """A call that a limit has no room for: nothing was consumed."""
+
+    type = _text("The denial's word, as in error.type.")
+    is_bifrost_error = _flag("Always false.")
+    status_code = _whole("The HTTP status.")
+    error = fields.Nested(ErrorBody, required=True)
+    extra_fields = fields.Nested(DenialFields, required=True)

@@ -40,6 +40,7 @@ HOW_TO_AUTHENTICATE = (
     f"A key has scopes: {'; '.join(f'`{scope}`: {what}' for scope, what in SCOPES.items())}."
 )
 
+DENIED = (HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.TOO_MANY_REQUESTS)
 EVERY_CALL = (Code.INVALID_PARAMETER, Code.UNKNOWN_PARAMETER, Code.MALFORMED_REQUEST, Code.INTERNAL_ERROR)
 WITH_A_KEY = (Code.API_KEY_REQUIRED, Code.INVALID_API_KEY, Code.INSUFFICIENT_SCOPE, Code.DATABASE_UNAVAILABLE)
 WITH_A_BODY = (Code.INVALID_BODY, Code.INVALID_FIELD, Code.UNKNOWN_FIELD, Code.BODY_TOO_LARGE)
@@ -118,6 +119,7 @@ def _made(app: Flask) -> dict[str, Any]:
 
 def _add_components(spec: APISpec) -> None:
     spec.components.schema("Error", schema=answers.Error())
+    spec.components.schema("Denial", schema=answers.Denial())
     scheme = {"type": "http", "scheme": "bearer", "description": HOW_TO_AUTHENTICATE}
     spec.components.security_scheme(SECURITY, scheme)
     for name, (schema, about) in HEADERS.items():
@@ -183,7 +185,7 @@ def _refusal(status: HTTPStatus, codes: list[str]) -> dict[str, Any]:
     return {
         "description": f"{status.phrase}: {', '.join(codes)}.",
         "headers": _named(["X-Request-Id", *ERROR_HEADERS.get(status, ())]),
-        "content": {JSON: {"schema": "Error"}},
+        "content": {JSON: {"schema": "Denial" if status in DENIED else "Error"}},
         "x-error-codes": codes,
     }
 
