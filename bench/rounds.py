@@ -67,22 +67,22 @@ class Measured(NamedTuple):
         return max(sample.disturbance for sample in self.samples)
 
 
-def measure(cases: Sequence[Case], load: Generator, pace: Pace, core: int) -> dict[str, Measured]:
-    """Every case in every round, each round in another order; what others disturbed is measured anew."""
+def measure(cases: Sequence[Case], load: Generator, pace: Pace, core: int, calm: float = CALM) -> dict[str, Measured]:
+    """Every case in every round, each round in another order; what others disturbed (over `calm`) is measured anew."""
     samples: dict[str, list[Sample]] = {case.name: [] for case in cases}
     for number in range(pace.rounds):
         for case in (*cases[number % len(cases) :], *cases[: number % len(cases)]):
-            samples[case.name].append(_calmest(case, load, pace, core))
+            samples[case.name].append(_calmest(case, load, pace, core, calm))
             _tell(f"round {number + 1} of {pace.rounds}: {case.name}")
     _tell("")
     return {name: Measured(tuple(found)) for name, found in samples.items()}
 
 
-def _calmest(case: Case, load: Generator, pace: Pace, core: int) -> Sample:
+def _calmest(case: Case, load: Generator, pace: Pace, core: int, calm: float) -> Sample:
     found: list[Sample] = []
     for sample in _samples(case, load, pace, core):
         found.append(sample)
-        if sample.disturbance <= CALM:
+        if sample.disturbance <= calm:
             break
     return min(found, key=lambda sample: sample.disturbance)
 

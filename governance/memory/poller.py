@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from threading import Event, Thread
 from time import monotonic
 
+from governance.domain.errors import Unavailable
+
 logger = logging.getLogger("governance.memory")
 
 
@@ -37,6 +39,8 @@ class Poller:
         for task in self._tasks:
             try:
                 task()
+            except Unavailable as error:
+                logger.warning("a task of the poller will be tried again: %s", error)
             except Exception:
                 logger.exception("a task of the poller failed")
 

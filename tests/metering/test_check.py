@@ -152,7 +152,6 @@ def test_a_call_without_a_provider_is_told_so(api, meter):
 
 
 def test_a_limit_on_the_model_under_its_longer_name_is_near_too(api, meter):
-    # explained: services.metering._unmatched compares the limit's model with the short name only.
     limit = api.create("openai/gpt-4o", scope="user", scope_id="bob")
     assert list(unmatched(meter.checked("gpt-4o", provider="openai"))) == [limit["id"]]
 

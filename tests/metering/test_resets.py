@@ -72,7 +72,6 @@ def test_a_late_release_after_a_reset_never_breaks_the_books(api, meter, limit, 
 
 @pytest.mark.parametrize("late", ["release", "settle at nothing"])
 def test_what_was_used_since_a_reset_is_not_taken_back_with_what_was_used_before(api, meter, limit, clock, late):
-    # was used since; then two dollars pass in one window of a limit of one (SPEC §6, "never more than the limit").
     held = meter.hold(cost=1, ttl_seconds=60)
     clock.advance(60)
     meter.sweep()

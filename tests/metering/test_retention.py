@@ -105,8 +105,6 @@ def test_an_open_reservation_never_leaves_and_settles_in_its_counter(meter, api,
 
 
 def test_what_ended_a_moment_ago_stays_though_it_began_long_ago(meter, limit, later, clock):
-    # that lasted over a week is forgotten by the next poll after its settle: a repeated settle is 404, not the first
-    # answer. The README says "how many days ended reservations … stay".
     held = meter.hold(cost=1, ttl_seconds=DAY)
     for _ in range(9):
         later(0.9)

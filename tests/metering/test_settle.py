@@ -242,7 +242,6 @@ def test_a_rule_that_was_made_after_admission_is_not_charged(api, meter):
 
 
 def test_a_settle_is_accepted_also_where_its_counter_can_hardly_hold_more(api, meter, database):
-    # act that shares its commit: the sum's CHECK fails in Batch.flush, where no single act can be refused any more.
     limit = api.create(rate_limit=tokens(2**53 - 1))
     held = meter.hold(tokens=1)
     with database.write() as connection:

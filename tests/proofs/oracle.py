@@ -29,6 +29,7 @@ LENGTHS = {
 }
 ALIGNABLE = {"1d", "2d", "1w", "1M", "3M"}
 PLACES = {"user": 0, "virtual_key": 1, "global": 2}
+DEFAULT_TTL = 600
 RETENTION = 7 * DAY
 COUNTERS_KEPT = 90 * DAY
 
@@ -101,7 +102,7 @@ class Ask(NamedTuple):
     cost: int = 0
     tokens: int = 0
     requests: int = 1
-    ttl: int = 600
+    ttl: int = DEFAULT_TTL
 
     def of(self, metric: str) -> int:
         return {"cost": self.cost, "tokens": self.tokens, "requests": self.requests}[metric]

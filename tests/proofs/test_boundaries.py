@@ -185,3 +185,48 @@ def test_usage_written_while_the_clock_was_back_reaches_the_memory_of_a_worker_t
     governance_of(other).cache.refresh()
     (shown,) = Api(other.test_client()).list(memory=True)["model_configs"]
     assert (shown["id"], shown["budget"]["current_usage"]) == (limit["id"], 0.25)
+
+
+HOUR = 3600
+
+
+def test_a_charge_after_a_reset_is_taken_back_though_the_clock_was_set_back_in_between(
+    api: Api, workers: list[Flask], clock: FakeClock
+) -> None:
+    limit = api.create("gpt-4o", budgets=[{"max_limit": 1, "reset_duration": "1M"}])
+    clock.advance(HOUR)
+    assert api.post("usage", {"model": "gpt-4o", "cost": 0.25}).status_code == 200
+    assert api.put(f"model-configs/{limit['id']}", {"reset_usage": True}).status_code == 200
+    clock.advance(-HOUR / 2)
+    held = lapsed(api, workers, clock)
+    assert used(api, limit) == 1
+    assert api.post(f"reservations/{held}/release").status_code == 200
+    assert used(api, limit) == 0
+
+
+def test_a_charge_before_a_reset_is_forgiven_once_though_the_clock_was_set_back_in_between(
+    api: Api, workers: list[Flask], clock: FakeClock
+) -> None:
+    limit = api.create("gpt-4o", budgets=[{"max_limit": 1, "reset_duration": "1M"}])
+    clock.advance(HOUR)
+    held = lapsed(api, workers, clock)
+    clock.advance(-HOUR / 2)
+    assert api.put(f"model-configs/{limit['id']}", {"reset_usage": True}).status_code == 200
+    assert api.post("usage", {"model": "gpt-4o", "cost": 1}).status_code == 200
+    assert api.post(f"reservations/{held}/release").status_code == 200
+    # one dollar admits a second one.
+    assert used(api, limit) == 1
+    assert api.post("reservations", {"model": "gpt-4o", "cost": 1}).status_code == 402
+
+
+def lapsed(api: Api, workers: list[Flask], clock: FakeClock) -> str:
+    """A reservation of a dollar that nobody settled in time."""
+    reply = api.post("reservations", {"model": "gpt-4o", "cost": 1, "ttl_seconds": 60})
+    assert reply.status_code == 200, reply.text
+    clock.advance(60)
+    assert governance_of(workers[1]).reservations.sweep() == 1
+    return str(reply.get_json()["reservation"]["id"])
+
+
+def used(api: Api, limit: dict[str, Any]) -> float:
+    return float(api.get(f"model-configs/{limit['id']}").get_json()["model_config"]["budget"]["current_usage"])

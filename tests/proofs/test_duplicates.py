@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from threading import Barrier
 
 import pytest
 
+from tests.process.service import until
 from tests.proofs.conftest import Started
 from tests.proofs.serving import Caller, Reply, Service
 
@@ -116,8 +118,27 @@ def test_of_settles_with_different_amounts_and_releases_exactly_one_counts(servi
     service.assert_verified()
 
 
-def reserved(caller: Caller) -> str:
-    return str(caller.good("POST", "reservations", {"model": "gpt-4o", "cost": 0.01})["reservation"]["id"])
+def test_settles_at_the_instant_of_the_sweep_of_both_workers_count_once(service: Service) -> None:
+    with service.caller() as caller:
+        limit = caller.create(model_name="gpt-4o", budgets=[DAILY | {"max_limit": 100}])
+        ids = [reserved(caller, ttl_seconds=1) for _ in range(16)]
+        lapses = caller.good("GET", f"reservations/{ids[-1]}")["reservation"]["expires_at"]
+        until(lambda: datetime.now(UTC) >= datetime.fromisoformat(lapses) - timedelta(milliseconds=50))
+        with ThreadPoolExecutor(32) as pool:
+            replies = list(pool.map(lambda number: settled(service, ids[number % 16]), range(320)))
+        assert {reply.status for reply in replies} == {200}
+        assert len({reply.body for reply in replies}) == 16
+        assert usage(caller, limit["id"]) == (16 * Decimal("0.5"), 0)
+    service.assert_verified()
+
+
+def settled(service: Service, reservation_id: str) -> Reply:
+    with service.caller() as caller:
+        return caller.post(f"reservations/{reservation_id}/settle", {"cost": 0.5})
+
+
+def reserved(caller: Caller, **more: int) -> str:
+    return str(caller.good("POST", "reservations", {"model": "gpt-4o", "cost": 0.01, **more})["reservation"]["id"])
 
 
 def usage(caller: Caller, limit_id: str) -> tuple[Decimal, Decimal]:

@@ -2,6 +2,7 @@
 
 import random
 import sys
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -29,6 +30,21 @@ BREATH = 0.4
 
 
 @dataclass
+class Report:
+    """Usage that had no reservation, and whether it was answered."""
+
+    key: str
+    body: dict[str, Any]
+    answered: bool = False
+
+    def send(self, caller: Caller) -> None:
+        """Report it, as often as one likes."""
+        reply = caller.post("usage", self.body, {"Idempotency-Key": self.key})
+        assert reply.status == 200, reply
+        self.answered = True
+
+
+@dataclass
 class Attempt:
     """A call, and what was heard of it. `reservation` and `ended` are answers; None is none, so far."""
 
@@ -50,6 +66,11 @@ class Attempt:
     def _may_be_denied(self, reply: Reply) -> bool:
         return reply.status == 429 and "user_id" in self.body
 
+    def send(self, caller: Caller) -> None:
+        """The whole call."""
+        self.reserve(caller)
+        self.end(caller)
+
     def end(self, caller: Caller) -> None:
         """Settle or release, as often as one likes."""
         if self.ending is not None and self.reservation is not None:
@@ -66,17 +87,22 @@ def test_twenty_sudden_deaths_lose_nothing_that_was_answered(started: Started) -
     with service.caller() as caller:
         store_limits(caller)
     attempts: list[Attempt] = []
+    reports: list[Report] = []
     for _ in range(ROUNDS):
-        attempts += load_until_death(service, chance, len(attempts))
+        for heard in load_until_death(service, chance, len(attempts) + len(reports)):
+            if isinstance(heard, Report):
+                reports.append(heard)
+            else:
+                attempts.append(heard)
         with service.verified():
             service.start()
-        assert_answered_is_there(service, attempts)
+        assert_answered_is_there(service, attempts, reports)
         with service.caller() as caller:
-            repeat_what_was_not_answered(caller, attempts)
-        assert_each_counted_once(service, attempts)
+            repeat_what_was_not_answered(caller, attempts, reports)
+        assert_each_counted_once(service, attempts, reports)
     with service.caller() as caller:
         assert_nothing_is_stuck(service, caller)
-    assert_each_counted_once(service, attempts)
+    assert_each_counted_once(service, attempts, reports)
     service.assert_verified()
 
 
@@ -94,7 +120,7 @@ def store_limits(caller: Caller) -> None:
     caller.create(model_name="*", scope="user", scope_id="ada", rate_limits=[few])
 
 
-def load_until_death(service: Service, chance: random.Random, number: int) -> list[Attempt]:
+def load_until_death(service: Service, chance: random.Random, number: int) -> list[Attempt | Report]:
     """Calls from all threads at once until gunicorn is killed in the middle of them."""
     keys = count(number)
     stopped = Event()
@@ -107,14 +133,12 @@ def load_until_death(service: Service, chance: random.Random, number: int) -> li
         return [attempt for thread in threads for attempt in thread.result()]
 
 
-def drawn(chance: random.Random, number: int) -> Attempt:
-    """A random call, with what shall become of it."""
-    body = {
-        "model": "gpt-4o",
-        "cost": chance.randrange(1, 10**6) / 10**6,
-        "tokens": chance.randrange(1000),
-        "ttl_seconds": chance.choice([1, 600]),
-    }
+def drawn(chance: random.Random, number: int) -> Attempt | Report:
+    """A random call, with what shall become of it; or now and then a report."""
+    body = {"model": "gpt-4o", "cost": chance.randrange(1, 10**6) / 10**6, "tokens": chance.randrange(1000)}
+    if chance.random() < 0.2:
+        return Report(f"key-{number}", body)
+    body["ttl_seconds"] = chance.choice([1, 600])
     if chance.random() < 0.5:
         body["user_id"] = "ada"
     actual = {"cost": chance.randrange(0, 2 * 10**6) / 10**6, "tokens": chance.randrange(2000)}
@@ -122,24 +146,25 @@ def drawn(chance: random.Random, number: int) -> Attempt:
     return Attempt(f"key-{number}", body, ending)
 
 
-def call(service: Service, draw: Callable[[], Attempt], stopped: Event) -> list[Attempt]:
+def call(service: Service, draw: Callable[[], Attempt | Report], stopped: Event) -> list[Attempt | Report]:
     """Calls of one thread, each noted before it is sent, until no answer comes any more."""
-    attempts: list[Attempt] = []
+    heard: list[Attempt | Report] = []
     with service.caller() as caller, suppress(OSError, HTTPException):
         while not stopped.is_set():
-            attempts.append(draw())
-            attempts[-1].reserve(caller)
-            attempts[-1].end(caller)
-    return attempts
+            heard.append(draw())
+            heard[-1].send(caller)
+    return heard
 
 
-def assert_answered_is_there(service: Service, attempts: list[Attempt]) -> None:
-    """Every reservation and every end that was answered is in the file with its amounts."""
+def assert_answered_is_there(service: Service, attempts: list[Attempt], reports: list[Report]) -> None:
+    """Every reservation, every end and every report that was answered is in the file with its amounts."""
     rows = {row["id"]: row for row in service.rows("SELECT * FROM reservations")}
+    reported = Counter(used(row) for row in rows.values() if row["status"] == "reported")
+    assert Counter(asked(report.body) for report in reports if report.answered) <= reported
     for attempt in attempts:
         if attempt.reservation is not None:
             row = rows[attempt.reservation["id"]]
-            assert held(row) == (nanos(attempt.body["cost"]), attempt.body["tokens"]), attempt
+            assert held(row) == asked(attempt.body), attempt
             if attempt.ended is not None:
                 assert shown(row) == answered(attempt.ended), attempt
             elif attempt.end_sent:
@@ -158,8 +183,11 @@ def possible_ends(attempt: Attempt) -> list[tuple[str, int, int]]:
     return [done, ("open", 0, 0), ("expired", cost, tokens)]
 
 
-def repeat_what_was_not_answered(caller: Caller, attempts: list[Attempt]) -> None:
+def repeat_what_was_not_answered(caller: Caller, attempts: list[Attempt], reports: list[Report]) -> None:
     """As a client would: the same key again, the same end again."""
+    for report in reports:
+        if not report.answered:
+            report.send(caller)
     for attempt in attempts:
         if attempt.reservation is None and not attempt.denied:
             attempt.reserve(caller)
@@ -167,9 +195,11 @@ def repeat_what_was_not_answered(caller: Caller, attempts: list[Attempt]) -> Non
             attempt.end(caller)
 
 
-def assert_each_counted_once(service: Service, attempts: list[Attempt]) -> None:
-    """As many reservations as answers, however often they were asked for; and every counter is their sum."""
-    rows = service.rows("SELECT * FROM reservations")
+def assert_each_counted_once(service: Service, attempts: list[Attempt], reports: list[Report]) -> None:
+    """As many effects as answers, however often they were asked for; and every counter is their sum."""
+    reported = service.rows("SELECT * FROM reservations WHERE status = 'reported'")
+    assert Counter(used(row) for row in reported) == Counter(asked(report.body) for report in reports)
+    rows = service.rows("SELECT * FROM reservations WHERE status <> 'reported'")
     admitted = [attempt for attempt in attempts if attempt.reservation is not None]
     assert {row["id"] for row in rows} == {attempt.reservation["id"] for attempt in admitted if attempt.reservation}
     assert len(rows) == len(admitted)
@@ -216,6 +246,14 @@ def open_ids(service: Service, condition: str = "TRUE") -> list[str]:
 
 def nanos(dollars: float) -> int:
     return round(dollars * NANOS)
+
+
+def asked(body: dict[str, Any]) -> tuple[int, int]:
+    return nanos(body["cost"]), body["tokens"]
+
+
+def used(row: dict[str, Any]) -> tuple[int, int]:
+    return row["used_cost"], row["used_tokens"]
 
 
 def held(row: dict[str, Any]) -> tuple[int, int]:

@@ -4,12 +4,16 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from decimal import Decimal
+from threading import Event
 from typing import Any
 
 import pytest
 
-from tests.process.service import DEADLINE, ROOT
+from tests.process.service import DEADLINE, ROOT, until
 from tests.proofs.conftest import Started
 from tests.proofs.serving import Caller, Service
 
@@ -55,6 +59,46 @@ def test_eight_mixed_rules_admit_exactly_what_the_tightest_has_room_for(started:
             assert_holds(stored(caller, limit["id"]))
         assert_open(caller, {answer["reservation"]["id"] for status, answer in answers if status == 200})
     service.assert_verified()
+
+
+def test_while_one_worker_raises_a_limit_no_call_fails_and_each_amount_is_admitted_exactly(started: Started) -> None:
+    service = started(GOVERNANCE_POLL_INTERVAL="600")
+    with service.caller() as caller:
+        limit = caller.create(model_name="gpt-4o", budgets=[{"max_limit": 0.01, "reset_duration": "1d"}])
+        with ThreadPoolExecutor(8) as pool, asking(service, pool) as answers:
+            for cents in range(2, 80):
+                budgets = [limit["budgets"][0] | {"max_limit": cents / 100}]
+                caller.good("PUT", f"model-configs/{limit['id']}", {"budgets": json_ready(budgets)})
+                until(lambda cents=cents: answers.count(200) >= cents)
+                assert answers.count(200) == cents
+        assert set(answers) == {200, 402}
+        budget = stored(caller, limit["id"])["budgets"][0]
+        assert (budget["current_usage"], budget["reserved"]) == (0, Decimal("0.79"))
+    service.assert_verified()
+
+
+@contextmanager
+def asking(service: Service, pool: ThreadPoolExecutor) -> Iterator[list[int]]:
+    """The statuses that eight threads are told, which ask for a cent for as long as the block lasts."""
+    statuses: list[int] = []
+    enough = Event()
+
+    def ask() -> None:
+        with service.caller() as caller:
+            while not enough.is_set():
+                statuses.append(caller.post("reservations", {"model": "gpt-4o", "cost": 0.01}).status)
+
+    running = [pool.submit(ask) for _ in range(8)]
+    try:
+        yield statuses
+    finally:
+        enough.set()
+    for each in running:
+        each.result()
+
+
+def json_ready(budgets: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: budget[name] for name in ("id", "max_limit", "reset_duration")} for budget in budgets]
 
 
 def eight_rules(caller: Caller, tight: str) -> tuple[tuple[str, str], list[dict[str, Any]]]:

@@ -39,11 +39,11 @@ CALLED_MODELS = st.sampled_from(["gpt-4o", "gpt-4o", "GPT-4o ", "openai/gpt-4o",
 CALLED_PROVIDERS = st.sampled_from([None, None, "openai", " OPENAI", "anthropic"])
 KEYS = ("key-1", "key-2")
 USERS = st.sampled_from([None, None, "ada", "bob"])
-COSTS = st.sampled_from([None, "0", "0.01", "0.1", "0.1", "0.25", "0.3333333333", "1e-12", "1", "2.5"])
-TOKENS = st.sampled_from([None, 0, 1, 7, 40, 100])
+COSTS = st.sampled_from([None, None, "0", "0.01", "0.1", "0.25", "0.3333333333", "1e-12", "0.5", "0.5", "2.75"])
+TOKENS = st.sampled_from([None, None, 0, 1, 7, 40, 50, 120])
 TTLS = st.sampled_from([1, 60, 600, 86400])
-BUDGETS = st.sampled_from(["0.5", "2.75", "40", "40", "0.000000001"])
-TOKEN_MAXIMA = st.sampled_from([50, 120, 10**6, 10**6, 5])
+BUDGETS = st.sampled_from(["0.5", "0.5", "2.75", "40", "40", "0.000000001"])
+TOKEN_MAXIMA = st.sampled_from([50, 50, 120, 10**6, 10**6, 5])
 REQUEST_MAXIMA = st.sampled_from([2, 5, 20, 10**6, 1])
 DURATIONS = st.sampled_from(sorted(oracle.LENGTHS))
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"])
@@ -296,7 +296,12 @@ class Metering(RuleBasedStateMachine):
     def reserve(self, act: Act) -> None:
         self.keyed += [act] if act.key else []
         ask = amounts(act)._replace(ttl=act.ttl)
-        reply = self.send(act.worker, "reservations", body_of(ask, act, ttl_seconds=act.ttl), act.key)
+        reply = self.send(
+            act.worker,
+            "reservations",
+            body_of(ask, act, ttl_seconds=None if act.ttl == oracle.DEFAULT_TTL else act.ttl),
+            act.key,
+        )
         try:
             known = self.oracle.repeated("reservations", act.key, ask, self.clock.now)
             if known is None:
