@@ -6,8 +6,6 @@ Side by side in one run: *no-op* (a Flask POST that authenticates, parses and an
 """
 
 import argparse
-import signal
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import orjson
 
-from bench import cpu, data, load, machine, overspend, results, servers
+from bench import cpu, data, ending, load, machine, overspend, results, servers
 from bench.overspend import RESERVATIONS
 from bench.rounds import Case, Measured, Pace, measure
 from bench.servers import Server
@@ -44,7 +42,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(prog="bench.decide", description=__doc__)
     arguments.add_argument("--quick", action="store_true", help="under a minute; RESULTS.md stays as it is")
     quick = arguments.parse_args().quick
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    ending.in_order()
     text = report(QUICK if quick else FULL)
     print(text)
     if not quick:

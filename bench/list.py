@@ -7,8 +7,6 @@ load comes from another.
 
 import argparse
 import json
-import signal
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from bench import cpu, data, load, machine, results, servers
+from bench import cpu, data, ending, load, machine, results, servers
 from bench.load import Generator
 from bench.rounds import CONNECTIONS, Case, Measured, Pace, measure
 from bench.servers import Server
@@ -63,7 +61,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(prog="bench.list", description=__doc__)
     arguments.add_argument("--quick", action="store_true", help="under a minute; RESULTS.md stays as it is")
     quick = arguments.parse_args().quick
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    ending.in_order()
     text = report(QUICK if quick else FULL, quick=quick)
     print(text)
     if not quick:

@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from time import perf_counter
 from typing import NamedTuple, Self
 
-from bench import cpu
+from bench import cpu, ending
 
 HOST = "127.0.0.1"
 BUFFER = 2 * 1024 * 1024
@@ -87,8 +87,13 @@ class Generator:
 @contextmanager
 def generator(core: int) -> Iterator[Generator]:
     """A load generator in a process of its own, kept on one core."""
-    with ProcessPoolExecutor(1, get_context("spawn"), cpu.stay_on, (core,)) as pool:
+    with ProcessPoolExecutor(1, get_context("spawn"), _prepare, (core,)) as pool:
         yield Generator(pool)
+
+
+def _prepare(core: int) -> None:
+    cpu.stay_on(core)
+    ending.with_parent()
 
 
 def run(plan: Plan) -> Sample:

@@ -59,7 +59,7 @@ def serving(target: str, config: str, folder: Path, core: int, environ: Mapping[
     """A gunicorn for `target`; it writes to `folder` alone. Raises RuntimeError, with its log, if it does not start."""
     port = _free_port()
     log = folder / f"{target.partition(':')[0]}.log"
-    command = [sys.executable, "-m", "gunicorn", "--config", config, target]
+    command = [sys.executable, "-m", "bench.ending", "-m", "gunicorn", "--config", config, target]
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             command,

@@ -31,7 +31,7 @@ class Reservation(NamedTuple):
     """A hold on every rule that applied to a call. Instants in microseconds, money in nano-dollars.
 
     `held_*` is what was held at admission and stays as it was; `used_*` is what is charged now; `ended_at` is when
-    that was last settled.
+    that was last settled, by the clock that never steps back (`storage.counters.touch`).
     """
 
     id: str

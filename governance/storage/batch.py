@@ -153,7 +153,7 @@ class Batch:
                 more = max(0, more) if _forgiven(before, tally) else more
                 tally.move(-entry.held, more)
             entry.held, entry.used = 0, entry.used + more
-        hold.reservation, hold.changed = after._replace(ended_at=self.now), True
+        hold.reservation, hold.changed = after._replace(ended_at=self._touched_at), True
 
     def extend(self, hold: Hold, after: Reservation) -> None:
         """Note a reservation's later end; its holds stay."""

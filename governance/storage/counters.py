@@ -76,12 +76,10 @@ def _move(connection: Connection, counter_id: int, rule: Rule, alignment: Alignm
 
 
 def _zero(connection: Connection, counter_id: int, now: int) -> None:
+    touched_at = touch(connection, now)
+    folded = counters.c.folded - counters.c.used
     zeroed = update(counters).where(counters.c.id == counter_id)
-    connection.execute(
-        zeroed.values(
-            used=0, folded=counters.c.folded - counters.c.used, reset_at=now, touched_at=touch(connection, now)
-        )
-    )
+    connection.execute(zeroed.values(used=0, folded=folded, reset_at=touched_at, touched_at=touched_at))
 
 
 def _bring_back(connection: Connection, row: Newest, rule: Rule, alignment: Alignment, now: int) -> None:
