@@ -23,8 +23,8 @@ SIZES = (1_000, 10_000)
 CLIENTS = 32
 WORKERS = {"WEB_CONCURRENCY": "2", "THREADS": "16"}
 SYNCHRONOUS = ("full", "normal")
-FULL = Pace(rounds=5, warm_up=0.5, seconds=3.0)
-QUICK = Pace(rounds=3, warm_up=0.3, seconds=1.0)
+FULL = Pace(rounds=3, warm_up=0.3, seconds=1.5)
+QUICK = Pace(rounds=1, warm_up=0.3, seconds=1.0)
 ASK = {"model": "the-model", "provider": "the-provider", "tokens": 1000, "cost": 0.001}
 TIERS = (("the-model", "the-provider"), ("the-model", None), ("*", "the-provider"), ("*", None))
 ROOM = 1_000_000_000

@@ -45,8 +45,8 @@ class Waiting:
         return self._claim.acquire(blocking=False)
 
     def end(self, error: BaseException | None = None) -> None:
-        """Let the caller go on."""
-        self.error = self.error or error
+        """Let the caller go on. The batch's own error goes first: a refusal may be for what was undone with it."""
+        self.error = error or self.error
         self.done.set()
 
 
