@@ -353,15 +353,17 @@ class Oracle:
                 else:
                     held.end("expired", now, requests=0, cost=0, tokens=0)
 
-    def prune(self, now: int) -> None:
-        """Reservations leave when they have ended a retention ago; their counters keep their sums."""
-        gone = [
-            held.id
-            for held in self.reservations.values()
-            if held.status != "open" and held.ended_at is not None and held.ended_at < now - RETENTION
-        ]
-        for reservation_id in gone:
-            del self.reservations[reservation_id]
+    def prune(self, now: int, stored: set[str], slack: int) -> None:
+        """Reservations that ended a retention ago may leave; their counters keep their sums.
+
+        `slack` is how much later they may: the service's own notes of time never step back, and the clock may have.
+        """
+        for held in list(self.reservations.values()):
+            since = 0 if held.ended_at is None else now - held.ended_at - RETENTION
+            if held.id not in stored:
+                assert since > 0, held
+                del self.reservations[held.id]
+            assert held.id not in stored or since <= slack, held
         self.answers = {key: kept for key, kept in self.answers.items() if kept[2] >= now - DAY}
 
     # Edits.

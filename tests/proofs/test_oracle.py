@@ -437,7 +437,9 @@ class Metering(RuleBasedStateMachine):
         self.oracle.sweep(self.clock.now)
         if not self.pruned[worker] <= self.clock.now < self.pruned[worker] + MINUTE:
             self.pruned[worker] = self.clock.now
-            self.oracle.prune(self.clock.now)
+            with self.service(worker).database.read() as connection:
+                stored = set(connection.execute(text("SELECT id FROM reservations")).scalars())
+            self.oracle.prune(self.clock.now, stored, FARTHEST_BACK + MINUTE)
 
     def restart(self, worker: int) -> None:
         close(self.apps[worker])
