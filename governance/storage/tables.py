@@ -67,6 +67,7 @@ model_limits = Table(
     Column("calendar_aligned", Boolean, nullable=False),
     Column("timezone", Text, nullable=False),
     Column("config_hash", Text),
+    Column("source", Text, nullable=False, server_default=text("''")),
     Column("created_at", Big, nullable=False),
     Column("updated_at", Big, nullable=False),
     Column("version", Big, nullable=False),
@@ -82,7 +83,7 @@ model_limits = Table(
     Index("ix_model_limits_scope_created", "scope", "created_at", "id"),
     Index("ix_model_limits_scope_id_created", "scope_id", "created_at", "id"),
     Index("ix_model_limits_provider_created", "provider", "created_at", "id"),
-    comment="Whom a limit concerns. search_name and match_* are folded by us, never by the database.",
+    comment="Whom a limit concerns. search_name and match_* are folded by us. source: the file it came from, or ''.",
 )
 
 rules = Table(
@@ -142,6 +143,8 @@ virtual_keys = Table(
     Column("is_active", Boolean, nullable=False),
     Column("calendar_aligned", Boolean, nullable=False),
     Column("expires_at", Big),
+    Column("config_hash", Text),
+    Column("source", Text, nullable=False, server_default=text("''")),
     Column("created_at", Big, nullable=False),
     Column("updated_at", Big, nullable=False),
     Column("search_name", Text, nullable=False),
@@ -246,4 +249,21 @@ verifications = Table(
     Column("differences", Big, nullable=False),
     CheckConstraint("id = 1", name="one_row"),
     comment="The last result of `flask governance verify`.",
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("at", Big, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("entity", Text, nullable=False),
+    Column("entity_id", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("changes", Text, nullable=False),
+    Index("ix_audit_entity", "entity", "entity_id", "seq"),
+    Index("ix_audit_actor", "actor", "seq"),
+    Index("ix_audit_at", "at", "seq"),
+    sqlite_autoincrement=True,
+    comment="Who changed what, when, old → new (JSON), written with the change itself. Never a secret.",
 )

@@ -1,38 +1,31 @@
-"""`flask governance …`: what an operator does in a terminal. Thin, like `web/`: load, act, show.
+"""`flask governance verify`: whether each counter equals its ledger."""
 
-Exit codes: 0 done or nothing to do; 1 a fault, said on standard error.
-"""
-
-import json
 import sys
 from typing import Any
 
 import click
-from flask.cli import AppGroup
+from flask.cli import with_appcontext
 
+from governance.cli.output import faults_told, json_option, print_json
 from governance.domain import money
-from governance.domain.errors import GovernanceError
 from governance.domain.limits import Metric
 from governance.domain.times import rfc3339
 from governance.storage.verification import Difference
 from governance.web.context import governance
 
-commands = AppGroup("governance", help="Model limits: what an operator does in a terminal.")
 
-
-@commands.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.command()
+@json_option
+@with_appcontext
 def verify(*, as_json: bool) -> None:
     """Recompute every counter from its ledger, and name every difference.
 
     May be asked while the service runs. Example: flask governance verify --json
     """
-    try:
+    with faults_told():
         total, found = governance().verification.verify()
-    except GovernanceError as error:
-        sys.exit(error.message)
     if as_json:
-        click.echo(json.dumps({"counters": total, "differences": [_shown(each) for each in found]}))
+        print_json({"counters": total, "differences": [_shown(each) for each in found]})
     elif not found:
         click.echo(f"Counters: {total}. Each equals its ledger.")
     for each in () if as_json else found:
