@@ -46,6 +46,7 @@ from governance.web import reservations as reservations_api
 from governance.web.context import EXTENSION, Governance
 from governance.web.operation import MAX_BODY
 from governance.web.paths import Id
+from governance.web.replay import Replay
 
 BLUEPRINTS = (model_configs, rules, reservations_api, virtual_keys, users, api_keys, metrics, ops)
 
@@ -79,6 +80,8 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, mint: Mint | 
     app.cli.add_command(cli.commands)
     for module in BLUEPRINTS:
         app.register_blueprint(module.blueprint)
+    service: Governance = app.extensions[EXTENSION]
+    app.wsgi_app = Replay(app.wsgi_app, service.cache, service.authentication, clock)  # type: ignore[method-assign]
     return app
 
 

@@ -29,13 +29,13 @@ class Rankings:
         self._kept: LRUCache[Filter, Ranking] = LRUCache(KEPT)
         self._lock = Lock()
 
-    def ids(self, snapshot: Snapshot, wanted: Filter, now: int) -> list[str]:
-        """The ids of the limits that pass, ascending. Not to be changed."""
+    def of(self, snapshot: Snapshot, wanted: Filter, now: int) -> Ranking:
+        """The limits that pass, ascending. Not to be changed."""
         with self._lock:
             kept = self._kept.get(wanted)
             if kept is None or kept.snapshot is not snapshot or not kept.valid_from <= now < kept.valid_until:
                 kept = self._kept[wanted] = rank(snapshot, wanted, now)
-        return kept.ids
+        return kept
 
 
 def rank(snapshot: Snapshot, wanted: Filter, now: int) -> Ranking:

@@ -11,17 +11,26 @@ from governance.memory.items import Item
 from governance.memory.rankings import Rankings
 from governance.memory.renderings import Renderings
 from governance.memory.snapshot import Snapshot
-from schemas.render import Rendering
+from schemas.render import FOREVER, Rendering
 
 Thing = TypeVar("Thing")
 
 
+class Held(NamedTuple):
+    """What a page was read from: the same is read again while that snapshot is in force, within the span."""
+
+    snapshot: Snapshot
+    valid_from: int
+    valid_until: int
+
+
 class FromMemory(NamedTuple):
-    """A page, how many match in all, and how many seconds ago that was last known to be so."""
+    """A page, how many match in all, how many seconds ago that was last known to be so, and what it hangs on."""
 
     page: list[Rendering]
     total: int
     age: float
+    held: Held
 
 
 class ItemsFromMemory(NamedTuple):
@@ -45,15 +54,20 @@ class MemoryReader:
         """A page of model limits. Raises Unavailable."""
         known = self.cache.get()
         snapshot = known.snapshot
-        if query.order.sort_by == "usage":
-            ids = self._rankings.ids(snapshot, query.filter, now)
-        else:
-            ids = snapshot.orders.ids(query.filter, query.order.sort_by)
+        ids, *span = self._order(snapshot, query, now)
         rendered, entries = self._renderings.of, snapshot.entries
         page = [
             rendered(entries[limit_id], now) for limit_id in _page(ids, query.page, descending=query.order.descending)
         ]
-        return FromMemory(page, len(ids), self.cache.age(known))
+        valid_from = max([span[0], *(rendering.valid_from for rendering in page)])
+        valid_until = min([span[1], *(rendering.valid_until for rendering in page)])
+        return FromMemory(page, len(ids), self.cache.age(known), Held(snapshot, valid_from, valid_until))
+
+    def _order(self, snapshot: Snapshot, query: ListQuery, now: int) -> tuple[list[str], int, int]:
+        """The ids that a query is about, ascending, and the span of time in which they stand so."""
+        if query.order.sort_by == "usage":
+            return self._rankings.of(snapshot, query.filter, now)[1:]
+        return snapshot.orders.ids(query.filter, query.order.sort_by), -FOREVER, FOREVER
 
     def items(self, page: Page, *, budgets: bool) -> ItemsFromMemory:
         """A page of budgets, or of rate limits, newest first. Raises Unavailable."""

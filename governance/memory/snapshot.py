@@ -60,7 +60,7 @@ def first(changes: Changes) -> Snapshot:
 
 
 def moved(before: Snapshot, changes: Changes) -> Snapshot:
-    """The snapshot after changes; what did not change is shared with the one before."""
+    """The snapshot after changes: the one before where nothing did; what did not change is shared with it."""
     if changes.whole:
         return first(changes)
     names = _merged(before.names, changes.names)
@@ -74,7 +74,7 @@ def moved(before: Snapshot, changes: Changes) -> Snapshot:
     virtual_keys = _merged(before.virtual_keys, changes.virtual_keys)
     if virtual_keys is not before.virtual_keys:
         after = after._replace(virtual_keys=virtual_keys, values=_by_digest(virtual_keys))
-    return after
+    return before if after == before else after
 
 
 def _entries(before: Snapshot, changes: Changes, names: Mapping[ScopeKey, str]) -> Mapping[str, Scoped]:

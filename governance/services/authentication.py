@@ -36,10 +36,16 @@ class Authentication:
             return ADMIN
         now = self._clock()
         key = self._known(digest) or (self._stored(digest) if secret.startswith(keys.API_KEY_PREFIX) else None)
-        if key is None or not key.live(now) or key.id in self._revoked:
+        if key is None or not self.again(key, now):
             raise Unauthenticated(UNKNOWN)
-        self._used[key.id] = now
         return key
+
+    def again(self, key: ApiKey, now: int) -> bool:
+        """Whether a key that was recognised in the snapshot in force is good still; if so, it is used once more."""
+        good = key.live(now) and key.id not in self._revoked
+        if good and key is not ADMIN:
+            self._used[key.id] = now
+        return good
 
     def refuse(self, key_id: str) -> None:
         """Refuse a key from now on, whatever the memory says: it was revoked in this worker."""

@@ -11,7 +11,7 @@ from governance.domain.keys import VirtualKey
 from governance.domain.limits import Scope, Scoped
 from governance.domain.pages import ListQuery, Page
 from governance.domain.times import Clock
-from governance.memory.reader import MemoryReader
+from governance.memory.reader import Held, MemoryReader
 from governance.services.mint import Mint
 from governance.services.writing import Write, Writer
 from governance.storage import counters, lists, scoped, virtual_keys
@@ -25,12 +25,16 @@ Versions = Callable[[int], bool]
 
 
 class Listing(NamedTuple):
-    """A page of JSON documents with their ETags; `age` in seconds, None where the database answered."""
+    """A page of JSON documents with their ETags; `age` in seconds, None where the database answered.
+
+    `held` tells for how long memory would answer the same, where that is known.
+    """
 
     documents: Sequence[bytes]
     etags: Sequence[str]
     total: int
     age: float | None
+    held: Held | None = None
 
 
 class ModelLimits:
@@ -46,12 +50,11 @@ class ModelLimits:
     def page(self, query: ListQuery) -> Listing:
         """A page of model limits, from memory or from the database: the same bytes for the same data."""
         if query.from_memory:
-            page, total, age = self._memory.limits(query, self._clock())
-            return _listing(page, total, age)
+            return _listing(*self._memory.limits(query, self._clock()))
         with self._database.read() as connection:
             now = self._clock()
             found = lists.limits(connection, query, now)
-        return _listing([render.limit(entry, now) for entry in found.limits], found.total, None)
+        return _listing([render.limit(entry, now) for entry in found.limits], found.total)
 
     def budgets(self, page: Page, *, from_memory: bool) -> Listing:
         """A page of all budgets."""
@@ -109,8 +112,8 @@ class ModelLimits:
         return Listing(documents, [render.digest(document) for document in documents], total, age)
 
 
-def _listing(page: Sequence[Rendering], total: int, age: float | None) -> Listing:
-    return Listing([rendering.body for rendering in page], [rendering.etag for rendering in page], total, age)
+def _listing(page: Sequence[Rendering], total: int, age: float | None = None, held: Held | None = None) -> Listing:
+    return Listing([rendering.body for rendering in page], [rendering.etag for rendering in page], total, age, held)
 
 
 def _stored(connection: Connection, limit_id: str) -> Scoped:

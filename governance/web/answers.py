@@ -4,12 +4,13 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from flask import Response, request
+from flask import Response, g, request
 from werkzeug.http import parse_etags
 
 from governance.domain.errors import Code, InvalidRequest
 from governance.domain.pages import Page
 from governance.services.model_limits import Listing, Versions
+from governance.web.replay import REPEATABLE, Repeatable
 from schemas import render
 from schemas.render import Rendering
 
@@ -43,6 +44,8 @@ def listing(name: str, found: Listing, page: Page) -> Response:
         len(found.documents),
         *page,
     )
+    if found.held is not None:
+        request.environ[REPEATABLE] = Repeatable(g.api_key, request.endpoint or "none", found.held)
     headers = {"X-Governance-Source": "database" if found.age is None else "memory"}
     if found.age is not None:
         headers["Age"] = str(int(found.age))

@@ -4,6 +4,7 @@ import logging
 import re
 from random import getrandbits
 from time import perf_counter
+from wsgiref.types import WSGIEnvironment
 
 from flask import Flask, Response, request
 
@@ -23,10 +24,15 @@ def surround(app: Flask) -> None:
 
 
 def begin() -> None:
-    """Note when the request came, and what it is called: as its caller says, where that is sane."""
-    given = request.headers.get("X-Request-Id", "")
+    """Note when the request came, and what it is called."""
     request.environ["governance.began"] = perf_counter()
-    request.environ["governance.request_id"] = given if SANE_ID.fullmatch(given) else f"{getrandbits(64):016x}"
+    request.environ["governance.request_id"] = request_id(request.environ)
+
+
+def request_id(environ: WSGIEnvironment) -> str:
+    """A request's id: as its caller says, where that is sane."""
+    given = environ.get("HTTP_X_REQUEST_ID", "")
+    return given if SANE_ID.fullmatch(given) else f"{getrandbits(64):016x}"
 
 
 def end(response: Response) -> Response:

@@ -42,7 +42,7 @@ def test_at_every_instant_the_ranking_is_what_sorting_would_give(usage, hours):
     rankings, snapshot = Rankings(), snapshot_of(usage)
     for hour, wanted in hours:
         now = NOON + hour * HOUR
-        assert rankings.ids(snapshot, wanted, now) == ranked(snapshot, wanted, now)
+        assert rankings.of(snapshot, wanted, now).ids == ranked(snapshot, wanted, now)
 
 
 @settings(deadline=None)
@@ -50,14 +50,14 @@ def test_at_every_instant_the_ranking_is_what_sorting_would_give(usage, hours):
 def test_another_snapshot_is_ranked_anew(before, after):
     rankings = Rankings()
     for snapshot in (snapshot_of(before), snapshot_of(after)):
-        assert rankings.ids(snapshot, Filter(), NOON) == ranked(snapshot, Filter(), NOON)
+        assert rankings.of(snapshot, Filter(), NOON).ids == ranked(snapshot, Filter(), NOON)
 
 
 def test_a_ranking_is_made_once_until_a_used_window_ends():
     rankings = Rankings()
     snapshot = snapshot_of([(Counter(NOON, NOON + HOUR, 5, 0), None), (None, None)])
-    kept = rankings.ids(snapshot, Filter(), NOON)
-    assert kept == ["1", "0"]
-    assert rankings.ids(snapshot, Filter(), NOON + HOUR - 1) is kept
-    assert rankings.ids(snapshot, Filter(), NOON + HOUR) == ["0", "1"]
-    assert rankings.ids(snapshot, Filter(), NOON) == ["1", "0"]
+    kept = rankings.of(snapshot, Filter(), NOON)
+    assert kept.ids == ["1", "0"]
+    assert rankings.of(snapshot, Filter(), NOON + HOUR - 1) is kept
+    assert rankings.of(snapshot, Filter(), NOON + HOUR).ids == ["0", "1"]
+    assert rankings.of(snapshot, Filter(), NOON).ids == ["1", "0"]

@@ -1,0 +1,253 @@
+"""The layer before Flask gives a page from memory again, byte for byte, and never one that no longer holds."""
+
+import pytest
+from flask import request_started
+from sqlalchemy import delete, update
+
+from governance.domain.errors import Unavailable
+from governance.domain.times import HOUR
+from governance.storage import revisions
+from governance.storage.tables import api_keys
+from governance.web import replay
+
+DAY = {"max_limit": 100, "reset_duration": "1d"}
+PAGE = "model-configs?from_memory=true"
+OWN = ("X-Request-Id",)
+
+
+@pytest.fixture
+def asked(app):
+    """The paths that Flask was asked for."""
+    paths = []
+
+    def note(*_, **__):
+        paths.append(1)
+
+    request_started.connect(note, app)
+    yield paths
+    request_started.disconnect(note, app)
+
+
+@pytest.fixture
+def again(api, asked):
+    """Whether Flask is asked when a page is fetched once more; and the answer."""
+
+    def fetch(path=PAGE, caller=api, **kwargs):
+        before = len(asked)
+        answer = caller.get(path, **kwargs)
+        return len(asked) > before, answer
+
+    return fetch
+
+
+@pytest.fixture
+def reader(api):
+    """An API key that expires in two hours, and a client that has it."""
+    body = {"name": "reader", "scopes": ["read"], "expires_at": "2026-11-23T14:00:00Z"}
+    made = api.post("/api/api-keys", body).get_json()["api_key"]
+    return made["id"], api.with_key(made["key"])
+
+
+def shown(answer):
+    headers = [(name, value) for name, value in answer.headers if name not in OWN]
+    return answer.status_code, headers, answer.data
+
+
+@pytest.mark.parametrize("query", ["", "&limit=1", "&sort_by=usage", "&search=nothing", "&offset=7"])
+def test_the_same_question_is_answered_again_without_flask(api, again, query):
+    api.create("a", budget=DAY)
+    api.create("b")
+    first, second = again(PAGE + query), again(PAGE + query)
+    assert (first[0], second[0]) == (True, False)
+    assert shown(first[1]) == shown(second[1])
+    assert [name for name, _ in first[1].headers] == [name for name, _ in second[1].headers]
+    assert first[1].headers["X-Request-Id"] != second[1].headers["X-Request-Id"]
+
+
+def test_a_caller_s_request_id_is_given_back(api, again):
+    api.list(memory=True)
+    flask, answer = again(headers={"X-Request-Id": "call-7"})
+    assert (flask, answer.headers["X-Request-Id"]) == (False, "call-7")
+    _, answer = again(headers={"X-Request-Id": "not sane"})
+    assert answer.headers["X-Request-Id"] != "not sane"
+
+
+def test_a_304_is_given_again_and_only_to_who_has_the_page(api, again):
+    tag = api.get(PAGE).headers["ETag"]
+    known = {"headers": {"If-None-Match": tag}}
+    assert again(**known)[0]
+    flask, answer = again(**known)
+    assert (flask, answer.status_code, answer.data, answer.headers["ETag"]) == (False, 304, b"", tag)
+    assert again()[1].status_code == 200
+    assert again(headers={"If-None-Match": '"other"'})[1].status_code == 200
+
+
+@pytest.mark.parametrize("path", ["model-configs", "budgets?from_memory=true", "/api/api-keys", "/healthz"])
+def test_what_is_not_a_page_of_limits_from_memory_is_flasks(again, path):
+    assert [again(path)[0], again(path)[0]] == [True, True]
+
+
+def test_other_words_are_another_question(api, again, reader):
+    again()
+    assert again(PAGE + "&limit=25")[0]
+    assert again(caller=reader[1])[0]
+    assert again(caller=api.with_key(None))[1].status_code == 401
+    assert again(caller=api.with_key("gov-unknown"))[1].status_code == 401
+    assert api.post(PAGE, {}).status_code == 400
+
+
+def test_a_change_is_seen_at_once(api, again):
+    limit = api.create("a", budget=DAY)
+    again()
+    api.put(f"model-configs/{limit['id']}", {"budget": DAY | {"max_limit": 7}})
+    flask, answer = again()
+    assert flask
+    assert answer.get_json()["model_configs"][0]["budget"]["max_limit"] == 7
+    api.delete(f"model-configs/{limit['id']}")
+    assert again()[1].get_json()["total_count"] == 0
+
+
+def test_usage_is_seen_with_the_refresh_that_brings_it(api, again, count):
+    budget = api.create("a", budget=DAY)["budget"]["id"]
+    again()
+    count(budget, "cost", used=5 * 10**9)
+    flask, answer = again()
+    assert flask
+    assert answer.get_json()["model_configs"][0]["budget"]["current_usage"] == 5
+
+
+def test_an_idle_poll_takes_nothing_away_and_makes_the_page_young(app, api, again, governance, monkeypatch):
+    api.create("a")
+    now = governance.cache._timer()
+    monkeypatch.setattr(governance.cache, "_timer", lambda: now)
+    governance.cache.refresh()
+    again()
+    now += 3
+    flask, answer = again()
+    assert (flask, answer.headers["Age"]) == (False, "3")
+    governance.cache.refresh()
+    flask, answer = again()
+    assert (flask, answer.headers["Age"]) == (False, "0")
+
+
+def test_a_window_s_end_is_seen_at_once(api, again, count, clock):
+    budget = api.create("a", budget={"max_limit": 9, "reset_duration": "1h"})["budget"]["id"]
+    count(budget, "cost", used=10**9)
+    again()
+    clock.now += HOUR - 1
+    assert not again()[0]
+    clock.now += 1
+    flask, answer = again()
+    assert flask
+    assert answer.get_json()["model_configs"][0]["budget"]["current_usage"] == 0
+    clock.now -= 1
+    assert again()[1].get_json()["model_configs"][0]["budget"]["current_usage"] == 1
+
+
+def test_a_ranking_moves_with_the_window_of_a_limit_that_is_not_on_the_page(api, again, count, clock):
+    for name, length in (("short", "1h"), ("long", "1M")):
+        budget = api.create(name, budget={"max_limit": 9, "reset_duration": length})["budget"]["id"]
+        count(budget, "cost", used=(2 if name == "long" else 1) * 10**9)
+    path = PAGE + "&sort_by=usage&order=asc&limit=1"
+    assert again(path)[1].get_json()["model_configs"][0]["model_name"] == "short"
+    path = PAGE + "&sort_by=usage&order=desc&limit=1"
+    again(path)
+    clock.now += HOUR
+    assert again(path)[0]
+
+
+def test_a_revoked_key_is_refused_at_once(api, again, reader):
+    key_id, caller = reader
+    again(caller=caller)
+    assert not again(caller=caller)[0]
+    assert api.delete(f"/api/api-keys/{key_id}").status_code == 200
+    assert again(caller=caller)[1].status_code == 401
+
+
+def test_a_revoked_key_is_refused_also_where_the_memory_does_not_hear_of_it(api, again, reader, governance):
+    key_id, caller = reader
+    again(caller=caller)
+    governance.authentication.refuse(key_id)
+    assert again(caller=caller)[1].status_code == 401
+
+
+def test_a_key_revoked_by_another_worker_is_refused_after_the_next_poll(again, reader, governance, database):
+    key_id, caller = reader
+    again(caller=caller)
+    with database.write() as connection:
+        revision = revisions.advance(connection)
+        connection.execute(delete(api_keys).where(api_keys.c.id == key_id))
+        revisions.bury(connection, revisions.API_KEY, [key_id], revision)
+    governance.cache.refresh()
+    assert again(caller=caller)[1].status_code == 401
+
+
+def test_an_expired_key_is_refused_at_once(again, reader, clock):
+    again(caller=reader[1])
+    clock.now += 2 * HOUR - 1
+    assert not again(caller=reader[1])[0]
+    clock.now += 1
+    assert again(caller=reader[1])[1].status_code == 401
+
+
+def test_a_replayed_answer_is_a_use_of_the_key_and_counts_as_a_request(api, again, reader, governance, clock):
+    def counted():
+        (line,) = [
+            line
+            for line in api.get("/metrics").text.splitlines()
+            if line.startswith('governance_requests_total{endpoint="model_configs.list_model_configs",status="200"}')
+        ]
+        return float(line.split()[-1])
+
+    again(caller=reader[1])
+    before = counted()
+    clock.now += HOUR
+    assert not again(caller=reader[1])[0]
+    assert counted() == before + 1
+    governance.authentication.flush()
+    (key,) = [key for key in api.get("/api/api-keys").get_json()["api_keys"] if key["id"] == reader[0]]
+    assert key["last_used_at"] == "2026-11-23T13:00:00Z"
+
+
+def test_an_expired_memory_is_not_answered_from(api, again, governance, monkeypatch):
+    api.create("a")
+    again()
+    monkeypatch.setattr(governance.cache, "peek", lambda: None)
+
+    def unreachable(_):
+        raise Unavailable("the database is away")
+
+    monkeypatch.setattr(governance.cache, "_loader", unreachable)
+    assert again()[1].status_code == 503
+
+
+def test_what_is_kept_is_bounded(app, api, again, monkeypatch):
+    monkeypatch.setattr(replay, "MOST_BYTES", 3 * replay.OVERHEAD)
+    api.create("a")
+    for offset in range(20):
+        again(f"{PAGE}&offset={offset}")
+    assert len(app.wsgi_app._kept.answers) <= 3
+    monkeypatch.setattr(replay, "MOST_BYTES", 10)
+    api.create("b")
+    assert [again()[0], again()[0]] == [True, True]
+
+
+def test_no_old_snapshot_is_kept_alive_by_an_answer(app, api, governance):
+    for name in "abc":
+        api.create(name)
+        api.list(memory=True)
+        kept = app.wsgi_app._kept
+        assert kept.snapshot is governance.cache.peek().snapshot
+        assert len(kept.answers) == 1
+
+
+def test_a_key_that_loses_its_scope_is_refused_after_the_next_poll(api, again, database, governance, reader):
+    again(caller=reader[1])
+    with database.write() as connection:
+        connection.execute(
+            update(api_keys)
+            .where(api_keys.c.id == reader[0])
+            .values(scopes="meter", revision=revisions.advance(connection))
+        )
+    governance.cache.refresh()
+    assert again(caller=reader[1])[1].status_code == 403
