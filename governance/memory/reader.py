@@ -69,6 +69,10 @@ class MemoryReader:
             return self._rankings.of(snapshot, query.filter, now)[1:]
         return snapshot.orders.ids(query.filter, query.order.sort_by), -FOREVER, FOREVER
 
+    def rendering(self, entry: Scoped, now: int) -> Rendering:
+        """A limit that was read elsewhere, rendered: kept ones serve it too where it reads the same."""
+        return self._renderings.of(entry, now)
+
     def items(self, page: Page, *, budgets: bool) -> ItemsFromMemory:
         """A page of budgets, or of rate limits, newest first. Raises Unavailable."""
         known = self.cache.get()

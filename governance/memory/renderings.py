@@ -23,21 +23,22 @@ class Renderings:
         self._lock = Lock()
 
     def of(self, entry: Scoped, now: int) -> Rendering:
-        """The rendering of an entry at `now`."""
-        kept = self._kept.get(entry.limit.id)
-        if kept is not None and kept[0] is entry and kept[1].valid_from <= now < kept[1].valid_until:
-            return kept[1]
-        rendering = render.limit(entry, now)
-        self._keep(entry, rendering)
-        return rendering
+        """The rendering of an entry at `now`; one that was read anew and says the same is as good."""
+        known, rendering = self._kept.get(entry.limit.id, (None, None))
+        if rendering is None or not rendering.valid_from <= now < rendering.valid_until:
+            return self._keep(entry, render.limit(entry, now))
+        if known is entry:
+            return rendering
+        return self._keep(entry, rendering if known == entry else render.limit(entry, now))
 
-    def _keep(self, entry: Scoped, rendering: Rendering) -> None:
+    def _keep(self, entry: Scoped, rendering: Rendering) -> Rendering:
         with self._lock:
             self._drop(entry.limit.id)
             self._kept[entry.limit.id] = (entry, rendering)
             self._held += len(rendering.body) + OVERHEAD
             while self._held > self._most:
                 self._drop(next(iter(self._kept)))
+        return rendering
 
     def _drop(self, limit_id: str) -> None:
         dropped = self._kept.pop(limit_id, None)

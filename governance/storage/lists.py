@@ -10,6 +10,7 @@ from governance.domain.limits import Metric, Scoped, usage_share
 from governance.domain.pages import Filter, ListQuery, Order, Page
 from governance.storage import scoped
 from governance.storage.tables import counters, model_limits, rules
+from governance.storage.totals import Totals
 
 SORT_COLUMNS = {"created_at": model_limits.c.created_at, "model_name": model_limits.c.search_name}
 CONDITIONS: dict[str, ColumnElement[bool]] = {
@@ -27,11 +28,11 @@ class Found(NamedTuple):
     total: int
 
 
-def limits(connection: Connection, query: ListQuery, now: int) -> Found:
+def limits(connection: Connection, query: ListQuery, now: int, totals: Totals) -> Found:
     """A page of model limits."""
     wanted = _wanted(query.filter)
     count, page = _statements(tuple(wanted), query.order)
-    total = connection.execute(count, wanted).scalar_one()
+    total = totals.of(connection, count, wanted)
     if query.order.sort_by == "usage":
         return Found(_by_usage(connection, page, query, now), total)
     rows = connection.execute(page, wanted | query.page._asdict()).all()
@@ -40,15 +41,19 @@ def limits(connection: Connection, query: ListQuery, now: int) -> Found:
 
 @lru_cache(maxsize=256)
 def _statements(names: tuple[str, ...], order: Order) -> tuple[Select[Any], Select[Any]]:
-    """How many limits pass, and a page of them: made once for each set of conditions, and compiled once with it."""
+    """How many limits pass, and a page of them: made once for each set of conditions, and compiled once with it.
+
+    The page's ids come from an index alone: what an offset skips is never read whole.
+    """
     wanted = [CONDITIONS[name] for name in names]
     count: Select[Any] = select(func.count()).select_from(model_limits).where(*wanted)
     if order.sort_by == "usage":
         return count, select(model_limits.c.id).where(*wanted)
     columns = [SORT_COLUMNS[order.sort_by], model_limits.c.id]
     ordered = [column.desc() if order.descending else column.asc() for column in columns]
-    page = scoped.named_limits.where(*wanted).order_by(*ordered)
-    return count, page.limit(bindparam("limit")).offset(bindparam("offset"))
+    ids = select(model_limits.c.id).where(*wanted).order_by(*ordered)
+    on_page = model_limits.c.id.in_(ids.limit(bindparam("limit")).offset(bindparam("offset")))
+    return count, scoped.named_limits.where(on_page).order_by(*ordered)
 
 
 def _wanted(given: Filter) -> dict[str, str]:
