@@ -118,6 +118,7 @@ class Metering:
             return known
         _compare(plan, batch)
         _refuse_key(plan, batch.now)
+        batch.look_up(applied.rule for applied in plan.applied)
         verdict = decide(_standing(applied, batch, ask.amounts) for applied in plan.applied)
         if not verdict.allowed:
             return Denial(verdict, batch.now)
@@ -130,6 +131,7 @@ class Metering:
         if known is not None:
             return known
         _compare(plan, batch)
+        batch.look_up(applied.rule for applied in plan.applied)
         verdict = decide(_standing(applied, batch, ask.amounts) for applied in plan.applied)
         report = self._reservation(ask, plan.call, batch.now)._replace(
             status=Status.REPORTED,

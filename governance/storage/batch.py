@@ -2,11 +2,14 @@
 
 Prepared statements on a connection of its own, beside SQLAlchemy: half the time of its session, on the path that
 every call to a model waits for. Each counter is read once a batch, moved in memory by every act, and written once.
+Statements are few and fetch much: each of them gives the interpreter lock away, and has to win it back.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
 
 from governance.domain.limits import Counter, Rule
 from governance.domain.reservations import Reservation
@@ -14,12 +17,12 @@ from governance.domain.windows import Alignment, window
 from governance.storage.tables import LARGEST_SUM
 
 RESERVATION = ", ".join(Reservation._fields)
-NEWEST = """
-    SELECT id, window_start, window_end, used, reserved, folded, reset_at FROM counters
-    WHERE rule_id = ? AND metric = ? AND generation = ? ORDER BY window_start DESC LIMIT 1"""
-BY_ID = """
-    SELECT id, window_start, window_end, used, reserved, folded, reset_at, metric FROM counters
-    WHERE id = ?"""
+TALLY = "c.id, c.metric, c.window_start, c.window_end, c.used, c.reserved, c.folded, c.reset_at"
+NEWEST = f"""
+    SELECT c.rule_id, c.metric, c.generation, {TALLY} FROM counters c WHERE c.id IN (
+        SELECT (SELECT o.id FROM counters o WHERE o.rule_id = column1 AND o.metric = column2 AND o.generation = column3
+                ORDER BY o.window_start DESC LIMIT 1)
+        FROM (VALUES {{}}))"""  # noqa: S608
 ADD_COUNTER = """
     INSERT INTO counters (rule_id, metric, generation, window_start, window_end, touched_at)
     VALUES (?, ?, ?, ?, ?, ?)"""
@@ -28,12 +31,15 @@ ADD_RESERVATION = f"INSERT INTO reservations (seq, {RESERVATION}) VALUES (?{', ?
 WRITE_RESERVATION = f"UPDATE reservations SET {' = ?, '.join(Reservation._fields)} = ? WHERE seq = ?"  # noqa: S608
 GET_RESERVATION = f"SELECT seq, {RESERVATION} FROM reservations WHERE id = ? AND status <> 'reported'"  # noqa: S608
 LAPSED = "SELECT id FROM reservations WHERE status = 'open' AND expires_at <= ? ORDER BY expires_at LIMIT ?"
-NOW = "SELECT revision, touched_at FROM config_revision"
+NOW = """
+    SELECT revision, touched_at, (SELECT seq FROM sqlite_sequence WHERE name = 'reservations')
+    FROM config_revision"""
 TOUCH = "UPDATE config_revision SET touched_at = ?"
-LAST_SEQ = "SELECT seq FROM sqlite_sequence WHERE name = 'reservations'"
 ADD_ENTRY = "INSERT INTO ledger (seq, counter_id, held, used) VALUES (?, ?, ?, ?)"
 WRITE_ENTRY = "UPDATE ledger SET held = ?, used = ? WHERE seq = ? AND counter_id = ?"
-GET_ENTRIES = "SELECT counter_id, held, used FROM ledger WHERE seq = ?"
+GET_ENTRIES = f"""
+    SELECT l.counter_id, l.held, l.used, {TALLY} FROM ledger l LEFT JOIN counters c ON c.id = l.counter_id
+    WHERE l.seq = ?"""  # noqa: S608
 GET_ANSWER = """
     SELECT fingerprint, answer FROM idempotency
     WHERE api_key_id = ? AND path = ? AND key = ? AND created_at > ?"""
@@ -41,6 +47,8 @@ PUT_ANSWER = """
     INSERT OR REPLACE INTO idempotency (api_key_id, path, key, fingerprint, answer, created_at)
     VALUES (?, ?, ?, ?, ?, ?)"""
 
+RuleKey = tuple[str, str, int]
+"""(rule's id, metric, generation)."""
 IdempotencyKey = tuple[str, str, str]
 """(API key's id, path, the caller's key)."""
 
@@ -102,13 +110,25 @@ class Batch:
         self.now = now
         self._execute = connection.execute
         self._executemany = connection.executemany
-        self.revision, last_touch = self._execute(NOW).fetchone()
+        self.revision, last_touch, last_seq = self._execute(NOW).fetchone()
         self._touched_at = max(now, last_touch + 1)
         self._tallies: dict[int, Tally] = {}
-        self._current: dict[tuple[str, str, int], Tally | None] = {}
+        self._current: dict[RuleKey, Tally | None] = {}
         self._holds: dict[str, Hold] = {}
         self._answers: dict[IdempotencyKey, tuple[str, bytes]] = {}
-        self._seq: int | None = None
+        self._seq: int = last_seq or 0
+
+    def look_up(self, rules: Iterable[Rule]) -> None:
+        """Read what counts now for these rules, all together, where that is not known yet."""
+        unknown = [key for key in map(_key, rules) if key not in self._current]
+        if not unknown:
+            return
+        self._current |= dict.fromkeys(unknown)
+        newest = NEWEST.format(", ".join(["(?, ?, ?)"] * len(unknown)))
+        for rule_id, metric, generation, *row in self._execute(newest, [*chain.from_iterable(unknown)]):
+            tally = self._remember(*row)
+            if tally.end > self.now:
+                self._current[rule_id, metric, generation] = tally
 
     def counter(self, rule: Rule, alignment: Alignment) -> Counter:
         """The window of a rule that counts now, with what is in it."""
@@ -124,7 +144,8 @@ class Batch:
             tally = self._tally(rule) or self._begin(rule, counter)
             tally.move(held, used)
             rows.append(Entry(tally.id, held, used, tally))
-        self._holds[reservation.id] = Hold(self._next_seq(), reservation, rows, new=True)
+        self._seq += 1
+        self._holds[reservation.id] = Hold(self._seq, reservation, rows, new=True)
 
     def reservation(self, reservation_id: str) -> Hold | None:
         """The reservation with this id."""
@@ -135,7 +156,10 @@ class Batch:
                 return None
             found = Reservation._make(row[1:])
             known = Hold(row[0], found._replace(late=bool(found.late)))
-            known.entries = [Entry(*entry) for entry in self._execute(GET_ENTRIES, (known.seq,))]
+            known.entries = [
+                Entry(counter_id, held, used, None if counter[0] is None else self._remember(*counter))
+                for counter_id, held, used, *counter in self._execute(GET_ENTRIES, (known.seq,))
+            ]
             self._holds[reservation_id] = known
         return known
 
@@ -146,8 +170,7 @@ class Batch:
         """
         before = hold.reservation
         for entry in hold.entries:
-            tally = entry.tally or self._load(entry.counter_id)
-            more = 0
+            tally, more = entry.tally, 0
             if tally is not None:
                 more = after.used.of(tally.metric) - before.used.of(tally.metric)
                 more = max(0, more) if _forgiven(before, tally) else more
@@ -173,63 +196,47 @@ class Batch:
 
     def flush(self) -> None:
         """Write everything down, each row once."""
-        holds = self._holds.values()
-        self._executemany(ADD_RESERVATION, [(hold.seq, *hold.reservation) for hold in holds if hold.new])
-        self._executemany(WRITE_RESERVATION, [(*hold.reservation, hold.seq) for hold in holds if _edited(hold)])
-        self._executemany(ADD_ENTRY, _rows(hold for hold in holds if hold.new))
-        self._executemany(
-            WRITE_ENTRY, [(held, used, seq, counter) for seq, counter, held, used in _rows(filter(_edited, holds))]
-        )
+        new = [hold for hold in self._holds.values() if hold.new]
+        edited = [hold for hold in self._holds.values() if hold.changed and not hold.new]
         moved = [tally for tally in self._tallies.values() if tally.moved]
-        if moved:
-            self._execute(TOUCH, (self._touched_at,))
-        self._executemany(
-            WRITE_COUNTER, [(tally.used, tally.reserved, tally.folded, self._touched_at, tally.id) for tally in moved]
-        )
-        self._executemany(PUT_ANSWER, [(*key, *kept, self.now) for key, kept in self._answers.items()])
+        at = self._touched_at
+        self._write(ADD_RESERVATION, [(hold.seq, *hold.reservation) for hold in new])
+        self._write(ADD_ENTRY, _rows(new))
+        self._write(WRITE_RESERVATION, [(*hold.reservation, hold.seq) for hold in edited])
+        self._write(WRITE_ENTRY, [(held, used, *of) for *of, held, used in _rows(edited)])
+        self._write(TOUCH, [(at,)] if moved else [])
+        self._write(WRITE_COUNTER, [(tally.used, tally.reserved, tally.folded, at, tally.id) for tally in moved])
+        self._write(PUT_ANSWER, [(*key, *kept, self.now) for key, kept in self._answers.items()])
+
+    def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        if rows:
+            self._executemany(statement, rows)
 
     def _tally(self, rule: Rule) -> Tally | None:
         """The counter of a rule's newest window, where that has not ended."""
-        key = (rule.id, rule.metric, rule.generation)
+        key = _key(rule)
         if key not in self._current:
-            row = self._execute(NEWEST, key).fetchone()
-            self._current[key] = self._remember(row, rule.metric) if row is not None and row[2] > self.now else None
+            self.look_up((rule,))
         return self._current[key]
 
-    def _load(self, counter_id: int) -> Tally | None:
-        known = self._tallies.get(counter_id)
-        if known is not None:
-            return known
-        row = self._execute(BY_ID, (counter_id,)).fetchone()
-        return None if row is None else self._remember(row[:-1], row[-1])
-
-    def _remember(self, row: tuple[int, int, int, int, int, int, int], metric: str) -> Tally:
-        counter_id, start, end, used, reserved, folded, reset_at = row
-        tally = Tally(counter_id, metric, start, end, used, reserved, folded, reset_at)
-        return self._tallies.setdefault(counter_id, tally)
+    def _remember(self, counter_id: int, *rest: Any) -> Tally:
+        return self._tallies.setdefault(counter_id, Tally(counter_id, *rest))
 
     def _begin(self, rule: Rule, counter: Counter) -> Tally:
-        key = (rule.id, rule.metric, rule.generation)
+        key = _key(rule)
         made = self._execute(ADD_COUNTER, (*key, counter.start, counter.end, self._touched_at))
-        tally = self._remember((int(made.lastrowid or 0), counter.start, counter.end, 0, 0, 0, 0), rule.metric)
+        tally = self._remember(int(made.lastrowid or 0), rule.metric, counter.start, counter.end, 0, 0, 0)
         self._current[key] = tally
         return tally
 
-    def _next_seq(self) -> int:
-        if self._seq is None:
-            row = self._execute(LAST_SEQ).fetchone()
-            self._seq = row[0] if row else 0
-        self._seq += 1
-        return self._seq
+
+def _key(rule: Rule) -> RuleKey:
+    return rule.id, rule.metric, rule.generation
 
 
 def _forgiven(before: Reservation, tally: Tally) -> bool:
     """Whether what a reservation was charged for went with a reset of its counter."""
     return before.ended_at is not None and before.ended_at <= tally.reset_at
-
-
-def _edited(hold: Hold) -> bool:
-    return hold.changed and not hold.new
 
 
 def _rows(holds: Iterable[Hold]) -> list[tuple[int, int, int, int]]:
