@@ -31,8 +31,7 @@ def _flag(description: str = "") -> fields.Boolean:
 
 
 def _value() -> fields.Raw:
-    kinds = ["string", "number", "boolean", "array", "null"]
-    return fields.Raw(required=True, allow_none=True, metadata={"type": kinds, "items": {"type": "string"}})
+    return fields.Raw(required=True, allow_none=True, metadata={"type": ["string", "number", "boolean", "array"]})
 
 
 class Budget(Schema):
