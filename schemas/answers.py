@@ -31,7 +31,8 @@ def _flag(description: str = "") -> fields.Boolean:
 
 
 def _value() -> fields.Raw:
-    return fields.Raw(required=True, allow_none=True, metadata={"type": ["string", "number", "boolean", "array"]})
+    kinds = ["string", "number", "boolean", "array"]
+    return fields.Raw(required=True, allow_none=True, metadata={"type": kinds, "items": {"type": "string"}})
 
 
 class Budget(Schema):

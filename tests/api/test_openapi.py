@@ -82,7 +82,7 @@ def _is_of(kinds: str | list[str], value: Any) -> bool:
 def _faults_inside(doc: dict[str, Any], schema: dict[str, Any], value: Any, at: str) -> Iterator[str]:
     if schema.get("format") == "date-time":
         parse_rfc3339(value)
-    for index, item in enumerate(value if "items" in schema else ()):
+    for index, item in enumerate(value if "items" in schema and isinstance(value, list) else ()):
         yield from faults(doc, schema["items"], item, f"{at}[{index}]")
     if "properties" in schema:
         properties = schema["properties"]

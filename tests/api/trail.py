@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from sqlalchemy import select
+
+from governance.storage.database import Database
+from governance.storage.tables import audit
 from tests.conftest import Api
 
 KEYS = "/api/api-keys"
@@ -39,3 +43,9 @@ def key(api: Api, *scopes: str, **fields: Any) -> dict[str, Any]:
 def virtual_key(api: Api, **fields: Any) -> dict[str, Any]:
     """A new virtual key, as its create answers it."""
     return dict(ok(api.post("virtual-keys", {"name": "team", **fields}))["virtual_key"])
+
+
+def text(database: Database) -> str:
+    """All that the audit's table holds, as one text."""
+    with database.read() as connection:
+        return repr(connection.execute(select(audit)).all())
