@@ -38,6 +38,6 @@ class Writer:
         with self._database.write() as connection:
             write = Write(connection, self._clock(), revisions.advance(connection))
             yield write
-            audit.record(self._database, *write)
+            audit.record(self._database, connection, write.now, write.revision)
         with suppress(Exception):
             self._cache.refresh()

@@ -5,7 +5,7 @@ write has changed is found in its own transaction, whatever it did; and until it
 still sees what was there before.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Table, bindparam, func, insert, literal, select, union
@@ -23,7 +23,7 @@ class Kind(NamedTuple):
 
     table: Table
     buried: str
-    by_ids: Any
+    by_ids: Callable[[Connection, Sequence[str]], Mapping[str, Any]]
 
 
 KINDS: dict[Entity, Kind] = {
@@ -68,8 +68,7 @@ def touched(connection: Connection, committed: Connection, revision: int) -> dic
 
 def image(connection: Connection, entity: Entity, ids: Sequence[str]) -> Mapping[str, Any]:
     """Things of one kind, by id, as this connection sees them: a `Scoped`, VirtualKey, User or ApiKey each."""
-    found: Mapping[str, Any] = KINDS[entity].by_ids(connection, ids)
-    return found
+    return KINDS[entity].by_ids(connection, ids)
 
 
 def add(connection: Connection, entries: Iterable[Entry]) -> None:
