@@ -12,6 +12,7 @@ from governance.memory.cache import SnapshotCache
 from governance.memory.poller import Poller
 from governance.memory.reader import MemoryReader
 from governance.services.api_keys import ApiKeys
+from governance.services.audit import Audit
 from governance.services.authentication import Authentication
 from governance.services.health import HealthCheck
 from governance.services.metering import Metering
@@ -31,6 +32,7 @@ from governance.storage.group_commit import GroupCommit
 from governance.storage.tables import metadata
 from governance.web import (
     api_keys,
+    audit,
     auth,
     errors,
     logs,
@@ -48,7 +50,7 @@ from governance.web.operation import MAX_BODY
 from governance.web.paths import Id
 from governance.web.replay import Replay
 
-BLUEPRINTS = (model_configs, rules, reservations_api, virtual_keys, users, api_keys, metrics, ops)
+BLUEPRINTS = (model_configs, rules, reservations_api, virtual_keys, users, api_keys, audit, metrics, ops)
 
 db = SQLAlchemy(metadata=metadata)
 migrate = Migrate(render_as_batch=True)
@@ -117,6 +119,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, mint: Mint) -> Govern
         metering=Metering(database, group, cache, mint=mint, statistics=statistics),
         reservations=reservations,
         verification=Verification(database, clock),
+        audit=Audit(database),
         group=group,
         database=database,
         health=HealthCheck(database, cache, clock),

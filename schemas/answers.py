@@ -5,6 +5,7 @@ The renderer (`render`, `keys`) writes the bytes; these schemas never dump.
 
 from marshmallow import Schema, fields
 
+from governance.domain.audit import Action, Entity
 from governance.domain.keys import KeyScope
 from governance.domain.limits import Scope
 
@@ -27,6 +28,11 @@ def _whole(description: str = "", *, null: bool = False) -> fields.Integer:
 
 def _flag(description: str = "") -> fields.Boolean:
     return fields.Boolean(required=True, metadata={"description": description})
+
+
+def _value() -> fields.Raw:
+    kinds = ["string", "number", "boolean", "array"]
+    return fields.Raw(required=True, allow_none=True, metadata={"type": kinds, "items": {"type": "string"}})
 
 
 class Budget(Schema):
@@ -238,6 +244,32 @@ class ApiKeyList(Paged):
     """A page of API keys."""
 
     api_keys = fields.List(fields.Nested(ApiKey), required=True)
+
+
+class AuditChange(Schema):
+    """A field that changed; null: it was not there before, or is gone."""
+
+    field = _text("As answers name it; a rule stands under its window, such as budgets[1d].max_limit.")
+    old = _value()
+    new = _value()
+
+
+class AuditEntry(Schema):
+    """One thing that one write changed."""
+
+    seq = _whole("Rises with every entry.")
+    at = _instant()
+    actor = _text("key:<id of the API key>, command:<name>, file:<name>, or service.")
+    entity = fields.String(required=True, metadata={"enum": [entity.value for entity in Entity]})
+    entity_id = _text()
+    action = fields.String(required=True, metadata={"enum": [action.value for action in Action]})
+    changes = fields.List(fields.Nested(AuditChange), required=True)
+
+
+class AuditList(Paged):
+    """A page of the audit."""
+
+    audit = fields.List(fields.Nested(AuditEntry), required=True)
 
 
 class ErrorBody(Schema):

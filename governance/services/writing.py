@@ -1,4 +1,4 @@
-"""The way of every management write: one transaction, then a refresh of the own memory that began after it."""
+"""The way of every management write: one transaction, its audit in it, then a refresh that began after it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 
 from governance.domain.times import Clock
 from governance.memory.cache import SnapshotCache
+from governance.services import audit
 from governance.storage import revisions
 from governance.storage.database import Database
 
@@ -35,6 +36,8 @@ class Writer:
         A refresh that fails is logged and counted by the memory; the write is kept all the same.
         """
         with self._database.write() as connection:
-            yield Write(connection, self._clock(), revisions.advance(connection))
+            write = Write(connection, self._clock(), revisions.advance(connection))
+            yield write
+            audit.record(self._database, connection, write.now, write.revision)
         with suppress(Exception):
             self._cache.refresh()

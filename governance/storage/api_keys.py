@@ -1,6 +1,6 @@
 """API keys: rows in and out. A revoked key is a deleted row."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
@@ -18,6 +18,11 @@ def by_digest(connection: Connection, digest: str) -> ApiKey | None:
     """The key whose secret has this digest."""
     row = connection.execute(select(*COLUMNS).where(api_keys.c.digest == digest)).one_or_none()
     return None if row is None else key_of(row)
+
+
+def by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, ApiKey]:
+    """The keys with these ids, by id."""
+    return {row.id: key_of(row) for row in named.by_ids(connection, COLUMNS, ids)}
 
 
 def count(connection: Connection) -> int:

@@ -1,4 +1,4 @@
-"""Pages of whatever has a name and a time of creation: virtual keys, users, API keys."""
+"""Whatever has a name and a time of creation: virtual keys, users, API keys, by page or by id."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,3 +23,8 @@ def page(
         .offset(wanted.offset)
     ).all()
     return rows, total
+
+
+def by_ids(connection: Connection, columns: Sequence[Column[Any]], ids: Sequence[str]) -> Sequence[Row[Any]]:
+    """The rows with these ids; the id is the first of the columns."""
+    return connection.execute(select(*columns).where(columns[0].in_(ids))).all()

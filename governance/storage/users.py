@@ -1,5 +1,6 @@
 """Users: rows in and out."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
@@ -18,6 +19,11 @@ def get(connection: Connection, user_id: str) -> User | None:
     """The user with this id."""
     row = connection.execute(select(*COLUMNS).where(users.c.id == user_id)).one_or_none()
     return None if row is None else User._make(row)
+
+
+def by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, User]:
+    """The users with these ids, by id."""
+    return {row.id: User._make(row) for row in named.by_ids(connection, COLUMNS, ids)}
 
 
 def page(connection: Connection, wanted: Page, search: str) -> tuple[list[User], int]:

@@ -1,5 +1,6 @@
 """Virtual keys: rows in and out."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
@@ -26,6 +27,11 @@ def clash(connection: Connection, key: VirtualKey) -> str | None:
         if connection.execute(same).first() is not None:
             return name
     return None
+
+
+def by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, VirtualKey]:
+    """The virtual keys with these ids, by id."""
+    return {row.id: VirtualKey._make(row) for row in named.by_ids(connection, COLUMNS, ids)}
 
 
 def page(connection: Connection, wanted: Page, search: str) -> tuple[list[VirtualKey], int]:

@@ -8,6 +8,7 @@ from flask import current_app
 from governance.memory.cache import SnapshotCache
 from governance.memory.poller import Poller
 from governance.services.api_keys import ApiKeys
+from governance.services.audit import Audit
 from governance.services.authentication import Authentication
 from governance.services.health import HealthCheck
 from governance.services.metering import Metering
@@ -38,6 +39,7 @@ class Governance:
     metering: Metering
     reservations: Reservations
     verification: Verification
+    audit: Audit
     group: GroupCommit
     database: Database
     health: HealthCheck

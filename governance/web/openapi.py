@@ -29,10 +29,10 @@ ARGUMENT = re.compile(r"<(?:\w+:)?(?:\w*_)?(\w+)>")
 """`<path:model_config_id>`: what a path is asked for is its `{id}`."""
 
 SCOPES = {
-    KeyScope.READ: "to read under /api/governance, and to check",
+    KeyScope.READ: "to read under /api/governance (all but the audit), and to check",
     KeyScope.WRITE: "that, and every change of what is managed there",
     KeyScope.METER: "reservations, usage and check",
-    KeyScope.ADMIN: "everything, and /api/api-keys",
+    KeyScope.ADMIN: "everything, also /api/api-keys and the audit",
 }
 ABOUT = f"{governance.__doc__} Money is in dollars, written exactly; times are RFC 3339 in UTC."
 HOW_TO_AUTHENTICATE = (

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, NamedTuple, cast
 
-from flask import request
+from flask import g, request
 from flask.typing import ResponseReturnValue
 from marshmallow import Schema
 
 from governance.domain import bodies
 from governance.domain.errors import Code, Fault, InvalidRequest
 from governance.domain.keys import KeyScope
+from governance.services.acting import acting_as
 from schemas import queries
 from schemas.loading import load
 
@@ -18,6 +19,8 @@ MAX_BODY = 1024 * 1024
 """Larger ones are refused. Flask's own bound is a byte higher: it cuts a chunked body off at it, without a word."""
 View = Callable[..., ResponseReturnValue]
 NO_QUERY = queries.Query()
+MANAGING = frozenset({KeyScope.WRITE, KeyScope.ADMIN})
+"""Scopes whose endpoints may change what is managed."""
 
 
 class Operation(NamedTuple):
@@ -54,14 +57,26 @@ def operation(
     declared = Operation(summary, scope, query, body, answer, refusals, also)
 
     def declare(act: View) -> View:
+        perform = _as_caller(act) if scope in MANAGING else act
+
         @wraps(act)
         def view(**arguments: Any) -> ResponseReturnValue:
-            return act(**arguments, **_loaded(declared))
+            return perform(**arguments, **_loaded(declared))
 
         view.operation = declared  # type: ignore[attr-defined]
         return cast("View", view)
 
     return declare
+
+
+def _as_caller(act: View) -> View:
+    """The act, done on behalf of the key that the call came with; reading and metering are spared this."""
+
+    def acted(**arguments: Any) -> ResponseReturnValue:
+        with acting_as(f"key:{g.api_key.id}"):
+            return act(**arguments)
+
+    return acted
 
 
 def _loaded(declared: Operation) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""`flask governance audit`: who changed what, when, from what to what."""
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from governance.cli.output import faults_told, json_option
+from governance.domain.audit import Action, Recorded
+from governance.domain.pages import DEFAULT_PAGE, FARTHEST_OFFSET, Page
+from governance.domain.times import rfc3339
+from governance.web.context import governance
+from schemas import render
+from schemas.audit import AuditListQuery, entry
+from schemas.loading import load
+
+QUERY = AuditListQuery()
+OF_ITEMS = "[*].id"
+"""How the fields end that name the ids of a limit's items: the windows say as much to people."""
+
+
+@click.command()
+@click.option("--entity", help="model_config, virtual_key, user or api_key.")
+@click.option("--entity-id", help="Only changes of the thing with this id.")
+@click.option("--actor", help="Such as key:<id>, command:<name> or file:<name>.")
+@click.option("--action", help="create, update or delete.")
+@click.option("--since", help="From this time on, such as 2026-11-23T00:00:00Z.")
+@click.option("--until", help="Before this time.")
+@click.option("--limit", type=click.IntRange(1, FARTHEST_OFFSET), default=DEFAULT_PAGE, show_default=True)
+@json_option
+@with_appcontext
+def audit(*, limit: int, as_json: bool, **filters: str | None) -> None:
+    """Show who changed what, when, from what to what; the newest first.
+
+    Example: flask governance audit --entity model_config --since 2026-11-23T00:00:00Z
+    """
+    with faults_told():
+        query = load(QUERY, {name: value for name, value in filters.items() if value})
+        found, total = governance().audit.page(query._replace(page=Page(limit)))
+    if as_json:
+        shown = {"audit": [entry(each) for each in found], "total_count": total, "count": len(found), "limit": limit}
+        click.echo(render.dumps(shown | {"offset": 0}))
+        return
+    for each in found:
+        click.echo("\n".join(_lines(each)))
+    click.echo(_end(len(found), total))
+
+
+def _end(shown: int, total: int) -> str:
+    return f"Changes: {total}." if shown == total else f"Changes: {total}; shown are the newest {shown} (see --limit)."
+
+
+def _lines(recorded: Recorded) -> Iterator[str]:
+    """What was changed, and under it how."""
+    told = recorded.entry
+    yield f"{rfc3339(told.at):27}  {told.action}  {told.entity} {told.entity_id}  by {told.actor}"
+    changes = json.loads(told.changes, parse_float=Decimal)
+    for change in [each for each in changes if not each["field"].endswith(OF_ITEMS)] or changes:
+        yield f"    {change['field']}: {_change(told.action, change)}"
+
+
+def _change(action: str, change: dict[str, Any]) -> str:
+    """From what to what; of a thing that is new or gone, what it is or was."""
+    sides = {Action.CREATE: ("new",), Action.DELETE: ("old",)}.get(Action(action), ("old", "new"))
+    return " → ".join(_value(change[side]) for side in sides)
+
+
+def _value(value: Any) -> str:
+    return f"{value:f}" if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,48 @@
+"""The audit: every management write records itself in its own transaction; and the list of all that was recorded."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from governance.domain.audit import AuditQuery, Entity, Entry, Recorded
+from governance.services import acting
+from governance.storage import audit
+from governance.storage.database import Database
+from schemas import audit as looks
+
+
+class Audit:
+    """What was recorded."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def page(self, query: AuditQuery) -> tuple[list[Recorded], int]:
+        """A page of entries, newest first, and how many match."""
+        with self._database.read() as connection:
+            return audit.page(connection, query)
+
+
+def record(database: Database, connection: Connection, now: int, revision: int) -> None:
+    """Record what the write of `revision` has changed: as its transaction sees it, beside what all others still see.
+
+    So no write need remember to, and a write that changes nothing, or is refused, leaves nothing.
+    """
+    with database.read() as committed:
+        for entity, ids in audit.touched(connection, committed, revision).items():
+            for begin in range(0, len(ids), audit.SLICE):
+                some = ids[begin : begin + audit.SLICE]
+                before, after = (audit.image(each, entity, some) for each in (committed, connection))
+                audit.add(connection, _entries(entity, some, before, after, now))
+
+
+def _entries(
+    entity: Entity, ids: list[str], before: Mapping[str, Any], after: Mapping[str, Any], now: int
+) -> Iterator[Entry]:
+    actor = acting.current()
+    for row_id in ids:
+        pair = before.get(row_id), after.get(row_id)
+        changes = looks.changes(entity, *pair, now)
+        if changes is not None:
+            yield Entry(now, actor, entity, row_id, looks.action(*pair), changes)

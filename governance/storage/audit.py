@@ -1,0 +1,89 @@
+"""The audit: what a transaction has changed, how that looked before, and the table that remembers it.
+
+Every row of what is managed carries the revision of its last write, and a tombstone that of its deletion. So what a
+write has changed is found in its own transaction, whatever it did; and until it commits, every other connection
+still sees what was there before.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Table, bindparam, func, insert, literal, select, union
+from sqlalchemy.engine import Connection
+
+from governance.domain.audit import AuditQuery, Entity, Entry, Recorded
+from governance.storage import api_keys, revisions, scoped, tables, users, virtual_keys
+from governance.storage.tables import audit, config_revision, counters, rules, tombstones
+
+SLICE = 500
+
+
+class Kind(NamedTuple):
+    """Where one kind of things is stored: its table, its word among the tombstones, and how it is read."""
+
+    table: Table
+    buried: str
+    by_ids: Callable[[Connection, Sequence[str]], Mapping[str, Any]]
+
+
+KINDS: dict[Entity, Kind] = {
+    Entity.MODEL_CONFIG: Kind(tables.model_limits, revisions.LIMIT, scoped.by_ids),
+    Entity.VIRTUAL_KEY: Kind(tables.virtual_keys, revisions.VIRTUAL_KEY, virtual_keys.by_ids),
+    Entity.USER: Kind(tables.users, revisions.USER, users.by_ids),
+    Entity.API_KEY: Kind(tables.api_keys, revisions.API_KEY, api_keys.by_ids),
+}
+
+_written = [
+    select(literal(entity.value).label("entity"), kind.table.c.id).where(kind.table.c.revision == bindparam("revision"))
+    for entity, kind in KINDS.items()
+]
+_removed = [
+    select(literal(entity.value).label("entity"), tombstones.c.id).where(
+        tombstones.c.entity == kind.buried, tombstones.c.revision == bindparam("revision")
+    )
+    for entity, kind in KINDS.items()
+]
+_counted = (
+    select(literal(Entity.MODEL_CONFIG.value).label("entity"), rules.c.model_limit_id)
+    .select_from(counters.join(rules))
+    .where(counters.c.touched_at > bindparam("touched_at"))
+)
+_touched = union(*_written, *_removed, _counted).order_by("entity", "id")
+
+CONDITIONS: dict[str, ColumnElement[bool]] = {
+    **{name: audit.c[name] == bindparam(name) for name in ("entity", "entity_id", "actor", "action")},
+    "since": audit.c.at >= bindparam("since"),
+    "until": audit.c.at < bindparam("until"),
+}
+
+
+def touched(connection: Connection, committed: Connection, revision: int) -> dict[Entity, list[str]]:
+    """The ids of what the write of `revision` touched, by kind, where `committed` does not see it yet."""
+    before = committed.execute(select(config_revision.c.touched_at)).scalar_one()
+    found: dict[Entity, list[str]] = {}
+    for entity, row_id in connection.execute(_touched, {"revision": revision, "touched_at": before}):
+        found.setdefault(Entity(entity), []).append(row_id)
+    return found
+
+
+def image(connection: Connection, entity: Entity, ids: Sequence[str]) -> Mapping[str, Any]:
+    """Things of one kind, by id, as this connection sees them: a `Scoped`, VirtualKey, User or ApiKey each."""
+    return KINDS[entity].by_ids(connection, ids)
+
+
+def add(connection: Connection, entries: Iterable[Entry]) -> None:
+    """Record entries, in this order."""
+    rows = [entry._asdict() for entry in entries]
+    if rows:
+        connection.execute(insert(audit), rows)
+
+
+def page(connection: Connection, query: AuditQuery) -> tuple[list[Recorded], int]:
+    """A page of the audit, newest first, and how many entries match."""
+    wanted = {name: value for name, value in query._asdict().items() if name in CONDITIONS and value is not None}
+    matches = [CONDITIONS[name] for name in wanted]
+    total = connection.execute(select(func.count()).select_from(audit).where(*matches), wanted).scalar_one()
+    columns = [audit.c[name] for name in ("seq", *Entry._fields)]
+    rows = select(*columns).where(*matches).order_by(audit.c.seq.desc())
+    found = connection.execute(rows.limit(query.page.limit).offset(query.page.offset), wanted)
+    return [Recorded(seq, Entry._make(entry)) for seq, *entry in found], total

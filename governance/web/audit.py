@@ -1,0 +1,21 @@
+"""`/api/governance/audit`: who changed what, when, from what to what."""
+
+from flask import Blueprint, Response
+
+from governance.domain.audit import AuditQuery
+from governance.domain.keys import KeyScope
+from governance.web.answers import plain_page
+from governance.web.context import governance
+from governance.web.operation import operation
+from schemas import answers
+from schemas.audit import AuditListQuery, entry
+
+blueprint = Blueprint("audit", __name__, url_prefix="/api/governance/audit")
+
+
+@blueprint.get("")
+@operation("List who changed what", scope=KeyScope.ADMIN, query=AuditListQuery(), answer=answers.AuditList())
+def list_audit(query: AuditQuery) -> Response:
+    """Return a page of the audit, newest first. It is kept forever, and no secret is in it."""
+    found, total = governance().audit.page(query)
+    return plain_page("audit", [entry(each) for each in found], total, query.page)

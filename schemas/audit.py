@@ -1,0 +1,139 @@
+"""The audit: how things look in it, what differs between two looks, and the question to its list.
+
+Fields have the names that answers give them; a rule stands under its window, as in `budgets[1d].max_limit`, since no
+two rules of one metric share it.
+"""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import orjson
+from marshmallow import post_load
+
+from governance.domain import money
+from governance.domain.audit import Action, AuditQuery, Entity, Recorded
+from governance.domain.keys import VirtualKey
+from governance.domain.limits import Limit, Metric, Scoped, current
+from governance.domain.pages import Page
+from governance.domain.times import rfc3339
+from schemas import keys
+from schemas.fields import Instant, OneOf
+from schemas.queries import PageQuery, Text
+
+Facts = dict[str, Any]
+
+UNTOLD = frozenset({"id", "created_at", "updated_at", "last_used_at"})
+"""What an entry says already, or what is no setting."""
+SETTINGS = ("model_name", "provider", "scope", "scope_id", "calendar_aligned", "timezone")
+PLACES = {
+    Metric.COST: ("budgets", ""),
+    Metric.TOKENS: ("rate_limits", "token_"),
+    Metric.REQUESTS: ("rate_limits", "request_"),
+}
+"""Where answers show the rules of each metric, and how their fields begin."""
+USAGE = "current_usage"
+HIDDEN = "hidden"
+
+
+class Secret(NamedTuple):
+    """A secret that is compared and never told."""
+
+    digest: str
+
+
+def _limit(scoped: Scoped, now: int) -> Facts:
+    limit = scoped.limit
+    facts = {name: getattr(limit, name) for name in SETTINGS} | _items(limit)
+    for rule, counter in zip(limit.rules, scoped.counters, strict=True):
+        items, prefix = PLACES[Metric(rule.metric)]
+        at = f"{items}[{rule.reset_duration}].{prefix}"
+        amount = _dollars if rule.metric == Metric.COST else int
+        facts[f"{at}max_limit"] = amount(rule.max_limit)
+        facts[f"{at}{USAGE}"] = amount(current(rule, limit.alignment, counter, now).used)
+    return facts
+
+
+def _items(limit: Limit) -> Facts:
+    """The ids of budgets and of rate limits, in the order in which answers show them."""
+    ids: dict[str, dict[str, None]] = {}
+    for rule in limit.rules:
+        ids.setdefault(f"{PLACES[Metric(rule.metric)][0]}[*].id", {})[rule.id] = None
+    return {name: list(found) for name, found in ids.items()}
+
+
+def _virtual_key(key: VirtualKey, _: int) -> Facts:
+    return _told(keys.virtual_key(key)) | {"value": Secret(key.digest)}
+
+
+def _told(shown: Facts) -> Facts:
+    return {name: value for name, value in shown.items() if name not in UNTOLD}
+
+
+def _dollars(nanos: int) -> Decimal:
+    return Decimal(money.dollars(nanos))
+
+
+FACTS: dict[Entity, Callable[[Any, int], Facts]] = {
+    Entity.MODEL_CONFIG: _limit,
+    Entity.VIRTUAL_KEY: _virtual_key,
+    Entity.USER: lambda user, _: _told(keys.user(user)),
+    Entity.API_KEY: lambda key, _: _told(keys.api_key(key)),
+}
+
+
+def changes(entity: Entity, before: Any, after: Any, now: int) -> str | None:
+    """What differs between two looks at a thing (None: it was not there), as JSON; None where nothing does."""
+    old, new = ({} if value is None else FACTS[entity](value, now) for value in (before, after))
+    found = list(_differences(old, new))
+    return orjson.dumps(found, default=_plain).decode() if found else None
+
+
+def _differences(old: Facts, new: Facts) -> Iterator[Facts]:
+    """Each field that differs. That nothing was used yet of a rule that comes or goes is not told."""
+    for name in dict.fromkeys((*old, *new)):
+        was, becomes = old.get(name), new.get(name)
+        if was != becomes and (was or becomes or not name.endswith(USAGE)):
+            yield {"field": name, "old": was, "new": becomes}
+
+
+def _plain(value: Any) -> str | orjson.Fragment:
+    """What JSON does not know: money, written exactly, and a secret, not written at all."""
+    return HIDDEN if isinstance(value, Secret) else orjson.Fragment(f"{value:f}")
+
+
+def action(before: Any, after: Any) -> Action:
+    """What became of a thing between two looks at it."""
+    if before is None:
+        return Action.CREATE
+    return Action.DELETE if after is None else Action.UPDATE
+
+
+def entry(recorded: Recorded) -> dict[str, Any]:
+    """An entry as it is shown."""
+    seq, told = recorded
+    return {
+        "seq": seq,
+        **told._asdict(),
+        "at": rfc3339(told.at),
+        "changes": orjson.Fragment(told.changes),
+    }
+
+
+class AuditListQuery(PageQuery):
+    """The question to `GET /audit`."""
+
+    entity = OneOf({each.value: each for each in Entity}, metadata={"description": "Only changes of such things."})
+    entity_id = Text(metadata={"description": "Only changes of the thing with this id."})
+    actor = Text(
+        metadata={"description": "Only what was done by this one: `key:<id>`, `command:<name>` or `file:<name>`."}
+    )
+    action = OneOf({each.value: each for each in Action}, metadata={"description": "Only what was done in this way."})
+    since = Instant(metadata={"description": "Only from this time on."})
+    until = Instant(metadata={"description": "Only before this time."})
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> AuditQuery:
+        """Turn the parameters into a query."""
+        page = Page(data.pop("limit"), data.pop("offset"))
+        return AuditQuery(page, **data)

@@ -1,0 +1,16 @@
+"""What several of these tests share."""
+
+import pytest
+
+from app import create_app
+from governance.settings import Settings
+from tests.conftest import governance_of
+
+
+@pytest.fixture
+def unset(tmp_path, clock):
+    """An app without GOVERNANCE_ADMIN_KEY on a file that is not there yet, and its folder."""
+    folder = tmp_path / "new"
+    app = create_app(Settings(instance=str(folder), admin_key=None, busy_timeout=0.3), clock=clock)
+    yield app, folder
+    governance_of(app).close()
