@@ -16,6 +16,7 @@ from governance.domain.money import NANOS
 from governance.domain.times import SECOND
 from governance.domain.windows import window
 from governance.storage import limits, migrations, revisions, users, virtual_keys
+from governance.storage.counters import touch
 from governance.storage.database import Database, engine_options
 from governance.storage.tables import counters
 
@@ -45,12 +46,13 @@ def _fill(connection: Connection, count: int, now: int, chance: random.Random) -
     for number in range(SCOPES):
         virtual_keys.add(connection, _virtual_key(number, now), revision)
         users.add(connection, User(f"user-{number}", f"User {number}", now, now), revision)
+    touched_at = touch(connection, now)
     rows: list[dict[str, Any]] = []
     for number in range(count):
         limit = _limit(number, now - (count - number) * SPACING, chance)
         limits.add(connection, limit, revision)
         if number % USED_EACH == 0:
-            rows += (_counter(limit, rule, now, chance) for rule in limit.rules)
+            rows += (_counter(limit, rule, now, chance, touched_at) for rule in limit.rules)
     connection.execute(insert(counters), rows)
 
 
@@ -98,7 +100,7 @@ def _item(*ceilings: tuple[Metric, int, str]) -> Item:
     return Item(None, tuple(Ceiling(metric, most, parse(duration)) for metric, most, duration in ceilings))
 
 
-def _counter(limit: Limit, rule: Rule, now: int, chance: random.Random) -> dict[str, Any]:
+def _counter(limit: Limit, rule: Rule, now: int, chance: random.Random, touched_at: int) -> dict[str, Any]:
     start, end = window(rule.duration, limit.alignment, rule.anchor, now)
     step = LEAST_SHOWN if rule.metric == Metric.COST else 1
     used, reserved = (chance.randrange(rule.max_limit // part // step) * step for part in (2, 10))
@@ -110,5 +112,5 @@ def _counter(limit: Limit, rule: Rule, now: int, chance: random.Random) -> dict[
         "window_end": end,
         "used": used,
         "reserved": reserved,
-        "touched_at": now,
+        "touched_at": touched_at,
     }
