@@ -1,13 +1,18 @@
 """Where ids and secrets come from: randomness enters the services here, and tests hand in their own."""
 
+import os
 import secrets
 import uuid
 from collections.abc import Callable
-from random import getrandbits
+from random import Random
 from typing import NamedTuple
 
 MILLISECONDS = 2**48 - 1
 RANDOM_TAIL = 2**62 - 1
+
+_random = Random()
+"""For ids that need be unique, not secret: `os.urandom` gives the interpreter lock away in the middle of a batch."""
+os.register_at_fork(after_in_child=_random.seed)
 
 
 def _id() -> str:
@@ -21,7 +26,7 @@ def _secret() -> str:
 
 def _ordered_id(now: int) -> str:
     """A UUID of version 7: it begins with the time (milliseconds), so an index of them grows at its end (RFC 9562)."""
-    random = getrandbits(74)  # no secret: os.urandom would give the interpreter lock away in the middle of a batch
+    random = _random.getrandbits(74)
     value = (now // 1000 & MILLISECONDS) << 80 | 0x7 << 76 | (random >> 62) << 64 | 0b10 << 62 | random & RANDOM_TAIL
     return str(uuid.UUID(int=value))
 
