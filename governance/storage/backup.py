@@ -98,7 +98,7 @@ def _refuse_target(database: Path, file: Path, *, replace: bool) -> None:
 
 
 def _told(error: sqlite3.Error, database: Path, file: Path) -> Unavailable:
-    """A full disk is the backup's; all other trouble is the database's."""
-    if "disk is full" in str(error):
-        return Unavailable(f"Make room, or give another FILE: the disk is full, and {file} was not written.")
+    """A disk that is full, or fails, is most likely the backup's; all other trouble is the database's."""
+    if "disk is full" in str(error) or "disk I/O" in str(error):
+        return Unavailable(f"Make room, or give another FILE: {file} was not written ({error}).")
     return unavailable(error, database)
