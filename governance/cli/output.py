@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -24,12 +24,17 @@ def faults_told() -> Iterator[None]:
     """End the command with exit code 1 and every fault's sentence on standard error."""
     try:
         yield
-    except InvalidRequest as error:
-        sys.exit("\n".join(fault.message for fault in error.faults))
     except GovernanceError as error:
-        sys.exit(error.message)
+        faults = error.faults if isinstance(error, InvalidRequest) else [error]
+        stop(*(fault.message for fault in faults))
     except PermissionError as error:
-        sys.exit(f"Use the service's own user: {error.filename} may not be read ({error.strerror}).")
+        stop(f"Use the service's own user: {error.filename} may not be read ({error.strerror}).")
+
+
+def stop(*sentences: str) -> NoReturn:
+    """End the command with exit code 1."""
+    note("\n".join(sentences))
+    sys.exit(1)
 
 
 def print_json(value: dict[str, Any]) -> None:
