@@ -7,7 +7,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -48,6 +48,7 @@ def copy(source: Path, target: Path, busy_timeout: float) -> None:
             # anew (https://www.sqlite.org/c3ref/backup_finish.html), and under load it would never end.
             from_file.execute("BEGIN")
             from_file.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+            to_file.execute("PRAGMA journal_mode = OFF")  # it is whole or it goes: there is nothing to roll back
             to_file.execute("PRAGMA synchronous = OFF")
             from_file.backup(to_file, pages=PAGES)
         _check(part)
@@ -64,9 +65,7 @@ def _part_of(target: Path) -> Iterator[Path]:
     try:
         yield Path(name)
     finally:
-        for end in ("", "-wal", "-shm", "-journal"):
-            with suppress(OSError):
-                Path(name + end).unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
 
 
 def _check(file: Path) -> None:
