@@ -24,6 +24,8 @@ STEP = SECOND
 """How far behind its own notes a clock may stand: less is the difference between two readings."""
 OTHERS = 0o077
 NEW_KEY = "flask governance keys create admin --scope admin"
+AGAIN = "Try again shortly: "
+"""What a caller may hope for where the database does not answer, and an operator may not."""
 SKIPPED = "Not looked at, since the database cannot be read."
 
 
@@ -184,7 +186,7 @@ def _find(name: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(name, True, check())
     except GovernanceError as error:
-        return Finding(name, False, error.message)
+        return Finding(name, False, error.message.removeprefix(AGAIN))
     except OSError as error:
         return Finding(name, False, f"Make {error.filename} readable: {error.strerror}.")
     except Exception as error:  # noqa: BLE001 - a damaged file may raise anything, and the other checks go on

@@ -95,6 +95,7 @@ def test_a_file_that_is_no_database_is_told(to_do, settings, tmp_path, content):
     found = to_do()
     assert found
     assert set(found) <= {"database", *INSIDE}
+    assert not any(message.startswith("Try again") for message in found.values())
 
 
 @pytest.mark.parametrize("page", range(1, 12))
