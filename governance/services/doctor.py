@@ -116,8 +116,8 @@ class Doctor:
             return "not asked yet: flask governance verify compares every counter with its ledger"
         if last.differences:
             raise NotReady(
-                f"Run flask governance verify: on {to_the_second(last.at)} {last.differences} of {last.counters} "
-                "counters differed from their ledger; reset_usage mends a limit's counters, a backup all of them."
+                f"Run flask governance verify, which names them, or restore a backup from before: on "
+                f"{to_the_second(last.at)} {last.differences} of {last.counters} counters differed from their ledger."
             )
         return f"on {to_the_second(last.at)} all {last.counters} counters equalled their ledger"
 
