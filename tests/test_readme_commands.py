@@ -19,6 +19,7 @@ from flask import Flask
 
 from governance.settings import Settings
 from tests.conftest import Api, FakeClock, governance_of
+from tests.test_readme import commands
 
 ROOT = Path(__file__).parents[1]
 FLASK = ".venv/bin/flask "
@@ -86,7 +87,18 @@ def meter(api: Api, clock: FakeClock) -> None:
     clock.advance(40)
 
 
-BEFORE: dict[str, Callable[[Api, FakeClock], None]] = {"Commands": meter}
+def edit(api: Api, _: FakeClock) -> None:
+    """An edit of a limit that was used."""
+    made = api.create(
+        budget={"max_limit": 20, "reset_duration": "1d"},
+        rate_limit={"request_max_limit": 15, "request_reset_duration": "1m"},
+    )
+    api.post("usage", {"model": "gpt-4o", "cost": 19.25})
+    after = {"budget": {"max_limit": 50, "reset_duration": "1d"}, "reset_usage": True}
+    api.put(f"model-configs/{made['id']}", after)
+
+
+BEFORE: dict[str, Callable[[Api, FakeClock], None]] = {"Commands": meter, "Who changed what": edit}
 SESSIONS = sessions((ROOT / "README.md").read_text())
 
 
@@ -131,6 +143,12 @@ def run(app: Flask, step: Step, monkeypatch: pytest.MonkeyPatch) -> tuple[str, i
     if assigned:
         monkeypatch.setenv(assigned[1], result.stdout.strip())
     return result.stderr if assigned else result.output, result.exit_code
+
+
+@pytest.mark.parametrize("name", [name for name, _ in commands()])
+def test_the_readme_shows_every_command_at_work(name):
+    run_there = [step.command for section in SESSIONS.values() for step in section]
+    assert any(f"{FLASK}governance {name}" in command for command in run_there)
 
 
 def test_a_session_is_read_as_it_is_written():

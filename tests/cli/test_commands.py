@@ -13,6 +13,7 @@ ON_THE_DATABASE = [
     ["limits", "list"],
     ["limits", "show", "gpt-4o"],
     ["usage"],
+    ["audit"],
     ["keys", "create", "ci", "--scope", "read"],
     ["keys", "list"],
     ["keys", "revoke", "some"],

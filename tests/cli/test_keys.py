@@ -59,6 +59,13 @@ def test_an_expiry_that_cannot_be_is_refused_and_nothing_is_made(words, given, s
     assert asked(words[0], "list")["total_count"] == 0
 
 
+def test_what_a_command_makes_is_in_the_audit_in_its_name_and_without_the_secret(run, api):
+    secrets = [run("keys", "create", "ci", "--scope", "read").stdout, run("virtual-keys", "create", "team").stdout]
+    told = api.get("audit")
+    assert [entry["actor"] for entry in told.get_json()["audit"][:2]] == ["command:virtual-keys", "command:keys"]
+    assert not any(secret.strip() in told.text for secret in secrets)
+
+
 def test_names_are_read_as_over_http(refused, asked):
     assert refused("keys", "create", " ", "--scope", "read") == "Give name 1 to 255 characters."
     assert asked("keys", "create", " ci ", "--scope", "read", "--scope", "read")["api_key"]["scopes"] == ["read"]
