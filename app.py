@@ -14,10 +14,12 @@ from governance.memory.reader import MemoryReader
 from governance.services.api_keys import ApiKeys
 from governance.services.audit import Audit
 from governance.services.authentication import Authentication
+from governance.services.doctor import Doctor, Subject
 from governance.services.health import HealthCheck
 from governance.services.metering import Metering
 from governance.services.mint import Mint
 from governance.services.model_limits import ModelLimits
+from governance.services.overview import Overview
 from governance.services.reservations import Reservations
 from governance.services.statistics import Statistics
 from governance.services.upkeep import Upkeep
@@ -123,4 +125,17 @@ def assemble(app: Flask, settings: Settings, clock: Clock, mint: Mint) -> Govern
         group=group,
         database=database,
         health=HealthCheck(database, cache, clock),
+        overview=Overview(database, clock),
+        doctor=Doctor(database, clock, subject(settings)),
+    )
+
+
+def subject(settings: Settings) -> Subject:
+    """What a doctor needs to know of the settings."""
+    return Subject(
+        admin_key_file=settings.admin_key_file,
+        admin_key_is_set=settings.admin_key is not None,
+        poll_interval=settings.poll_interval,
+        memory_lifetime=settings.memory_lifetime,
+        busy_timeout=settings.busy_timeout,
     )

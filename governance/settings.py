@@ -10,6 +10,7 @@ from governance.domain.errors import NotReady
 SHORTEST_ADMIN_KEY = 32
 ROOT = Path(__file__).resolve().parents[1]
 SQLITE = "sqlite:///"
+ADMIN_KEY_FILE = "admin.key"
 
 
 def _text(value: str) -> str:
@@ -134,6 +135,11 @@ class Settings:
     def database_path(self) -> Path:
         """The database file, absolute."""
         return self.instance_path / self.database_url.removeprefix(SQLITE)
+
+    @property
+    def admin_key_file(self) -> Path:
+        """Where the first admin key is written, absolute."""
+        return self.instance_path / ADMIN_KEY_FILE
 
     @property
     def memory_lifetime(self) -> float:

@@ -11,8 +11,6 @@ from governance.settings import Settings
 from governance.storage import migrations
 from governance.web.context import EXTENSION, Governance
 
-ADMIN_KEY_FILE = "admin.key"
-
 
 def prepare(app: Flask) -> None:
     """Make the database ready. Raises NotReady, with one line that says what to do, where that cannot be."""
@@ -21,7 +19,7 @@ def prepare(app: Flask) -> None:
     migrations.upgrade(settings.database_path, settings.busy_timeout)
     try:
         if settings.admin_key is None:
-            governance.api_keys.mint_first(settings.instance_path / ADMIN_KEY_FILE)
+            governance.api_keys.mint_first(settings.admin_key_file)
     except Unavailable as error:
         raise NotReady(f"The first admin key could not be stored: {error.message}") from error
     finally:
@@ -56,7 +54,7 @@ def _admin_key(settings: Settings) -> tuple[str, str]:
     """Where a person finds the admin key, and what a shell makes of it."""
     if settings.admin_key is not None:
         return "what you set as GOVERNANCE_ADMIN_KEY", "$GOVERNANCE_ADMIN_KEY"
-    file = settings.instance_path / ADMIN_KEY_FILE
+    file = settings.admin_key_file
     if not file.exists():
         return f"one that was made earlier ({file.name} is gone from {settings.instance}/)", "$YOUR_KEY"
     here = Path.cwd()

@@ -1,10 +1,13 @@
 """The README's tables are made of the code they describe; these tests say what a row must be."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from flask import Flask
 
+from governance import cli
 from governance.settings import Settings
 from governance.web import operation
 from governance.web.errors import STATUS
@@ -43,6 +46,39 @@ def settings() -> list[str]:
         shown = "–" if default is None else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
         found.append(f"| `{name}` | {shown} | {meaning} |")
     return found
+
+
+def commands(group: click.Group = cli.commands, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command of the terminal with its name, in the order in which they are registered."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{before}{name} ")
+        else:
+            yield before + name, command
+
+
+def command_rows() -> list[str]:
+    """A row for each command: its name with its arguments, and the first sentence of its help."""
+    found = []
+    for name, command in commands():
+        arguments = [part for part in command.params if isinstance(part, click.Argument)]
+        written = " ".join([name, *(str(part.metavar or part.name).upper() for part in arguments)]).replace("|", " or ")
+        found.append(f"| `{written}` | {(command.help or '').splitlines()[0].removesuffix('.')} |")
+    return found
+
+
+def test_the_readme_lists_every_command():
+    assert rows("Commands") == command_rows()
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands()), ids=[name for name, _ in commands()])
+def test_every_command_has_json_and_a_help_with_an_example_that_is_one(name, command, app):
+    shown = app.test_cli_runner().invoke(args=["governance", *name.split(), "--help"]).output
+    (example,) = [line.strip() for line in shown.splitlines() if line.startswith("  Example: ")]
+    words = example.removeprefix("Example: flask governance ").split()
+    assert words[: len(name.split())] == name.split()
+    command.make_context(name, words[len(name.split()) :])
+    assert "--json" in shown
 
 
 def test_the_readme_lists_every_endpoint_with_its_scope(app):

@@ -3,20 +3,47 @@
 Exit codes: 0 done or nothing to do; 1 a fault, said on standard error; 2 (`--dry-run`) something would change.
 """
 
+import sys
+from io import TextIOWrapper
+from typing import Any
+
 import click
 from flask.cli import AppGroup
 
 from governance.cli.audit import audit
+from governance.cli.backup import backup
+from governance.cli.doctor import doctor
+from governance.cli.keys import keys
+from governance.cli.limits import limits
+from governance.cli.usage import usage
 from governance.cli.verify import verify
+from governance.cli.virtual_keys import virtual_keys
 from governance.services.acting import acting_as
 
+FAULT = 1
 
-@click.group("governance", cls=AppGroup)
+
+class Commands(AppGroup):
+    """The group of all commands."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. A misspelt option is a fault like any other: 2 would say that something would change."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a name that the terminal's encoding lacks stops no command
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            error.show()
+            ctx.exit(FAULT)
+
+
+@click.group("governance", cls=Commands)
 @click.pass_context
 def commands(context: click.Context) -> None:
     """Model limits: what an operator does in a terminal."""
     context.with_resource(acting_as(f"command:{context.invoked_subcommand}"))
 
 
-for command in (audit, verify):
+for command in (limits, usage, keys, virtual_keys, audit, verify, backup, doctor):
     commands.add_command(command)

@@ -8,14 +8,14 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from governance.cli.output import faults_told, json_option
+from governance.cli.database import opened
+from governance.cli.output import json_option
+from governance.cli.pages import asked
 from governance.domain.audit import Action, Recorded
 from governance.domain.pages import DEFAULT_PAGE, FARTHEST_OFFSET, Page
 from governance.domain.times import rfc3339
-from governance.web.context import governance
 from schemas import render
 from schemas.audit import AuditListQuery, entry
-from schemas.loading import load
 
 QUERY = AuditListQuery()
 OF_ITEMS = "[*].id"
@@ -35,11 +35,11 @@ OF_ITEMS = "[*].id"
 def audit(*, limit: int, as_json: bool, **filters: str | None) -> None:
     """Show who changed what, when, from what to what; the newest first.
 
-    Example: flask governance audit --entity model_config --since 2026-11-23T00:00:00Z
+    Example: flask governance audit --entity model_config --limit 5
     """
-    with faults_told():
-        query = load(QUERY, {name: value for name, value in filters.items() if value})
-        found, total = governance().audit.page(query._replace(page=Page(limit)))
+    with opened() as service:
+        query = asked(QUERY, filters)
+        found, total = service.audit.page(query._replace(page=Page(limit)))
     if as_json:
         shown = {"audit": [entry(each) for each in found], "total_count": total, "count": len(found), "limit": limit}
         click.echo(render.dumps(shown | {"offset": 0}))

@@ -1,27 +1,52 @@
-"""What all commands share: `--json`, and a fault as one sentence on standard error."""
+"""What all commands share: `--json`, a fault as a sentence on standard error, and colour where a person looks."""
 
-import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from governance.domain.errors import GovernanceError
+from governance.domain.errors import GovernanceError, InvalidRequest
+from schemas import render
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+expires_option = click.option(
+    "--expires",
+    metavar="TIME|DURATION",
+    help="A time such as 2027-01-31T00:00:00Z, or a while from now such as 90d; never, where left out.",
+)
 
 
 @contextmanager
 def faults_told() -> Iterator[None]:
-    """End the command with exit code 1 and the fault's sentence on standard error."""
+    """End the command with exit code 1 and every fault's sentence on standard error."""
     try:
         yield
     except GovernanceError as error:
-        sys.exit(error.message)
+        faults = error.faults if isinstance(error, InvalidRequest) else [error]
+        stop(*(fault.message for fault in faults))
+    except PermissionError as error:
+        stop(f"Use the service's own user: {error.filename} may not be read ({error.strerror}).")
+
+
+def stop(*sentences: str) -> NoReturn:
+    """End the command with exit code 1."""
+    note("\n".join(sentences))
+    sys.exit(1)
 
 
 def print_json(value: dict[str, Any]) -> None:
-    """One JSON object on a line."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    """One JSON object on a line; what `schemas.render` made may stand in it."""
+    click.echo(render.dumps(value).decode())
+
+
+def say(text: str) -> None:
+    """Text for a person: in colour on a terminal alone, and never where NO_COLOR is set (no-color.org)."""
+    click.echo(text, color=False if os.environ.get("NO_COLOR") else None)
+
+
+def note(text: str) -> None:
+    """What explains the output, on standard error: so that a script can take standard output as it is."""
+    click.echo(text, err=True)

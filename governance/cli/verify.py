@@ -6,24 +6,26 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from governance.cli.output import faults_told, json_option, print_json
+from governance.cli.database import opened
+from governance.cli.output import json_option, print_json
 from governance.domain import money
 from governance.domain.limits import Metric
 from governance.domain.times import rfc3339
 from governance.storage.verification import Difference
-from governance.web.context import governance
 
 
 @click.command()
 @json_option
 @with_appcontext
 def verify(*, as_json: bool) -> None:
-    """Recompute every counter from its ledger, and name every difference.
+    """Compare every counter with its ledger, and name each that differs.
 
-    May be asked while the service runs. Example: flask governance verify --json
+    May be asked while the service runs.
+
+    Example: flask governance verify --json
     """
-    with faults_told():
-        total, found = governance().verification.verify()
+    with opened() as service:
+        total, found = service.verification.verify()
     if as_json:
         print_json({"counters": total, "differences": [_shown(each) for each in found]})
     elif not found:

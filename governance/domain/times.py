@@ -13,6 +13,8 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
+UNITS = ((DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s"))
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RFC3339 = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]"
@@ -35,6 +37,20 @@ def from_datetime(moment: datetime) -> int:
 def rfc3339(instant: int) -> str:
     """`2026-11-23T12:00:00.5Z` becomes `…00.500000Z`; a whole second has no fraction."""
     return to_datetime(instant).isoformat().replace("+00:00", "Z")
+
+
+def to_the_second(instant: int) -> str:
+    """An instant for a person: RFC 3339 without a fraction."""
+    return rfc3339(instant - instant % SECOND)
+
+
+def lasting(length: int) -> str:
+    """A length of time for a person, in its two largest units: `4h 12m`."""
+    parts = []
+    for size, letter in UNITS:
+        count, length = divmod(length, size)
+        parts += [f"{count}{letter}"] if count else []
+    return " ".join(parts[:2]) or "0s"
 
 
 def parse_rfc3339(text: str) -> int:

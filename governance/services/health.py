@@ -2,11 +2,16 @@
 
 from typing import NamedTuple
 
-from governance.domain.errors import GovernanceError
+from governance.domain.errors import GovernanceError, NotReady
 from governance.domain.times import DAY, Clock
 from governance.memory.cache import SnapshotCache
 from governance.storage import counters, migrations
 from governance.storage.database import Database
+
+MISSING = (
+    "The database {} is missing: start the service once (make run), restore a backup, or set GOVERNANCE_INSTANCE "
+    "and GOVERNANCE_DATABASE_URL as the service has them."
+)
 
 
 class Health(NamedTuple):
@@ -35,12 +40,22 @@ class HealthCheck:
                 health.reasons.append(error.message)
         return health
 
+    def refuse_unready(self) -> None:
+        """Raise NotReady where the database is missing or of another schema: for commands, which mend neither."""
+        if not self._database.path.exists():
+            raise NotReady(MISSING.format(self._database.path))
+        with self._database.read() as connection:
+            fault = migrations.fault(migrations.current_revision(connection), self._schema)
+        if fault:
+            raise NotReady(fault)
+
     def _look_at_database(self, health: Health) -> None:
         with self._database.read() as connection:
             schema = migrations.current_revision(connection)
             ahead = counters.furthest_ahead(connection, self._clock())
-        if schema != self._schema:
-            health.reasons.append(f"The schema is {schema}, this code wants {self._schema}: restart the service.")
+        fault = migrations.fault(schema, self._schema)
+        if fault:
+            health.reasons.append(fault)
         if ahead is not None:
             days = (ahead.window_start - self._clock()) // DAY
             health.warnings.append(

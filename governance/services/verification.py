@@ -24,4 +24,5 @@ class Verification:
     def last(self) -> int | None:
         """How many counters differed when last verified; None where nobody has."""
         with self._database.read() as connection:
-            return verification.last(connection)
+            last = verification.last(connection)
+        return None if last is None else last.differences

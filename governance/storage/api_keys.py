@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.engine import Connection, Row
 
-from governance.domain.keys import ApiKey
+from governance.domain.keys import ApiKey, KeyScope
 from governance.domain.pages import Page
 from governance.storage import named, revisions
 from governance.storage.tables import api_keys
@@ -28,6 +28,12 @@ def by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, ApiKey]:
 def count(connection: Connection) -> int:
     """How many keys are stored."""
     return int(connection.execute(select(func.count()).select_from(api_keys)).scalar_one())
+
+
+def any_may(connection: Connection, scope: KeyScope, now: int) -> bool:
+    """Whether a key is stored that has not expired and has what a call of this scope needs."""
+    found = (key_of(row) for row in connection.execute(select(*COLUMNS)))
+    return any(key.live(now) and key.may(scope) for key in found)
 
 
 def page(connection: Connection, wanted: Page) -> tuple[list[ApiKey], int]:

@@ -1,13 +1,20 @@
 """How often each limit refused a call."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import Connection
 
 from governance.storage.tables import denials, model_limits
+
+
+class Denials(NamedTuple):
+    """How many calls a limit refused, and when last (an instant). At most one poll behind."""
+
+    calls: int
+    last_at: int
 
 
 def add(connection: Connection, counted: Mapping[str, tuple[int, int]]) -> None:
@@ -21,3 +28,10 @@ def add(connection: Connection, counted: Mapping[str, tuple[int, int]]) -> None:
         set_={"count": denials.c.count + statement.excluded.count, "last_at": statement.excluded.last_at},
     )
     connection.execute(more, [{"limit_id": key, "more": count, "at": at} for key, (count, at) in counted.items()])
+
+
+def of_limits(connection: Connection, ids: Sequence[str]) -> dict[str, Denials]:
+    """How often these limits refused a call; one that never did is not in the answer."""
+    wanted = denials.c.model_limit_id.in_(ids)
+    rows = connection.execute(select(denials.c.model_limit_id, denials.c.count, denials.c.last_at).where(wanted))
+    return {limit_id: Denials(count, last_at) for limit_id, count, last_at in rows}

@@ -7,7 +7,7 @@ from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
 from governance.domain.limits import Limit, Rule
-from governance.domain.names import Identity
+from governance.domain.names import Identity, fold
 from governance.storage import counters, revisions
 from governance.storage.tables import model_limits, rules
 
@@ -57,6 +57,16 @@ def ids_of_scope(connection: Connection, scope: str, scope_id: str) -> list[str]
     """The limits bound to one virtual key or user."""
     bound = select(model_limits.c.id).where(model_limits.c.scope == scope, model_limits.c.scope_id == scope_id)
     return list(connection.execute(bound).scalars())
+
+
+def ids_of_model(connection: Connection, model: str) -> list[str]:
+    """The limits on a model in whatever spelling, `provider/model` too; the newest first."""
+    name = fold(model.strip())
+    prefix, _, rest = name.partition("/")
+    own_prefix = (model_limits.c.match_provider == prefix) & (model_limits.c.match_name == rest)
+    named = select(model_limits.c.id).where((model_limits.c.match_name == name) | own_prefix)
+    newest_first = named.order_by(model_limits.c.created_at.desc(), model_limits.c.id.desc())
+    return list(connection.execute(newest_first).scalars())
 
 
 def _row(limit: Limit, revision: int) -> dict[str, Any]:

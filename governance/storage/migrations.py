@@ -17,6 +17,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
 from governance.domain.errors import NotReady
+from governance.storage.backup import copy
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "migrations"
 OWNER_ONLY = 0o600
@@ -39,6 +40,15 @@ def current_revision(connection: Connection) -> str | None:
 def head() -> str:
     """The schema revision of this code."""
     return str(_script().get_current_head())
+
+
+def fault(found: str | None, wanted: str) -> str | None:
+    """What to do about a database whose schema is not the wanted one; None where it is."""
+    if found == wanted:
+        return None
+    older = found is None or found in _known()
+    advice = "restart the service" if older else "start the newer version of the service, or restore an older backup"
+    return f"The schema is {found}, this code wants {wanted}: {advice}."
 
 
 def config(connection: Connection | None = None) -> Config:
@@ -80,7 +90,7 @@ def _upgrade(path: Path, busy_timeout: float) -> None:
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
         if revision != head():
             if not new:
-                _copy(path, path.with_name(f"{path.name}.before-{head()}"))
+                copy(path, path.with_name(f"{path.name}.before-{head()}"), busy_timeout)
             _migrate(connection)
 
 
@@ -104,12 +114,6 @@ def _check_parents(connection: Connection) -> None:
 def _check_writable(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     connection.exec_driver_sql("ROLLBACK")
-
-
-def _copy(source: Path, target: Path) -> None:
-    with sqlite3.connect(source) as from_file, sqlite3.connect(target) as to_file:
-        from_file.backup(to_file)
-    target.chmod(OWNER_ONLY)
 
 
 @contextmanager

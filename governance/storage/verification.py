@@ -21,6 +21,14 @@ class Difference(NamedTuple):
     ledger_reserved: int
 
 
+class Verified(NamedTuple):
+    """When the counters were last compared with their ledger, how many there were, and how many differed."""
+
+    at: int
+    counters: int
+    differences: int
+
+
 def differences(connection: Connection) -> tuple[int, list[Difference]]:
     """How many counters there are, and those that differ: used = folded + Σ used, reserved = Σ held."""
     sums = (
@@ -60,6 +68,8 @@ def note(connection: Connection, at: int, total: int, different: int) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
 
 
-def last(connection: Connection) -> int | None:
-    """How many counters differed when last verified; None where nobody has."""
-    return connection.execute(select(verifications.c.differences)).scalar_one_or_none()
+def last(connection: Connection) -> Verified | None:
+    """The last result; None where nobody has asked."""
+    kept = select(verifications.c.at, verifications.c.counters, verifications.c.differences)
+    row = connection.execute(kept).one_or_none()
+    return None if row is None else Verified._make(row)

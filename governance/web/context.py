@@ -10,9 +10,11 @@ from governance.memory.poller import Poller
 from governance.services.api_keys import ApiKeys
 from governance.services.audit import Audit
 from governance.services.authentication import Authentication
+from governance.services.doctor import Doctor
 from governance.services.health import HealthCheck
 from governance.services.metering import Metering
 from governance.services.model_limits import ModelLimits
+from governance.services.overview import Overview
 from governance.services.reservations import Reservations
 from governance.services.users import Users
 from governance.services.verification import Verification
@@ -43,6 +45,8 @@ class Governance:
     group: GroupCommit
     database: Database
     health: HealthCheck
+    overview: Overview
+    doctor: Doctor
 
     def close(self) -> None:
         """End the threads and close the files; what only this worker knows is written down first."""

@@ -1,0 +1,31 @@
+"""`flask governance backup`: a copy of the database while the service runs."""
+
+from pathlib import Path
+
+import click
+from flask.cli import with_appcontext
+
+from governance.cli.database import opened
+from governance.cli.output import json_option, print_json, say
+from governance.storage import backup as storage
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace FILE where it is there already.")
+@json_option
+@with_appcontext
+def backup(*, file: Path, force: bool, as_json: bool) -> None:
+    """Copy the database to a file, also while the service runs.
+
+    FILE appears once it is whole and checked, and is for its owner alone.
+
+    Example: flask governance backup backup.db
+    """
+    with opened() as service:
+        settings = service.settings
+        made = storage.backup(settings.database_path, file, settings.busy_timeout, replace=force)
+    if as_json:
+        print_json({"file": str(made.file), "bytes": made.size})
+    else:
+        say(f"{made.file}: {made.size:,} bytes, checked.")

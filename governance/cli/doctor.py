@@ -1,0 +1,38 @@
+"""`flask governance doctor`: what is well, and what to do about the rest."""
+
+import sys
+
+import click
+from flask.cli import with_appcontext
+
+from governance.cli.output import json_option, note, print_json, say
+from governance.cli.tables import table
+from governance.services.doctor import Finding
+from governance.web.context import governance
+
+WORDS = {True: click.style("ok", fg="green"), False: click.style("to do", fg="red"), None: "–"}
+
+
+@click.command()
+@json_option
+@with_appcontext
+def doctor(*, as_json: bool) -> None:
+    """Look at all that may be wrong, and say what to do about it.
+
+    Looks at the database, its files, the disk, the clock and the settings; also where the service does not start.
+
+    Example: flask governance doctor
+    """
+    found = governance().doctor.look()
+    ill = sum(finding.ok is False for finding in found)
+    if as_json:
+        print_json({"ok": not ill, "checks": [finding._asdict() for finding in found]})
+    else:
+        say(table([_row(finding) for finding in found]))
+    if ill and not as_json:
+        note(f"{ill} of {len(found)} checks say what to do.")
+    sys.exit(1 if ill else 0)
+
+
+def _row(finding: Finding) -> tuple[str, ...]:
+    return WORDS[finding.ok], finding.check, finding.message

@@ -1,0 +1,107 @@
+"""`flask governance keys …`: API keys, as `/api/api-keys` has them."""
+
+import click
+from flask.cli import with_appcontext
+
+from governance.cli import shown
+from governance.cli.database import opened
+from governance.cli.output import expires_option, json_option, note, print_json, say
+from governance.cli.pages import asked, envelope, page_options, tell_page
+from governance.cli.tables import table
+from governance.domain.errors import NotFound
+from governance.domain.pages import Page
+from schemas import keys as schemas
+from schemas.loading import load
+from schemas.queries import PageQuery
+
+BODY, QUERY = schemas.ApiKeyCreate(), PageQuery()
+HEAD = ("NAME", "SCOPES", "BEGINS WITH", "CREATED", "LAST USED", "EXPIRES", "ID")
+UNKNOWN = "Give the id of a key that exists: '{}' is none (flask governance keys list shows them)."
+
+
+@click.group()
+def keys() -> None:
+    """Make, list and revoke API keys."""
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(list(schemas.KEY_SCOPES)),
+    multiple=True,
+    required=True,
+    help="What it may do; may be given several times.",
+)
+@expires_option
+@json_option
+@with_appcontext
+def create_key(*, name: str, scopes: tuple[str, ...], expires: str | None, as_json: bool) -> None:
+    """Make an API key, and print it this once.
+
+    The key is alone on standard output: KEY=$(flask governance keys create …) takes it.
+
+    Example: flask governance keys create dashboard --scope read --expires 90d
+    """
+    with opened() as service:
+        expires_at = service.overview.instant(expires)
+        body = load(BODY, {"name": name, "scopes": list(scopes), "expires_at": expires_at})
+        key, secret = service.api_keys.create(body)
+    if as_json:
+        print_json({"api_key": schemas.api_key(key) | {"key": secret}})
+        return
+    note(f"API key {key.name} ({', '.join(key.scopes)}), id {key.id}, {shown.expiry(key.expires_at)}. Shown this once:")
+    say(secret)
+
+
+@keys.command("list")
+@page_options(QUERY)
+@json_option
+@with_appcontext
+def list_keys(*, as_json: bool, **given: str | None) -> None:
+    """List API keys, newest first; never the keys themselves.
+
+    Example: flask governance keys list --json
+    """
+    with opened() as service:
+        page = Page(**asked(QUERY, given))
+        found, total = service.api_keys.page(page)
+    if as_json:
+        print_json(envelope("api_keys", [schemas.api_key(key) for key in found], total, page))
+        return
+    rows = [
+        (
+            key.name,
+            " ".join(key.scopes),
+            key.key_prefix,
+            shown.when(key.created_at),
+            shown.when(key.last_used_at),
+            shown.when(key.expires_at),
+            key.id,
+        )
+        for key in found
+    ]
+    if rows:
+        say(table([HEAD, *rows]))
+    tell_page(len(rows), total, page)
+
+
+@keys.command("revoke")
+@click.argument("key_id", metavar="ID")
+@json_option
+@with_appcontext
+def revoke_key(*, key_id: str, as_json: bool) -> None:
+    """Revoke an API key: workers refuse it within one poll.
+
+    Example: flask governance keys revoke 5c0f5a0e-8f0b-4c53-9d0a-2f7d1c1f6b7e
+    """
+    with opened() as service:
+        try:
+            service.api_keys.revoke(key_id)
+        except NotFound as error:
+            raise NotFound(UNKNOWN.format(key_id)) from error
+    if as_json:
+        print_json({"message": "API key revoked successfully"})
+        return
+    say("Revoked: workers refuse it within one poll.")

@@ -1,0 +1,108 @@
+"""`flask governance limits …`: the limits that are stored, with what is used of them now."""
+
+from collections.abc import Iterator
+
+import click
+import orjson
+from flask.cli import with_appcontext
+
+from governance.cli import shown
+from governance.cli.database import opened
+from governance.cli.output import json_option, note, print_json, say
+from governance.cli.pages import asked, envelope, page_options, tell_page
+from governance.cli.tables import table
+from governance.domain.limits import Scoped
+from governance.domain.times import lasting
+from governance.services.overview import Seen, standings
+from schemas import render
+from schemas.queries import ModelLimitsQuery
+
+QUERY = ModelLimitsQuery()
+HEAD = ("MODEL", "PROVIDER", "FOR", "USED", "", "WINDOW", "RESETS", "ID")
+RULE_HEAD = ("USED", "", "WINDOW", "SINCE", "RESETS", "ID")
+NO_RULE = ("no rule", "it caps nothing", "–", "–")
+
+
+@click.group()
+def limits() -> None:
+    """Look at the limits."""
+
+
+@limits.command("list")
+@page_options(QUERY, leave_out=["from_memory"])
+@json_option
+@with_appcontext
+def list_limits(*, as_json: bool, **given: str | None) -> None:
+    """List limits with what is used of each.
+
+    Takes the parameters of GET /model-configs. In a bar █ is used and ▒ is reserved.
+
+    Example: flask governance limits list --scope virtual_key --sort-by usage
+    """
+    with opened() as service:
+        query = asked(QUERY, given)
+        seen = service.overview.page(query)
+    if as_json:
+        print_json(envelope("model_configs", _documents(seen), seen.total, query.page))
+        return
+    if seen.limits:
+        say(table([HEAD, *(row for entry in seen.limits for row in _rows(entry, seen.now))], spare=1))
+    tell_page(len(seen.limits), seen.total, query.page)
+
+
+@limits.command("show")
+@click.argument("limit", metavar="ID|MODEL")
+@json_option
+@with_appcontext
+def show_limit(*, limit: str, as_json: bool) -> None:
+    """Show a limit, or all on a model, and how often each refused a call.
+
+    Example: flask governance limits show gpt-4o
+    """
+    with opened() as service:
+        seen = service.overview.named(limit)
+    if as_json:
+        denials = {entry.limit.id: shown.denials(seen.denials.get(entry.limit.id)) for entry in seen.limits}
+        print_json({"model_configs": _documents(seen), "total_count": seen.total, "denials": denials})
+        return
+    say("\n\n".join(_whole(entry, seen) for entry in seen.limits))
+    if seen.total > len(seen.limits):
+        note(f"Shown: the newest {len(seen.limits)} of {seen.total}; limits list --search shows more.")
+
+
+def _documents(seen: Seen) -> list[orjson.Fragment]:
+    return [orjson.Fragment(render.limit(entry, seen.now).body) for entry in seen.limits]
+
+
+def _rows(entry: Scoped, now: int) -> Iterator[tuple[str, ...]]:
+    """A row for each rule, with the limit in front, so that a line that is searched for stands for itself."""
+    limit = entry.limit
+    who = (limit.model_name, shown.provider(limit), shown.whose(limit, entry.scope_name))
+    for each in standings(entry, now):
+        yield *who, shown.gauge(each), shown.amounts(each), shown.span(each), shown.when(each.window.end), limit.id
+    if not limit.rules:
+        yield *who, *NO_RULE, limit.id
+
+
+def _whole(entry: Scoped, seen: Seen) -> str:
+    limit, denied = entry.limit, seen.denials.get(entry.limit.id)
+    facts = [
+        ("model", limit.model_name),
+        ("provider", shown.provider(limit)),
+        ("for", shown.whose(limit, entry.scope_name)),
+        ("id", limit.id),
+        ("created", f"{shown.when(limit.created_at)}, changed {shown.when(limit.updated_at)}"),
+        ("denied", shown.denied(denied, seen.now)),
+    ]
+    rules = [
+        (
+            shown.gauge(each),
+            shown.amounts(each),
+            shown.span(each),
+            shown.when(each.window.start),
+            f"{shown.when(each.window.end)}, in {lasting(each.window.end - seen.now)}",
+            each.applied.rule.id,
+        )
+        for each in standings(entry, seen.now)
+    ]
+    return f"{table(facts)}\n{table([RULE_HEAD, *rules]) if rules else 'No rule: it caps nothing.'}"

@@ -1,0 +1,45 @@
+"""Tables for a terminal: columns as wide as what they show, counted in the cells that it takes there."""
+
+import shutil
+import sys
+import unicodedata
+from collections.abc import Sequence
+
+import click
+
+BETWEEN = "  "
+WIDE = "WF"
+WITHOUT_WIDTH = {"Mn", "Me", "Cf"}
+
+
+def cells(text: str) -> int:
+    """How many cells of a terminal a text takes: wide characters two, combining ones and colours none."""
+    return sum(_cells(character) for character in click.unstyle(text))
+
+
+def table(rows: Sequence[Sequence[str]], *, spare: int = 0) -> str:
+    """Rows, aligned. The last `spare` columns are left out where a terminal is too narrow for them."""
+    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
+    shown = len(widths)
+    while shown > len(widths) - spare and _total(widths[:shown]) > _room():
+        shown -= 1
+    return "\n".join(_line(row[:shown], widths) for row in rows)
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    padded = (text + " " * (width - cells(text)) for text, width in zip(row, widths, strict=False))
+    return BETWEEN.join(padded).rstrip()
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + len(BETWEEN) * (len(widths) - 1)
+
+
+def _room() -> float:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else float("inf")
+
+
+def _cells(character: str) -> int:
+    if unicodedata.category(character) in WITHOUT_WIDTH:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in WIDE else 1

@@ -1,0 +1,64 @@
+"""`flask governance usage`: what an operator asks first when calls are refused."""
+
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from governance.cli import shown
+from governance.cli.database import opened
+from governance.cli.output import json_option, note, print_json, say
+from governance.cli.tables import table
+from governance.domain.decisions import Standing
+from governance.domain.times import lasting
+from governance.services.overview import Nearest
+from schemas import metering
+
+HEAD = ("USED", "", "MODEL", "PROVIDER", "FOR", "WINDOW", "RESETS IN", "DENIED", "ID")
+DEFAULT, MOST = 20, 1000
+
+
+@click.command()
+@click.option(
+    "--limit", "most", type=click.IntRange(1, MOST), default=DEFAULT, show_default=True, help="How many rules at most."
+)
+@json_option
+@with_appcontext
+def usage(*, most: int, as_json: bool) -> None:
+    """Show what is nearest to its cap now, and who was refused.
+
+    Highest first; a line for each budget or rate limit of which something is used or reserved.
+
+    Example: flask governance usage --limit 5
+    """
+    with opened() as service:
+        found = service.overview.nearest(most)
+    if as_json:
+        rules = [_document(each, found) for each in found.standings]
+        print_json({"usage": rules, "count": len(rules), "total_count": found.rules, "full_count": found.full})
+        return
+    if found.standings:
+        say(table([HEAD, *(_row(each, found) for each in found.standings)], spare=1))
+    note(f"{found.full} of {found.rules} budgets and rate limits have nothing left.")
+
+
+def _document(standing: Standing, found: Nearest) -> dict[str, Any]:
+    denials = shown.denials(found.denials.get(standing.applied.limit.id))
+    return {name: value for name, value in metering.standing(standing).items() if name != "requested"} | {
+        "denials": denials
+    }
+
+
+def _row(standing: Standing, found: Nearest) -> tuple[str, ...]:
+    _, limit, scope_name, _ = standing.applied
+    return (
+        shown.gauge(standing),
+        shown.amounts(standing),
+        limit.model_name,
+        shown.provider(limit),
+        shown.whose(limit, scope_name),
+        shown.span(standing),
+        lasting(standing.window.end - found.now),
+        shown.denied(found.denials.get(limit.id), found.now),
+        limit.id,
+    )

@@ -1,0 +1,204 @@
+"""Looks at all that an operator can mend: each check says what it found, or what to do.
+
+It works also where nothing else does: the database may be missing, corrupt, or of another schema.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from governance.domain import keys
+from governance.domain.errors import GovernanceError, NotReady
+from governance.domain.keys import KeyScope
+from governance.domain.times import SECOND, Clock, lasting, to_the_second
+from governance.services.health import MISSING
+from governance.storage import api_keys, counters, inspection, migrations, verification
+from governance.storage.database import Database
+
+MIB = 1024 * 1024
+LEAST_FREE = 256 * MIB
+LARGEST_JOURNAL = 64 * MIB
+SLOWEST_POLL = 60
+STEP = SECOND
+"""How far behind its own notes a clock may stand: less is the difference between two readings."""
+OTHERS = 0o077
+NEW_KEY = "flask governance keys create admin --scope admin"
+AGAIN = "Try again shortly: "
+"""What a caller may hope for where the database does not answer, and an operator may not."""
+SKIPPED = "Not looked at, since the database cannot be read."
+
+
+class Subject(NamedTuple):
+    """What is looked at, beside the database: its settings and files. Durations in seconds."""
+
+    admin_key_file: Path
+    admin_key_is_set: bool
+    poll_interval: float
+    memory_lifetime: float
+    busy_timeout: float
+
+
+class Finding(NamedTuple):
+    """What a check found: `ok`, or (False) what to do; None where it could not look."""
+
+    check: str
+    ok: bool | None
+    message: str
+
+
+class Doctor:
+    """The checks. Each returns what it found, and raises a GovernanceError that says what to do."""
+
+    def __init__(self, database: Database, clock: Clock, subject: Subject) -> None:
+        self._database = database
+        self._clock = clock
+        self._subject = subject
+
+    def look(self) -> list[Finding]:
+        """Every check, the database first: where that cannot be read, those that would read it are left out."""
+        first = _find("database", self._file)
+        inside = {
+            "integrity": self._integrity,
+            "schema": self._schema,
+            "clock": self._time,
+            "verify": self._verified,
+            "admin key": self._admin_key,
+        }
+        outside = {
+            "disk": self._disk,
+            "journal": self._journal,
+            "file modes": self._modes,
+            "poller": self._poller,
+        }
+        found = [_find(name, check) if first.ok else Finding(name, None, SKIPPED) for name, check in inside.items()]
+        return [first, *found, *(_find(name, check) for name, check in outside.items())]
+
+    def _file(self) -> str:
+        path = self._database.path
+        if not path.exists():
+            raise NotReady(MISSING.format(path))
+        with self._database.read() as connection:
+            migrations.current_revision(connection)
+        return f"{path}, {_size(path.stat().st_size)}"
+
+    def _integrity(self) -> str:
+        with self._database.read() as connection:
+            fault = inspection.unsound(connection)
+        if fault:
+            raise NotReady(f"Stop the service and restore a backup: the file is damaged ({fault}).")
+        return "SQLite finds no fault in the file"
+
+    def _schema(self) -> str:
+        wanted = migrations.head()
+        with self._database.read() as connection:
+            fault = migrations.fault(migrations.current_revision(connection), wanted)
+        if fault:
+            raise NotReady(fault)
+        return f"{wanted}, as this code wants it"
+
+    def _time(self) -> str:
+        with self._database.read() as connection:
+            newest, now = inspection.newest(connection), self._clock()
+            ahead = counters.furthest_ahead(connection, now)
+        if newest > now + STEP:
+            behind = f"{lasting(newest - now)} behind what was noted at {to_the_second(newest)}"
+            raise NotReady(f"Set the clock right: {to_the_second(now)} is {behind}. Windows stay closed until then.")
+        if ahead is not None:
+            start = to_the_second(ahead.window_start)
+            raise NotReady(f"PUT reset_usage: true on the limit of rule {ahead.rule_id}: its window starts at {start}.")
+        return f"{to_the_second(now)}, the newest note is of {to_the_second(newest)}"
+
+    def _verified(self) -> str:
+        with self._database.read() as connection:
+            last = verification.last(connection)
+        if last is None:
+            return "not asked yet: flask governance verify compares every counter with its ledger"
+        if last.differences:
+            raise NotReady(
+                f"Run flask governance verify, which names them, or restore a backup from before: on "
+                f"{to_the_second(last.at)} {last.differences} of {last.counters} counters differed from their ledger."
+            )
+        return f"on {to_the_second(last.at)} all {last.counters} counters equalled their ledger"
+
+    def _admin_key(self) -> str:
+        if self._subject.admin_key_is_set:
+            return "GOVERNANCE_ADMIN_KEY is set"
+        file, now = self._subject.admin_key_file, self._clock()
+        secret = file.read_text(errors="replace").strip() if file.exists() else None
+        with self._database.read() as connection:
+            key = api_keys.by_digest(connection, keys.digest(secret)) if secret is not None else None
+            any_admin = api_keys.any_may(connection, KeyScope.ADMIN, now)
+        if not any_admin:
+            raise NotReady(f"Make an admin key: {NEW_KEY}. None is stored that counts.")
+        if secret is None:
+            return f"one is stored; {file.name} is gone"
+        if key is None or not key.live(now):
+            raise NotReady(f"Remove {file}: its key was revoked or has expired, and another is stored.")
+        return f"in {file}"
+
+    def _disk(self) -> str:
+        path = self._database.path
+        wanted = max(LEAST_FREE, path.stat().st_size if path.exists() else 0)
+        folder = next(parent for parent in path.parents if parent.exists())
+        free = shutil.disk_usage(folder).free
+        if free < wanted:
+            raise NotReady(f"Make room in {folder}: {_size(free)} are free, at least {_size(wanted)} are wanted.")
+        return f"{_size(free)} free, at least {_size(wanted)} are wanted"
+
+    def _journal(self) -> str:
+        size = inspection.journal_size(self._database.path)
+        if size > LARGEST_JOURNAL:
+            raise NotReady(
+                f"Restart the service: the write-ahead log has {_size(size)}, and {_size(LARGEST_JOURNAL)} at most is "
+                "usual; a reader that never ends keeps it from being folded in."
+            )
+        return f"{_size(size)} in the write-ahead log, at most {_size(LARGEST_JOURNAL)} are usual"
+
+    def _modes(self) -> str:
+        found = inspection.files(self._database.path)
+        found += [self._subject.admin_key_file] if self._subject.admin_key_file.exists() else []
+        stats = {file: file.stat() for file in found}
+        readable = [file for file, stat in stats.items() if stat.st_mode & OTHERS]
+        if readable:
+            raise NotReady(f"chmod 600 {_joined(readable)}: others may read or write there.")
+        owners = {stat.st_uid for stat in stats.values()}
+        if len(owners) > 1:
+            raise NotReady(f"Give {_joined(found)} one owner, the service's: they have several.")
+        return f"{len(found)} files, for their owner alone"
+
+    def _poller(self) -> str:
+        interval, lifetime, busy = self._subject[2:]
+        if interval > SLOWEST_POLL:
+            raise NotReady(
+                f"Set GOVERNANCE_POLL_INTERVAL to {SLOWEST_POLL} or less: at {interval:g} s a revoked key works that "
+                "much longer in other workers, and memory is as old."
+            )
+        if interval + busy >= lifetime:
+            raise NotReady(
+                f"Set GOVERNANCE_BUSY_TIMEOUT below {lifetime - interval:g} (twice GOVERNANCE_POLL_INTERVAL): a poll "
+                f"that waits {busy:g} s for the database lets the memory expire, which lives {lifetime:g} s."
+            )
+        return f"every {interval:g} s, the memory lives {lifetime:g} s (by the settings of this shell)"
+
+
+def _find(name: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, True, check())
+    except GovernanceError as error:
+        return Finding(name, False, error.message.removeprefix(AGAIN))
+    except OSError as error:
+        return Finding(name, False, f"Make {error.filename} readable: {error.strerror}.")
+    except Exception as error:  # noqa: BLE001 - a damaged file may raise anything, and the other checks go on
+        return Finding(name, False, f"Restore a backup, or report this as a fault: {error!r}.")
+
+
+def _joined(files: Iterable[Path]) -> str:
+    return " ".join(str(file) for file in files)
+
+
+def _size(count: int) -> str:
+    for unit, size in (("GiB", 1024 * MIB), ("MiB", MIB), ("KiB", 1024)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"

@@ -1,0 +1,43 @@
+"""What a doctor asks of a database file: is it sound, how far has its time come, what lies beside it."""
+
+from pathlib import Path
+
+from sqlalchemy import func, select, union_all
+from sqlalchemy.engine import Connection
+
+from governance.storage import tables
+
+INSTANTS = (
+    tables.config_revision.c.touched_at,
+    tables.model_limits.c.updated_at,
+    tables.virtual_keys.c.updated_at,
+    tables.users.c.updated_at,
+    tables.api_keys.c.created_at,
+    tables.verifications.c.at,
+    tables.audit.c.at,
+)
+"""What is noted with the clock of the moment."""
+
+
+def unsound(connection: Connection) -> str | None:
+    """The first thing that is wrong with the file; None where it is sound."""
+    found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
+    return None if found == "ok" else found.splitlines()[-1]
+
+
+def newest(connection: Connection) -> int:
+    """The latest instant that was noted; 0 where nothing was."""
+    latest = union_all(*(select(func.max(column).label("at")) for column in INSTANTS)).subquery()
+    return int(connection.execute(select(func.coalesce(func.max(latest.c.at), 0))).scalar_one())
+
+
+def journal_size(path: Path) -> int:
+    """The bytes of the write-ahead log beside a database file."""
+    log = path.with_name(f"{path.name}-wal")
+    return log.stat().st_size if log.exists() else 0
+
+
+def files(path: Path) -> list[Path]:
+    """The files in which a database lies: itself, what SQLite keeps beside it, and the copies before migrations."""
+    beside = [path.with_name(f"{path.name}{end}") for end in ("", "-wal", "-shm", ".queue")]
+    return [file for file in (*beside, *sorted(path.parent.glob(f"{path.name}.before-*"))) if file.exists()]
