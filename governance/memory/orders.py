@@ -7,6 +7,7 @@ limits are stored.
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from threading import Lock
 from typing import Any
 
@@ -24,24 +25,31 @@ KEYS: dict[str, Callable[[Limit], Any]] = {
     "id": lambda limit: limit.id,
 }
 EVERYTHING = Filter()
-KEPT = 128
+KEPT = 2_000_000
+"""Entries of all kept orders together: 16 MB of references."""
 
 
 class Orders:
     """Ascending orders over the limits of one snapshot; they are never changed once made."""
 
-    def __init__(self, entries: Entries, whole: dict[str, list[str]], filtered: Mapping[Kind, list[str]]) -> None:
+    def __init__(
+        self,
+        entries: Entries,
+        whole: dict[str, list[str]],
+        filtered: Iterable[tuple[Kind, list[str]]] = (),
+        names: Iterable[tuple[Kind, list[str]]] = (),
+    ) -> None:
         self._entries = entries
         self._whole = whole
-        self._filtered: LRUCache[Kind, list[str]] = LRUCache(KEPT)
-        self._filtered.update(filtered)
+        self._filtered = _kept(filtered)
+        self._names = _kept(names)
         self._lock = Lock()
 
     @classmethod
     def of(cls, entries: Entries) -> "Orders":
         """Sort everything: once, at the first load."""
         limits = [entry.limit for entry in entries.values()]
-        return cls(entries, {name: [limit.id for limit in sorted(limits, key=key)] for name, key in KEYS.items()}, {})
+        return cls(entries, {name: [limit.id for limit in sorted(limits, key=key)] for name, key in KEYS.items()})
 
     def ids(self, wanted: Filter, sort_by: str) -> list[str]:
         """The ids of the limits that pass, ascending by a name of `KEYS`. Not to be changed."""
@@ -49,33 +57,54 @@ class Orders:
             return self._whole[sort_by]
         with self._lock:
             kept = self._filtered.get((wanted, sort_by))
-            if kept is None:
-                entries, passes = self._entries, wanted.passes
-                kept = [limit_id for limit_id in self._whole[sort_by] if passes(entries[limit_id].limit)]
+        if kept is None:
+            kept = self._searched(wanted, sort_by) if wanted.search else self._passing(wanted, sort_by)
+            with self._lock, suppress(ValueError):  # one that is longer than all we keep
                 self._filtered[wanted, sort_by] = kept
         return kept
+
+    def _passing(self, wanted: Filter, sort_by: str) -> list[str]:
+        entries, passes = self._entries, wanted.passes
+        return [limit_id for limit_id in self._whole[sort_by] if passes(entries[limit_id].limit)]
+
+    def _searched(self, wanted: Filter, sort_by: str) -> list[str]:
+        """Those of the same filter without the search whose name has the text: nothing but a look at each name."""
+        others = wanted._replace(search="")
+        ids = self.ids(others, sort_by)
+        with self._lock:
+            names = self._names.get((others, sort_by))
+        if names is None:
+            entries = self._entries
+            names = [entries[limit_id].limit.search_name for limit_id in ids]
+            with self._lock, suppress(ValueError):
+                self._names[others, sort_by] = names
+        text = wanted.search
+        return [limit_id for limit_id, name in zip(ids, names, strict=True) if text in name]
 
     def moved(self, entries: Entries, added: Iterable[Limit], removed: Iterable[Limit]) -> "Orders":
         """The orders after limits came and went; an edit moves none, since what they sort by is fixed."""
         added, removed = list(added), list(removed)
         if not added and not removed:
-            return Orders(entries, self._whole, self._snapshot())
+            return Orders(entries, self._whole, *self._snapshot())
         whole = {name: self._order(ids, name, entries, added, removed) for name, ids in self._whole.items()}
-        filtered = {
-            kind: self._order(
-                ids,
-                kind[1],
-                entries,
-                [limit for limit in added if kind[0].passes(limit)],
-                [limit for limit in removed if kind[0].passes(limit)],
+        filtered = [
+            (
+                kind,
+                self._order(
+                    ids,
+                    kind[1],
+                    entries,
+                    [limit for limit in added if kind[0].passes(limit)],
+                    [limit for limit in removed if kind[0].passes(limit)],
+                ),
             )
-            for kind, ids in self._snapshot().items()
-        }
+            for kind, ids in self._snapshot()[0]
+        ]
         return Orders(entries, whole, filtered)
 
-    def _snapshot(self) -> dict[Kind, list[str]]:
+    def _snapshot(self) -> tuple[list[tuple[Kind, list[str]]], list[tuple[Kind, list[str]]]]:
         with self._lock:
-            return dict(self._filtered.items())
+            return list(self._filtered.items()), list(self._names.items())
 
     def _order(
         self, ids: list[str], name: str, entries: Entries, added: list[Limit], removed: list[Limit]
@@ -88,3 +117,11 @@ class Orders:
         for limit in added:
             insort(made, limit.id, key=lambda limit_id: key(entries[limit_id].limit))
         return made
+
+
+def _kept(lists: Iterable[tuple[Kind, list[str]]]) -> LRUCache[Kind, list[str]]:
+    cache: LRUCache[Kind, list[str]] = LRUCache(KEPT, len)
+    with suppress(ValueError):  # more limits, more than before: the longest do not fit any more
+        for kind, ids in lists:
+            cache[kind] = ids
+    return cache

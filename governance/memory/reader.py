@@ -8,7 +8,7 @@ from governance.domain.pages import ListQuery, Page
 from governance.memory import items
 from governance.memory.cache import SnapshotCache
 from governance.memory.items import Item
-from governance.memory.rankings import Rankings
+from governance.memory.rankings import Ranked, Rankings
 from governance.memory.renderings import Renderings
 from governance.memory.snapshot import Snapshot
 from schemas.render import FOREVER, Rendering
@@ -54,20 +54,20 @@ class MemoryReader:
         """A page of model limits. Raises Unavailable."""
         known = self.cache.get()
         snapshot = known.snapshot
-        ids, *span = self._order(snapshot, query, now)
+        ids, total, *span = self._ids(snapshot, query, now)
         rendered, entries = self._renderings.of, snapshot.entries
-        page = [
-            rendered(entries[limit_id], now) for limit_id in _page(ids, query.page, descending=query.order.descending)
-        ]
+        page = [rendered(entries[limit_id], now) for limit_id in ids]
         valid_from = max([span[0], *(rendering.valid_from for rendering in page)])
         valid_until = min([span[1], *(rendering.valid_until for rendering in page)])
-        return FromMemory(page, len(ids), self.cache.age(known), Held(snapshot, valid_from, valid_until))
+        return FromMemory(page, total, self.cache.age(known), Held(snapshot, valid_from, valid_until))
 
-    def _order(self, snapshot: Snapshot, query: ListQuery, now: int) -> tuple[list[str], int, int]:
-        """The ids that a query is about, ascending, and the span of time in which they stand so."""
-        if query.order.sort_by == "usage":
-            return self._rankings.of(snapshot, query.filter, now)[1:]
-        return snapshot.orders.ids(query.filter, query.order.sort_by), -FOREVER, FOREVER
+    def _ids(self, snapshot: Snapshot, query: ListQuery, now: int) -> Ranked:
+        """The page's ids, how many pass in all, and the span of time in which they stand so."""
+        wanted, page, (sort_by, descending) = query.filter, query.page, query.order
+        if sort_by == "usage":
+            return self._rankings.page(snapshot, wanted, now, page, descending=descending)
+        ids = snapshot.orders.ids(wanted, sort_by)
+        return Ranked(_page(ids, page, descending=descending), len(ids), -FOREVER, FOREVER)
 
     def rendering(self, entry: Scoped, now: int) -> Rendering:
         """A limit that was read elsewhere, rendered: kept ones serve it too where it reads the same."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 MILLISECONDS = 2**48 - 1
 RANDOM_TAIL = 2**62 - 1
 
-_random = Random()
+_random = Random()  # noqa: S311 - see below
 """For ids that need be unique, not secret: `os.urandom` gives the interpreter lock away in the middle of a batch."""
 os.register_at_fork(after_in_child=_random.seed)
 

@@ -3,9 +3,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.domain.limits import Counter, Scoped, usage_share
-from governance.domain.pages import Filter
+from governance.domain.limits import Counter, Counters, Limit, Scoped, usage_share
+from governance.domain.pages import Filter, Page
 from governance.domain.times import DAY, HOUR
+from governance.memory import rankings as rankings_module
 from governance.memory import snapshot as snapshots
 from governance.memory.rankings import Rankings
 from governance.memory.snapshot import Snapshot
@@ -19,13 +20,20 @@ usages = st.lists(st.tuples(st.none() | counters, st.none() | counters), max_siz
 FILTERS = [Filter(), Filter(search="1"), Filter(provider="openai")]
 
 
-def snapshot_of(usage: list[tuple[Counter | None, Counter | None]]) -> Snapshot:
+Usage = list[tuple[Counter | None, Counter | None]]
+
+
+def limits_of(usage: Usage) -> dict[str, tuple[Limit, Counters]]:
     made = {}
     for number, pair in enumerate(usage):
         rules = rule(f"{number} a"), rule(f"{number} b", max_limit=7)
         provider = "openai" if number % 2 else None
         made[f"{number}"] = limit(f"{number}", *rules, model_name=f"model {number}", provider=provider), pair
-    return snapshots.first(State(made).whole())
+    return made
+
+
+def snapshot_of(usage: Usage) -> Snapshot:
+    return snapshots.first(State(limits_of(usage)).whole())
 
 
 def ranked(snapshot: Snapshot, wanted: Filter, now: int) -> list[str]:
@@ -36,28 +44,51 @@ def ranked(snapshot: Snapshot, wanted: Filter, now: int) -> list[str]:
     return [entry.limit.id for entry in sorted(passing, key=place)]
 
 
+def pages(rankings: Rankings, snapshot: Snapshot, wanted: Filter, now: int) -> list[str]:
+    """All pages of two, read from either end: they must say the same."""
+    up, down = [], []
+    for offset in range(0, len(snapshot.entries) + 1, 2):
+        up += rankings.page(snapshot, wanted, now, Page(2, offset), descending=False).ids
+        down += rankings.page(snapshot, wanted, now, Page(2, offset), descending=True).ids
+    assert up == down[::-1]
+    return up
+
+
 @settings(deadline=None)
 @given(usage=usages, hours=st.lists(st.tuples(st.integers(-3, 7), st.sampled_from(FILTERS)), max_size=12))
 def test_at_every_instant_the_ranking_is_what_sorting_would_give(usage, hours):
     rankings, snapshot = Rankings(), snapshot_of(usage)
     for hour, wanted in hours:
         now = NOON + hour * HOUR
-        assert rankings.of(snapshot, wanted, now).ids == ranked(snapshot, wanted, now)
+        assert pages(rankings, snapshot, wanted, now) == ranked(snapshot, wanted, now)
 
 
 @settings(deadline=None)
-@given(before=usages, after=usages)
-def test_another_snapshot_is_ranked_anew(before, after):
-    rankings = Rankings()
-    for snapshot in (snapshot_of(before), snapshot_of(after)):
-        assert rankings.of(snapshot, Filter(), NOON).ids == ranked(snapshot, Filter(), NOON)
+@given(states=st.lists(st.tuples(usages, st.integers(-3, 7), st.sampled_from(FILTERS)), max_size=6))
+def test_what_moves_from_one_snapshot_to_the_next_is_put_in_its_place(states):
+    rankings, state, snapshot = Rankings(), State({}), snapshots.first(State({}).whole())
+    for revision, (usage, hour, wanted) in enumerate(states, 2):
+        after = State(limits_of(usage))
+        snapshot, state = snapshots.moved(snapshot, after.since(state, revision)), after
+        now = NOON + hour * HOUR
+        found = rankings.page(snapshot, wanted, now, Page(), descending=False)
+        assert found.ids == ranked(snapshot, wanted, now)
+        assert found.total == len(found.ids)
+        for instant in (found.valid_from, found.valid_until - 1):
+            assert abs(instant) > 2**60 or ranked(snapshot, wanted, instant) == found.ids
 
 
-def test_a_ranking_is_made_once_until_a_used_window_ends():
-    rankings = Rankings()
-    snapshot = snapshot_of([(Counter(NOON, NOON + HOUR, 5, 0), None), (None, None)])
-    kept = rankings.of(snapshot, Filter(), NOON)
-    assert kept.ids == ["1", "0"]
-    assert rankings.of(snapshot, Filter(), NOON + HOUR - 1) is kept
-    assert rankings.of(snapshot, Filter(), NOON + HOUR).ids == ["0", "1"]
-    assert rankings.of(snapshot, Filter(), NOON).ids == ["1", "0"]
+def test_of_many_limits_only_those_that_moved_are_looked_at(monkeypatch):
+    asked = []
+    monkeypatch.setattr(rankings_module, "usage_share", lambda entry, now: asked.append(1) or usage_share(entry, now))
+    many = [(Counter(NOON, NOON + (1 + number % 5) * HOUR, 1 + number % 7, 0), None) for number in range(400)]
+    before, rankings = State(limits_of(many)), Rankings()
+    first = snapshots.first(before.whole())
+    assert pages(rankings, first, Filter(), NOON) == ranked(first, Filter(), NOON)
+    assert len(asked) == 400
+    after = State(limits_of([(Counter(NOON, NOON + DAY, 9, 0), None), *many[1:]]))
+    second = snapshots.moved(first, after.since(before, 2))
+    assert pages(rankings, second, Filter(), NOON) == ranked(second, Filter(), NOON)
+    assert len(asked) == 401
+    assert pages(rankings, second, Filter(), NOON + HOUR) == ranked(second, Filter(), NOON + HOUR)
+    assert len(asked) > 401
