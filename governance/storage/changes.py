@@ -1,6 +1,7 @@
 """What changed in the database since a mark: how the memory of a worker follows it."""
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -91,7 +92,8 @@ def _pairs(rows: Iterable[Any], counted: scoped.Counted) -> Iterable[tuple[str, 
 
 def _sliced(connection: Connection, statement: Any) -> Iterable[Any]:
     """The rows of a large result, fetched some thousand at a time: one call would stop every thread."""
-    return connection.execute(statement.execution_options(yield_per=SLICE))
+    result = connection.execute(statement.execution_options(yield_per=SLICE))
+    return chain.from_iterable(result.partitions())
 
 
 def _names(connection: Connection, since: int) -> dict[tuple[str, str], str | None]:
