@@ -44,8 +44,8 @@ class LimitBody(ModelLimitCreate):
     id = Name(required=True)  # type: ignore[assignment]  # elsewhere only answers show it
 
 
-KEY = VirtualKeyCreate()
-LIMIT = LimitBody()
+KEY = VirtualKeyCreate(only=("id", "name", "description", "is_active", "calendar_aligned", "expires_at"))
+LIMIT = LimitBody(only=("id", "model_name", "provider", "scope", "scope_id", "calendar_aligned"))
 
 
 def arrivals(store: Store, now: int) -> Arrivals:

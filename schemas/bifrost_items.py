@@ -1,5 +1,6 @@
 """Bifrost's budgets and rate limits as ours, with what was used of them and since when."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,13 +13,13 @@ from governance.domain.limits import MAX_ITEMS, Metric
 from schemas.loading import load
 from schemas.model_limits import BudgetBody, RateLimitBody
 
-BUDGET = BudgetBody()
-RATE_LIMIT = RateLimitBody()
 LONGEST_SHOWN = 60
 
 NOTHING_SET = "It sets no maximum."
 ROUNDED = "Its usage was rounded to the billionth of a dollar."
 CROWDED = f"A limit has at most {MAX_ITEMS} budgets and {MAX_ITEMS} rate limits here."
+SEVERAL = re.compile("0*(?:[2-9]|[1-9][0-9]+)[dwMQY]")
+MULTIPLE = "Bifrost ends a calendar window of several periods after the first; here it lasts for all of them."
 OF_JANUARY = "Quarters begin in January, April, July and October here, whatever its reset_config says."
 
 
@@ -37,6 +38,11 @@ RATES = tuple(
     Side(metric, f"{word}_max_limit", f"{word}_reset_duration", f"{word}_current_usage", f"{word}_last_reset")
     for metric, word in ((Metric.TOKENS, "token"), (Metric.REQUESTS, "request"))
 )
+SCHEMAS = {
+    side: (BudgetBody if side is COST else RateLimitBody)(only=("id", side.maximum, side.duration))
+    for side in (COST, *RATES)
+}
+"""What judges each side: no more of a body than a row has, since thousands of rows are judged."""
 METRICS = (None, "", *(side.metric for side in RATES))
 
 
@@ -44,8 +50,9 @@ def items(whole: Whole, limit: str, now: int) -> tuple[tuple[Item, ...], list[To
     """The budgets and rate limits of a limit as they can be here, and those that cannot with the reasons."""
     taken: list[Item] = []
     left_out: list[Told] = []
+    aligned = loose.flag(whole.row.calendar_aligned) is True
     for rows in (whole.budgets, whole.rate_limits):
-        found = _tightest([_item(row, limit, now) for row in rows])
+        found = _tightest([_item(row, limit, now, aligned=aligned) for row in rows])
         good = [item for item in found if item.parts]
         taken += good[:MAX_ITEMS]
         left_out += [item.told.left_out(*(item.told.remarks or [NOTHING_SET])) for item in found if not item.parts]
@@ -112,10 +119,12 @@ def _sides(row: BudgetRow | RateLimitRow) -> Sequence[Side]:
     return [side for side in RATES if not row.metric or row.metric == side.metric]
 
 
-def _item(row: BudgetRow | RateLimitRow, limit: str, now: int) -> Item:
+def _item(row: BudgetRow | RateLimitRow, limit: str, now: int, *, aligned: bool) -> Item:
     """A row with as much of it as can be here: no parts where nothing can, and then its remarks say why."""
     remarks: list[str] = []
     parts = [part for side in _sides(row) if (part := _part(row, side, remarks)) is not None]
+    if aligned and any(SEVERAL.fullmatch(str(getattr(row, side.duration))) for side in _sides(row)):
+        remarks.append(MULTIPLE)
     if isinstance(row, BudgetRow):
         remarks += _budget_remarks(row)
     elif row.metric not in METRICS:
@@ -135,7 +144,7 @@ def _part(row: BudgetRow | RateLimitRow, side: Side, remarks: list[str]) -> Part
         side.duration: loose.duration(duration),
     }
     try:
-        wanted = load(BUDGET if side is COST else RATE_LIMIT, body)
+        wanted = load(SCHEMAS[side], body)
     except InvalidRequest as error:
         remarks += reasons(error, row)
         return None

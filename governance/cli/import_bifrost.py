@@ -32,7 +32,9 @@ def import_bifrost(file: Path, *, dry_run: bool, as_json: bool) -> None:
     """Take limits, virtual keys and their usage from FILE, Bifrost's SQLite store.
 
     Bifrost may run meanwhile; its file is only read. What is here already is kept as it is, so a second run doubles
-    nothing. Example: flask governance import-bifrost ~/bifrost/config.db --dry-run
+    nothing.
+
+    Example: flask governance import-bifrost ~/bifrost/config.db --dry-run
     """
     with faults_told():
         decided = governance().bifrost_import.run(file, dry_run=dry_run)
@@ -82,7 +84,8 @@ def _section(head: str, lines: Iterable[str]) -> Iterator[str]:
 
 
 def _left_out(told: Iterable[Told]) -> Iterator[str]:
-    for row in told:
+    order = list(Kind)
+    for row in sorted(told, key=lambda row: order.index(row.kind)):
         if row.outcome == Outcome.LEFT_OUT:
             yield _printable(f"{NAMES[row.kind][0]} {row.id} ({row.name}): {' '.join(row.remarks)}")
 
@@ -101,8 +104,8 @@ def _differences(told: Iterable[Told]) -> Iterator[str]:
 def _end(decided: Decision, *, dry_run: bool) -> str:
     if not decided.changes:
         return "Nothing to do: there is nothing in it that is not here."
-    begun = f"with the usage of {len(decided.openings)} windows that are still open"
-    return f"A dry run: nothing was stored. It would be, {begun}." if dry_run else f"Stored, {begun}."
+    done, bring = ("A dry run: nothing was stored", "would bring") if dry_run else ("Stored", "brought")
+    return f"{done}. Open windows that {bring} their usage: {len(decided.openings)}."
 
 
 def _printable(text: str) -> str:

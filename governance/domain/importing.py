@@ -6,7 +6,6 @@ Pure: what is stored, ids and the time are arguments.
 from collections.abc import Iterable, Iterator
 
 from governance.domain.arrivals import Arrival, Arrivals, Decision, Item, Kind, Opening, Outcome, Part, Stored, Told
-from governance.domain.durations import Duration
 from governance.domain.edits import Draft, Mint
 from governance.domain.keys import VirtualKey
 from governance.domain.limits import Limit, Rule, Scope, in_order
@@ -24,7 +23,6 @@ SHARED = "Several limits share it in Bifrost; here each has its own, which begin
 ANOTHER_ID = "Its id is taken here: it got another."
 ENDED = "Its window has ended: it starts at 0."
 AHEAD = "Its window begins in the future: here it begins now."
-MULTIPLE = "Bifrost ends a calendar window of several periods after the first; here it lasts for all of them."
 
 
 class _Decider:
@@ -137,16 +135,10 @@ class _Decider:
         start, end = window(rule.duration, alignment, rule.anchor, self._now)
         if part.began is not None and part.began > self._now:
             yield AHEAD
-        if _shortened(rule.duration, alignment):
-            yield MULTIPLE
         if part.used and (part.began is None or part.began < start):
             yield ENDED
         elif part.used:
             self._made.openings.append(Opening(rule, start, end, part.used))
-
-
-def _shortened(duration: Duration, alignment: Alignment) -> bool:
-    return alignment.calendar and duration.multiple > 1
 
 
 def _once(told: Iterable[Told]) -> list[Told]:

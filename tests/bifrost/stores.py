@@ -28,9 +28,8 @@ KEY = (
 )
 LIMIT = "id varchar(255) PRIMARY KEY, model_name varchar(255) NOT NULL, provider varchar(50)"
 LINKS = "budget_id varchar(255), rate_limit_id varchar(255)"
-SCOPE = (
-    "scope varchar(50) NOT NULL DEFAULT 'global', scope_id varchar(255), calendar_aligned numeric NOT NULL DEFAULT false"
-)
+ALIGNED = "calendar_aligned numeric NOT NULL DEFAULT false"
+SCOPE = f"scope varchar(50) NOT NULL DEFAULT 'global', scope_id varchar(255), {ALIGNED}"
 SEALED = "encryption_status varchar(20) DEFAULT 'plain_text', value_hash varchar(64) UNIQUE"
 OVERRIDE = (
     "override_amount real DEFAULT 0, override_mode varchar(20) DEFAULT '', override_cycles_remaining integer DEFAULT 0,"
@@ -124,7 +123,9 @@ def example(path: Path, today: str) -> BifrostStore:
     store.key(id="vk-sealed", name="sealed", value="b64:9f3a…", encryption_status="encrypted")
     store.limit("claude-opus-4-1", id="lim-opus", provider="anthropic", rate_limit_id="rate-opus")
     store.budget("lim-opus", id="bud-opus-day", max_limit=20.0, last_reset=now, current_usage=3.30000000000000007)
-    store.budget("lim-opus", id="bud-opus-month", max_limit=300, reset_duration="1M", last_reset=MADE, current_usage=41.5)
+    store.budget(
+        "lim-opus", id="bud-opus-month", max_limit=300, reset_duration="1M", last_reset=MADE, current_usage=41.5
+    )
     store.rate_limit(id="rate-opus", request_max_limit=15, request_reset_duration="1m", request_last_reset=now)
     scoped = {"scope": "virtual_key", "calendar_aligned": 1}
     store.limit("*", id="lim-platform", scope_id="vk-platform", **scoped)
