@@ -3,7 +3,6 @@
 A row that it refuses is left out with the reason, and stops no other.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -24,7 +23,6 @@ from schemas.keys import LONGEST_DESCRIPTION, VirtualKeyCreate
 from schemas.loading import load
 from schemas.model_limits import ModelLimitCreate
 
-SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 PLAIN = (None, "", "plain_text")
 REFERENCE = "env."
 """What a value begins with that only names an environment variable."""
@@ -92,7 +90,7 @@ class _Reader:
             self._left_out += [item.told.left_out(WITH_ITS_LIMIT) for item in items]
             return
         told = told.saying(*([OWN] if whole.own else []), *bifrost.missing(row, self._known))
-        config_hash = None if left_out else row.config_hash or None
+        config_hash = None if left_out else bifrost_items.sha256(row.config_hash)
         yield Arrival(told, draft, items, config_hash, *bifrost_items.times(row, self._now))
 
     def _judged(self, told: Told, schema: Schema, body: Mapping[str, Any], row: KeyRow | LimitRow, *more: str) -> Any:
@@ -113,8 +111,7 @@ def _secret(row: KeyRow) -> tuple[str, str]:
     value = row.value.strip() if isinstance(row.value, str) and row.encryption_status in PLAIN else ""
     if value and not value.startswith(REFERENCE):
         return digest(value), shown_prefix(value)
-    stored = row.value_hash if isinstance(row.value_hash, str) else ""
-    return (stored.lower(), "") if SHA256.fullmatch(stored) else ("", "")
+    return bifrost_items.sha256(row.value_hash) or "", ""
 
 
 def _key_body(row: KeyRow) -> dict[str, Any]:

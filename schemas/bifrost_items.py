@@ -14,6 +14,7 @@ from schemas.loading import load
 from schemas.model_limits import BudgetBody, RateLimitBody
 
 LONGEST_SHOWN = 60
+SHA256 = re.compile("[0-9a-fA-F]{64}")
 
 NOTHING_SET = "It sets no maximum."
 ROUNDED = "Its usage was rounded to the billionth of a dollar."
@@ -86,6 +87,11 @@ def id_text(row: Any) -> str:
     return "" if row.id is None else str(row.id).strip()
 
 
+def sha256(value: Any) -> str | None:
+    """A SHA-256 in hex, as we write it; None where it is none."""
+    return value.lower() if isinstance(value, str) and SHA256.fullmatch(value) else None
+
+
 def times(row: Any, now: int) -> tuple[int, int]:
     """When a row was created and last changed; now, where that cannot be read."""
     created_at = _instant(row.created_at, now)
@@ -130,7 +136,7 @@ def _item(row: BudgetRow | RateLimitRow, limit: str, now: int, *, aligned: bool)
     elif row.metric not in METRICS:
         remarks.append(f"metric is {_shown(row.metric)}: only tokens and requests are counted here.")
     told = told_item(row, limit).saying(*remarks)
-    return Item(told, tuple(parts), row.config_hash or None, *times(row, now))
+    return Item(told, tuple(parts), sha256(row.config_hash), *times(row, now))
 
 
 def _part(row: BudgetRow | RateLimitRow, side: Side, remarks: list[str]) -> Part | None:

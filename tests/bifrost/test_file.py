@@ -1,5 +1,6 @@
 """The store is only read: while Bifrost writes to it, at rest, and where it is no store at all."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -145,6 +146,20 @@ def test_a_database_of_another_kind_is_told(run, path, settings):
     BifrostStore(path, {"budgets": "id text"})
     assert fault(run, path) == f"Give the path of Bifrost's SQLite store: {path} has none of its tables."
     assert fault(run, settings.database_path).endswith("governance.db has none of its tables.")
+
+
+def test_a_store_that_a_crash_left_half_written_is_told(run, path, tmp_path):
+    store = BifrostStore(path)
+    for _ in range(50):
+        store.limit()
+    crashed = tmp_path / "crashed.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("BEGIN")
+        connection.execute("UPDATE governance_model_configs SET config_hash = hex(zeroblob(3000))")
+        for end in ("", "-journal"):
+            shutil.copy(f"{path}{end}", f"{crashed}{end}")
+    assert fault(run, crashed).endswith("crashed.db holds an unfinished transaction; start and stop Bifrost once.")
 
 
 def test_a_locked_store_is_told(run, path):

@@ -27,7 +27,7 @@ def sections(output):
 def test_the_readme_shows_what_the_command_prints(path, run):
     example(path, "2026-11-23")
     section = README.read_text().split("\n## Moving from Bifrost\n")[1].split("\n## ")[0]
-    shown = section.split("\n```\n")[1].split("\n```")[0]
+    shown = section.split("\n\n```\n")[1].split("\n```")[0]
     assert run().output == shown + "\n"
 
 
@@ -45,10 +45,9 @@ def test_the_table_counts_each_kind_by_what_became_of_it(store, run):
 
 def test_a_row_that_was_left_out_is_named_with_what_it_was_and_why(store, run):
     budget = store.budget(store.limit("gpt-5", provider="openai"), max_limit=-2)
-    assert sections(run().output)["Left out:"] == [
-        f"budget {budget} ($-2.0 in 1d on gpt-5 of openai (global)): max_limit is -2.0: "
-        "give max_limit as a number of dollars above 0 and at most 1000000000.",
-    ]
+    what = f"budget {budget} ($-2.0 in 1d on gpt-5 of openai (global))"
+    why = "max_limit is -2.0: give max_limit as a number of dollars above 0 and at most 1000000000."
+    assert sections(run().output)["Left out:"] == [f"{what}: {why}"]
 
 
 def test_rows_that_differ_alike_share_a_line(store, run):
