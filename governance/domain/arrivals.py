@@ -7,6 +7,7 @@ from governance.domain.edits import Ceiling, Draft
 from governance.domain.keys import VirtualKey
 from governance.domain.limits import Limit, Rule
 from governance.domain.names import Identity
+from governance.domain.windows import Alignment
 
 
 class Kind(StrEnum):
@@ -75,6 +76,13 @@ class Arrival(NamedTuple):
     config_hash: str | None
     created_at: int
     updated_at: int
+
+    @property
+    def alignment(self) -> Alignment:
+        """How its windows will lie: on the calendar only where any of them can."""
+        durations = (part.ceiling.duration for item in self.items for part in item.parts)
+        aligned = bool(self.draft.calendar_aligned) and any(duration.alignable for duration in durations)
+        return Alignment(aligned, self.draft.timezone)
 
 
 class ArrivingKey(NamedTuple):

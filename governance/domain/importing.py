@@ -44,11 +44,13 @@ class _Decider:
 
     def _key(self, told: Told, key: VirtualKey) -> Told:
         stored = self._stored
-        if key.id in stored.keys:
+        if key.id in self._before.keys:
             return told.kept()
-        for what, known in (("name", stored.names.get(key.name)), ("value", stored.digests.get(key.digest))):
-            if known is not None:
-                return told.left_out(f"Another virtual key, '{known}', has the same {what}.")
+        same_id = key.id if key.id in stored.keys else None
+        likes = {"id": same_id, "name": stored.names.get(key.name), "value": stored.digests.get(key.digest)}
+        for what, other in likes.items():
+            if other is not None:
+                return told.left_out(f"Another virtual key, '{other}', has the same {what}.")
         stored.keys.add(key.id)
         stored.names[key.name] = stored.digests[key.digest] = key.id
         self._made.keys.append(key)
@@ -77,36 +79,21 @@ class _Decider:
         return "Another limit has its id." if told.id in self._stored.limits else None
 
     def _take(self, arriving: Arrival) -> Iterator[Told]:
-        told, draft, items, config_hash, created_at, updated_at = arriving
-        durations = [part.ceiling.duration for item in items for part in item.parts]
-        aligned = bool(draft.calendar_aligned) and any(duration.alignable for duration in durations)
-        alignment = Alignment(aligned, draft.timezone)
+        """Take a limit; yield what becomes of its items."""
         rules: list[Rule] = []
-        for item in items:
-            item_id, remarks = self._claim(item.told)
-            own = [self._rule(item, part, item_id) for part in item.parts]
+        for item in arriving.items:
+            own, told = self._item(item, arriving.alignment)
             rules += own
-            pairs = zip(own, item.parts, strict=True)
-            yield item.told.saying(*remarks, *(said for pair in pairs for said in self._open(*pair, alignment)))
-        self._stored.limits.add(told.id)
-        self._stored.identities[draft.identity] = told.id
-        self._made.limits.append(
-            Limit(
-                id=told.id,
-                model_name=draft.model_name,
-                provider=draft.provider,
-                scope=draft.scope,
-                scope_id=draft.scope_id,
-                calendar_aligned=aligned,
-                timezone=draft.timezone,
-                config_hash=config_hash,
-                created_at=created_at,
-                updated_at=updated_at,
-                version=1,
-                search_name=fold(draft.model_name),
-                rules=in_order(rules),
-            )
-        )
+            yield told
+        self._stored.limits.add(arriving.told.id)
+        self._stored.identities[arriving.draft.identity] = arriving.told.id
+        self._made.limits.append(_built(arriving, rules))
+
+    def _item(self, item: Item, alignment: Alignment) -> tuple[list[Rule], Told]:
+        item_id, remarks = self._claim(item.told)
+        rules = [self._rule(item, part, item_id) for part in item.parts]
+        pairs = zip(rules, item.parts, strict=True)
+        return rules, item.told.saying(*remarks, *(said for pair in pairs for said in self._open(*pair, alignment)))
 
     def _claim(self, told: Told) -> tuple[str, tuple[str, ...]]:
         """The id under which an item is stored: its own, where no other has it."""
@@ -139,6 +126,25 @@ class _Decider:
             yield ENDED
         elif part.used:
             self._made.openings.append(Opening(rule, start, end, part.used))
+
+
+def _built(arriving: Arrival, rules: list[Rule]) -> Limit:
+    told, draft, _, config_hash, created_at, updated_at = arriving
+    return Limit(
+        id=told.id,
+        model_name=draft.model_name,
+        provider=draft.provider,
+        scope=draft.scope,
+        scope_id=draft.scope_id,
+        calendar_aligned=arriving.alignment.calendar,
+        timezone=draft.timezone,
+        config_hash=config_hash,
+        created_at=created_at,
+        updated_at=updated_at,
+        version=1,
+        search_name=fold(draft.model_name),
+        rules=in_order(rules),
+    )
 
 
 def _once(told: Iterable[Told]) -> list[Told]:
