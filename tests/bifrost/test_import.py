@@ -285,6 +285,20 @@ def test_all_of_it_is_stored_or_nothing(store, run, api, database):
     assert (api.list()["total_count"], ok(api.get("virtual-keys"))["total_count"]) == (0, 0)
 
 
+def test_the_audit_says_that_the_command_made_them(store, imported, api):
+    key = store.key(value=KEY_VALUE)
+    limit = store.limit("*", scope="virtual_key", scope_id=key)
+    store.budget(limit, last_reset=MORNING, current_usage=2)
+    imported()
+    imported()
+    entries = ok(api.get("audit"))["audit"]
+    assert sorted((entry["entity"], entry["entity_id"], entry["action"], entry["actor"]) for entry in entries) == [
+        ("model_config", limit, "create", "command:import-bifrost"),
+        ("virtual_key", key, "create", "command:import-bifrost"),
+    ]
+    assert KEY_VALUE not in api.get("audit").text
+
+
 class Meanwhile:
     """A database on which something else happens as soon as it was read."""
 
