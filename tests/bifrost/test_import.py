@@ -4,7 +4,7 @@ import json
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 
 from governance.services.bifrost_import import BifrostImport
 from governance.services.mint import Mint
@@ -297,6 +297,32 @@ def test_the_audit_says_that_the_command_made_them(store, imported, api):
         ("virtual_key", key, "create", "command:import-bifrost"),
     ]
     assert KEY_VALUE not in api.get("audit").text
+
+
+@pytest.fixture
+def statements(database):
+    """Every statement that the service's database was asked to run."""
+    asked = []
+
+    def note(_, __, statement, *___):
+        asked.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    yield asked
+    event.remove(database.engine, "before_cursor_execute", note)
+
+
+def test_a_hundred_limits_take_as_many_statements_as_two(store, imported, statements):
+    asked = []
+    for count in (1, 2, 100):  # the first of them also fills the memory
+        for _ in range(count):
+            key = store.key()
+            limit = store.limit(scope="virtual_key", scope_id=key)
+            store.budget(limit, last_reset=MORNING, current_usage=1)
+        statements.clear()
+        assert imported().said["with_usage"] == count
+        asked.append(len(statements))
+    assert asked[1] == asked[2]
 
 
 class Meanwhile:
