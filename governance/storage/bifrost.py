@@ -35,12 +35,20 @@ def read(path: Path, busy_timeout: float) -> Store:
     """What a store holds that concerns us, as of one instant. Raises InvalidRequest, Unavailable."""
     with _told(path):
         file = path.resolve(strict=True)
-        before = _mark(file)
-        if _is_at_rest(file):
-            found = _rows(file, busy_timeout, "mode=ro&immutable=1")
-            if _mark(file) == before:
-                return found
-        return _rows(file, busy_timeout, "mode=ro")
+        found = _undisturbed(file, busy_timeout) if _is_at_rest(file) else None
+        return found or _rows(file, busy_timeout, "mode=ro")
+
+
+def _undisturbed(file: Path, busy_timeout: float) -> Store | None:
+    """What a file at rest holds; None where somebody opened it meanwhile, and what was read may be of two states."""
+    before = _mark(file)
+    try:
+        found = _rows(file, busy_timeout, "mode=ro&immutable=1")
+    except sqlite3.Error:
+        if _mark(file) == before:
+            raise
+        return None
+    return found if _mark(file) == before else None
 
 
 def _is_at_rest(file: Path) -> bool:
@@ -116,7 +124,7 @@ def _fault(path: Path, text: str) -> GovernanceError:
     reasons = {
         "not a database": "is no SQLite database, or an encrypted one",
         "malformed": "is damaged",
-        "unable to open": "cannot be opened; where Bifrost has crashed, start and stop it once",
+        "unable to open": "cannot be opened; read it as a user who may also read its -wal and -shm",
         "readonly": "holds an unfinished transaction; start and stop Bifrost once",
     }
     reason = next((words for key, words in reasons.items() if key in text), f"cannot be read ({text})")

@@ -10,7 +10,7 @@ from flask import Flask
 
 from tests.bifrost.stores import BifrostStore
 from tests.conftest import Api, FakeClock
-from tests.metering.conftest import Meter, app, options, settings, template  # noqa: F401 - fixtures, by their names
+from tests.metering.conftest import Meter, app, ok, options, settings, template  # noqa: F401 - fixtures, by their names
 
 Run = Callable[..., Any]
 
@@ -33,6 +33,11 @@ class Report:
         """Why a row was left out."""
         assert self.outcome(row_id) == "left_out", self.rows[row_id]
         return " ".join(self.remarks(row_id))
+
+
+def read(api: Api, limit_id: str) -> dict[str, Any]:
+    """A limit as it is now."""
+    return dict(ok(api.get(f"model-configs/{limit_id}"))["model_config"])
 
 
 @pytest.fixture

@@ -63,7 +63,8 @@ def test_a_store_at_rest_is_left_as_it_was_with_no_file_beside_it(path, wal):
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
 
 
-def test_a_store_at_rest_that_is_opened_meanwhile_is_read_again(path, monkeypatch):
+@pytest.mark.parametrize("torn", [False, True], ids=["another state", "torn pages"])
+def test_a_store_at_rest_that_is_opened_meanwhile_is_read_again(path, monkeypatch, torn):
     store = BifrostStore(path, wal=True)
     store.limit()
     read_once = bifrost._rows
@@ -72,10 +73,20 @@ def test_a_store_at_rest_that_is_opened_meanwhile_is_read_again(path, monkeypatc
         found = read_once(file, busy_timeout, how)
         if "immutable" in how:
             store.limit("gpt-5")
+            if torn:
+                raise sqlite3.DatabaseError("database disk image is malformed")
         return found
 
     monkeypatch.setattr(bifrost, "_rows", disturbed)
     assert len(ids(path)) == 2
+
+
+def test_a_damaged_store_at_rest_is_told_and_nothing_is_left_beside_it(run, path):
+    BifrostStore(path, wal=True).limit()
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    assert fault(run, path).endswith("config.db is damaged.")
+    assert beside(path) == ["config.db"]
 
 
 def test_a_link_to_a_live_store_is_followed_to_its_log(live, path, tmp_path):

@@ -2,14 +2,11 @@
 
 import pytest
 
+from tests.bifrost.conftest import read
 from tests.bifrost.stores import CURRENT, LATER, OLD, VERSIONS, BifrostStore
 from tests.metering.conftest import ok
 
 MORNING = "2026-11-23 08:00:00.123456789+00:00"
-
-
-def read(api, limit_id):
-    return ok(api.get(f"model-configs/{limit_id}"))["model_config"]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
