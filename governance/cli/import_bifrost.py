@@ -8,9 +8,9 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from governance.cli.output import faults_told, json_option, print_json
+from governance.cli.database import opened
+from governance.cli.output import json_option, print_json, say
 from governance.domain.arrivals import Decision, Kind, Outcome, Told
-from governance.web.context import governance
 
 NAMES = {
     Kind.VIRTUAL_KEY: ("virtual key", "virtual keys"),
@@ -18,6 +18,7 @@ NAMES = {
     Kind.BUDGET: ("budget", "budgets"),
     Kind.RATE_LIMIT: ("rate limit", "rate limits"),
 }
+COUNTED = ("found", *(outcome.value for outcome in Outcome))
 HEADS = ("", "found", "taken", "kept", "left out")
 NAMED = 3
 """Of how many rows that differ alike each is named."""
@@ -36,12 +37,12 @@ def import_bifrost(file: Path, *, dry_run: bool, as_json: bool) -> None:
 
     Example: flask governance import-bifrost ~/bifrost/config.db --dry-run
     """
-    with faults_told():
-        decided = governance().bifrost_import.run(file, dry_run=dry_run)
+    with opened() as service:
+        decided = service.bifrost_import.run(file, dry_run=dry_run)
     if as_json:
         print_json(_shown(decided, dry_run=dry_run))
     else:
-        click.echo("\n".join(_lines(decided, dry_run=dry_run)))
+        say("\n".join(_lines(decided, dry_run=dry_run)))
     sys.exit(2 if dry_run and decided.changes else 0)
 
 
@@ -51,7 +52,7 @@ def _shown(decided: Decision, *, dry_run: bool) -> dict[str, Any]:
         "dry_run": dry_run,
         "changes": decided.changes,
         "with_usage": len(decided.openings),
-        "counts": {kind: dict(zip(("found", *Outcome), _counts(decided, kind), strict=True)) for kind in Kind},
+        "counts": {kind.value: dict(zip(COUNTED, _counts(decided, kind), strict=True)) for kind in Kind},
         "rows": [row._asdict() for row in decided.told],
     }
 
