@@ -14,6 +14,7 @@ from governance.memory.reader import MemoryReader
 from governance.services.api_keys import ApiKeys
 from governance.services.audit import Audit
 from governance.services.authentication import Authentication
+from governance.services.bifrost_import import BifrostImport
 from governance.services.doctor import Doctor, Subject
 from governance.services.health import HealthCheck
 from governance.services.metering import Metering
@@ -122,6 +123,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, mint: Mint) -> Govern
         reservations=reservations,
         verification=Verification(database, clock),
         audit=Audit(database),
+        bifrost_import=BifrostImport(database, writer, clock, mint, settings.busy_timeout),
         group=group,
         database=database,
         health=HealthCheck(database, cache, clock),

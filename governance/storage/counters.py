@@ -1,8 +1,11 @@
 """The counters: what was used of each rule, window by window."""
 
-from sqlalchemy import and_, case, delete, select, update
+from collections.abc import Sequence
+
+from sqlalchemy import and_, case, delete, insert, select, update
 from sqlalchemy.engine import Connection, Row
 
+from governance.domain.arrivals import Opening
 from governance.domain.limits import Limit, Rule
 from governance.domain.times import DAY
 from governance.domain.windows import Alignment, window
@@ -19,6 +22,27 @@ def touch(connection: Connection, now: int) -> int:
     last = config_revision.c.touched_at
     raised = update(config_revision).values(touched_at=case((last >= now, last + 1), else_=now))
     return int(connection.execute(raised.returning(last)).scalar_one())
+
+
+def open_all(connection: Connection, openings: Sequence[Opening], now: int) -> None:
+    """Begin the counters of new rules with what was used elsewhere: `folded` holds it, since no ledger row does."""
+    if not openings:
+        return
+    touched_at = touch(connection, now)
+    rows = [
+        {
+            "rule_id": rule.id,
+            "metric": rule.metric,
+            "generation": rule.generation,
+            "window_start": start,
+            "window_end": end,
+            "used": used,
+            "folded": used,
+            "touched_at": touched_at,
+        }
+        for rule, start, end, used in openings
+    ]
+    connection.execute(insert(counters), rows)
 
 
 def regenerate(connection: Connection, before: Rule, after: Rule, alignment: Alignment, now: int) -> None:

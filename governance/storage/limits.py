@@ -1,6 +1,6 @@
 """Writing model limits: what an edit changes, and nothing else."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import and_, delete, insert, select, update
@@ -28,8 +28,14 @@ def identical(connection: Connection, identity: Identity) -> str | None:
 
 def add(connection: Connection, limit: Limit, revision: int) -> None:
     """Store a new limit with its rules."""
-    connection.execute(insert(model_limits).values(_row(limit, revision)))
-    _add_rules(connection, limit, limit.rules)
+    add_all(connection, [limit], revision)
+
+
+def add_all(connection: Connection, new: Sequence[Limit], revision: int) -> None:
+    """Store new limits with their rules, in one statement each."""
+    if new:
+        connection.execute(insert(model_limits), [_row(limit, revision) for limit in new])
+    _add_rules(connection, [_rule_row(limit, rule) for limit in new for rule in limit.rules])
 
 
 def replace(connection: Connection, before: Limit, after: Limit, revision: int, now: int) -> None:
@@ -39,7 +45,7 @@ def replace(connection: Connection, before: Limit, after: Limit, revision: int, 
     wanted = {rule.key: rule for rule in after.rules}
     for key in stored.keys() - wanted.keys():
         connection.execute(delete(rules).where(rules.c.id == key[0], rules.c.metric == key[1]))
-    _add_rules(connection, after, (rule for key, rule in wanted.items() if key not in stored))
+    _add_rules(connection, [_rule_row(after, rule) for key, rule in wanted.items() if key not in stored])
     for key in wanted.keys() & stored.keys():
         _replace_rule(connection, after, wanted[key])
         if wanted[key].generation != stored[key].generation:
@@ -80,8 +86,7 @@ def _row(limit: Limit, revision: int) -> dict[str, Any]:
     }
 
 
-def _add_rules(connection: Connection, limit: Limit, new: Iterable[Rule]) -> None:
-    rows = [_rule_row(limit, rule) for rule in new]
+def _add_rules(connection: Connection, rows: list[dict[str, Any]]) -> None:
     if rows:
         connection.execute(insert(rules), rows)
 

@@ -42,7 +42,13 @@ def page(connection: Connection, wanted: Page, search: str) -> tuple[list[Virtua
 
 def add(connection: Connection, key: VirtualKey, revision: int) -> None:
     """Store a new virtual key."""
-    connection.execute(insert(virtual_keys).values(_row(key, revision)))
+    add_all(connection, [key], revision)
+
+
+def add_all(connection: Connection, new: Sequence[VirtualKey], revision: int) -> None:
+    """Store new virtual keys."""
+    if new:
+        connection.execute(insert(virtual_keys), [_row(key, revision) for key in new])
 
 
 def replace(connection: Connection, key: VirtualKey, revision: int) -> None:

@@ -10,6 +10,7 @@ from governance.memory.poller import Poller
 from governance.services.api_keys import ApiKeys
 from governance.services.audit import Audit
 from governance.services.authentication import Authentication
+from governance.services.bifrost_import import BifrostImport
 from governance.services.doctor import Doctor
 from governance.services.health import HealthCheck
 from governance.services.metering import Metering
@@ -42,6 +43,7 @@ class Governance:
     reservations: Reservations
     verification: Verification
     audit: Audit
+    bifrost_import: BifrostImport
     group: GroupCommit
     database: Database
     health: HealthCheck

@@ -1,0 +1,114 @@
+"""`flask governance import-bifrost`: moving in from Bifrost, and the table of what came and what did not."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from governance.cli.database import opened
+from governance.cli.output import json_option, print_json, say
+from governance.domain.arrivals import Decision, Kind, Outcome, Told
+
+NAMES = {
+    Kind.VIRTUAL_KEY: ("virtual key", "virtual keys"),
+    Kind.LIMIT: ("model limit", "model limits"),
+    Kind.BUDGET: ("budget", "budgets"),
+    Kind.RATE_LIMIT: ("rate limit", "rate limits"),
+}
+COUNTED = ("found", *(outcome.value for outcome in Outcome))
+HEADS = ("", "found", "taken", "kept", "left out")
+NAMED = 3
+"""Of how many rows that differ alike each is named."""
+
+
+@click.command("import-bifrost")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Store nothing; exit code 2 where something would be.")
+@json_option
+@with_appcontext
+def import_bifrost(file: Path, *, dry_run: bool, as_json: bool) -> None:
+    """Take limits, virtual keys and their usage from FILE, Bifrost's SQLite store.
+
+    Bifrost may run meanwhile; its file is only read. What is here already is kept as it is, so a second run doubles
+    nothing.
+
+    Example: flask governance import-bifrost ~/bifrost/config.db --dry-run
+    """
+    with opened() as service:
+        decided = service.bifrost_import.run(file, dry_run=dry_run)
+    if as_json:
+        print_json(_shown(decided, dry_run=dry_run))
+    else:
+        say("\n".join(_lines(decided, dry_run=dry_run)))
+    sys.exit(2 if dry_run and decided.changes else 0)
+
+
+def _shown(decided: Decision, *, dry_run: bool) -> dict[str, Any]:
+    """The report as JSON: counts by kind, and every row."""
+    return {
+        "dry_run": dry_run,
+        "changes": decided.changes,
+        "with_usage": len(decided.openings),
+        "counts": {kind.value: dict(zip(COUNTED, _counts(decided, kind), strict=True)) for kind in Kind},
+        "rows": [row._asdict() for row in decided.told],
+    }
+
+
+def _lines(decided: Decision, *, dry_run: bool) -> Iterator[str]:
+    """The report as text: a table of counts, each row that was left out, and what differs here."""
+    yield _columns(HEADS)
+    for kind in Kind:
+        yield _columns((NAMES[kind][1], *map(str, _counts(decided, kind))))
+    yield from _section("Left out", _left_out(decided.told))
+    yield from _section("Different here", _differences(decided.told))
+    yield ""
+    yield _end(decided, dry_run=dry_run)
+
+
+def _counts(decided: Decision, kind: Kind) -> list[int]:
+    outcomes = [row.outcome for row in decided.told if row.kind == kind]
+    return [len(outcomes), *(outcomes.count(outcome) for outcome in Outcome)]
+
+
+def _columns(cells: Iterable[str]) -> str:
+    first, *rest = cells
+    return first.ljust(12) + "".join(cell.rjust(10) for cell in rest)
+
+
+def _section(head: str, lines: Iterable[str]) -> Iterator[str]:
+    found = list(lines)
+    if found:
+        yield from ("", f"{head}:", *(f"  {line}" for line in found))
+
+
+def _left_out(told: Iterable[Told]) -> Iterator[str]:
+    order = list(Kind)
+    for row in sorted(told, key=lambda row: order.index(row.kind)):
+        if row.outcome == Outcome.LEFT_OUT:
+            yield _printable(f"{NAMES[row.kind][0]} {row.id} ({row.name}): {' '.join(row.remarks)}")
+
+
+def _differences(told: Iterable[Told]) -> Iterator[str]:
+    """What is to say of rows that came: many of which the same is true share a line."""
+    groups: dict[tuple[Kind, str], list[str]] = {}
+    for row in told:
+        for remark in row.remarks if row.outcome == Outcome.TAKEN else ():
+            groups.setdefault((row.kind, remark), []).append(row.id)
+    for (kind, remark), ids in groups.items():
+        more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+        yield _printable(f"{NAMES[kind][len(ids) > 1]} {', '.join(ids[:NAMED])}{more}: {remark}")
+
+
+def _end(decided: Decision, *, dry_run: bool) -> str:
+    if not decided.changes:
+        return "Nothing to do: there is nothing in it that is not here."
+    done, bring = ("A dry run: nothing was stored", "would bring") if dry_run else ("Stored", "brought")
+    return f"{done}. Open windows that {bring} their usage: {len(decided.openings)}."
+
+
+def _printable(text: str) -> str:
+    """Text of another store for a terminal, which control characters could rewrite."""
+    return "".join(character if character.isprintable() else "�" for character in text)

@@ -1,0 +1,154 @@
+"""Bifrost's rows as ours, each judged by the schema that judges the same thing over the wire.
+
+A row that it refuses is left out with the reason, and stops no other.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from marshmallow import Schema
+
+from governance.domain import bifrost, loose
+from governance.domain.arrivals import Arrival, Arrivals, ArrivingKey, Kind, Told
+from governance.domain.bifrost import KeyRow, LimitRow, Store, Whole
+from governance.domain.edits import Draft
+from governance.domain.errors import InvalidRequest
+from governance.domain.importing import WITH_ITS_LIMIT
+from governance.domain.keys import VirtualKey, digest, shown_prefix
+from governance.domain.limits import Scope
+from schemas import bifrost_items
+from schemas.bifrost_items import reasons, told_item
+from schemas.fields import Name
+from schemas.keys import LONGEST_DESCRIPTION, VirtualKeyCreate
+from schemas.loading import load
+from schemas.model_limits import ModelLimitCreate
+
+PLAIN = (None, "", "plain_text")
+REFERENCE = "env."
+"""What a value begins with that only names an environment variable."""
+
+NO_VALUE = (
+    "Its value cannot be read (it is encrypted, or missing), and no SHA-256 of it is stored: "
+    "create the key here with its id and its value, then import again."
+)
+TIDIED = "Its description was shortened, or lost control characters."
+IN_A_TEAM = "In Bifrost it belongs to a team or customer, whose limits do not come along."
+OWN = "Bifrost keeps this with the virtual key itself; here it is a limit of the key on all models."
+
+
+class LimitBody(ModelLimitCreate):
+    """A limit that brings its own id."""
+
+    id = Name(required=True)  # type: ignore[assignment]  # elsewhere only answers show it
+
+
+KEY = VirtualKeyCreate(only=("id", "name", "description", "is_active", "calendar_aligned", "expires_at"))
+LIMIT = LimitBody(only=("id", "model_name", "provider", "scope", "scope_id", "calendar_aligned"))
+
+
+def arrivals(store: Store, now: int) -> Arrivals:
+    """All rows of a store: as what they would be here, or with the reason why not."""
+    return _Reader(store, now).read()
+
+
+class _Reader:
+    """Reads a store; gathers what is left out on the way."""
+
+    def __init__(self, store: Store, now: int) -> None:
+        self._store = store
+        self._now = now
+        self._known = {
+            "budget_id": {row.id for row in store.budgets},
+            "rate_limit_id": {row.id for row in store.rate_limits},
+        }
+        self._left_out: list[Told] = []
+
+    def read(self) -> Arrivals:
+        wholes, strays = bifrost.assemble(self._store)
+        keys = [key for row in self._store.virtual_keys for key in self._key(row)]
+        limits = [limit for whole in wholes for limit in self._limit(whole)]
+        self._left_out += [told_item(row).left_out(reason) for row, reason in strays]
+        return Arrivals(keys, limits, self._left_out)
+
+    def _key(self, row: KeyRow) -> Iterator[ArrivingKey]:
+        told = Told(Kind.VIRTUAL_KEY, bifrost_items.id_text(row), str(row.name))
+        secret, shown = _secret(row)
+        data = self._judged(told, KEY, _key_body(row), row, *([] if secret else [NO_VALUE]))
+        if data is not None:
+            told = told.saying(*_key_remarks(row), *bifrost.missing(row, self._known))
+            created_at, updated_at = bifrost_items.times(row, self._now)
+            key = VirtualKey(**data, digest=secret, value_prefix=shown, created_at=created_at, updated_at=updated_at)
+            yield ArrivingKey(told, key)
+
+    def _limit(self, whole: Whole) -> Iterator[Arrival]:
+        row = whole.row
+        told = Told(Kind.LIMIT, bifrost_items.id_text(row), _limit_name(row))
+        draft: Draft | None = self._judged(told, LIMIT, _limit_body(row), row)
+        items, left_out = bifrost_items.items(whole, told.name, self._now)
+        self._left_out += left_out
+        if draft is None:
+            self._left_out += [item.told.left_out(WITH_ITS_LIMIT) for item in items]
+            return
+        told = told.saying(*([OWN] if whole.own else []), *bifrost.missing(row, self._known))
+        config_hash = None if left_out else bifrost_items.sha256(row.config_hash)
+        yield Arrival(told, draft, items, config_hash, *bifrost_items.times(row, self._now))
+
+    def _judged(self, told: Told, schema: Schema, body: Mapping[str, Any], row: KeyRow | LimitRow, *more: str) -> Any:
+        """What a schema makes of a row; None, and the row is left out, where it refuses."""
+        found = list(more)
+        data = None
+        try:
+            data = load(schema, body)
+        except InvalidRequest as error:
+            found += reasons(error, row)
+        if found:
+            self._left_out.append(told.left_out(*found))
+        return None if found else data
+
+
+def _secret(row: KeyRow) -> tuple[str, str]:
+    """The digest of a key's value, and as much of the value as may be shown; empty where they cannot be had."""
+    value = row.value.strip() if isinstance(row.value, str) and row.encryption_status in PLAIN else ""
+    if value and not value.startswith(REFERENCE):
+        return digest(value), shown_prefix(value)
+    return bifrost_items.sha256(row.value_hash) or "", ""
+
+
+def _key_body(row: KeyRow) -> dict[str, Any]:
+    aligned, active = loose.flag(row.calendar_aligned), loose.flag(row.is_active)
+    return {
+        "id": bifrost_items.id_text(row),
+        "name": row.name,
+        "description": _tidy(row.description),
+        "is_active": True if active is None else active,
+        "calendar_aligned": False if aligned is None else aligned,
+        "expires_at": loose.time(row.expires_at),
+    }
+
+
+def _tidy(description: Any) -> Any:
+    """A description on one line, of the length that we keep."""
+    return " ".join(description.split())[:LONGEST_DESCRIPTION] if isinstance(description, str) else description
+
+
+def _key_remarks(row: KeyRow) -> Iterator[str]:
+    if _tidy(row.description) != row.description:
+        yield TIDIED
+    if row.team_id or row.customer_id:
+        yield IN_A_TEAM
+
+
+def _limit_body(row: LimitRow) -> dict[str, Any]:
+    return {
+        "id": bifrost_items.id_text(row),
+        "model_name": row.model_name,
+        "provider": row.provider or None,
+        "scope": row.scope or Scope.GLOBAL.value,
+        "scope_id": row.scope_id or None,
+        "calendar_aligned": loose.flag(row.calendar_aligned),
+    }
+
+
+def _limit_name(row: LimitRow) -> str:
+    whose = f"{row.scope} {row.scope_id}" if row.scope_id else row.scope or Scope.GLOBAL.value
+    return f"{row.model_name}{f' of {row.provider}' if row.provider else ''} ({whose})"

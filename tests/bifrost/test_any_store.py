@@ -1,0 +1,122 @@
+"""Whatever a store holds: each row is told, what came is whole, and a second run takes nothing."""
+
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app import create_app
+from governance.domain.arrivals import Outcome, Stored
+from governance.domain.bifrost import BudgetRow, KeyRow, LimitRow, RateLimitRow, Store
+from governance.domain.importing import decide
+from governance.domain.names import Identity
+from governance.settings import Settings
+from schemas.bifrost import arrivals
+from tests.bifrost.stores import CURRENT, LATER, BifrostStore
+from tests.conftest import ADMIN_KEY, NOON, Api, FakeClock
+from tests.metering.conftest import Meter, copied, stop
+
+MORNING = "2026-11-23 08:00:00+00:00"
+
+
+few = st.sampled_from
+junk = few([None, "", "x", " x ", "X", -1, 0, 1, 1.5, 1e300, b"\xff", "a\x00b", "é" * 300, float("inf")])
+ids = few([None, "", "a", "b", "c", " a", 7])
+times = few(
+    [
+        None,
+        "2026-11-23 08:00:00+00:00",
+        "2026-11-23T11:59:59.5Z",
+        "0001-01-01 00:00:00Z",
+        "9999-12-31 23:59:59-01:00",
+        "no",
+        0,
+        10**17,
+    ]
+)
+spans = few(["1h", "60m", "1d", "24h", "1M", "3M", "1Q", "1Y", "junk", "", None, "0s"])
+flags = few([None, 0, 1, "true", "no", 2])
+KINDS = {
+    "id": ids, "budget_id": ids, "rate_limit_id": ids, "model_config_id": ids, "virtual_key_id": ids, "scope_id": ids,
+    "created_at": times, "updated_at": times, "last_reset": times, "token_last_reset": times,
+    "request_last_reset": times, "expires_at": times, "reset_duration": spans, "token_reset_duration": spans,
+    "request_reset_duration": spans, "is_active": flags, "calendar_aligned": flags,
+    "scope": few([None, "global", "virtual_key", "user", "team"]), "metric": few([None, "tokens", "requests", "x"]),
+    "encryption_status": few([None, "plain_text", "encrypted"]), "value_hash": few([None, "a" * 64, "b" * 64]),
+    "provider": few([None, "openai", "OpenAI", "*"]), "model_name": few(["*", "gpt-4o", "openai/GPT-4o", None, 5]),
+}  # fmt: skip
+
+
+PLAIN = {
+    KeyRow: {"name": "key {}", "value": "sk-bf-{}"},
+    LimitRow: {"model_name": "model-{}", "rate_limit_id": "{}"},
+    BudgetRow: {"model_config_id": "{}", "max_limit": 9.5, "reset_duration": "1d", "last_reset": MORNING},
+    RateLimitRow: {"token_max_limit": 50, "token_reset_duration": "1d", "token_last_reset": MORNING},
+}
+USED = {BudgetRow: {"current_usage": 1.5}, RateLimitRow: {"token_current_usage": 7}}
+
+
+def rows(row_type):
+    """Rows as they should be, each with some columns that hold anything."""
+
+    def row(letter, odd):
+        plain = PLAIN[row_type] | USED.get(row_type, {}) | {"id": letter}
+        named = {name: value.format(letter) if isinstance(value, str) else value for name, value in plain.items()}
+        return row_type(**named)._replace(**dict(odd))
+
+    column = few(row_type._fields).flatmap(lambda name: st.tuples(st.just(name), KINDS.get(name, junk)))
+    return st.lists(st.builds(row, few("abc"), st.lists(column, max_size=4)), max_size=5).map(tuple)
+
+
+TABLES = dict(zip(LATER, (KeyRow, LimitRow, BudgetRow, RateLimitRow), strict=True))
+stores = st.builds(Store, *(rows(row_type) for row_type in TABLES.values()))
+
+
+@settings(max_examples=25, deadline=None)
+@given(stores)
+def test_whatever_a_store_holds_what_came_is_shown_alike_from_both_sources_and_proved(template, store):
+    with copied(template) as folder:
+        app = create_app(Settings(instance=folder, admin_key=ADMIN_KEY), clock=FakeClock())
+        file = BifrostStore(Path(folder) / "config.db", {name: ", ".join(TABLES[name]._fields) for name in TABLES})
+        for name, found in zip(TABLES, store, strict=True):
+            if found:
+                file.run(name, [row._asdict() for row in found])
+        result = app.test_cli_runner().invoke(args=["governance", "import-bifrost", str(file.path)])
+        assert result.exit_code == 0, result.output
+        api = Api(app.test_client())
+        assert api.get("model-configs").data == api.get("model-configs?from_memory=true").data
+        Meter(api, None).proven()
+        stop(app)
+
+
+@settings(max_examples=200, deadline=None)
+@given(stores)
+def test_whatever_a_store_holds_each_row_is_told_and_a_second_run_takes_nothing(store):
+    nothing = Stored(set(), {}, {}, set(), {}, set())
+    minted = iter(range(10**6))
+    arriving = arrivals(store, NOON)
+    decided = decide(arriving, nothing, now=NOON, mint=lambda: f"minted-{next(minted)}")
+    given_ids = {("" if row.id is None else str(row.id).strip()) for rows_ in store for row in rows_}
+    assert {row.id for row in decided.told} == given_ids
+    assert all(row.remarks for row in decided.told if row.outcome == Outcome.LEFT_OUT)
+    identities = [Identity.of(each.scope, each.scope_id, each.provider, each.model_name) for each in decided.limits]
+    rule_keys = [rule.key for limit in decided.limits for rule in limit.rules]
+    assert len(set(identities)) == len(identities)
+    assert len(set(rule_keys)) == len(rule_keys)
+    assert all(each.start <= NOON < each.end and each.used > 0 for each in decided.openings)
+    stored = Stored(
+        {key.id for key in decided.keys},
+        {key.name: key.id for key in decided.keys},
+        {key.digest: key.id for key in decided.keys},
+        {limit.id for limit in decided.limits},
+        dict(zip(identities, (limit.id for limit in decided.limits), strict=True)),
+        {rule_id for rule_id, _ in rule_keys},
+    )
+    assert decide(arriving, stored, now=NOON, mint=str).changes is False
+
+
+def test_the_newest_tables_are_all_those_that_are_read():
+    for name, row_type in TABLES.items():
+        columns = {column.split()[0] for column in LATER[name].split(", ")}
+        assert set(row_type._fields) - columns <= {"budget_id"}
+    assert list(CURRENT) == list(LATER)
