@@ -18,6 +18,7 @@ import pytest
 from flask import Flask
 
 from governance.settings import Settings
+from tests.bifrost.stores import example
 from tests.conftest import Api, FakeClock, governance_of
 from tests.test_readme import commands
 
@@ -98,7 +99,16 @@ def edit(api: Api, _: FakeClock) -> None:
     api.put(f"model-configs/{made['id']}", after)
 
 
-BEFORE: dict[str, Callable[[Api, FakeClock], None]] = {"Commands": meter, "Who changed what": edit}
+def move(*_: object) -> None:
+    """A small store of Bifrost's in the folder."""
+    example(Path("config.db"), "2026-11-23")
+
+
+BEFORE: dict[str, Callable[[Api, FakeClock], None]] = {
+    "Moving from Bifrost": move,
+    "Commands": meter,
+    "Who changed what": edit,
+}
 SESSIONS = sessions((ROOT / "README.md").read_text())
 
 

@@ -1,12 +1,9 @@
 """What a person reads: a table of what came, each row that did not, and what differs here."""
 
-from pathlib import Path
-
 import pytest
 
-from tests.bifrost.stores import LATER, BifrostStore, example
+from tests.bifrost.stores import LATER, BifrostStore
 
-README = Path(__file__).parents[2] / "README.md"
 MORNING = "2026-11-23 08:00:00+00:00"
 
 
@@ -22,13 +19,6 @@ def sections(output):
         else:
             found[""].append(line)
     return found
-
-
-def test_the_readme_shows_what_the_command_prints(path, run):
-    example(path, "2026-11-23")
-    section = README.read_text().split("\n## Moving from Bifrost\n")[1].split("\n## ")[0]
-    shown = section.split("\n\n```\n")[1].split("\n```")[0]
-    assert run().output == shown + "\n"
 
 
 def test_the_table_counts_each_kind_by_what_became_of_it(store, run):
