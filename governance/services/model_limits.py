@@ -17,7 +17,7 @@ from governance.services.writing import Write, Writer
 from governance.storage import counters, lists, scoped, virtual_keys
 from governance.storage import limits as stored_limits
 from governance.storage.database import Database
-from governance.storage.totals import Totals
+from governance.storage.learnt import Learning
 from schemas import render
 from schemas.render import Rendering
 
@@ -47,7 +47,7 @@ class ModelLimits:
         self._writer = writer
         self._clock = clock
         self._mint = mint
-        self._totals = Totals()
+        self._learnt = Learning()
 
     def page(self, query: ListQuery) -> Listing:
         """A page of model limits, from memory or from the database: the same bytes for the same data."""
@@ -55,7 +55,7 @@ class ModelLimits:
             return _listing(*self._memory.limits(query, self._clock()))
         with self._database.read() as connection:
             now = self._clock()
-            found = lists.limits(connection, query, now, self._totals)
+            found = lists.limits(connection, query, now, self._learnt)
         return _listing([self._memory.rendering(entry, now) for entry in found.limits], found.total)
 
     def budgets(self, page: Page, *, from_memory: bool) -> Listing:

@@ -14,7 +14,7 @@ from governance.domain.times import Clock, rfc3339
 from governance.storage import denials, limits, lists, scoped, usage
 from governance.storage.database import Database
 from governance.storage.denials import Denials
-from governance.storage.totals import Totals
+from governance.storage.learnt import Learning
 
 UNKNOWN = "Give the id or the model of a limit that exists: '{}' is neither (flask governance limits list shows them)."
 MOST = 100
@@ -51,7 +51,7 @@ class Overview:
         """A page of limits, as the HTTP list has it."""
         with self._database.read() as connection:
             now = self._clock()
-            found = lists.limits(connection, query, now, Totals())
+            found = lists.limits(connection, query, now, Learning())
             return Seen(found.limits, found.total, _denials(connection, found.limits), now)
 
     def named(self, word: str) -> Seen:

@@ -1,16 +1,17 @@
 """Pages of model limits, budgets and rate limits, straight from the database."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func, select, tuple_
 from sqlalchemy.engine import Connection
 
 from governance.domain.limits import Metric, Scoped, usage_share
 from governance.domain.pages import Filter, ListQuery, Order, Page
 from governance.storage import scoped
+from governance.storage.learnt import Learning, Learnt, Place, Values
 from governance.storage.tables import counters, model_limits, rules
-from governance.storage.totals import Totals
 
 SORT_COLUMNS = {"created_at": model_limits.c.created_at, "model_name": model_limits.c.search_name}
 CONDITIONS: dict[str, ColumnElement[bool]] = {
@@ -28,32 +29,48 @@ class Found(NamedTuple):
     total: int
 
 
-def limits(connection: Connection, query: ListQuery, now: int, totals: Totals) -> Found:
+def limits(connection: Connection, query: ListQuery, now: int, learning: Learning) -> Found:
     """A page of model limits."""
-    wanted = _wanted(query.filter)
-    count, page = _statements(tuple(wanted), query.order)
-    total = totals.of(connection, count, wanted)
+    wanted, learnt = _wanted(query.filter), learning.of(connection)
+    total = learnt.total(_values(wanted))
+    if total is None:
+        total = int(connection.execute(_count(tuple(wanted)), wanted).scalar_one())
+        learnt.count(_values(wanted), total)
     if query.order.sort_by == "usage":
-        return Found(_by_usage(connection, page, query, now), total)
-    rows = connection.execute(page, wanted | query.page._asdict()).all()
-    return Found(scoped.whole(connection, rows), total)
+        return Found(_by_usage(connection, query, wanted, now), total)
+    return Found(scoped.whole(connection, _page(connection, query, wanted, learnt)), total)
+
+
+def _page(connection: Connection, query: ListQuery, wanted: dict[str, str], learnt: Learnt) -> Sequence[Any]:
+    """The rows of a page, from the nearest row on of which it is known where it stands."""
+    values, order, page = _values(wanted), query.order, query.page
+    place = learnt.before(values, order, page.offset)
+    begin = {} if place is None else {"value": place.value, "id": place.id}
+    skipped = page.offset - (place.offset if place else 0)
+    statement = _statement(tuple(wanted), order, from_place=place is not None)
+    rows = connection.execute(statement, wanted | begin | {"limit": page.limit, "offset": skipped}).all()
+    for offset, row in ((page.offset, rows[0]), (page.offset + len(rows) - 1, rows[-1])) if rows else ():
+        learnt.stand(values, order, Place(offset, getattr(row, SORT_COLUMNS[order.sort_by].name), row.id))
+    return rows
 
 
 @lru_cache(maxsize=256)
-def _statements(names: tuple[str, ...], order: Order) -> tuple[Select[Any], Select[Any]]:
-    """How many limits pass, and a page of them: made once for each set of conditions, and compiled once with it.
+def _count(names: tuple[str, ...]) -> Select[Any]:
+    """How many limits pass: made once for each set of conditions, and compiled once with it."""
+    return select(func.count()).select_from(model_limits).where(*(CONDITIONS[name] for name in names))
 
-    The page's ids come from an index alone: what an offset skips is never read whole.
-    """
-    wanted = [CONDITIONS[name] for name in names]
-    count: Select[Any] = select(func.count()).select_from(model_limits).where(*wanted)
-    if order.sort_by == "usage":
-        return count, select(model_limits.c.id).where(*wanted)
+
+@lru_cache(maxsize=256)
+def _statement(names: tuple[str, ...], order: Order, *, from_place: bool) -> Select[Any]:
+    """A page of the limits that pass. Its ids come from an index alone: what an offset skips is never read whole."""
     columns = [SORT_COLUMNS[order.sort_by], model_limits.c.id]
     ordered = [column.desc() if order.descending else column.asc() for column in columns]
-    ids = select(model_limits.c.id).where(*wanted).order_by(*ordered)
+    ids = select(model_limits.c.id).where(*(CONDITIONS[name] for name in names)).order_by(*ordered)
+    if from_place:
+        row, place = tuple_(*columns), tuple_(bindparam("value"), bindparam("id"))
+        ids = ids.where(row <= place if order.descending else row >= place)
     on_page = model_limits.c.id.in_(ids.limit(bindparam("limit")).offset(bindparam("offset")))
-    return count, scoped.named_limits.where(on_page).order_by(*ordered)
+    return scoped.named_limits.where(on_page).order_by(*ordered)
 
 
 def _wanted(given: Filter) -> dict[str, str]:
@@ -61,12 +78,17 @@ def _wanted(given: Filter) -> dict[str, str]:
     return {name: value for name, value in given._asdict().items() if value}
 
 
-def _by_usage(connection: Connection, passing: Select[Any], query: ListQuery, now: int) -> list[Scoped]:
+def _values(wanted: dict[str, str]) -> Values:
+    return tuple(wanted.items())
+
+
+def _by_usage(connection: Connection, query: ListQuery, wanted: dict[str, str], now: int) -> list[Scoped]:
     """The used ones sorted by us, the same way as from memory; the unused ones stand behind them by id."""
     share = {
         item.limit.id: usage_share(item, now) for item in scoped.by_ids(connection, _used(connection, now)).values()
     }
-    ids = connection.execute(passing, _wanted(query.filter)).scalars().all()
+    passing = select(model_limits.c.id).where(*(CONDITIONS[name] for name in wanted))
+    ids = connection.execute(passing, wanted).scalars().all()
     ranked = sorted(ids, key=lambda limit_id: (share.get(limit_id, 0), limit_id), reverse=query.order.descending)
     page = ranked[query.page.offset : query.page.offset + query.page.limit]
     found = scoped.by_ids(connection, page)
