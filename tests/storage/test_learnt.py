@@ -91,7 +91,8 @@ def test_another_file_in_the_same_place_is_read_anew(database, path, template, o
     assert page(database, ListQuery(), learning)[1] == 5
     other = path.with_name("other.db")
     other.write_bytes(template.read_bytes())
-    store(opened(other), range(7))
-    database.engine.dispose()
+    store(restored := opened(other), range(7))
+    for each in (restored, database):
+        each.engine.dispose()
     other.replace(path)
     assert page(database, ListQuery(), learning)[1] == 7
