@@ -61,8 +61,8 @@ class ReservationCreate(CallBody):
     """The body of `POST /reservations` and of `POST /check`."""
 
     virtual_key = Name(metadata={"description": "The virtual key that pays, by its value."})
-    input_tokens = Tokens()
-    output_tokens = Tokens()
+    input_tokens = Tokens(metadata={"description": "Instead of tokens, together with output_tokens."})
+    output_tokens = Tokens(metadata={"description": "Instead of tokens: the most that the answer may have."})
     ttl_seconds = Whole(
         least=1,
         most=LONGEST_TTL,
@@ -105,8 +105,8 @@ class Settlement(Body):
 
     optional = True
 
-    tokens = Tokens()
-    cost = Cost()
+    tokens = Tokens(metadata={"description": "What was used; as held where left out."})
+    cost = Cost(metadata={"description": "Dollars that were spent; as held where left out."})
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Actual:
@@ -117,13 +117,18 @@ class Settlement(Body):
 class Extension(Body):
     """The body of `POST /reservations/{id}/extend`."""
 
-    ttl_seconds = Whole(least=1, most=LONGEST_TTL, required=True)
+    ttl_seconds = Whole(
+        least=1, most=LONGEST_TTL, required=True, metadata={"description": "Seconds from now; never less than it has."}
+    )
 
 
 class ReservationsQuery(PageQuery):
     """The question to `GET /reservations`."""
 
-    status = OneOf({status.value: status.value for status in Status if status != Status.REPORTED})
+    status = OneOf(
+        {status.value: status.value for status in Status if status != Status.REPORTED},
+        metadata={"description": "Only reservations in this state."},
+    )
 
 
 def _call(data: Mapping[str, Any]) -> Call:

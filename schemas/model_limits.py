@@ -15,6 +15,7 @@ SCOPES = {scope.value: scope for scope in Scope}
 IDENTITY = ("model_name", "provider", "scope", "scope_id")
 SINGULAR = {"budgets": "budget", "rate_limits": "rate_limit"}
 WINDOWS = {"budgets": ("reset_duration",), "rate_limits": ("token_reset_duration", "request_reset_duration")}
+WINDOW = {"description": "A window's length, such as 30s, 5m, 1h30m, 1d, 1w, 1M (a month) or 1Y."}
 RATES = {Metric.TOKENS: "token", Metric.REQUESTS: "request"}
 
 
@@ -23,7 +24,7 @@ class BudgetBody(Body):
 
     id = Name(metadata={"description": "In an update: the stored budget that this one stands for."})
     max_limit = Dollars(required=True, metadata={"description": "Dollars, above 0, at most 9 decimals."})
-    reset_duration = Length(required=True)
+    reset_duration = Length(required=True, metadata=WINDOW)
     last_reset = Shown()
     current_usage = Shown()
     reserved = Shown()
@@ -47,10 +48,10 @@ class RateLimitBody(Body):
     """At most so many tokens, or requests, or both, each in its own window."""
 
     id = Name(metadata={"description": "In an update: the stored rate limit that this one stands for."})
-    token_max_limit = Maximum()
-    token_reset_duration = Length()
-    request_max_limit = Maximum()
-    request_reset_duration = Length()
+    token_max_limit = Maximum(metadata={"description": "The most tokens in each window."})
+    token_reset_duration = Length(metadata=WINDOW)
+    request_max_limit = Maximum(metadata={"description": "The most requests in each window."})
+    request_reset_duration = Length(metadata=WINDOW)
     token_current_usage = Shown()
     token_reserved = Shown()
     token_last_reset = Shown()

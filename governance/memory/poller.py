@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from time import monotonic
 
 from governance.domain.errors import Unavailable
@@ -18,6 +18,7 @@ class Poller:
         self._interval = interval
         self._stopping = Event()
         self._thread: Thread | None = None
+        self._polling = Lock()
 
     def start(self) -> None:
         """Start polling in this process; once is enough."""
@@ -35,17 +36,22 @@ class Poller:
             self.poll()
 
     def poll(self) -> None:
-        """Run every task once."""
-        for task in self._tasks:
-            try:
-                task()
-            except Unavailable as error:
-                logger.warning("a task of the poller will be tried again: %s", error)
-            except Exception:
-                logger.exception("a task of the poller failed")
+        """Run every task once; one poll at a time."""
+        with self._polling:
+            for task in self._tasks:
+                _try(task)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             began = monotonic()
             self.poll()
             self._stopping.wait(max(0.0, self._interval - (monotonic() - began)))
+
+
+def _try(task: Callable[[], object]) -> None:
+    try:
+        task()
+    except Unavailable as error:
+        logger.warning("a task of the poller will be tried again: %s", error)
+    except Exception:
+        logger.exception("a task of the poller failed")
