@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 from typing import Any, TypeVar
 
 from governance.domain.errors import GovernanceError, Unavailable
@@ -35,10 +35,15 @@ class Waiting:
 
     def __init__(self, act: Act[Any]) -> None:
         self.act = act
-        self.done = Event()
         self.result: Any = None
         self.error: BaseException | None = None
         self._claim = Lock()
+        self._pending = Lock()  # held until the act has ended: an Event would take six steps for each of these two
+        self._pending.acquire()
+
+    def wait(self, seconds: float = -1) -> bool:
+        """Wait until the act has ended; whether it has, within some seconds."""
+        return self._pending.acquire(timeout=seconds)
 
     def claim(self) -> bool:
         """Take the act: the writer to do it, or its caller to give it up; whoever comes first."""
@@ -47,7 +52,7 @@ class Waiting:
     def end(self, error: BaseException | None = None) -> None:
         """Let the caller go on. The batch's own error goes first: a refusal may be for what was undone with it."""
         self.error = error or self.error
-        self.done.set()
+        self._pending.release()
 
 
 class GroupCommit:
@@ -71,9 +76,10 @@ class GroupCommit:
         self._start()
         waiting = Waiting(act)
         self._queue.put(waiting)
-        if not waiting.done.wait(PATIENCE * self._busy_timeout) and waiting.claim():
-            raise Unavailable("Try again shortly: too many calls are waiting to be written.")
-        waiting.done.wait()
+        if not waiting.wait(PATIENCE * self._busy_timeout):
+            if waiting.claim():
+                raise Unavailable("Try again shortly: too many calls are waiting to be written.")
+            waiting.wait()
         if waiting.error is not None:
             raise waiting.error
         return waiting.result  # type: ignore[no-any-return]
