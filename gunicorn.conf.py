@@ -14,7 +14,7 @@ from prometheus_client import multiprocess  # noqa: E402
 
 from governance.domain.errors import NotReady  # noqa: E402
 from governance.settings import Settings  # noqa: E402
-from governance.startup import check_address, greeting, prepare  # noqa: E402
+from governance.startup import check_address, freest_core, greeting, prepare  # noqa: E402
 from governance.web.context import EXTENSION  # noqa: E402
 
 
@@ -56,6 +56,17 @@ def on_starting(_server):
 def when_ready(_server):
     """Say how to begin."""
     sys.stderr.write(greeting(settings))
+
+
+def pre_fork(server, worker):
+    """Choose the worker's core, while we still know those of all others."""
+    worker.core = freest_core(other.core for other in server.WORKERS.values()) if settings.pin_workers == "1" else None
+
+
+def post_fork(_server, worker):
+    """Stay on that core: threads that wander over cores fight for the interpreter lock."""
+    if worker.core is not None:
+        os.sched_setaffinity(0, {worker.core})
 
 
 def post_worker_init(worker):

@@ -114,6 +114,12 @@ class Settings:
     port: int = _setting("PORT", 8080, _whole(1, 65535), "the port to listen on")
     workers: int = _setting("WEB_CONCURRENCY", 1, _whole(1, 1024), "worker processes")
     threads: int = _setting("THREADS", 8, _whole(1, 1024), "threads of each worker")
+    pin_workers: str = _setting(
+        "GOVERNANCE_PIN_WORKERS",
+        "0",
+        _one_of("0", "1"),
+        "`1` keeps each worker on a processor core of its own: faster where the machine is the service's alone",
+    )
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:

@@ -1,7 +1,10 @@
 """What is done once, before the workers start: the database is made or migrated, and gets its first key."""
 
 import errno
+import os
 import socket
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from flask import Flask
@@ -37,6 +40,14 @@ def check_address(settings: Settings) -> None:
         wanted = "PORT to one that is free" if taken else "HOST to an address of this machine"
         address = f"{settings.host}:{settings.port}"
         raise NotReady(f"Set {wanted}: {address} cannot be listened on, {error.strerror}.") from error
+
+
+def freest_core(taken: Iterable[int | None]) -> int | None:
+    """The core of this process that the fewest workers have; None where the system keeps no process on a core."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    counts = Counter(taken)
+    return min(sorted(os.sched_getaffinity(0)), key=lambda core: counts[core])
 
 
 def greeting(settings: Settings) -> str:
