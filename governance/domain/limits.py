@@ -139,11 +139,16 @@ SHARE = 2**128
 """Fine enough to tell any two fractions of the largest maxima apart: they differ by 10^-36 or more."""
 
 
+def share(used: int, max_limit: int) -> int:
+    """Which part of a maximum is used, in units of 1/SHARE."""
+    return used * SHARE // max_limit
+
+
 def usage_share(scoped: Scoped, now: int) -> int:
     """The highest used/limit among a limit's rules in their current windows, in units of 1/SHARE; no rules is 0."""
     limit, counters, _ = scoped
     live = (
-        counter.used * SHARE // rule.max_limit
+        share(counter.used, rule.max_limit)
         for rule, counter in zip(limit.rules, counters, strict=True)
         if counter is not None and counter.end > now
     )

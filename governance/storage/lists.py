@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, bindparam, exists, func, select, tuple_
 from sqlalchemy.engine import Connection
 
-from governance.domain.limits import Metric, Scoped, usage_share
+from governance.domain.limits import Metric, Scoped, share
 from governance.domain.pages import Filter, ListQuery, Order, Page
 from governance.storage import scoped
 from governance.storage.learnt import Learning, Learnt, Place, Values
@@ -84,24 +84,39 @@ def _values(wanted: dict[str, str]) -> Values:
 
 def _by_usage(connection: Connection, query: ListQuery, wanted: dict[str, str], now: int) -> list[Scoped]:
     """The used ones sorted by us, the same way as from memory; the unused ones stand behind them by id."""
-    share = {
-        item.limit.id: usage_share(item, now) for item in scoped.by_ids(connection, _used(connection, now)).values()
-    }
+    shares = _shares(connection, now)
     passing = select(model_limits.c.id).where(*(CONDITIONS[name] for name in wanted))
     ids = connection.execute(passing, wanted).scalars().all()
-    ranked = sorted(ids, key=lambda limit_id: (share.get(limit_id, 0), limit_id), reverse=query.order.descending)
+    ranked = sorted(ids, key=lambda limit_id: (shares.get(limit_id, 0), limit_id), reverse=query.order.descending)
     page = ranked[query.page.offset : query.page.offset + query.page.limit]
     found = scoped.by_ids(connection, page)
     return [found[limit_id] for limit_id in page]
 
 
-def _used(connection: Connection, now: int) -> list[str]:
-    used = (
-        select(rules.c.model_limit_id)
-        .select_from(rules.join(counters, scoped.newest))
-        .where(counters.c.used > 0, counters.c.window_end > now)
+def _shares(connection: Connection, now: int) -> dict[str, int]:
+    """The highest share used of each limit of which something is used."""
+    found: dict[str, int] = {}
+    for limit_id, used, max_limit in connection.execute(_live, {"now": now}):
+        found[limit_id] = max(found.get(limit_id, 0), share(used, max_limit))
+    return found
+
+
+_later = counters.alias("later")
+_of_rule = ("rule_id", "metric", "generation")
+_superseded = exists().where(
+    *(_later.c[name] == counters.c[name] for name in _of_rule), _later.c.window_start > counters.c.window_start
+)
+_live = (
+    select(rules.c.model_limit_id, counters.c.used, rules.c.max_limit)
+    .select_from(counters.join(rules))
+    .where(
+        counters.c.used > 0,
+        counters.c.window_end > bindparam("now"),
+        counters.c.generation == rules.c.generation,
+        ~_superseded,
     )
-    return list(connection.execute(used.distinct()).scalars())
+)
+"""What is used in the windows of now; begins with the counters, since most rules have none."""
 
 
 def budgets(connection: Connection, page: Page) -> tuple[list[tuple[str, Scoped]], int]:
