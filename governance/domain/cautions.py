@@ -19,7 +19,7 @@ Caution = tuple[str, str]
 def cautions(wanted: Wanted, now: int) -> list[Caution]:
     """Every warning there is, with the file's own."""
     keys = {key.id for key in wanted.keys}
-    paths = {limit.draft.identity: limit.path for limit in wanted.limits}
+    paths = {limit.identity: limit.path for limit in wanted.limits}
     found = [*wanted.warnings]
     for limit in wanted.limits:
         found += [*_idle(limit), *_keyless(limit, keys), *_shadowed(limit), *_dated(limit, paths)]
@@ -68,7 +68,7 @@ def shown(metric: str, max_limit: int, duration: str) -> str:
 
 def _dated(limit: WantedLimit, paths: dict[Identity, str]) -> Iterator[Caution]:
     """A dated name and its undated twin are two models: names are matched as they are written."""
-    identity = limit.draft.identity
+    identity = limit.identity
     undated = DATE.sub("", identity.model)
     twin = paths.get(identity._replace(model=undated))
     if undated not in (identity.model, ALL_MODELS) and twin is not None:

@@ -49,11 +49,12 @@ Shown = dict[object, tuple[str, str]]
 
 
 def _differences(old: Shown, new: Shown) -> Iterator[Difference]:
+    whole = not old or not new
+    said = PLAIN | {"name": ""}
     for key in {**old, **new}:
         what, before = old.get(key, (None, None))
         name, after = new.get(key, (what, None))
-        comes_or_goes = not old or not new
-        if before != after and not (comes_or_goes and PLAIN.get(str(name)) == (before or after)):
+        if before != after and not (whole and said.get(str(name)) in ("", before or after)):
             yield Difference(str(name), before, after)
 
 

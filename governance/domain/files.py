@@ -75,6 +75,7 @@ class WantedLimit(NamedTuple):
 
     path: str
     id: str
+    identity: Identity
     draft: Draft
     budgets: tuple[WantedItem, ...]
     rate_limits: tuple[WantedItem, ...]

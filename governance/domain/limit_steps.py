@@ -4,6 +4,7 @@ A limit whose id stays while its identity changes is replaced; its usage starts 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from governance.domain.differences import of_limits, title
 from governance.domain.files import WantedLimit, limit_id
@@ -23,18 +24,27 @@ from governance.domain.steps import (
     returns,
 )
 
-Matches = Mapping[str, HeldLimit]
-"""The stored limit that an entry is about, by the entry's path."""
+
+class Match(NamedTuple):
+    """The stored limit that an entry is about. `replaced`: by its id alone."""
+
+    held: HeldLimit
+    replaced: bool = False
+
+
+Matches = Mapping[str, Match]
+"""By the path of the entry."""
 
 
 def matches(limits: Iterable[WantedLimit], stored: Mapping[str, HeldLimit]) -> Matches:
     """By identity; else by id, where no other entry is about the limit of that id."""
     entries = list(limits)
     by_identity = {_identity(held.limit): held for held in stored.values()}
-    found = {entry.path: by_identity[entry.draft.identity] for entry in entries if entry.draft.identity in by_identity}
-    claimed = {held.limit.id for held in found.values()}
-    replaced = {e.path: stored[e.id] for e in entries if e.path not in found and e.id in stored and e.id not in claimed}
-    return found | replaced
+    same = {entry.path: Match(by_identity[entry.identity]) for entry in entries if entry.identity in by_identity}
+    claimed = {match.held.limit.id for match in same.values()}
+    free = stored.keys() - claimed
+    others = (entry for entry in entries if entry.path not in same and entry.id in free)
+    return same | {entry.path: Match(stored[entry.id], replaced=True) for entry in others}
 
 
 def steps(
@@ -42,7 +52,7 @@ def steps(
 ) -> Iterator[Step]:
     """A step for each entry. `removed` are the limits that go, `flags` the calendar flags of virtual keys by id."""
     wanted = list(limits)
-    going = {held.limit.id for entry in wanted if (held := found.get(entry.path)) and _replaces(entry, held)}
+    going = {match.held.limit.id for match in found.values() if match.replaced}
     staying = (held.limit for key, held in aim.stored.limits.items() if key not in removed | going)
     taken = {rule.id for limit in staying for rule in limit.rules}
     for entry in wanted:
@@ -60,14 +70,14 @@ def removal(held: HeldLimit) -> Step:
     return Step(Action.REMOVE, LIMIT, limit.id, title(limit), of_limits(limit, None), None, held, None)
 
 
-def _step(aim: Aim, entry: WantedLimit, held: HeldLimit | None, setting: Setting) -> Step:
-    if held is None:
-        own_id = entry.id if entry.id not in aim.stored.limits else limit_id(entry.draft.identity)
+def _step(aim: Aim, entry: WantedLimit, match: Match | None, setting: Setting) -> Step:
+    if match is None:
+        own_id = entry.id if entry.id not in aim.stored.limits else limit_id(entry.identity)
         note = returns(aim, LIMIT, own_id)
         return _made(Action.CREATE, new_limit(entry, own_id, setting), None, aim, note)
-    if _replaces(entry, held):
-        return _made(Action.REPLACE, new_limit(entry, entry.id, setting), held, aim, STARTS_ANEW)
-    return _moved(aim, entry, held, setting)
+    if match.replaced:
+        return _made(Action.REPLACE, new_limit(entry, entry.id, setting), match.held, aim, STARTS_ANEW)
+    return _moved(aim, entry, match.held, setting)
 
 
 def _made(action: Action, limit: Limit, before: HeldLimit | None, aim: Aim, note: str | None) -> Step:
@@ -83,13 +93,10 @@ def _moved(aim: Aim, entry: WantedLimit, held: HeldLimit, setting: Setting) -> S
         after = HeldLimit(limit, aim.source)
         return Step(Action.CHANGE, LIMIT, limit.id, name, differences, None, held, after)
     after = HeldLimit(limit, aim.source) if is_ours(held.source, aim) else held
-    drifted = of_limits(held.limit, as_written(held.limit, entry, setting))
+    edited = held.limit.version > 1
+    drifted = of_limits(held.limit, as_written(held.limit, entry, setting)) if edited else ()
     note = DRIFTED if drifted else ADOPTED if after.source != held.source else None
     return Step(Action.KEEP, LIMIT, limit.id, name, drifted, note, held, after)
-
-
-def _replaces(entry: WantedLimit, held: HeldLimit) -> bool:
-    return entry.draft.identity != _identity(held.limit)
 
 
 def _identity(limit: Limit) -> Identity:

@@ -46,7 +46,7 @@ def plan(aim: Aim, wanted: Wanted, *, prune: bool) -> tuple[Plan, list[Fault]]:
     """The steps to what a file asks for; and what is wrong with it beside what is stored."""
     stored, keys = aim.stored, key_steps.steps(aim, wanted.keys)
     found = limit_steps.matches(wanted.limits, stored.limits)
-    matched = {held.limit.id for held in found.values()}
+    matched = {match.held.limit.id for match in found.values()}
     gone = [held for key, held in stored.limits.items() if held.source == aim.source and key not in matched]
     known = {step.id for step in keys}
     gone_keys = [held for key, held in stored.keys.items() if held.source == aim.source and key not in known]

@@ -128,14 +128,15 @@ def _limit(entry: LimitEntry, budgets: list[ItemEntry], rates: list[ItemEntry]) 
         budgets=(*draft.budgets, *(each.item for each in budgets)),
         rate_limits=(*draft.rate_limits, *(each.item for each in rates)),
     )
-    own_id = entry.id or limit_id(draft.identity)
+    identity = draft.identity
+    own_id = entry.id or limit_id(identity)
     wanted_budgets = tuple(_budget(own_id, item) for item in draft.budgets)
     wanted_rates = tuple(_rate_limit(own_id, item) for item in draft.rate_limits)
     inside = len(entry.draft.budgets), len(entry.draft.rate_limits)
     named = {*entry.budget_ids, *(each.id for each in wanted_budgets[: inside[0]])}
     rated = {*entry.rate_limit_ids, *(each.id for each in wanted_rates[: inside[1]])}
     config_hash = hashes.of_limit(entry._replace(draft=draft), own_id, named, rated)
-    return WantedLimit(entry.path, own_id, draft, wanted_budgets, wanted_rates, config_hash)
+    return WantedLimit(entry.path, own_id, identity, draft, wanted_budgets, wanted_rates, config_hash)
 
 
 def _budget(owner: str, item: Item) -> WantedItem:
@@ -165,7 +166,7 @@ def _limit_faults(limit: WantedLimit) -> Iterator[Fault]:
 def _second_identities(limits: list[WantedLimit]) -> Iterator[Fault]:
     first: dict[object, str] = {}
     for limit in limits:
-        known = first.setdefault(limit.draft.identity, limit.path)
+        known = first.setdefault(limit.identity, limit.path)
         if known != limit.path:
             sentence = f"Put both into one: {known} is on the same model, provider and scope."
             yield Fault(f"{limit.path}.model_name", sentence)

@@ -11,6 +11,7 @@ from governance.domain.files import Wanted
 from governance.domain.places import line_of, places, repeated
 from governance.domain.references import resolve
 from governance.domain.times import Clock
+from governance.services.collecting import uncollected
 from governance.storage import holdings
 from governance.storage.database import Database
 from schemas import export, files
@@ -38,6 +39,7 @@ class Files:
         self._clock = clock
         self._environment = environment
 
+    @uncollected()
     def read(self, path: Path) -> Document:
         """What a file asks for. Asks no database. Raises FaultyFile with all its faults."""
         name, raw = path.name, _bytes(path)

@@ -13,6 +13,7 @@ from governance.domain.errors import FaultyFile, NotReady, Unavailable
 from governance.domain.plans import Plan
 from governance.domain.steps import Action, Aim, HeldKey, HeldLimit, Step
 from governance.domain.times import Clock
+from governance.services.collecting import uncollected
 from governance.services.files import Document, Files
 from governance.services.mint import Mint
 from governance.services.writing import Write, Writer
@@ -54,14 +55,16 @@ class Sync:
         self._mint = mint
         self.values = folder / VALUES_FILE
 
+    @uncollected()
     def plan(self, document: Document, *, prune: bool) -> Plan:
         """What a sync would do now. Raises FaultyFile where the file does not go with what is stored."""
         with self._database.read() as connection:
             return _plan(connection, document, self._clock(), prune=prune)
 
+    @uncollected()
     def apply(self, document: Document, *, prune: bool) -> Applied:
         """Plan on what is stored now, and do it, in one transaction. Raises FaultyFile."""
-        with self._writer.write() as write:
+        with self._writer.write(refresh=False) as write:
             plan = _plan(write.connection, document, write.now, prune=prune)
             steps, values = self._valued(plan.writes)
             _write(write, document.name, steps)

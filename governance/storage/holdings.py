@@ -18,11 +18,11 @@ _keys = select(*key_rows.COLUMNS, virtual_keys.c.config_hash, virtual_keys.c.sou
 def everything(connection: Connection) -> Stored:
     """All that is stored."""
     counted: scoped.Counted = {}
-    for limit_id, *rule in connection.execute(_rules):
+    for limit_id, *rule in connection.execute(_rules).all():
         counted.setdefault(limit_id, []).append((Rule._make(rule), None))
-    rows = connection.execute(_limits)
+    rows = connection.execute(_limits).all()
     limits = (HeldLimit(scoped.limit_of(row, counted)[0], row.source) for row in rows)
-    keys = (HeldKey(VirtualKey._make(row[:-2]), *row[-2:]) for row in connection.execute(_keys))
+    keys = (HeldKey(VirtualKey._make(row[:-2]), *row[-2:]) for row in connection.execute(_keys).all())
     buried = {(entity, row_id) for entity in (LIMIT, KEY) for row_id in revisions.buried(connection, entity, -1)}
     return Stored({held.limit.id: held for held in limits}, {held.key.id: held for held in keys}, frozenset(buried))
 
