@@ -58,7 +58,9 @@ def of_key(
     expires_at: int | None,
 ) -> str:
     """A virtual key, as far as Bifrost's formula is ours."""
-    text = f"{name}{description or ''}{value or ''}isActive:{str(is_active is not False).lower()}"
+    text = f"{name}{description or ''}{value or ''}"
+    if is_active is not None:
+        text += f"isActive:{str(is_active).lower()}"
     if expires_at is not None:
         text += f"expiresAt:{rfc3339(expires_at)}"
     return _hash(text + ("calendarAligned:true" if calendar_aligned else ""))

@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert
@@ -165,15 +164,15 @@ def unmoved(terminal, before, now):
     limits = terminal.stored().limits.values()
     stayed = {rule.key: (rule, limit) for limit, _ in limits for rule in limit.rules if rule.key in before}
     assert set(after) == {key for key in stayed if same_limit(before[key][2], stayed[key][1])}
-    for key in after:
+    for key, found in after.items():
         row, old, old_limit = before[key]
         rule, limit = stayed[key]
-        assert (after[key].used, after[key].folded, after[key].id) == (row.used, row.folded, row.id)
+        assert (found.used, found.folded, found.id) == (row.used, row.folded, row.id)
         if old.frame(old_limit.alignment) == rule.frame(limit.alignment):
-            assert after[key] == row
+            assert found == row
         else:
-            assert after[key].window_start == current(rule, limit.alignment, None, now).start
-            assert after[key].generation == rule.generation == old.generation + 1
+            assert found.window_start == current(rule, limit.alignment, None, now).start
+            assert found.generation == rule.generation == old.generation + 1
 
 
 def same_limit(before, after):
@@ -234,5 +233,3 @@ def test_a_plan_has_the_keys_first_then_limits_in_the_order_of_the_file(terminal
     plan = applied(terminal, {"virtual_keys": keys, "model_configs": [{"model_name": "z"}, {"model_name": "y"}]})
     assert [step.title for step in plan.steps] == ["virtual key B", "virtual key A", "z", "y"]
     assert {step.action for step in plan.steps} == {Action.CREATE}
-
-
