@@ -12,14 +12,14 @@ from flask.cli import AppGroup
 
 from governance.cli.audit import audit
 from governance.cli.backup import backup
+from governance.cli.check import check
 from governance.cli.doctor import doctor
+from governance.cli.export import export
 from governance.cli.import_bifrost import import_bifrost
 from governance.cli.keys import keys
 from governance.cli.limits import limits
-from governance.cli.usage import usage
-from governance.cli.check import check
-from governance.cli.export import export
 from governance.cli.sync import sync
+from governance.cli.usage import usage
 from governance.cli.verify import verify
 from governance.cli.virtual_keys import virtual_keys
 from governance.services.acting import acting_as
