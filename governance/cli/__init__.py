@@ -49,5 +49,5 @@ def commands(context: click.Context) -> None:
     context.with_resource(acting_as(f"command:{context.invoked_subcommand}"))
 
 
-for command in (limits, sync, check, export, usage, keys, virtual_keys, import_bifrost, audit, verify, backup, doctor):
+for command in (limits, usage, keys, virtual_keys, sync, check, export, import_bifrost, audit, verify, backup, doctor):
     commands.add_command(command)

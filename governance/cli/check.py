@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from governance.cli.output import json_option, print_json
+from governance.cli.output import json_option, print_json, say
 from governance.cli.plans import places_json
 from governance.cli.reading import faults_listed, file_argument, read
 
@@ -15,9 +15,11 @@ from governance.cli.reading import faults_listed, file_argument, read
 @json_option
 @with_appcontext
 def check(file: Path, *, as_json: bool) -> None:
-    """Check a FILE of limits: every fault with its line, and warnings of what will not do what it seems to.
+    """List every fault in FILE, a file of limits, and what in it cannot bite.
 
-    Asks no database. Warnings do not make it fail. Example: flask governance check examples/config.json
+    Asks no database. Warnings do not make it fail.
+
+    Example: flask governance check examples/config.json
     """
     with faults_listed(as_json=as_json):
         document, warnings = read(file, as_json=as_json)
@@ -28,4 +30,4 @@ def check(file: Path, *, as_json: bool) -> None:
         print_json(shown | counts)
     else:
         limits, keys = counts.values()
-        click.echo(f"{document.name} is right: limits {limits}, virtual keys {keys}, warnings {len(warnings)}.")
+        say(f"{document.name} is right: limits {limits}, virtual keys {keys}, warnings {len(warnings)}.")

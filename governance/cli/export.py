@@ -1,14 +1,13 @@
 """`flask governance export`: all limits and virtual keys as a file."""
 
 import os
-import sys
 from pathlib import Path
 
 import click
 from flask.cli import with_appcontext
 
-from governance.cli.output import faults_told
-from governance.web.context import governance
+from governance.cli.database import opened
+from governance.cli.output import stop
 
 
 @click.command()
@@ -16,19 +15,21 @@ from governance.web.context import governance
 @click.option("--json", "as_json", is_flag=True, help="The same: a file of limits is JSON.")
 @with_appcontext
 def export(file: Path, *, as_json: bool) -> None:  # noqa: ARG001 - the file is JSON either way
-    """Write all limits and virtual keys to FILE, or to standard output: a sync of it changes nothing.
+    """Write all limits and virtual keys to FILE in the plain form; a sync of it changes nothing.
 
-    Keys' values are not in it: only their digests are stored. Example: flask governance export limits.json
+    To standard output where no file is given. Keys' values are not in it: only their digests are stored.
+
+    Example: flask governance export limits.json
     """
-    with faults_told():
-        document = governance().files.export()
+    with opened() as service:
+        document = service.files.export()
     if str(file) == "-":
         click.echo(document, nl=False)
         return
     try:
         _write(file, document)
     except OSError as error:
-        sys.exit(f"Give a file that can be written: {file}, {error.strerror}.")
+        stop(f"Give a file that can be written: {file}, {error.strerror}.")
 
 
 def _write(file: Path, document: bytes) -> None:

@@ -33,7 +33,11 @@ def _difference(difference: Difference) -> str:
 
 def plan_json(plan: Plan) -> dict[str, Any]:
     """The plan as JSON."""
-    return {"steps": [_step(step) for step in plan.steps], "counts": plan.counts, "gone": plan.gone}
+    return {
+        "steps": [_step(step) for step in plan.steps],
+        "counts": {action.value: number for action, number in plan.counts.items()},
+        "gone": plan.gone,
+    }
 
 
 def _step(step: Step) -> dict[str, Any]:

@@ -1,6 +1,5 @@
-"""Reading a file in a command: its warnings on standard error, and all its faults where it has any."""
+"""Reading a file in a command: what it says in vain on standard error, and all its faults where it has any."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import NamedTuple
 
 import click
 
-from governance.cli.output import print_json
+from governance.cli.output import note, print_json, stop
 from governance.cli.plans import places_json
 from governance.domain.errors import FaultyFile, Misplaced
 from governance.services.files import Document
@@ -28,13 +27,19 @@ def read(file: Path, *, as_json: bool) -> Reading:
     """Read a file; a person is told its warnings at once. Raises FaultyFile."""
     files = governance().files
     document = files.read(file)
-    warnings = files.cautions(document)
+    reading = Reading(document, files.cautions(document))
     if not as_json:
-        for each in warnings:
-            click.echo(f"Warning: {document.name}:{each.line}: {each.path}: {each.message}", err=True)
-        if document.wanted.skipped:
-            click.echo(f"Skipped, none of ours: {', '.join(document.wanted.skipped)}.", err=True)
-    return Reading(document, warnings)
+        for line in _remarks(reading):
+            note(line)
+    return reading
+
+
+def _remarks(reading: Reading) -> Iterator[str]:
+    document, warnings = reading
+    if document.wanted.skipped:
+        yield f"Skipped, none of ours: {', '.join(document.wanted.skipped)}."
+    for line, path, message in warnings:
+        yield f"Warning: {document.name}:{line}: {path}: {message}"
 
 
 @contextmanager
@@ -45,4 +50,4 @@ def faults_listed(*, as_json: bool) -> Iterator[None]:
     except FaultyFile as error:
         if as_json:
             print_json({"file": error.file, "faults": places_json(error.faults)})
-        sys.exit(error.message)
+        stop(error.message)

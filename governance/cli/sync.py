@@ -2,11 +2,13 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 from flask.cli import with_appcontext
 
-from governance.cli.output import faults_told, json_option, print_json
+from governance.cli.database import opened
+from governance.cli.output import json_option, print_json, say, stop
 from governance.cli.plans import lines, places_json, plan_json
 from governance.cli.reading import Reading, faults_listed, file_argument, read
 from governance.domain.plans import Plan
@@ -25,42 +27,47 @@ UNASKED = "Say --yes: there is no terminal to ask on, and nothing was changed."
 @json_option
 @with_appcontext
 def sync(file: Path, *, dry_run: bool, prune: bool, yes: bool, as_json: bool) -> None:
-    """Make the database what a FILE of limits asks for: planned, shown, asked, and then applied whole or not at all.
+    """Make the database what FILE, a file of limits, asks for; usage is never touched.
 
-    Usage is never touched. Example: flask governance sync examples/config.json --dry-run
+    The plan is shown, asked for, and then carried out whole or not at all.
+
+    Example: flask governance sync examples/config.json --dry-run
     """
-    with faults_told(), faults_listed(as_json=as_json):
+    with opened() as service, faults_listed(as_json=as_json):
         reading = read(file, as_json=as_json)
-        plan = governance().sync.plan(reading.document, prune=prune)
+        plan = service.sync.plan(reading.document, prune=prune)
         if not as_json:
-            click.echo("\n".join(lines(plan)))
+            say("\n".join(lines(plan)))
         if dry_run or (plan.changes and not _agreed(yes=yes, as_json=as_json)):
-            _end(reading, plan, Applied(plan, 0), as_json=as_json, applied=False)
+            if as_json:
+                print_json(_shown(reading, plan, applied=False))
             sys.exit(WOULD_CHANGE if dry_run and plan.changes else 0)
-        done = governance().sync.apply(reading.document, prune=prune) if plan.writes else Applied(plan, 0)
-    _end(reading, plan, done, as_json=as_json, applied=True)
+        done = service.sync.apply(reading.document, prune=prune) if plan.writes else Applied(plan, 0)
+    if as_json:
+        print_json(_shown(reading, done.plan, applied=True))
+    else:
+        _say_done(plan, done)
 
 
 def _agreed(*, yes: bool, as_json: bool) -> bool:
-    """Whether the plan may be applied. Ends the command where nobody can be asked."""
-    if yes:
-        return True
-    if as_json or not sys.stdin.isatty():
-        sys.exit(UNASKED)
-    return click.confirm("Apply this?")
+    """Whether the plan may be carried out. Ends the command where nobody can be asked."""
+    if not yes and (as_json or not sys.stdin.isatty()):
+        stop(UNASKED)
+    return yes or click.confirm("Apply this?")
 
 
-def _end(reading: Reading, shown: Plan, done: Applied, *, as_json: bool, applied: bool) -> None:
-    """Say what was done."""
-    if as_json:
-        wanted = reading.document.wanted
-        told = {"applied": applied, "warnings": places_json(reading.warnings), "skipped": wanted.skipped}
-        print_json({"file": reading.document.name} | plan_json(done.plan) | told)
-        return
-    if applied and done.plan.outline != shown.outline:
-        click.echo("The database has changed since the plan was shown. This is what was done:")
-        click.echo("\n".join(lines(done.plan)))
-    if applied and shown.changes:
-        click.echo("Applied.")
+def _shown(reading: Reading, plan: Plan, *, applied: bool) -> dict[str, Any]:
+    """The plan as JSON, with what was said of the file."""
+    document, warnings = reading
+    told = {"applied": applied, "warnings": places_json(warnings), "skipped": document.wanted.skipped}
+    return {"file": document.name} | plan_json(plan) | told
+
+
+def _say_done(shown: Plan, done: Applied) -> None:
+    if done.plan.outline != shown.outline:
+        say("The database has changed since the plan was shown. This is what was done:")
+        say("\n".join(lines(done.plan)))
+    if done.plan.changes:
+        say("Applied.")
     if done.minted:
-        click.echo(f"The values of new virtual keys ({done.minted}) are in {governance().sync.values}.")
+        say(f"The values of new virtual keys ({done.minted}) are in {governance().sync.values}.")

@@ -13,6 +13,7 @@ from governance.domain.errors import FaultyFile, NotReady, Unavailable
 from governance.domain.plans import Plan
 from governance.domain.steps import Action, Aim, HeldKey, HeldLimit, Step
 from governance.domain.times import Clock
+from governance.services.acting import acting_as
 from governance.services.collecting import uncollected
 from governance.services.files import Document, Files
 from governance.services.mint import Mint
@@ -64,7 +65,7 @@ class Sync:
     @uncollected()
     def apply(self, document: Document, *, prune: bool) -> Applied:
         """Plan on what is stored now, and do it, in one transaction. Raises FaultyFile."""
-        with self._writer.write(refresh=False) as write:
+        with acting_as(f"file:{document.name}"), self._writer.write(refresh=False) as write:
             plan = _plan(write.connection, document, write.now, prune=prune)
             steps, values = self._valued(plan.writes)
             _write(write, document.name, steps)

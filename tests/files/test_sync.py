@@ -281,7 +281,7 @@ def test_the_number_of_statements_does_not_grow_with_the_file(terminal, database
 
     seen = []
     event.listen(database.engine, "before_cursor_execute", lambda *arguments: seen.append(arguments[2]))
-    for sections, most in ((content("1d"), 20), (content("1w"), 30), ({"model_configs": []}, 30)):
+    for sections, most in ((content("1d"), 40), (content("1w"), 40), ({"model_configs": []}, 40)):
         seen.clear()
         assert terminal.sync(sections, "--prune").code == 0
         assert len(seen) < most
