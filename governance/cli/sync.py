@@ -35,14 +35,15 @@ def sync(file: Path, *, dry_run: bool, prune: bool, yes: bool, as_json: bool) ->
     """
     with opened() as service, faults_listed(as_json=as_json):
         reading = read(file, as_json=as_json)
-        plan = service.sync.plan(reading.document, prune=prune)
+        planned = service.sync.plan(reading.document, prune=prune)
+        plan = planned.plan
         if not as_json:
             say("\n".join(lines(plan)))
         if dry_run or (plan.changes and not _agreed(yes=yes, as_json=as_json)):
             if as_json:
                 print_json(_shown(reading, plan, applied=False))
             sys.exit(WOULD_CHANGE if dry_run and plan.changes else 0)
-        done = service.sync.apply(reading.document, prune=prune) if plan.writes else Applied(plan, 0)
+        done = service.sync.apply(reading.document, planned, prune=prune) if plan.writes else Applied(plan, 0)
     if as_json:
         print_json(_shown(reading, done.plan, applied=True))
     else:

@@ -12,13 +12,13 @@ from governance.domain import keys, plans
 from governance.domain.errors import FaultyFile, NotReady, Unavailable
 from governance.domain.plans import Plan
 from governance.domain.steps import Action, Aim, HeldKey, HeldLimit, Step
-from governance.domain.times import Clock
+from governance.domain.times import SECOND, Clock
 from governance.services.acting import acting_as
 from governance.services.collecting import uncollected
 from governance.services.files import Document, Files
 from governance.services.mint import Mint
 from governance.services.writing import Write, Writer
-from governance.storage import holdings, limits, virtual_keys
+from governance.storage import holdings, limits, revisions, virtual_keys
 from governance.storage.database import Database
 from governance.storage.limits import Edit
 
@@ -26,6 +26,7 @@ logger = logging.getLogger("governance.files")
 
 VALUES_FILE = "virtual-keys.txt"
 OWNER_ONLY = 0o600
+FRESH = 5 * SECOND
 TRIES = 12
 """How often a start waits for its turn to write; each time as long as any writer would."""
 
@@ -34,6 +35,18 @@ NOT_APPLIED = (
     "{} was not applied at the start, faults: {}; the limits of before are in force. "
     "Look at the log, mend the file, and restart the service."
 )
+
+
+class Planned(NamedTuple):
+    """A plan, with the config revision and the instant at which it was made."""
+
+    plan: Plan
+    revision: int
+    at: int
+
+    def holds(self, write: Write) -> bool:
+        """Whether a plan made in the write itself would be the same: nobody wrote in between, and it is not old."""
+        return write.revision == self.revision + 1 and 0 <= write.now - self.at < FRESH
 
 
 class Applied(NamedTuple):
@@ -57,16 +70,19 @@ class Sync:
         self.values = folder / VALUES_FILE
 
     @uncollected()
-    def plan(self, document: Document, *, prune: bool) -> Plan:
+    def plan(self, document: Document, *, prune: bool) -> Planned:
         """What a sync would do now. Raises FaultyFile where the file does not go with what is stored."""
         with self._database.read() as connection:
-            return _plan(connection, document, self._clock(), prune=prune)
+            now = self._clock()
+            plan = _plan(connection, document, now, prune=prune)
+            return Planned(plan, revisions.current(connection), now)
 
     @uncollected()
-    def apply(self, document: Document, *, prune: bool) -> Applied:
-        """Plan on what is stored now, and do it, in one transaction. Raises FaultyFile."""
+    def apply(self, document: Document, planned: Planned, *, prune: bool) -> Applied:
+        """Do what was planned, in one transaction; planned again in it, where that might differ. Raises FaultyFile."""
         with acting_as(f"file:{document.name}"), self._writer.write(refresh=False) as write:
-            plan = _plan(write.connection, document, write.now, prune=prune)
+            known = planned.plan if planned.holds(write) else None
+            plan = known or _plan(write.connection, document, write.now, prune=prune)
             steps, values = self._valued(plan.writes)
             _write(write, document.name, steps)
             self._note(values)
@@ -87,10 +103,9 @@ class Sync:
         """Apply a file where it changes anything; another service may be at it, so wait longer than a caller would."""
         for left in reversed(range(TRIES)):
             try:
-                plan = self.plan(document, prune=False)
-                if plan.writes:
-                    plan = self.apply(document, prune=False).plan
-                return _tell(document, plan)
+                planned = self.plan(document, prune=False)
+                done = self.apply(document, planned, prune=False) if planned.plan.writes else planned
+                return _tell(document, done.plan)
             except Unavailable:
                 if not left:
                     raise

@@ -130,12 +130,12 @@ def applied(terminal, document, *, prune=False):
     """Sync a file as the command does; the plan that was done."""
     service = terminal.app.extensions[EXTENSION]
     read = service.files.read(terminal.write(document))
-    return service.sync.apply(read, prune=prune).plan
+    return service.sync.apply(read, service.sync.plan(read, prune=prune), prune=prune).plan
 
 
 def planned(terminal, document, *, prune=False):
     service = terminal.app.extensions[EXTENSION]
-    return service.sync.plan(service.files.read(terminal.write(document)), prune=prune)
+    return service.sync.plan(service.files.read(terminal.write(document)), prune=prune).plan
 
 
 @given(documents(), documents(), st.booleans())

@@ -78,9 +78,9 @@ def test_of_two_syncs_of_one_file_at_once_one_creates_and_the_other_keeps(app, t
     document = service.files.read(path)
 
     def sync():
-        service.sync.plan(document, prune=False)
+        planned = service.sync.plan(document, prune=False)
         both.wait(10)
-        counts.append(service.sync.apply(document, prune=False).plan.counts)
+        counts.append(service.sync.apply(document, planned, prune=False).plan.counts)
 
     threads = [Thread(target=sync) for _ in range(2)]
     for thread in threads:
@@ -95,9 +95,9 @@ def test_what_was_done_is_said_where_it_is_not_what_was_shown(app, terminal, api
     service = app.extensions[EXTENSION]
     apply = service.sync.apply
 
-    def meanwhile(document, *, prune):
+    def meanwhile(document, planned, *, prune):
         api.create("a", budgets=[budget(1)])
-        return apply(document, prune=prune)
+        return apply(document, planned, prune=prune)
 
     monkeypatch.setattr(service.sync, "apply", meanwhile)
     said = terminal.sync(nested({"model_name": "a", "budgets": [budget(5)]}))
