@@ -28,7 +28,6 @@ ALIKE = 0.8
 STRANGERS = {
     "team_id": "team",
     "customer_id": "customer",
-    "virtual_key_id": "virtual key",
     "provider_config_id": "provider config",
 }
 """Owners that a budget of Bifrost's may name, and ours cannot have."""
@@ -42,18 +41,18 @@ class FileBudget(BudgetBody):
     """A budget that stands by itself."""
 
     id = Name(required=True)
+    virtual_key_id = Name()  # type: ignore[assignment]
     model_config_id = Name()  # type: ignore[assignment]  # files may say what answers show
     calendar_aligned = Flag()  # type: ignore[assignment]
     team_id = Foreign()
     customer_id = Foreign()
-    virtual_key_id = Foreign()
     provider_config_id = Foreign()
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Any:
         """Turn the entry into an item with its owner."""
         aligned = data.get("calendar_aligned", False)
-        return ItemEntry("", super().make(data), data.get("model_config_id"), aligned)
+        return ItemEntry("", super().make(data), data.get("model_config_id"), aligned, data.get("virtual_key_id"))
 
 
 class FileRateLimit(RateLimitBody):
@@ -98,10 +97,10 @@ class FileLimit(ModelLimitCreate):
 class FileKey(VirtualKeyCreate):
     """A virtual key; a value `env.NAME` is in the environment."""
 
+    rate_limit_id = Name(metadata={"description": "Of the key's own limit, on all models."})
     config_hash = Shown()
     budgets = Foreign()
     rate_limit = Foreign()
-    rate_limit_id = Foreign()
     team_id = Foreign()
     team = Foreign()
     customer_id = Foreign()
@@ -125,6 +124,7 @@ class FileKey(VirtualKeyCreate):
             digest=keys.digest(value) if value else None,
             value_prefix=keys.shown_prefix(value) if value else None,
             calendar_aligned=aligned,
+            rate_limit_id=data.get("rate_limit_id"),
             config_hash=hashes.of_key(name, description, value, calendar_aligned=aligned, **said),
             **said,
         )

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from governance.domain import money
+from governance.domain.differences import shown
 from governance.domain.edits import Ceiling
 from governance.domain.files import Wanted, WantedLimit
 from governance.domain.limits import Metric, Scope
@@ -52,18 +52,12 @@ def _shadowed(limit: WantedLimit) -> Iterator[Caution]:
         for place, shorter in enumerate(own[:-1], 1):
             longer = min(own[place:], key=lambda ceiling: ceiling.max_limit)
             if shorter.max_limit >= longer.max_limit:
-                yield limit.path, f"{amount(shorter)} is never reached: {amount(longer)} is used up first."
+                yield limit.path, f"{_amount(shorter)} is never reached: {_amount(longer)} is used up first."
 
 
-def amount(ceiling: Ceiling) -> str:
+def _amount(ceiling: Ceiling) -> str:
     """`$50 / 1d`, `2000000 tokens / 1h`."""
     return shown(ceiling.metric, ceiling.max_limit, ceiling.duration.text)
-
-
-def shown(metric: str, max_limit: int, duration: str) -> str:
-    """A maximum with its window, as a person writes it."""
-    much = f"${money.dollars(max_limit)}" if metric == Metric.COST else f"{max_limit} {metric}"
-    return f"{much} / {duration}"
 
 
 def _dated(limit: WantedLimit, paths: dict[Identity, str]) -> Iterator[Caution]:

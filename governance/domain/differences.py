@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from governance.domain.cautions import shown
+from governance.domain import money
 from governance.domain.keys import VirtualKey
 from governance.domain.limits import Limit, Metric, Scope
 from governance.domain.names import ALL_MODELS
@@ -29,6 +29,12 @@ def title(limit: Limit) -> str:
     provider = f" of {limit.provider}" if limit.provider else ""
     scope = "" if limit.scope == Scope.GLOBAL else f" for {limit.scope} {limit.scope_id}"
     return model + provider + scope
+
+
+def shown(metric: str, max_limit: int, duration: str) -> str:
+    """A maximum with its window, as a person writes it."""
+    much = f"${money.dollars(max_limit)}" if metric == Metric.COST else f"{max_limit} {metric}"
+    return f"{much} / {duration}"
 
 
 def of_limits(before: Limit | None, after: Limit | None) -> tuple[Difference, ...]:

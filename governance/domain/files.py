@@ -28,20 +28,21 @@ class LimitEntry(NamedTuple):
 class ItemEntry(NamedTuple):
     """A budget or rate limit with an id, standing by itself; a budget may name the limit that owns it.
 
-    `stranger` is another owner it names, of a kind that is none of ours.
+    `key` is the virtual key that owns it instead, `stranger` an owner of a kind that is none of ours.
     """
 
     path: str
     item: Item
     owner: str | None = None
     aligned: bool = False
+    key: str | None = None
     stranger: str | None = None
 
 
 class WantedKey(NamedTuple):
     """A virtual key: None leaves what is stored, and `named` says whether the file gives its id.
 
-    Of its value there is only what is kept of it.
+    Of its value there is only what is kept of it; `rate_limit_id` is that of its own limit on all models.
     """
 
     path: str
@@ -54,6 +55,7 @@ class WantedKey(NamedTuple):
     is_active: bool | None
     calendar_aligned: bool
     expires_at: int | None
+    rate_limit_id: str | None
     config_hash: str
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from governance.domain import hashes
-from governance.domain.edits import Item, draft_faults
+from governance.domain.edits import Draft, Item, draft_faults
 from governance.domain.errors import Fault
 from governance.domain.files import (
     ItemEntry,
@@ -18,7 +18,8 @@ from governance.domain.files import (
     item_id,
     limit_id,
 )
-from governance.domain.limits import MAX_ITEMS
+from governance.domain.limits import MAX_ITEMS, Scope
+from governance.domain.names import ALL_MODELS
 
 Owned = dict[str, list[ItemEntry]]
 """The entries that stand by themselves, by the path of the limit that owns them."""
@@ -26,7 +27,7 @@ Owned = dict[str, list[ItemEntry]]
 
 def resolve(sections: Sections) -> tuple[Wanted, list[Fault]]:
     """What the sections come to, and every fault of the whole."""
-    limits = sections.limits.entries
+    limits = [*sections.limits.entries, *_own_limits(sections)]
     budgets, budget_faults, idle_budgets = _owned(limits, sections.budgets, "budget", "budget_id", "budget_ids")
     rates, rate_faults, idle_rates = _owned(
         limits, sections.rate_limits, "rate limit", "rate_limit_id", "rate_limit_ids"
@@ -46,6 +47,21 @@ def resolve(sections: Sections) -> tuple[Wanted, list[Fault]]:
     ]
     warnings = (*idle_budgets, *idle_rates)
     return Wanted(tuple(wanted), keys, tuple(sections.skipped), warnings), faults
+
+
+def _own_limits(sections: Sections) -> Iterator[LimitEntry]:
+    """What Bifrost keeps on a virtual key itself: a limit of that key on all models."""
+    budgets: dict[str, list[ItemEntry]] = {}
+    for entry in sections.budgets.entries:
+        if entry.key is not None:
+            budgets.setdefault(entry.key, []).append(entry)
+    paths = {key: entries[0].path for key, entries in budgets.items()}
+    paths |= {key.id: key.path for key in sections.keys.entries if key.id in budgets or key.rate_limit_id}
+    rates = {key.id: key.rate_limit_id for key in sections.keys.entries}
+    for key, path in paths.items():
+        draft = Draft(ALL_MODELS, None, Scope.VIRTUAL_KEY, key, None, "UTC", (), ())
+        own = tuple(entry.item.id for entry in budgets.get(key, []) if entry.item.id is not None)
+        yield LimitEntry(path, None, draft, None, own, rates.get(key), ())
 
 
 def _alone(section: Section[ItemEntry]) -> Iterator[tuple[str | None, str]]:

@@ -1,7 +1,7 @@
 """Virtual keys in files: their values are stored as digests, never shown, and left alone where the file has none."""
 
 from governance.domain.keys import digest
-from tests.files.conftest import budget, nested
+from tests.files.conftest import bifrost, budget, nested
 
 TEAM = {"id": "vk-1", "name": "Team"}
 BOUND = {"model_name": "*", "scope": "virtual_key", "scope_id": "vk-1", "budgets": [budget()]}
@@ -79,6 +79,43 @@ def test_a_new_limit_takes_over_its_key_s_calendar_flag(terminal):
     terminal.sync(keys(TEAM | {"calendar_aligned": True}, limits=[BOUND]))
     (held,) = terminal.stored().limits.values()
     assert held.limit.calendar_aligned
+
+
+def test_budgets_and_the_rate_limit_of_a_key_itself_are_its_limit_on_all_models(terminal):
+    """As Bifrost has them in its file."""
+    rate = {"id": "r", "request_max_limit": 9, "request_reset_duration": "1m"}
+    content = bifrost(
+        virtual_keys=[TEAM | {"rate_limit_id": "r", "calendar_aligned": True}, {"id": "vk-2", "name": "Two"}],
+        budgets=[budget(5, "1d", id="d", virtual_key_id="vk-1"), budget(9, "1M", id="m", virtual_key_id="vk-1")],
+        rate_limits=[rate],
+    )
+    assert terminal.check(content).err == ""
+    assert terminal.sync(content).code == 0
+    (held,) = terminal.stored().limits.values()
+    limit = held.limit
+    assert (limit.model_name, limit.scope, limit.scope_id, limit.calendar_aligned) == ("*", "virtual_key", "vk-1", True)
+    assert [rule.id for rule in limit.rules] == ["d", "m", "r"]
+    assert terminal.dry(content).code == 0
+
+
+def test_a_key_s_own_budget_beside_a_limit_on_the_same_is_a_fault(terminal):
+    limit = BOUND | {"id": "m", "budgets": []}
+    content = bifrost(virtual_keys=[TEAM], model_configs=[limit], budgets=[budget(id="d", virtual_key_id="vk-1")])
+    said = terminal.check(content)
+    assert said.code == 1
+    assert "Put both into one: governance.model_configs[0] is on the same model, provider and scope." in said.err
+
+
+def test_a_key_s_own_budget_without_the_key_is_a_fault(terminal):
+    said = terminal.sync(bifrost(budgets=[budget(id="d", virtual_key_id="vk-9")]))
+    assert (said.code, "Virtual key 'vk-9' not found" in said.err) == (1, True)
+
+
+def test_the_audit_names_the_file_and_no_value(terminal):
+    terminal.sync(keys(TEAM | {"value": "sk-of-the-team"}, limits=[BOUND]), name="config.json")
+    said = terminal.run("audit", "--json").out
+    assert said.count('"actor":"file:config.json"') == 2
+    assert "sk-of-the-team" not in said
 
 
 def test_prune_removes_a_key_with_its_limits_but_not_one_to_which_others_are_bound(terminal, api):
