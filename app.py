@@ -1,5 +1,6 @@
 """Assembles the service: settings → storage → memory → services → blueprints."""
 
+import os
 import time
 
 from flask import Flask
@@ -16,6 +17,7 @@ from governance.services.audit import Audit
 from governance.services.authentication import Authentication
 from governance.services.bifrost_import import BifrostImport
 from governance.services.doctor import Doctor, Subject
+from governance.services.files import Files
 from governance.services.health import HealthCheck
 from governance.services.metering import Metering
 from governance.services.mint import Mint
@@ -23,6 +25,7 @@ from governance.services.model_limits import ModelLimits
 from governance.services.overview import Overview
 from governance.services.reservations import Reservations
 from governance.services.statistics import Statistics
+from governance.services.sync import Sync
 from governance.services.upkeep import Upkeep
 from governance.services.users import Users
 from governance.services.verification import Verification
@@ -101,6 +104,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, mint: Mint) -> Govern
     group = GroupCommit(settings.database_path, settings.busy_timeout, clock, synchronous=settings.synchronous)
     reservations = Reservations(database, group, charge_expired=settings.expired_reservations == "charge")
     statistics = Statistics(database, cache)
+    files = Files(database, clock, os.environ)
     upkeep = Upkeep(database, clock, settings.retention_days * DAY)
     tasks = (
         reservations.sweep,
@@ -129,6 +133,8 @@ def assemble(app: Flask, settings: Settings, clock: Clock, mint: Mint) -> Govern
         health=HealthCheck(database, cache, clock),
         overview=Overview(database, clock),
         doctor=Doctor(database, clock, subject(settings)),
+        files=files,
+        sync=Sync(database, writer, files, clock, mint=mint, folder=settings.instance_path),
     )
 
 

@@ -41,14 +41,18 @@ control_socket_disable = True
 loglevel = "warning"
 
 
+warnings = []
+"""What the start found, for the workers to show in /readyz."""
+
+
 def on_starting(_server):
-    """Migrate, and mint the first key: in the master, once, before any worker is forked."""
+    """Migrate, mint the first key, apply the file: in the master, once, before any worker is forked."""
     from app import create_app  # noqa: PLC0415 - the app is the workers' own; the master's is gone after this
 
     try:
         if not {"GUNICORN_FD", "LISTEN_FDS"} & set(os.environ):  # else the sockets are handed to us
             check_address(settings)
-        prepare(create_app(settings))
+        warnings[:] = prepare(create_app(settings))
     except NotReady as error:
         stop(error)
 
@@ -71,6 +75,7 @@ def post_fork(_server, worker):
 
 def post_worker_init(worker):
     """Start the poller in the worker: never on import, never in the master."""
+    worker.wsgi.extensions[EXTENSION].health.remember(warnings)
     worker.wsgi.extensions[EXTENSION].poller.start()
 
 

@@ -79,6 +79,9 @@ class Settings:
         "an admin API key of at least 32 characters, compared from here and never stored",
         secret=True,
     )
+    config: str | None = _setting(
+        "GOVERNANCE_CONFIG", None, _text, "a file of limits that is applied at each start, before the workers run"
+    )
     poll_interval: float = _setting(
         "GOVERNANCE_POLL_INTERVAL", 5.0, _seconds, "how often, in seconds, each worker's memory looks at the database"
     )
@@ -146,6 +149,11 @@ class Settings:
     def admin_key_file(self) -> Path:
         """Where the first admin key is written, absolute."""
         return self.instance_path / ADMIN_KEY_FILE
+
+    @property
+    def config_path(self) -> Path | None:
+        """The file of limits, absolute."""
+        return None if self.config is None else ROOT / self.config
 
     @property
     def memory_lifetime(self) -> float:

@@ -15,18 +15,36 @@ from governance.storage import migrations
 from governance.web.context import EXTENSION, Governance
 
 
-def prepare(app: Flask) -> None:
-    """Make the database ready. Raises NotReady, with one line that says what to do, where that cannot be."""
+def prepare(app: Flask) -> list[str]:
+    """Make the database ready, and apply the file of limits; what `/readyz` shall warn of.
+
+    Raises NotReady, which says what to do, where that cannot be.
+    """
     governance: Governance = app.extensions[EXTENSION]
     settings = governance.settings
     migrations.upgrade(settings.database_path, settings.busy_timeout)
+    try:
+        _mint_first(governance)
+        return _apply_file(governance)
+    finally:
+        governance.close()  # a connection that is forked along holds SQLite's locks in the parent's name
+
+
+def _mint_first(governance: Governance) -> None:
+    settings = governance.settings
     try:
         if settings.admin_key is None:
             governance.api_keys.mint_first(settings.admin_key_file)
     except Unavailable as error:
         raise NotReady(f"The first admin key could not be stored: {error.message}") from error
-    finally:
-        governance.close()  # a connection that is forked along holds SQLite's locks in the parent's name
+
+
+def _apply_file(governance: Governance) -> list[str]:
+    path = governance.settings.config_path
+    try:
+        return [] if path is None else governance.sync.at_start(path)
+    except Unavailable as error:
+        raise NotReady(f"The file of GOVERNANCE_CONFIG could not be applied: {error.message}") from error
 
 
 def check_address(settings: Settings) -> None:

@@ -99,6 +99,19 @@ def edit(api: Api, _: FakeClock) -> None:
     api.put(f"model-configs/{made['id']}", after)
 
 
+def keep(api: Api, _: FakeClock) -> None:
+    """The example was applied; then its author changed a budget and added a limit, and elsewhere made two mistakes."""
+    text = (ROOT / "examples/config.json").read_text()
+    Path("config.json").write_text(text)
+    api.client.application.test_cli_runner().invoke(args=["governance", "sync", "config.json", "--yes"])
+    more = '{"id": "gpt-5-nano", "model_name": "gpt-5-nano", "provider": "openai", "budget_ids": ["nano-day"]},'
+    day = '{"id": "nano-day", "max_limit": 5, "reset_duration": "1d"},'
+    edited = text.replace('"max_limit": 60,', '"max_limit": 75,').replace('"budgets": [', f'"budgets": [{day}')
+    Path("config.json").write_text(edited.replace('{"id": "gemini-pro"', f'{more}{{"id": "gemini-pro"'))
+    broken = text.replace('"coding-day", "max_limit"', '"coding-day", "max_limt"')
+    Path("broken.json").write_text(broken.replace('["reports-night"]', '["reports-nigt"]'))
+
+
 def move(*_: object) -> None:
     """A small store of Bifrost's in the folder."""
     example(Path("config.db"), "2026-11-23")
@@ -106,6 +119,7 @@ def move(*_: object) -> None:
 
 BEFORE: dict[str, Callable[[Api, FakeClock], None]] = {
     "Moving from Bifrost": move,
+    "Limits as code": keep,
     "Commands": meter,
     "Who changed what": edit,
 }

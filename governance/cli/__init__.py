@@ -12,10 +12,13 @@ from flask.cli import AppGroup
 
 from governance.cli.audit import audit
 from governance.cli.backup import backup
+from governance.cli.check import check
 from governance.cli.doctor import doctor
+from governance.cli.export import export
 from governance.cli.import_bifrost import import_bifrost
 from governance.cli.keys import keys
 from governance.cli.limits import limits
+from governance.cli.sync import sync
 from governance.cli.usage import usage
 from governance.cli.verify import verify
 from governance.cli.virtual_keys import virtual_keys
@@ -46,5 +49,5 @@ def commands(context: click.Context) -> None:
     context.with_resource(acting_as(f"command:{context.invoked_subcommand}"))
 
 
-for command in (limits, usage, keys, virtual_keys, import_bifrost, audit, verify, backup, doctor):
+for command in (limits, usage, keys, virtual_keys, sync, check, export, import_bifrost, audit, verify, backup, doctor):
     commands.add_command(command)

@@ -6,7 +6,7 @@ number exact: an integer of any sane length is an `int`, everything else a `Deci
 
 import json
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
 from governance.domain.errors import Code, InvalidRequest
 
@@ -17,8 +17,19 @@ LONGEST_INTEGER = 40
 """Longer ones stay Decimals: they are out of every range, and `int()` of a long text takes quadratic time."""
 
 
-def read_object(text: bytes) -> dict[str, Any]:
-    """The JSON object that a body holds. Raises InvalidRequest (code `invalid_body`) where it holds none."""
+class Words(NamedTuple):
+    """How a refusal speaks of what was read."""
+
+    act: str
+    it: str
+
+
+BODY = Words("Send", "the body")
+FILE = Words("Write", "the file")
+
+
+def read_object(text: bytes, words: Words = BODY) -> dict[str, Any]:
+    """The JSON object that a text holds. Raises InvalidRequest (code `invalid_body`) where it holds none."""
     try:
         value = json.loads(
             text.decode("utf-8"),
@@ -28,19 +39,20 @@ def read_object(text: bytes) -> dict[str, Any]:
             parse_constant=_constant,
         )
     except UnicodeDecodeError as error:
-        raise _refusal("Send the body as UTF-8.") from error
+        raise _refusal(f"{words.act} {words.it} as UTF-8.") from error
     except RecursionError as error:
-        raise _refusal(TOO_DEEP) from error
+        raise _too_deep(words) from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise _refusal(f"Send a JSON object: the body is not valid JSON at {place}.") from error
+        raise _refusal(f"{words.act} a JSON object: {words.it} is not valid JSON at {place}.") from error
     if not isinstance(value, dict):
-        raise _refusal("Send a JSON object, such as {}.")
-    _check(value, 1)
+        raise _refusal(f"{words.act} a JSON object, such as {{}}.")
+    _check(value, 1, words)
     return value
 
 
-TOO_DEEP = f"Nest the body at most {MAX_DEPTH} deep."
+def _too_deep(words: Words) -> InvalidRequest:
+    return _refusal(f"Nest {words.it} at most {MAX_DEPTH} deep.")
 
 
 def _refusal(message: str, param: str | None = None) -> InvalidRequest:
@@ -72,20 +84,20 @@ def _constant(name: str) -> None:
     raise _refusal(f"Use a number: {name} is not JSON.")
 
 
-def _check(value: Any, depth: int) -> None:
+def _check(value: Any, depth: int, words: Words) -> None:
     """Refuse nesting beyond the bound, and text that no UTF-8 can carry on."""
     if isinstance(value, str):
-        _check_text(value)
+        _check_text(value, words)
     elif isinstance(value, dict | list):
         if depth > MAX_DEPTH:
-            raise _refusal(TOO_DEEP)
+            raise _too_deep(words)
         for item in value if isinstance(value, list) else (*value, *value.values()):
-            _check(item, depth + 1)
+            _check(item, depth + 1, words)
 
 
-def _check_text(text: str) -> None:
+def _check_text(text: str, words: Words) -> None:
     if not text.isascii() and _printable(text) != text:
-        raise _refusal("Send text without unpaired surrogates (\\ud800 to \\udfff).")
+        raise _refusal(f"{words.act} text without unpaired surrogates (\\ud800 to \\udfff).")
 
 
 def _printable(text: str) -> str:

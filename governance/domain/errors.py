@@ -8,6 +8,7 @@ GovernanceError
 ├── Conflict            the request is fine, the stored state is against it
 ├── Denied              a limit has no room for the call
 ├── Unavailable         the database or the memory cannot answer now; try again
+├── FaultyFile          a file with limits is wrong: all its faults, each with its line
 └── NotReady            the service cannot start: for the operator, on standard error
 
 Services raise these; the edge (`governance.web.errors`) has the one table from code to HTTP status.
@@ -155,6 +156,32 @@ class Unavailable(GovernanceError):
 
     def __init__(self, message: str, *, code: Code | None = None, retry_after: int = 1) -> None:
         super().__init__(message, code=code, retry_after=retry_after)
+
+
+class Misplaced(NamedTuple):
+    """A fault of a file: the line (None: of none), the path in the file, and what to do about it."""
+
+    line: int | None
+    path: str | None
+    message: str
+
+
+class FaultyFile(GovernanceError):
+    """A file with limits is wrong, or cannot be read. Its message is a line for each fault."""
+
+    type = "invalid_request"
+    default_code = Code.INVALID_FIELD
+
+    def __init__(self, file: str, faults: Sequence[Misplaced]) -> None:
+        super().__init__("\n".join(_line(file, fault) for fault in faults))
+        self.file = file
+        self.faults = tuple(faults)
+
+
+def _line(file: str, fault: Misplaced) -> str:
+    """`config.json:12: governance.budgets[0].max_limit: Give max_limit as a number.`."""
+    place = file if fault.line is None else f"{file}:{fault.line}"
+    return ": ".join(part for part in (place, fault.path, fault.message) if part)
 
 
 class NotReady(GovernanceError):

@@ -29,10 +29,15 @@ class HealthCheck:
         self._cache = cache
         self._clock = clock
         self._schema = migrations.head()
+        self._standing: list[str] = []
+
+    def remember(self, warnings: list[str]) -> None:
+        """Show these from now on: what the start found, and only another start can mend."""
+        self._standing = warnings
 
     def look(self) -> Health:
         """The state of things now. Says nothing of limits, names or keys: anyone may ask."""
-        health = Health([], [])
+        health = Health([], [*self._standing])
         for check in (self._look_at_database, self._look_at_memory):
             try:
                 check(health)

@@ -1,8 +1,9 @@
 """The counters: what was used of each rule, window by window."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from sqlalchemy import and_, case, delete, insert, select, update
+from sqlalchemy import and_, bindparam, case, delete, insert, select, update
 from sqlalchemy.engine import Connection, Row
 
 from governance.domain.arrivals import Opening
@@ -12,6 +13,7 @@ from governance.domain.windows import Alignment, window
 from governance.storage.tables import config_revision, counters, ledger, rules
 
 Newest = Row[int, int, int, int]
+SLICE = 2000
 
 
 def touch(connection: Connection, now: int) -> int:
@@ -45,11 +47,48 @@ def open_all(connection: Connection, openings: Sequence[Opening], now: int) -> N
     connection.execute(insert(counters), rows)
 
 
+class Move(NamedTuple):
+    """A rule whose windows come to lie elsewhere: before, after, and how its limit's windows lie then."""
+
+    before: Rule
+    after: Rule
+    alignment: Alignment
+
+
 def regenerate(connection: Connection, before: Rule, after: Rule, alignment: Alignment, now: int) -> None:
     """Move a rule's open counter, with all that is in it, into the window that is current under its new setting."""
-    row = _newest(connection, before)
-    if row is not None and row.window_end > now:
-        _move(connection, row.id, after, alignment, now)
+    regenerate_all(connection, [Move(before, after, alignment)], now)
+
+
+def regenerate_all(connection: Connection, moves: Sequence[Move], now: int) -> None:
+    """The same for many rules, in a few statements."""
+    for begin in range(0, len(moves), SLICE):
+        some = moves[begin : begin + SLICE]
+        found = _open(connection, [move.before.id for move in some], now)
+        moved = [(found[own], move) for move in some if (own := (*move.before.key, move.before.generation)) in found]
+        if moved:
+            touched_at = touch(connection, now)
+            connection.execute(
+                update(counters).where(counters.c.id == bindparam("its_id")),
+                [{"its_id": counter_id, **_moved(move, now, touched_at)} for counter_id, move in moved],
+            )
+
+
+def _open(connection: Connection, rule_ids: list[str], now: int) -> dict[tuple[str, str, int], int]:
+    """The ids of the counters of these rules whose window has not ended, the newest of each generation."""
+    own = counters.c.rule_id, counters.c.metric, counters.c.generation
+    rows = connection.execute(
+        select(*own, counters.c.id)
+        .where(counters.c.rule_id.in_(rule_ids), counters.c.window_end > now)
+        .order_by(counters.c.window_start)
+    )
+    return {(rule_id, metric, generation): counter_id for rule_id, metric, generation, counter_id in rows}
+
+
+def _moved(move: Move, now: int, touched_at: int) -> dict[str, int]:
+    _, rule, alignment = move
+    start, end = window(rule.duration, alignment, rule.anchor, now)
+    return {"generation": rule.generation, "window_start": start, "window_end": end, "touched_at": touched_at}
 
 
 def reset(connection: Connection, limit: Limit, now: int) -> None:
@@ -92,11 +131,8 @@ def _newest(connection: Connection, rule: Rule) -> Newest | None:
 
 
 def _move(connection: Connection, counter_id: int, rule: Rule, alignment: Alignment, now: int) -> None:
-    start, end = window(rule.duration, alignment, rule.anchor, now)
-    moved = update(counters).where(counters.c.id == counter_id)
-    connection.execute(
-        moved.values(generation=rule.generation, window_start=start, window_end=end, touched_at=touch(connection, now)),
-    )
+    moved = _moved(Move(rule, rule, alignment), now, touch(connection, now))
+    connection.execute(update(counters).where(counters.c.id == counter_id).values(moved))
 
 
 def _zero(connection: Connection, counter_id: int, now: int) -> None:

@@ -1,9 +1,9 @@
 """Writing model limits: what an edit changes, and nothing else."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
 from governance.domain.limits import Limit, Rule
@@ -11,7 +11,11 @@ from governance.domain.names import Identity, fold
 from governance.storage import counters, revisions
 from governance.storage.tables import model_limits, rules
 
+RuleKey = tuple[str, str]
+
 _columns = [column.name for column in model_limits.columns]
+_one_limit = model_limits.c.id == bindparam("its_id")
+_one_rule = (rules.c.id == bindparam("its_id"), rules.c.metric == bindparam("its_metric"))
 
 
 def identical(connection: Connection, identity: Identity) -> str | None:
@@ -26,37 +30,57 @@ def identical(connection: Connection, identity: Identity) -> str | None:
     return connection.execute(select(model_limits.c.id).where(same)).scalar_one_or_none()
 
 
+class Edit(NamedTuple):
+    """A limit before and after."""
+
+    before: Limit
+    after: Limit
+
+
 def add(connection: Connection, limit: Limit, revision: int) -> None:
     """Store a new limit with its rules."""
     add_all(connection, [limit], revision)
 
 
-def add_all(connection: Connection, new: Sequence[Limit], revision: int) -> None:
-    """Store new limits with their rules, in one statement each."""
-    if new:
-        connection.execute(insert(model_limits), [_row(limit, revision) for limit in new])
-    _add_rules(connection, [_rule_row(limit, rule) for limit in new for rule in limit.rules])
+def add_all(connection: Connection, limits: Sequence[Limit], revision: int, source: str = "") -> None:
+    """Store new limits with their rules; `source` is the name of the file they came from."""
+    if limits:
+        connection.execute(insert(model_limits), [_row(limit, revision) | {"source": source} for limit in limits])
+    _add_rules(connection, [_rule_row(limit, rule) for limit in limits for rule in limit.rules])
 
 
 def replace(connection: Connection, before: Limit, after: Limit, revision: int, now: int) -> None:
     """Store an edit: rules that are gone take their counters with them, a new generation takes its open counter."""
-    connection.execute(update(model_limits).where(model_limits.c.id == after.id).values(_row(after, revision)))
-    stored = {rule.key: rule for rule in before.rules}
-    wanted = {rule.key: rule for rule in after.rules}
-    for key in stored.keys() - wanted.keys():
-        connection.execute(delete(rules).where(rules.c.id == key[0], rules.c.metric == key[1]))
-    _add_rules(connection, [_rule_row(after, rule) for key, rule in wanted.items() if key not in stored])
-    for key in wanted.keys() & stored.keys():
-        _replace_rule(connection, after, wanted[key])
-        if wanted[key].generation != stored[key].generation:
-            counters.regenerate(connection, stored[key], wanted[key], after.alignment, now)
+    replace_all(connection, [Edit(before, after)], revision, now)
+
+
+def replace_all(
+    connection: Connection, edits: Sequence[Edit], revision: int, now: int, source: str | None = None
+) -> None:
+    """Store edits, in a few statements however many there are; `source` (where given) is whose they are from now on."""
+    if not edits:
+        return
+    whose = {} if source is None else {"source": source}
+    rows = [_row(edit.after, revision) | whose for edit in edits]
+    connection.execute(update(model_limits).where(_one_limit), [row | {"its_id": row["id"]} for row in rows])
+    before = {rule.key: rule for edit in edits for rule in edit.before.rules}
+    after = {rule.key: (edit.after, rule) for edit in edits for rule in edit.after.rules}
+    gone = [_rule_key(key) for key in before.keys() - after.keys()]
+    if gone:
+        connection.execute(delete(rules).where(*_one_rule), gone)
+    kept = [_rule_row(*after[key]) | _rule_key(key) for key in after.keys() & before.keys()]
+    if kept:
+        connection.execute(update(rules).where(*_one_rule), kept)
+    counters.regenerate_all(connection, _moves(before, after), now)
+    _add_rules(connection, [_rule_row(*found) for key, found in after.items() if key not in before])
 
 
 def remove(connection: Connection, ids: Iterable[str], revision: int) -> None:
     """Delete limits with their rules and counters."""
-    gone = list(ids)
-    connection.execute(delete(model_limits).where(model_limits.c.id.in_(gone)))
-    revisions.bury(connection, revisions.LIMIT, gone, revision)
+    gone = [{"its_id": limit_id} for limit_id in ids]
+    if gone:
+        connection.execute(delete(model_limits).where(_one_limit), gone)
+    revisions.bury(connection, revisions.LIMIT, [row["its_id"] for row in gone], revision)
 
 
 def ids_of_scope(connection: Connection, scope: str, scope_id: str) -> list[str]:
@@ -86,14 +110,22 @@ def _row(limit: Limit, revision: int) -> dict[str, Any]:
     }
 
 
+def _moves(before: dict[RuleKey, Rule], after: dict[RuleKey, tuple[Limit, Rule]]) -> list[counters.Move]:
+    """The rules that an edit gave other windows."""
+    return [
+        counters.Move(before[key], rule, limit.alignment)
+        for key, (limit, rule) in after.items()
+        if key in before and before[key].generation != rule.generation
+    ]
+
+
 def _add_rules(connection: Connection, rows: list[dict[str, Any]]) -> None:
     if rows:
         connection.execute(insert(rules), rows)
 
 
-def _replace_rule(connection: Connection, limit: Limit, rule: Rule) -> None:
-    stored = and_(rules.c.id == rule.id, rules.c.metric == rule.metric)
-    connection.execute(update(rules).where(stored).values(_rule_row(limit, rule)))
+def _rule_key(key: RuleKey) -> dict[str, str]:
+    return {"its_id": key[0], "its_metric": key[1]}
 
 
 def _rule_row(limit: Limit, rule: Rule) -> dict[str, Any]:

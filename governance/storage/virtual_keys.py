@@ -1,14 +1,15 @@
 """Virtual keys: rows in and out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.engine import Connection, Row
 
 from governance.domain.keys import VirtualKey
 from governance.domain.names import fold
 from governance.domain.pages import Page
+from governance.domain.steps import HeldKey
 from governance.storage import named, revisions
 from governance.storage.tables import virtual_keys
 
@@ -56,14 +57,45 @@ def replace(connection: Connection, key: VirtualKey, revision: int) -> None:
     connection.execute(update(virtual_keys).where(virtual_keys.c.id == key.id).values(_row(key, revision)))
 
 
+def add_held(connection: Connection, held: Sequence[HeldKey], revision: int) -> None:
+    """Store new virtual keys of a file."""
+    if held:
+        connection.execute(insert(virtual_keys), [_held_row(each, revision) for each in held])
+
+
+def replace_held(connection: Connection, held: Sequence[HeldKey], revision: int) -> None:
+    """Store edits by a file. Names and values are first taken off, so that two keys may change theirs over."""
+    if held:
+        rows = [_held_row(each, revision) | {"its_id": each.key.id} for each in held]
+        own = virtual_keys.c.id == bindparam("its_id")
+        aside = virtual_keys.c.id + func.char(0)
+        connection.execute(update(virtual_keys).where(own).values(name=aside, digest=aside), _only_ids(rows))
+        connection.execute(update(virtual_keys).where(own), rows)
+
+
 def remove(connection: Connection, key_id: str, revision: int) -> None:
     """Delete a virtual key; its limits are the caller's to delete."""
-    connection.execute(delete(virtual_keys).where(virtual_keys.c.id == key_id))
-    revisions.bury(connection, revisions.VIRTUAL_KEY, [key_id], revision)
+    remove_all(connection, [key_id], revision)
+
+
+def remove_all(connection: Connection, ids: Iterable[str], revision: int) -> None:
+    """Delete virtual keys; their limits are the caller's to delete."""
+    gone = [{"its_id": key_id} for key_id in ids]
+    if gone:
+        connection.execute(delete(virtual_keys).where(virtual_keys.c.id == bindparam("its_id")), gone)
+    revisions.bury(connection, revisions.VIRTUAL_KEY, [row["its_id"] for row in gone], revision)
 
 
 def _row(key: VirtualKey, revision: int) -> dict[str, Any]:
     return key._asdict() | {"search_name": fold(key.name), "revision": revision}
+
+
+def _held_row(held: HeldKey, revision: int) -> dict[str, Any]:
+    return _row(held.key, revision) | {"config_hash": held.config_hash, "source": held.source}
+
+
+def _only_ids(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"its_id": row["its_id"]} for row in rows]
 
 
 def _key(row: Row[Any] | None) -> VirtualKey | None:

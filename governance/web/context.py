@@ -12,11 +12,13 @@ from governance.services.audit import Audit
 from governance.services.authentication import Authentication
 from governance.services.bifrost_import import BifrostImport
 from governance.services.doctor import Doctor
+from governance.services.files import Files
 from governance.services.health import HealthCheck
 from governance.services.metering import Metering
 from governance.services.model_limits import ModelLimits
 from governance.services.overview import Overview
 from governance.services.reservations import Reservations
+from governance.services.sync import Sync
 from governance.services.users import Users
 from governance.services.verification import Verification
 from governance.services.virtual_keys import VirtualKeys
@@ -49,6 +51,8 @@ class Governance:
     health: HealthCheck
     overview: Overview
     doctor: Doctor
+    files: Files
+    sync: Sync
 
     def close(self) -> None:
         """End the threads and close the files; what only this worker knows is written down first."""

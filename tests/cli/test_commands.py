@@ -19,6 +19,8 @@ ON_THE_DATABASE = [
     ["keys", "revoke", "some"],
     ["virtual-keys", "create", "team"],
     ["virtual-keys", "list"],
+    ["sync", str(ROOT / "examples/config.json")],
+    ["export"],
     ["verify"],
     ["backup", "copy.db"],
 ]

@@ -1,0 +1,39 @@
+"""`flask governance export`: all limits and virtual keys as a file."""
+
+import os
+from pathlib import Path
+
+import click
+from flask.cli import with_appcontext
+
+from governance.cli.database import opened
+from governance.cli.output import stop
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True), default="-")
+@click.option("--json", "as_json", is_flag=True, help="The same: a file of limits is JSON.")
+@with_appcontext
+def export(file: Path, *, as_json: bool) -> None:  # noqa: ARG001 - the file is JSON either way
+    """Write all limits and virtual keys to FILE in the plain form; a sync of it changes nothing.
+
+    To standard output where no file is given. Keys' values are not in it: only their digests are stored.
+
+    Example: flask governance export limits.json
+    """
+    with opened() as service:
+        document = service.files.export()
+    if str(file) == "-":
+        click.echo(document, nl=False)
+        return
+    try:
+        _write(file, document)
+    except OSError as error:
+        stop(f"Give a file that can be written: {file}, {error.strerror}.")
+
+
+def _write(file: Path, document: bytes) -> None:
+    """Write a file whole: what was there stays until all of it is."""
+    beside = file.with_name(f".{file.name}.new")
+    beside.write_bytes(document)
+    os.replace(beside, file)  # noqa: PTH105

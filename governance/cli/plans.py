@@ -1,0 +1,51 @@
+"""A plan as a person reads it: like a diff, and as JSON."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from governance.domain.differences import Difference
+from governance.domain.errors import Misplaced
+from governance.domain.plans import Plan
+from governance.domain.steps import Action, Step
+
+SIGNS = {Action.CREATE: "+", Action.CHANGE: "~", Action.REPLACE: "±", Action.REMOVE: "-", Action.KEEP: "="}
+
+
+def lines(plan: Plan) -> Iterator[str]:
+    """A line for each step that there is something to say of, its differences under it, and the sum."""
+    for step in plan.steps:
+        if step.action != Action.KEEP or step.note:
+            note = f" ({step.note})" if step.note else ""
+            yield f"{SIGNS[step.action]} {step.action} {step.title} [{step.id}]{note}"
+            yield from (f"    {_difference(each)}" for each in step.differences)
+    counts = ", ".join(f"{number} to {action}" for action, number in plan.counts.items())
+    yield f"Plan: {counts or 'nothing to do'}."
+    if plan.gone:
+        yield f"{plan.gone} came from this file and are no longer in it: --prune removes them."
+
+
+def _difference(difference: Difference) -> str:
+    what, old, new = difference
+    if old is None or new is None:
+        return f"{what}: {new if old is None else f'{old} → none'}"
+    return f"{what}: {old} → {new}"
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """The plan as JSON."""
+    return {
+        "steps": [_step(step) for step in plan.steps],
+        "counts": {action.value: number for action, number in plan.counts.items()},
+        "gone": plan.gone,
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    named = step._asdict()
+    shown = {name: named[name] for name in ("action", "entity", "id", "title", "note")}
+    return shown | {"differences": [difference._asdict() for difference in step.differences]}
+
+
+def places_json(found: Sequence[Misplaced]) -> list[dict[str, Any]]:
+    """Faults or warnings as JSON."""
+    return [each._asdict() for each in found]

@@ -1,0 +1,74 @@
+"""`flask governance sync`: make the database what a file asks for."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from governance.cli.database import opened
+from governance.cli.output import json_option, print_json, say, stop
+from governance.cli.plans import lines, places_json, plan_json
+from governance.cli.reading import Reading, faults_listed, file_argument, read
+from governance.domain.plans import Plan
+from governance.services.sync import Applied
+from governance.web.context import governance
+
+WOULD_CHANGE = 2
+UNASKED = "Say --yes: there is no terminal to ask on, and nothing was changed."
+
+
+@click.command()
+@file_argument
+@click.option("--dry-run", is_flag=True, help="Only show the plan; exit code 2 where something would change.")
+@click.option("--prune", is_flag=True, help="Remove what came from this file and is no longer in it.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@with_appcontext
+def sync(file: Path, *, dry_run: bool, prune: bool, yes: bool, as_json: bool) -> None:
+    """Make the database what FILE, a file of limits, asks for; usage is never touched.
+
+    The plan is shown, asked for, and then carried out whole or not at all.
+
+    Example: flask governance sync examples/config.json --dry-run
+    """
+    with opened() as service, faults_listed(as_json=as_json):
+        reading = read(file, as_json=as_json)
+        planned = service.sync.plan(reading.document, prune=prune)
+        plan = planned.plan
+        if not as_json:
+            say("\n".join(lines(plan)))
+        if dry_run or (plan.changes and not _agreed(yes=yes, as_json=as_json)):
+            if as_json:
+                print_json(_shown(reading, plan, applied=False))
+            sys.exit(WOULD_CHANGE if dry_run and plan.changes else 0)
+        done = service.sync.apply(reading.document, planned, prune=prune) if plan.writes else Applied(plan, 0)
+    if as_json:
+        print_json(_shown(reading, done.plan, applied=True))
+    else:
+        _say_done(plan, done)
+
+
+def _agreed(*, yes: bool, as_json: bool) -> bool:
+    """Whether the plan may be carried out. Ends the command where nobody can be asked."""
+    if not yes and (as_json or not sys.stdin.isatty()):
+        stop(UNASKED)
+    return yes or click.confirm("Apply this?")
+
+
+def _shown(reading: Reading, plan: Plan, *, applied: bool) -> dict[str, Any]:
+    """The plan as JSON, with what was said of the file."""
+    document, warnings = reading
+    told = {"applied": applied, "warnings": places_json(warnings), "skipped": document.wanted.skipped}
+    return {"file": document.name} | plan_json(plan) | told
+
+
+def _say_done(shown: Plan, done: Applied) -> None:
+    if done.plan.outline != shown.outline:
+        say("The database has changed since the plan was shown. This is what was done:")
+        say("\n".join(lines(done.plan)))
+    if done.plan.changes:
+        say("Applied.")
+    if done.minted:
+        say(f"The values of new virtual keys ({done.minted}) are in {governance().sync.values}.")

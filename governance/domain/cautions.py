@@ -1,0 +1,70 @@
+"""What cannot bite: a file that is right as it stands, and still does not do what its author will expect of it."""
+
+import re
+from collections.abc import Iterator
+
+from governance.domain.differences import shown
+from governance.domain.edits import Ceiling
+from governance.domain.files import Wanted, WantedLimit
+from governance.domain.limits import Metric, Scope
+from governance.domain.names import ALL_MODELS, Identity
+
+DATE = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8})$")
+"""How providers date a model: `gpt-4o-2024-08-06`, `claude-sonnet-4-20250514`, `claude-sonnet-4@20250514`."""
+
+Caution = tuple[str, str]
+"""A path in the file, and a sentence."""
+
+
+def cautions(wanted: Wanted, now: int) -> list[Caution]:
+    """Every warning there is, with the file's own."""
+    keys = {key.id for key in wanted.keys}
+    paths = {limit.identity: limit.path for limit in wanted.limits}
+    found = [*wanted.warnings]
+    for limit in wanted.limits:
+        found += [*_idle(limit), *_keyless(limit, keys), *_shadowed(limit), *_dated(limit, paths)]
+    found += [(key.path, EXPIRED) for key in wanted.keys if key.expires_at is not None and key.expires_at <= now]
+    return found
+
+
+EXPIRED = "This virtual key has expired: calls with it are refused."
+
+
+def _idle(limit: WantedLimit) -> Iterator[Caution]:
+    if not limit.items:
+        yield limit.path, "This limit has no budget and no rate limit: it limits nothing."
+
+
+def _keyless(limit: WantedLimit, keys: set[str]) -> Iterator[Caution]:
+    draft = limit.draft
+    if draft.scope == Scope.VIRTUAL_KEY and draft.scope_id not in keys:
+        sentence = (
+            f"The virtual key '{draft.scope_id}' is not in this file: where it is not stored either, sync refuses."
+        )
+        yield f"{limit.path}.scope_id", sentence
+
+
+def _shadowed(limit: WantedLimit) -> Iterator[Caution]:
+    """A longer window with no larger maximum is used up first, whatever the shorter one allows."""
+    for metric in Metric:
+        own = [ceiling for item in limit.items for ceiling in item.ceilings if ceiling.metric == metric]
+        own.sort(key=lambda ceiling: ceiling.duration.length)
+        for place, shorter in enumerate(own[:-1], 1):
+            longer = min(own[place:], key=lambda ceiling: ceiling.max_limit)
+            if shorter.max_limit >= longer.max_limit:
+                yield limit.path, f"{_amount(shorter)} is never reached: {_amount(longer)} is used up first."
+
+
+def _amount(ceiling: Ceiling) -> str:
+    """`$50 / 1d`, `2000000 tokens / 1h`."""
+    return shown(ceiling.metric, ceiling.max_limit, ceiling.duration.text)
+
+
+def _dated(limit: WantedLimit, paths: dict[Identity, str]) -> Iterator[Caution]:
+    """A dated name and its undated twin are two models: names are matched as they are written."""
+    identity = limit.identity
+    undated = DATE.sub("", identity.model)
+    twin = paths.get(identity._replace(model=undated))
+    if undated not in (identity.model, ALL_MODELS) and twin is not None:
+        sentence = f"'{identity.model}' is another model than '{undated}' ({twin}): a call counts on the name it gives."
+        yield f"{limit.path}.model_name", sentence

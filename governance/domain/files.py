@@ -1,0 +1,137 @@
+"""What a file asks for: its entries as they are written, and (`Wanted`) what they come to when references are resolved.
+
+Paths name a place in the file, such as `governance.model_configs[3].budgets[0]`.
+"""
+
+import uuid
+from typing import Generic, NamedTuple, TypeVar
+
+from governance.domain.edits import Ceiling, Draft, Item
+from governance.domain.names import Identity
+
+NAMESPACE = uuid.UUID("6a8d2f0e-3f6b-5d0c-9f43-6c1c5b1f8e27")
+"""Ours, for the ids of what has none in its file."""
+
+
+class LimitEntry(NamedTuple):
+    """A model limit as it is written: what stands inside it is in the draft, what it refers to is named by id."""
+
+    path: str
+    id: str | None
+    draft: Draft
+    budget_id: str | None
+    budget_ids: tuple[str, ...]
+    rate_limit_id: str | None
+    rate_limit_ids: tuple[str, ...]
+
+
+class ItemEntry(NamedTuple):
+    """A budget or rate limit with an id, standing by itself; a budget may name the limit that owns it.
+
+    `key` is the virtual key that owns it instead, `stranger` an owner of a kind that is none of ours.
+    """
+
+    path: str
+    item: Item
+    owner: str | None = None
+    aligned: bool = False
+    key: str | None = None
+    stranger: str | None = None
+
+
+class WantedKey(NamedTuple):
+    """A virtual key: None leaves what is stored, and `named` says whether the file gives its id.
+
+    Of its value there is only what is kept of it; `rate_limit_id` is that of its own limit on all models.
+    """
+
+    path: str
+    id: str
+    named: bool
+    name: str
+    description: str | None
+    digest: str | None
+    value_prefix: str | None
+    is_active: bool | None
+    calendar_aligned: bool
+    expires_at: int | None
+    rate_limit_id: str | None
+    config_hash: str
+
+
+class WantedItem(NamedTuple):
+    """A budget or rate limit of a wanted limit."""
+
+    id: str
+    ceilings: tuple[Ceiling, ...]
+    config_hash: str
+
+    @property
+    def item(self) -> Item:
+        """The same as an item that stands for no stored one."""
+        return Item(None, self.ceilings)
+
+
+class WantedLimit(NamedTuple):
+    """A model limit with all its budgets and rate limits; the draft has them too."""
+
+    path: str
+    id: str
+    identity: Identity
+    draft: Draft
+    budgets: tuple[WantedItem, ...]
+    rate_limits: tuple[WantedItem, ...]
+    config_hash: str
+
+    @property
+    def items(self) -> tuple[WantedItem, ...]:
+        """Budgets and rate limits, in the draft's order."""
+        return self.budgets + self.rate_limits
+
+
+EntryT = TypeVar("EntryT", LimitEntry, ItemEntry, WantedKey)
+
+
+class Section(NamedTuple, Generic[EntryT]):
+    """The entries of a kind that are well formed, and the ids of all, also of those that are not."""
+
+    entries: list[EntryT]
+    ids: set[str]
+
+
+class Sections(NamedTuple):
+    """All that is ours in a file, and the names of what is not."""
+
+    limits: Section[LimitEntry]
+    budgets: Section[ItemEntry]
+    rate_limits: Section[ItemEntry]
+    keys: Section[WantedKey]
+    skipped: list[str]
+
+
+class Wanted(NamedTuple):
+    """What a file comes to: `warnings` are the paths and sentences of what it says in vain."""
+
+    limits: tuple[WantedLimit, ...]
+    keys: tuple[WantedKey, ...]
+    skipped: tuple[str, ...]
+    warnings: tuple[tuple[str, str], ...]
+
+
+def limit_id(identity: Identity) -> str:
+    """The id of a limit that has none in its file: always the same for the same identity."""
+    return _derived("limit", *identity)
+
+
+def item_id(owner: str, item: Item) -> str:
+    """The id of a budget or rate limit that has none in its file: always the same for its limit and windows."""
+    return _derived("item", owner, *(f"{metric} {length}" for metric, length in sorted(item.windows)))
+
+
+def key_id(name: str) -> str:
+    """The id of a virtual key that has none in its file."""
+    return _derived("virtual key", name)
+
+
+def _derived(*parts: str) -> str:
+    return str(uuid.uuid5(NAMESPACE, "\0".join(parts)))

@@ -1,0 +1,81 @@
+"""What a sync would do: from what a file asks for and what is stored to a list of steps. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from governance.domain import key_steps, limit_steps
+from governance.domain.errors import Fault
+from governance.domain.files import Wanted
+from governance.domain.limits import Limit, Scope
+from governance.domain.steps import Action, Aim, HeldKey, HeldLimit, Step
+
+
+class Plan(NamedTuple):
+    """Virtual keys first, then limits, each in the order of the file, then what goes.
+
+    `gone` counts the rows of this file that it no longer has, where they are not pruned.
+    """
+
+    steps: tuple[Step, ...]
+    gone: int
+
+    @property
+    def changes(self) -> tuple[Step, ...]:
+        """The steps that change what is enforced."""
+        return tuple(step for step in self.steps if step.action != Action.KEEP)
+
+    @property
+    def writes(self) -> tuple[Step, ...]:
+        """The steps that write anything, if only whose row it is."""
+        return tuple(step for step in self.steps if step.before != step.after)
+
+    @property
+    def counts(self) -> dict[Action, int]:
+        """How many rows there are of each action that there is."""
+        found = Counter(step.action for step in self.steps)
+        return {action: found[action] for action in Action if found[action]}
+
+    @property
+    def outline(self) -> tuple[object, ...]:
+        """What a person was shown."""
+        return tuple(step.outline for step in self.steps)
+
+
+def plan(aim: Aim, wanted: Wanted, *, prune: bool) -> tuple[Plan, list[Fault]]:
+    """The steps to what a file asks for; and what is wrong with it beside what is stored."""
+    stored, keys = aim.stored, key_steps.steps(aim, wanted.keys)
+    found = limit_steps.matches(wanted.limits, stored.limits)
+    matched = {match.held.limit.id for match in found.values()}
+    gone = [held for key, held in stored.limits.items() if held.source == aim.source and key not in matched]
+    known = {step.id for step in keys}
+    gone_keys = [held for key, held in stored.keys.items() if held.source == aim.source and key not in known]
+    flags = _flags(stored.keys.values(), keys)
+    removed = {held.limit.id for held in gone} if prune else set()
+    limits = list(limit_steps.steps(aim, wanted.limits, found, removed, flags))
+    faults = [*key_steps.clashes(wanted.keys, keys, stored.keys), *_keyless(wanted, flags)]
+    if not prune:
+        return Plan((*keys, *limits), len(gone) + len(gone_keys)), faults
+    bound = {
+        limit.scope_id or "" for limit in _staying(stored.limits, removed, limits) if limit.scope == Scope.VIRTUAL_KEY
+    }
+    ends = (*map(limit_steps.removal, gone), *(key_steps.removal(held, bound) for held in gone_keys))
+    return Plan((*keys, *limits, *ends), 0), faults
+
+
+def _flags(held: Iterable[HeldKey], steps: Iterable[Step]) -> dict[str, bool]:
+    """The calendar flag of each virtual key there will be, by its id."""
+    after = (step.after for step in steps if isinstance(step.after, HeldKey))
+    return {each.key.id: each.key.calendar_aligned for each in (*held, *after)}
+
+
+def _staying(stored: Mapping[str, HeldLimit], removed: set[str], steps: Iterable[Step]) -> Iterator[Limit]:
+    yield from (held.limit for key, held in stored.items() if key not in removed)
+    yield from (step.after.limit for step in steps if isinstance(step.after, HeldLimit))
+
+
+def _keyless(wanted: Wanted, flags: Mapping[str, bool]) -> Iterator[Fault]:
+    for limit in wanted.limits:
+        draft = limit.draft
+        if draft.scope == Scope.VIRTUAL_KEY and draft.scope_id not in flags:
+            yield Fault(f"{limit.path}.scope_id", f"Virtual key '{draft.scope_id}' not found")

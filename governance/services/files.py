@@ -1,0 +1,96 @@
+"""Files with limits: reading one whole or refusing it with every fault it has, and making one of what is stored."""
+
+import codecs
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from governance.domain import bodies, cautions
+from governance.domain.errors import Fault, FaultyFile, InvalidRequest, Misplaced
+from governance.domain.files import Wanted
+from governance.domain.places import line_of, places, repeated
+from governance.domain.references import resolve
+from governance.domain.times import Clock
+from governance.services.collecting import uncollected
+from governance.storage import holdings
+from governance.storage.database import Database
+from schemas import export, files
+
+MAX_FILE = 64 * 1024 * 1024
+
+
+class Document(NamedTuple):
+    """A file that is right as it stands. Its `name` is what its rows remember."""
+
+    name: str
+    text: str
+    wanted: Wanted
+
+    def refusal(self, faults: Sequence[Fault]) -> FaultyFile:
+        """The refusal of the file for what else was found wrong with it."""
+        return _faulty(self.name, self.text, faults)
+
+
+class Files:
+    """Reads and writes files with limits."""
+
+    def __init__(self, database: Database, clock: Clock, environment: Mapping[str, str]) -> None:
+        self._database = database
+        self._clock = clock
+        self._environment = environment
+
+    @uncollected()
+    def read(self, path: Path) -> Document:
+        """What a file asks for. Asks no database. Raises FaultyFile with all its faults."""
+        name, raw = path.name, _bytes(path)
+        try:
+            document = bodies.read_object(raw, bodies.FILE)
+        except InvalidRequest as error:
+            raise FaultyFile(name, [_misread(raw, error)]) from error
+        sections, faults = files.sections(document, self._environment)
+        wanted, more = resolve(sections)
+        text = raw.decode()
+        if faults or more:
+            raise _faulty(name, text, [*faults, *more])
+        return Document(name, text, wanted)
+
+    def cautions(self, document: Document) -> list[Misplaced]:
+        """What a file says in vain, or other than its author will think."""
+        found = cautions.cautions(document.wanted, self._clock())
+        return _placed(document.text, [Fault(path, sentence) for path, sentence in found])
+
+    def export(self) -> bytes:
+        """All limits and virtual keys in the plain form, in a fixed order; no secret is in it."""
+        with self._database.read() as connection:
+            return export.document(holdings.everything(connection))
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_FILE:
+            raise FaultyFile(path.name, [Misplaced(None, None, "Split the file: it is larger than 64 MiB.")])
+        return path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    except OSError as error:
+        sentence = f"Give a file that can be read: {error.strerror}."
+        raise FaultyFile(path.name, [Misplaced(None, None, sentence)]) from error
+
+
+def _misread(raw: bytes, error: InvalidRequest) -> Misplaced:
+    """Where a file is no JSON object as we read it."""
+    if error.param is not None:
+        path, line = repeated(raw.decode())
+        return Misplaced(line, path, error.message)
+    return Misplaced(getattr(error.__cause__, "lineno", None), None, error.message)
+
+
+def _faulty(name: str, text: str, faults: Sequence[Fault]) -> FaultyFile:
+    return FaultyFile(name, _placed(text, faults))
+
+
+def _placed(text: str, faults: Sequence[Fault]) -> list[Misplaced]:
+    """Faults with their lines, in the order of the file."""
+    if not faults:
+        return []
+    lines = dict(places(text))
+    found = (Misplaced(line_of(fault.param or "", lines), fault.param, fault.message) for fault in faults)
+    return sorted(dict.fromkeys(found), key=lambda fault: fault.line or 0)

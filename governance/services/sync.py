@@ -1,0 +1,186 @@
+"""Making the database what a file asks for: planned, shown, planned again where it is written, whole or not at all."""
+
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy.engine import Connection
+
+from governance.domain import keys, plans
+from governance.domain.errors import FaultyFile, NotReady, Unavailable
+from governance.domain.plans import Plan
+from governance.domain.steps import Action, Aim, HeldKey, HeldLimit, Step
+from governance.domain.times import SECOND, Clock
+from governance.services.acting import acting_as
+from governance.services.collecting import uncollected
+from governance.services.files import Document, Files
+from governance.services.mint import Mint
+from governance.services.writing import Write, Writer
+from governance.storage import holdings, limits, revisions, virtual_keys
+from governance.storage.database import Database
+from governance.storage.limits import Edit
+
+logger = logging.getLogger("governance.files")
+
+VALUES_FILE = "virtual-keys.txt"
+OWNER_ONLY = 0o600
+FRESH = 5 * SECOND
+TRIES = 12
+"""How often a start waits for its turn to write; each time as long as any writer would."""
+
+
+NOT_APPLIED = (
+    "{} was not applied at the start, faults: {}; the limits of before are in force. "
+    "Look at the log, mend the file, and restart the service."
+)
+
+
+class Planned(NamedTuple):
+    """A plan, with the config revision and the instant at which it was made."""
+
+    plan: Plan
+    revision: int
+    at: int
+
+    def holds(self, write: Write) -> bool:
+        """Whether a plan made in the write itself would be the same: nobody wrote in between, and it is not old."""
+        return write.revision == self.revision + 1 and 0 <= write.now - self.at < FRESH
+
+
+class Applied(NamedTuple):
+    """What was done, and how many virtual keys got a value that stands in `VALUES_FILE`."""
+
+    plan: Plan
+    minted: int
+
+
+class Sync:
+    """Plans and applies files."""
+
+    def __init__(
+        self, database: Database, writer: Writer, files: Files, clock: Clock, *, mint: Mint, folder: Path
+    ) -> None:
+        self._database = database
+        self._writer = writer
+        self._files = files
+        self._clock = clock
+        self._mint = mint
+        self.values = folder / VALUES_FILE
+
+    @uncollected()
+    def plan(self, document: Document, *, prune: bool) -> Planned:
+        """What a sync would do now. Raises FaultyFile where the file does not go with what is stored."""
+        with self._database.read() as connection:
+            now = self._clock()
+            plan = _plan(connection, document, now, prune=prune)
+            return Planned(plan, revisions.current(connection), now)
+
+    @uncollected()
+    def apply(self, document: Document, planned: Planned, *, prune: bool) -> Applied:
+        """Do what was planned, in one transaction; planned again in it, where that might differ. Raises FaultyFile."""
+        with acting_as(f"file:{document.name}"), self._writer.write(refresh=False) as write:
+            known = planned.plan if planned.holds(write) else None
+            plan = known or _plan(write.connection, document, write.now, prune=prune)
+            steps, values = self._valued(plan.writes)
+            _write(write, document.name, steps)
+            self._note(values)
+        return Applied(plan, len(values))
+
+    def at_start(self, path: Path) -> list[str]:
+        """Sync a file before the service starts; what `/readyz` shall say of it.
+
+        Raises NotReady, with every fault, unless there are limits already: then the service starts with those.
+        """
+        try:
+            self._patiently(self._files.read(path))
+        except FaultyFile as error:
+            return self._refused(path, error)
+        return []
+
+    def _patiently(self, document: Document) -> None:
+        """Apply a file where it changes anything; another service may be at it, so wait longer than a caller would."""
+        for left in reversed(range(TRIES)):
+            try:
+                planned = self.plan(document, prune=False)
+                done = self.apply(document, planned, prune=False) if planned.plan.writes else planned
+                return _tell(document, done.plan)
+            except Unavailable:
+                if not left:
+                    raise
+        return None
+
+    def _refused(self, path: Path, error: FaultyFile) -> list[str]:
+        with self._database.read() as connection:
+            known = holdings.any_limits(connection)
+        if not known:
+            raise NotReady(f"{error.message}\n{path.name} was not applied: mend it and start again.") from error
+        for line in error.message.splitlines():
+            logger.error("%s", line)
+        logger.error("%s was NOT applied: the service starts with the limits that were stored before", path.name)
+        return [NOT_APPLIED.format(path.name, len(error.faults))]
+
+    def _valued(self, steps: Iterable[Step]) -> tuple[list[Step], dict[str, str]]:
+        """The steps, with a value for each new virtual key that has none; and these values by the keys' ids."""
+        found, values = [], {}
+        for step in steps:
+            after = step.after
+            if isinstance(after, HeldKey) and not after.key.digest:
+                values[step.id] = value = keys.VIRTUAL_KEY_PREFIX + self._mint.new_secret()
+                key = after.key._replace(digest=keys.digest(value), value_prefix=keys.shown_prefix(value))
+                found.append(step._replace(after=after._replace(key=key)))
+            else:
+                found.append(step)
+        return found, values
+
+    def _note(self, values: dict[str, str]) -> None:
+        """Write new values down for their owner's eyes only, before they count: no log and no terminal shows them."""
+        if not values:
+            return
+        try:
+            with os.fdopen(os.open(self.values, os.O_WRONLY | os.O_CREAT | os.O_APPEND, OWNER_ONLY), "w") as file:
+                self.values.chmod(OWNER_ONLY)
+                file.writelines(f"{key_id}\t{value}\n" for key_id, value in values.items())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            sentence = f"The values of new virtual keys cannot be written to {self.values}: {error.strerror}."
+            raise NotReady(sentence) from error
+
+
+def _plan(connection: Connection, document: Document, now: int, *, prune: bool) -> Plan:
+    aim = Aim(document.name, holdings.everything(connection), now)
+    plan, faults = plans.plan(aim, document.wanted, prune=prune)
+    if faults:
+        raise document.refusal(faults)
+    return plan
+
+
+def _write(write: Write, source: str, steps: Iterable[Step]) -> None:
+    """What goes, goes first: its ids, names and identities may come again."""
+    gone, new, moved = [], [], []
+    for step in steps:
+        if step.action in (Action.REMOVE, Action.REPLACE):
+            gone.append(step.before)
+        if step.action in (Action.CREATE, Action.REPLACE):
+            new.append(step.after)
+        if step.action in (Action.CHANGE, Action.KEEP):
+            moved.append((step.before, step.after))
+    connection, now, revision = write
+    limits.remove(connection, [held.limit.id for held in gone if isinstance(held, HeldLimit)], revision)
+    virtual_keys.remove_all(connection, [held.key.id for held in gone if isinstance(held, HeldKey)], revision)
+    virtual_keys.replace_held(connection, [after for _, after in moved if isinstance(after, HeldKey)], revision)
+    virtual_keys.add_held(connection, [held for held in new if isinstance(held, HeldKey)], revision)
+    edits = [
+        Edit(before.limit, after.limit)
+        for before, after in moved
+        if isinstance(before, HeldLimit) and isinstance(after, HeldLimit)
+    ]
+    limits.replace_all(connection, edits, revision, now, source)
+    limits.add_all(connection, [held.limit for held in new if isinstance(held, HeldLimit)], revision, source)
+
+
+def _tell(document: Document, plan: Plan) -> None:
+    counts = ", ".join(f"{number} to {action}" for action, number in plan.counts.items())
+    logger.info("%s was applied: %s", document.name, counts or "it asks for nothing")
