@@ -70,6 +70,16 @@ class SnapshotCache:
             mine = self._must_run(self._begun + 1)
         return self._share(mine=mine)
 
+    def catch_up(self) -> None:
+        """Refresh, unless nothing was ever read here, as in a command: then the first load comes after what was done.
+
+        Raises what the loader raises.
+        """
+        with self._turn:
+            idle = self._begun == 0
+        if not idle:
+            self.refresh()
+
     def _reloaded(self) -> Known:
         """What the refresh under way brings, or else one of our own: many readers make one of them."""
         with self._turn:

@@ -80,7 +80,7 @@ class Sync:
     @uncollected()
     def apply(self, document: Document, planned: Planned, *, prune: bool) -> Applied:
         """Do what was planned, in one transaction; planned again in it, where that might differ. Raises FaultyFile."""
-        with acting_as(f"file:{document.name}"), self._writer.write(refresh=False) as write:
+        with acting_as(f"file:{document.name}"), self._writer.write() as write:
             known = planned.plan if planned.holds(write) else None
             plan = known or _plan(write.connection, document, write.now, prune=prune)
             steps, values = self._valued(plan.writes)

@@ -30,16 +30,14 @@ class Writer:
         self._clock = clock
 
     @contextmanager
-    def write(self, *, refresh: bool = True) -> Iterator[Write]:
+    def write(self) -> Iterator[Write]:
         """One transaction, kept whole or not at all; what it changed is in this worker's memory when it ends.
 
-        A refresh that fails is logged and counted by the memory; the write is kept all the same. `refresh` is false
-        where nobody reads this process's memory.
+        A refresh that fails is logged and counted by the memory; the write is kept all the same.
         """
         with self._database.write() as connection:
             write = Write(connection, self._clock(), revisions.advance(connection))
             yield write
             audit.record(self._database, connection, write.now, write.revision)
-        if refresh:
-            with suppress(Exception):
-                self._cache.refresh()
+        with suppress(Exception):
+            self._cache.catch_up()

@@ -244,6 +244,7 @@ def test_an_unknown_key_is_looked_for_once_in_the_database(api, governance, stat
 
 def test_a_key_that_memory_knows_is_recognised_without_any_sql(api, statements):
     reader = api.with_key(mint(api, "read")["key"])
+    api.list(memory=True)
     statements.clear()
     assert reader.get("model-configs?from_memory=true").status_code == 200
     assert statements == []

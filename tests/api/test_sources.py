@@ -66,6 +66,8 @@ def memory(app, governance, database, clock):
     """The app's memory with a timer and a loader of ours in place of its own."""
     timer, loader = Timer(), Loader(ChangesLoader(database))
     cache = SnapshotCache(loader, LIFETIME, timer)
+    cache.refresh()
+    loader.calls = 0
     reader, writer = MemoryReader(cache, 2**20), Writer(database, cache, clock)
     app.extensions[EXTENSION] = replace(
         governance,
@@ -108,6 +110,7 @@ def names(api, *, memory=True):
 )
 def test_the_memory_answers_without_any_sql_and_the_database_does_not(api, database, query):
     api.create("m", budget=DAY, rate_limit={"token_max_limit": 1, "token_reset_duration": "1h"})
+    api.list(memory=True)
     with statements(database) as sent:
         for path in LISTS:
             question = f"{path}?from_memory=true{query if path == 'model-configs' else ''}"
