@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+import orjson
+
 from governance.domain.limits import Counter, Rule
 from governance.domain.reservations import Reservation
 from governance.domain.windows import Alignment, window
@@ -35,8 +37,12 @@ NOW = """
     SELECT revision, touched_at, (SELECT seq FROM sqlite_sequence WHERE name = 'reservations')
     FROM config_revision"""
 TOUCH = "UPDATE config_revision SET touched_at = ?"
-ADD_ENTRY = "INSERT INTO ledger (seq, counter_id, held, used) VALUES (?, ?, ?, ?)"
-WRITE_ENTRY = "UPDATE ledger SET held = ?, used = ? WHERE seq = ? AND counter_id = ?"
+WRITE_ENTRIES = """
+    INSERT OR REPLACE INTO ledger (seq, counter_id, held, used)
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+        json_extract(value, '$[3]')
+    FROM json_each(?)"""
+"""All of them in one step: `executemany` takes one for each row, and gives the interpreter lock away in each."""
 GET_ENTRIES = f"""
     SELECT l.counter_id, l.held, l.used, {TALLY} FROM ledger l LEFT JOIN counters c ON c.id = l.counter_id
     WHERE l.seq = ?"""  # noqa: S608
@@ -201,9 +207,8 @@ class Batch:
         moved = [tally for tally in self._tallies.values() if tally.moved]
         at = self._touched_at
         self._write(ADD_RESERVATION, [(hold.seq, *hold.reservation) for hold in new])
-        self._write(ADD_ENTRY, _rows(new))
         self._write(WRITE_RESERVATION, [(*hold.reservation, hold.seq) for hold in edited])
-        self._write(WRITE_ENTRY, [(held, used, *of) for *of, held, used in _rows(edited)])
+        self._write(WRITE_ENTRIES, [(orjson.dumps(_rows(new + edited)).decode(),)] if new or edited else [])
         self._write(TOUCH, [(at,)] if moved else [])
         self._write(WRITE_COUNTER, [(tally.used, tally.reserved, tally.folded, at, tally.id) for tally in moved])
         self._write(PUT_ANSWER, [(*key, *kept, self.now) for key, kept in self._answers.items()])
