@@ -9,6 +9,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
@@ -37,21 +38,34 @@ class Waiting:
         self.act = act
         self.result: Any = None
         self.error: BaseException | None = None
+        self.taken = False
         self._claim = Lock()
+        self._follower: Waiting | None = None
         self._pending = Lock()  # held until the act has ended: an Event would take six steps for each of these two
         self._pending.acquire()
 
     def wait(self, seconds: float = -1) -> bool:
-        """Wait until the act has ended; whether it has, within some seconds."""
-        return self._pending.acquire(timeout=seconds)
+        """Wait until the act has ended, and wake who waits behind; whether it has, within some seconds."""
+        ended = self._pending.acquire(timeout=seconds)
+        if ended and self._follower is not None:
+            self._follower.wake()
+        return ended
 
     def claim(self) -> bool:
         """Take the act: the writer to do it, or its caller to give it up; whoever comes first."""
         return self._claim.acquire(blocking=False)
 
-    def end(self, error: BaseException | None = None) -> None:
-        """Let the caller go on. The batch's own error goes first: a refusal may be for what was undone with it."""
-        self.error = error or self.error
+    def take(self) -> bool:
+        """Whether the act is the writer's."""
+        self.taken = self.taken or self.claim()
+        return self.taken
+
+    def end(self, error: BaseException | None, follower: "Waiting | None") -> None:
+        """The act is done. The batch's own error goes first: a refusal may be for what was undone with it."""
+        self.error, self._follower = error or self.error, follower
+
+    def wake(self) -> None:
+        """Let the caller go on."""
         self._pending.release()
 
 
@@ -120,8 +134,7 @@ class GroupCommit:
             logger.warning("a batch was undone: %s", trouble, exc_info=_unforeseen(trouble))
             together += self._waiting()
             self._close()
-        for waiting in together:
-            waiting.end(error)
+        _end(together, error)
 
     def _transact(self, together: list[Waiting]) -> None:
         connection = self._open()
@@ -129,7 +142,7 @@ class GroupCommit:
         together += self._waiting()
         batch = Batch(connection, self.clock())
         for waiting in together:
-            if waiting.claim():
+            if waiting.take():
                 _do(waiting, batch)
         batch.flush()
         connection.execute("COMMIT")
@@ -164,6 +177,15 @@ class GroupCommit:
             with suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
+
+
+def _end(together: list[Waiting], error: BaseException | None) -> None:
+    """Wake the first; each wakes the next as it wakes. All at once would fight for the interpreter lock."""
+    taken = [waiting for waiting in together if waiting.take()]
+    for waiting, follower in zip_longest(taken, taken[1:]):
+        waiting.end(error, follower)
+    for first in taken[:1]:
+        first.wake()
 
 
 def _unforeseen(trouble: Exception) -> Exception | None:

