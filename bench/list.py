@@ -1,7 +1,7 @@
 """Pages of model limits, from memory and from the database, beside others that answer the same (`make bench-list`).
 
 *bare* is a WSGI app that answers with the bytes of our first page; *raw* is `sqlite3` and `orjson` by hand; *FastAPI +
-SQLAlchemy* is what most would write (ORM, `selectinload`, pydantic models); *datasette* serves the same rows (facet
+SQLAlchemy* is what most would write (ORM, eager loading, pydantic models); *datasette* serves the same rows (facet
 suggestion off). *memory, again* is the same page from memory over and over; *memory* is never the same twice: for the
 first page, pages at 320 depths in turn, else an `If-None-Match` of its own each time. *database* is the default.
 """

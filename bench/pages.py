@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from bench import load, servers
 from bench.data import Databases
-from bench.rounds import Case
+from bench.rounds import CONNECTIONS, Case
 from bench.servers import ASGI, Server
 
 PATH = "/api/governance/model-configs"
@@ -27,17 +27,18 @@ SAME_BYTES = (RAW, MEMORY, DATABASE, FASTAPI)
 
 
 class Question(NamedTuple):
-    """What is asked for, and of whom."""
+    """What is asked for, of whom, and over how many connections."""
 
     name: str
     query: str
     sources: tuple[str, ...]
+    connections: int = CONNECTIONS
 
 
 FIRST = Question("first page", "", (BARE, RAW, AGAIN, MEMORY, DATABASE, FASTAPI, DATASETTE))
 FILTERED = Question("filtered page", "scope=virtual_key", (RAW, MEMORY, DATABASE))
 SEARCHED = Question("searched page", "scope=virtual_key&search=mini", (RAW, MEMORY, DATABASE))
-USED = Question("page by usage", "sort_by=usage", (MEMORY, DATABASE))
+USED = Question("page by usage, one connection", "sort_by=usage", (MEMORY, DATABASE), connections=1)
 
 
 def questions(size: int) -> list[Question]:
@@ -60,7 +61,7 @@ class Pages(NamedTuple):
     def case(self, question: Question, source: str) -> Case:
         """A question to one of the servers."""
         requests = self._different(question) if source == MEMORY else [self._request(question.query, source)]
-        return Case(source, self.by_source[source], requests)
+        return Case(source, self.by_source[source], requests, connections=question.connections)
 
     def agreed(self, question: Question) -> bytes:
         """The page, once all have given the same. Raises ValueError where they do not.
