@@ -31,6 +31,8 @@ HEAD = (
     "rate ÷ bare",
     "CPU ÷ raw",
 )
+SLOW = 10
+"""Requests a second below which fractions are shown."""
 
 Figures = dict[str, Measured]
 Found = dict[tuple[int, str], Figures]
@@ -117,11 +119,12 @@ def _rows(figures: Figures) -> Iterable[list[str]]:
     bare, raw = figures.get(BARE), figures.get(RAW)
     for source, measured in figures.items():
         rate, cost = measured.rate, measured.cost
+        digits = 0 if rate.least > SLOW else 2
         latencies = (measured.percentile(0.5), measured.percentile(0.99), measured.worst)
         yield [
             source,
-            f"{rate.middle:,.0f}",
-            f"{rate.least:,.0f}–{rate.most:,.0f}",
+            f"{rate.middle:,.{digits}f}",
+            f"{rate.least:,.{digits}f}–{rate.most:,.{digits}f}",
             *(f"{latency * 1000:,.2f}" for latency in latencies),
             f"{cost.middle:,.0f}",
             f"{cost.least:,.0f}–{cost.most:,.0f}",
