@@ -4,8 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
+WORK := bench/.work
+BENCH := $(WORK)/.ready
+MEASURE := $(WORK)/venv/bin/python -m bench $(if $(QUICK),--quick)
+REDIS := redis-tools libatomic1 libjemalloc2 liblzf1 libssl3 libsystemd0
 
-.PHONY: run test lint bench-list bench-decide lock clean
+.PHONY: run test lint bench bench-list bench-decide bench-scale lock clean
 
 run: $(READY)  ## start the service on 127.0.0.1:8080 (HOST and PORT change that)
 	@$(BIN)/python -c 'import wsgi' && exec $(BIN)/gunicorn wsgi:app  # a bad setting is told before gunicorn reads it
@@ -18,19 +22,36 @@ lint: $(READY)  ## ruff and mypy, as CI does
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench-list: $(READY)  ## how fast a page is, beside bare WSGI and raw sqlite3; writes bench/RESULTS.md
-	$(BIN)/python -m bench.list
+bench: $(BENCH)  ## all measurements, into bench/RESULTS.md: about 12 minutes; QUICK=1: in a minute, and kept apart
+	$(MEASURE)
 
-bench-decide: $(READY)  ## decisions a second beside a no-op POST, and dollars over a cap; writes bench/RESULTS.md
-	$(BIN)/python -m bench.decide
+bench-list: $(BENCH)  ## how fast a page is, beside bare WSGI, raw sqlite3, FastAPI and datasette
+	$(MEASURE) list
+
+bench-decide: $(BENCH)  ## decisions a second beside a no-op POST and Flask-Limiter, and dollars over a cap
+	$(MEASURE) decide
+
+bench-scale: $(BENCH)  ## the memory of a worker at 100,000 limits: loading, following, reading
+	$(MEASURE) scale
 
 lock: $(READY)  ## requirements.txt changed: write its hashed closure anew
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
 		requirements.txt -o requirements.lock
 
+# An environment of the bench's own: what the service stands on, and what it is measured beside. A machine without a
+# Redis gets Debian's, unpacked here and nowhere else; where that cannot be, the bench goes without.
+$(BENCH): requirements.lock bench/requirements.txt
+	$(PYTHON) -m venv $(WORK)/venv
+	$(WORK)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(WORK)/venv/bin/pip install --quiet --disable-pip-version-check -r bench/requirements.txt
+	@command -v redis-server >/dev/null || { mkdir -p $(WORK)/redis && cd $(WORK)/redis && \
+		apt-get download --quiet $(REDIS) && for package in *.deb; do dpkg -x "$$package" . || exit; done; } || \
+		echo 'There is no redis-server: Flask-Limiter will not be measured.' >&2
+	@touch $@
+
 clean:  ## remove what make made; the database in instance/ stays
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(WORK) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(READY): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,7 +1,10 @@
-"""A database to measure on: model limits with two budgets and a rate limit each, a third of them in use."""
+"""Databases to measure on: model limits with two budgets and a rate limit each, a third of them in use."""
 
 import random
+import shutil
+import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ from governance.domain.windows import window
 from governance.storage import limits, migrations, revisions, users, virtual_keys
 from governance.storage.counters import touch
 from governance.storage.database import Database, engine_options
-from governance.storage.tables import counters
+from governance.storage.tables import counters, model_limits, rules
 
 BUSY = 5.0
 SCOPES = 20
@@ -28,6 +31,22 @@ SPACING = 61 * SECOND + 3007
 USED_EACH = 3
 LEAST_SHOWN = 100_000
 """Usage in steps of 0.0001 dollars, which a hand-written server can show as a float without an exponent."""
+SLICE = 10_000
+
+
+class Databases:
+    """Databases of some sizes: each is filled once, in `folder`, and handed out in copies."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def copy(self, count: int, folder: Path) -> Path:
+        """A database with `count` limits, in a folder that is made for it."""
+        made = self._folder / f"{count}.db"
+        if not made.exists():
+            fill(made, count, time.time_ns() // 1000)
+        folder.mkdir(parents=True, exist_ok=True)
+        return Path(shutil.copy(made, folder / "governance.db"))
 
 
 def fill(path: Path, count: int, now: int) -> None:
@@ -42,18 +61,25 @@ def fill(path: Path, count: int, now: int) -> None:
 
 
 def _fill(connection: Connection, count: int, now: int, chance: random.Random) -> None:
-    revision = revisions.advance(connection)
+    revision, touched_at = revisions.advance(connection), touch(connection, now)
     for number in range(SCOPES):
         virtual_keys.add(connection, _virtual_key(number, now), revision)
         users.add(connection, User(f"user-{number}", f"User {number}", now, now), revision)
-    touched_at = touch(connection, now)
-    rows: list[dict[str, Any]] = []
-    for number in range(count):
-        limit = _limit(number, now - (count - number) * SPACING, chance)
-        limits.add(connection, limit, revision)
-        if number % USED_EACH == 0:
-            rows += (_counter(limit, rule, now, chance, touched_at) for rule in limit.rules)
-    connection.execute(insert(counters), rows)
+    for begin in range(0, count, SLICE):
+        numbers = range(begin, min(begin + SLICE, count))
+        stored = [limit(number, now - (count - number) * SPACING, chance) for number in numbers]
+        add(connection, stored, revision)
+        used = stored[-begin % USED_EACH :: USED_EACH]
+        connection.execute(
+            insert(counters), [_counter(one, rule, touched_at, chance) for one in used for rule in one.rules]
+        )
+
+
+def add(connection: Connection, new: Sequence[Limit], revision: int) -> None:
+    """Store new limits, many at a time, as the service stores each."""
+    connection.execute(insert(model_limits), [limits._row(one, revision) for one in new])  # noqa: SLF001
+    rows = [limits._rule_row(one, rule) for one in new for rule in one.rules]  # noqa: SLF001
+    connection.execute(insert(rules), rows)
 
 
 def _virtual_key(number: int, now: int) -> VirtualKey:
@@ -72,7 +98,8 @@ def _virtual_key(number: int, now: int) -> VirtualKey:
     )
 
 
-def _limit(number: int, now: int, chance: random.Random) -> Limit:
+def limit(number: int, now: int, chance: random.Random) -> Limit:
+    """The limit of a number: its name, provider and scope follow from that, its ids from chance."""
     scope, scope_id = _scope(number)
     draft = Draft(
         model_name=f"{MODELS[number % len(MODELS)]}-{number}",
@@ -100,7 +127,7 @@ def _item(*ceilings: tuple[Metric, int, str]) -> Item:
     return Item(None, tuple(Ceiling(metric, most, parse(duration)) for metric, most, duration in ceilings))
 
 
-def _counter(limit: Limit, rule: Rule, now: int, chance: random.Random, touched_at: int) -> dict[str, Any]:
+def _counter(limit: Limit, rule: Rule, now: int, chance: random.Random) -> dict[str, Any]:
     start, end = window(rule.duration, limit.alignment, rule.anchor, now)
     step = LEAST_SHOWN if rule.metric == Metric.COST else 1
     used, reserved = (chance.randrange(rule.max_limit // part // step) * step for part in (2, 10))
@@ -112,5 +139,5 @@ def _counter(limit: Limit, rule: Rule, now: int, chance: random.Random, touched_
         "window_end": end,
         "used": used,
         "reserved": reserved,
-        "touched_at": touched_at,
+        "touched_at": now,
     }

@@ -1,103 +1,99 @@
-"""`make bench-decide`: reservations a second, and dollars let through a cap.
+"""Reservations a second, and dollars let through a cap, beside what decides nothing or less (`make bench-decide`).
 
-Side by side in one run: *no-op* (a Flask POST that authenticates, parses and answers the same), and the service with
-1,000 and 10,000 stored limits of which 4 apply, with 8 counters, once fully durable and once not: *reserve*, and
-*reserve + settle*. Every server has two workers on one core; the load of 32 clients comes from another.
+*no-op* is a Flask POST that authenticates, parses and answers the same; *Flask-Limiter* does that behind two limits in
+a Redis (which keeps no money, and nothing on disk); *reserve*, and *reserve + settle*, are the service, with 4 limits
+that apply to every call, with 8 counters, among all that are stored.
 """
 
-import argparse
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import orjson
 
-from bench import cpu, data, ending, load, machine, overspend, results, servers
+from bench import cpu, load, machine, overspend, redis, servers
+from bench.data import Databases
 from bench.overspend import RESERVATIONS
-from bench.rounds import Case, Measured, Pace, measure
+from bench.results import Bars, Part, table
+from bench.rounds import Bench, Case, Measured, Pace, measure
 from bench.servers import Server
+from bench.targets import Target, worst
 
-SIZES = (1_000, 10_000)
+SIZES, QUICK_SIZES = (1_000, 10_000, 100_000), (1_000,)
 CLIENTS = 32
 WORKERS = {"WEB_CONCURRENCY": "2", "THREADS": "16"}
-SYNCHRONOUS = ("full", "normal")
-FULL = Pace(rounds=3, warm_up=0.3, seconds=1.5)
-QUICK = Pace(rounds=1, warm_up=0.3, seconds=1.0)
-ASK = {"model": "the-model", "provider": "the-provider", "tokens": 1000, "cost": 0.001}
+FULL, NORMAL = "full", "normal"
+MEASURE = Pace(rounds=5, warm_up=0.3, seconds=1.5)
+QUICK = Pace(rounds=1, warm_up=0.2, seconds=0.5)
+ASK = orjson.dumps({"model": "the-model", "provider": "the-provider", "tokens": 1000, "cost": 0.001})
 TIERS = (("the-model", "the-provider"), ("the-model", None), ("*", "the-provider"), ("*", None))
 ROOM = 1_000_000_000
 HEAD = ("", "requests/s", "least–most", "p50 ms", "p99 ms", "worst ms", "CPU µs", "rate ÷ no-op")
-LEAST_OF_NOOP, MOST_WORST_MS, MOST_GROWTH = 0.5, 250, 1.2
+NOOP, LIMITER = "no-op", "Flask-Limiter, 2 limits in Redis"
+RESERVE, BOTH = "reserve ({})", "reserve + settle ({})"
+WITHOUT_REDIS = "Flask-Limiter was not measured: this machine has no redis-server, and Debian's could not be fetched."
 
-CALM = 0.3
-"""Writing to the disk is work of the kernel's own threads, on the server's core too: no disturbance here."""
+CALM = 0.1
+"""Writing to the disk is in part work of the kernel's own threads, on the server's core too: no disturbance here."""
 
 Figures = dict[str, Measured]
 
 
-def main() -> None:
-    """Measure, print, and (unless it was a quick run) write RESULTS.md."""
-    arguments = argparse.ArgumentParser(prog="bench.decide", description=__doc__)
-    arguments.add_argument("--quick", action="store_true", help="under a minute; RESULTS.md stays as it is")
-    quick = arguments.parse_args().quick
-    ending.in_order()
-    text = report(QUICK if quick else FULL)
-    print(text)
-    if not quick:
-        results.write("decide", text)
-
-
-def report(pace: Pace) -> str:
-    """The section of RESULTS.md."""
+def run(databases: Databases, *, quick: bool) -> Part:
+    """Measure decisions at all sizes, one after another, then the overspend."""
     server_core, load_core = cpu.cores()
-    with load.generator(load_core) as generator, _servers(server_core) as cases:
-        figures = measure(cases, generator, pace, server_core, CALM)
+    pace, sizes = (QUICK, QUICK_SIZES) if quick else (MEASURE, SIZES)
+    found: dict[int, Figures] = {}
+    with load.generator(load_core) as generator:
+        bench = Bench(generator, pace, server_core, CALM)
+        for size in sizes:
+            with _serving(size, databases, server_core) as cases:
+                found[size] = measure(f"{size:,} limits, decisions", cases, bench)
     spent = _overspend(server_core)
-    return "\n\n".join(
-        [*_preamble(pace), results.table(HEAD, _rows(figures)), spent, "### Targets", _verdicts(figures)]
-    )
+    texts = [_preamble(pace, quick=quick), *(_text(size, figures) for size, figures in found.items()), _dollars(spent)]
+    return Part("decide", "\n\n".join(texts), targets(found, spent["reserve + settle (ours)"].over / 100), _bars(found))
 
 
 @contextmanager
-def _servers(core: int) -> Iterator[list[Case]]:
-    """All cases, on servers that run side by side."""
+def _serving(size: int, databases: Databases, core: int) -> Iterator[list[Case]]:
+    """All cases on a database of some size."""
     with TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
-        cases: list[Case] = []
-        for size in SIZES:
-            for synchronous in SYNCHRONOUS:
-                folder = Path(name) / f"{size}-{synchronous}"
-                folder.mkdir()
-                data.fill(folder / "governance.db", size, time.time_ns() // 1000)
-                environ = {**WORKERS, "GOVERNANCE_SYNCHRONOUS": synchronous}
-                server = stack.enter_context(servers.ours(folder, core, environ))
-                headers = _headers(folder)
-                _apply_limits(server, headers)
-                cases += _cases(f"{size:,}, {synchronous}", server, headers)
-        answer = server.fetch(RESERVATIONS, headers, "POST", orjson.dumps(ASK))
-        noop = {"BENCH_KEY": headers["Authorization"][7:], "BENCH_ANSWER": answer.decode(), **WORKERS}
-        bare = stack.enter_context(servers.app("noop", Path(name), core, noop))
-        yield [Case("no-op", bare, [_request(headers)], connections=CLIENTS), *cases]
+        folder = Path(name)
+        cases = []
+        for synchronous in (FULL, NORMAL) if size == SIZES[0] else (FULL,):
+            home = folder / synchronous
+            databases.copy(size, home)
+            server = stack.enter_context(servers.ours(home, core, {**WORKERS, "GOVERNANCE_SYNCHRONOUS": synchronous}))
+            headers = servers.admin_headers(home)
+            _apply_limits(server, headers)
+            asked = [load.request("POST", RESERVATIONS, headers, ASK)]
+            cases += [
+                Case(RESERVE.format(synchronous), server, asked, connections=CLIENTS),
+                Case(BOTH.format(synchronous), server, asked, connections=CLIENTS, settles=True),
+            ]
+        answer = server.fetch(RESERVATIONS, headers, "POST", ASK).decode()
+        environ = {"BENCH_KEY": headers["Authorization"][7:], "BENCH_ANSWER": answer, **WORKERS}
+        noop = stack.enter_context(servers.app("noop", folder, core, environ))
+        beside = [Case(NOOP, noop, asked, connections=CLIENTS)]
+        limiter = stack.enter_context(_limiter(folder, core, environ))
+        beside += [Case(LIMITER, limiter, asked, connections=CLIENTS)] if limiter else []
+        yield [*beside, *cases]
 
 
-def _headers(folder: Path) -> dict[str, str]:
-    return {"Authorization": f"Bearer {(folder / 'admin.key').read_text('ascii').strip()}"}
+@contextmanager
+def _limiter(folder: Path, core: int, environ: dict[str, str]) -> Iterator[Server | None]:
+    """Flask-Limiter and its Redis, whose work is the server's too; None on a machine without Redis."""
+    with redis.serving(folder, core) as store:
+        if store is None:
+            yield None
+            return
+        address = f"redis://{load.HOST}:{store.port}"
+        with servers.app("limiter", folder, core, {**environ, "BENCH_REDIS": address}) as server:
+            yield server._replace(workers=(*server.workers, store.pid))
 
 
-def _request(headers: Mapping[str, str]) -> bytes:
-    return load.request("POST", RESERVATIONS, headers, orjson.dumps(ASK))
-
-
-def _cases(name: str, server: Server, headers: Mapping[str, str]) -> list[Case]:
-    asked = [_request(headers)]
-    return [
-        Case(f"reserve ({name})", server, asked, connections=CLIENTS),
-        Case(f"reserve + settle ({name})", server, asked, connections=CLIENTS, settles=True),
-    ]
-
-
-def _apply_limits(server: Server, headers: Mapping[str, str]) -> None:
+def _apply_limits(server: Server, headers: dict[str, str]) -> None:
     """Four limits that apply to every call, with two counters each, and room for all of them."""
     for model, provider in TIERS:
         body = {
@@ -109,32 +105,74 @@ def _apply_limits(server: Server, headers: Mapping[str, str]) -> None:
         server.fetch("/api/governance/model-configs", headers, "POST", orjson.dumps(body))
 
 
-def _rows(figures: Figures) -> list[list[str]]:
-    noop = figures["no-op"].rate.middle
-    rows = []
-    for name, measured in figures.items():
-        rate = measured.rate
-        at = [measured.spread(lambda sample, share=share: sample.percentile(share)).middle for share in (0.5, 0.99)]
-        worst = max(sample.latencies[-1] for sample in measured.samples)
-        rows.append(
-            [
-                name,
-                f"{rate.middle:,.0f}",
-                f"{rate.least:,.0f}–{rate.most:,.0f}",
-                *(f"{value * 1000:.1f}" for value in (*at, worst)),
-                f"{measured.cost.middle:,.0f}",
-                f"{rate.middle / noop:.2f}",
-            ]
-        )
-    return rows
-
-
-def _overspend(core: int) -> str:
+def _overspend(core: int) -> dict[str, overspend.Spent]:
     with TemporaryDirectory(prefix="bench-") as first, TemporaryDirectory(prefix="bench-") as second:
-        spent = {
+        return {
             "reserve + settle (ours)": overspend.ours(Path(first), core),
             "charge after the call": overspend.charge_after(Path(second), core),
         }
+
+
+def targets(found: dict[int, Figures], over: float) -> list[Target]:
+    """What was promised of decisions, first and then; `over` is in dollars."""
+    full = {size: figures[RESERVE.format(FULL)] for size, figures in found.items()}
+    rate = {size: measured.rate.middle for size, measured in full.items()}
+    share = {size: rate[size] / found[size][NOOP].rate.middle for size in found}
+    ahead = {size: rate[size] / of[LIMITER].rate.middle for size, of in found.items() if LIMITER in of}
+    p99 = {size: measured.percentile(0.99) * 1000 for size, measured in full.items()}
+    longest = {size: measured.worst * 1000 for size, measured in full.items()}
+    return [
+        *(worst("reserve ÷ no-op, requests/s", share, least, least=True) for least in (0.5, 0.65)),
+        worst("reserve", rate, 2_000, least=True, unit="requests/s"),
+        worst("reserve, p99", p99, 30, unit="ms"),
+        *(worst("reserve, worst of all", longest, most, unit="ms") for most in (250, 150)),
+        *(_growth(share, size, most) for size, most in ((10_000, 1.2), (100_000, 1.1)) if size in share),
+        *([worst("reserve ÷ Flask-Limiter on Redis, requests/s", ahead, 1, least=True)] if ahead else []),
+        Target("dollars over a cap", over, 0, unit="dollars"),
+    ]
+
+
+def _growth(share: dict[int, float], size: int, most: float) -> Target:
+    small = min(share)
+    return Target(f"reserve ÷ no-op, at {small:,} ÷ at {size:,} limits", share[small] / share[size], most)
+
+
+def _preamble(pace: Pace, *, quick: bool) -> str:
+    what = " ".join((__doc__ or "").partition("\n\n")[2].split())
+    how = (
+        f"{what} Every server has two workers on one core, under the flags of `gunicorn.conf.py`; the load of "
+        f"{CLIENTS} clients comes from the other. Medians of {pace.rounds} interleaved rounds of {pace.seconds:g} s; "
+        "*worst* is of all rounds; CPU is that of the workers, and of the Redis. A reservation and its settle count "
+        "as two requests. *full* survives a power cut, *normal* a crash (`GOVERNANCE_SYNCHRONOUS`)."
+    )
+    return f"## Decide (`make bench-decide`)\n\n{machine.described(quick=quick)}\n\n{how}"
+
+
+def _text(size: int, figures: Figures) -> str:
+    disturbed = max(measured.disturbance for measured in figures.values())
+    without = "" if LIMITER in figures else f" {WITHOUT_REDIS}"
+    return (
+        f"### {size:,} limits\n\nOthers, the kernel's writing included, used at most {disturbed:.0%} of the core."
+        f"{without}\n\n{table(HEAD, _rows(figures))}"
+    )
+
+
+def _rows(figures: Figures) -> Iterator[list[str]]:
+    noop = figures[NOOP].rate.middle
+    for name, measured in figures.items():
+        rate = measured.rate
+        latencies = (measured.percentile(0.5), measured.percentile(0.99), measured.worst)
+        yield [
+            name,
+            f"{rate.middle:,.0f}",
+            f"{rate.least:,.0f}–{rate.most:,.0f}",
+            *(f"{latency * 1000:.1f}" for latency in latencies),
+            f"{measured.cost.middle:,.0f}",
+            f"{rate.middle / noop:.2f}",
+        ]
+
+
+def _dollars(spent: dict[str, overspend.Spent]) -> str:
     rows = [
         [name, f"{found.calls}", f"${found.cents / 100:.2f}", f"${found.over / 100:.2f}"]
         for name, found in spent.items()
@@ -145,30 +183,11 @@ def _overspend(core: int) -> str:
         "*Charge after* is the algorithm of the gateways that test past usage before a call: here one process, "
         "with a lock, so that nothing but the algorithm is at fault."
     )
-    return f"{what}\n\n{results.table(('', 'calls let through', 'spent', 'over the cap'), rows)}"
+    return f"{what}\n\n{table(('', 'calls let through', 'spent', 'over the cap'), rows)}"
 
 
-def _preamble(pace: Pace) -> list[str]:
-    how = (
-        f"{(__doc__ or '').partition(chr(10) * 2)[2].strip()} Medians of {pace.rounds} interleaved rounds of "
-        f"{pace.seconds:g} s; *worst* is of all rounds. A reservation and its settle count as two requests. "
-        "`synchronous`: *full* survives a power cut, *normal* a crash."
-    ).replace("\n", " ")
-    return ["## Decide (`make bench-decide`)", "\n".join(f"- {line}" for line in machine.described()), how]
-
-
-def _verdicts(figures: Figures) -> str:
-    noop = figures["no-op"].rate.middle
-    small, large = (figures[f"reserve ({size:,}, full)"] for size in SIZES)
-    worst = max(sample.latencies[-1] for found in (small, large) for sample in found.samples) * 1000
-    share, growth = large.rate.middle / noop, small.rate.middle / large.rate.middle
-    judged = [
-        (f"reserve is {share:.2f} × the no-op (wanted: ≥ {LEAST_OF_NOOP})", share >= LEAST_OF_NOOP),
-        (f"the worst took {worst:.0f} ms (wanted: ≤ {MOST_WORST_MS})", worst <= MOST_WORST_MS),
-        (f"from 1,000 to 10,000 limits: {growth:.2f} × (wanted: ≤ {MOST_GROWTH})", growth <= MOST_GROWTH),
-    ]
-    return "\n".join(f"- {what}: **{'met' if met else 'missed'}**." for what, met in judged)
-
-
-if __name__ == "__main__":
-    main()
+def _bars(found: dict[int, Figures]) -> Bars:
+    size, figures = max(found.items())
+    drawn = (NOOP, RESERVE.format(FULL), BOTH.format(FULL), LIMITER)
+    rates = {name: figures[name].rate.middle for name in drawn if name in figures}
+    return {f"Decisions among {size:,} limits, requests/s": rates}

@@ -1,188 +1,139 @@
-"""`make bench-list`: pages of model limits from memory and from the database, against hand-written servers.
+"""Pages of model limits, from memory and from the database, beside others that answer the same (`make bench-list`).
 
-Measured side by side in one run: *bare* (gunicorn and the bytes of our answer), *raw* (sqlite3 and orjson by hand,
-on the same file), *memory* and *database* (the service). All stand under the same gunicorn flags on one core; the
-load comes from another.
+*bare* is a WSGI app that answers with the bytes of our first page; *raw* is `sqlite3` and `orjson` by hand; *FastAPI +
+SQLAlchemy* is what most would write (ORM, eager loading, pydantic models); *datasette* serves the same rows (facet
+suggestion off). *memory, again* is the same page from memory over and over; *memory* is never the same twice: for the
+first page, pages at 320 depths in turn, else an `If-None-Match` of its own each time. *database* is the default.
 """
 
-import argparse
 import json
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from collections.abc import Iterable
 
-from bench import cpu, data, ending, load, machine, results, servers
-from bench.load import Generator
-from bench.rounds import CONNECTIONS, Case, Measured, Pace, measure
-from bench.servers import Server
+from bench import cpu, load, machine, pages
+from bench.data import Databases
+from bench.pages import AGAIN, BARE, DATABASE, DATASETTE, DEEP, FASTAPI, FILTERED, FIRST, MEMORY, RAW, Pages, Question
+from bench.results import Bars, Part, table
+from bench.rounds import CONNECTIONS, Bench, Measured, Pace, measure
+from bench.targets import Target, worst
 
-PATH = "/api/governance/model-configs"
-SIZES = (1_000, 10_000)
-FULL = Pace(rounds=7, warm_up=0.3, seconds=1.5)
-QUICK = Pace(rounds=5, warm_up=0.2, seconds=0.5)
-SETTLE = 10.0
-"""Seconds in which ours and raw must once agree: they do, unless a window ends between the two questions."""
-HEAD = ("", "requests/s", "least–most", "p50 ms", "p99 ms", "CPU µs", "least–most", "rate ÷ bare", "CPU ÷ raw")
-LEAST_OF_BARE = 0.5
-MOST_OF_RAW = 3.0
+SIZES, QUICK_SIZES = (1_000, 10_000, 100_000), (1_000,)
+FULL = Pace(rounds=5, warm_up=0.25, seconds=0.6)
+QUICK = Pace(rounds=1, warm_up=0.2, seconds=0.3)
+HEAD = (
+    "",
+    "requests/s",
+    "least–most",
+    "p50 ms",
+    "p99 ms",
+    "worst ms",
+    "CPU µs",
+    "least–most",
+    "rate ÷ bare",
+    "CPU ÷ raw",
+)
+SLOW = 10
+"""Requests a second below which fractions are shown."""
 
 Figures = dict[str, Measured]
+Found = dict[tuple[int, str], Figures]
+"""What was measured, by size and question."""
 
 
-class Question(NamedTuple):
-    """A page that is asked for, and of whom."""
-
-    name: str
-    query: str
-    sources: tuple[str, ...]
-
-
-class Bench(NamedTuple):
-    """The servers on one database, by the source that they are."""
-
-    by_source: Mapping[str, Server]
-    headers: Mapping[str, str]
-
-    def case(self, question: Question, source: str) -> Case:
-        """A question to one of the servers."""
-        request = load.request("GET", _path(question, source), self.headers)
-        return Case(source, self.by_source[source], [request])
-
-    def fetch(self, question: Question, source: str) -> bytes:
-        """One answer."""
-        return self.by_source[source].fetch(_path(question, source), self.headers)
-
-
-def main() -> None:
-    """Measure, print, and (unless it was a quick run) write RESULTS.md."""
-    arguments = argparse.ArgumentParser(prog="bench.list", description=__doc__)
-    arguments.add_argument("--quick", action="store_true", help="under a minute; RESULTS.md stays as it is")
-    quick = arguments.parse_args().quick
-    ending.in_order()
-    text = report(QUICK if quick else FULL, quick=quick)
-    print(text)
-    if not quick:
-        results.write("list", text)
-
-
-def report(pace: Pace, *, quick: bool) -> str:
-    """The section of RESULTS.md: what was measured, how, and which targets were met."""
+def run(databases: Databases, *, quick: bool) -> Part:
+    """Measure all questions at all sizes."""
     server_core, load_core = cpu.cores()
-    parts, verdicts = [], []
+    found: Found = {}
+    texts = [_preamble(QUICK if quick else FULL, quick=quick)]
+    sizes = QUICK_SIZES if quick else SIZES
     with load.generator(load_core) as generator:
-        for size in SIZES:
-            with _servers(size, server_core) as bench:
-                for question in _questions(size)[: 1 if quick else None]:
-                    body = _agreed(bench, question)
-                    figures = _measured(bench, question, generator, pace, server_core)
-                    parts.append(_part(size, question, body, figures))
-                    verdicts += _verdicts(size, question, figures)
-    return "\n\n".join([*_preamble(pace, server_core, load_core), *parts, "### Targets", "\n".join(verdicts)])
+        bench = Bench(generator, QUICK if quick else FULL, server_core)
+        for size in sizes:
+            with pages.serving(size, databases, server_core) as servers:
+                for question in pages.questions(size):
+                    body = servers.agreed(question)
+                    figures = _measured(servers, question, bench)
+                    found[size, question.name] = figures
+                    texts.append(_text(size, question, body, figures))
+    return Part("list", "\n\n".join(texts), targets(found, sizes), _bars(found, sizes[-1]))
 
 
-def _questions(size: int) -> list[Question]:
+def _measured(servers: Pages, question: Question, bench: Bench) -> Figures:
+    cases = [servers.case(question, source) for source in question.sources]
+    return measure(f"{servers.size:,} limits, {question.name}", cases, bench)
+
+
+def targets(found: Found, sizes: tuple[int, ...]) -> list[Target]:
+    """What was promised of pages."""
+
+    def rate(source: str) -> dict[int, float]:
+        of = {size: found[size, FIRST.name] for size in sizes}
+        return {size: figures[source].rate.middle / figures[BARE].rate.middle for size, figures in of.items()}
+
+    def cost(question: str, source: str) -> dict[int, float]:
+        return {size: found[size, question][source].cost.middle for size in sizes}
+
+    def share(these: dict[int, float], those: dict[int, float]) -> dict[int, float]:
+        return {size: these[size] / those[size] for size in sizes}
+
+    database_to_raw = share(cost(FIRST.name, DATABASE), cost(FIRST.name, RAW))
+    deep_to_first = share(cost(DEEP, DATABASE), cost(FIRST.name, DATABASE))
     return [
-        Question("first page", "", ("bare", "raw", "memory", "database")),
-        Question("filtered page", "scope=virtual_key&search=mini", ("raw", "memory", "database")),
-        Question("deep page", f"offset={size * 8 // 10}", ("raw", "memory", "database")),
+        worst("from memory, the same page again, ÷ bare, requests/s", rate(AGAIN), 0.85, least=True),
+        worst("from memory, never the same page, ÷ bare, requests/s", rate(MEMORY), 0.5, least=True),
+        *(worst("from the database ÷ raw, first page, CPU", database_to_raw, most) for most in (3, 2.5)),
+        worst("database, deep page ÷ first page, CPU", deep_to_first, 3),
+        *(_grown(question.name, cost(question.name, DATABASE)) for question in (FIRST, FILTERED) if len(sizes) > 1),
     ]
 
 
-def _path(question: Question, source: str) -> str:
-    parts = [question.query] * bool(question.query) + ["from_memory=true"] * (source == "memory")
-    return f"{PATH}?{'&'.join(parts)}"
+def _grown(question: str, costs: dict[int, float]) -> Target:
+    small, large = min(costs), max(costs)
+    return Target(f"database, {question}, {large:,} ÷ {small:,} limits, CPU", costs[large] / costs[small], 1.5)
 
 
-@contextmanager
-def _servers(size: int, core: int) -> Iterator[Bench]:
-    """Ours, raw and bare on a database of `size` limits."""
-    with TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
-        folder = Path(name)
-        database = folder / "governance.db"
-        data.fill(database, size, time.time_ns() // 1000)
-        ours = stack.enter_context(servers.ours(folder, core))
-        headers = {"Authorization": f"Bearer {(folder / 'admin.key').read_text('ascii').strip()}"}
-        raw = stack.enter_context(servers.app("raw", folder, core, {"BENCH_DATABASE": str(database)}))
-        answers = folder / "answers.json"
-        path = _path(_questions(size)[0], "bare")
-        answers.write_text(json.dumps({path: ours.fetch(path, headers).decode()}), "utf-8")
-        bare = stack.enter_context(servers.app("bare", folder, core, {"BENCH_ANSWERS": str(answers)}))
-        yield Bench({"bare": bare, "raw": raw, "memory": ours, "database": ours}, headers)
-
-
-def _agreed(bench: Bench, question: Question) -> bytes:
-    """The page, once raw and both our sources have given the very same bytes. Raises ValueError where they do not."""
-    until = time.monotonic() + SETTLE
-    while time.monotonic() < until:
-        first, *others = [bench.fetch(question, source) for source in ("raw", "memory", "database")]
-        if others == [first, first]:
-            return first
-        time.sleep(0.05)
-    raise ValueError(f"{question.name}: raw and ours do not give the same bytes")
-
-
-def _measured(bench: Bench, question: Question, generator: Generator, pace: Pace, core: int) -> Figures:
-    return measure([bench.case(question, source) for source in question.sources], generator, pace, core)
-
-
-def _preamble(pace: Pace, server_core: int, load_core: int) -> list[str]:
+def _preamble(pace: Pace, *, quick: bool) -> str:
+    what = " ".join((__doc__ or "").partition("\n\n")[2].split())
     how = (
-        f"The server is one gunicorn worker on core {server_core}, under the flags of `gunicorn.conf.py`; the load "
-        f"comes from a process on core {load_core}, over {CONNECTIONS} kept-alive connections that each send their "
-        f"next request when the last is answered. Medians of {pace.rounds} interleaved rounds of {pace.seconds:g} s. "
-        "Time in which others ran on the server's core does not count for requests/s (it does for latencies). CPU is "
-        "the worker's own processor time a request. *bare* answers with the bytes of our first page; *raw* is "
-        "sqlite3 and orjson by hand on the same file, and gave the very same bytes as *memory* and *database* before "
-        "anything was timed. Each limit has two budgets and a rate limit (tokens and requests); a third are in use."
+        f"{what} All stand under the flags of `gunicorn.conf.py` (the two ASGI apps with uvicorn's worker, uvloop and "
+        f"httptools), one worker on one core; the load comes from the other, over {CONNECTIONS} kept-alive connections "
+        "that each send their next request when the last is answered. Ours checks an API key; the others check none. "
+        f"Medians of {pace.rounds} interleaved rounds of {pace.seconds:g} s; *worst* is of all rounds; CPU is the "
+        "worker's own processor time a request. Before anything was timed, raw, FastAPI, memory and database gave the "
+        "very same bytes, and datasette the same limits, rules and total. Each limit has two budgets and a rate limit "
+        "(tokens and requests); a third are in use."
     )
-    return ["## List (`make bench-list`)", "\n".join(f"- {line}" for line in machine.described()), how]
+    return f"## List (`make bench-list`)\n\n{machine.described(quick=quick)}\n\n{how}"
 
 
-def _part(size: int, question: Question, body: bytes, figures: Figures) -> str:
+def _text(size: int, question: Question, body: bytes, figures: Figures) -> str:
     disturbed = max(measured.disturbance for measured in figures.values())
     query = f" (`?{question.query}`)" if question.query else ""
     return (
         f"### {size:,} limits, {question.name}{query}\n\n"
         f"{json.loads(body)['count']} limits, {len(body):,} bytes; others used at most {disturbed:.0%} of the core.\n\n"
-        f"{results.table(HEAD, (_row(source, figures) for source in figures))}"
+        f"{table(HEAD, _rows(figures))}"
     )
 
 
-def _row(source: str, figures: Figures) -> list[str]:
-    measured = figures[source]
-    rate, cost = measured.rate, measured.cost
-    middle, high = (measured.spread(lambda sample: sample.percentile(share)).middle for share in (0.5, 0.99))  # noqa: B023
-    bare, raw = figures.get("bare"), figures.get("raw")
-    return [
-        source,
-        f"{rate.middle:,.0f}",
-        f"{rate.least:,.0f}–{rate.most:,.0f}",
-        f"{middle * 1000:.2f}",
-        f"{high * 1000:.2f}",
-        f"{cost.middle:,.0f}",
-        f"{cost.least:,.0f}–{cost.most:,.0f}",
-        f"{rate.middle / bare.rate.middle:.2f}" if bare else "",
-        f"{cost.middle / raw.cost.middle:.2f}" if raw else "",
-    ]
+def _rows(figures: Figures) -> Iterable[list[str]]:
+    bare, raw = figures.get(BARE), figures.get(RAW)
+    for source, measured in figures.items():
+        rate, cost = measured.rate, measured.cost
+        digits = 0 if rate.least > SLOW else 2
+        latencies = (measured.percentile(0.5), measured.percentile(0.99), measured.worst)
+        yield [
+            source,
+            f"{rate.middle:,.{digits}f}",
+            f"{rate.least:,.{digits}f}–{rate.most:,.{digits}f}",
+            *(f"{latency * 1000:,.2f}" for latency in latencies),
+            f"{cost.middle:,.0f}",
+            f"{cost.least:,.0f}–{cost.most:,.0f}",
+            f"{rate.middle / bare.rate.middle:.2f}" if bare else "",
+            f"{cost.middle / raw.cost.middle:.2f}" if raw else "",
+        ]
 
 
-def _verdicts(size: int, question: Question, figures: Figures) -> list[str]:
-    """The targets, where this question is one they are about."""
-    if "bare" not in figures:
-        return []
-    rate = figures["memory"].rate.middle / figures["bare"].rate.middle
-    cost = figures["database"].cost.middle / figures["raw"].cost.middle
-    where = f"- {size:,} limits, {question.name}:"
-    wanted = {True: "met", False: "missed"}
-    fast, cheap = wanted[rate >= LEAST_OF_BARE], wanted[cost <= MOST_OF_RAW]
-    return [
-        f"{where} memory serves {rate:.2f} × the requests/s of bare (wanted: ≥ {LEAST_OF_BARE:g}): **{fast}**.",
-        f"{where} database costs {cost:.2f} × the CPU of raw (wanted: ≤ {MOST_OF_RAW:g}): **{cheap}**.",
-    ]
-
-
-if __name__ == "__main__":
-    main()
+def _bars(found: Found, size: int) -> Bars:
+    first = found[size, FIRST.name]
+    drawn = (BARE, AGAIN, MEMORY, RAW, DATABASE, FASTAPI, DATASETTE)
+    return {f"A page of 25 of {size:,} limits, requests/s": {name: first[name].rate.middle for name in drawn}}

@@ -15,10 +15,10 @@ from bench import cpu, ending
 
 HOST = "127.0.0.1"
 BUFFER = 2 * 1024 * 1024
-PATIENCE = 10.0
+PATIENCE = 30.0
 HEAD_END = b"\r\n\r\n"
 LENGTH = b"\r\ncontent-length:"
-MOST_DISTURBED = 0.99
+LAST_CHUNK = b"\r\n0\r\n\r\n"
 SETTLEMENT = b'{"tokens":900,"cost":0.0009}'
 
 
@@ -47,8 +47,8 @@ class Sample(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """Requests a second, not counting the time in which others ran on the server's core."""
-        return len(self.latencies) / (self.seconds * (1 - self.disturbance))
+        """Requests a second."""
+        return len(self.latencies) / self.seconds
 
     @property
     def cost(self) -> float:
@@ -58,7 +58,7 @@ class Sample(NamedTuple):
     @property
     def disturbance(self) -> float:
         """Which share of the server's core others used meanwhile."""
-        return min(MOST_DISTURBED, max(0.0, self.core - self.cpu) / self.seconds)
+        return max(0.0, self.core - self.cpu) / self.seconds
 
     def percentile(self, share: float) -> float:
         """The latency, in seconds, that this share of requests did not exceed."""
@@ -145,18 +145,20 @@ class Connection:
             raise ConnectionError("the server closed a connection")
         self._filled += read
         if not self._wanted:
-            self._wanted = self._length()
+            self._wanted = self._length() or self._chunks()
         if not self._wanted or self._filled < self._wanted:
             return None
         return perf_counter() - self._began, int(self._buffer[9:12])
 
     def _length(self) -> int:
-        """The length of the answer with its head; 0 while the head is not whole."""
+        """The length of the answer with its head; 0 while the head is not whole, or does not say."""
         head, end, _ = bytes(self._buffer[: min(self._filled, 4096)]).partition(HEAD_END)
-        if not end:
-            return 0
-        _, _, length = head.lower().partition(LENGTH)
-        return len(head) + len(end) + int(length.partition(b"\r\n")[0])
+        _, said, length = head.lower().partition(LENGTH)
+        return len(head) + len(end) + int(length.partition(b"\r\n")[0]) if end and said else 0
+
+    def _chunks(self) -> int:
+        """The length of an answer that came in chunks; 0 while the last, an empty one, is not there."""
+        return self._filled if self._buffer[: self._filled][-len(LAST_CHUNK) :] == LAST_CHUNK else 0
 
 
 class SettlingConnection(Connection):
@@ -164,21 +166,20 @@ class SettlingConnection(Connection):
 
     def __init__(self, port: int, requests: Iterator[bytes]) -> None:
         super().__init__(port, requests)
-        self._settle: bytes | None = None
+        self._settle = self._sent = b""
 
     def send(self) -> None:
         """Send the settle of what was just reserved, or else the next reservation."""
         self._filled = self._wanted = 0
         self._began = perf_counter()
-        reserve = self._settle is None
-        self._sent = next(self._requests) if reserve else self._settle
+        self._sent = self._settle or next(self._requests)
         self._socket.sendall(self._sent)
 
     def receive(self) -> tuple[float, int] | None:
         """Read what has come, and note the reservation's id in it."""
         reply = super().receive()
         if reply is not None:
-            self._settle = None if self._settle else self._settle_of(bytes(self._buffer[: self._wanted]))
+            self._settle = b"" if self._settle else self._settle_of(bytes(self._buffer[: self._wanted]))
         return reply
 
     def _settle_of(self, answer: bytes) -> bytes:
@@ -203,10 +204,10 @@ def _measured(poller: select.epoll, connections: Mapping[int, Connection], plan:
 
 
 def _replies(poller: select.epoll, connections: Mapping[int, Connection], seconds: float) -> list[tuple[float, int]]:
-    """Keep every connection busy for some seconds: (latency, status) of each answer that came."""
-    replies = []
+    """Keep every connection busy for some seconds, and until one has answered: (latency, status) of each answer."""
+    replies: list[tuple[float, int]] = []
     until = perf_counter() + seconds
-    while perf_counter() < until:
+    while perf_counter() < until or not replies:
         ready = poller.poll(PATIENCE)
         if not ready:
             raise TimeoutError(f"the server has not answered for {PATIENCE:g} s")

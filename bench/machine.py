@@ -7,19 +7,25 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-PACKAGES = ("flask", "werkzeug", "sqlalchemy", "gunicorn", "orjson", "cachetools", "marshmallow")
+OURS = ("flask", "werkzeug", "sqlalchemy", "gunicorn", "orjson", "cachetools", "marshmallow")
+OTHERS = ("fastapi", "pydantic", "uvicorn", "uvloop", "datasette", "flask-limiter", "redis")
 GIB = 1024**3
 
 
-def described() -> list[str]:
-    """Lines that say when, on what, and with which versions."""
+def described(*, quick: bool) -> str:
+    """A list that says when, on what, and with which versions."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return [
-        f"Date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC.",
+    lines = [
+        f"Date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC{' (a quick run: the figures mean little)' if quick else ''}.",
         f"Machine: {_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}.",
-        f"Versions: Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {packages}.",
+        f"Versions: Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {_versions(OURS)}.",
+        f"Beside it: {_versions(OTHERS)}.",
     ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _versions(packages: tuple[str, ...]) -> str:
+    return ", ".join(f"{name} {version(name)}" for name in packages)
 
 
 def _processor() -> str:

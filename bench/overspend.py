@@ -38,7 +38,7 @@ class Spent(NamedTuple):
 def ours(folder: Path, core: int) -> Spent:
     """By the service, with two workers: each client reserves, calls, and settles."""
     with servers.ours(folder, core, {"WEB_CONCURRENCY": "2", "THREADS": "32"}) as server:
-        headers = {"Authorization": f"Bearer {(folder / 'admin.key').read_text('ascii').strip()}"}
+        headers = servers.admin_headers(folder)
         limit = {"model_name": "gpt-4o", "budgets": [{"max_limit": CAP_CENTS / 100, "reset_duration": "1d"}]}
         server.fetch("/api/governance/model-configs", headers, "POST", orjson.dumps(limit))
         return _spent(server, lambda connection: _reserved(connection, headers))

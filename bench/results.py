@@ -1,11 +1,63 @@
-"""RESULTS.md: a section for each benchmark, replaced when that benchmark has run."""
+"""RESULTS.md, a section for each part of the bench, replaced when that part has run; and its figures as data."""
 
+import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
-FILE = Path(__file__).parent / "RESULTS.md"
-HEAD = "# Results\n\nEach section is written by the command that it names; edit nothing here by hand.\n"
+from bench import targets
+from bench.targets import Target
+
+FOLDER = Path(__file__).parent
+HEAD = "# Results\n\nWritten by `make bench` and its parts; edit nothing here by hand.\n\n![Results](results.svg)\n"
+Bars = Mapping[str, Mapping[str, float]]
+"""What is drawn: for each panel of the picture, the figure of each that was measured."""
+
+
+class Part(NamedTuple):
+    """What one part of the bench found."""
+
+    name: str
+    text: str
+    targets: Sequence[Target]
+    bars: Bars
+
+
+def write(parts: Sequence[Part], folder: Path = FOLDER) -> dict[str, Any]:
+    """Put parts in the place of what they found last time, and give the figures of all."""
+    figures = _figures(parts, folder / "results.json")
+    file = folder / "RESULTS.md"
+    document = file.read_text("utf-8") if file.exists() else HEAD
+    sections = {"targets": summary(figures), **{part.name: part.text for part in parts}}
+    for name, text in sections.items():
+        document = placed(document, name, text)
+    file.write_text(document, "utf-8")
+    return figures
+
+
+def _figures(parts: Sequence[Part], file: Path) -> dict[str, Any]:
+    known = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    new = {part.name: {"targets": [target._asdict() for target in part.targets], "bars": part.bars} for part in parts}
+    figures = known | new
+    file.write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    return figures
+
+
+def summary(figures: Mapping[str, Any]) -> str:
+    """All targets of all parts."""
+    found = [Target.of(target) for part in figures.values() for target in part["targets"]]
+    met = sum(target.met for target in found)
+    rows = table(targets.HEAD, (target.row() for target in found))
+    return f"## Targets\n\n{met} of {len(found)} met.\n\n{rows}"
+
+
+def placed(document: str, name: str, text: str) -> str:
+    """A document with a section in its place; behind the others where it is new."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    section = f"{begin}\n\n{text.strip()}\n\n{end}"
+    new, found = re.subn(f"{begin}.*?{end}", lambda _: section, document, flags=re.DOTALL)
+    return new if found else f"{document}\n{section}\n"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -19,12 +71,3 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     first, *others = zip(cells, widths, strict=True)
     return "| " + " | ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]) + " |"
-
-
-def write(name: str, text: str) -> None:
-    """Put a section in its place in the file; behind the others where it is new."""
-    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    section = f"{begin}\n\n{text.strip()}\n\n{end}"
-    old = FILE.read_text("utf-8") if FILE.exists() else HEAD
-    new, found = re.subn(f"{begin}.*?{end}", lambda _: section, old, flags=re.DOTALL)
-    FILE.write_text(new if found else f"{old}\n{section}\n", "utf-8")

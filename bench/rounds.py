@@ -1,7 +1,7 @@
 """Measuring several cases fairly: in rounds, each case once a round, and the median of the rounds."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -10,8 +10,7 @@ from bench.servers import Server
 
 CONNECTIONS = 8
 CALM = 0.05
-"""Which share of the server's core others may use before a sample is taken anew."""
-ATTEMPTS = 4
+"""Which share of the server's core others may use before a sample is taken once more."""
 
 
 class Pace(NamedTuple):
@@ -61,53 +60,69 @@ class Measured(NamedTuple):
         """Microseconds of processor time a request."""
         return self.spread(lambda sample: sample.cost)
 
+    def percentile(self, share: float) -> float:
+        """The median of a percentile of the latencies, in seconds."""
+        return self.spread(lambda sample: sample.percentile(share)).middle
+
+    @property
+    def worst(self) -> float:
+        """The longest that any answer of any round took, in seconds."""
+        return max(sample.latencies[-1] for sample in self.samples)
+
     @property
     def disturbance(self) -> float:
         """The largest share of the server's core that others used in a sample."""
         return max(sample.disturbance for sample in self.samples)
 
 
-def measure(cases: Sequence[Case], load: Generator, pace: Pace, core: int, calm: float = CALM) -> dict[str, Measured]:
-    """Every case in every round, each round in another order; what others disturbed (over `calm`) is measured anew."""
+class Bench(NamedTuple):
+    """What measures: the load, how long, the servers' core, and which share of it others may use in a sample."""
+
+    load: Generator
+    pace: Pace
+    core: int
+    calm: float = CALM
+
+
+def measure(what: str, cases: Sequence[Case], bench: Bench) -> dict[str, Measured]:
+    """Every case in every round, each round in another order. `what` is told while it goes on."""
     samples: dict[str, list[Sample]] = {case.name: [] for case in cases}
-    for number in range(pace.rounds):
+    for number in range(bench.pace.rounds):
+        tell(f"{what}: round {number + 1} of {bench.pace.rounds}")
         for case in (*cases[number % len(cases) :], *cases[: number % len(cases)]):
-            samples[case.name].append(_calmest(case, load, pace, core, calm))
-            _tell(f"round {number + 1} of {pace.rounds}: {case.name}")
-    _tell("")
-    return {name: Measured(tuple(found)) for name, found in samples.items()}
+            samples[case.name].append(_calmer(case, bench))
+    measured = {name: Measured(tuple(found)) for name, found in samples.items()}
+    for name, found in measured.items():
+        tell(f"    {name}: {found.rate.middle:,.0f} requests/s, p99 {found.percentile(0.99) * 1000:.1f} ms")
+    return measured
 
 
-def _calmest(case: Case, load: Generator, pace: Pace, core: int, calm: float) -> Sample:
-    found: list[Sample] = []
-    for sample in _samples(case, load, pace, core):
-        found.append(sample)
-        if sample.disturbance <= calm:
-            break
-    return min(found, key=lambda sample: sample.disturbance)
+def tell(progress: str) -> None:
+    """Say how far we are."""
+    print(progress, file=sys.stderr, flush=True)
 
 
-def _samples(case: Case, load: Generator, pace: Pace, core: int) -> Iterator[Sample]:
-    plan = Plan(
-        case.server.port,
-        case.requests,
-        case.connections,
-        pace.warm_up,
-        pace.seconds,
-        case.server.workers,
-        core,
-        case.settles,
+def _calmer(case: Case, bench: Bench) -> Sample:
+    """A sample; where others disturbed it, the calmer of it and a second one."""
+    first = _sample(case, bench)
+    return first if first.disturbance <= bench.calm else min(first, _sample(case, bench), key=lambda it: it.disturbance)
+
+
+def _sample(case: Case, bench: Bench) -> Sample:
+    server, pace = case.server, bench.pace
+    sample = bench.load.run(
+        Plan(
+            port=server.port,
+            requests=case.requests,
+            connections=case.connections,
+            warm_up=pace.warm_up,
+            seconds=pace.seconds,
+            pids=server.workers,
+            server_core=bench.core,
+            settles=case.settles,
+        )
     )
-    for _ in range(ATTEMPTS):
-        sample = load.run(plan)
-        others = set(sample.statuses) - case.statuses
-        if others:
-            raise ValueError(f"{case.name} was answered with {sorted(others)}")
-        yield sample
-
-
-def _tell(progress: str) -> None:
-    """Show on a terminal, in one line, how far we are."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\033[K{progress}")
-        sys.stderr.flush()
+    others = set(sample.statuses) - case.statuses
+    if others:
+        raise ValueError(f"{case.name} was answered with {sorted(others)}")
+    return sample

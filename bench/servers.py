@@ -15,9 +15,13 @@ from typing import NamedTuple
 from bench.load import HOST, PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
-START_TIME = 30.0
+START_TIME = 120.0
+IN_A_ROW = 20
+"""Answers to different connections: enough that each of two workers has given one."""
 OURS = ("wsgi:app", "gunicorn.conf.py")
 FLAGS = "bench/apps/flags.py"
+ASGI = ("--worker-class", "uvicorn_worker.UvicornWorker")
+"""For the apps that are no WSGI apps."""
 
 
 class Server(NamedTuple):
@@ -48,18 +52,20 @@ def ours(folder: Path, core: int, environ: Mapping[str, str] | None = None) -> I
 
 
 @contextmanager
-def app(name: str, folder: Path, core: int, environ: Mapping[str, str]) -> Iterator[Server]:
-    """A hand-written app of `bench.apps`, under the flags of the service."""
-    with serving(f"bench.apps.{name}:app", FLAGS, folder, core, environ) as server:
+def app(name: str, folder: Path, core: int, environ: Mapping[str, str], *flags: str) -> Iterator[Server]:
+    """An app of `bench.apps`, under the flags of the service and some of its own."""
+    with serving(f"bench.apps.{name}:app", FLAGS, folder, core, environ, *flags) as server:
         yield server
 
 
 @contextmanager
-def serving(target: str, config: str, folder: Path, core: int, environ: Mapping[str, str]) -> Iterator[Server]:
+def serving(
+    target: str, config: str, folder: Path, core: int, environ: Mapping[str, str], *flags: str
+) -> Iterator[Server]:
     """A gunicorn for `target`; it writes to `folder` alone. Raises RuntimeError, with its log, if it does not start."""
-    port = _free_port()
+    port = free_port()
     log = folder / f"{target.partition(':')[0]}.log"
-    command = [sys.executable, "-m", "bench.ending", "-m", "gunicorn", "--config", config, target]
+    command = [sys.executable, "-m", "bench.ending", "-m", "gunicorn", "--config", config, *flags, target]
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             command,
@@ -71,8 +77,8 @@ def serving(target: str, config: str, folder: Path, core: int, environ: Mapping[
         )
         try:
             os.sched_setaffinity(process.pid, {core})
-            _wait(process, port, log)
-            yield Server(port, _workers(process, int(environ.get("WEB_CONCURRENCY", "1"))))
+            _wait(process, port, log, int(environ.get("WEB_CONCURRENCY", 1)))
+            yield Server(port, _children(process.pid))
         finally:
             _stop(process)
 
@@ -84,34 +90,33 @@ def _environ(port: int) -> dict[str, str]:
     return kept | {"HOST": HOST, "PORT": str(port)}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
     with socket.create_server((HOST, 0)) as probe:
         return int(probe.getsockname()[1])
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    """Until a worker answers, whatever it says."""
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path, workers: int) -> None:
+    """Until every worker is there and answers, whatever it says, but that it is not ready."""
     until = monotonic() + START_TIME
+    ready = 0
     while process.poll() is None and monotonic() < until:
-        connection = HTTPConnection(HOST, port, timeout=PATIENCE)
-        try:
-            connection.request("GET", "/healthz")
-            connection.getresponse()
-        except (OSError, HTTPException):
-            sleep(0.05)
-        else:
+        ready = ready + 1 if len(_children(process.pid)) == workers and _is_ready(port) else 0
+        if ready == IN_A_ROW:
             return
-        finally:
-            connection.close()
+        sleep(0 if ready else 0.05)
     raise RuntimeError(f"the server did not start:\n{log.read_text('utf-8', 'replace')}")
 
 
-def _workers(process: subprocess.Popen[bytes], wanted: int) -> tuple[int, ...]:
-    """All the worker processes: one that was not counted would pass for a stranger on the core."""
-    until = monotonic() + START_TIME
-    while len(found := _children(process.pid)) < wanted and monotonic() < until:
-        sleep(0.05)
-    return found
+def _is_ready(port: int) -> bool:
+    connection = HTTPConnection(HOST, port, timeout=PATIENCE)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status != 503  # noqa: PLR2004
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _children(pid: int) -> tuple[int, ...]:
@@ -124,6 +129,11 @@ def _parent(stat: Path) -> int | None:
         return int(stat.read_text("ascii", "replace").rpartition(")")[2].split()[1])
     except OSError:
         return None
+
+
+def admin_headers(folder: Path) -> dict[str, str]:
+    """What a caller of the service in `folder` shows: its first key."""
+    return {"Authorization": f"Bearer {(folder / 'admin.key').read_text('ascii').strip()}"}
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,42 @@
+"""`make bench`: every part of the bench, one after another; or the parts that are named."""
+
+import argparse
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench import decide, ending, picture, results, scale
+from bench import list as lists
+from bench.data import Databases
+
+PARTS = {"list": lists.run, "decide": decide.run, "scale": scale.run}
+QUICK_FOLDER = Path(__file__).parent / ".work" / "quick"
+
+
+def main() -> None:
+    """Measure, and write RESULTS.md, results.json and results.svg: a quick run beside, not over, those of the last."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; all where none is named")
+    parser.add_argument("--quick", action="store_true", help=f"in a minute; the results go to {QUICK_FOLDER.name}/")
+    arguments = parser.parse_args()
+    unknown = set(arguments.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"there is no part {', '.join(sorted(unknown))}: the parts are {', '.join(PARTS)}")
+    ending.in_order()
+    measure(arguments.parts or list(PARTS), quick=arguments.quick)
+
+
+def measure(names: list[str], *, quick: bool) -> None:
+    """Run parts, writing down each when it has run."""
+    folder = QUICK_FOLDER if quick else results.FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        with TemporaryDirectory(prefix="bench-") as made:
+            part = PARTS[name](Databases(Path(made)), quick=quick)
+        figures = results.write([part], folder)
+        print(part.text, flush=True)
+    picture.draw(figures, folder / "results.svg")
+    print(results.summary(figures))
+
+
+if __name__ == "__main__":
+    main()

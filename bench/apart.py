@@ -1,0 +1,50 @@
+"""A worker in a process of its own, kept on one core: what it is asked to do is done there."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from bench import cpu, ending
+from bench.worker import Worker
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+_workers: list[Worker] = []
+"""In that process: its worker."""
+
+
+class Apart:
+    """The worker, seen from here."""
+
+    def __init__(self, pool: ProcessPoolExecutor) -> None:
+        self._pool = pool
+
+    def do(
+        self,
+        act: Callable[Concatenate[Worker, Arguments], Result],
+        *arguments: Arguments.args,
+        **named: Arguments.kwargs,
+    ) -> Result:
+        """What an act does with the worker. Raises what it raises."""
+        return self._pool.submit(_do, act, *arguments, **named).result()  # type: ignore[arg-type]
+
+
+@contextmanager
+def worker(folder: Path, size: int, core: int) -> Iterator[Apart]:
+    """A worker on the database in a folder, while a block runs."""
+    with ProcessPoolExecutor(1, get_context("spawn"), _start, (folder, size, core)) as pool:
+        yield Apart(pool)
+
+
+def _start(folder: Path, size: int, core: int) -> None:
+    cpu.stay_on(core)
+    ending.with_parent()
+    _workers.append(Worker(folder, size))
+
+
+def _do(act: Callable[..., Result], *arguments: object, **named: object) -> Result:
+    return act(_workers[0], *arguments, **named)

@@ -1,0 +1,134 @@
+"""What is measured of a worker's memory, in its own process; all in seconds."""
+
+from collections.abc import Callable
+from statistics import median
+from time import perf_counter, sleep
+from typing import NamedTuple
+
+from bench.gaps import Reader, watching
+from bench.worker import CHANGES, DEPTHS, TOGETHER, Worker, edited, used
+
+FRESH, SEARCH = "a page nobody has asked for yet", "a new search each time"
+QUERIES: dict[str, Callable[[Worker], str]] = {
+    FRESH: lambda worker: f"offset={worker.depth()}",
+    "first page": lambda _: "offset=0",
+    "deep page (80 %)": lambda worker: f"offset={worker.size * 8 // 10}",
+    f"pages at {DEPTHS} depths in turn": lambda worker: f"offset={worker.depth()}",
+    "scope": lambda _: "scope=virtual_key",
+    "scope_id": lambda _: "scope_id=user-3",
+    "provider": lambda _: "provider=openai",
+    "sort_by=model_name": lambda _: "sort_by=model_name",
+    "sort_by=usage": lambda _: "sort_by=usage",
+    SEARCH: lambda worker: f"search=-{worker.number()}",
+}
+"""What is asked, by name. The first of them is asked as often as there are depths, and then no longer fresh."""
+ENOUGH, LEAST = 1.0, 2
+"""Seconds after which a thing is not done again, and how often it is done at least."""
+
+
+class Times(NamedTuple):
+    """Seconds that something took: the first time, the median of the others, and the longest of them."""
+
+    first: float
+    middle: float
+    longest: float
+
+    @classmethod
+    def of(cls, seconds: list[float]) -> "Times":
+        """The times of something that was done again and again."""
+        first, *others = seconds
+        return cls(first, median(others), max(others))
+
+
+class Reads(NamedTuple):
+    """How long some reads took."""
+
+    number: int
+    middle: float
+    p99: float
+    longest: float
+
+    @classmethod
+    def of(cls, seconds: list[float]) -> "Reads":
+        """The reads that took these times, ascending."""
+        return cls(len(seconds), median(seconds), seconds[int(0.99 * (len(seconds) - 1))], seconds[-1])
+
+
+def repeated(act: Callable[[], float], times: int) -> list[float]:
+    """What an act took each time: some times, fewer where they are long."""
+    found: list[float] = []
+    until = perf_counter() + ENOUGH
+    while len(found) < LEAST or (len(found) < times and perf_counter() < until):
+        found.append(act())
+    return found
+
+
+def loaded(worker: Worker) -> float:
+    """How long the first load took."""
+    return worker.loaded_in
+
+
+def idle(worker: Worker, times: int) -> list[float]:
+    """Polls that find nothing."""
+    return repeated(worker.poll, times)
+
+
+def asked(worker: Worker, name: str, times: int) -> list[float]:
+    """One of `QUERIES`, again and again."""
+    return repeated(lambda: worker.ask(QUERIES[name](worker)), times)
+
+
+def followed(worker: Worker, name: str, times: int) -> list[float]:
+    """Polls that each find 100 limits changed in one of the ways of `CHANGES`."""
+
+    def poll() -> float:
+        before = worker.service.cache.get().snapshot
+        worker.changed(CHANGES[name])
+        seconds = worker.poll()
+        if worker.service.cache.get().snapshot is before:
+            raise ValueError(f"a poll has not seen what was {name}")
+        return seconds
+
+    return [poll() for _ in range(times)]
+
+
+def held(worker: Worker, times: int) -> dict[str, float]:
+    """The longest time that no other thread could run: the median of some times, by what was done."""
+    acts: dict[str, tuple[str, Callable[[], object]]] = {
+        **{f"a poll, {TOGETHER} {name}": (name, worker.poll) for name in CHANGES},
+        "a new filter": ("", lambda: worker.ask(f"provider=openai&scope_id=user-{worker.number() % 20}")),
+        "a new search": ("", lambda: worker.ask(f"search=-{worker.number()}")),
+        "a page by usage": ("used", lambda: worker.poll() + worker.ask("sort_by=usage")),
+    }
+    return {name: median(_held(worker, *act) for _ in range(times)) for name, act in acts.items()}
+
+
+def _held(worker: Worker, change: str, act: Callable[[], object]) -> float:
+    if change:
+        worker.changed(CHANGES[change])
+    with watching() as watch:
+        act()
+    return watch.longest
+
+
+def read_quietly(worker: Worker, times: int) -> Reads:
+    """Reads, while nothing else is done."""
+    return _read(worker, times, lambda: sleep(0.1))
+
+
+def read_during_refreshes(worker: Worker, times: int) -> Reads:
+    """Reads that were under way during polls which found limits edited and used."""
+    return _read(worker, times, worker.poll)
+
+
+def _read(worker: Worker, times: int, meanwhile: Callable[[], object]) -> Reads:
+    spans = []
+    with Reader(lambda: worker.ask(f"offset={worker.depth()}")) as reader:
+        for _ in range(times):
+            for name in (edited.__name__, used.__name__):
+                worker.changed(CHANGES[name])
+            sleep(0.05)
+            began = perf_counter()
+            meanwhile()
+            spans.append((began, perf_counter()))
+    return Reads.of(reader.during(spans))
