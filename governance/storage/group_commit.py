@@ -162,7 +162,7 @@ class GroupCommit:
         """The connection, to the file that is there now: what is written to a deleted one is lost."""
         stat = os.stat(self._path)  # noqa: PTH116 - on every batch
         file = (stat.st_dev, stat.st_ino)
-        if self._connection is not None and self._file != file:
+        if self._file is not None and self._file != file:
             refuse_mixture(self._path, self._journal)
             self._close()
         if self._connection is None:
