@@ -75,7 +75,8 @@ class Replay:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Give a known answer again, or have Flask find one."""
         words, kept = _words(environ), self._kept
-        answer = kept.answers.get(words)
+        with self._lock:
+            answer = kept.answers.get(words)
         known = self._cache.peek() if answer else None
         if answer is None or known is None or known.snapshot is not kept.snapshot or not self._holds(answer):
             return self._asked(words, environ, start_response)

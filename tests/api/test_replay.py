@@ -1,5 +1,7 @@
 """The layer before Flask gives a page from memory again, byte for byte, and never one that no longer holds."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from flask import request_started
 from sqlalchemy import delete, update
@@ -251,3 +253,18 @@ def test_a_key_that_loses_its_scope_is_refused_after_the_next_poll(api, again, d
         )
     governance.cache.refresh()
     assert again(caller=reader[1])[1].status_code == 403
+
+
+def test_pages_that_push_each_other_out_are_answered_to_many_at_once(app, api, monkeypatch):
+    monkeypatch.setattr(replay, "MOST_BYTES", 3 * replay.OVERHEAD)
+    for name in "abcdefgh":
+        api.create(name)
+    wanted = {offset: api.get(f"{PAGE}&limit=1&offset={offset}").get_json() for offset in range(8)}
+
+    def read(start):
+        caller = type(api)(app.test_client())
+        offsets = [(start + step) % 8 for step in range(120)]
+        return all(caller.get(f"{PAGE}&limit=1&offset={each}").get_json() == wanted[each] for each in offsets)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(read, range(8)))
