@@ -21,7 +21,7 @@ def lines(plan: Plan) -> Iterator[str]:
     counts = ", ".join(f"{number} to {action}" for action, number in plan.counts.items())
     yield f"Plan: {counts or 'nothing to do'}."
     if plan.gone:
-        yield f"{plan.gone} came from this file and are no longer in it: --prune removes them."
+        yield f"Made by this file and no longer in it: {plan.gone}. --prune removes them."
 
 
 def _difference(difference: Difference) -> str:

@@ -22,7 +22,7 @@ UNASKED = "Say --yes: there is no terminal to ask on, and nothing was changed."
 @click.command()
 @file_argument
 @click.option("--dry-run", is_flag=True, help="Only show the plan; exit code 2 where something would change.")
-@click.option("--prune", is_flag=True, help="Remove what came from this file and is no longer in it.")
+@click.option("--prune", is_flag=True, help="Remove what this file made and no longer has; never what was made by API.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @with_appcontext

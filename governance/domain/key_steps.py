@@ -6,7 +6,7 @@ from governance.domain.differences import of_keys
 from governance.domain.errors import Fault
 from governance.domain.files import WantedKey
 from governance.domain.keys import VirtualKey
-from governance.domain.steps import ADOPTED, BOUND, DRIFTED, KEY, Action, Aim, HeldKey, Step, is_ours, returns
+from governance.domain.steps import BOUND, DRIFTED, KEY, Action, Aim, HeldKey, Step, remembers, returns
 
 
 def steps(aim: Aim, keys: Iterable[WantedKey]) -> list[Step]:
@@ -49,11 +49,10 @@ def _step(aim: Aim, entry: WantedKey, held: HeldKey | None) -> Step:
     edited = _edited(held.key, entry, aim.now)
     differences = of_keys(held.key, edited)
     if differences and held.config_hash != entry.config_hash:
-        after = HeldKey(edited, entry.config_hash, aim.source)
+        after = held._replace(key=edited, config_hash=entry.config_hash)
         return Step(Action.CHANGE, KEY, held.key.id, _title(edited), differences, None, held, after)
-    ours = is_ours(held.source, aim)
-    after = HeldKey(held.key, entry.config_hash, aim.source) if ours else held
-    note = DRIFTED if differences else ADOPTED if after.source != held.source else None
+    after = held._replace(config_hash=entry.config_hash) if remembers(held.source, aim) else held
+    note = DRIFTED if differences else None
     return Step(Action.KEEP, KEY, held.key.id, _title(held.key), differences, note, held, after)
 
 

@@ -11,18 +11,7 @@ from governance.domain.files import WantedLimit, limit_id
 from governance.domain.limits import Limit, Scope
 from governance.domain.merging import Setting, as_written, merged, new_limit
 from governance.domain.names import Identity
-from governance.domain.steps import (
-    ADOPTED,
-    DRIFTED,
-    LIMIT,
-    STARTS_ANEW,
-    Action,
-    Aim,
-    HeldLimit,
-    Step,
-    is_ours,
-    returns,
-)
+from governance.domain.steps import DRIFTED, LIMIT, STARTS_ANEW, Action, Aim, HeldLimit, Step, remembers, returns
 
 
 class Match(NamedTuple):
@@ -88,15 +77,14 @@ def _made(action: Action, limit: Limit, before: HeldLimit | None, aim: Aim, note
 def _moved(aim: Aim, entry: WantedLimit, held: HeldLimit, setting: Setting) -> Step:
     limit = merged(held.limit, entry, setting)
     differences = of_limits(held.limit, limit)
-    name = title(limit)
+    name, after = title(limit), held._replace(limit=limit)
     if differences:
-        after = HeldLimit(limit, aim.source)
         return Step(Action.CHANGE, LIMIT, limit.id, name, differences, None, held, after)
-    after = HeldLimit(limit, aim.source) if is_ours(held.source, aim) else held
     edited = held.limit.version > 1
     drifted = of_limits(held.limit, as_written(held.limit, entry, setting)) if edited else ()
-    note = DRIFTED if drifted else ADOPTED if after.source != held.source else None
-    return Step(Action.KEEP, LIMIT, limit.id, name, drifted, note, held, after)
+    note = DRIFTED if drifted else None
+    kept = after if remembers(held.source, aim) else held
+    return Step(Action.KEEP, LIMIT, limit.id, name, drifted, note, held, kept)
 
 
 def _identity(limit: Limit) -> Identity:

@@ -27,7 +27,7 @@ class Plan(NamedTuple):
 
     @property
     def writes(self) -> tuple[Step, ...]:
-        """The steps that write anything, if only whose row it is."""
+        """The steps that write anything, if only the hash of an entry."""
         return tuple(step for step in self.steps if step.before != step.after)
 
     @property

@@ -13,7 +13,7 @@ LIMIT, KEY = "model_limit", "virtual_key"
 
 
 class Action(StrEnum):
-    """What becomes of a row. A kept one may still come to be this file's own."""
+    """What becomes of a row. A kept one may still come to remember the hash of its entry."""
 
     CREATE = "create"
     CHANGE = "change"
@@ -23,14 +23,14 @@ class Action(StrEnum):
 
 
 class HeldLimit(NamedTuple):
-    """A stored limit, and the name of the file it came from ('' where it came from none)."""
+    """A stored limit, and the name of the file that made it ('' where none did)."""
 
     limit: Limit
     source: str
 
 
 class HeldKey(NamedTuple):
-    """A stored virtual key, the hash of its entry, and the name of the file it came from."""
+    """A stored virtual key, the hash of its entry, and the name of the file that made it."""
 
     key: VirtualKey
     config_hash: str | None
@@ -54,7 +54,7 @@ class Aim(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What becomes of one row. `before` and `after` also differ where only its hash or its file's name does."""
+    """What becomes of one row. `before` and `after` also differ where only its hash does."""
 
     action: Action
     entity: str
@@ -73,7 +73,6 @@ class Step(NamedTuple):
 
 RETURNS = "returns: it was deleted, and the file still has it"
 DRIFTED = "kept as it was edited: its entry in the file has not changed since"
-ADOPTED = "from now on this file's"
 STARTS_ANEW = "its usage starts anew: its id now stands for another model, provider or scope"
 BOUND = "kept: limits that are not this file's are bound to it"
 
@@ -83,6 +82,6 @@ def returns(aim: Aim, entity: str, row_id: str) -> str | None:
     return RETURNS if (entity, row_id) in aim.stored.buried else None
 
 
-def is_ours(source: str, aim: Aim) -> bool:
-    """Whether a row that already is as the file says comes to be the file's: not one that another file has."""
+def remembers(source: str, aim: Aim) -> bool:
+    """Whether a row that is kept remembers its entry's hash, so that later edits stay: not one another file made."""
     return source in ("", aim.source)

@@ -177,7 +177,7 @@ def _write(write: Write, source: str, steps: Iterable[Step]) -> None:
         for before, after in moved
         if isinstance(before, HeldLimit) and isinstance(after, HeldLimit)
     ]
-    limits.replace_all(connection, edits, revision, now, source)
+    limits.replace_all(connection, edits, revision, now)
     limits.add_all(connection, [held.limit for held in new if isinstance(held, HeldLimit)], revision, source)
 
 

@@ -43,7 +43,7 @@ def add(connection: Connection, limit: Limit, revision: int) -> None:
 
 
 def add_all(connection: Connection, limits: Sequence[Limit], revision: int, source: str = "") -> None:
-    """Store new limits with their rules; `source` is the name of the file they came from."""
+    """Store new limits with their rules; `source` is the name of the file that makes them."""
     if limits:
         connection.execute(insert(model_limits), [_row(limit, revision) | {"source": source} for limit in limits])
     _add_rules(connection, [_rule_row(limit, rule) for limit in limits for rule in limit.rules])
@@ -54,14 +54,11 @@ def replace(connection: Connection, before: Limit, after: Limit, revision: int, 
     replace_all(connection, [Edit(before, after)], revision, now)
 
 
-def replace_all(
-    connection: Connection, edits: Sequence[Edit], revision: int, now: int, source: str | None = None
-) -> None:
-    """Store edits, in a few statements however many there are; `source` (where given) is whose they are from now on."""
+def replace_all(connection: Connection, edits: Sequence[Edit], revision: int, now: int) -> None:
+    """Store edits, in a few statements however many there are."""
     if not edits:
         return
-    whose = {} if source is None else {"source": source}
-    rows = [_row(edit.after, revision) | whose for edit in edits]
+    rows = [_row(edit.after, revision) for edit in edits]
     connection.execute(update(model_limits).where(_one_limit), [row | {"its_id": row["id"]} for row in rows])
     before = {rule.key: rule for edit in edits for rule in edit.before.rules}
     after = {rule.key: (edit.after, rule) for edit in edits for rule in edit.after.rules}

@@ -134,7 +134,7 @@ def test_an_edit_by_api_survives_until_its_entry_changes_and_the_plan_says_so(te
     assert the_limit(terminal).rules[0].max_limit == 30 * 10**9
 
 
-def test_a_limit_made_by_api_becomes_the_file_s_and_keeps_its_id_and_usage(terminal, api, count):
+def test_a_limit_made_by_api_takes_the_file_s_values_and_keeps_its_id_and_usage(terminal, api, count):
     made = api.create("GPT-5", budgets=[budget(10)])
     count(made["budgets"][0]["id"], "cost", used=3 * 10**9)
     before = terminal.counters()
@@ -149,17 +149,39 @@ def test_a_limit_made_by_api_becomes_the_file_s_and_keeps_its_id_and_usage(termi
     assert terminal.counters() == before
 
 
-def test_a_row_that_already_is_as_the_file_says_is_taken_over_without_a_change(terminal, api):
-    made = api.create("gpt-5", budgets=[budget(10)])
-    said = terminal.sync(nested({"model_name": "gpt-5", "budgets": [budget(10)]}))
-    assert said.out.splitlines() == [
-        f"= keep gpt-5 [{made['id']}] (from now on this file's)",
-        "Plan: 1 to keep.",
-    ]
-    (held,) = terminal.stored().limits.values()
-    assert (held.source, held.limit.version) == ("limits.json", 1)
-    assert terminal.sync(nested(), "--prune").code == 0
+@pytest.mark.parametrize("dollars", [10, 12])
+def test_prune_never_removes_what_was_made_by_api_whether_the_file_kept_or_changed_it(terminal, api, dollars):
+    api.create("gpt-5", budgets=[budget(10)])
+    terminal.sync(nested({"model_name": "gpt-5", "budgets": [budget(dollars)]}))
+    assert terminal.sync(nested(), "--prune").out == "Plan: nothing to do.\n"
+    assert the_limit(terminal).rules[0].max_limit == dollars * 10**9
+
+
+def test_a_row_that_another_file_changed_is_still_the_first_file_s(terminal):
+    terminal.sync(BIFROST, name="one.json")
+    terminal.sync(edited(max_limit=30), name="two.json")
+    terminal.sync(bifrost(), "--prune", name="two.json")
+    assert the_limit(terminal).rules[0].max_limit == 30 * 10**9
+    terminal.sync(bifrost(), "--prune", name="one.json")
     assert terminal.stored().limits == {}
+
+
+def test_the_export_of_what_was_made_by_api_asks_for_nothing_and_remembers_only_that_it_was_read(terminal, api):
+    """Its hash, and that alone: without it the next sync would undo what is edited by API meanwhile."""
+    made = api.create("gpt-5", budgets=[budget(10)])
+    exported, audit, before = terminal.run("export").out, terminal.run("audit", "--json").out, the_limit(terminal)
+    assert terminal.dry(exported) == (0, "Plan: 1 to keep.\n", "")
+    assert terminal.sync(exported).out == "Plan: 1 to keep.\n"
+    unhashed = tuple(rule._replace(config_hash=None) for rule in the_limit(terminal).rules)
+    assert the_limit(terminal)._replace(config_hash=None, rules=unhashed) == before
+    assert terminal.run("audit", "--json").out == audit
+    revision = terminal.revision()
+    terminal.sync(exported)
+    assert terminal.revision() == revision
+    api.put(f"model-configs/{made['id']}", {"budgets": [budget(99)]})
+    assert DRIFTED in terminal.sync(exported).out
+    terminal.sync(nested(), "--prune")
+    assert the_limit(terminal).rules[0].max_limit == 99 * 10**9
 
 
 def test_a_changed_window_moves_the_open_counter_and_nothing_else_is_touched(terminal, api, count):
@@ -213,7 +235,7 @@ def test_prune_removes_what_came_from_this_file_alone(terminal, api):
     terminal.sync(nested({"model_name": "c"}), name="two.json")
     less = nested({"model_name": "a"})
     said = terminal.sync(less, name="one.json")
-    assert said.out.splitlines()[-1] == "1 came from this file and are no longer in it: --prune removes them."
+    assert said.out.splitlines()[-1] == "Made by this file and no longer in it: 1. --prune removes them."
     assert len(terminal.stored().limits) == 4
     said = terminal.sync(less, "--prune", name="one.json")
     assert said.out.splitlines()[0].startswith("- remove b [")

@@ -56,6 +56,9 @@ def test_a_key_without_an_id_is_matched_by_its_name(terminal, api):
     terminal.sync(keys({"name": "Team", "description": "ours"}))
     key = the_key(terminal)
     assert (key.id, key.description, key.digest) == (made["id"], "ours", digest("sk-of-the-team"))
+    terminal.sync(keys({"name": "Team", "description": "ours"}))
+    terminal.sync(keys(), "--prune")
+    assert the_key(terminal) == key
 
 
 def test_a_name_or_value_of_another_stored_key_is_a_fault(terminal, api):
