@@ -137,14 +137,16 @@ Found = Iterator[tuple[str, Any]]
 def sections(document: Mapping[str, Any], environment: Environment) -> tuple[Sections, list[Fault]]:
     """All that is ours in a file, with every fault of its shape."""
     faults: list[Fault] = []
+    unset: list[tuple[str, str]] = []
     skipped = dict.fromkeys(_strangers(document, faults))
-    keys_found = _valued(_entries(document, "virtual_keys", faults), environment, faults)
+    keys_found = _valued(_entries(document, "virtual_keys", faults), environment, unset)
     read_sections = Sections(
         limits=_section(_entries(document, "model_configs", faults), FileLimit(), faults, skipped),
         budgets=_section(_entries(document, "budgets", faults), FileBudget(), faults, skipped),
         rate_limits=_section(_entries(document, "rate_limits", faults), FileRateLimit(), faults, skipped),
         keys=_section(keys_found, FileKey(), faults, skipped),
         skipped=[],
+        unset=unset,
     )
     return read_sections._replace(skipped=list(skipped)), faults
 
@@ -206,7 +208,7 @@ def _entry(schema: Schema, raw: Any, path: str) -> Any:
     return entry._replace(stranger=stranger) if isinstance(entry, ItemEntry) else entry
 
 
-def _valued(found: Found, environment: Environment, faults: list[Fault]) -> Found:
+def _valued(found: Found, environment: Environment, unset: list[tuple[str, str]]) -> Found:
     """Virtual keys with the values that their `env.NAME` stand for; no sentence ever shows a value."""
     for path, raw in found:
         value = raw.get("value") if isinstance(raw, Mapping) else None
@@ -217,7 +219,7 @@ def _valued(found: Found, environment: Environment, faults: list[Fault]) -> Foun
         held = environment.get(name, "").strip()
         if not held:
             sentence = f"Set the environment variable {name}: the value of this virtual key is taken from it."
-            faults.append(Fault(f"{path}.value", sentence))
+            unset.append((f"{path}.value", sentence))
         yield path, {**raw, "value": held or None}
 
 

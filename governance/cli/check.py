@@ -17,12 +17,12 @@ from governance.cli.reading import faults_listed, file_argument, read
 def check(file: Path, *, as_json: bool) -> None:
     """List every fault in FILE, a file of limits, and what in it cannot bite.
 
-    Asks no database. Warnings do not make it fail.
+    Asks no database and needs no secrets: an `env.NAME` that is not set is a warning. Warnings do not make it fail.
 
     Example: flask governance check examples/config.json
     """
     with faults_listed(as_json=as_json):
-        document, warnings = read(file, as_json=as_json)
+        document, warnings = read(file, as_json=as_json, valued=False)
     wanted = document.wanted
     counts = {"model_configs": len(wanted.limits), "virtual_keys": len(wanted.keys)}
     if as_json:

@@ -1,6 +1,6 @@
 """Reading a file in a command: what it says in vain on standard error, and all its faults where it has any."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -23,31 +23,32 @@ class Reading(NamedTuple):
     warnings: list[Misplaced]
 
 
-def read(file: Path, *, as_json: bool) -> Reading:
-    """Read a file; a person is told its warnings at once. Raises FaultyFile."""
+def read(file: Path, *, as_json: bool, valued: bool = True) -> Reading:
+    """Read a file; a person is told its warnings at once. Raises FaultyFile. `valued`: see `Files.read`."""
     files = governance().files
-    document = files.read(file)
+    document = files.read(file, valued=valued)
     reading = Reading(document, files.cautions(document))
     if not as_json:
-        for line in _remarks(reading):
-            note(line)
+        if document.wanted.skipped:
+            note(f"Skipped, none of ours: {', '.join(document.wanted.skipped)}.")
+        _warn(document.name, reading.warnings)
     return reading
 
 
-def _remarks(reading: Reading) -> Iterator[str]:
-    document, warnings = reading
-    if document.wanted.skipped:
-        yield f"Skipped, none of ours: {', '.join(document.wanted.skipped)}."
+def _warn(file: str, warnings: Iterable[Misplaced]) -> None:
     for line, path, message in warnings:
-        yield f"Warning: {document.name}:{line}: {path}: {message}"
+        note(f"Warning: {file}:{line}: {path}: {message}")
 
 
 @contextmanager
 def faults_listed(*, as_json: bool) -> Iterator[None]:
-    """End the command with exit code 1 where a file is faulty: its faults on standard error, and as JSON."""
+    """End the command with exit code 1 where a file is faulty: warnings and faults on standard error, or as JSON."""
     try:
         yield
     except FaultyFile as error:
         if as_json:
-            print_json({"file": error.file, "faults": places_json(error.faults)})
+            found = {"faults": places_json(error.faults), "warnings": places_json(error.warnings)}
+            print_json({"file": error.file} | found)
+        else:
+            _warn(error.file, error.warnings)
         stop(error.message)

@@ -1,7 +1,7 @@
 """What cannot bite: a file that is right as it stands, and still does not do what its author will expect of it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from governance.domain.differences import shown
 from governance.domain.edits import Ceiling
@@ -16,15 +16,45 @@ Caution = tuple[str, str]
 """A path in the file, and a sentence."""
 
 
-def cautions(wanted: Wanted, now: int) -> list[Caution]:
-    """Every warning there is, with the file's own."""
-    keys = {key.id for key in wanted.keys}
-    paths = {limit.identity: limit.path for limit in wanted.limits}
-    found = [*wanted.warnings]
+SECTIONS = frozenset({"model_configs", "budgets", "rate_limits", "virtual_keys"})
+
+
+def cautions(wanted: Wanted, now: int, faulty: Iterable[str] = ()) -> list[Caution]:
+    """Every warning there is, with the file's own. `faulty` are the paths of its faults.
+
+    An entry at fault has no warnings beside, and nothing is called missing that one at fault may have.
+    """
+    paths = list(faulty)
+    wrong = {section for path in paths for section in _sections(path)}
+    found = [*wanted.unset, *_missing(wanted, wrong)]
+    names = {limit.identity: limit.path for limit in wanted.limits}
     for limit in wanted.limits:
-        found += [*_idle(limit), *_keyless(limit, keys), *_shadowed(limit), *_dated(limit, paths)]
+        found += [*_shadowed(limit), *_dated(limit, names)]
     found += [(key.path, EXPIRED) for key in wanted.keys if key.expires_at is not None and key.expires_at <= now]
-    return found
+    entries = {_entry(path) for path in paths}
+    return [caution for caution in found if _entry(caution[0]) not in entries]
+
+
+def _missing(wanted: Wanted, wrong: set[str]) -> Iterator[Caution]:
+    """What no other entry has or refers to, where no section is `wrong` that might."""
+    keys = {key.id for key in wanted.keys}
+    if wrong.isdisjoint({"model_configs", "virtual_keys"}):
+        yield from wanted.warnings
+    for limit in wanted.limits:
+        if wrong.isdisjoint({"budgets", "rate_limits"}):
+            yield from _idle(limit)
+        if "virtual_keys" not in wrong:
+            yield from _keyless(limit, keys)
+
+
+def _sections(path: str) -> Iterable[str]:
+    """The section in which a path is; all, where it is of no entry."""
+    section, entry, _ = path.removeprefix("governance.").partition("[")
+    return [section] if entry else SECTIONS
+
+
+def _entry(path: str) -> str:
+    return path.partition("]")[0]
 
 
 EXPIRED = "This virtual key has expired: calls with it are refused."

@@ -167,15 +167,19 @@ class Misplaced(NamedTuple):
 
 
 class FaultyFile(GovernanceError):
-    """A file with limits is wrong, or cannot be read. Its message is a line for each fault."""
+    """A file with limits is wrong, or cannot be read. Its message is a line for each fault.
+
+    `warnings` are what the rest of it says in vain.
+    """
 
     type = "invalid_request"
     default_code = Code.INVALID_FIELD
 
-    def __init__(self, file: str, faults: Sequence[Misplaced]) -> None:
+    def __init__(self, file: str, faults: Sequence[Misplaced], warnings: Sequence[Misplaced] = ()) -> None:
         super().__init__("\n".join(_line(file, fault) for fault in faults))
         self.file = file
         self.faults = tuple(faults)
+        self.warnings = tuple(warnings)
 
 
 def _line(file: str, fault: Misplaced) -> str:

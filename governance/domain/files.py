@@ -100,22 +100,27 @@ class Section(NamedTuple, Generic[EntryT]):
 
 
 class Sections(NamedTuple):
-    """All that is ours in a file, and the names of what is not."""
+    """All that is ours in a file, and the names of what is not. `unset`: see Wanted."""
 
     limits: Section[LimitEntry]
     budgets: Section[ItemEntry]
     rate_limits: Section[ItemEntry]
     keys: Section[WantedKey]
     skipped: list[str]
+    unset: list[tuple[str, str]]
 
 
 class Wanted(NamedTuple):
-    """What a file comes to: `warnings` are the paths and sentences of what it says in vain."""
+    """What a file comes to: `warnings` are the paths and sentences of what it says in vain.
+
+    `unset` are those of values that the environment does not have: a fault only for who would store them.
+    """
 
     limits: tuple[WantedLimit, ...]
     keys: tuple[WantedKey, ...]
     skipped: tuple[str, ...]
     warnings: tuple[tuple[str, str], ...]
+    unset: tuple[tuple[str, str], ...]
 
 
 def limit_id(identity: Identity) -> str:

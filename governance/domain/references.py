@@ -46,7 +46,7 @@ def resolve(sections: Sections) -> tuple[Wanted, list[Fault]]:
         *_key_faults(keys),
     ]
     warnings = (*idle_budgets, *idle_rates)
-    return Wanted(tuple(wanted), keys, tuple(sections.skipped), warnings), faults
+    return Wanted(tuple(wanted), keys, tuple(sections.skipped), warnings, tuple(sections.unset)), faults
 
 
 def _own_limits(sections: Sections) -> Iterator[LimitEntry]:

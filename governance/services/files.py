@@ -28,7 +28,7 @@ class Document(NamedTuple):
 
     def refusal(self, faults: Sequence[Fault]) -> FaultyFile:
         """The refusal of the file for what else was found wrong with it."""
-        return _faulty(self.name, self.text, faults)
+        return FaultyFile(self.name, _placed(self.text, faults))
 
 
 class Files:
@@ -40,8 +40,11 @@ class Files:
         self._environment = environment
 
     @uncollected()
-    def read(self, path: Path) -> Document:
-        """What a file asks for. Asks no database. Raises FaultyFile with all its faults."""
+    def read(self, path: Path, *, valued: bool = True) -> Document:
+        """What a file asks for. Asks no database. Raises FaultyFile with all its faults and warnings.
+
+        `valued`: a value that the environment does not have is a fault, not a warning.
+        """
         name, raw = path.name, _bytes(path)
         try:
             document = bodies.read_object(raw, bodies.FILE)
@@ -49,14 +52,15 @@ class Files:
             raise FaultyFile(name, [_misread(raw, error)]) from error
         sections, faults = files.sections(document, self._environment)
         wanted, more = resolve(sections)
-        text = raw.decode()
-        if faults or more:
-            raise _faulty(name, text, [*faults, *more])
-        return Document(name, text, wanted)
+        found = Document(name, raw.decode(), wanted)
+        faults += [*more, *(Fault(*each) for each in wanted.unset if valued)]
+        if faults:
+            raise FaultyFile(name, _placed(found.text, faults), self.cautions(found, faults))
+        return found
 
-    def cautions(self, document: Document) -> list[Misplaced]:
-        """What a file says in vain, or other than its author will think."""
-        found = cautions.cautions(document.wanted, self._clock())
+    def cautions(self, document: Document, faults: Sequence[Fault] = ()) -> list[Misplaced]:
+        """What a file, beside its faults, says in vain, or other than its author will think."""
+        found = cautions.cautions(document.wanted, self._clock(), [fault.param or "" for fault in faults])
         return _placed(document.text, [Fault(path, sentence) for path, sentence in found])
 
     def export(self) -> bytes:
@@ -81,10 +85,6 @@ def _misread(raw: bytes, error: InvalidRequest) -> Misplaced:
         path, line = repeated(raw.decode())
         return Misplaced(line, path, error.message)
     return Misplaced(getattr(error.__cause__, "lineno", None), None, error.message)
-
-
-def _faulty(name: str, text: str, faults: Sequence[Fault]) -> FaultyFile:
-    return FaultyFile(name, _placed(text, faults))
 
 
 def _placed(text: str, faults: Sequence[Fault]) -> list[Misplaced]:

@@ -153,14 +153,34 @@ def test_a_reference_to_a_faulty_budget_is_not_a_second_fault(terminal):
     assert [path for path, _ in faults(terminal, content)] == ["governance.budgets[0].max_limit"]
 
 
+def test_warnings_are_told_beside_faults_but_nothing_is_called_missing_that_a_faulty_entry_may_have(terminal):
+    shadowed = {"id": "m", "model_name": "a", "budgets": [budget(9, "1d"), budget(5, "1M")]}
+    keyless = {"id": "n", "model_name": "b", "scope": "virtual_key", "scope_id": "vk-9", "budget_ids": ["b1"]}
+    wrong = {"id": "w", "modelname": "c"}
+    content = bifrost(model_configs=[shadowed, keyless, wrong], budgets=[budget(id="b1"), budget(id="b2")])
+    said = terminal.check(content, "--json")
+    assert (said.code, len(said.json["faults"])) == (1, 2)
+    assert [each["path"] for each in said.json["warnings"]] == [
+        "governance.model_configs[0]",
+        "governance.model_configs[1].scope_id",
+    ]
+    said = terminal.check(content)
+    assert [line.split(":")[0] for line in said.err.splitlines()] == [*["Warning"] * 2, *["limits.json"] * 2]
+    content["governance"] |= {"virtual_keys": [{"id": "vk-9"}], "budgets": [budget(0, id="b1")]}
+    assert [each["path"] for each in terminal.check(content, "--json").json["warnings"]] == [
+        "governance.model_configs[0]"
+    ]
+
+
 def test_a_value_comes_from_the_environment_and_is_never_shown(terminal, monkeypatch):
     content = bifrost(virtual_keys=[KEY | {"value": "env.TEAM_KEY"}])
-    assert faults(terminal, content) == [
-        (
-            "governance.virtual_keys[0].value",
-            "Set the environment variable TEAM_KEY: the value of this virtual key is taken from it.",
-        )
-    ]
+    unset = (
+        "governance.virtual_keys[0].value",
+        "Set the environment variable TEAM_KEY: the value of this virtual key is taken from it.",
+    )
+    assert warnings(terminal, content) == [unset]
+    said = terminal.sync(content, "--json")
+    assert (said.code, messages(said), said.json["warnings"]) == (1, [unset], [])
     monkeypatch.setenv("TEAM_KEY", "sk-very-secret-value")
     said = terminal.sync(content, "--json")
     assert said.code == 0
