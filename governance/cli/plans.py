@@ -17,7 +17,8 @@ def lines(plan: Plan) -> Iterator[str]:
         if step.action != Action.KEEP or step.note:
             note = f" ({step.note})" if step.note else ""
             yield f"{SIGNS[step.action]} {step.action} {step.title} [{step.id}]{note}"
-            yield from (f"    {_difference(each)}" for each in step.differences)
+            shown = _kept if step.action == Action.KEEP else _difference
+            yield from (f"    {shown(each)}" for each in step.differences)
     counts = ", ".join(f"{number} to {action}" for action, number in plan.counts.items())
     yield f"Plan: {counts or 'nothing to do'}."
     if plan.gone:
@@ -29,6 +30,12 @@ def _difference(difference: Difference) -> str:
     if old is None or new is None:
         return f"{what}: {new if old is None else f'{old} → none'}"
     return f"{what}: {old} → {new}"
+
+
+def _kept(difference: Difference) -> str:
+    """No arrow: it will not change."""
+    what, stored, written = difference
+    return f"{what}: kept {stored or 'none'}, the file says {written or 'none'}"
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:

@@ -126,12 +126,18 @@ def test_an_edit_by_api_survives_until_its_entry_changes_and_the_plan_says_so(te
     said = terminal.sync(BIFROST)
     assert said.out.splitlines() == [
         f"= keep claude-opus-4-1 of anthropic [opus] ({DRIFTED})",
-        "    budget: $99 / 1d → $20 / 1d",
+        "    budget: kept $99 / 1d, the file says $20 / 1d",
         "Plan: 1 to keep.",
     ]
     assert the_limit(terminal).rules[0].max_limit == 99 * 10**9
     assert "budget: $99 / 1d → $30 / 1d" in terminal.sync(edited(max_limit=30)).out
     assert the_limit(terminal).rules[0].max_limit == 30 * 10**9
+
+
+def test_what_was_added_by_api_is_not_shown_as_going(terminal, api):
+    terminal.sync(BIFROST)
+    api.put("model-configs/opus", {"budgets": [budget(20, id="b1"), budget(70, "1M")]})
+    assert terminal.dry(BIFROST).out.splitlines()[1:-1] == ["    budget: kept $70 / 1M, the file says none"]
 
 
 def test_a_limit_made_by_api_takes_the_file_s_values_and_keeps_its_id_and_usage(terminal, api, count):
