@@ -18,6 +18,7 @@ def export(file: Path, *, as_json: bool) -> None:  # noqa: ARG001 - the file is 
     """Write all limits and virtual keys to FILE in the plain form; a sync of it changes nothing.
 
     To standard output where no file is given. Keys' values are not in it: only their digests are stored.
+    A sync of it only notes that what the API made is in a file now, so that what is edited by API later stays.
 
     Example: flask governance export limits.json
     """
