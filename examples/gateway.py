@@ -12,11 +12,12 @@ or as a module of your own gateway: `with Limits(url, key).call("gpt-4o", tokens
 What happens when things go wrong is stated, not left to chance:
 
 - No room: `Denied`, with every rule that had none and, where waiting helps, how long.
-- The limits service does not answer in time: `fail_open=False` (the default) refuses the call, since an unmetered call
+- The limits service takes the call for a mistake (a wrong key or URL, an unknown virtual key): `Refused`, always.
+- It does not answer in time, or with a 5xx: `fail_open=False` (the default) refuses the call, since an unmetered call
   is money; `fail_open=True` lets it pass unmetered and says so in the log.
 - The model refuses or cannot be reached: the hold is released. It was sent and nobody knows (a timeout, a lost
-  connection): the hold is
-  settled as it stands, since the provider may bill it.
+  connection, an answer that tells no usage): the hold is settled as it stands, since the provider may bill it. A stream
+  tells its usage where the request has `"stream_options": {"include_usage": true}`.
 - The settle does not get through: it is tried again; after that, the hold expires and is charged at its estimate.
 """
 
@@ -39,11 +40,17 @@ logger = logging.getLogger("gateway")
 MILLION = 1_000_000
 BYTES_PER_TOKEN = 3
 TRIES = 3
-SENT_AND_UNKNOWN = (TimeoutError, ConnectionError, http.client.HTTPException)
+NO_ANSWER = (OSError, http.client.HTTPException)
+"""What urllib raises where the other side cannot be reached, is too slow, or breaks off."""
+SENT_AND_UNKNOWN = (TimeoutError, ConnectionError, http.client.HTTPException, json.JSONDecodeError)
 """What a model's answer can end in after the request was sent: the provider may bill it. (urllib wraps the rest.)"""
 
 
-class Denied(Exception):
+class Refused(Exception):
+    """The limits service does not take the call as it is; the sentence says what to do."""
+
+
+class Denied(Refused):
     """A limit has no room. `word` is `budget_exceeded` or the like; `retry_after` seconds, None if waiting is vain."""
 
     def __init__(self, answer: dict[str, Any], retry_after: str | None) -> None:
@@ -84,7 +91,7 @@ class Limits:
     def call(self, model: str, **asked: Any) -> Iterator[Call]:
         """Hold `asked` (provider, virtual_key, user_id, tokens, cost, ttl_seconds, …) while the block calls the model.
 
-        Raises Denied, and LimitsUnavailable where calls are refused without the service.
+        Raises Denied and Refused, and LimitsUnavailable where calls are refused without the service.
         """
         call = Call(self._reserve({"model": model, **asked}))
         try:
@@ -101,7 +108,7 @@ class Limits:
     def _reserve(self, ask: dict[str, Any]) -> str | None:
         try:
             answer = self._post("reservations", ask, {"Idempotency-Key": uuid.uuid4().hex})
-        except OSError as error:
+        except NO_ANSWER as error:
             if not self.fail_open:
                 raise LimitsUnavailable(f"Refused: the limits service does not answer ({error}).") from error
             logger.warning("UNMETERED: the limits service does not answer (%s)", error)
@@ -113,7 +120,7 @@ class Limits:
             return
         try:
             self._post(f"reservations/{call.reservation_id}/{call.act}", call.amounts, {})
-        except OSError as error:
+        except (Refused, *NO_ANSWER) as error:
             logger.warning("not told how the call ended, so its hold will expire: %s", error)
 
     def _post(self, path: str, body: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
@@ -125,14 +132,27 @@ class Limits:
                 with urllib.request.urlopen(request, timeout=self.timeout) as answer:  # noqa: S310
                     return dict(json.load(answer))
             except urllib.error.HTTPError as error:
-                if error.code in (402, 403, 429):
-                    raise Denied(json.load(error), error.headers.get("Retry-After")) from error
-                if error.code < 500 or not left:  # noqa: PLR2004
-                    raise
-            except OSError:
+                if error.code < 500:  # noqa: PLR2004
+                    raise _refusal(error) from error
                 if not left:
                     raise
+            except NO_ANSWER:
+                if not left:
+                    raise
+            except ValueError as error:
+                raise Refused(f"Set the URL of the limits service: {self.url} does not answer as one.") from error
         raise AssertionError("unreachable")
+
+
+def _refusal(error: urllib.error.HTTPError) -> Refused:
+    """What the limits service says in a 4xx; a page of something else names the URL."""
+    try:
+        answer = json.load(error)
+        if answer["extra_fields"].get("decision") == "deny":
+            return Denied(answer, error.headers.get("Retry-After"))
+        return Refused(answer["error"]["message"])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return Refused(f"Set the URL of the limits service: {error.url} answers {error.code} {error.reason}.")
 
 
 def _json(body: dict[str, Any]) -> bytes:
@@ -163,23 +183,31 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=120, help="seconds for the model's answer")
     parser.add_argument("--fail-open", action="store_true", help="without the limits service: call anyway, unmetered")
     options = parser.parse_args()
-    limits = Limits(
-        os.environ.get("GOVERNANCE_URL", "http://127.0.0.1:8080"),
-        os.environ["GOVERNANCE_KEY"],
-        fail_open=options.fail_open,
-    )
-    body = sys.stdin.buffer.read()
     try:
-        sys.stdout.write(json.dumps(_within(limits, options, body), indent=2) + "\n")
-    except (Denied, LimitsUnavailable, OSError) as error:
+        answer = _within(_limits(options), options, sys.stdin.buffer.read())
+    except (Refused, LimitsUnavailable, ValueError, *NO_ANSWER) as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    sys.stdout.buffer.write(answer)
+    sys.stdout.flush()
     return 0
 
 
-def _within(limits: Limits, options: argparse.Namespace, body: bytes) -> dict[str, Any]:
-    request = json.loads(body)
-    tokens_in, tokens_out = estimate(body, request, options.output_ceiling)
+def _limits(options: argparse.Namespace) -> Limits:
+    key = os.environ.get("GOVERNANCE_KEY", "").strip()
+    if not key:
+        raise ValueError("Set GOVERNANCE_KEY to an API key with the scope meter.")
+    return Limits(os.environ.get("GOVERNANCE_URL", "http://127.0.0.1:8080"), key, fail_open=options.fail_open)
+
+
+def _within(limits: Limits, options: argparse.Namespace, body: bytes) -> bytes:
+    try:
+        request = json.loads(body)
+        model = request["model"]
+        tokens_in, tokens_out = estimate(body, request, options.output_ceiling)
+    except (ValueError, LookupError, TypeError) as error:
+        sentence = f"Send the model's request, a JSON object with a model, on standard input ({error})."
+        raise ValueError(sentence) from error
     asked = {
         "provider": options.provider,
         "virtual_key": options.virtual_key,
@@ -188,26 +216,36 @@ def _within(limits: Limits, options: argparse.Namespace, body: bytes) -> dict[st
         "cost": _cost(options, tokens_in, tokens_out),
         "ttl_seconds": int(options.timeout) + 60,
     }
-    with limits.call(request["model"], **asked) as call:
+    with limits.call(model, **asked) as call:
         answer = _ask_model(options, body)
-        usage = answer.get("usage")
-        if usage:
-            cost = _cost(options, usage["prompt_tokens"], usage["completion_tokens"])
-            call.used(tokens=usage["total_tokens"], cost=cost)
+        call.used(**_used(options, answer))
     return answer
+
+
+def _used(options: argparse.Namespace, answer: bytes) -> dict[str, Any]:
+    """What an answer, or the last event of a stream that tells it, says it used; empty where nobody knows."""
+    events = [line.removeprefix(b"data:") for line in answer.splitlines() if line.startswith(b"data:")]
+    for text in (answer, *reversed(events)):
+        try:
+            usage = json.loads(text)["usage"]
+            cost = _cost(options, usage["prompt_tokens"], usage["completion_tokens"])
+            return {"tokens": usage["total_tokens"], "cost": cost}
+        except (ValueError, LookupError, TypeError):
+            continue
+    return {}
 
 
 def _cost(options: argparse.Namespace, tokens_in: int, tokens_out: int) -> Decimal:
     return Decimal(options.input_price * tokens_in + options.output_price * tokens_out) / MILLION
 
 
-def _ask_model(options: argparse.Namespace, body: bytes) -> dict[str, Any]:
+def _ask_model(options: argparse.Namespace, body: bytes) -> bytes:
     headers = {"Content-Type": "application/json"}
     if "MODEL_API_KEY" in os.environ:
         headers["Authorization"] = f"Bearer {os.environ['MODEL_API_KEY']}"
     request = urllib.request.Request(options.endpoint, body, headers)  # noqa: S310
     with urllib.request.urlopen(request, timeout=options.timeout) as answer:  # noqa: S310
-        return dict(json.load(answer))
+        return bytes(answer.read())
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 from tests.conftest import ADMIN_KEY
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "gateway.py"
-REQUEST = {"model": "gpt-4o", "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]}
+REQUEST = json.dumps({"model": "gpt-4o", "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]})
 
 
 def load_example():
@@ -36,7 +36,7 @@ def serve():
     def start(app):
         server = make_server("127.0.0.1", 0, app, threaded=True)
         servers.append(server)
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         return f"http://127.0.0.1:{server.port}"
 
     yield start
@@ -56,21 +56,27 @@ def limits(service):
 
 
 def model(status=200, answer=None):
-    """A model endpoint."""
+    """A model endpoint, or anything that answers JSON."""
     return Response(json.dumps(answer or {}), status=status, content_type="application/json")
+
+
+def stream(*events):
+    """A model endpoint that answers with server-sent events, and what it sends."""
+    text = "".join(f"data: {event}\n\n" for event in (*events, "[DONE]"))
+    return Response(text, content_type="text/event-stream"), text
 
 
 @pytest.fixture
 def run(service, monkeypatch, capsys):
     """Run the example as a command; answers its exit code, what it printed and what it complained of."""
 
-    def command(endpoint, *options, request=REQUEST, url=service):
+    def command(endpoint, *options, request=REQUEST, url=service, key=ADMIN_KEY):
         monkeypatch.setenv("GOVERNANCE_URL", url)
-        monkeypatch.setenv("GOVERNANCE_KEY", ADMIN_KEY)
+        monkeypatch.setenv("GOVERNANCE_KEY", key)
         monkeypatch.setattr(
             sys, "argv", ["gateway.py", "--input-price", "2.5", "--output-price", "10", *options, endpoint]
         )
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(request).encode())))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(request.encode())))
         code = gateway.main()
         return code, *capsys.readouterr()
 
@@ -89,6 +95,29 @@ def test_a_call_is_settled_with_what_the_model_says_it_used(api, serve, run):
     assert (code, json.loads(printed)["id"]) == (0, "a")
     assert (held["status"], held["tokens"]["used"], held["cost"]["used"]) == ("settled", 10, 0.00004)
     assert held["overrun"] == {"tokens": 0, "cost": 0}
+
+
+@pytest.mark.parametrize("body", ["", "no JSON", "[]", '{"usage": "much"}', '{"usage": {"total_tokens": 1}}'])
+def test_an_answer_that_tells_no_usage_is_passed_on_and_settles_as_held(api, serve, run, body):
+    code, printed, complaint = run(serve(Response(body)))
+    held = the_reservation(api)
+    assert (code, printed, complaint) == (0, body, "")
+    assert (held["status"], held["tokens"]["used"]) == ("settled", held["tokens"]["reserved"])
+
+
+def test_a_stream_is_passed_on_and_settles_as_held(api, serve, run):
+    endpoint, sent = stream('{"choices": [{"delta": {"content": "Hi"}}], "usage": null}')
+    code, printed, _ = run(serve(endpoint))
+    held = the_reservation(api)
+    assert (code, printed) == (0, sent)
+    assert (held["status"], held["tokens"]["used"]) == ("settled", held["tokens"]["reserved"])
+
+
+def test_a_stream_that_tells_its_usage_settles_with_the_last_that_it_told(api, serve, run):
+    usages = [{"prompt_tokens": 8, "completion_tokens": out, "total_tokens": 8 + out} for out in (1, 2)]
+    endpoint, sent = stream('{"usage": null}', *(json.dumps({"usage": usage}) for usage in usages))
+    assert run(serve(endpoint))[:2] == (0, sent)
+    assert (the_reservation(api)["tokens"]["used"], the_reservation(api)["cost"]["used"]) == (10, 0.00004)
 
 
 def test_a_model_that_refuses_gives_the_hold_back(api, serve, run):
@@ -128,9 +157,9 @@ def test_a_call_that_says_nothing_settles_as_held(api, limits):
     assert the_reservation(api)["cost"] == {"reserved": 0.1, "used": 0.1}
 
 
-@pytest.mark.parametrize("trouble", [TimeoutError, ConnectionResetError])
+@pytest.mark.parametrize("trouble", [TimeoutError(), ConnectionResetError(), json.JSONDecodeError("no", "", 0)])
 def test_a_call_of_which_nobody_knows_settles_as_held(api, limits, trouble):
-    with pytest.raises(trouble), limits.call("gpt-4o", cost=Decimal("0.1")):
+    with pytest.raises(type(trouble)), limits.call("gpt-4o", cost=Decimal("0.1")):
         raise trouble
     assert (the_reservation(api)["status"], the_reservation(api)["cost"]["used"]) == ("settled", 0.1)
 
@@ -144,3 +173,51 @@ def test_without_the_service_a_call_is_refused(serve, run):
 def test_without_the_service_a_call_passes_where_that_was_chosen(serve, run):
     code, printed, _ = run(serve(model(answer={"id": "a"})), "--fail-open", url="http://127.0.0.1:9")
     assert (code, json.loads(printed)) == (0, {"id": "a"})
+
+
+def test_a_service_in_trouble_lets_a_call_pass_where_that_was_chosen(serve, run):
+    code, printed, _ = run(serve(model(answer={"id": "a"})), "--fail-open", url=serve(model(status=503)))
+    assert (code, json.loads(printed)) == (0, {"id": "a"})
+
+
+MISTAKES = [
+    ({"key": "gov-nobody"}, "API key"),
+    ({"key": "no key at all"}, "API key"),
+    ({"request": json.dumps({"model": ""})}, "model"),
+]
+
+
+@pytest.mark.parametrize(("mistake", "sentence"), MISTAKES)
+def test_a_mistake_of_the_caller_is_refused_in_the_service_s_words_also_where_calls_may_pass(
+    serve, run, mistake, sentence
+):
+    asked = []
+    code, printed, complaint = run(serve(lambda *args: asked.append(1) or model()(*args)), "--fail-open", **mistake)
+    assert (code, printed, asked) == (1, "", [])
+    assert sentence in complaint
+    assert complaint.count("\n") == 1
+
+
+def test_an_unknown_virtual_key_is_refused_also_where_calls_may_pass(serve, run):
+    code, _, complaint = run(serve(model()), "--fail-open", "--virtual-key", "nobody")
+    assert code == 1
+    assert "virtual key" in complaint
+
+
+@pytest.mark.parametrize("page", [Response("<h1>Nothing here</h1>", status=404), Response("<h1>Hello</h1>")])
+def test_what_is_no_limits_service_is_told_by_its_url(serve, run, page):
+    code, _, complaint = run(serve(model()), "--fail-open", url=serve(page))
+    assert (code, "Set the URL of the limits service" in complaint) == (1, True)
+
+
+def test_a_missing_key_is_one_sentence(run):
+    code, printed, complaint = run("http://127.0.0.1:9", key="")
+    assert (code, printed, complaint) == (1, "", "Set GOVERNANCE_KEY to an API key with the scope meter.\n")
+
+
+@pytest.mark.parametrize("request_", ["", "{", "[]", "{}", '{"model": "m", "max_tokens": "many"}'])
+def test_a_request_that_is_none_is_one_sentence(api, run, request_):
+    code, printed, complaint = run("http://127.0.0.1:9", request=request_)
+    assert (code, printed, complaint.count("\n")) == (1, "", 1)
+    assert complaint.startswith("Send the model's request, a JSON object with a model, on standard input (")
+    assert api.get("reservations").get_json()["total_count"] == 0
