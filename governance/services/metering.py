@@ -63,7 +63,7 @@ class Plan(NamedTuple):
     revision: int
     call: Call
     key: VirtualKey | None
-    key_unknown: bool
+    unknown: Forbidden | None
     applied: tuple[Applied, ...]
 
 
@@ -204,11 +204,21 @@ def _plan(snapshot: Snapshot, ask: Ask) -> Plan:
     elif call.virtual_key_id is not None:
         key = snapshot.virtual_keys.get(call.virtual_key_id)
     named = ask.virtual_key is not None or call.virtual_key_id is not None
+    unknown = _unknown(snapshot, ask) if named and key is None else None
     applied = []
     for match in matching.matches(call, snapshot.identities):
         limit, _, scope_name = snapshot.entries[match.limit_id]
         applied += [Applied(rule, limit, scope_name, match.rank) for rule in limit.rules]
-    return Plan(snapshot.mark.revision, call, key, named and key is None, tuple(applied))
+    return Plan(snapshot.mark.revision, call, key, unknown, tuple(applied))
+
+
+def _unknown(snapshot: Snapshot, ask: Ask) -> Forbidden:
+    """The refusal of a virtual key that does not exist; an id in place of a value is told, and nothing else."""
+    sentence = "Use a virtual key that exists: this one is unknown."
+    if ask.virtual_key in snapshot.virtual_keys:
+        sentence = "Send this as virtual_key_id: it is the id of a virtual key, and virtual_key takes its value."
+    param = "virtual_key_id" if ask.virtual_key is None else "virtual_key"
+    return Forbidden(sentence, param=param, code=Code.VIRTUAL_KEY_UNKNOWN)
 
 
 def _compare(plan: Plan, batch: Batch) -> None:
@@ -218,8 +228,8 @@ def _compare(plan: Plan, batch: Batch) -> None:
 
 def _key_refusal(plan: Plan, now: int) -> Forbidden | None:
     """Why the call's virtual key may not be used; None where it may, or none is in play."""
-    if plan.key_unknown:
-        return Forbidden("Use a virtual key that exists: this one is unknown.", code=Code.VIRTUAL_KEY_UNKNOWN)
+    if plan.unknown is not None:
+        return plan.unknown
     if plan.key is not None and not plan.key.is_active:
         return Forbidden("Activate the virtual key, or use another: it is inactive.", code=Code.VIRTUAL_KEY_INACTIVE)
     if plan.key is not None and plan.key.expires_at is not None and plan.key.expires_at <= now:

@@ -249,15 +249,26 @@ forms = pytest.mark.parametrize("form", [BY_ID, BY_VALUE], ids=["by id", "by val
 
 
 @pytest.mark.parametrize("form", [{"virtual_key_id": "nobody"}, {"virtual_key": "sk-nobody"}], ids=["id", "value"])
-def test_an_unknown_virtual_key_is_refused_and_leaves_nothing_behind(meter, key, form):
+def test_an_unknown_virtual_key_is_refused_by_its_field_and_leaves_nothing_behind(meter, key, form):
     before = meter.dump()
-    assert refused(meter.reserve(**form)) == "virtual_key_unknown"
+    response = meter.reserve(**form)
+    assert refused(response) == "virtual_key_unknown"
+    assert [response.get_json()["error"]["param"]] == list(form)
+    assert response.get_json()["error"]["message"] == "Use a virtual key that exists: this one is unknown."
     assert meter.dump() == before
 
 
 def test_the_value_of_a_key_is_no_id_and_its_id_no_value(meter, key):
     assert refused(meter.reserve(virtual_key_id="sk-the-value")) == "virtual_key_unknown"
     assert refused(meter.reserve(virtual_key="vk")) == "virtual_key_unknown"
+
+
+def test_an_id_in_place_of_a_value_is_told_and_nothing_else(meter, key):
+    error = meter.reserve(virtual_key="vk").get_json()["error"]
+    assert error["param"] == "virtual_key"
+    assert error["message"] == (
+        "Send this as virtual_key_id: it is the id of a virtual key, and virtual_key takes its value."
+    )
 
 
 @forms
