@@ -212,4 +212,6 @@ def sentence(violated: Standing) -> str:
 
 
 def _amount(metric: str, amount: int) -> str:
-    return f"${money.dollars(amount)}" if metric == Metric.COST else f"{amount} {metric}"
+    if metric == Metric.COST:
+        return f"${money.dollars(amount)}"
+    return f"{amount} {metric.removesuffix('s') if amount == 1 else metric}"

@@ -69,6 +69,15 @@ def test_a_denial_says_everything_in_the_error_shape(api, meter):
     assert response.headers["Retry-After"] == "86400"
 
 
+def test_one_is_told_in_the_singular(api, meter):
+    api.create(rate_limit=requests(1))
+    meter.hold()
+    assert meter.denied()["error"]["message"] == (
+        "Wait until 2026-11-23T12:01:00Z: the limit of 1 request in 1m on gpt-4o (global) "
+        "has 0 requests left, and this call asks for 1 request."
+    )
+
+
 def test_a_rate_limit_that_has_no_room_is_told_in_whole_numbers(api, meter):
     limit = api.create(rate_limit=tokens(100) | requests(3))
     meter.hold(tokens=40)
