@@ -404,7 +404,7 @@ class Checked(Schema):
     """What a reservation would be answered."""
 
     decision = fields.String(required=True, metadata={"enum": ["allow", "deny"]})
-    message = _text("Why the virtual key may not be used, where that is so.", null=True)
+    message = _text("What a reservation would be told instead of being held; null where it would hold.", null=True)
     limits = fields.List(fields.Nested(StandingShown), required=True)
     violations = fields.List(fields.Nested(StandingShown), required=True)
     unmatched = fields.Nested(Unmatched, required=True)

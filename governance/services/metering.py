@@ -164,10 +164,9 @@ class Metering:
             )
             for applied in plan.applied
         )
-        refusal = _key_refusal(plan, now)
-        allowed = verdict.allowed and refusal is None
+        refusal = _key_refusal(plan, now) or (None if verdict.allowed else _denied(Denial(verdict, now)))
         return {
-            "decision": "allow" if allowed else "deny",
+            "decision": "deny" if refusal else "allow",
             "message": refusal.message if refusal else None,
             "limits": shown.standings(verdict.standings),
             "violations": shown.standings(verdict.violations),

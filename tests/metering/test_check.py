@@ -107,6 +107,13 @@ def test_a_virtual_key_that_would_be_refused_is_a_deny_and_still_200(api, meter,
     assert "virtual key" in answer["message"]
 
 
+def test_a_call_that_would_be_denied_is_told_what_its_reservation_would_be_told(api, meter):
+    api.create(rate_limit=requests(1))
+    assert meter.checked()["message"] is None
+    meter.hold()
+    assert meter.checked()["message"] == meter.denied()["error"]["message"]
+
+
 def unmatched(answer):
     """Why each limit that did not apply did not."""
     found = answer["unmatched"]
