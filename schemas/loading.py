@@ -1,6 +1,6 @@
 """Loading with a schema: null is absent, unknown fields are refused by name, and all faults are told at once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any
@@ -76,10 +76,13 @@ def _names(schema: Schema) -> Iterator[str]:
 
 
 def _unknown(path: str, known: list[str]) -> str:
-    name = path.rpartition(".")[2]
-    close = get_close_matches(name, known, 1)
-    hint = f" (did you mean {close[0]}?)" if close else ""
-    return f"Leave out {path}: there is no such field{hint}."
+    return f"Leave out {path}: there is no such field{meant(path.rpartition('.')[2], known)}."
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """The hint at the known name that an unknown one is close to; empty where it is close to none."""
+    close = get_close_matches(name[:SHOWN], known, 1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _flat(path: str, messages: Any) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from governance.domain.limits import Scope
 from governance.domain.names import fold
 from governance.domain.pages import DEFAULT_PAGE, FARTHEST_OFFSET, LARGEST_PAGE, Filter, ListQuery, Order, Page
 from schemas.fields import OneOf, Told
-from schemas.loading import UNKNOWN, load
+from schemas.loading import UNKNOWN, load, meant
 
 INTEGER = re.compile("[+-]?[0-9]+")
 LONGEST_INTEGER = 40
@@ -174,10 +174,8 @@ def _fault(schema: Schema, name: str, value: str, given: dict[str, str]) -> Faul
     if shown != name or not _is_utf8(value):
         return Fault(shown, f"Send {shown} as valid UTF-8.", Code.INVALID_PARAMETER)
     if name not in schema.fields:
-        known = ", ".join(schema.fields) or "none"
-        return Fault(
-            name, f"Leave out {name}: there is no such parameter (there are: {known}).", Code.UNKNOWN_PARAMETER
-        )
+        hint = meant(name, schema.fields) or f" (there are: {', '.join(schema.fields) or 'none'})"
+        return Fault(name, f"Leave out {name}: there is no such parameter{hint}.", Code.UNKNOWN_PARAMETER)
     if name in given:
         return Fault(name, f"Give {name} once: it is there twice.", Code.INVALID_PARAMETER)
     return None

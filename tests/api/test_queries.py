@@ -142,6 +142,19 @@ def test_an_unknown_parameter_is_refused_by_name_on_every_endpoint(api, method, 
     assert api.get(f"model-configs/{limit['id']}").get_json()["model_config"] == limit
 
 
+@pytest.mark.parametrize(
+    ("path", "name", "close"),
+    [
+        ("model-configs", "serach", "search"),
+        ("model-configs", "fromMemory", "from_memory"),
+        ("users", "ofset", "offset"),
+    ],
+)
+def test_the_refusal_of_a_misspelt_parameter_names_the_one_that_was_meant(api, path, name, close):
+    sentence = refusal(api.get(f"{path}?{name}=x"), "unknown_parameter", name)
+    assert sentence == f"Leave out {name}: there is no such parameter (did you mean {close}?)."
+
+
 @pytest.mark.parametrize("path", [*PAGED[1:], "model-configs"])
 def test_the_refusal_of_an_unknown_parameter_lists_those_that_there_are(api, path):
     sentence = refusal(api.get(f"{path}?page=2"), "unknown_parameter", "page")
