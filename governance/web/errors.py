@@ -98,7 +98,7 @@ def shaped(error: GovernanceError) -> Response:
 def _of_http(error: HTTPException) -> Response:
     match error.code:
         case 404:
-            return shaped(NotFound(f"Route not found: {request.path}"))
+            return shaped(NotFound(f"Route not found: {request.path} (/docs shows every route)."))
         case 405:
             response = shaped(_not_allowed(error))
             response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))  # type: ignore[attr-defined]

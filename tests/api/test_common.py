@@ -227,8 +227,8 @@ def test_one_fault_alone_has_no_list_of_errors(api):
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/api/nothing", "/api/governance/users/", "/api/governance/a/b/c"])
-def test_a_404_names_the_path_that_is_not_there(api, path):
-    assert api.get(path).get_json()["error"]["message"] == f"Route not found: {path}"
+def test_a_404_names_the_path_that_is_not_there_and_where_the_others_are(api, path):
+    assert api.get(path).get_json()["error"]["message"] == f"Route not found: {path} (/docs shows every route)."
 
 
 def test_a_path_that_is_no_utf8_is_404_in_the_one_shape(api):
