@@ -117,6 +117,9 @@ class Settlement(Body):
 class Extension(Body):
     """The body of `POST /reservations/{id}/extend`."""
 
+    optional = True
+    """No body is an empty object, so that its refusal names what is missing."""
+
     ttl_seconds = Whole(
         least=1, most=LONGEST_TTL, required=True, metadata={"description": "Seconds from now; never less than it has."}
     )

@@ -156,7 +156,8 @@ def _parameters(rule: Rule, declared: Operation) -> list[Any]:
 def _body(declared: Operation) -> dict[str, Any]:
     if declared.body is None:
         return {}
-    required = not getattr(declared.body, "optional", False)
+    optional = getattr(declared.body, "optional", False)
+    required = not optional or any(field.required for field in declared.body.fields.values())
     return {"requestBody": {"required": required, "content": {JSON: {"schema": declared.body}}}}
 
 

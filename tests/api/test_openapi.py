@@ -273,6 +273,12 @@ def test_documented_words_and_bounds_of_parameters_are_the_real_ones(api, doc, l
         assert {api.get(f"model-configs?{name}={value}").status_code for value in refused} <= {400}
 
 
+@pytest.mark.parametrize(("act", "required"), [("settle", False), ("extend", True)])
+def test_a_body_may_be_left_out_only_where_nothing_in_it_is_required(doc, act, required):
+    declared = doc["paths"][f"/api/governance/reservations/{{id}}/{act}"]["post"]
+    assert declared["requestBody"]["required"] is required
+
+
 def test_required_fields_of_a_body_are_the_ones_that_are_asked_for(api, doc):
     for path, _, operation in operations(doc):
         if "requestBody" in operation and "{id}" not in path:

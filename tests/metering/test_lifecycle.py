@@ -223,3 +223,9 @@ def test_an_extension_needs_its_seconds_and_takes_nothing_else(api, meter, held,
     before = meter.dump()
     assert api.post(f"reservations/{held}/extend", data=body).status_code == 400
     assert meter.dump() == before
+
+
+@pytest.mark.parametrize("body", ["", "{}"])
+def test_an_extension_without_seconds_is_told_to_give_them(api, held, body):
+    error = api.post(f"reservations/{held}/extend", data=body).get_json()["error"]
+    assert (error["param"], error["message"]) == ("ttl_seconds", "Give ttl_seconds: it is required.")
