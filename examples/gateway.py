@@ -175,7 +175,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("endpoint", help="the model endpoint, such as https://api.openai.com/v1/chat/completions")
     parser.add_argument("--provider", help="the provider, as the limits name it")
-    parser.add_argument("--virtual-key", help="the virtual key that pays")
+    parser.add_argument("--virtual-key", help="the virtual key that pays, by its value")
     parser.add_argument("--user", help="the user that pays")
     parser.add_argument("--input-price", type=Decimal, default=Decimal(0), help="dollars for a million tokens in")
     parser.add_argument("--output-price", type=Decimal, default=Decimal(0), help="dollars for a million tokens out")
