@@ -15,9 +15,9 @@ from governance.storage.tables import metadata
 
 MIB = 1024 * 1024
 LIMIT = {"model_name": "gpt-4o", "budgets": [{"max_limit": 5, "reset_duration": "1d"}]}
-INTERNALS = ("Traceback", ".py", "/work", "/tmp", "SELECT", "sqlite", "Error", "hunter2")  # noqa: S108
+INTERNALS = ("Traceback", ".py", "/srv", "/tmp", "SELECT", "sqlite", "Error", "hunter2")  # noqa: S108
 UNFORESEEN = [
-    RuntimeError("/work/main/governance/services/hunter2.py"),
+    RuntimeError("/srv/limits/governance/services/hunter2.py"),
     KeyError("hunter2"),
     ProgrammingError("SELECT hunter2 FROM users", {}, Exception("sqlite3.OperationalError: /tmp/governance.db")),
     RecursionError("hunter2"),

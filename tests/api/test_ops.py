@@ -171,7 +171,7 @@ def test_healthz_and_readyz_show_no_limit_no_name_and_no_key(nobody, api, govern
 
 def test_readyz_does_not_repeat_what_an_unforeseen_error_says(nobody, governance):
     def stumble(_):
-        raise KeyError("hunter2-model", "/work/instance/governance.db")
+        raise KeyError("hunter2-model", "/srv/limits/instance/governance.db")
 
     governance.cache.refresh()
     governance.cache._loader = stumble
