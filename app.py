@@ -52,6 +52,7 @@ from governance.web import (
 )
 from governance.web import reservations as reservations_api
 from governance.web.context import EXTENSION, Governance
+from governance.web.lean import App
 from governance.web.operation import MAX_BODY
 from governance.web.paths import Id
 from governance.web.replay import Replay
@@ -69,7 +70,7 @@ def system_clock() -> int:
 
 def create_app(settings: Settings, *, clock: Clock = system_clock, mint: Mint | None = None) -> Flask:
     """The service as a Flask app. Starts no thread and writes nothing: see `gunicorn.conf.py` for what does."""
-    app = Flask(__name__, instance_path=str(settings.instance_path), static_folder=None)
+    app = App(__name__, instance_path=str(settings.instance_path), static_folder=None)
     app.config.update(
         SQLALCHEMY_DATABASE_URI=f"sqlite:///{settings.database_path}",
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_path, settings.busy_timeout, settings.threads + 2),

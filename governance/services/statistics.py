@@ -6,6 +6,7 @@ No label names a model, a key or a user. Under several workers prometheus_client
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from threading import Lock
 from time import perf_counter, time
 
@@ -30,6 +31,12 @@ LATE = Counter("governance_reservations_late", "Settles and releases that came a
 VERIFIED = "governance_snapshot_verified_timestamp_seconds"
 SNAPSHOT = Gauge(VERIFIED, "When the memory last equalled the database.", multiprocess_mode="liveall")
 FAILURES = Counter("governance_snapshot_refresh_failures", "Refreshes of the memory that failed.")
+
+
+@cache
+def requests_counted(endpoint: str, status: int) -> Counter:
+    """What counts the requests of an endpoint that were answered with a status: both are few."""
+    return REQUESTS.labels(endpoint, status)
 
 
 class Statistics:

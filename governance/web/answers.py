@@ -4,12 +4,13 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from flask import Response, g, request
+from flask import g, request
 from werkzeug.http import parse_etags
 
 from governance.domain.errors import Code, InvalidRequest
 from governance.domain.pages import Page
 from governance.services.model_limits import Listing, Versions
+from governance.web.lean import Response
 from governance.web.replay import REPEATABLE, Repeatable
 from schemas import render
 from schemas.render import Rendering

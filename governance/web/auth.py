@@ -1,29 +1,33 @@
 """Who may call: before anything else is looked at, on every path under `/api`, also unknown ones."""
 
-from flask import Flask, current_app, g, request
+from flask import Flask, g
 
 from governance.domain.errors import Code, Unauthenticated
 from governance.domain.keys import KeyScope
 from governance.services import authentication
 from governance.web import operation
-from governance.web.context import governance
+from governance.web.context import EXTENSION, Governance, the_request
+
+ADMIN_ONLY = (KeyScope.ADMIN,)
 
 
 def protect(app: Flask) -> None:
     """Guard the app. A blueprint's own before_request would not run for 404 and 405."""
+    service: Governance = app.extensions[EXTENSION]
+
+    def authenticate() -> None:
+        """Let a good key with the right scope pass; a view without a declared scope is for admins."""
+        request = the_request()
+        if not (request.path + "/").startswith("/api/"):
+            return
+        key = service.authentication.authenticate(_secret(request.headers.get("Authorization", "")))
+        g.api_key = key
+        view = app.view_functions.get(request.endpoint or "")
+        if view is not None:
+            declared = operation.of(view)
+            authentication.authorize(key, (declared and declared.scopes) or ADMIN_ONLY)
+
     app.before_request(authenticate)
-
-
-def authenticate() -> None:
-    """Let a good key with the right scope pass; a view without a declared scope is for admins."""
-    if not (request.path + "/").startswith("/api/"):
-        return
-    key = governance().authentication.authenticate(_secret(request.headers.get("Authorization", "")))
-    g.api_key = key
-    view = current_app.view_functions.get(request.endpoint or "")
-    if view is not None:
-        declared = operation.of(view)
-        authentication.authorize(key, (declared and declared.scopes) or (KeyScope.ADMIN,))
 
 
 def _secret(header: str) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import cast
 
-from flask import current_app
+from flask import Request, current_app, request
 
 from governance.memory.cache import SnapshotCache
 from governance.memory.poller import Poller
@@ -59,6 +59,11 @@ class Governance:
         self.poller.stop()
         self.group.stop()
         self.database.engine.dispose()
+
+
+def the_request() -> Request:
+    """The current request itself: `flask.request` looks it up for each of its attributes."""
+    return request._get_current_object()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 - documented
 
 
 def governance() -> Governance:

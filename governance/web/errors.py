@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, request
 from werkzeug.exceptions import HTTPException
 
 from governance.domain.errors import (
@@ -14,6 +14,7 @@ from governance.domain.errors import (
     NotFound,
 )
 from governance.web.answers import JSON
+from governance.web.lean import Response
 from schemas import render
 
 logger = logging.getLogger("governance.web")

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 
-from flask import Blueprint, Response
+from flask import Blueprint
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from governance.domain.errors import GovernanceError
 from governance.services.statistics import VERIFIED
 from governance.web.context import Governance, governance
+from governance.web.lean import Response
 from governance.web.operation import operation
 
 blueprint = Blueprint("metrics", __name__)

@@ -193,7 +193,7 @@ def _refusal(status: HTTPStatus, codes: list[str]) -> dict[str, Any]:
 
 def _codes(declared: Operation) -> list[Code]:
     """Every code that an operation can answer, its own and those of its kind, by status."""
-    with_a_key = () if declared.scope is None else WITH_A_KEY
+    with_a_key = WITH_A_KEY if declared.scopes else ()
     with_a_body = () if declared.body is None else WITH_A_BODY
     possible = {*EVERY_CALL, *with_a_key, *with_a_body, *declared.refusals}
     return sorted((code for code in STATUS if code in possible), key=STATUS.__getitem__)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, NamedTuple, cast
 
-from flask import g, request
+from flask import g
 from flask.typing import ResponseReturnValue
 from marshmallow import Schema
 
@@ -12,6 +12,7 @@ from governance.domain import bodies
 from governance.domain.errors import Code, Fault, InvalidRequest
 from governance.domain.keys import KeyScope
 from governance.services.acting import acting_as
+from governance.web.context import the_request
 from schemas import queries
 from schemas.loading import load
 
@@ -24,23 +25,14 @@ MANAGING = frozenset({KeyScope.WRITE, KeyScope.ADMIN})
 
 
 class Operation(NamedTuple):
-    """One endpoint: what it does in a line, the key scope it needs (None: public), and the schemas of both ways.
-
-    `also` is another scope that is enough.
-    """
+    """One endpoint: what it does in a line, the scopes of which a key needs one (none: public), and its schemas."""
 
     summary: str
-    scope: KeyScope | None
+    scopes: tuple[KeyScope, ...]
     query: Schema
     body: Schema | None
     answer: Schema | None
     refusals: tuple[Code, ...]
-    also: KeyScope | None = None
-
-    @property
-    def scopes(self) -> tuple[KeyScope, ...]:
-        """The scopes of which a key needs one."""
-        return tuple(scope for scope in (self.scope, self.also) if scope is not None)
 
 
 def operation(
@@ -53,8 +45,12 @@ def operation(
     answer: Schema | None = None,
     refusals: tuple[Code, ...] = (),
 ) -> Callable[[View], View]:
-    """Declare an endpoint. It is called with `query=` and `body=`, loaded, where it declares them."""
-    declared = Operation(summary, scope, query, body, answer, refusals, also)
+    """Declare an endpoint for keys of a scope (None: public), or of another that is enough `also`.
+
+    It is called with `query=` and `body=`, loaded, where it declares them.
+    """
+    scopes = tuple(enough for enough in (scope, also) if enough is not None)
+    declared = Operation(summary, scopes, query, body, answer, refusals)
 
     def declare(act: View) -> View:
         perform = _as_caller(act) if scope in MANAGING else act
@@ -96,7 +92,7 @@ def _loaded(declared: Operation) -> dict[str, Any]:
 
 
 def _query(declared: Operation) -> Any:
-    found = queries.read(declared.query, request.query_string)
+    found = queries.read(declared.query, the_request().query_string)
     return None if declared.query is NO_QUERY else found
 
 
@@ -105,7 +101,7 @@ def _body(declared: Operation) -> Any:
     schema = declared.body
     if schema is None:
         return None
-    data = request.get_data(cache=False)
+    data = the_request().get_data(cache=False)
     if len(data) > MAX_BODY:
         raise InvalidRequest("Send a body of at most 1 MiB.", code=Code.BODY_TOO_LARGE)
     return load(schema, {} if not data and getattr(schema, "optional", False) else bodies.read_object(data))

@@ -1,11 +1,12 @@
 """What operators and machines ask, outside `/api` and without a key: is it alive, is it ready, what can it do."""
 
-from flask import Blueprint, Response, current_app, render_template
+from flask import Blueprint, current_app, render_template
 
 from governance.domain.errors import Code, Unavailable
 from governance.web import openapi
 from governance.web.answers import answer
 from governance.web.context import governance
+from governance.web.lean import Response
 from governance.web.operation import operation
 
 blueprint = Blueprint("ops", __name__, template_folder="templates")

@@ -20,7 +20,7 @@ from governance.memory.cache import SnapshotCache
 from governance.memory.reader import Held
 from governance.memory.snapshot import Snapshot
 from governance.services.authentication import Authentication
-from governance.services.statistics import REQUESTS
+from governance.services.statistics import requests_counted
 from governance.web.requests import request_id
 
 Headers = list[tuple[str, str]]
@@ -102,7 +102,7 @@ class Replay:
             return body
         whole = _read(body)
         status, headers = said
-        counter = REQUESTS.labels(repeatable.endpoint, int(status[:3]))
+        counter = requests_counted(repeatable.endpoint, int(status[:3]))
         snapshot, valid_from, valid_until = repeatable.held
         self._keep(words, Answer(status, headers, whole, repeatable.key, counter, valid_from, valid_until), snapshot)
         return (whole,)

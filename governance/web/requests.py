@@ -6,9 +6,10 @@ from random import getrandbits
 from time import perf_counter
 from wsgiref.types import WSGIEnvironment
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 
-from governance.services.statistics import REQUESTS
+from governance.services.statistics import requests_counted
+from governance.web.context import the_request
 
 logger = logging.getLogger("governance.requests")
 
@@ -25,8 +26,9 @@ def surround(app: Flask) -> None:
 
 def begin() -> None:
     """Note when the request came, and what it is called."""
-    request.environ["governance.began"] = perf_counter()
-    request.environ["governance.request_id"] = request_id(request.environ)
+    environ = the_request().environ
+    environ["governance.began"] = perf_counter()
+    environ["governance.request_id"] = request_id(environ)
 
 
 def request_id(environ: WSGIEnvironment) -> str:
@@ -37,18 +39,19 @@ def request_id(environ: WSGIEnvironment) -> str:
 
 def end(response: Response) -> Response:
     """Give the answer its id; log a refusal: never a key, a query or a body."""
+    request, status = the_request(), response.status_code
     request_id = request.environ["governance.request_id"]
-    response.headers["X-Request-Id"] = request_id
-    REQUESTS.labels(request.endpoint or "none", response.status_code).inc()
-    if response.status_code >= REFUSED:
+    response.headers.add("X-Request-Id", request_id)
+    requests_counted(request.endpoint or "none", status).inc()
+    if status >= REFUSED:
         elapsed = perf_counter() - request.environ["governance.began"]
         fields = {
             "method": request.method,
             "path": request.path,
-            "status": response.status_code,
+            "status": status,
             "code": request.environ.get("governance.code", ""),
             "request_id": request_id,
             "ms": round(elapsed * 1000, 1),
         }
-        logger.log(logging.ERROR if response.status_code == 500 else logging.INFO, "refused", extra={"fields": fields})  # noqa: PLR2004
+        logger.log(logging.ERROR if status == 500 else logging.INFO, "refused", extra={"fields": fields})  # noqa: PLR2004
     return response

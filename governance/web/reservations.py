@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, g, request
 
 from governance.domain.errors import Code, InvalidRequest
 from governance.domain.keys import KeyScope
@@ -13,6 +13,7 @@ from governance.domain.reservations import Actual, Reservation
 from governance.services.metering import Answer
 from governance.web.answers import JSON, answer, plain_page
 from governance.web.context import governance
+from governance.web.lean import Response
 from governance.web.operation import operation
 from schemas import answers, metering
 from schemas.metering import Ask

@@ -181,8 +181,11 @@ def test_a_500_shows_no_stack_trace_no_path_and_no_sql(api, app, governance, err
     assert "X-Request-Id" in response.get_json()["error"]["message"]
 
 
-def test_a_mistake_while_the_caller_is_recognised_is_a_500_in_the_one_shape(api, app, governance):
-    app.extensions["governance"] = dataclasses.replace(governance, authentication=Broken(KeyError("hunter2")))
+def test_a_mistake_while_the_caller_is_recognised_is_a_500_in_the_one_shape(api, governance, monkeypatch):
+    def mistaken(_):
+        raise KeyError("hunter2")
+
+    monkeypatch.setattr(governance.authentication, "authenticate", mistaken)
     response = api.get("users")
     assert response.status_code == 500
     assert response.get_json()["error"]["code"] == "internal_error"
