@@ -19,18 +19,15 @@ PIECE = 2047
 
 
 class Rendering(NamedTuple):
-    """One limit as JSON, with its strong ETag's parts, true from `valid_from` up to `valid_until` (instants)."""
+    """One limit as JSON, true from `valid_from` up to `valid_until` (instants).
+
+    Its strong ETag is `<version>.<digest>`: the version moves with edits only, the digest with all that is shown.
+    """
 
     body: bytes
-    version: int
-    digest: str
+    etag: str
     valid_from: int
     valid_until: int
-
-    @property
-    def etag(self) -> str:
-        """`<version>.<digest>`: the version moves with edits only, the digest with all that is shown."""
-        return f"{self.version}.{self.digest}"
 
 
 class _State(NamedTuple):
@@ -44,7 +41,7 @@ def limit(scoped: Scoped, now: int) -> Rendering:
     """A model limit as it is at `now`."""
     states, valid_from, valid_until = _states(scoped, now)
     body = dumps(_limit(scoped, states))
-    return Rendering(body, scoped.limit.version, digest(body), valid_from, valid_until)
+    return Rendering(body, f"{scoped.limit.version}.{digest(body)}", valid_from, valid_until)
 
 
 def item(scoped: Scoped, item_id: str, now: int) -> bytes:

@@ -57,8 +57,8 @@ class MemoryReader:
         ids, total, *span = self._ids(snapshot, query, now)
         rendered, entries = self._renderings.of, snapshot.entries
         page = [rendered(entries[limit_id], now) for limit_id in ids]
-        valid_from = max([span[0], *(rendering.valid_from for rendering in page)])
-        valid_until = min([span[1], *(rendering.valid_until for rendering in page)])
+        valid_from = max([span[0], *[rendering.valid_from for rendering in page]])
+        valid_until = min([span[1], *[rendering.valid_until for rendering in page]])
         return FromMemory(page, total, self.cache.age(known), Held(snapshot, valid_from, valid_until))
 
     def _ids(self, snapshot: Snapshot, query: ListQuery, now: int) -> Ranked:
