@@ -1,21 +1,28 @@
 """Metering: what is asked, settled and reported coming in; decisions and reservations going out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from marshmallow import ValidationError, post_load, validates_schema
+from orjson import Fragment
 
 from governance.domain import money
-from governance.domain.decisions import MAX_REQUESTS, MAX_TOKENS, Amounts, Standing
+from governance.domain.decisions import MAX_REQUESTS, MAX_TOKENS, Amounts, Applied, Standing
 from governance.domain.limits import Metric
 from governance.domain.matching import Call
 from governance.domain.reservations import DEFAULT_TTL, LONGEST_TTL, Actual, Reservation, Status
 from governance.domain.times import rfc3339
+from schemas import render
 from schemas.fields import Name, Number, OneOf, Provider, Whole
 from schemas.loading import Body
 from schemas.queries import PageQuery
 from schemas.render import dollars
+
+RULES_REMEMBERED = 16_384
+GAP = Fragment("\0")
+"""What no JSON has in it."""
 
 
 class Ask(NamedTuple):
@@ -162,10 +169,55 @@ def reservation(held: Reservation) -> dict[str, Any]:
 
 
 def standing(shown: Standing) -> dict[str, Any]:
-    """A rule that applied, in its current window; amounts of a budget are dollars."""
+    """A rule in its current window."""
     applied, window, requested = shown
+    figures = map(_figure(applied.rule.metric), (window.used, window.reserved, requested, shown.remaining))
+    return _shape(applied, figures, rfc3339(window.end))
+
+
+def standings(shown: Sequence[Standing]) -> Fragment:
+    """Rules that applied, in their current windows, as a JSON array; amounts of a budget are dollars."""
+    return _array(_standing(each, *each.window[2:]) for each in shown)
+
+
+def allowed(held: Reservation, shown: Sequence[Standing]) -> dict[str, Any]:
+    """The answer to a reservation that holds: each rule as it is now, what was asked of it among what it reserves."""
+    limits = _array(_standing(each, each.window.used, each.window.reserved + each.requested) for each in shown)
+    return {"decision": "allow", "reservation": reservation(held), "limits": limits}
+
+
+def reported(shown: Sequence[Standing]) -> dict[str, Any]:
+    """The answer to a usage report: each rule as it is now, what was used with it, and whether it is used up."""
+    return {"message": "Usage recorded successfully", "limits": _array(map(_charged, shown))}
+
+
+def _charged(shown: Standing) -> str:
+    used, reserved = shown.window.used + shown.requested, shown.window.reserved
+    over = used + reserved >= shown.applied.rule.max_limit
+    return f'{_standing(shown, used, reserved)[:-1]},"over":{"true" if over else "false"}}}'
+
+
+def _array(texts: Iterable[str]) -> Fragment:
+    return Fragment(f"[{','.join(texts)}]")
+
+
+def _standing(shown: Standing, used: int, reserved: int) -> str:
+    applied, window, requested = shown
+    rule, ends = applied.rule, rfc3339(window.end)
+    figures = (used, reserved, requested, max(0, rule.max_limit - used - reserved))
+    return _template(applied) % (*(map(money.dollars, figures) if rule.metric == Metric.COST else figures), ends)
+
+
+@lru_cache(maxsize=RULES_REMEMBERED)
+def _template(applied: Applied) -> str:
+    """A rule's JSON with gaps for its figures: half of the time of an answer goes into what never changes."""
+    shown = render.dumps(_shape(applied, [GAP] * 4, Fragment('"\0"')))
+    return shown.decode().replace("%", "%%").replace("\0", "%s")
+
+
+def _shape(applied: Applied, figures: Iterable[Any], resets_at: Any) -> dict[str, Any]:
+    used, reserved, requested, remaining = figures
     rule, limit = applied.rule, applied.limit
-    amount = dollars if rule.metric == Metric.COST else int
     return {
         "rule_id": rule.id,
         "model_config_id": limit.id,
@@ -176,29 +228,18 @@ def standing(shown: Standing) -> dict[str, Any]:
         "scope": limit.scope,
         "scope_id": limit.scope_id,
         "scope_name": applied.scope_name,
-        "used": amount(window.used),
-        "reserved": amount(window.reserved),
-        "requested": amount(requested),
-        "limit": amount(rule.max_limit),
-        "remaining": amount(shown.remaining),
-        "resets_at": rfc3339(window.end),
+        "used": used,
+        "reserved": reserved,
+        "requested": requested,
+        "limit": _figure(rule.metric)(rule.max_limit),
+        "remaining": remaining,
+        "resets_at": resets_at,
     }
 
 
-def standings(shown: Sequence[Standing]) -> list[dict[str, Any]]:
-    """Rules that applied, as they are shown."""
-    return [standing(each) for each in shown]
-
-
-def allowed(held: Reservation, shown: Sequence[Standing]) -> dict[str, Any]:
-    """The answer to a reservation that holds."""
-    return {"decision": "allow", "reservation": reservation(held), "limits": standings(shown)}
-
-
-def reported(shown: Sequence[Standing]) -> dict[str, Any]:
-    """The answer to a usage report: each rule, and whether it is used up now."""
-    limits = [standing(each) | {"over": each.remaining == 0} for each in shown]
-    return {"message": "Usage recorded successfully", "limits": limits}
+def _figure(metric: str) -> Callable[[int], Any]:
+    """How amounts of a metric are shown."""
+    return dollars if metric == Metric.COST else int
 
 
 def sentence(violated: Standing) -> str:

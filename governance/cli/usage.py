@@ -50,7 +50,7 @@ def _document(standing: Standing, found: Nearest) -> dict[str, Any]:
 
 
 def _row(standing: Standing, found: Nearest) -> tuple[str, ...]:
-    _, limit, scope_name, _ = standing.applied
+    limit, scope_name = standing.applied.limit, standing.applied.scope_name
     return (
         shown.gauge(standing),
         shown.amounts(standing),

@@ -13,7 +13,7 @@ MAX_REQUESTS = 10**6
 
 
 class Amounts(NamedTuple):
-    """What a call asks for, or used: nano-dollars, tokens, requests."""
+    """What a call asks for, or used: nano-dollars, tokens, requests; by the names of the metrics."""
 
     cost: int = 0
     tokens: int = 0
@@ -24,23 +24,29 @@ class Amounts(NamedTuple):
         return int(getattr(self, metric))
 
 
-class Applied(NamedTuple):
-    """A rule that applies to a call: its limit, how specific that is, and the scope's name."""
+class Applied:
+    """A rule that applies to calls: its limit, the scope's name, and how specific that is.
 
-    rule: Rule
-    limit: Limit
-    scope_name: str | None
-    rank: tuple[int, int]
+    Made once, met by many calls: so what all of them ask of it is found out here. `kind` is `budget` or `rate_limit`;
+    `key` names the rule in one generation; `place` is where it stands among others: the most specific first, then
+    kind, window length, id.
+    """
 
-    @property
-    def kind(self) -> str:
-        """`budget` or `rate_limit`."""
-        return "budget" if self.rule.metric == Metric.COST else "rate_limit"
+    __slots__ = ("key", "kind", "limit", "place", "rank", "rule", "scope_name")
 
-    @property
-    def place(self) -> tuple[object, ...]:
-        """Where it stands among others: the most specific first, then kind, window length, id."""
-        return *self.rank, self.kind, self.rule.duration.length, self.rule.id, self.rule.metric
+    def __init__(self, rule: Rule, limit: Limit, scope_name: str | None, rank: tuple[int, int]) -> None:
+        self.rule = rule
+        self.limit = limit
+        self.scope_name = scope_name
+        self.rank = rank
+        self.kind = "budget" if rule.metric == Metric.COST else "rate_limit"
+        self.key = (rule.id, rule.metric, rule.generation)
+        self.place = (*rank, self.kind, rule.duration.length, rule.id, rule.metric)
+
+
+def in_order(applied: Iterable[Applied]) -> tuple[Applied, ...]:
+    """Rules that apply together, as a decision shows them."""
+    return tuple(sorted(applied, key=lambda each: each.place))
 
 
 class Standing(NamedTuple):
@@ -101,7 +107,6 @@ class Verdict(NamedTuple):
         return max(1, -(-(latest - now) // SECOND))
 
 
-def decide(standings: Iterable[Standing]) -> Verdict:
-    """All or nothing."""
-    ordered = sorted(standings, key=lambda standing: standing.applied.place)
-    return Verdict(ordered, [standing for standing in ordered if not standing.has_room])
+def decide(standings: Sequence[Standing]) -> Verdict:
+    """All or nothing; the standings are in order."""
+    return Verdict(standings, [standing for standing in standings if not standing.has_room])

@@ -5,20 +5,21 @@ counts compares the config revision with the snapshot's. Where it moved, the cal
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
-from governance.domain import keys, matching
+from governance.domain import matching
 from governance.domain.decisions import Amounts, Applied, Standing, Verdict, decide
 from governance.domain.errors import Code, Denied, Forbidden, GovernanceError, InvalidRequest, Unavailable
-from governance.domain.keys import VirtualKey
 from governance.domain.limits import Counter, current
 from governance.domain.matching import Call
 from governance.domain.reservations import Reservation, Status
 from governance.domain.times import DAY, SECOND
 from governance.memory.cache import SnapshotCache
 from governance.memory.snapshot import Snapshot
+from governance.services.matcher import Matched, Matcher
 from governance.services.mint import Mint
 from governance.services.statistics import Statistics
 from governance.storage import revisions, scoped
@@ -57,16 +58,6 @@ class Denial(NamedTuple):
     now: int
 
 
-class Plan(NamedTuple):
-    """What a snapshot says about a call: whose it is, and which rules apply."""
-
-    revision: int
-    call: Call
-    key: VirtualKey | None
-    unknown: Forbidden | None
-    applied: tuple[Applied, ...]
-
-
 class Metering:
     """The acts that decide and charge."""
 
@@ -76,6 +67,7 @@ class Metering:
         self._database = database
         self._group = group
         self._cache = cache
+        self._matcher = Matcher(cache)
         self._mint = mint
         self._statistics = statistics
 
@@ -84,8 +76,9 @@ class Metering:
 
         Raises Denied with every rule that had no room; Forbidden where the virtual key may not be used.
         """
-        with self._statistics.deciding():
-            outcome = self._planned(ask, lambda plan: self._group.submit(partial(self._admit, ask, plan, repeat)))
+        began = perf_counter()
+        outcome = self._together(ask, partial(self._admit, ask, repeat))
+        self._statistics.decided(perf_counter() - began)
         if isinstance(outcome, Denial):
             self._statistics.denied(outcome.verdict, outcome.now)
             raise _denied(outcome)
@@ -96,44 +89,48 @@ class Metering:
 
     def report(self, ask: Ask, repeat: IdempotencyKey | None) -> Answer:
         """Charge what was used without a reservation: always accepted."""
-        return _rendered(self._planned(ask, lambda plan: self._group.submit(partial(self._charge, ask, plan, repeat))))
+        return _rendered(self._together(ask, partial(self._charge, ask, repeat)))
 
     def check(self, ask: Ask) -> dict[str, Any]:
         """What a reservation would be answered, without any effect, and why other limits did not apply."""
-        return self._planned(ask, partial(self._look, ask))
+        return self._matching(ask, partial(self._look, ask))
 
-    def _planned(self, ask: Ask, act: Callable[[Plan], Result]) -> Result:
-        """Do an act with a plan that is as new as the database."""
+    def _together(self, ask: Ask, act: Callable[[Matched, Batch], Result]) -> Result:
+        """Do an act in the next batch."""
+        return self._matching(ask, lambda matched: self._group.submit(partial(act, matched)))
+
+    def _matching(self, ask: Ask, act: Callable[[Matched], Result]) -> Result:
+        """Do an act with rules that are as new as the database."""
         for _ in range(ATTEMPTS):
-            plan = _plan(self._cache.get().snapshot, ask)
+            matched = self._matcher.match(ask)
             try:
-                return act(plan)
+                return act(matched)
             except Stale:
                 self._cache.refresh()
         raise Unavailable("Try again shortly: the limits are being changed too quickly to decide.")
 
-    def _admit(self, ask: Ask, plan: Plan, repeat: IdempotencyKey | None, batch: Batch) -> Answer | Denial | Body:
+    def _admit(self, ask: Ask, repeat: IdempotencyKey | None, matched: Matched, batch: Batch) -> Answer | Denial | Body:
         known = _repeated(batch, repeat, ask)
         if known is not None:
             return known
-        _compare(plan, batch)
-        _refuse_key(plan, batch.now)
-        batch.look_up(applied.rule for applied in plan.applied)
-        verdict = decide(_standing(applied, batch, ask.amounts) for applied in plan.applied)
+        _compare(matched, batch)
+        _refuse_key(matched, batch.now)
+        tallies = batch.tallies(matched.applied)
+        verdict = decide(_standings(matched.applied, [tally.counter for tally in tallies], ask.amounts))
         if not verdict.allowed:
             return Denial(verdict, batch.now)
-        reservation = self._reservation(ask, plan.call, batch.now)
-        batch.add(reservation, [(s.applied.rule, s.window, s.requested, 0) for s in verdict.standings])
-        return _kept(batch, repeat, ask, lambda: shown.allowed(reservation, [_held(s) for s in verdict.standings]))
+        reservation = self._reservation(ask, matched.call, batch.now)
+        batch.add(reservation, [(tally, s.requested, 0) for tally, s in zip(tallies, verdict.standings, strict=True)])
+        return _kept(batch, repeat, ask, lambda: shown.allowed(reservation, verdict.standings))
 
-    def _charge(self, ask: Ask, plan: Plan, repeat: IdempotencyKey | None, batch: Batch) -> Answer | Body:
+    def _charge(self, ask: Ask, repeat: IdempotencyKey | None, matched: Matched, batch: Batch) -> Answer | Body:
         known = _repeated(batch, repeat, ask)
         if known is not None:
             return known
-        _compare(plan, batch)
-        batch.look_up(applied.rule for applied in plan.applied)
-        verdict = decide(_standing(applied, batch, ask.amounts) for applied in plan.applied)
-        report = self._reservation(ask, plan.call, batch.now)._replace(
+        _compare(matched, batch)
+        tallies = batch.tallies(matched.applied)
+        standings = _standings(matched.applied, [tally.counter for tally in tallies], ask.amounts)
+        report = self._reservation(ask, matched.call, batch.now)._replace(
             status=Status.REPORTED,
             requests=ask.amounts.requests,
             held_tokens=0,
@@ -144,33 +141,29 @@ class Metering:
             settled_at=batch.now,
             ended_at=batch.now,
         )
-        batch.add(report, [(s.applied.rule, s.window, 0, s.requested) for s in verdict.standings])
-        return _kept(batch, repeat, ask, lambda: shown.reported([_used(s) for s in verdict.standings]))
+        batch.add(report, [(tally, 0, s.requested) for tally, s in zip(tallies, standings, strict=True)])
+        return _kept(batch, repeat, ask, lambda: shown.reported(standings))
 
-    def _look(self, ask: Ask, plan: Plan) -> dict[str, Any]:
+    def _look(self, ask: Ask, matched: Matched) -> dict[str, Any]:
         with self._database.read() as connection:
-            if revisions.current(connection) != plan.revision:
+            if revisions.current(connection) != matched.revision:
                 raise Stale
             now = self._group.clock()
-            stored = scoped.by_ids(connection, sorted({applied.limit.id for applied in plan.applied}))
+            stored = scoped.by_ids(connection, sorted({applied.limit.id for applied in matched.applied}))
         counters = {
             rule.key: counter
             for entry in stored.values()
             for rule, counter in zip(entry.limit.rules, entry.counters, strict=True)
         }
-        verdict = decide(
-            Standing(
-                applied, _window(applied, counters.get(applied.rule.key), now), ask.amounts.of(applied.rule.metric)
-            )
-            for applied in plan.applied
-        )
-        refusal = _key_refusal(plan, now) or (None if verdict.allowed else _denied(Denial(verdict, now)))
+        windows = [_window(applied, counters.get(applied.rule.key), now) for applied in matched.applied]
+        verdict = decide(_standings(matched.applied, windows, ask.amounts))
+        refusal = _key_refusal(matched, now) or (None if verdict.allowed else _denied(Denial(verdict, now)))
         return {
             "decision": "deny" if refusal else "allow",
             "message": refusal.message if refusal else None,
             "limits": shown.standings(verdict.standings),
             "violations": shown.standings(verdict.violations),
-            "unmatched": _unmatched(self._cache.get().snapshot, plan),
+            "unmatched": _unmatched(self._cache.get().snapshot, matched),
         }
 
     def _reservation(self, ask: Ask, call: Call, now: int) -> Reservation:
@@ -193,72 +186,35 @@ class Metering:
         )
 
 
-def _plan(snapshot: Snapshot, ask: Ask) -> Plan:
-    """Match a call against a snapshot; nothing is refused yet, since the snapshot may be behind."""
-    call = ask.call
-    key = None
-    if ask.virtual_key is not None:
-        key = snapshot.values.get(keys.digest(ask.virtual_key))
-        call = call._replace(virtual_key_id=key.id if key else None)
-    elif call.virtual_key_id is not None:
-        key = snapshot.virtual_keys.get(call.virtual_key_id)
-    named = ask.virtual_key is not None or call.virtual_key_id is not None
-    unknown = _unknown(snapshot, ask) if named and key is None else None
-    applied = []
-    for match in matching.matches(call, snapshot.identities):
-        limit, _, scope_name = snapshot.entries[match.limit_id]
-        applied += [Applied(rule, limit, scope_name, match.rank) for rule in limit.rules]
-    return Plan(snapshot.mark.revision, call, key, unknown, tuple(applied))
-
-
-def _unknown(snapshot: Snapshot, ask: Ask) -> Forbidden:
-    """The refusal of a virtual key that does not exist; an id in place of a value is told, and nothing else."""
-    sentence = "Use a virtual key that exists: this one is unknown."
-    if ask.virtual_key in snapshot.virtual_keys:
-        sentence = "Send this as virtual_key_id: it is the id of a virtual key, and virtual_key takes its value."
-    param = "virtual_key_id" if ask.virtual_key is None else "virtual_key"
-    return Forbidden(sentence, param=param, code=Code.VIRTUAL_KEY_UNKNOWN)
-
-
-def _compare(plan: Plan, batch: Batch) -> None:
-    if batch.revision != plan.revision:
+def _compare(matched: Matched, batch: Batch) -> None:
+    if batch.revision != matched.revision:
         raise Stale
 
 
-def _key_refusal(plan: Plan, now: int) -> Forbidden | None:
+def _key_refusal(matched: Matched, now: int) -> Forbidden | None:
     """Why the call's virtual key may not be used; None where it may, or none is in play."""
-    if plan.unknown is not None:
-        return plan.unknown
-    if plan.key is not None and not plan.key.is_active:
+    if matched.unknown is not None:
+        return matched.unknown()
+    if matched.key is not None and not matched.key.is_active:
         return Forbidden("Activate the virtual key, or use another: it is inactive.", code=Code.VIRTUAL_KEY_INACTIVE)
-    if plan.key is not None and plan.key.expires_at is not None and plan.key.expires_at <= now:
+    if matched.key is not None and matched.key.expires_at is not None and matched.key.expires_at <= now:
         return Forbidden("Use another virtual key: this one has expired.", code=Code.VIRTUAL_KEY_EXPIRED)
     return None
 
 
-def _refuse_key(plan: Plan, now: int) -> None:
-    refusal = _key_refusal(plan, now)
+def _refuse_key(matched: Matched, now: int) -> None:
+    refusal = _key_refusal(matched, now)
     if refusal is not None:
         raise refusal
 
 
-def _standing(applied: Applied, batch: Batch, amounts: Amounts) -> Standing:
-    window = batch.counter(applied.rule, applied.limit.alignment)
-    return Standing(applied, window, amounts.of(applied.rule.metric))
+def _standings(applied: Sequence[Applied], windows: Sequence[Counter], amounts: Amounts) -> list[Standing]:
+    asked = amounts._asdict()
+    return [Standing(each, window, asked[each.rule.metric]) for each, window in zip(applied, windows, strict=True)]
 
 
 def _window(applied: Applied, counter: Counter | None, now: int) -> Counter:
     return current(applied.rule, applied.limit.alignment, counter, now)
-
-
-def _held(standing: Standing) -> Standing:
-    window = standing.window
-    return standing._replace(window=window._replace(reserved=window.reserved + standing.requested))
-
-
-def _used(standing: Standing) -> Standing:
-    window = standing.window
-    return standing._replace(window=window._replace(used=window.used + standing.requested))
 
 
 def _denied(denial: Denial) -> Denied:
@@ -304,12 +260,12 @@ def _fingerprint(ask: Ask) -> str:
 MOST_UNMATCHED = 20
 
 
-def _unmatched(snapshot: Snapshot, plan: Plan) -> dict[str, Any]:
+def _unmatched(snapshot: Snapshot, matched: Matched) -> dict[str, Any]:
     """Limits of the same model or provider that did not apply, and why."""
-    provider, model = matching.spelled(plan.call)
+    provider, model = matching.spelled(matched.call)
     names = {model, f"{provider}/{model}"}
-    applied = {each.limit.id for each in plan.applied} | {
-        match.limit_id for match in matching.matches(plan.call, snapshot.identities)
+    applied = {each.limit.id for each in matched.applied} | {
+        match.limit_id for match in matching.matches(matched.call, snapshot.identities)
     }
     near = [
         (identity, limit_id)
@@ -326,7 +282,7 @@ def _unmatched(snapshot: Snapshot, plan: Plan) -> dict[str, Any]:
                 "provider": limit.provider,
                 "scope": limit.scope,
                 "scope_id": limit.scope_id,
-                "reason": matching.reason(plan.call, identity),
+                "reason": matching.reason(matched.call, identity),
             }
         )
     return {"count": len(near), "limits": explained}

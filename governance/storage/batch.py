@@ -8,28 +8,31 @@ Statements are few and fetch much: each of them gives the interpreter lock away,
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-import orjson
-
-from governance.domain.limits import Counter, Rule
+from governance.domain.decisions import Applied
+from governance.domain.limits import Counter
 from governance.domain.reservations import Reservation
-from governance.domain.windows import Alignment, window
+from governance.domain.windows import window
 from governance.storage.tables import LARGEST_SUM
 
 RESERVATION = ", ".join(Reservation._fields)
-TALLY = "c.id, c.metric, c.window_start, c.window_end, c.used, c.reserved, c.folded, c.reset_at"
+TALLY = """
+    c.id, c.rule_id, c.metric, c.generation, c.window_start, c.window_end, c.used, c.reserved, c.folded, c.reset_at"""
 NEWEST = f"""
-    SELECT c.rule_id, c.metric, c.generation, {TALLY} FROM counters c WHERE c.id IN (
+    SELECT {TALLY} FROM counters c WHERE c.id IN (
         SELECT (SELECT o.id FROM counters o WHERE o.rule_id = column1 AND o.metric = column2 AND o.generation = column3
                 ORDER BY o.window_start DESC LIMIT 1)
         FROM (VALUES {{}}))"""  # noqa: S608
 ADD_COUNTER = """
     INSERT INTO counters (rule_id, metric, generation, window_start, window_end, touched_at)
     VALUES (?, ?, ?, ?, ?, ?)"""
-WRITE_COUNTER = "UPDATE counters SET used = ?, reserved = ?, folded = ?, touched_at = ? WHERE id = ?"
-ADD_RESERVATION = f"INSERT INTO reservations (seq, {RESERVATION}) VALUES (?{', ?' * len(Reservation._fields)})"  # noqa: S608
+WRITE_COUNTERS = """
+    UPDATE counters SET used = column2, reserved = column3, folded = column4, touched_at = column5
+    FROM (VALUES {}) WHERE id = column1"""
+ADD_RESERVATIONS = f"INSERT INTO reservations (seq, {RESERVATION}) VALUES {{}}"  # noqa: S608
 WRITE_RESERVATION = f"UPDATE reservations SET {' = ?, '.join(Reservation._fields)} = ? WHERE seq = ?"  # noqa: S608
 GET_RESERVATION = f"SELECT seq, {RESERVATION} FROM reservations WHERE id = ? AND status <> 'reported'"  # noqa: S608
 LAPSED = "SELECT id FROM reservations WHERE status = 'open' AND expires_at <= ? ORDER BY expires_at LIMIT ?"
@@ -37,12 +40,7 @@ NOW = """
     SELECT revision, touched_at, (SELECT seq FROM sqlite_sequence WHERE name = 'reservations')
     FROM config_revision"""
 TOUCH = "UPDATE config_revision SET touched_at = ?"
-WRITE_ENTRIES = """
-    INSERT OR REPLACE INTO ledger (seq, counter_id, held, used)
-    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-        json_extract(value, '$[3]')
-    FROM json_each(?)"""
-"""All of them in one step: `executemany` takes one for each row, and gives the interpreter lock away in each."""
+WRITE_ENTRIES = "INSERT OR REPLACE INTO ledger (seq, counter_id, held, used) VALUES {}"
 GET_ENTRIES = f"""
     SELECT l.counter_id, l.held, l.used, {TALLY} FROM ledger l LEFT JOIN counters c ON c.id = l.counter_id
     WHERE l.seq = ?"""  # noqa: S608
@@ -53,18 +51,23 @@ PUT_ANSWER = """
     INSERT OR REPLACE INTO idempotency (api_key_id, path, key, fingerprint, answer, created_at)
     VALUES (?, ?, ?, ?, ?, ?)"""
 
+MOST_ROWS = 256
+"""The most rows of one step: SQLite allows 32,766 values."""
 RuleKey = tuple[str, str, int]
 """(rule's id, metric, generation)."""
+Row = tuple[object, ...]
 IdempotencyKey = tuple[str, str, str]
 """(API key's id, path, the caller's key)."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """A counter under way: what it will be when the batch is written."""
+    """A counter under way: what it will be when the batch is written; without an id until it is stored."""
 
-    id: int
+    id: int | None
+    rule_id: str
     metric: str
+    generation: int
     start: int
     end: int
     used: int
@@ -74,6 +77,11 @@ class Tally:
     moved: bool = False
 
     @property
+    def key(self) -> RuleKey:
+        """The rule that it counts for."""
+        return self.rule_id, self.metric, self.generation
+
+    @property
     def counter(self) -> Counter:
         """The counter as a value."""
         return Counter(self.start, self.end, self.used, self.reserved)
@@ -81,10 +89,9 @@ class Tally:
     def move(self, held: int, used: int) -> None:
         """Add to what is reserved and used; beyond what a counter can hold, `folded` keeps the difference."""
         self.reserved += held
-        most = LARGEST_SUM - self.reserved
-        bounded = min(max(0, self.used + used), most)
-        self.folded += bounded - self.used - used
-        self.used = bounded
+        after, most = self.used + used, LARGEST_SUM - self.reserved
+        self.used = most if after > most else max(0, after)
+        self.folded += self.used - after
         self.moved = True
 
 
@@ -100,12 +107,11 @@ class Entry:
 
 @dataclass(slots=True)
 class Hold:
-    """A reservation under way, with its ledger rows."""
+    """A stored reservation under way, with its ledger rows."""
 
     seq: int
     reservation: Reservation
     entries: list[Entry] = field(default_factory=list)
-    new: bool = False
     changed: bool = False
 
 
@@ -119,39 +125,33 @@ class Batch:
         self.revision, last_touch, last_seq = self._execute(NOW).fetchone()
         self._touched_at = max(now, last_touch + 1)
         self._tallies: dict[int, Tally] = {}
-        self._current: dict[RuleKey, Tally | None] = {}
+        self._current: dict[RuleKey, Tally] = {}
+        self._new: list[Row] = []
+        self._entries: list[Row] = []
         self._holds: dict[str, Hold] = {}
         self._answers: dict[IdempotencyKey, tuple[str, bytes]] = {}
         self._seq: int = last_seq or 0
 
-    def look_up(self, rules: Iterable[Rule]) -> None:
-        """Read what counts now for these rules, all together, where that is not known yet."""
-        unknown = [key for key in map(_key, rules) if key not in self._current]
-        if not unknown:
-            return
-        self._current |= dict.fromkeys(unknown)
-        newest = NEWEST.format(", ".join(["(?, ?, ?)"] * len(unknown)))
-        for rule_id, metric, generation, *row in self._execute(newest, [*chain.from_iterable(unknown)]):
-            tally = self._remember(*row)
-            if tally.end > self.now:
-                self._current[rule_id, metric, generation] = tally
+    def tallies(self, applied: Sequence[Applied]) -> list[Tally]:
+        """What counts now for these rules, each in its current window; read all together where not known yet."""
+        known = self._current
+        unknown = [each for each in applied if each.key not in known]
+        if unknown:
+            self._look_up(unknown)
+        return [known[each.key] for each in applied]
 
-    def counter(self, rule: Rule, alignment: Alignment) -> Counter:
-        """The window of a rule that counts now, with what is in it."""
-        tally = self._tally(rule)
-        if tally is not None:
-            return tally.counter
-        return Counter(*window(rule.duration, alignment, rule.anchor, self.now), 0, 0)
+    def add(self, reservation: Reservation, entries: Iterable[tuple[Tally, int, int]]) -> None:
+        """Store a new reservation that (tally, held, used) of each rule.
 
-    def add(self, reservation: Reservation, entries: Iterable[tuple[Rule, Counter, int, int]]) -> None:
-        """Store a new reservation that holds and used (rule, its current window, held, used) of each rule."""
-        rows = []
-        for rule, counter, held, used in entries:
-            tally = self._tally(rule) or self._begin(rule, counter)
-            tally.move(held, used)
-            rows.append(Entry(tally.id, held, used, tally))
+        Nobody knows its id before the batch has ended, so no other act of this batch can meet it.
+        """
         self._seq += 1
-        self._holds[reservation.id] = Hold(self._seq, reservation, rows, new=True)
+        self._new.append((self._seq, *reservation))
+        for tally, held, used in entries:
+            if tally.id is None:
+                self._begin(tally)
+            tally.move(held, used)
+            self._entries.append((self._seq, tally.id, held, used))
 
     def reservation(self, reservation_id: str) -> Hold | None:
         """The reservation with this id."""
@@ -202,41 +202,58 @@ class Batch:
 
     def flush(self) -> None:
         """Write everything down, each row once."""
-        new = [hold for hold in self._holds.values() if hold.new]
-        edited = [hold for hold in self._holds.values() if hold.changed and not hold.new]
+        edited = [hold for hold in self._holds.values() if hold.changed]
         moved = [tally for tally in self._tallies.values() if tally.moved]
         at = self._touched_at
-        self._write(ADD_RESERVATION, [(hold.seq, *hold.reservation) for hold in new])
-        self._write(WRITE_RESERVATION, [(*hold.reservation, hold.seq) for hold in edited])
-        self._write(WRITE_ENTRIES, [(orjson.dumps(_rows(new + edited)).decode(),)] if new or edited else [])
-        self._write(TOUCH, [(at,)] if moved else [])
-        self._write(WRITE_COUNTER, [(tally.used, tally.reserved, tally.folded, at, tally.id) for tally in moved])
-        self._write(PUT_ANSWER, [(*key, *kept, self.now) for key, kept in self._answers.items()])
+        self._write(ADD_RESERVATIONS, self._new)
+        self._write_each(WRITE_RESERVATION, [(*hold.reservation, hold.seq) for hold in edited])
+        self._write(WRITE_ENTRIES, self._entries + _rows(edited))
+        self._write_each(TOUCH, [(at,)] if moved else [])
+        self._write(WRITE_COUNTERS, [(tally.id, tally.used, tally.reserved, tally.folded, at) for tally in moved])
+        self._write_each(PUT_ANSWER, [(*key, *kept, self.now) for key, kept in self._answers.items()])
 
-    def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+    def _write(self, statement: str, rows: Sequence[Row]) -> None:
+        """Write rows, many in one step: each step gives the interpreter lock away, and has to win it back.
+
+        As many as a power of two, so that there are few statements, and SQLite's are prepared once.
+        """
+        done = 0
+        while done < len(rows):
+            size = min(1 << (len(rows) - done).bit_length() - 1, MOST_ROWS)
+            together = rows[done : done + size]
+            self._execute(_of_rows(statement, len(together[0]), size), [*chain.from_iterable(together)])
+            done += size
+
+    def _write_each(self, statement: str, rows: Sequence[Row]) -> None:
         if rows:
             self._executemany(statement, rows)
 
-    def _tally(self, rule: Rule) -> Tally | None:
-        """The counter of a rule's newest window, where that has not ended."""
-        key = _key(rule)
-        if key not in self._current:
-            self.look_up((rule,))
-        return self._current[key]
+    def _look_up(self, unknown: Sequence[Applied]) -> None:
+        keys = [each.key for each in unknown]
+        newest = _of_rows(NEWEST, len(keys[0]), len(keys))
+        for row in self._execute(newest, [*chain.from_iterable(keys)]):
+            tally = self._remember(*row)
+            if tally.end > self.now:
+                self._current[tally.key] = tally
+        for each in unknown:
+            if each.key not in self._current:
+                start, end = window(each.rule.duration, each.limit.alignment, each.rule.anchor, self.now)
+                self._current[each.key] = Tally(None, *each.key, start, end, 0, 0, 0)
 
     def _remember(self, counter_id: int, *rest: Any) -> Tally:
         return self._tallies.setdefault(counter_id, Tally(counter_id, *rest))
 
-    def _begin(self, rule: Rule, counter: Counter) -> Tally:
-        key = _key(rule)
-        made = self._execute(ADD_COUNTER, (*key, counter.start, counter.end, self._touched_at))
-        tally = self._remember(int(made.lastrowid or 0), rule.metric, counter.start, counter.end, 0, 0, 0)
-        self._current[key] = tally
-        return tally
+    def _begin(self, tally: Tally) -> None:
+        """Store the counter of a window in which nothing was counted yet."""
+        made = self._execute(ADD_COUNTER, (*tally.key, tally.start, tally.end, self._touched_at))
+        tally.id = int(made.lastrowid or 0)
+        self._tallies[tally.id] = tally
 
 
-def _key(rule: Rule) -> RuleKey:
-    return rule.id, rule.metric, rule.generation
+@lru_cache(maxsize=1024)
+def _of_rows(statement: str, width: int, rows: int) -> str:
+    """A statement with as many rows of values."""
+    return statement.format(", ".join([f"(?{', ?' * (width - 1)})"] * rows))
 
 
 def _forgiven(before: Reservation, tally: Tally) -> bool:
@@ -244,5 +261,5 @@ def _forgiven(before: Reservation, tally: Tally) -> bool:
     return before.ended_at is not None and before.ended_at <= tally.reset_at
 
 
-def _rows(holds: Iterable[Hold]) -> list[tuple[int, int, int, int]]:
+def _rows(holds: Iterable[Hold]) -> list[Row]:
     return [(hold.seq, entry.counter_id, entry.held, entry.used) for hold in holds for entry in hold.entries]
