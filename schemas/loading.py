@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -33,16 +34,20 @@ class Body(Schema):
 
     error_messages = {"unknown": UNKNOWN, "type": "Give an object, such as {}."}  # noqa: RUF012
 
+    @cached_property
+    def shown(self) -> frozenset[str]:
+        """The names of what only answers say."""
+        return frozenset(name for name, field in self.load_fields.items() if isinstance(field, Shown))
+
     @pre_load
     def drop_nulls_and_shown(self, data: Any, **_: Any) -> Any:
         """Take out what is absent by another name, and what an answer showed."""
         if not isinstance(data, Mapping):
             return data
-        shown = {name for name, field in self.load_fields.items() if isinstance(field, Shown)}
         return {
             name: value
             for name, value in data.items()
-            if name not in shown and (value is not None or name in self.nullable or name not in self.fields)
+            if name not in self.shown and (value is not None or name in self.nullable or name not in self.fields)
         }
 
 

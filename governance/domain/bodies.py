@@ -31,13 +31,7 @@ FILE = Words("Write", "the file")
 def read_object(text: bytes, words: Words = BODY) -> dict[str, Any]:
     """The JSON object that a text holds. Raises InvalidRequest (code `invalid_body`) where it holds none."""
     try:
-        value = json.loads(
-            text.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_int=_integer,
-            parse_float=_decimal,
-            parse_constant=_constant,
-        )
+        value = _DECODER.decode(text.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise _refusal(f"{words.act} {words.it} as UTF-8.") from error
     except RecursionError as error:
@@ -47,7 +41,8 @@ def read_object(text: bytes, words: Words = BODY) -> dict[str, Any]:
         raise _refusal(f"{words.act} a JSON object: {words.it} is not valid JSON at {place}.") from error
     if not isinstance(value, dict):
         raise _refusal(f"{words.act} a JSON object, such as {{}}.")
-    _check(value, 1, words)
+    if b"\\u" in text or text.count(b"{") + text.count(b"[") > MAX_DEPTH:
+        _check(value, 1, words)
     return value
 
 
@@ -82,6 +77,11 @@ def _decimal(text: str) -> Decimal:
 
 def _constant(name: str) -> None:
     raise _refusal(f"Use a number: {name} is not JSON.")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_decimal, parse_constant=_constant
+)
 
 
 def _check(value: Any, depth: int, words: Words) -> None:

@@ -3,10 +3,11 @@
 `0.15 $` per million tokens is 150 nano-dollars a token, so every published price is a whole number here.
 """
 
-from decimal import ROUND_CEILING, Context, Decimal, Inexact
+from decimal import ROUND_CEILING, Context, Decimal
 
 NANOS = 1_000_000_000
 NANO = Decimal("1e-9")
+UP = Context(prec=40, rounding=ROUND_CEILING, traps=[])
 
 MAX_LIMIT = 1_000_000_000 * NANOS
 """The largest budget: a billion dollars (SPEC §1)."""
@@ -22,13 +23,13 @@ def nanos(dollars: int | Decimal, most: int) -> tuple[int, bool]:
     """
     if not 0 <= dollars <= most // NANOS:
         raise ValueError(dollars)
-    context = Context(prec=40, rounding=ROUND_CEILING, traps=[])
-    rounded = context.quantize(Decimal(dollars), NANO)
-    return int(rounded.scaleb(9, context)), not context.flags[Inexact]
+    rounded = UP.quantize(Decimal(dollars), NANO)
+    return int(rounded.scaleb(9, UP)), rounded == dollars
 
 
 def dollars(nanos: int) -> str:
     """Nano-dollars as an exact JSON number in dollars: `50`, `0.00015`; never an exponent."""
-    sign = "-" if nanos < 0 else ""
-    whole, fraction = divmod(abs(nanos), NANOS)
-    return f"{sign}{whole}.{fraction:09d}".rstrip("0") if fraction else f"{sign}{whole}"
+    if nanos < 0:
+        return f"-{dollars(-nanos)}"
+    whole, fraction = divmod(nanos, NANOS)
+    return f"{whole}.{fraction:09d}".rstrip("0") if fraction else str(whole)

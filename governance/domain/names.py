@@ -14,7 +14,7 @@ def fold(text: str) -> str:
 
 def has_control(text: str) -> bool:
     """Whether a control character (category Cc) hides in the text."""
-    return any(unicodedata.category(character) == "Cc" for character in text)
+    return not text.isprintable() and any(unicodedata.category(character) == "Cc" for character in text)
 
 
 def canonical_provider(provider: str | None) -> str:

@@ -215,11 +215,12 @@ class Batch:
     def _write(self, statement: str, rows: Sequence[Row]) -> None:
         """Write rows, many in one step: each step gives the interpreter lock away, and has to win it back.
 
-        As many as a power of two, so that there are few statements, and SQLite's are prepared once.
+        Numbers of rows are rounded down to two binary digits, so that statements are few, and prepared once.
         """
         done = 0
         while done < len(rows):
-            size = min(1 << (len(rows) - done).bit_length() - 1, MOST_ROWS)
+            size = min(len(rows) - done, MOST_ROWS)
+            size &= 3 << max(0, size.bit_length() - 2)
             together = rows[done : done + size]
             self._execute(_of_rows(statement, len(together[0]), size), [*chain.from_iterable(together)])
             done += size
