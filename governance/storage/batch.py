@@ -12,6 +12,8 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
+import orjson
+
 from governance.domain.decisions import Applied
 from governance.domain.limits import Counter
 from governance.domain.reservations import Reservation
@@ -22,7 +24,7 @@ RESERVATION = ", ".join(Reservation._fields)
 TALLY = """
     c.id, c.rule_id, c.metric, c.generation, c.window_start, c.window_end, c.used, c.reserved, c.folded, c.reset_at"""
 NEWEST = f"""
-    SELECT {TALLY} FROM counters c WHERE c.id IN (
+    SELECT json_group_array(json_array({TALLY})) FROM counters c WHERE c.id IN (
         SELECT (SELECT o.id FROM counters o WHERE o.rule_id = column1 AND o.metric = column2 AND o.generation = column3
                 ORDER BY o.window_start DESC LIMIT 1)
         FROM (VALUES {{}}))"""  # noqa: S608
@@ -222,7 +224,7 @@ class Batch:
             size = min(len(rows) - done, MOST_ROWS)
             size &= 3 << max(0, size.bit_length() - 2)
             together = rows[done : done + size]
-            self._execute(_of_rows(statement, len(together[0]), size), [*chain.from_iterable(together)])
+            self._executemany(_of_rows(statement, len(together[0]), size), [[*chain.from_iterable(together)]])
             done += size
 
     def _write_each(self, statement: str, rows: Sequence[Row]) -> None:
@@ -232,7 +234,8 @@ class Batch:
     def _look_up(self, unknown: Sequence[Applied]) -> None:
         keys = [each.key for each in unknown]
         newest = _of_rows(NEWEST, len(keys[0]), len(keys))
-        for row in self._execute(newest, [*chain.from_iterable(keys)]):
+        found = self._execute(newest, [*chain.from_iterable(keys)]).fetchone()[0]
+        for row in orjson.loads(found):
             tally = self._remember(*row)
             if tally.end > self.now:
                 self._current[tally.key] = tally

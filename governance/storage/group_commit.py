@@ -145,7 +145,7 @@ class GroupCommit:
             if waiting.take():
                 _do(waiting, batch)
         batch.flush()
-        connection.execute("COMMIT")
+        connection.commit()
 
     def _waiting(self) -> list[Waiting]:
         found: list[Waiting] = []
