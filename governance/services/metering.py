@@ -34,7 +34,7 @@ ATTEMPTS = 20
 ANSWERS_KEPT = DAY
 Result = TypeVar("Result")
 Body = Callable[[], dict[str, Any]]
-"""Makes the body of an answer, in the thread that needs it."""
+"""Makes the body of an answer."""
 
 
 class Stale(GovernanceError):
@@ -56,6 +56,9 @@ class Denial(NamedTuple):
 
     verdict: Verdict
     now: int
+
+
+Outcome = Answer | Denial
 
 
 class Metering:
@@ -81,23 +84,21 @@ class Metering:
         self._statistics.decided(perf_counter() - began)
         if isinstance(outcome, Denial):
             self._statistics.denied(outcome.verdict, outcome.now)
-            raise _denied(outcome)
-        answer = _rendered(outcome)
-        if not answer.replayed:
+        elif not outcome.replayed:
             self._statistics.allowed()
-        return answer
+        return _answered(outcome)
 
     def report(self, ask: Ask, repeat: IdempotencyKey | None) -> Answer:
         """Charge what was used without a reservation: always accepted."""
-        return _rendered(self._together(ask, partial(self._charge, ask, repeat)))
+        return _answered(self._together(ask, partial(self._charge, ask, repeat)))
 
     def check(self, ask: Ask) -> dict[str, Any]:
         """What a reservation would be answered, without any effect, and why other limits did not apply."""
         return self._matching(ask, partial(self._look, ask))
 
-    def _together(self, ask: Ask, act: Callable[[Matched, Batch], Result]) -> Result:
-        """Do an act in the next batch."""
-        return self._matching(ask, lambda matched: self._group.submit(partial(act, matched)))
+    def _together(self, ask: Ask, act: Callable[[Matched, Batch], Outcome | Body]) -> Outcome:
+        """Do an act in the next batch; its answer is rendered after the commit."""
+        return self._matching(ask, lambda matched: self._group.submit_then(partial(act, matched), _rendered))
 
     def _matching(self, ask: Ask, act: Callable[[Matched], Result]) -> Result:
         """Do an act with rules that are as new as the database."""
@@ -109,7 +110,7 @@ class Metering:
                 self._cache.refresh()
         raise Unavailable("Try again shortly: the limits are being changed too quickly to decide.")
 
-    def _admit(self, ask: Ask, repeat: IdempotencyKey | None, matched: Matched, batch: Batch) -> Answer | Denial | Body:
+    def _admit(self, ask: Ask, repeat: IdempotencyKey | None, matched: Matched, batch: Batch) -> Outcome | Body:
         known = _repeated(batch, repeat, ask)
         if known is not None:
             return known
@@ -240,7 +241,7 @@ def _repeated(batch: Batch, repeat: IdempotencyKey | None, ask: Ask) -> Answer |
 
 
 def _kept(batch: Batch, repeat: IdempotencyKey | None, ask: Ask, body: Body) -> Answer | Body:
-    """The answer, kept for repeats; where none can come, its rendering is left to the caller's own thread."""
+    """The answer, kept for repeats; where none can come, its rendering can wait until after the commit."""
     if repeat is None:
         return body
     answer = render.dumps(body())
@@ -248,8 +249,14 @@ def _kept(batch: Batch, repeat: IdempotencyKey | None, ask: Ask, body: Body) -> 
     return Answer(answer)
 
 
-def _rendered(outcome: Answer | Body) -> Answer:
-    return outcome if isinstance(outcome, Answer) else Answer(render.dumps(outcome()))
+def _rendered(outcome: Outcome | Body) -> Outcome:
+    return outcome if isinstance(outcome, Answer | Denial) else Answer(render.dumps(outcome()))
+
+
+def _answered(outcome: Outcome) -> Answer:
+    if isinstance(outcome, Denial):
+        raise _denied(outcome)
+    return outcome
 
 
 def _fingerprint(ask: Ask) -> str:

@@ -1,7 +1,8 @@
-"""The writer thread with files that are put in the database's place."""
+"""The writer thread: what it makes of results, and files that are put in the database's place."""
 
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -51,3 +52,39 @@ def test_a_file_that_came_back_is_used_again(group, path, template):
     use(group, "after")
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT key FROM idempotency").fetchall() == [("after",)]
+
+
+def kept(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return [key for (key,) in connection.execute("SELECT key FROM idempotency ORDER BY key")]
+
+
+def test_what_is_made_of_a_result_is_made_once_it_is_on_the_disk(group, path):
+    def act(batch):
+        batch.keep(("", "", "one"), "", b"")
+        return kept(path)
+
+    assert group.submit_then(act, lambda before: (before, kept(path))) == ([], ["one"])
+
+
+def test_a_mistake_in_what_is_made_of_a_result_is_its_own_callers_alone(group, path):
+    def mistaken(_):
+        raise KeyError("mistake")
+
+    with ThreadPoolExecutor(8) as pool:
+        good = [pool.submit(use, group, f"good-{number}") for number in range(7)]
+        bad = pool.submit(group.submit_then, lambda batch: batch.keep(("", "", "bad"), "", b""), mistaken)
+        assert [each.result() for each in good] == [None] * 7
+        with pytest.raises(KeyError, match="mistake"):
+            bad.result()
+    assert kept(path) == ["bad", *(f"good-{number}" for number in range(7))]
+    assert group.submit(lambda _: "it goes on") == "it goes on"
+
+
+def test_nothing_is_made_of_a_result_that_is_not_on_the_disk(group, path):
+    made = []
+    group.submit(lambda _: None)
+    path.unlink()
+    with pytest.raises(Unavailable):
+        group.submit_then(lambda _: 1, made.append)
+    assert made == []
