@@ -28,7 +28,8 @@ def _ordered_id(now: int) -> str:
     """A UUID of version 7: it begins with the time (milliseconds), so an index of them grows at its end (RFC 9562)."""
     random = _random.getrandbits(74)
     value = (now // 1000 & MILLISECONDS) << 80 | 0x7 << 76 | (random >> 62) << 64 | 0b10 << 62 | random & RANDOM_TAIL
-    return str(uuid.UUID(int=value))
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 class Mint(NamedTuple):

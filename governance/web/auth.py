@@ -20,7 +20,7 @@ def protect(app: Flask) -> None:
         request = the_request()
         if not (request.path + "/").startswith("/api/"):
             return
-        key = service.authentication.authenticate(_secret(request.headers.get("Authorization", "")))
+        key = service.authentication.authenticate(_secret(request.environ.get("HTTP_AUTHORIZATION", "")))
         g.api_key = key
         view = app.view_functions.get(request.endpoint or "")
         if view is not None:

@@ -26,6 +26,7 @@ from governance.web.requests import request_id
 Headers = list[tuple[str, str]]
 Words = tuple[str, ...]
 
+REPEATED = ("GET", "HEAD")
 REPEATABLE = "governance.repeatable"
 MOST_BYTES = 16 * 1024 * 1024
 OVERHEAD = 2_000
@@ -74,6 +75,8 @@ class Replay:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Give a known answer again, or have Flask find one."""
+        if environ["REQUEST_METHOD"] not in REPEATED:
+            return self._flask(environ, start_response)
         words, kept = _words(environ), self._kept
         with self._lock:
             answer = kept.answers.get(words)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, g, request
+from flask import Blueprint, g
 
 from governance.domain.errors import Code, InvalidRequest
 from governance.domain.keys import KeyScope
@@ -12,7 +12,7 @@ from governance.domain.pages import Page
 from governance.domain.reservations import Actual, Reservation
 from governance.services.metering import Answer
 from governance.web.answers import JSON, answer, plain_page
-from governance.web.context import governance
+from governance.web.context import governance, the_request
 from governance.web.lean import Response
 from governance.web.operation import operation
 from schemas import answers, metering
@@ -128,7 +128,8 @@ def check(body: Ask) -> Response:
 
 def _repeat() -> tuple[str, str, str] | None:
     """What tells a repeat: the API key, the path and the caller's Idempotency-Key. Raises InvalidRequest."""
-    given = request.headers.get("Idempotency-Key")
+    request = the_request()
+    given = request.environ.get("HTTP_IDEMPOTENCY_KEY")
     if given is None:
         return None
     if IDEMPOTENCY_KEY.fullmatch(given) is None:
