@@ -6,7 +6,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, pre_load
+from marshmallow import RAISE, Schema, ValidationError, fields, missing, pre_load
 
 from governance.domain.bodies import SHOWN
 from governance.domain.errors import Code, Fault, InvalidRequest
@@ -49,6 +49,43 @@ class Body(Schema):
             for name, value in data.items()
             if name not in self.shown and (value is not None or name in self.nullable or name not in self.fields)
         }
+
+
+class Flat(Body):
+    """A body of plain fields, on the way that every call to a model waits for.
+
+    A good one is read in one pass over what was given, where marshmallow asks all fields that there are. Whatever
+    else comes in is marshmallow's to judge.
+    """
+
+    def load(self, data: Any, **options: Any) -> Any:
+        """What the schema makes of the data. Raises ValidationError."""
+        try:
+            return self._loaded(self.drop_nulls_and_shown(data))
+        except (AttributeError, KeyError, ValidationError):
+            return super().load(data, **options)
+
+    def one_form(self, data: dict[str, Any], original: Any, **_: Any) -> None:
+        """Refuse two ways of saying the same thing; a subclass has marshmallow do it too. Raises ValidationError."""
+
+    def make(self, data: dict[str, Any], **_: Any) -> Any:
+        """Turn the body into what it means; a subclass has marshmallow do it too."""
+        return data
+
+    def _loaded(self, given: dict[str, Any]) -> Any:
+        known, (needed, defaults) = self.load_fields, self._left_out
+        loaded = {name: known[name].deserialize(value, name, given) for name, value in given.items()}
+        if not needed <= given.keys():
+            raise KeyError
+        self.one_form(loaded, given)
+        return self.make({**defaults, **loaded})
+
+    @cached_property
+    def _left_out(self) -> tuple[frozenset[str], dict[str, Any]]:
+        """The fields that may not be left out, and what is loaded for others that are."""
+        known = self.load_fields.items()
+        defaults = {name: field.load_default for name, field in known if field.load_default is not missing}
+        return frozenset(name for name, field in known if field.required), defaults
 
 
 def load(schema: Schema, data: Mapping[str, Any]) -> Any:

@@ -16,7 +16,7 @@ from governance.domain.reservations import DEFAULT_TTL, LONGEST_TTL, Actual, Res
 from governance.domain.times import rfc3339
 from schemas import render
 from schemas.fields import Name, Number, OneOf, Provider, Whole
-from schemas.loading import Body
+from schemas.loading import Flat
 from schemas.queries import PageQuery
 from schemas.render import dollars
 
@@ -53,7 +53,7 @@ class Tokens(Whole):
         super().__init__(least=0, most=MAX_TOKENS, **kwargs)
 
 
-class CallBody(Body):
+class CallBody(Flat):
     """A call to a model, on whose behalf, and how much of it."""
 
     model = Name(required=True, metadata={"description": "The model; p/model without a provider names provider p."})
@@ -107,7 +107,7 @@ class UsageReport(CallBody):
         return Ask(_call(data), Amounts(data.get("cost", 0), data.get("tokens", 0), data["requests"]))
 
 
-class Settlement(Body):
+class Settlement(Flat):
     """The body of `POST /reservations/{id}/settle`: an amount left out settles at what was held, 0 at nothing."""
 
     optional = True
@@ -121,7 +121,7 @@ class Settlement(Body):
         return Actual(data.get("tokens"), data.get("cost"))
 
 
-class Extension(Body):
+class Extension(Flat):
     """The body of `POST /reservations/{id}/extend`."""
 
     optional = True
