@@ -1,5 +1,6 @@
 """How gunicorn serves this: threads in a few processes, and what is done once before they start."""
 
+import gc
 import os
 import shutil
 import sys
@@ -75,6 +76,8 @@ def post_fork(_server, worker):
 
 def post_worker_init(worker):
     """Start the poller in the worker: never on import, never in the master."""
+    # Requests leave next to no cycles behind: looking for some after each 700 objects took 4 % of the time.
+    gc.set_threshold(20_000)
     worker.wsgi.extensions[EXTENSION].health.remember(warnings)
     worker.wsgi.extensions[EXTENSION].poller.start()
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import cast
 
-from flask import Request, current_app, request
+from flask import current_app, request
 
 from governance.memory.cache import SnapshotCache
 from governance.memory.poller import Poller
@@ -25,6 +25,7 @@ from governance.services.virtual_keys import VirtualKeys
 from governance.settings import Settings
 from governance.storage.database import Database
 from governance.storage.group_commit import GroupCommit
+from governance.web.lean import Request
 
 EXTENSION = "governance"
 

@@ -101,7 +101,7 @@ def _body(declared: Operation) -> Any:
     schema = declared.body
     if schema is None:
         return None
-    data = the_request().get_data(cache=False)
+    data = the_request().whole()
     if len(data) > MAX_BODY:
         raise InvalidRequest("Send a body of at most 1 MiB.", code=Code.BODY_TOO_LARGE)
     return load(schema, {} if not data and getattr(schema, "optional", False) else bodies.read_object(data))
