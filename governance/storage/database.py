@@ -19,7 +19,7 @@ from sqlalchemy.exc import DatabaseError, DisconnectionError, IntegrityError, In
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from governance.domain.errors import Code, Conflict, Unavailable
-from governance.storage.turns import Turns
+from governance.storage.turns import turn_within
 
 WRITE = "write"
 
@@ -56,7 +56,6 @@ class Database:
         self.engine = engine
         self.path = path
         self._busy_timeout = busy_timeout
-        self._turns = Turns(path)
         self._known: tuple[int, int] | None = None
         self._journal: int | None = None
         self._writer = engine.execution_options(**{WRITE: True})
@@ -75,7 +74,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction with the write lock held: all of it is kept, or nothing. Raises Unavailable, Conflict."""
-        with _told(self.path), self._turns.turn(self._busy_timeout):
+        with _told(self.path), turn_within(self.path, self._busy_timeout):
             self._watch()
             with self._writer.begin() as connection:
                 yield connection

@@ -19,7 +19,7 @@ from governance.domain.errors import GovernanceError, Unavailable
 from governance.domain.times import Clock
 from governance.storage.batch import Batch
 from governance.storage.database import journal, open_file, refuse_mixture, unavailable
-from governance.storage.turns import Turns
+from governance.storage.turns import Turn
 
 Result = TypeVar("Result")
 Finished = TypeVar("Finished")
@@ -79,7 +79,7 @@ class GroupCommit:
         self._busy_timeout = busy_timeout
         self.clock = clock
         self._synchronous = synchronous
-        self._turns = Turns(path)
+        self._turn = Turn(path)
         self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
         self._starting = Lock()
         self._thread: Thread | None = None
@@ -131,12 +131,13 @@ class GroupCommit:
                 break
             self._serve(first)
         self._close()
+        self._turn.close()
 
     def _serve(self, first: Waiting) -> None:
         """One batch: the first that waits, and all that wait by the time it is our turn."""
         together = [first]
         try:
-            with self._turns.turn():
+            with self._turn:
                 self._transact(together)
             error = None
         except Exception as trouble:
@@ -144,6 +145,7 @@ class GroupCommit:
             logger.warning("a batch was undone: %s", trouble, exc_info=_unforeseen(trouble))
             together += self._waiting()
             self._close()
+            self._turn.close()
         if error is None:
             _finish(together)
         _end(together, error)

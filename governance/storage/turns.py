@@ -15,27 +15,47 @@ OWNER_ONLY = 0o600
 LOOK_AGAIN = 0.001
 
 
-class Turns:
-    """The queue before one database file."""
+@contextmanager
+def turn_within(database: Path, patience: float) -> Iterator[None]:
+    """Wait for one's turn, looking again every millisecond, and keep it for the block.
+
+    Raises TimeoutError after `patience` seconds.
+    """
+    lock = _open(database)
+    try:
+        _lock_within(lock, patience)
+        yield
+    finally:
+        os.close(lock)
+
+
+class Turn:
+    """The turn of a thread that writes all the time: it stands in the kernel's queue, and keeps the file open."""
 
     def __init__(self, database: Path) -> None:
-        self._path = database.with_name(f"{database.name}.queue")
+        self._database = database
+        self._lock: int | None = None
 
-    @contextmanager
-    def turn(self, patience: float | None = None) -> Iterator[None]:
-        """Wait for one's turn and keep it for the block. Raises TimeoutError after `patience` seconds, where given.
+    def __enter__(self) -> None:
+        """Wait for one's turn."""
+        if self._lock is None:
+            self._lock = _open(self._database)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
 
-        Who is patient without end stands in the kernel's queue; the others look again every millisecond.
-        """
-        lock = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)
-        try:
-            if patience is None:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            else:
-                _lock_within(lock, patience)
-            yield
-        finally:
-            os.close(lock)
+    def __exit__(self, *_: object) -> None:
+        """Let the next one in."""
+        if self._lock is not None:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Give the file up, and a turn with it; a later turn opens it anew."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _open(database: Path) -> int:
+    return os.open(database.with_name(f"{database.name}.queue"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)
 
 
 def _lock_within(lock: int, patience: float) -> None:

@@ -37,6 +37,7 @@ LIMIT = {
 }
 CALL = {"model": "gpt-4o", "cost": 0.01}
 CENT = 10**7
+WORKERS = 2
 MOST_CALLERS = 60
 BOUNDED = 6.0
 """Seconds within which a caller must be told, where the busy timeout is half a second."""
@@ -104,6 +105,7 @@ class Crowd:
 
     def until_both_workers_are_in_line(self) -> None:
         """One caller after another, since the kernel gives a connection to whom it likes."""
+        until(lambda: len(self._service.workers) == WORKERS)
         queue, workers = Queue(self._service), set(self._service.workers)
 
         def are_in_line() -> bool:
@@ -200,7 +202,7 @@ def test_a_worker_killed_in_the_middle_of_a_group_commit_leaves_nothing_half_don
             until(lambda: victim not in service.workers)
         statuses = crowd.told()
     assert {None} <= set(statuses) <= {200, None}  # the other worker may have been in line for its poller alone
-    until(lambda: len(service.workers) == 2)
+    until(lambda: len(service.workers) == WORKERS)
     until(service.is_ready)
     again = [keyed(service, f"key-{number}") for number in range(len(statuses))]
     assert {reply.status for reply in again} == {200}
@@ -238,7 +240,7 @@ def test_workers_killed_at_random_in_the_middle_of_their_batches_lose_and_double
         running = [pool.submit(call) for _ in range(8)]
         try:
             for _ in range(6):
-                until(lambda: len(service.workers) == 2)
+                until(lambda: len(service.workers) == WORKERS)
                 before = service.rows("SELECT COUNT(*) AS n FROM reservations")[0]["n"]
                 until(lambda least=before + 20: service.rows("SELECT COUNT(*) AS n FROM reservations")[0]["n"] > least)
                 os.kill(service.workers[0], signal.SIGKILL)
@@ -246,7 +248,7 @@ def test_workers_killed_at_random_in_the_middle_of_their_batches_lose_and_double
             enough.set()
         heard = {key: status for each in running for key, status in each.result().items()}
     assert set(heard.values()) <= {200, None}
-    until(lambda: len(service.workers) == 2)
+    until(lambda: len(service.workers) == WORKERS)
     for key, status in heard.items():
         if status is None:
             assert keyed(service, key).status == 200
