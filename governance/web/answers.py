@@ -4,12 +4,13 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from flask import g, request
+from flask import g
 from werkzeug.http import parse_etags
 
 from governance.domain.errors import Code, InvalidRequest
 from governance.domain.pages import Page
 from governance.services.model_limits import Listing, Versions
+from governance.web.context import the_request
 from governance.web.lean import Response
 from governance.web.replay import REPEATABLE, Repeatable
 from schemas import render
@@ -45,6 +46,7 @@ def listing(name: str, found: Listing, page: Page) -> Response:
         len(found.documents),
         *page,
     )
+    request = the_request()
     if found.held is not None:
         request.environ[REPEATABLE] = Repeatable(g.api_key, request.endpoint or "none", found.held)
     headers = {"X-Governance-Source": "database" if found.age is None else "memory"}
@@ -58,6 +60,7 @@ def listing(name: str, found: Listing, page: Page) -> Response:
 
 def plain_page(name: str, shown: list[dict[str, Any]], total: int, page: Page) -> Response:
     """A page of what is always read from the database: keys and users."""
+    request = the_request()
     body = {name: shown, "total_count": total, "count": len(shown), **page._asdict()}
     made = answer(body)
     links = _links(request.path, request.query_string, page, total)
@@ -69,7 +72,7 @@ def plain_page(name: str, shown: list[dict[str, Any]], total: int, page: Page) -
 def conditional(body: bytes, etag: str, headers: dict[str, str]) -> Response:
     """The body with a strong ETag, or 304 where If-None-Match names it."""
     headers |= {"ETag": f'"{etag}"', "Cache-Control": CACHING}
-    wanted = request.headers.get("If-None-Match")
+    wanted = the_request().environ.get("HTTP_IF_NONE_MATCH")
     if wanted is not None and parse_etags(wanted).contains_weak(etag):
         return Response(status=304, headers=headers)
     return Response(body, content_type=JSON, headers=headers)
@@ -80,7 +83,7 @@ def versions() -> Versions:
 
     Raises InvalidRequest where the header is no list of ETags.
     """
-    wanted = request.headers.get("If-Match")
+    wanted = the_request().environ.get("HTTP_IF_MATCH")
     if wanted is None:
         return lambda _: True
     etags = parse_etags(wanted)
