@@ -6,12 +6,11 @@ This parses nothing and decides nothing: whatever it does not know, or no longer
 """
 
 from collections.abc import Iterable
-from contextlib import suppress
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, NamedTuple
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from cachetools import FIFOCache
 from prometheus_client import Counter
 
 from governance.domain.keys import ApiKey
@@ -53,11 +52,16 @@ class Answer(NamedTuple):
     valid_until: int
 
 
-class Kept(NamedTuple):
-    """The answers from one snapshot; they go together, so that no old snapshot lives on in them."""
+@dataclass(slots=True)
+class Kept:
+    """The answers from one snapshot; they go together, so that no old snapshot lives on in them, or when they fill up.
+
+    A hit writes nothing, so readers need no lock.
+    """
 
     snapshot: Snapshot | None
-    answers: FIFOCache[Words, Answer]
+    answers: dict[Words, Answer] = field(default_factory=dict)
+    held: int = 0
 
 
 class Replay:
@@ -70,7 +74,7 @@ class Replay:
         self._cache = cache
         self._authentication = authentication
         self._clock = clock
-        self._kept = _nothing_of(None)
+        self._kept = Kept(None)
         self._lock = Lock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -78,8 +82,7 @@ class Replay:
         if environ["REQUEST_METHOD"] not in REPEATED:
             return self._flask(environ, start_response)
         words, kept = _words(environ), self._kept
-        with self._lock:
-            answer = kept.answers.get(words)
+        answer = kept.answers.get(words)
         known = self._cache.peek() if answer else None
         if answer is None or known is None or known.snapshot is not kept.snapshot or not self._holds(answer):
             return self._asked(words, environ, start_response)
@@ -111,10 +114,14 @@ class Replay:
         return (whole,)
 
     def _keep(self, words: Words, answer: Answer, snapshot: Snapshot) -> None:
-        with self._lock, suppress(ValueError):  # one that is larger than all we keep
-            if self._kept.snapshot is not snapshot:
-                self._kept = _nothing_of(snapshot)
+        size = len(answer.body) + OVERHEAD
+        if size > MOST_BYTES:
+            return
+        with self._lock:
+            if self._kept.snapshot is not snapshot or self._kept.held + size > MOST_BYTES:
+                self._kept = Kept(snapshot)
             self._kept.answers[words] = answer
+            self._kept.held += size
 
 
 def _read(body: Iterable[bytes]) -> bytes:
@@ -123,10 +130,6 @@ def _read(body: Iterable[bytes]) -> bytes:
     if hasattr(body, "close"):
         body.close()
     return whole
-
-
-def _nothing_of(snapshot: Snapshot | None) -> Kept:
-    return Kept(snapshot, FIFOCache(MOST_BYTES, lambda answer: len(answer.body) + OVERHEAD))
 
 
 def _words(environ: WSGIEnvironment) -> Words:
