@@ -20,7 +20,7 @@ from schemas.loading import Flat
 from schemas.queries import PageQuery
 from schemas.render import dollars
 
-RULES_REMEMBERED = 16_384
+RULES_REMEMBERED = 8192
 GAP = Fragment("\0")
 """What no JSON has in it."""
 
