@@ -1,6 +1,6 @@
 """All that is in the database, as plain values: read without a lock, never changed, replaced whole."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
 from governance.domain.changes import Changes, Mark
@@ -90,13 +90,21 @@ def _entries(before: Snapshot, changes: Changes, names: Mapping[ScopeKey, str]) 
         for limit_id, entry in before.entries.items():
             if _scope(entry.limit) in renamed and limit_id not in changes.limits:
                 news[limit_id] = entry._replace(scope_name=names.get(_scope(entry.limit)))
-    gone = [limit_id for limit_id in changes.gone if limit_id in before.entries and limit_id not in changes.limits]
-    if not news and not gone:
-        return before.entries
-    entries = {**before.entries, **news}
-    for limit_id in gone:
-        del entries[limit_id]
-    return entries
+    gone = {limit_id for limit_id in changes.gone if limit_id in before.entries and limit_id not in changes.limits}
+    return _replaced(before.entries, gone, news) if news or gone else before.entries
+
+
+def _replaced(known: Mapping[Key, Value], gone: Collection[Key], news: Mapping[Key, Value]) -> dict[Key, Value]:
+    """Known values without those that are gone, and with the new ones.
+
+    Nothing is deleted from a copy: a dictionary with holes is copied key by key the next time, in one call of 10 ms at
+    100,000 keys, in which no other thread can run.
+    """
+    if not gone:
+        return {**known, **news}
+    made = {key: value for key, value in known.items() if key not in gone}
+    made.update(news)
+    return made
 
 
 def _reordered(before: Snapshot, after: Snapshot, touched: Iterable[str]) -> Snapshot:
@@ -117,11 +125,8 @@ def _reordered(before: Snapshot, after: Snapshot, touched: Iterable[str]) -> Sna
 def _reindexed(index: Mapping[Identity, str], added: list[Limit], removed: list[Limit]) -> Mapping[Identity, str]:
     if not added and not removed:
         return index
-    made = dict(index)
-    for limit in removed:
-        made.pop(_identity(limit), None)
-    made.update({_identity(limit): limit.id for limit in added})
-    return made
+    gone = {_identity(limit) for limit in removed}
+    return _replaced(index, gone, {_identity(limit): limit.id for limit in added})
 
 
 def _identity(limit: Limit) -> Identity:
