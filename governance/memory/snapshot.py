@@ -79,6 +79,7 @@ def moved(before: Snapshot, changes: Changes) -> Snapshot:
 
 def _entries(before: Snapshot, changes: Changes, names: Mapping[ScopeKey, str]) -> Mapping[str, Scoped]:
     """The entries after changes: the very same mapping where nothing that is shown has changed."""
+    gone = {limit_id for limit_id in changes.gone if limit_id in before.entries and limit_id not in changes.limits}
     news: dict[str, Scoped] = {}
     for limit_id, (limit, counters) in changes.limits.items():
         known, entry = before.entries.get(limit_id), Scoped(limit, counters, names.get(_scope(limit)))
@@ -88,9 +89,8 @@ def _entries(before: Snapshot, changes: Changes, names: Mapping[ScopeKey, str]) 
     renamed = {scope for scope in changes.names if names.get(scope) != before.names.get(scope)}
     if renamed:
         for limit_id, entry in before.entries.items():
-            if _scope(entry.limit) in renamed and limit_id not in changes.limits:
+            if _scope(entry.limit) in renamed and limit_id not in gone and limit_id not in changes.limits:
                 news[limit_id] = entry._replace(scope_name=names.get(_scope(entry.limit)))
-    gone = {limit_id for limit_id in changes.gone if limit_id in before.entries and limit_id not in changes.limits}
     return _replaced(before.entries, gone, news) if news or gone else before.entries
 
 
