@@ -1,6 +1,6 @@
 """All that is in the database, as plain values: read without a lock, never changed, replaced whole."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
 from governance.domain.changes import Changes, Mark
@@ -24,7 +24,7 @@ class Snapshot(NamedTuple):
     """
 
     mark: Mark
-    entries: Mapping[str, Scoped]
+    entries: dict[str, Scoped]
     names: Mapping[ScopeKey, str]
     used: frozenset[str]
     orders: Orders
@@ -32,7 +32,7 @@ class Snapshot(NamedTuple):
     digests: Mapping[str, ApiKey]
     virtual_keys: Mapping[str, VirtualKey]
     values: Mapping[str, VirtualKey]
-    identities: Mapping[Identity, str]
+    identities: dict[Identity, str]
 
 
 def first(changes: Changes) -> Snapshot:
@@ -77,7 +77,7 @@ def moved(before: Snapshot, changes: Changes) -> Snapshot:
     return before if after == before else after
 
 
-def _entries(before: Snapshot, changes: Changes, names: Mapping[ScopeKey, str]) -> Mapping[str, Scoped]:
+def _entries(before: Snapshot, changes: Changes, names: Mapping[ScopeKey, str]) -> dict[str, Scoped]:
     """The entries after changes: the very same mapping where nothing that is shown has changed."""
     gone = {limit_id for limit_id in changes.gone if limit_id in before.entries and limit_id not in changes.limits}
     news: dict[str, Scoped] = {}
@@ -94,15 +94,15 @@ def _entries(before: Snapshot, changes: Changes, names: Mapping[ScopeKey, str]) 
     return _replaced(before.entries, gone, news) if news or gone else before.entries
 
 
-def _replaced(known: Mapping[Key, Value], gone: Collection[Key], news: Mapping[Key, Value]) -> dict[Key, Value]:
+def _replaced(known: dict[Key, Value], gone: Iterable[Key], news: Mapping[Key, Value]) -> dict[Key, Value]:
     """Known values without those that are gone, and with the new ones.
 
-    Nothing is deleted from a copy: a dictionary with holes is copied key by key the next time, in one call of 10 ms at
-    100,000 keys, in which no other thread can run.
+    `copy` is fast also where something was deleted before; `{**known}` would then go key by key, in one call of 10 ms
+    at 100,000 keys, in which no other thread can run.
     """
-    if not gone:
-        return {**known, **news}
-    made = {key: value for key, value in known.items() if key not in gone}
+    made = known.copy()
+    for key in gone:
+        made.pop(key, None)
     made.update(news)
     return made
 
@@ -122,7 +122,7 @@ def _reordered(before: Snapshot, after: Snapshot, touched: Iterable[str]) -> Sna
     return after._replace(orders=orders, used=before.used if same else frozenset(used), identities=identities)
 
 
-def _reindexed(index: Mapping[Identity, str], added: list[Limit], removed: list[Limit]) -> Mapping[Identity, str]:
+def _reindexed(index: dict[Identity, str], added: list[Limit], removed: list[Limit]) -> dict[Identity, str]:
     if not added and not removed:
         return index
     gone = {_identity(limit) for limit in removed}
