@@ -42,7 +42,7 @@ class Recorded(NamedTuple):
 
 
 class AuditQuery(NamedTuple):
-    """A whole question to the audit: None lets all pass; from `since` on, before `until`."""
+    """A whole question to the audit: None lets all pass; from `since` on, before `until`; `hidden` is an entity."""
 
     page: Page = Page()
     entity: str | None = None
@@ -51,3 +51,4 @@ class AuditQuery(NamedTuple):
     action: str | None = None
     since: int | None = None
     until: int | None = None
+    hidden: str | None = None

@@ -54,6 +54,7 @@ CONDITIONS: dict[str, ColumnElement[bool]] = {
     **{name: audit.c[name] == bindparam(name) for name in ("entity", "entity_id", "actor", "action")},
     "since": audit.c.at >= bindparam("since"),
     "until": audit.c.at < bindparam("until"),
+    "hidden": audit.c.entity != bindparam("hidden"),
 }
 
 

@@ -1,8 +1,8 @@
 """`/api/governance/audit`: who changed what, when, from what to what."""
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, g
 
-from governance.domain.audit import AuditQuery
+from governance.domain.audit import AuditQuery, Entity
 from governance.domain.keys import KeyScope
 from governance.web.answers import plain_page
 from governance.web.context import governance
@@ -14,8 +14,9 @@ blueprint = Blueprint("audit", __name__, url_prefix="/api/governance/audit")
 
 
 @blueprint.get("")
-@operation("List who changed what", scope=KeyScope.ADMIN, query=AuditListQuery(), answer=answers.AuditList())
+@operation("List who changed what", scope=KeyScope.READ, query=AuditListQuery(), answer=answers.AuditList())
 def list_audit(query: AuditQuery) -> Response:
-    """Return a page of the audit, newest first. It is kept forever, and no secret is in it."""
-    found, total = governance().audit.page(query)
+    """Return a page of the audit, newest first. No secret is in it; API keys' changes are shown to admin keys alone."""
+    hidden = None if g.api_key.may(KeyScope.ADMIN) else Entity.API_KEY
+    found, total = governance().audit.page(query._replace(hidden=hidden))
     return plain_page("audit", [entry(each) for each in found], total, query.page)

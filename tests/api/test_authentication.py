@@ -61,6 +61,7 @@ BEFORE_ANYTHING_ELSE = [
 ]
 
 READS = [
+    ("GET", "audit"),
     ("GET", "model-configs"),
     ("GET", "model-configs?from_memory=true"),
     ("GET", "model-configs/unknown"),
