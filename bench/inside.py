@@ -15,13 +15,16 @@ QUERIES: dict[str, Callable[[Worker], str]] = {
     "deep page (80 %)": lambda worker: f"offset={worker.size * 8 // 10}",
     f"pages at {DEPTHS} depths in turn": lambda worker: f"offset={worker.depth()}",
     "scope": lambda _: "scope=virtual_key",
-    "scope_id": lambda _: "scope_id=user-3",
+    "scope_id, 10 to a page": lambda _: "scope_id=user-3&limit=10",
     "provider": lambda _: "provider=openai",
     "sort_by=model_name": lambda _: "sort_by=model_name",
     "sort_by=usage": lambda _: "sort_by=usage",
     SEARCH: lambda worker: f"search=-{worker.number()}",
 }
-"""What is asked, by name. The first of them is asked as often as there are depths, and then no longer fresh."""
+"""What is asked, by name. The first of them is asked as often as there are depths, and then no longer fresh.
+
+A user has 13 of 1,000 limits: a page of 25 would be half as long there.
+"""
 ENOUGH, LEAST = 1.0, 2
 """Seconds after which a thing is not done again, and how often it is done at least."""
 
