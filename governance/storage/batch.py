@@ -143,7 +143,7 @@ class Batch:
         return [known[each.key] for each in applied]
 
     def add(self, reservation: Reservation, entries: Iterable[tuple[Tally, int, int]]) -> None:
-        """Store a new reservation that (tally, held, used) of each rule.
+        """Store a new reservation, and what it holds and used of each rule: (the rule's tally, held, used).
 
         Nobody knows its id before the batch has ended, so no other act of this batch can meet it.
         """
