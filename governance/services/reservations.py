@@ -9,9 +9,10 @@ from governance.domain.reservations import Actual, Reservation, Status
 from governance.domain.times import SECOND
 from governance.services.statistics import EXPIRED, LATE
 from governance.storage import reservations as stored
-from governance.storage.batch import Batch, Hold
+from governance.storage.batch import Batch
 from governance.storage.database import Database
 from governance.storage.group_commit import GroupCommit
+from governance.storage.tallies import Hold
 
 SWEPT_TOGETHER = 500
 Step = Callable[[Reservation, int], Reservation]
