@@ -210,7 +210,7 @@ def _standing(shown: Standing, used: int, reserved: int) -> str:
 
 @lru_cache(maxsize=RULES_REMEMBERED)
 def _template(applied: Applied) -> str:
-    """A rule's JSON with gaps for its figures: half of the time of an answer goes into what never changes."""
+    """A rule's JSON with gaps for its figures: what never changes is rendered once."""
     shown = render.dumps(_shape(applied, [GAP] * 4, Fragment('"\0"')))
     return shown.decode().replace("%", "%%").replace("\0", "%s")
 

@@ -15,6 +15,8 @@ from schemas.metering import Ask
 
 MOST = 4096
 """How many calls are remembered; then they are forgotten, all at once."""
+UNKNOWN = "Use a virtual key that exists: this one is unknown."
+IS_AN_ID = "Send this as virtual_key_id: it is the id of a virtual key, and virtual_key takes its value."
 
 
 class Matched(NamedTuple):
@@ -71,10 +73,6 @@ def _matched(snapshot: Snapshot, ask: Ask, call: Call, value: str | None) -> Mat
         limit, _, scope_name = snapshot.entries[match.limit_id]
         applied += [Applied(rule, limit, scope_name, match.rank) for rule in limit.rules]
     return Matched(snapshot.mark.revision, call, key, unknown, in_order(applied))
-
-
-UNKNOWN = "Use a virtual key that exists: this one is unknown."
-IS_AN_ID = "Send this as virtual_key_id: it is the id of a virtual key, and virtual_key takes its value."
 
 
 def _unknown(value: str | None, snapshot: Snapshot) -> Callable[[], Forbidden]:

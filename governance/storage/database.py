@@ -25,8 +25,8 @@ WRITE = "write"
 
 
 PRAGMAS = ("foreign_keys = ON", "synchronous = FULL", "temp_store = MEMORY", "wal_autocheckpoint = 4000")
-"""Checkpoints write each page once, however often it moved: at 16 MiB of journal, not SQLite's 4, under load a few a
-second instead of many."""
+"""A checkpoint writes each page once, however often it has moved: one every 16 MiB of journal, not SQLite's 4, writes
+less."""
 
 
 def engine_options(path: Path, busy_timeout: float, connections: int) -> dict[str, Any]:

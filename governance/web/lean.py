@@ -1,6 +1,6 @@
 """Flask, less what this service has no use for: sessions, async views, sub-domains, answers in pieces.
 
-Each costs every request a few microseconds, a quarter of Flask's own time together.
+Each costs every request a few microseconds; together they were a third of a health check (59 µs of one became 41).
 """
 
 from collections.abc import Callable, Iterable
