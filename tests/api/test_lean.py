@@ -28,3 +28,17 @@ def test_an_answer_that_is_known_already_has_neither_body_nor_length(api):
     assert (answer.status_code, answer.data) == (304, b"")
     assert "Content-Length" not in answer.headers
     assert "Content-Type" not in answer.headers
+
+
+def test_nobody_registers_a_hook_that_would_not_run(app):
+    own = {None}
+    assert set(app.before_request_funcs) == own
+    assert set(app.after_request_funcs) == own
+    assert not app.teardown_request_funcs
+    assert not app.url_value_preprocessors
+    assert {hook.__module__ for hook in app.teardown_appcontext_funcs} == {"flask_sqlalchemy.extension"}
+
+
+def test_what_a_hook_of_the_app_answers_is_the_answer(app, api):
+    app.before_request_funcs[None].append(lambda: app.response_class(b"closed", 503))
+    assert api.get("model-configs").data == b"closed"
