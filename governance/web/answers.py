@@ -1,5 +1,6 @@
 """Answers: JSON bytes with their ETag, Link and Cache-Control, and 304 where the caller has them already."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -11,8 +12,8 @@ from governance.domain.errors import Code, InvalidRequest
 from governance.domain.pages import Page
 from governance.services.model_limits import Listing, Versions
 from governance.web.context import the_request
+from governance.web.kept import REPEATABLE, Repeatable
 from governance.web.lean import Response
-from governance.web.replay import REPEATABLE, Repeatable
 from schemas import render
 from schemas.render import Rendering
 
@@ -38,14 +39,8 @@ def single(name: str, rendering: Rendering) -> Response:
 
 def listing(name: str, found: Listing, page: Page) -> Response:
     """A page of a list, with where it came from and where the pages beside it are."""
-    numbers = b"%d,%d,%d,%d" % (found.total, len(found.documents), *page)
-    body = b'{"%b":[%b],"total_count":%d,"count":%d,"limit":%d,"offset":%d}' % (
-        name.encode(),
-        b",".join(found.documents),
-        found.total,
-        len(found.documents),
-        *page,
-    )
+    numbers = (found.total, len(found.documents), *page)
+    body = _enveloped(name, found.documents, b'],"total_count":%d,"count":%d,"limit":%d,"offset":%d}' % numbers)
     request = the_request()
     if found.held is not None:
         request.environ[REPEATABLE] = Repeatable(g.api_key, request.endpoint or "none", found.held)
@@ -55,7 +50,15 @@ def listing(name: str, found: Listing, page: Page) -> Response:
     links = _links(request.path, request.query_string, page, found.total)
     if links:
         headers["Link"] = links
-    return conditional(body, _etag(found.etags, numbers), headers)
+    return conditional(body, _etag(found.etags, b"%d,%d,%d,%d" % numbers), headers)
+
+
+def _enveloped(name: str, documents: Sequence[bytes], end: bytes) -> bytes:
+    """The documents in one list; its ends go to the first and the last, so that a page's bytes are copied once."""
+    parts = [*documents] or [b""]
+    parts[0] = b'{"%b":[' % name.encode() + parts[0]
+    parts[-1] += end
+    return b",".join(parts)
 
 
 def plain_page(name: str, shown: list[dict[str, Any]], total: int, page: Page) -> Response:

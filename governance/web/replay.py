@@ -6,62 +6,17 @@ This parses nothing and decides nothing: whatever it does not know, or no longer
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from prometheus_client import Counter
-
-from governance.domain.keys import ApiKey
 from governance.domain.times import Clock
 from governance.memory.cache import SnapshotCache
-from governance.memory.reader import Held
 from governance.memory.snapshot import Snapshot
 from governance.services.authentication import Authentication
-from governance.services.statistics import requests_counted
+from governance.web.kept import REPEATABLE, Answer, Header, Kept, Repeatable, Words
 from governance.web.requests import request_id
 
-Headers = list[tuple[str, str]]
-Words = tuple[str, ...]
-
 REPEATED = ("GET", "HEAD")
-REPEATABLE = "governance.repeatable"
-MOST_BYTES = 16 * 1024 * 1024
-OVERHEAD = 2_000
-"""What keeping one answer takes beside its body."""
-
-
-class Repeatable(NamedTuple):
-    """What a view says of its answer: who was given it, at which endpoint, and for how long it holds."""
-
-    key: ApiKey
-    endpoint: str
-    held: Held
-
-
-class Answer(NamedTuple):
-    """What Flask answered, and in which span of time it would again."""
-
-    status: str
-    headers: Headers
-    body: bytes
-    key: ApiKey
-    counter: Counter
-    valid_from: int
-    valid_until: int
-
-
-@dataclass(slots=True)
-class Kept:
-    """The answers from one snapshot; they go together, so that no old snapshot lives on in them, or when they fill up.
-
-    A hit writes nothing, so readers need no lock.
-    """
-
-    snapshot: Snapshot | None
-    answers: dict[Words, Answer] = field(default_factory=dict)
-    held: int = 0
 
 
 class Replay:
@@ -75,7 +30,6 @@ class Replay:
         self._authentication = authentication
         self._clock = clock
         self._kept = Kept(None)
-        self._lock = Lock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Give a known answer again, or have Flask find one."""
@@ -87,8 +41,7 @@ class Replay:
         if answer is None or known is None or known.snapshot is not kept.snapshot or not self._holds(answer):
             return self._asked(words, environ, start_response)
         answer.counter.inc()
-        fresh = {"Age": str(int(self._cache.age(known))), "X-Request-Id": request_id(environ)}
-        start_response(answer.status, [(name, fresh.get(name, value)) for name, value in answer.headers])
+        start_response(answer.status, answer.headers(int(self._cache.age(known)), request_id(environ)))
         return (answer.body,)
 
     def _holds(self, answer: Answer) -> bool:
@@ -98,7 +51,7 @@ class Replay:
     def _asked(self, words: Words, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         said: list[Any] = []
 
-        def overheard(status: str, headers: Headers, *error: Any) -> Any:
+        def overheard(status: str, headers: list[Header], *error: Any) -> Any:
             said[:] = status, headers
             return start_response(status, headers, *error)
 
@@ -106,22 +59,21 @@ class Replay:
         repeatable: Repeatable | None = environ.get(REPEATABLE)
         if repeatable is None:
             return body
+        kept = self._of(repeatable.held.snapshot)
+        if not kept.asked_before(words):
+            return body
         whole = _read(body)
         status, headers = said
-        counter = requests_counted(repeatable.endpoint, int(status[:3]))
-        snapshot, valid_from, valid_until = repeatable.held
-        self._keep(words, Answer(status, headers, whole, repeatable.key, counter, valid_from, valid_until), snapshot)
+        if not kept.keep(words, Answer.of(status, headers, whole, repeatable)):
+            self._kept = Kept(kept.snapshot)
         return (whole,)
 
-    def _keep(self, words: Words, answer: Answer, snapshot: Snapshot) -> None:
-        size = len(answer.body) + OVERHEAD
-        if size > MOST_BYTES:
-            return
-        with self._lock:
-            if self._kept.snapshot is not snapshot or self._kept.held + size > MOST_BYTES:
-                self._kept = Kept(snapshot)
-            self._kept.answers[words] = answer
-            self._kept.held += size
+    def _of(self, snapshot: Snapshot) -> Kept:
+        """What is kept of a snapshot; what was kept of another goes."""
+        kept = self._kept
+        if kept.snapshot is not snapshot:
+            kept = self._kept = Kept(snapshot)
+        return kept
 
 
 def _read(body: Iterable[bytes]) -> bytes:
