@@ -79,26 +79,21 @@ class Metering:
 
         Raises Denied with every rule that had no room; Forbidden where the virtual key may not be used.
         """
-        began = perf_counter()
-        outcome = self._together(ask, partial(self._admit, ask, repeat))
-        self._statistics.decided(perf_counter() - began)
-        if isinstance(outcome, Denial):
-            self._statistics.denied(outcome.verdict, outcome.now)
-        elif not outcome.replayed:
-            self._statistics.allowed()
-        return _answered(outcome)
+        return _answered(self._together(ask, partial(self._admit, ask, repeat), partial(self._counted, perf_counter())))
 
     def report(self, ask: Ask, repeat: IdempotencyKey | None) -> Answer:
         """Charge what was used without a reservation: always accepted."""
-        return _answered(self._together(ask, partial(self._charge, ask, repeat)))
+        return _answered(self._together(ask, partial(self._charge, ask, repeat), _rendered))
 
     def check(self, ask: Ask) -> dict[str, Any]:
         """What a reservation would be answered, without any effect, and why other limits did not apply."""
         return self._matching(ask, partial(self._look, ask))
 
-    def _together(self, ask: Ask, act: Callable[[Matched, Batch], Outcome | Body]) -> Outcome:
-        """Do an act in the next batch; its answer is rendered after the commit."""
-        return self._matching(ask, lambda matched: self._group.submit_then(partial(act, matched), _rendered))
+    def _together(
+        self, ask: Ask, act: Callable[[Matched, Batch], Outcome | Body], then: Callable[[Outcome | Body], Outcome]
+    ) -> Outcome:
+        """Do an act in the next batch, and after the commit what comes then."""
+        return self._matching(ask, lambda matched: self._group.submit_then(partial(act, matched), then))
 
     def _matching(self, ask: Ask, act: Callable[[Matched], Result]) -> Result:
         """Do an act with rules that are as new as the database."""
@@ -144,6 +139,16 @@ class Metering:
         )
         batch.add(report, [(tally, 0, s.requested) for tally, s in zip(tallies, standings, strict=True)])
         return _kept(batch, repeat, ask, lambda: shown.reported(standings))
+
+    def _counted(self, began: float, outcome: Outcome | Body) -> Outcome:
+        """A decision that stands, rendered and counted; it began at that instant of `perf_counter`."""
+        made = _rendered(outcome)
+        self._statistics.decided(perf_counter() - began)
+        if isinstance(made, Denial):
+            self._statistics.denied(made.verdict, made.now)
+        elif not made.replayed:
+            self._statistics.allowed()
+        return made
 
     def _look(self, ask: Ask, matched: Matched) -> dict[str, Any]:
         with self._database.read() as connection:

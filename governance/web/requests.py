@@ -33,8 +33,8 @@ def begin() -> None:
 
 def request_id(environ: WSGIEnvironment) -> str:
     """A request's id: as its caller says, where that is sane."""
-    given = environ.get("HTTP_X_REQUEST_ID", "")
-    return given if SANE_ID.fullmatch(given) else f"{getrandbits(64):016x}"
+    given: str | None = environ.get("HTTP_X_REQUEST_ID")
+    return given if given is not None and SANE_ID.fullmatch(given) else f"{getrandbits(64):016x}"
 
 
 def end(response: Response) -> Response:
