@@ -4,6 +4,7 @@ A rendering knows for how long it is true: from the start of the youngest window
 of any window it shows. Within that span, and while its rows are the same, it need not be made again.
 """
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -42,6 +43,11 @@ def limit(scoped: Scoped, now: int) -> Rendering:
     states, valid_from, valid_until = _states(scoped, now)
     body = dumps(_limit(scoped, states))
     return Rendering(body, f"{scoped.limit.version}.{digest(body)}", valid_from, valid_until)
+
+
+def columns(page: Sequence[Rendering]) -> tuple[tuple[Any, ...], ...]:
+    """The bodies of some renderings, their ETags, and the begins and the ends of their spans."""
+    return tuple(zip(*page, strict=True)) or ((), (), (), ())
 
 
 def item(scoped: Scoped, item_id: str, now: int) -> bytes:

@@ -1,5 +1,6 @@
 """Answers from memory: pages of limits, budgets and rate limits without any SQL."""
 
+from collections.abc import Sequence
 from threading import Lock
 from typing import NamedTuple, TypeVar
 
@@ -11,6 +12,7 @@ from governance.memory.items import Item
 from governance.memory.rankings import Ranked, Rankings
 from governance.memory.renderings import Renderings
 from governance.memory.snapshot import Snapshot
+from schemas import render
 from schemas.render import FOREVER, Rendering
 
 Thing = TypeVar("Thing")
@@ -25,9 +27,10 @@ class Held(NamedTuple):
 
 
 class FromMemory(NamedTuple):
-    """A page, how many match in all, how many seconds ago that was last known to be so, and what it hangs on."""
+    """A page of JSON documents with their ETags, how many match in all, its age in seconds, and what it hangs on."""
 
-    page: list[Rendering]
+    documents: Sequence[bytes]
+    etags: Sequence[str]
     total: int
     age: float
     held: Held
@@ -55,11 +58,10 @@ class MemoryReader:
         known = self.cache.get()
         snapshot = known.snapshot
         ids, total, *span = self._ids(snapshot, query, now)
-        rendered, entries = self._renderings.of, snapshot.entries
-        page = [rendered(entries[limit_id], now) for limit_id in ids]
-        valid_from = max([span[0], *[rendering.valid_from for rendering in page]])
-        valid_until = min([span[1], *[rendering.valid_until for rendering in page]])
-        return FromMemory(page, total, self.cache.age(known), Held(snapshot, valid_from, valid_until))
+        page = self._renderings.page(snapshot.entries, ids, now)
+        documents, etags, begins, ends = render.columns(page)
+        held = Held(snapshot, max((span[0], *begins)), min((span[1], *ends)))
+        return FromMemory(documents, etags, total, self.cache.age(known), held)
 
     def _ids(self, snapshot: Snapshot, query: ListQuery, now: int) -> Ranked:
         """The page's ids, how many pass in all, and the span of time in which they stand so."""

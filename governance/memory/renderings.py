@@ -3,6 +3,7 @@
 First in, first out, and not least recently used: so a hit writes nothing, and readers need no lock.
 """
 
+from collections.abc import Iterable, Mapping
 from threading import Lock
 
 from governance.domain.limits import Scoped
@@ -21,6 +22,16 @@ class Renderings:
         self._held = 0
         self._kept: dict[str, tuple[Scoped, Rendering]] = {}
         self._lock = Lock()
+
+    def page(self, entries: Mapping[str, Scoped], ids: Iterable[str], now: int) -> list[Rendering]:
+        """The renderings of several entries at `now`, found in one go where nothing about them has changed."""
+        kept, page = self._kept.get, []
+        for limit_id in ids:
+            entry, (known, rendering) = entries[limit_id], kept(limit_id, (None, None))
+            if rendering is None or known is not entry or not rendering.valid_from <= now < rendering.valid_until:
+                rendering = self.of(entry, now)
+            page.append(rendering)
+        return page
 
     def of(self, entry: Scoped, now: int) -> Rendering:
         """The rendering of an entry at `now`; one that was read anew and says the same is as good."""

@@ -52,11 +52,14 @@ class ModelLimits:
     def page(self, query: ListQuery) -> Listing:
         """A page of model limits, from memory or from the database: the same bytes for the same data."""
         if query.from_memory:
-            return _listing(*self._memory.limits(query, self._clock()))
+            return Listing(*self._memory.limits(query, self._clock()))
         with self._database.read() as connection:
             now = self._clock()
             found = lists.limits(connection, query, now, self._learnt)
-        return _listing([self._memory.rendering(entry, now) for entry in found.limits], found.total)
+        page = [self._memory.rendering(entry, now) for entry in found.limits]
+        return Listing(
+            [rendering.body for rendering in page], [rendering.etag for rendering in page], found.total, None
+        )
 
     def budgets(self, page: Page, *, from_memory: bool) -> Listing:
         """A page of all budgets."""
@@ -112,10 +115,6 @@ class ModelLimits:
                 found, total = (lists.budgets if budgets else lists.rate_limits)(connection, page)
         documents = [render.item(entry, item_id, now) for item_id, entry in found]
         return Listing(documents, [render.digest(document) for document in documents], total, age)
-
-
-def _listing(page: Sequence[Rendering], total: int, age: float | None = None, held: Held | None = None) -> Listing:
-    return Listing([rendering.body for rendering in page], [rendering.etag for rendering in page], total, age, held)
 
 
 def _stored(connection: Connection, limit_id: str) -> Scoped:
