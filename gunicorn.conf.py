@@ -1,6 +1,5 @@
 """How gunicorn serves this: threads in a few processes, and what is done once before they start."""
 
-import gc
 import os
 import shutil
 import sys
@@ -14,6 +13,7 @@ if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
 from prometheus_client import multiprocess  # noqa: E402
 
 from governance.domain.errors import NotReady  # noqa: E402
+from governance.interpreter import tune  # noqa: E402
 from governance.settings import Settings  # noqa: E402
 from governance.startup import check_address, freest_core, greeting, prepare  # noqa: E402
 from governance.web.context import EXTENSION  # noqa: E402
@@ -76,8 +76,7 @@ def post_fork(_server, worker):
 
 def post_worker_init(worker):
     """Start the poller in the worker: never on import, never in the master."""
-    # Requests leave next to no cycles behind: looking for some after each 700 objects took 4 % of the time.
-    gc.set_threshold(20_000)
+    tune()
     worker.wsgi.extensions[EXTENSION].health.remember(warnings)
     worker.wsgi.extensions[EXTENSION].poller.start()
 

@@ -1,5 +1,6 @@
 """The service inside one process, called as gunicorn calls it: what a worker's memory costs, and how it follows."""
 
+import gc
 import io
 import random
 import time
@@ -15,6 +16,7 @@ from sqlalchemy.engine import Connection
 
 from app import create_app
 from bench import data
+from governance.interpreter import tune
 from governance.settings import Settings
 from governance.storage import limits, revisions
 from governance.storage.counters import touch
@@ -31,6 +33,7 @@ class Worker:
     """The app as one worker has it, on a database of some size; its memory is loaded when it is made."""
 
     def __init__(self, folder: Path, size: int) -> None:
+        tune()
         self.size = size
         self.app = create_app(Settings(instance=str(folder), admin_key=KEY))
         self.service: Governance = self.app.extensions[EXTENSION]
@@ -57,9 +60,11 @@ class Worker:
 
     def changed(self, change: Change) -> None:
         """Another process' write, which this memory has not seen, of 100 limits that are in use."""
-        known = self.service.cache.get().snapshot.used
+        entries = self.service.cache.get().snapshot.entries.items()
+        in_use = sorted(limit_id for limit_id, entry in entries if any(each and each.used for each in entry.counters))
         with self.service.database.write() as connection:
-            change(connection, self._chance.sample(sorted(known), TOGETHER))
+            change(connection, self._chance.sample(in_use, TOGETHER))
+        gc.collect()  # another process would have left its garbage there
 
     def number(self) -> int:
         """A number that has not been given before."""

@@ -6,7 +6,7 @@ limits are stored.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from threading import Lock
 from typing import Any
@@ -15,8 +15,9 @@ from cachetools import LRUCache
 
 from governance.domain.limits import Limit, Scoped
 from governance.domain.pages import Filter
+from governance.memory.persistent import PersistentMap
 
-Entries = Mapping[str, Scoped]
+Entries = PersistentMap[str, Scoped]
 Kind = tuple[Filter, str]
 
 KEYS: dict[str, Callable[[Limit], Any]] = {
@@ -64,8 +65,8 @@ class Orders:
         return kept
 
     def _passing(self, wanted: Filter, sort_by: str) -> list[str]:
-        entries, passes = self._entries, wanted.passes
-        return [limit_id for limit_id in self._whole[sort_by] if passes(entries[limit_id].limit)]
+        ids, passes = self._whole[sort_by], wanted.passes
+        return [limit_id for limit_id, entry in zip(ids, self._entries.of(ids), strict=True) if passes(entry.limit)]
 
     def _searched(self, wanted: Filter, sort_by: str) -> list[str]:
         """Those of the same filter without the search whose name has the text: nothing but a look at each name."""
@@ -74,8 +75,7 @@ class Orders:
         with self._lock:
             names = self._names.get((others, sort_by))
         if names is None:
-            entries = self._entries
-            names = [entries[limit_id].limit.search_name for limit_id in ids]
+            names = [entry.limit.search_name for entry in self._entries.of(ids)]
             with self._lock, suppress(ValueError):
                 self._names[others, sort_by] = names
         text = wanted.search

@@ -4,8 +4,8 @@ Shares move with every count and with every window's end, hundreds a second: a r
 only what moved is put in its new place.
 """
 
-from bisect import bisect_left, insort
-from heapq import heappop, heappush
+from bisect import bisect_left
+from heapq import heappop, heappush, merge
 from threading import Lock
 from typing import NamedTuple, TypeVar
 
@@ -19,6 +19,7 @@ Thing = TypeVar("Thing", str, tuple[int, str])
 
 KEPT = 32
 FOREVER = 2**62
+SLICE = 2000
 REMADE = 16
 """When more than one in so many has moved, making the ranking anew is less work than moving them."""
 
@@ -54,12 +55,11 @@ class Ranking:
     def __init__(self, wanted: Filter) -> None:
         self._wanted = wanted
         self._snapshot: Snapshot | None = None
-        self._passing: list[str] = []
         self._unused: list[str] = []
         self._used: list[tuple[int, str]] = []
         self._shares: dict[str, int] = {}
         self._ends: list[tuple[int, str]] = []
-        self._awaited: set[tuple[int, str]] = set()
+        self._awaited: dict[str, int] = {}
         self._since = FOREVER
         self._lock = Lock()
 
@@ -67,17 +67,18 @@ class Ranking:
         """A page as it is in a snapshot at `now`."""
         with self._lock:
             moved = self._moved(snapshot, now)
+            self._snapshot = snapshot
             if moved is None:
                 self._make(snapshot, now)
             else:
-                self._snapshot = snapshot
                 for limit_id in moved:
-                    self._place(snapshot.entries[limit_id], now)
+                    self._place(limit_id, snapshot.entries.get(limit_id), now)
             until = self._ends[0][0] if self._ends else FOREVER
-            return Ranked(self._slice(page, descending=descending), len(self._passing), self._since, until)
+            total = len(self._unused) + len(self._used)
+            return Ranked(self._slice(page, total, descending=descending), total, self._since, until)
 
-    def _slice(self, page: Page, *, descending: bool) -> list[str]:
-        total, idle = len(self._passing), len(self._unused)
+    def _slice(self, page: Page, total: int, *, descending: bool) -> list[str]:
+        idle = len(self._unused)
         begin = max(0, total - page.offset - page.limit) if descending else page.offset
         end = max(0, total - page.offset) if descending else page.offset + page.limit
         used = self._used[max(0, begin - idle) : max(0, end - idle)]
@@ -85,68 +86,79 @@ class Ranking:
         return ids[::-1] if descending else ids
 
     def _moved(self, snapshot: Snapshot, now: int) -> set[str] | None:
-        """Whose share may be another now; None where all is to be made anew."""
+        """The limits that may have another place now; None where all is to be made anew."""
         before = self._snapshot
-        passing = snapshot.orders.ids(self._wanted, "id")
-        if before is None or passing is not self._passing or now < self._since:
+        if before is None or now < self._since:
             return None
         moved = self._ended(now)
         if before is not snapshot:
-            moved |= self._recounted(before, snapshot)
-        return moved if len(moved) * REMADE <= len(passing) + REMADE * REMADE else None
-
-    def _recounted(self, before: Snapshot, after: Snapshot) -> set[str]:
-        """The limits with another entry: what is used of one that is in neither set of used ones has not moved."""
-        used = before.used if before.used is after.used else before.used | after.used
-        old, new, passes = before.entries.get, after.entries.get, self._wanted.passes
-        changed = ((limit_id, new(limit_id)) for limit_id in used if old(limit_id) is not new(limit_id))
-        return {limit_id for limit_id, entry in changed if entry is not None and passes(entry.limit)}
+            moved.update(snapshot.entries.changed_since(before.entries))
+            moved.update(before.entries.changed_since(snapshot.entries))  # those that are gone
+        return moved if len(moved) * REMADE <= len(self._unused) + len(self._used) + REMADE * REMADE else None
 
     def _ended(self, now: int) -> set[str]:
         """The limits of which a window has ended."""
         ended = set()
         while self._ends and self._ends[0][0] <= now:
-            awaited = heappop(self._ends)
-            self._awaited.discard(awaited)
-            self._since = max(self._since, awaited[0])
-            ended.add(awaited[1])
+            end, limit_id = heappop(self._ends)
+            if self._awaited.get(limit_id) == end:
+                del self._awaited[limit_id]
+                self._since = max(self._since, end)
+                ended.add(limit_id)
         return ended
 
     def _make(self, snapshot: Snapshot, now: int) -> None:
-        self._snapshot, self._since = snapshot, -FOREVER
-        self._passing = snapshot.orders.ids(self._wanted, "id")
-        entries, passes = snapshot.entries, self._wanted.passes
-        used = [limit_id for limit_id in snapshot.used if passes(entries[limit_id].limit)]
-        shares = ((limit_id, usage_share(entries[limit_id], now)) for limit_id in used)
+        self._since, self._ends, self._awaited = -FOREVER, [], {}
+        ids = snapshot.orders.ids(self._wanted, "id")
+        entries = snapshot.entries.of(ids)
+        shares = ((limit_id, usage_share(entry, now)) for limit_id, entry in zip(ids, entries, strict=True))
         self._shares = {limit_id: share for limit_id, share in shares if share}
-        self._used = sorted((share, limit_id) for limit_id, share in self._shares.items())
-        self._unused = [limit_id for limit_id in self._passing if limit_id not in self._shares]
-        self._ends, self._awaited = [], set()
-        for limit_id in used:
-            self._await(entries[limit_id], now)
+        self._used = _sorted([(share, limit_id) for limit_id, share in self._shares.items()])
+        self._unused = [limit_id for limit_id in ids if limit_id not in self._shares]
+        for entry in entries:
+            self._await(entry, now)
 
-    def _place(self, entry: Scoped, now: int) -> None:
-        """Put a limit where it stands now."""
-        limit_id = entry.limit.id
-        before, after = self._shares.get(limit_id, 0), usage_share(entry, now)
-        self._await(entry, now)
-        if before == after:
-            return
-        _remove(self._used, (before, limit_id)) if before else _remove(self._unused, limit_id)
-        insort(self._used, (after, limit_id)) if after else insort(self._unused, limit_id)
-        self._shares[limit_id] = after
+    def _place(self, limit_id: str, entry: Scoped | None, now: int) -> None:
+        """Put a limit where it stands now, or nowhere where it is gone or does not pass."""
+        passes = entry is not None and self._wanted.passes(entry.limit)
+        before, after = self._shares.pop(limit_id, 0), usage_share(entry, now) if entry and passes else 0
+        if before and before != after:
+            _discard(self._used, (before, limit_id))
+        if after or not passes:
+            _discard(self._unused, limit_id)
+        if entry and passes:
+            self._await(entry, now)
+            if after:
+                self._shares[limit_id] = after
+            _insert(self._used, (after, limit_id)) if after else _insert(self._unused, limit_id)
 
     def _await(self, entry: Scoped, now: int) -> None:
-        """Note when a limit's share changes by itself: with the end of each window of which something is used."""
-        for counter in entry.counters:
-            if counter is None or not counter.used:
-                continue
-            if counter.end <= now:
-                self._since = max(self._since, counter.end)
-            elif (end := (counter.end, entry.limit.id)) not in self._awaited:
-                self._awaited.add(end)
-                heappush(self._ends, end)
+        """Note when a limit's share first changes by itself: with the end of a window of which something is used."""
+        ends = [counter.end for counter in entry.counters if counter is not None and counter.used]
+        over = [end for end in ends if end <= now]
+        if over:
+            self._since = max(self._since, *over)
+        if len(over) < len(ends):
+            limit_id, end = entry.limit.id, min(end for end in ends if end > now)
+            if self._awaited.get(limit_id) != end:
+                self._awaited[limit_id] = end
+                heappush(self._ends, (end, limit_id))
 
 
-def _remove(ascending: list[Thing], thing: Thing) -> None:
-    del ascending[bisect_left(ascending, thing)]
+def _sorted(things: list[Thing]) -> list[Thing]:
+    """The things, ascending: sorted in slices, since one sort of them all would hold the interpreter."""
+    return list(merge(*(sorted(things[begin : begin + SLICE]) for begin in range(0, len(things), SLICE))))
+
+
+def _discard(ascending: list[Thing], thing: Thing) -> None:
+    """Take a thing out, where it is in."""
+    place = bisect_left(ascending, thing)
+    if ascending[place : place + 1] == [thing]:
+        del ascending[place]
+
+
+def _insert(ascending: list[Thing], thing: Thing) -> None:
+    """Put a thing in, where it is not in."""
+    place = bisect_left(ascending, thing)
+    if ascending[place : place + 1] != [thing]:
+        ascending.insert(place, thing)

@@ -58,7 +58,7 @@ class MemoryReader:
         known = self.cache.get()
         snapshot = known.snapshot
         ids, total, *span = self._ids(snapshot, query, now)
-        page = self._renderings.page(snapshot.entries, ids, now)
+        page = self._renderings.page(snapshot.entries.of(ids), now)
         documents, etags, begins, ends = render.columns(page)
         held = Held(snapshot, max((span[0], *begins)), min((span[1], *ends)))
         return FromMemory(documents, etags, total, self.cache.age(known), held)

@@ -3,7 +3,7 @@
 First in, first out, and not least recently used: so a hit writes nothing, and readers need no lock.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from threading import Lock
 
 from governance.domain.limits import Scoped
@@ -23,11 +23,11 @@ class Renderings:
         self._kept: dict[str, tuple[Scoped, Rendering]] = {}
         self._lock = Lock()
 
-    def page(self, entries: Mapping[str, Scoped], ids: Iterable[str], now: int) -> list[Rendering]:
+    def page(self, entries: Iterable[Scoped], now: int) -> list[Rendering]:
         """The renderings of several entries at `now`, found in one go where nothing about them has changed."""
         kept, page = self._kept.get, []
-        for limit_id in ids:
-            entry, (known, rendering) = entries[limit_id], kept(limit_id, (None, None))
+        for entry in entries:
+            known, rendering = kept(entry.limit.id, (None, None))
             if rendering is None or known is not entry or not rendering.valid_from <= now < rendering.valid_until:
                 rendering = self.of(entry, now)
             page.append(rendering)

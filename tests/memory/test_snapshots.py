@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -175,16 +174,9 @@ def test_usage_replaces_the_entry_that_was_used_and_shares_its_limit_and_all_oth
     assert after.entries["b"].counters[0].used == 9
     for name in "ac":
         assert after.entries[name] is before.entries[name]
-    assert after.used is before.used
     assert after.names is before.names
     assert after.digests is before.digests
     assert after.orders.ids(Filter(), "id") is before.orders.ids(Filter(), "id")
-
-
-@pytest.mark.parametrize(("used", "expected"), [((0, 2), {"b"}), ((1, 2), {"a", "b"}), ((0, 0), set())])
-def test_the_used_limits_are_those_with_a_counter_above_zero(used, expected):
-    before = snapshots.first(counted(1, 0).whole())
-    assert snapshots.moved(before, counted(*used).since(counted(1, 0), 1)).used == expected
 
 
 def test_a_new_name_of_a_scope_replaces_the_entries_of_that_scope_alone():

@@ -1,0 +1,97 @@
+"""A mapping whose next version shares with it all that did not change.
+
+A refresh makes a new snapshot while readers are at the old one. To copy a dictionary of 100,000 keys holds the
+interpreter for milliseconds, and the garbage collector walks the copy twice, longer still. Here a key's hash says in
+which of many small dictionaries it is, and only those are copied in which something changes.
+"""
+
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
+from itertools import chain
+from typing import Self, TypeVar
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+PIECES = 4096
+"""At 100,000 keys a piece has two dozen: copied in less than a microsecond."""
+
+
+class PersistentMap(Mapping[Key, Value]):
+    """Values by key. Neither it nor any of its pieces is ever changed: `replaced` gives the next version."""
+
+    __slots__ = ("pieces",)
+
+    def __init__(self, items: Iterable[tuple[Key, Value]] = ()) -> None:
+        empty: dict[Key, Value] = {}
+        self.pieces = [empty] * PIECES
+        for key, value in items:
+            place = hash(key) % PIECES
+            if self.pieces[place] is empty:
+                self.pieces[place] = {}
+            self.pieces[place][key] = value
+
+    def __getitem__(self, key: Key) -> Value:
+        return self.pieces[hash(key) % PIECES][key]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.pieces))
+
+    def __iter__(self) -> Iterator[Key]:
+        return chain.from_iterable(self.pieces)
+
+    def __eq__(self, other: object) -> bool:
+        return self.pieces == other.pieces if isinstance(other, PersistentMap) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def values(self) -> ValuesView[Value]:
+        """All values, in the order of the keys."""
+        return _Values(self)
+
+    def items(self) -> ItemsView[Key, Value]:
+        """All pairs of a key and its value."""
+        return _Items(self)
+
+    def of(self, keys: Iterable[Key]) -> list[Value]:
+        """The values of some keys, found in one go. Raises KeyError."""
+        pieces = self.pieces
+        return [pieces[hash(key) % PIECES][key] for key in keys]
+
+    def replaced(self, gone: Iterable[Key], news: Mapping[Key, Value]) -> Self:
+        """The version without the keys that are gone, and with the new values."""
+        pieces, own = self.pieces.copy(), set()
+
+        def piece(key: Key) -> dict[Key, Value]:
+            place = hash(key) % PIECES
+            if place not in own:
+                own.add(place)
+                pieces[place] = pieces[place].copy()
+            return pieces[place]
+
+        for key in gone:
+            piece(key).pop(key, None)
+        for key, value in news.items():
+            piece(key)[key] = value
+        made = object.__new__(type(self))
+        made.pieces = pieces
+        return made
+
+    def changed_since(self, before: "PersistentMap[Key, Value]") -> Iterator[Key]:
+        """The keys that have another value than they had in an older version, or had none."""
+        for mine, theirs in zip(self.pieces, before.pieces, strict=True):
+            if mine is not theirs:
+                yield from (key for key, value in mine.items() if theirs.get(key) is not value)
+
+
+class _Values(ValuesView[Value]):
+    _mapping: PersistentMap[object, Value]
+
+    def __iter__(self) -> Iterator[Value]:
+        return chain.from_iterable(piece.values() for piece in self._mapping.pieces)
+
+
+class _Items(ItemsView[Key, Value]):
+    _mapping: PersistentMap[Key, Value]
+
+    def __iter__(self) -> Iterator[tuple[Key, Value]]:
+        return chain.from_iterable(piece.items() for piece in self._mapping.pieces)
