@@ -9,14 +9,16 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from cachetools import LRUCache
 
 from governance.domain.limits import Limit, Scoped
 from governance.domain.pages import Filter
+from governance.memory.names import Names
 from governance.memory.persistent import PersistentMap
 
+Listed = TypeVar("Listed", list[str], Names)
 Entries = PersistentMap[str, Scoped]
 Kind = tuple[Filter, str]
 
@@ -38,7 +40,7 @@ class Orders:
         entries: Entries,
         whole: dict[str, list[str]],
         filtered: Iterable[tuple[Kind, list[str]]] = (),
-        names: Iterable[tuple[Kind, list[str]]] = (),
+        names: Iterable[tuple[Kind, Names]] = (),
     ) -> None:
         self._entries = entries
         self._whole = whole
@@ -69,17 +71,16 @@ class Orders:
         return [limit_id for limit_id, entry in zip(ids, self._entries.of(ids), strict=True) if passes(entry.limit)]
 
     def _searched(self, wanted: Filter, sort_by: str) -> list[str]:
-        """Those of the same filter without the search whose name has the text: nothing but a look at each name."""
+        """Those of the same filter without the search whose name has the text."""
         others = wanted._replace(search="")
         ids = self.ids(others, sort_by)
         with self._lock:
             names = self._names.get((others, sort_by))
         if names is None:
-            names = [entry.limit.search_name for entry in self._entries.of(ids)]
+            names = Names(ids, [entry.limit.search_name for entry in self._entries.of(ids)])
             with self._lock, suppress(ValueError):
                 self._names[others, sort_by] = names
-        text = wanted.search
-        return [limit_id for limit_id, name in zip(ids, names, strict=True) if text in name]
+        return names.with_text(wanted.search)
 
     def moved(self, entries: Entries, added: Iterable[Limit], removed: Iterable[Limit]) -> "Orders":
         """The orders after limits came and went; an edit moves none, since what they sort by is fixed."""
@@ -102,7 +103,7 @@ class Orders:
         ]
         return Orders(entries, whole, filtered)
 
-    def _snapshot(self) -> tuple[list[tuple[Kind, list[str]]], list[tuple[Kind, list[str]]]]:
+    def _snapshot(self) -> tuple[list[tuple[Kind, list[str]]], list[tuple[Kind, Names]]]:
         with self._lock:
             return list(self._filtered.items()), list(self._names.items())
 
@@ -119,8 +120,8 @@ class Orders:
         return made
 
 
-def _kept(lists: Iterable[tuple[Kind, list[str]]]) -> LRUCache[Kind, list[str]]:
-    cache: LRUCache[Kind, list[str]] = LRUCache(KEPT, len)
+def _kept(lists: Iterable[tuple[Kind, Listed]]) -> LRUCache[Kind, Listed]:
+    cache: LRUCache[Kind, Listed] = LRUCache(KEPT, len)
     with suppress(ValueError):  # more limits, more than before: the longest do not fit any more
         for kind, ids in lists:
             cache[kind] = ids
