@@ -134,4 +134,5 @@ def _read(worker: Worker, times: int, meanwhile: Callable[[], object]) -> Reads:
             began = perf_counter()
             meanwhile()
             spans.append((began, perf_counter()))
+            sleep(0.02)  # the reads that are under way end before the next changes are made
     return Reads.of(reader.during(spans))

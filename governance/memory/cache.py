@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from cachetools import TTLCache
 
-from governance.domain.changes import Loader
+from governance.domain.changes import Loader, give_way
 from governance.domain.errors import Code, GovernanceError, Unavailable
 from governance.memory import snapshot as snapshots
 from governance.memory.snapshot import Snapshot
@@ -127,9 +127,19 @@ class SnapshotCache:
         verified_at = self._timer()
         last = self._last
         if last is not None:
-            return Known(snapshots.moved(last, self._loader(last.mark)), verified_at)
+            return Known(self._followed(last), verified_at)
         with _for_good():
             return Known(snapshots.first(self._loader(None)), verified_at)
+
+    def _followed(self, last: Snapshot) -> Snapshot:
+        """The snapshot after what has changed since the last one."""
+        changes = self._loader(last.mark)
+        if changes.mark == last.mark:
+            return snapshots.moved(last, changes)
+        give_way()
+        after = snapshots.moved(last, changes)
+        give_way()
+        return after
 
     def _hold(self, known: Known) -> None:
         self._last = known.snapshot

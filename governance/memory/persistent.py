@@ -7,10 +7,11 @@ which of many small dictionaries it is, and only those are copied in which somet
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
 from itertools import chain
-from typing import Self, TypeVar
+from typing import Self, TypeVar, overload
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+Other = TypeVar("Other")
 
 PIECES = 4096
 """At 100,000 keys a piece has two dozen: copied in less than a microsecond."""
@@ -32,6 +33,14 @@ class PersistentMap(Mapping[Key, Value]):
 
     def __getitem__(self, key: Key) -> Value:
         return self.pieces[hash(key) % PIECES][key]
+
+    @overload
+    def get(self, key: Key, /) -> Value | None: ...
+    @overload
+    def get(self, key: Key, default: Value | Other, /) -> Value | Other: ...
+    def get(self, key: Key, default: object = None, /) -> object:
+        """The value of a key, or else the default; `Mapping` would raise and catch for each that is not there."""
+        return self.pieces[hash(key) % PIECES].get(key, default)
 
     def __len__(self) -> int:
         return sum(map(len, self.pieces))
