@@ -13,9 +13,8 @@ if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
 from prometheus_client import multiprocess  # noqa: E402
 
 from governance.domain.errors import NotReady  # noqa: E402
-from governance.interpreter import tune  # noqa: E402
 from governance.settings import Settings  # noqa: E402
-from governance.startup import check_address, freest_core, greeting, prepare  # noqa: E402
+from governance.startup import check_address, freest_core, greeting, prepare, tune  # noqa: E402
 from governance.web.context import EXTENSION  # noqa: E402
 
 

@@ -16,8 +16,8 @@ from sqlalchemy.engine import Connection
 
 from app import create_app
 from bench import data
-from governance.interpreter import tune
 from governance.settings import Settings
+from governance.startup import tune
 from governance.storage import limits, revisions
 from governance.storage.counters import touch
 from governance.storage.tables import counters, model_limits, rules

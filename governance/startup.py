@@ -1,8 +1,10 @@
-"""What is done once, before the workers start: the database is made or migrated, and gets its first key."""
+"""What is done once: in the master before the workers start, for the database; in each worker, for its interpreter."""
 
 import errno
+import gc
 import os
 import socket
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +15,17 @@ from governance.domain.errors import NotReady, Unavailable
 from governance.settings import Settings
 from governance.storage import migrations
 from governance.web.context import EXTENSION, Governance
+
+NEW_OBJECTS = 20_000
+"""Requests leave next to no cycles behind: looking for some after each 700 new objects took 4 % of the time."""
+SWITCH = 0.0005
+"""Seconds that a request waits at most for the interpreter while a refresh has it; Python's own 5 ms are ten pages."""
+
+
+def tune() -> None:
+    """Set this process' interpreter for many short requests, beside a poll that computes for milliseconds."""
+    gc.set_threshold(NEW_OBJECTS)
+    sys.setswitchinterval(SWITCH)
 
 
 def prepare(app: Flask) -> list[str]:
