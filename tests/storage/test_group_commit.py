@@ -4,10 +4,13 @@ import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from threading import Event
+from time import monotonic
 
 import pytest
 
 from governance.domain.errors import Unavailable
+from governance.storage import group_commit
 from governance.storage.group_commit import GroupCommit
 from tests.storage.stored import NOON
 
@@ -88,3 +91,41 @@ def test_nothing_is_made_of_a_result_that_is_not_on_the_disk(group, path):
     with pytest.raises(Unavailable):
         group.submit_then(lambda _: 1, made.append)
     assert made == []
+
+
+@pytest.fixture
+def together(group, monkeypatch):
+    """Three callers at once, after three that came together: the batches in which theirs were done."""
+    monkeypatch.setattr(group_commit, "GATHERING", 20)
+
+    def call(pool):
+        return [pool.submit(group.submit, lambda batch: batch) for _ in range(3)]
+
+    def run():
+        begun, all_queued = Event(), Event()
+        with ThreadPoolExecutor(4) as pool:
+            first = pool.submit(group.submit, lambda _: (begun.set(), all_queued.wait(20)))
+            assert begun.wait(20)
+            waiting = call(pool)
+            while group._queue.qsize() < 3:
+                assert not first.done()
+            all_queued.set()
+            assert len({id(each.result()) for each in waiting}) == 1
+            return [each.result() for each in call(pool)]
+
+    return run
+
+
+def test_who_came_together_comes_into_one_batch_again(together):
+    assert len(set(map(id, together()))) == 1
+
+
+def test_who_does_not_come_again_is_not_waited_for_twice(group, together, monkeypatch):
+    together()
+    monkeypatch.setattr(group_commit, "GATHERING", 0.001)
+    use(group, "alone")
+    monkeypatch.setattr(group_commit, "GATHERING", 20)
+    began = monotonic()
+    for number in range(5):
+        use(group, f"alone {number}")
+    assert monotonic() - began < 10
