@@ -16,7 +16,7 @@ from bench import cpu, load, machine, overspend, redis, servers
 from bench.data import Databases
 from bench.overspend import RESERVATIONS
 from bench.results import Bars, Part, table
-from bench.rounds import Bench, Case, Measured, Pace, measure
+from bench.rounds import Bench, Case, Measured, Pace, by_rate, measure
 from bench.servers import Server
 from bench.targets import Target, worst
 
@@ -117,8 +117,8 @@ def targets(found: dict[int, Figures], over: float) -> list[Target]:
     """What was promised of decisions, first and then; `over` is in dollars."""
     full = {size: figures[RESERVE.format(FULL)] for size, figures in found.items()}
     rate = {size: measured.rate.middle for size, measured in full.items()}
-    share = {size: rate[size] / found[size][NOOP].rate.middle for size in found}
-    ahead = {size: rate[size] / of[LIMITER].rate.middle for size, of in found.items() if LIMITER in of}
+    share = {size: measured.beside(found[size][NOOP], by_rate) for size, measured in full.items()}
+    ahead = {size: full[size].beside(of[LIMITER], by_rate) for size, of in found.items() if LIMITER in of}
     p99 = {size: measured.percentile(0.99) * 1000 for size, measured in full.items()}
     longest = {size: measured.worst * 1000 for size, measured in full.items()}
     return [
@@ -141,9 +141,10 @@ def _preamble(pace: Pace, *, quick: bool) -> str:
     what = " ".join((__doc__ or "").partition("\n\n")[2].split())
     how = (
         f"{what} Every server has two workers on one core, under the flags of `gunicorn.conf.py`; the load of "
-        f"{CLIENTS} clients comes from the other. Medians of {pace.rounds} interleaved rounds of {pace.seconds:g} s; "
-        "*worst* is of all rounds; CPU is that of the workers, and of the Redis. A reservation and its settle count "
-        "as two requests. *full* survives a power cut, *normal* a crash (`GOVERNANCE_SYNCHRONOUS`)."
+        f"{CLIENTS} clients comes from the other. Medians of {pace.rounds} interleaved rounds of {pace.seconds:g} s, "
+        "for ÷ of each round's own ratio; *worst* is of all rounds; CPU is that of the workers, and of the Redis. A "
+        "reservation and its settle count as two requests. *full* survives a power cut, *normal* a crash "
+        "(`GOVERNANCE_SYNCHRONOUS`)."
     )
     return f"## Decide (`make bench-decide`)\n\n{machine.described(quick=quick)}\n\n{how}"
 
@@ -158,7 +159,6 @@ def _text(size: int, figures: Figures) -> str:
 
 
 def _rows(figures: Figures) -> Iterator[list[str]]:
-    noop = figures[NOOP].rate.middle
     for name, measured in figures.items():
         rate = measured.rate
         latencies = (measured.percentile(0.5), measured.percentile(0.99), measured.worst)
@@ -168,7 +168,7 @@ def _rows(figures: Figures) -> Iterator[list[str]]:
             f"{rate.least:,.0f}–{rate.most:,.0f}",
             *(f"{latency * 1000:.1f}" for latency in latencies),
             f"{measured.cost.middle:,.0f}",
-            f"{rate.middle / noop:.2f}",
+            f"{measured.beside(figures[NOOP], by_rate):.2f}",
         ]
 
 

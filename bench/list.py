@@ -13,7 +13,7 @@ from bench import cpu, load, machine, pages
 from bench.data import Databases
 from bench.pages import AGAIN, BARE, DATABASE, DATASETTE, DEEP, FASTAPI, FILTERED, FIRST, MEMORY, RAW, Pages, Question
 from bench.results import Bars, Part, table
-from bench.rounds import CONNECTIONS, Bench, Measured, Pace, measure
+from bench.rounds import CONNECTIONS, Bench, Measured, Pace, by_cost, by_rate, measure
 from bench.targets import Target, worst
 
 SIZES, QUICK_SIZES = (1_000, 10_000, 100_000), (1_000,)
@@ -64,10 +64,10 @@ def _measured(servers: Pages, question: Question, bench: Bench) -> Figures:
 
 def targets(found: Found, sizes: tuple[int, ...]) -> list[Target]:
     """What was promised of pages."""
+    first = {size: found[size, FIRST.name] for size in sizes}
 
     def rate(source: str) -> dict[int, float]:
-        of = {size: found[size, FIRST.name] for size in sizes}
-        return {size: figures[source].rate.middle / figures[BARE].rate.middle for size, figures in of.items()}
+        return {size: figures[source].beside(figures[BARE], by_rate) for size, figures in first.items()}
 
     def cost(question: str, source: str) -> dict[int, float]:
         return {size: found[size, question][source].cost.middle for size in sizes}
@@ -75,7 +75,7 @@ def targets(found: Found, sizes: tuple[int, ...]) -> list[Target]:
     def share(these: dict[int, float], those: dict[int, float]) -> dict[int, float]:
         return {size: these[size] / those[size] for size in sizes}
 
-    database_to_raw = share(cost(FIRST.name, DATABASE), cost(FIRST.name, RAW))
+    database_to_raw = {size: figures[DATABASE].beside(figures[RAW], by_cost) for size, figures in first.items()}
     deep_to_first = share(cost(DEEP, DATABASE), cost(FIRST.name, DATABASE))
     return [
         worst("from memory, the same page again, ÷ bare, requests/s", rate(AGAIN), 0.85, least=True),
@@ -97,9 +97,10 @@ def _preamble(pace: Pace, *, quick: bool) -> str:
         f"{what} All stand under the flags of `gunicorn.conf.py` (the two ASGI apps with uvicorn's worker, uvloop and "
         f"httptools), one worker on one core; the load comes from the other, over {CONNECTIONS} kept-alive connections "
         "that each send their next request when the last is answered. Ours checks an API key; the others check none. "
-        f"Medians of {pace.rounds} interleaved rounds of {pace.seconds:g} s; *worst* is of all rounds; CPU is the "
-        "worker's own processor time a request. Before anything was timed, raw, FastAPI, memory and database gave the "
-        "very same bytes, and datasette the same limits, rules and total. Each limit has two budgets and a rate limit "
+        f"Medians of {pace.rounds} interleaved rounds of {pace.seconds:g} s, for ÷ of each round's own ratio; *worst* "
+        "is of all rounds; CPU is the worker's own processor time a request. Before anything was timed, raw, FastAPI, "
+        "memory and database gave the very same bytes, and datasette the same limits, rules and total. Each limit has "
+        "two budgets and a rate limit "
         "(tokens and requests); a third are in use."
     )
     return f"## List (`make bench-list`)\n\n{machine.described(quick=quick)}\n\n{how}"
@@ -128,8 +129,8 @@ def _rows(figures: Figures) -> Iterable[list[str]]:
             *(f"{latency * 1000:,.2f}" for latency in latencies),
             f"{cost.middle:,.0f}",
             f"{cost.least:,.0f}–{cost.most:,.0f}",
-            f"{rate.middle / bare.rate.middle:.2f}" if bare else "",
-            f"{cost.middle / raw.cost.middle:.2f}" if raw else "",
+            f"{measured.beside(bare, by_rate):.2f}" if bare else "",
+            f"{measured.beside(raw, by_cost):.2f}" if raw else "",
         ]
 
 

@@ -53,12 +53,16 @@ class Measured(NamedTuple):
     @property
     def rate(self) -> Spread:
         """Requests a second."""
-        return self.spread(lambda sample: sample.rate)
+        return self.spread(by_rate)
 
     @property
     def cost(self) -> Spread:
         """Microseconds of processor time a request."""
-        return self.spread(lambda sample: sample.cost)
+        return self.spread(by_cost)
+
+    def beside(self, other: "Measured", figure: Callable[[Sample], float]) -> float:
+        """A figure as a share of another case's in the same round: the median, since the machine's pace changes."""
+        return median(figure(mine) / figure(theirs) for mine, theirs in zip(self.samples, other.samples, strict=True))
 
     def percentile(self, share: float) -> float:
         """The median of a percentile of the latencies, in seconds."""
@@ -82,6 +86,16 @@ class Bench(NamedTuple):
     pace: Pace
     core: int
     calm: float = CALM
+
+
+def by_rate(sample: Sample) -> float:
+    """Requests a second."""
+    return sample.rate
+
+
+def by_cost(sample: Sample) -> float:
+    """Microseconds of processor time a request."""
+    return sample.cost
 
 
 def measure(what: str, cases: Sequence[Case], bench: Bench) -> dict[str, Measured]:

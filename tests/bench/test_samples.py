@@ -3,7 +3,7 @@
 import pytest
 
 from bench.load import Sample
-from bench.rounds import Measured
+from bench.rounds import Measured, by_rate
 
 HUNDRED = Sample(
     seconds=2.0, latencies=[number / 1000 for number in range(1, 101)], statuses={200: 100}, cpu=0.5, core=0.7
@@ -32,3 +32,9 @@ def test_rounds_give_their_median_and_the_worst_of_all():
     measured = Measured((HUNDRED, slow, HUNDRED._replace(seconds=1.0)))
     assert measured.rate == (50, 25, 100)
     assert measured.worst == 0.9
+
+
+def test_cases_are_compared_round_by_round_so_that_a_slow_round_slows_both():
+    slow, slower = HUNDRED._replace(seconds=20.0), HUNDRED._replace(seconds=8.0)
+    ours, theirs = Measured((slow, HUNDRED, HUNDRED)), Measured((slower, slower, HUNDRED._replace(seconds=1.0)))
+    assert ours.beside(theirs, by_rate) == pytest.approx(0.5)
