@@ -30,8 +30,8 @@ logger = logging.getLogger("governance.storage")
 MOST_TOGETHER = 256
 GATHERING = 0.005
 """Seconds that a batch waits at most for as many callers as the last one had, since who came together comes together
-again: of 32 callers the slowest hundredth waited 28 ms instead of 42, and 6 were served a sixth faster. A lone caller
-never waits."""
+again: of 32 callers the slowest hundredth waited 28 ms instead of 42, and 6 were served a sixth faster. Who is left
+alone waits once, and then no more."""
 PATIENCE = 2
 """How many busy timeouts a caller waits for its act to begin."""
 
