@@ -44,7 +44,7 @@ BREATH = 0.0001
 
 
 def give_way() -> None:
-    """Let those go first who answer calls; to be called after each millisecond of a refresh.
+    """Let those go first who answer calls; to be called after each half millisecond of a refresh, or so.
 
     On a busy core the scheduler would let a thread that computes go on for a tick, 4 ms, before any that has waited.
     """

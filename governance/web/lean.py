@@ -1,7 +1,8 @@
 """Flask, less what this service has no use for: sessions, async views, hosts, answers in pieces, blueprints' hooks.
 
-Each costs every request a few microseconds; together they were half of a health check. Only what Flask documents as
-open to subclasses is overridden, and a test fails where somebody registers what is left out here.
+Each costs every request a few microseconds: the hooks and teardowns alone were a third of a health check (50 µs of one
+became 34). Only what Flask documents as open to subclasses is overridden, and a test fails where somebody registers
+what is left out here.
 """
 
 from collections.abc import Callable, Iterable
