@@ -89,7 +89,7 @@ def _owned(
 ) -> tuple[Owned, list[Fault], list[tuple[str, str]]]:
     """The entries of a section by the limit that owns them; the faults of references; the entries nobody refers to."""
     known = {entry.item.id: entry for entry in section.entries}
-    by_id = {entry.id: entry for entry in limits}
+    by_id = {entry.id: entry for entry in limits if entry.id is not None}
     owned: Owned = {}
     owner: dict[str, LimitEntry] = {}
     faults: list[Fault] = []
@@ -108,7 +108,7 @@ def _owned(
 
 
 def _references(
-    limits: list[LimitEntry], section: Section[ItemEntry], by_id: dict[str | None, LimitEntry], one: str, many: str
+    limits: list[LimitEntry], section: Section[ItemEntry], by_id: dict[str, LimitEntry], one: str, many: str
 ) -> Iterator[tuple[LimitEntry, str, str]]:
     """Each reference: the limit, the id it refers to, and where it stands."""
     for limit in limits:
@@ -118,7 +118,7 @@ def _references(
         for place, item in enumerate(getattr(limit, many)):
             yield limit, item, f"{limit.path}.{many}[{place}]"
     for entry in section.entries:
-        if entry.owner in by_id and entry.item.id is not None:
+        if entry.owner is not None and entry.owner in by_id and entry.item.id is not None:
             yield by_id[entry.owner], entry.item.id, f"{entry.path}.model_config_id"
 
 
