@@ -74,7 +74,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, mint: Mint | 
     app.config.update(
         SQLALCHEMY_DATABASE_URI=f"sqlite:///{settings.database_path}",
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_path, settings.busy_timeout, settings.threads + 2),
-        MAX_CONTENT_LENGTH=MAX_BODY + 1,
+        MAX_CONTENT_LENGTH=MAX_BODY,
         PROVIDE_AUTOMATIC_OPTIONS=False,
     )
     app.url_map.merge_slashes = False
