@@ -26,11 +26,11 @@ def stop(error):
 
 
 try:
-    settings = Settings.from_environ(os.environ)
+    settings = Settings.from_environ(os.environ, strict=True)
 except NotReady as error:
     stop(error)
 
-bind = f"{settings.host}:{settings.port}"
+bind = settings.netloc
 workers = settings.workers
 threads = settings.threads
 worker_class = "gthread"

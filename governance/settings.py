@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
+from governance.domain.addresses import netloc, reachable, without_brackets, without_secrets
 from governance.domain.errors import NotReady
+from governance.domain.variables import misspelt
 
 SHORTEST_ADMIN_KEY = 32
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,8 +58,30 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return read
 
 
-def _setting(name: str, default: Any, read: Callable[[str], Any], meaning: str, *, secret: bool = False) -> Any:
-    metadata = {"name": name, "read": read, "meaning": meaning}
+def _quoted(value: str) -> str:
+    return f"'{value}' is not that"
+
+
+def _unquoted(_: str) -> str:
+    return "it is not that"
+
+
+def _url(value: str) -> str:
+    shown = without_secrets(value)
+    return _unquoted(value) if shown is None else _quoted(shown)
+
+
+def _setting(
+    name: str,
+    default: Any,
+    read: Callable[[str], Any],
+    meaning: str,
+    *,
+    show: Callable[[str], str] = _quoted,
+    secret: bool = False,
+) -> Any:
+    """A field that is read from a variable. `show`: how a refused value is told; a secret is not."""
+    metadata = {"name": name, "read": read, "meaning": meaning, "show": _unquoted if secret else show}
     return field(default=default, repr=not secret, metadata=metadata)
 
 
@@ -70,6 +94,7 @@ class Settings:
         "sqlite:///governance.db",
         _sqlite,
         "the SQLite file; a relative path lies under the instance folder",
+        show=_url,
     )
     instance: str = _setting("GOVERNANCE_INSTANCE", "instance", _text, "the folder of the database and of `admin.key`")
     admin_key: str | None = _setting(
@@ -113,7 +138,7 @@ class Settings:
         "GOVERNANCE_RENDER_CACHE_MB", 64, _whole(1, 65536), "how many MiB of rendered limits each worker keeps"
     )
     log_format: str = _setting("GOVERNANCE_LOG_FORMAT", "text", _one_of("text", "json"), "`text` or `json`")
-    host: str = _setting("HOST", "127.0.0.1", _text, "the address to listen on")
+    host: str = _setting("HOST", "127.0.0.1", without_brackets, "the address to listen on, of IPv4 or IPv6")
     port: int = _setting("PORT", 8080, _whole(1, 65535), "the port to listen on")
     workers: int = _setting("WEB_CONCURRENCY", 1, _whole(1, 1024), "worker processes")
     threads: int = _setting("THREADS", 8, _whole(1, 1024), "threads of each worker")
@@ -125,15 +150,44 @@ class Settings:
     )
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """The settings that a mapping gives; an empty value is an absent one. Raises NotReady at a bad one."""
+    def from_environ(cls, environ: Mapping[str, str], *, strict: bool = False) -> Self:
+        """The settings that a mapping gives; an empty value is an absent one.
+
+        Raises NotReady with every bad one; where strict, also with every variable that has our prefix and is none.
+        """
         given = {item.name: environ.get(item.metadata["name"], "").strip() for item in fields(cls)}
-        return cls(**{item.name: _read(item.metadata, given[item.name]) for item in fields(cls) if given[item.name]})
+        found, faults = {}, []
+        for item in fields(cls):
+            if not given[item.name]:
+                continue
+            try:
+                found[item.name] = item.metadata["read"](given[item.name])
+            except ValueError as error:
+                faults.append(_fault(item.metadata, given[item.name], error))
+        faults += cls.misspelt(environ) if strict else []
+        if faults:
+            raise NotReady(" ".join(faults))
+        return cls(**found)
+
+    @classmethod
+    def misspelt(cls, environ: Mapping[str, str]) -> list[str]:
+        """A sentence for each variable with our prefix that is no setting, and is not empty."""
+        return misspelt(environ, [item.metadata["name"] for item in fields(cls)])
 
     @classmethod
     def table(cls) -> list[tuple[str, Any, str]]:
         """Every setting: its variable, its default, its meaning."""
         return [(item.metadata["name"], item.default, item.metadata["meaning"]) for item in fields(cls)]
+
+    @property
+    def netloc(self) -> str:
+        """Host and port as one word; an IPv6 address is in brackets."""
+        return netloc(self.host, self.port)
+
+    @property
+    def url(self) -> str:
+        """Where a client on this machine finds the service."""
+        return f"http://{netloc(reachable(self.host), self.port)}"
 
     @property
     def instance_path(self) -> Path:
@@ -161,10 +215,7 @@ class Settings:
         return 3 * self.poll_interval
 
 
-def _read(metadata: Mapping[str, Any], value: str) -> Any:
-    try:
-        return metadata["read"](value)
-    except ValueError as error:
-        wanted = "a number" if str(error).startswith("could not") else str(error)
-        shown = "it is not that" if metadata["name"].endswith("_KEY") else f"'{value}' is not that"
-        raise NotReady(f"Set {metadata['name']} to {wanted}: {shown}.") from error
+def _fault(metadata: Mapping[str, Any], value: str, error: ValueError) -> str:
+    """What to set a variable to."""
+    wanted = "a number" if str(error).startswith("could not") else str(error)
+    return f"Set {metadata['name']} to {wanted}: {metadata['show'](value)}."

@@ -62,15 +62,17 @@ def _apply_file(governance: Governance) -> list[str]:
 
 def check_address(settings: Settings) -> None:
     """Raise NotReady where nobody can listen on the address: gunicorn would try five times, and name no setting."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET  # as gunicorn has it
     try:
-        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-        with socket.create_server(found[0][4][:2], family=found[0][0]):
-            pass
+        found = socket.getaddrinfo(settings.host, settings.port, family, socket.SOCK_STREAM)
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(found[0][4])
+            probe.listen()
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
         wanted = "PORT to one that is free" if taken else "HOST to an address of this machine"
-        address = f"{settings.host}:{settings.port}"
-        raise NotReady(f"Set {wanted}: {address} cannot be listened on, {error.strerror}.") from error
+        raise NotReady(f"Set {wanted}: {settings.netloc} cannot be listened on, {error.strerror}.") from error
 
 
 def freest_core(taken: Iterable[int | None]) -> int | None:
@@ -83,7 +85,7 @@ def freest_core(taken: Iterable[int | None]) -> int | None:
 
 def greeting(settings: Settings) -> str:
     """Where the service is, where the admin key is, and the first command to try; never the key itself."""
-    address = f"http://{settings.host}:{settings.port}"
+    address = settings.url
     where, shell = _admin_key(settings)
     return (
         f"Model limits on {address}, explained on {address}/docs\n"

@@ -3,6 +3,7 @@
 Exit codes: 0 done or nothing to do; 1 a fault, said on standard error; 2 (`--dry-run`) something would change.
 """
 
+import os
 import sys
 from io import TextIOWrapper
 from typing import Any
@@ -18,11 +19,13 @@ from governance.cli.export import export
 from governance.cli.import_bifrost import import_bifrost
 from governance.cli.keys import keys
 from governance.cli.limits import limits
+from governance.cli.output import note
 from governance.cli.sync import sync
 from governance.cli.usage import usage
 from governance.cli.verify import verify
 from governance.cli.virtual_keys import virtual_keys
 from governance.services.acting import acting_as
+from governance.settings import Settings
 
 FAULT = 1
 
@@ -46,6 +49,8 @@ class Commands(AppGroup):
 @click.pass_context
 def commands(context: click.Context) -> None:
     """Model limits: what an operator does in a terminal."""
+    for sentence in Settings.misspelt(os.environ):
+        note(f"Warning: {sentence}")
     context.with_resource(acting_as(f"command:{context.invoked_subcommand}"))
 
 

@@ -93,3 +93,10 @@ def test_flask_finds_the_commands_from_the_root_without_options_and_in_any_encod
     assert (shown.returncode, shown.stderr) == (0, "")
     _, row = shown.stdout.splitlines()
     assert row.split()[:5] == ["??", "all", "global", "----------", "0%"]
+
+
+def test_misspelt_setting_is_a_warning_to_commands(run, monkeypatch):
+    monkeypatch.setenv("GOVERNANCE_POLL_INTERVALL", "1")
+    result = run("limits", "list")
+    assert result.exit_code == 0
+    assert "Warning: Unset GOVERNANCE_POLL_INTERVALL, or correct its name" in result.stderr

@@ -132,3 +132,12 @@ def test_a_port_that_is_taken_is_told(service, pair):
 def test_an_empty_setting_is_an_absent_one(service):
     made = service(GOVERNANCE_POLL_INTERVAL="", WEB_CONCURRENCY="1", PORT=str(free_port())).start()
     assert made.call("GET", "/healthz").status == 200
+
+
+def test_misspelt_setting_stops_start_with_suggestion(service):
+    said = refusal(service(GOVERNANCE_POLL_INTERVALL="1"))
+    assert "there is no such setting (did you mean GOVERNANCE_POLL_INTERVAL?)" in said
+
+
+def test_refused_database_url_is_shown_without_password(service):
+    assert "hunter2" not in refusal(service(GOVERNANCE_DATABASE_URL="postgresql://user:hunter2@db/limits"))
