@@ -9,7 +9,7 @@ from marshmallow import ValidationError, post_load, validates_schema
 from orjson import Fragment
 
 from governance.domain import money
-from governance.domain.decisions import MAX_REQUESTS, MAX_TOKENS, Amounts, Applied, Standing
+from governance.domain.decisions import MAX_REQUESTS, MAX_TOKENS, Applied, RequestedAmounts, Standing
 from governance.domain.limits import Metric
 from governance.domain.matching import Call
 from governance.domain.reservations import DEFAULT_TTL, LONGEST_TTL, Actual, Reservation, Status
@@ -29,7 +29,7 @@ class Ask(NamedTuple):
     """What a reservation asks for. `virtual_key` is the key's value where that was given instead of its id."""
 
     call: Call
-    amounts: Amounts
+    amounts: RequestedAmounts
     ttl_seconds: int = DEFAULT_TTL
     virtual_key: str | None = None
 
@@ -60,8 +60,13 @@ class CallBody(Flat):
     provider = Provider()
     virtual_key_id = Name(metadata={"description": "The virtual key that pays, by its id."})
     user_id = Name(metadata={"description": "The user that pays."})
-    tokens = Tokens(metadata={"description": "0 or left out: tokens are not held, and count when they are settled."})
-    cost = Cost(metadata={"description": "Dollars, rounded up to the billionth; 0 or left out holds none."})
+    tokens = Tokens(metadata={"description": "0 passes always; left out passes while any are left. Neither holds any."})
+    cost = Cost(
+        metadata={
+            "description": "Dollars, rounded up to the billionth. 0, such as of a free model, passes always; "
+            "left out passes while anything is left. Neither holds any."
+        }
+    )
 
 
 class ReservationCreate(CallBody):
@@ -92,19 +97,21 @@ class ReservationCreate(CallBody):
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Ask:
         """Turn the body into what is asked."""
-        tokens = data.get("tokens", data.get("input_tokens", 0) + data.get("output_tokens", 0))
-        return Ask(_call(data), Amounts(data.get("cost", 0), tokens), data["ttl_seconds"], data.get("virtual_key"))
+        amounts = RequestedAmounts(data.get("cost"), _tokens(data))
+        return Ask(_call(data), amounts, data["ttl_seconds"], data.get("virtual_key"))
 
 
 class UsageReport(CallBody):
-    """The body of `POST /usage`."""
+    """The body of `POST /usage`: an amount left out is 0."""
 
+    tokens = Tokens(metadata={"description": "What was used; 0 where left out."})
+    cost = Cost(metadata={"description": "Dollars that were spent, rounded up to the billionth; 0 where left out."})
     requests = Whole(least=0, most=MAX_REQUESTS, load_default=1, metadata={"description": "How many calls this was."})
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Ask:
         """Turn the body into what was used."""
-        return Ask(_call(data), Amounts(data.get("cost", 0), data.get("tokens", 0), data["requests"]))
+        return Ask(_call(data), RequestedAmounts(data.get("cost", 0), data.get("tokens", 0), data["requests"]))
 
 
 class Settlement(Flat):
@@ -145,6 +152,13 @@ def _call(data: Mapping[str, Any]) -> Call:
     return Call(data["model"], data.get("provider"), data.get("virtual_key_id"), data.get("user_id"))
 
 
+def _tokens(data: Mapping[str, Any]) -> int | None:
+    """The tokens a body asks for, as one number or as the sum of its parts; None where it gives neither."""
+    if "input_tokens" in data or "output_tokens" in data:
+        return int(data.get("input_tokens", 0) + data.get("output_tokens", 0))
+    return data.get("tokens")
+
+
 def reservation(held: Reservation) -> dict[str, Any]:
     """A reservation as it is shown."""
     return {
@@ -170,7 +184,7 @@ def reservation(held: Reservation) -> dict[str, Any]:
 
 def standing(shown: Standing) -> dict[str, Any]:
     """A rule in its current window."""
-    applied, window, requested = shown
+    applied, window, requested, _ = shown
     figures = map(_figure(applied.rule.metric), (window.used, window.reserved, requested, shown.remaining))
     return _shape(applied, figures, rfc3339(window.end))
 
@@ -202,7 +216,7 @@ def _array(texts: Iterable[str]) -> Fragment:
 
 
 def _standing(shown: Standing, used: int, reserved: int) -> str:
-    applied, window, requested = shown
+    applied, window, requested, _ = shown
     rule, ends = applied.rule, rfc3339(window.end)
     figures = (used, reserved, requested, max(0, rule.max_limit - used - reserved))
     return _template(applied) % (*(map(money.dollars, figures) if rule.metric == Metric.COST else figures), ends)
@@ -250,9 +264,14 @@ def sentence(violated: Standing) -> str:
     advice = "Ask for less" if violated.hopeless else f"Wait until {rfc3339(violated.window.end)}"
     return (
         f"{advice}: the limit of {_amount(rule.metric, rule.max_limit)} in {rule.reset_duration} on {what} has "
-        f"{_amount(rule.metric, violated.remaining)} left, and this call asks for "
-        f"{_amount(rule.metric, violated.requested)}."
+        f"{_amount(rule.metric, violated.remaining)} left, and this call {_wish(violated)}."
     )
+
+
+def _wish(violated: Standing) -> str:
+    """What a denied call asked of a rule, in words."""
+    metric = violated.applied.rule.metric
+    return f"leaves {metric} out" if violated.left_out else f"asks for {_amount(metric, violated.requested)}"
 
 
 def _amount(metric: str, amount: int) -> str:

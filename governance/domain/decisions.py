@@ -13,7 +13,7 @@ MAX_REQUESTS = 10**6
 
 
 class Amounts(NamedTuple):
-    """What a call asks for, or used: nano-dollars, tokens, requests; by the names of the metrics."""
+    """What a call holds, or used: nano-dollars, tokens, requests; by the names of the metrics."""
 
     cost: int = 0
     tokens: int = 0
@@ -22,6 +22,14 @@ class Amounts(NamedTuple):
     def of(self, metric: str) -> int:
         """The amount that a rule of this metric counts."""
         return int(getattr(self, metric))
+
+
+class RequestedAmounts(NamedTuple):
+    """What a call asks for, in the units of `Amounts`; None is an amount left out, which is not the same as 0."""
+
+    cost: int | None = None
+    tokens: int | None = None
+    requests: int = 1
 
 
 class Applied:
@@ -50,15 +58,18 @@ def in_order(applied: Iterable[Applied]) -> tuple[Applied, ...]:
 
 
 class Standing(NamedTuple):
-    """A rule in its current window, and what a call asks of it."""
+    """A rule in its current window, and what a call asks of it: 0 also where the call has `left_out` the amount."""
 
     applied: Applied
     window: Counter
     requested: int
+    left_out: bool = False
 
     @property
     def has_room(self) -> bool:
-        """Whether the rule lets the call pass: it is not used up, and what is asked for still fits."""
+        """Whether the rule lets the call pass: an amount must fit, one left out needs any rest, and a 0 needs none."""
+        if not self.requested and not self.left_out:
+            return True
         taken, limit = self.window.used + self.window.reserved, self.applied.rule.max_limit
         return taken < limit and taken + self.requested <= limit
 
@@ -105,6 +116,13 @@ class Verdict(NamedTuple):
             return None
         latest = max(standing.window.end for standing in self.violations)
         return max(1, -(-(latest - now) // SECOND))
+
+
+def stand(applied: Sequence[Applied], windows: Sequence[Counter], amounts: RequestedAmounts) -> list[Standing]:
+    """The standing of each rule in its window, for a call that asks for these amounts."""
+    cost, tokens, requests = amounts
+    asked = {"cost": (cost or 0, cost is None), "tokens": (tokens or 0, tokens is None), "requests": (requests, False)}
+    return [Standing(each, window, *asked[each.rule.metric]) for each, window in zip(applied, windows, strict=True)]
 
 
 def decide(standings: Sequence[Standing]) -> Verdict:

@@ -4,14 +4,13 @@ Rules come from memory, counts from the database: a call is matched against the 
 counts compares the config revision with the snapshot's. Where it moved, the call is matched again.
 """
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
 from governance.domain import matching
-from governance.domain.decisions import Amounts, Applied, Standing, Verdict, decide
+from governance.domain.decisions import Applied, Verdict, decide, stand
 from governance.domain.errors import Code, Denied, Forbidden, GovernanceError, InvalidRequest, Unavailable
 from governance.domain.limits import Counter, current
 from governance.domain.matching import Call
@@ -19,6 +18,7 @@ from governance.domain.reservations import Reservation, Status
 from governance.domain.times import DAY, SECOND
 from governance.memory.cache import SnapshotCache
 from governance.memory.snapshot import Snapshot
+from governance.services import fingerprints
 from governance.services.matcher import Matched, Matcher
 from governance.services.mint import Mint
 from governance.services.statistics import Statistics
@@ -112,7 +112,7 @@ class Metering:
         _compare(matched, batch)
         _refuse_key(matched, batch.now)
         tallies = batch.tallies(matched.applied)
-        verdict = decide(_standings(matched.applied, [tally.counter for tally in tallies], ask.amounts))
+        verdict = decide(stand(matched.applied, [tally.counter for tally in tallies], ask.amounts))
         if not verdict.allowed:
             return Denial(verdict, batch.now)
         reservation = self._reservation(ask, matched.call, batch.now)
@@ -125,14 +125,14 @@ class Metering:
             return known
         _compare(matched, batch)
         tallies = batch.tallies(matched.applied)
-        standings = _standings(matched.applied, [tally.counter for tally in tallies], ask.amounts)
+        standings = stand(matched.applied, [tally.counter for tally in tallies], ask.amounts)
         report = self._reservation(ask, matched.call, batch.now)._replace(
             status=Status.REPORTED,
             requests=ask.amounts.requests,
             held_tokens=0,
             held_cost=0,
-            used_tokens=ask.amounts.tokens,
-            used_cost=ask.amounts.cost,
+            used_tokens=ask.amounts.tokens or 0,
+            used_cost=ask.amounts.cost or 0,
             expires_at=batch.now,
             settled_at=batch.now,
             ended_at=batch.now,
@@ -162,7 +162,7 @@ class Metering:
             for rule, counter in zip(entry.limit.rules, entry.counters, strict=True)
         }
         windows = [_window(applied, counters.get(applied.rule.key), now) for applied in matched.applied]
-        verdict = decide(_standings(matched.applied, windows, ask.amounts))
+        verdict = decide(stand(matched.applied, windows, ask.amounts))
         refusal = _key_refusal(matched, now) or (None if verdict.allowed else _denied(Denial(verdict, now)))
         return {
             "decision": "deny" if refusal else "allow",
@@ -181,8 +181,8 @@ class Metering:
             virtual_key_id=call.virtual_key_id,
             user_id=call.user_id,
             requests=1,
-            held_tokens=ask.amounts.tokens,
-            held_cost=ask.amounts.cost,
+            held_tokens=ask.amounts.tokens or 0,
+            held_cost=ask.amounts.cost or 0,
             used_tokens=0,
             used_cost=0,
             created_at=now,
@@ -214,11 +214,6 @@ def _refuse_key(matched: Matched, now: int) -> None:
         raise refusal
 
 
-def _standings(applied: Sequence[Applied], windows: Sequence[Counter], amounts: Amounts) -> list[Standing]:
-    asked = amounts._asdict()
-    return [Standing(each, window, asked[each.rule.metric]) for each, window in zip(applied, windows, strict=True)]
-
-
 def _window(applied: Applied, counter: Counter | None, now: int) -> Counter:
     return current(applied.rule, applied.limit.alignment, counter, now)
 
@@ -239,7 +234,7 @@ def _repeated(batch: Batch, repeat: IdempotencyKey | None, ask: Ask) -> Answer |
     kept = None if repeat is None else batch.answer(repeat, batch.now - ANSWERS_KEPT)
     if kept is None:
         return None
-    if kept[0] != _fingerprint(ask):
+    if kept[0] not in (fingerprints.of(ask), fingerprints.before_absence(ask)):
         sentence = "Use a new Idempotency-Key: this one was used for another body."
         raise InvalidRequest(sentence, param="Idempotency-Key", code=Code.IDEMPOTENCY_KEY_REUSED)
     return Answer(kept[1], replayed=True)
@@ -250,7 +245,7 @@ def _kept(batch: Batch, repeat: IdempotencyKey | None, ask: Ask, body: Body) -> 
     if repeat is None:
         return body
     answer = render.dumps(body())
-    batch.keep(repeat, _fingerprint(ask), answer)
+    batch.keep(repeat, fingerprints.of(ask), answer)
     return Answer(answer)
 
 
@@ -262,11 +257,6 @@ def _answered(outcome: Outcome) -> Answer:
     if isinstance(outcome, Denial):
         raise _denied(outcome)
     return outcome
-
-
-def _fingerprint(ask: Ask) -> str:
-    """What two bodies that mean the same have in common; no secret can be read off it."""
-    return hashlib.sha256(repr(ask).encode()).hexdigest()
 
 
 MOST_UNMATCHED = 20

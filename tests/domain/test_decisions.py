@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.domain.decisions import Amounts, Applied, Standing, decide, in_order
+from governance.domain.decisions import Amounts, Applied, RequestedAmounts, Standing, decide, in_order, stand
 from governance.domain.durations import parse
 from governance.domain.limits import Counter, Limit, Metric, Rule
 from governance.domain.times import SECOND
@@ -24,24 +24,24 @@ LIMIT = Limit("limit", "m", None, "global", None, False, "UTC", None, 0, 0, 1, "
 def standing(metric=Metric.REQUESTS, *, most=10, used=0, reserved=0, asked=1, end=NOW + 60 * SECOND, **place):
     rank = place.pop("rank", (2, 1))
     applied = Applied(rule(metric, most, **place), LIMIT, None, rank)
-    return Standing(applied, Counter(NOW, end, used, reserved), asked)
+    return Standing(applied, Counter(NOW, end, used, reserved), asked or 0, asked is None)
 
 
-@given(amounts, amounts, amounts, st.integers(1, 12))
+@given(amounts, amounts, st.none() | amounts, st.integers(1, 12))
 @often
-def test_there_is_room_where_something_is_left_and_the_whole_call_fits_into_it(used, reserved, asked, most):
+def test_an_amount_must_fit_one_left_out_needs_some_rest_and_a_zero_needs_none(used, reserved, asked, most):
     state = standing(most=most, used=used, reserved=reserved, asked=asked)
     left = most - used - reserved
-    assert state.has_room == (left > 0 and asked <= left)
+    assert state.has_room == ((asked == 0) or (left > 0 if asked is None else asked <= left))
     assert state.remaining == max(0, left)
-    assert state.hopeless == (asked > most)
+    assert state.hopeless == (asked is not None and asked > most)
 
 
 @given(amounts, amounts, st.integers(1, 12))
 @often
 def test_what_has_room_is_at_most_full_after_it_has_held(reserved, asked, most):
     state = standing(most=most, reserved=reserved, asked=asked)
-    if state.has_room:
+    if state.has_room and asked:
         assert reserved + asked <= most
 
 
@@ -125,6 +125,15 @@ def test_each_metric_counts_its_own_amount():
     asked = Amounts(cost=5, tokens=7, requests=2)
     assert [asked.of(metric) for metric in (Metric.COST, Metric.TOKENS, Metric.REQUESTS)] == [5, 7, 2]
     assert Amounts() == Amounts(0, 0, 1)
+
+
+def test_each_rule_is_asked_for_the_amount_of_its_metric_and_knows_whether_it_was_left_out():
+    applied = [standing(metric).applied for metric in (Metric.COST, Metric.TOKENS, Metric.REQUESTS)]
+    windows = [Counter(NOW, NOW + SECOND, 0, 0)] * 3
+    asked = [state[2:] for state in stand(applied, windows, RequestedAmounts(cost=None, tokens=0))]
+    assert asked == [(0, True), (0, False), (1, False)]
+    asked = [state[2:] for state in stand(applied, windows, RequestedAmounts(cost=5, requests=2))]
+    assert asked == [(5, False), (0, True), (2, False)]
 
 
 @pytest.mark.parametrize(("metric", "kind"), [("cost", "budget"), ("tokens", "rate_limit"), ("requests", "rate_limit")])

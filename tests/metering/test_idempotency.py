@@ -3,7 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import update
 
+from governance.storage.tables import idempotency
 from tests.conftest import Api
 from tests.metering.conftest import DAY, Meter, dollars, ok, requests
 
@@ -65,7 +67,7 @@ EQUAL = [
     ('{"model":"gpt-4o","cost":0.1,"tokens":5}', ' {"tokens": 5, "cost": 0.1, "model": "gpt-4o"} '),
     ('{"model":"gpt-4o"}', '{"model":" gpt-4o "}'),
     ('{"model":"gpt-4o"}', '{"model":"gpt\\u002d4o","provider":null,"cost":null}'),
-    ('{"model":"gpt-4o"}', '{"model":"gpt-4o","cost":0,"tokens":0}'),
+    ('{"model":"gpt-4o","cost":0}', '{"model":"gpt-4o","cost":0.0,"tokens":null}'),
 ]
 
 
@@ -84,6 +86,62 @@ def test_a_body_that_is_equal_after_validation_is_a_repeat(api, path, first, sec
 def test_a_default_that_is_written_out_is_equal_to_one_left_out(api, path, more):
     send(api, path, {})
     assert replayed(send(api, path, more))
+
+
+def test_a_usage_report_without_amounts_is_equal_to_one_of_zeros(api):
+    answer = send(api, "usage", {})
+    again = send(api, "usage", {"cost": 0, "tokens": 0})
+    assert replayed(again)
+    assert again.data == answer.data
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [({}, {"cost": 0}), ({"tokens": 0}, {}), ({"cost": 0}, {"tokens": 0}), ({"input_tokens": 0}, {"cost": 1})],
+    ids=str,
+)
+def test_a_reservation_that_leaves_an_amount_out_is_not_equal_to_one_of_zero(api, first, other):
+    send(api, "reservations", first)
+    assert code(send(api, "reservations", other)) == (422, "idempotency_key_reused", "Idempotency-Key")
+    assert replayed(send(api, "reservations", first))
+
+
+ODD = {
+    "model": "openai/gpt-4o",
+    "provider": "it's",
+    "user_id": "a\\b",
+    "cost": 0.1,
+    "input_tokens": 3,
+    "ttl_seconds": 60,
+}
+KEPT_BY_0_1_0 = [
+    ("reservations", {}, "4d0e7391f9dcca24d07e68f72f459a12ca20c531094a896fc817faa6badf6cb3"),
+    ("reservations", {"cost": 0, "tokens": 0}, "4d0e7391f9dcca24d07e68f72f459a12ca20c531094a896fc817faa6badf6cb3"),
+    (
+        "reservations",
+        ODD | {"virtual_key": 'sk-ü"'},
+        "052e92cb5c4e0a3d76ac6a074adae2e34b73bf9dde903f4994a4d6f08d0de5b5",
+    ),
+    (
+        "usage",
+        {"virtual_key_id": "vk", "tokens": 7, "requests": 2},
+        "4d611e3dc5be878b5dec1d4237b61a08cb8c2921b6b5c2a246fc5047266e71c6",
+    ),
+]
+"""Bodies with the fingerprints that version 0.1.0 kept of them, as that version computed them."""
+
+
+@pytest.mark.parametrize(("path", "body", "fingerprint"), KEPT_BY_0_1_0)
+def test_an_answer_kept_before_the_upgrade_is_still_given_to_a_repeat(api, meter, path, body, fingerprint):
+    api.post("virtual-keys", {"id": "vk", "name": "team", "value": 'sk-ü"'})
+    first = send(api, path, body)
+    assert first.status_code == 200, first.text
+    with meter.governance.database.write() as connection:
+        connection.execute(update(idempotency).values(fingerprint=fingerprint))
+    again = send(api, path, body)
+    assert replayed(again)
+    assert again.data == first.data
+    assert code(send(api, path, body | {"model": "o3"}))[0] == 422
 
 
 DIFFERENT = [

@@ -28,9 +28,10 @@ class Model:
         return [(place, self.now - (self.now - NOON) % (length * SECOND)) for place, (_, _, length) in enumerate(RULES)]
 
     def has_room(self, asked):
+        """Whether a call has room that asks for these amounts; None is one left out."""
         taken = [self.used[window] + self.held[window] for window in self.windows()]
         return all(
-            total < most and total + asked[metric] <= most
+            total < most if asked[metric] is None else asked[metric] == 0 or total + asked[metric] <= most
             for total, (metric, most, _) in zip(taken, RULES, strict=True)
         )
 
@@ -85,8 +86,9 @@ class Both:
     def reserve(self):
         asked, sent = self.amounts()
         ttl = self.random.choice([1, 45, 5000])
-        response = self.meter.reserve(**sent, ttl_seconds=ttl)
-        passes = self.model.has_room(asked | {"requests": 1})
+        left_out = dict.fromkeys(name for name, amount in asked.items() if not amount and self.random.random() < 0.5)
+        response = self.meter.reserve(**(sent | left_out), ttl_seconds=ttl)
+        passes = self.model.has_room(asked | left_out | {"requests": 1})
         assert response.status_code == 200 if passes else response.status_code in (402, 429), response.text
         if passes:
             self.model.hold(response.get_json()["reservation"]["id"], asked | {"requests": 1}, ttl)

@@ -116,6 +116,12 @@ ROOM = [
     ({"rate_limit": tokens(10)}, {"cost": 99}, {"cost": 99}, {"cost": 99}),
     ({"rate_limit": requests(3)}, {"requests": 2}, None, {}),
     ({"rate_limit": requests(3)}, {"requests": 1}, {}, {}),
+    ({"budget": dollars(1)}, {"cost": 1}, None, {"cost": 0}),
+    ({"budget": dollars(1)}, {"cost": 5}, None, {"cost": 0}),
+    ({"budget": dollars(1)}, {}, {"cost": 1}, {"cost": 0.0}),
+    ({"rate_limit": tokens(10)}, {"tokens": 4}, {"tokens": 6}, {"tokens": 0}),
+    ({"rate_limit": tokens(10)}, {"tokens": 10}, None, {"input_tokens": 0}),
+    ({"rate_limit": tokens(10)}, {"tokens": 11}, None, {"input_tokens": 0, "output_tokens": 0}),
 ]
 NO_ROOM = [
     ({"budget": dollars(1)}, {}, None, {"cost": 1.000000001}),
@@ -123,13 +129,17 @@ NO_ROOM = [
     ({"budget": dollars(1)}, {}, {"cost": 0.9}, {"cost": 0.100000001}),
     ({"budget": dollars(1)}, {"cost": 0.5}, {"cost": 0.4}, {"cost": 0.11}),
     ({"budget": dollars(1)}, {"cost": 1}, None, {}),
-    ({"budget": dollars(1)}, {"cost": 1}, None, {"cost": 0}),
+    ({"budget": dollars(1)}, {"cost": 1}, None, {"cost": None}),
+    ({"budget": dollars(1)}, {"cost": 1}, None, {"tokens": 0}),
+    ({"budget": dollars(1)}, {"cost": 1}, None, {"cost": 0.0000000001}),
     ({"budget": dollars(1)}, {}, {"cost": 1}, {}),
-    ({"budget": dollars(1)}, {"cost": 5}, None, {"cost": 0}),
+    ({"budget": dollars(1)}, {"cost": 5}, None, {}),
     ({"rate_limit": tokens(10)}, {"tokens": 4}, {"tokens": 5}, {"tokens": 2}),
     ({"rate_limit": tokens(10)}, {"tokens": 10}, None, {}),
-    ({"rate_limit": tokens(10)}, {"tokens": 4}, {"tokens": 6}, {"tokens": 0}),
+    ({"rate_limit": tokens(10)}, {"tokens": 4}, {"tokens": 6}, {}),
+    ({"rate_limit": tokens(10)}, {"tokens": 10}, None, {"tokens": None, "cost": 0}),
     ({"rate_limit": requests(3)}, {"requests": 3}, None, {}),
+    ({"rate_limit": requests(3)}, {"requests": 3}, None, {"cost": 0, "tokens": 0}),
     ({"rate_limit": requests(3)}, {"requests": 2}, {}, {}),
 ]
 states = ("rule", "used", "held", "asked")
@@ -145,7 +155,9 @@ def brought(meter, rule, used, held):
 
 
 @pytest.mark.parametrize(states, ROOM)
-def test_a_rule_has_room_where_it_is_not_used_up_and_what_is_asked_fits(meter, rule, used, held, asked):
+def test_a_rule_has_room_for_what_fits_for_an_amount_left_out_while_any_is_left_and_for_zero_always(
+    meter, rule, used, held, asked
+):
     brought(meter, rule, used, held)
     assert meter.checked(**asked)["decision"] == "allow"
     meter.hold(**asked)
@@ -170,6 +182,28 @@ def test_a_call_without_amounts_can_overrun_by_its_own_size_and_then_none_passes
     assert meter.denied()["error"]["code"] == "budget_exceeded"
     meter.settled(second, cost=0)
     assert meter.denied()["error"]["code"] == "budget_exceeded"
+
+
+def test_a_free_call_passes_a_used_up_budget_holds_nothing_and_is_charged_what_it_settles(api, meter):
+    limit = api.create(budget=dollars(1))
+    meter.reported(cost=1)
+    held = meter.reserved(cost=0)
+    assert held["limits"][0]["requested"] == 0
+    assert meter.stands(limit) == {"cost": (1, 0)}
+    assert meter.settled(held["reservation"]["id"], cost=0.5)["overrun"] == {"tokens": 0, "cost": 0.5}
+    assert meter.stands(limit) == {"cost": (1.5, 0)}
+    assert meter.settled(meter.hold(cost=0))["cost"] == {"reserved": 0, "used": 0}
+    assert meter.stands(limit) == {"cost": (1.5, 0)}
+
+
+def test_a_denial_says_that_the_call_has_left_the_amount_out(api, meter):
+    api.create(budget=dollars(1), rate_limit=tokens(5))
+    meter.reported(cost=1, tokens=5)
+    denial = meter.denied(cost=0)
+    assert [rule["metric"] for rule in denial["extra_fields"]["violations"]] == ["tokens"]
+    assert denial["error"]["message"].endswith(" has 0 tokens left, and this call leaves tokens out.")
+    denial = meter.denied(tokens=0)
+    assert denial["error"]["message"].endswith(" has $0 left, and this call leaves cost out.")
 
 
 def test_ten_holds_of_a_tenth_fill_a_dollar_exactly(api, meter):

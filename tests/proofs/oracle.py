@@ -92,20 +92,23 @@ class Key:
 
 
 class Ask(NamedTuple):
-    """A call, after validation: what makes two bodies equal."""
+    """A call, after validation: what makes two bodies equal. An amount left out is None, which is not 0."""
 
     model: str
     provider: str | None = None
     key_id: str | None = None
     by_value: bool = False
     user_id: str | None = None
-    cost: int = 0
-    tokens: int = 0
+    cost: int | None = 0
+    tokens: int | None = 0
     requests: int = 1
     ttl: int = DEFAULT_TTL
 
-    def of(self, metric: str) -> int:
+    def given(self, metric: str) -> int | None:
         return {"cost": self.cost, "tokens": self.tokens, "requests": self.requests}[metric]
+
+    def of(self, metric: str) -> int:
+        return self.given(metric) or 0
 
 
 @dataclass(eq=False)
@@ -162,11 +165,11 @@ class Reservation:
             "virtual_key_id": self.ask.key_id,
             "user_id": self.ask.user_id,
             "requests": self.requests,
-            "tokens": {"reserved": self.ask.tokens, "used": self.used_tokens},
-            "cost": {"reserved": dollars(self.ask.cost), "used": dollars(self.used_cost)},
+            "tokens": {"reserved": self.ask.of("tokens"), "used": self.used_tokens},
+            "cost": {"reserved": dollars(self.ask.of("cost")), "used": dollars(self.used_cost)},
             "overrun": {
-                "tokens": max(0, self.used_tokens - self.ask.tokens),
-                "cost": dollars(max(0, self.used_cost - self.ask.cost)),
+                "tokens": max(0, self.used_tokens - self.ask.of("tokens")),
+                "cost": dollars(max(0, self.used_cost - self.ask.of("cost"))),
             },
             "created_at": rfc3339(self.created_at),
             "expires_at": rfc3339(self.expires_at),
@@ -217,7 +220,7 @@ class Oracle:
 
     def violations(self, ask: Ask, now: int) -> list[tuple[Limit, Rule]]:
         return [
-            (limit, rule) for limit, rule in self.applied(ask) if not has_room(rule, limit, ask.of(rule.metric), now)
+            (limit, rule) for limit, rule in self.applied(ask) if not has_room(rule, limit, ask.given(rule.metric), now)
         ]
 
     def admit(self, ask: Ask, now: int) -> None:
@@ -322,8 +325,8 @@ class Oracle:
             "settled",
             now,
             requests=1,
-            cost=held.ask.cost if cost is None else cost,
-            tokens=held.ask.tokens if tokens is None else tokens,
+            cost=held.ask.of("cost") if cost is None else cost,
+            tokens=held.ask.of("tokens") if tokens is None else tokens,
         )
         return held
 
@@ -349,7 +352,7 @@ class Oracle:
         for held in self.reservations.values():
             if held.status == "open" and now >= held.expires_at:
                 if self.charge_expired:
-                    held.end("expired", now, requests=1, cost=held.ask.cost, tokens=held.ask.tokens)
+                    held.end("expired", now, requests=1, cost=held.ask.of("cost"), tokens=held.ask.of("tokens"))
                 else:
                     held.end("expired", now, requests=0, cost=0, tokens=0)
 
@@ -454,10 +457,13 @@ def place(limit: Limit, rule: Rule) -> tuple[Any, ...]:
     return PLACES[limit.scope], tier, rule.kind, LENGTHS[rule.duration], rule.id, rule.metric
 
 
-def has_room(rule: Rule, limit: Limit, requested: int, now: int) -> bool:
+def has_room(rule: Rule, limit: Limit, requested: int | None, now: int) -> bool:
+    """An explicit 0 always has room; an amount left out where something is left; any other where it fits."""
     window = current(rule, limit, now)
-    taken = window.used + window.reserved
-    return taken < rule.most and taken + requested <= rule.most
+    left = rule.most - window.used - window.reserved
+    if requested is None:
+        return left > 0
+    return requested == 0 or requested <= left
 
 
 def frame(rule: Rule, limit: Limit) -> tuple[Any, ...]:

@@ -319,7 +319,13 @@ class Metering(RuleBasedStateMachine):
 
     def report(self, act: Act) -> None:
         self.keyed += [act] if act.key else []
-        ask = amounts(act)._replace(requests=1 if act.requests is None else act.requests, by_value=False)
+        ask = amounts(act)
+        ask = ask._replace(
+            cost=ask.of("cost"),
+            tokens=ask.of("tokens"),
+            requests=1 if act.requests is None else act.requests,
+            by_value=False,
+        )
         reply = self.send(act.worker, "usage", body_of(ask, act, requests=act.requests), act.key)
         try:
             known = self.oracle.repeated("usage", act.key, ask, self.clock.now)
@@ -693,7 +699,7 @@ def windows_of(item: dict[str, Any]) -> dict[str, tuple[int, str]]:
 def amounts(act: Act) -> Ask:
     """The call of an act after validation."""
     by_value = act.ask.by_value and act.ask.key_id is not None
-    return act.ask._replace(cost=nanos(act.cost or "0"), tokens=act.tokens or 0, by_value=by_value)
+    return act.ask._replace(cost=None if act.cost is None else nanos(act.cost), tokens=act.tokens, by_value=by_value)
 
 
 def body_of(ask: Ask, act: Act, **more: int | None) -> str:

@@ -4,10 +4,11 @@ import hashlib
 
 import pytest
 
+from governance.domain.decisions import RequestedAmounts
 from governance.domain.matching import Call
 from governance.services import matcher as module
 from governance.services.matcher import Matcher
-from schemas.metering import Amounts, Ask
+from schemas.metering import Ask
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def matcher(governance):
 
 
 def ask(model="gpt-4o", tokens=1, virtual_key=None, **call):
-    return Ask(Call(model, **call), Amounts(0, tokens), virtual_key=virtual_key)
+    return Ask(Call(model, **call), RequestedAmounts(0, tokens), virtual_key=virtual_key)
 
 
 def limited(matched):

@@ -1,0 +1,33 @@
+"""What an answer that is kept for repeats remembers of its request: enough to tell an equal body from another.
+
+No secret can be read off a fingerprint.
+"""
+
+import hashlib
+
+import orjson
+
+from schemas.metering import Ask
+
+
+def of(ask: Ask) -> str:
+    """The fingerprint of a validated body; an amount left out is not the same as 0."""
+    told = [*ask.call, *ask.amounts, ask.ttl_seconds, ask.virtual_key]
+    return _digest(orjson.dumps(told))
+
+
+def before_absence(ask: Ask) -> str:
+    """The fingerprint of version 0.1.0, to which an amount left out was 0.
+
+    Answers live for a day, so a repeat may come after the upgrade. The text has to stay what `repr` made of it.
+    """
+    model, provider, virtual_key_id, user_id = ask.call
+    call = f"Call({model=}, {provider=}, {virtual_key_id=}, {user_id=})"
+    cost, tokens, requests = ask.amounts.cost or 0, ask.amounts.tokens or 0, ask.amounts.requests
+    amounts = f"Amounts({cost=}, {tokens=}, {requests=})"
+    text = f"Ask({call=!s}, {amounts=!s}, ttl_seconds={ask.ttl_seconds}, virtual_key={ask.virtual_key!r})"
+    return _digest(text.encode())
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
