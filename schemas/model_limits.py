@@ -1,7 +1,7 @@
 """Model limits as they come in: the body of a create and of an update, and the items in them."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, post_load, pre_load, validates_schema
 
@@ -102,7 +102,9 @@ def _items(body: type[Body], what: str) -> fields.List[Any]:
 
 
 class ModelLimitBody(Body):
-    """What a create and an update have in common."""
+    """What a create and an update have in common. `emptied`: the singulars that may be empty, and then set none."""
+
+    emptied: ClassVar[tuple[str, ...]] = ("rate_limit",)
 
     calendar_aligned = Flag(metadata={"description": "Align windows of whole d, w, M or Y to the calendar."})
     timezone = Zone(metadata={"description": "IANA zone of calendar windows; UTC where none is given."})
@@ -125,9 +127,9 @@ class ModelLimitBody(Body):
         for plural, singular in SINGULAR.items():
             if kept.get(plural) is not None and _is_echo(kept.get(singular)):
                 del kept[singular]
-        if _is_empty(kept.get("rate_limit")) and kept.get("rate_limits") is None:
-            del kept["rate_limit"]
-            kept["rate_limits"] = []
+            if singular in self.emptied and _is_empty(kept.get(singular)) and kept.get(plural) is None:
+                del kept[singular]
+                kept[plural] = []
         return kept
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
@@ -217,11 +219,14 @@ class ModelLimitCreate(ModelLimitBody):
             timezone=data.get("timezone", "UTC"),
             budgets=_list(data, "budgets") or (),
             rate_limits=_list(data, "rate_limits") or (),
+            single=_single(data),
         )
 
 
 class ModelLimitUpdate(ModelLimitBody):
     """The body of `PUT /model-configs/{id}`: what is left out or null stays as it is."""
+
+    emptied = ("budget", "rate_limit")
 
     model_name = Name(metadata={"description": "Fixed at creation: only its own value is accepted."})
     provider = Name(metadata={"description": "Fixed at creation: only its own value is accepted."})
@@ -238,9 +243,13 @@ class ModelLimitUpdate(ModelLimitBody):
             timezone=data.get("timezone"),
             budgets=_list(data, "budgets"),
             rate_limits=_list(data, "rate_limits"),
-            single=frozenset(plural for plural, singular in SINGULAR.items() if singular in data),
+            single=_single(data),
             reset_usage=data.get("reset_usage", False),
         )
+
+
+def _single(data: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(plural for plural, singular in SINGULAR.items() if singular in data)
 
 
 def _list(data: Mapping[str, Any], plural: str) -> tuple[Item, ...] | None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from governance.domain.durations import Duration
 from governance.domain.errors import Fault, InvalidRequest
+from governance.domain.item_matching import Windows, match, predecessors, rules_by_id, windows_of
 from governance.domain.limits import Limit, Metric, Rule, Scope, in_order
 from governance.domain.names import Identity, fold
 from governance.domain.windows import Alignment, Frame
@@ -30,13 +31,13 @@ class Item(NamedTuple):
     ceilings: tuple[Ceiling, ...]
 
     @property
-    def windows(self) -> frozenset[tuple[str, int]]:
+    def windows(self) -> Windows:
         """The item's windows by metric and length: what matches it to a stored one where no id does."""
         return frozenset((ceiling.metric, ceiling.duration.length) for ceiling in self.ceilings)
 
 
 class Draft(NamedTuple):
-    """A limit as it is asked for."""
+    """A limit as it is asked for. `single` names the lists that were given as a singular."""
 
     model_name: str
     provider: str | None
@@ -46,6 +47,7 @@ class Draft(NamedTuple):
     timezone: str
     budgets: tuple[Item, ...]
     rate_limits: tuple[Item, ...]
+    single: frozenset[str] = frozenset()
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -162,28 +164,34 @@ def _item_faults(limit: Limit, change: Change) -> Iterable[Fault]:
 def _wanted_rules(limit: Limit, change: Change, now: int, mint: Mint) -> tuple[Rule, ...]:
     budgets = [rule for rule in limit.rules if rule.metric == Metric.COST]
     rates = [rule for rule in limit.rules if rule.metric != Metric.COST]
-    return in_order(
+    single = [name in change.single for name in ("budgets", "rate_limits")]
+    rules = in_order(
         (
-            *(budgets if change.budgets is None else _merged(budgets, change.budgets, now, mint)),
-            *(rates if change.rate_limits is None else _merged(rates, change.rate_limits, now, mint)),
+            *_merged(budgets, change.budgets, now, mint, single=single[0]),
+            *_merged(rates, change.rate_limits, now, mint, single=single[1]),
         )
     )
+    before = predecessors(limit.rules, rules)
+    return tuple(_continued(rule, before.get(rule.key)) for rule in rules)
 
 
-def _merged(stored: Sequence[Rule], wanted: Sequence[Item], now: int, mint: Mint) -> Iterable[Rule]:
-    """The wanted items as rules: matched to a stored item by id, else by equal windows; the rest is new."""
-    items: dict[str, list[Rule]] = {}
-    for rule in stored:
-        items.setdefault(rule.id, []).append(rule)
-    named = {item.id for item in wanted if item.id is not None}
-    free = {_windows(rules): key for key, rules in items.items() if key not in named}
-    for item in wanted:
-        key = item.id or free.pop(item.windows, None)
+def _merged(
+    stored: Sequence[Rule], wanted: Sequence[Item] | None, now: int, mint: Mint, *, single: bool
+) -> Iterable[Rule]:
+    """The wanted items as rules: those that stand for a stored item keep its id, the rest is new."""
+    if wanted is None:
+        yield from stored
+        return
+    items = rules_by_id(stored)
+    windows = {key: windows_of(rules) for key, rules in items.items()}
+    keys = match(windows, [(item.id, item.windows) for item in wanted], single=single)
+    for key, item in zip(keys, wanted, strict=True):
         yield from _new_rules(item, now, mint) if key is None else _same_item(items[key], item, now)
 
 
-def _windows(rules: Iterable[Rule]) -> frozenset[tuple[str, int]]:
-    return frozenset((rule.metric, rule.duration.length) for rule in rules)
+def _continued(rule: Rule, before: Rule | None) -> Rule:
+    """The rule, with the windows of the one whose counters it goes on with."""
+    return rule if before is None else rule._replace(anchor=before.anchor, generation=before.generation)
 
 
 def _new_rules(item: Item, now: int, mint: Mint) -> list[Rule]:
@@ -195,7 +203,7 @@ def _new_rules(item: Item, now: int, mint: Mint) -> list[Rule]:
 
 
 def _same_item(stored: list[Rule], item: Item, now: int) -> Iterable[Rule]:
-    """A stored item with its wanted ceilings: a metric it had keeps its anchor and counters, another is new."""
+    """A stored item with its wanted ceilings: a metric that it had stays, another is new."""
     known = {rule.metric: rule for rule in stored}
     ceilings = {(c.metric, c.max_limit, c.duration.text) for c in item.ceilings}
     edited = ceilings != {(rule.metric, rule.max_limit, rule.reset_duration) for rule in stored}
@@ -213,7 +221,8 @@ def _retuned(limit: Limit, change: Change, rules: tuple[Rule, ...]) -> Limit:
         calendar_aligned=limit.calendar_aligned if change.calendar_aligned is None else change.calendar_aligned,
         timezone=change.timezone or limit.timezone,
     )
-    before = {rule.key: rule.frame(limit.alignment) for rule in limit.rules}
+    kept = predecessors(limit.rules, rules)
+    before = {key: rule.frame(limit.alignment) for key, rule in kept.items()}
     return after._replace(rules=tuple(_regenerated(rule, before.get(rule.key), after.alignment) for rule in rules))
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from governance.domain.edits import Ceiling, Change, Item, changed, created
 from governance.domain.errors import InvalidRequest
 from governance.domain.files import WantedItem, WantedLimit, item_id
+from governance.domain.item_matching import match, rules_by_id, windows_of
 from governance.domain.limits import MAX_ITEMS, Limit, Metric, Rule
 
 
@@ -54,8 +55,8 @@ def as_written(limit: Limit, wanted: WantedLimit, setting: Setting) -> Limit:
 
 def _merged(limit: Limit, wanted: WantedLimit, setting: Setting, *, whole: bool) -> Limit:
     same = not whole and limit.config_hash == wanted.config_hash
-    budgets = list(_parts(limit, wanted.budgets, {Metric.COST}, whole=whole, same=same))
-    rates = list(_parts(limit, wanted.rate_limits, {Metric.TOKENS, Metric.REQUESTS}, whole=whole, same=same))
+    budgets = list(_parts(limit, wanted, "budgets", whole=whole, same=same))
+    rates = list(_parts(limit, wanted, "rate_limits", whole=whole, same=same))
     written = wanted.draft.calendar_aligned
     aligned = setting.inherited and wanted.draft.alignable if written is None else written
     change = Change(
@@ -74,16 +75,11 @@ def _merged(limit: Limit, wanted: WantedLimit, setting: Setting, *, whole: bool)
     return _hashed(after, wanted, known | dict(zip(ids, fresh, strict=True)))
 
 
-def _parts(limit: Limit, items: Iterable[WantedItem], kind: set[str], *, whole: bool, same: bool) -> Iterator[_Part]:
-    """The items of a kind, matched by id, else by windows; beside them (`same`) those that no file ever asked for."""
-    stored: dict[str, list[Rule]] = {}
-    for rule in limit.rules:
-        if rule.metric in kind:
-            stored.setdefault(rule.id, []).append(rule)
-    named = {item.id for item in items}
-    free = {_windows(rules): row_id for row_id, rules in stored.items() if row_id not in named}
-    for item in items:
-        row_id = item.id if item.id in stored else free.pop(item.item.windows, None)
+def _parts(limit: Limit, wanted: WantedLimit, kind: str, *, whole: bool, same: bool) -> Iterator[_Part]:
+    """The items of a kind, matched as an edit's are; beside them (`same`) those that no file ever asked for."""
+    items = wanted.budgets if kind == "budgets" else wanted.rate_limits
+    stored = rules_by_id(rule for rule in limit.rules if (rule.metric == Metric.COST) == (kind == "budgets"))
+    for row_id, item in zip(_matched(stored, items, single=kind in wanted.draft.single), items, strict=True):
         rules = stored.pop(row_id) if row_id is not None else []
         kept = not whole and rules != [] and rules[0].config_hash == item.config_hash
         yield _Part(Item(row_id, _ceilings(rules) if kept else item.ceilings), item)
@@ -92,8 +88,11 @@ def _parts(limit: Limit, items: Iterable[WantedItem], kind: set[str], *, whole: 
             yield _Part(Item(row_id, _ceilings(rules)), None)
 
 
-def _windows(rules: Iterable[Rule]) -> frozenset[tuple[str, int]]:
-    return frozenset((rule.metric, rule.duration.length) for rule in rules)
+def _matched(stored: Mapping[str, list[Rule]], items: Iterable[WantedItem], *, single: bool) -> list[str | None]:
+    """The id of the stored item that each one in the file stands for; an id that is not stored means nothing yet."""
+    windows = {row_id: windows_of(rules) for row_id, rules in stored.items()}
+    wanted = [(item.id if item.id in stored else None, item.item.windows) for item in items]
+    return match(windows, wanted, single=single)
 
 
 def _ceilings(rules: Iterable[Rule]) -> tuple[Ceiling, ...]:

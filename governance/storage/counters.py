@@ -48,11 +48,36 @@ def open_all(connection: Connection, openings: Sequence[Opening], now: int) -> N
 
 
 class Move(NamedTuple):
-    """A rule whose windows come to lie elsewhere: before, after, and how its limit's windows lie then."""
+    """A rule whose windows come to lie elsewhere, or whose id is another: before, after, and its limit's alignment."""
 
     before: Rule
     after: Rule
     alignment: Alignment
+
+
+def move_all(connection: Connection, moves: Sequence[Move], now: int) -> None:
+    """Give rules the counters of the rules that they go on with, and move the open ones into the new windows."""
+    renamed = [move for move in moves if move.before.id != move.after.id]
+    if renamed:
+        _rename(connection, renamed, touch(connection, now))
+    regenerate_all(
+        connection,
+        [
+            move._replace(before=move.before._replace(id=move.after.id))
+            for move in moves
+            if move.before.generation != move.after.generation
+        ],
+        now,
+    )
+
+
+def _rename(connection: Connection, moves: Sequence[Move], touched_at: int) -> None:
+    """All counters of a rule, closed ones too: what is held on them settles there."""
+    own = counters.c.rule_id == bindparam("its_id"), counters.c.metric == bindparam("its_metric")
+    connection.execute(
+        update(counters).where(*own).values(rule_id=bindparam("new_id"), touched_at=touched_at),
+        [{"its_id": before.id, "its_metric": before.metric, "new_id": after.id} for before, after, _ in moves],
+    )
 
 
 def regenerate(connection: Connection, before: Rule, after: Rule, alignment: Alignment, now: int) -> None:

@@ -6,12 +6,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import and_, bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
+from governance.domain.item_matching import RuleKey, predecessors
 from governance.domain.limits import Limit, Rule
 from governance.domain.names import Identity, fold
 from governance.storage import counters, revisions
 from governance.storage.tables import model_limits, rules
-
-RuleKey = tuple[str, str]
 
 _columns = [column.name for column in model_limits.columns]
 _one_limit = model_limits.c.id == bindparam("its_id")
@@ -60,16 +59,16 @@ def replace_all(connection: Connection, edits: Sequence[Edit], revision: int, no
         return
     rows = [_row(edit.after, revision) for edit in edits]
     connection.execute(update(model_limits).where(_one_limit), [row | {"its_id": row["id"]} for row in rows])
-    before = {rule.key: rule for edit in edits for rule in edit.before.rules}
+    before = {rule.key for edit in edits for rule in edit.before.rules}
     after = {rule.key: (edit.after, rule) for edit in edits for rule in edit.after.rules}
-    gone = [_rule_key(key) for key in before.keys() - after.keys()]
-    if gone:
-        connection.execute(delete(rules).where(*_one_rule), gone)
-    kept = [_rule_row(*after[key]) | _rule_key(key) for key in after.keys() & before.keys()]
+    kept = [_rule_row(*after[key]) | _rule_key(key) for key in after.keys() & before]
     if kept:
         connection.execute(update(rules).where(*_one_rule), kept)
-    counters.regenerate_all(connection, _moves(before, after), now)
     _add_rules(connection, [_rule_row(*found) for key, found in after.items() if key not in before])
+    counters.move_all(connection, [move for edit in edits for move in _moves(edit)], now)
+    gone = [_rule_key(key) for key in before - after.keys()]
+    if gone:
+        connection.execute(delete(rules).where(*_one_rule), gone)
 
 
 def remove(connection: Connection, ids: Iterable[str], revision: int) -> None:
@@ -107,13 +106,13 @@ def _row(limit: Limit, revision: int) -> dict[str, Any]:
     }
 
 
-def _moves(before: dict[RuleKey, Rule], after: dict[RuleKey, tuple[Limit, Rule]]) -> list[counters.Move]:
-    """The rules that an edit gave other windows."""
-    return [
-        counters.Move(before[key], rule, limit.alignment)
-        for key, (limit, rule) in after.items()
-        if key in before and before[key].generation != rule.generation
-    ]
+def _moves(edit: Edit) -> Iterable[counters.Move]:
+    """The rules that an edit gave other windows, or another id."""
+    before = predecessors(edit.before.rules, edit.after.rules)
+    for rule in edit.after.rules:
+        known = before.get(rule.key, rule)
+        if (known.id, known.generation) != (rule.id, rule.generation):
+            yield counters.Move(known, rule, edit.after.alignment)
 
 
 def _add_rules(connection: Connection, rows: list[dict[str, Any]]) -> None:

@@ -154,18 +154,37 @@ def test_an_item_without_id_is_matched_by_an_equal_window_whatever_its_spelling(
     assert [kept["max_limit"], kept["reset_duration"], kept["current_usage"], kept["reserved"]] == [9, text, 1, 3]
 
 
-def test_a_rate_limit_is_matched_by_both_its_windows(api, limit):
-    requests = limit["rate_limits"][0]
+def test_a_rate_limit_is_matched_by_any_equal_window(api, limit):
+    requests, tokens = limit["rate_limits"]
     wanted = [REQUESTS | {"request_max_limit": 11}, TOKENS | {"request_max_limit": 1, "request_reset_duration": "1d"}]
-    after = put(api, limit, rate_limits=wanted)
-    kept, new = after["rate_limits"]
+    kept, both = put(api, limit, rate_limits=wanted)["rate_limits"]
     assert (kept["id"], kept["request_max_limit"], kept["request_current_usage"]) == (requests["id"], 11, 4)
-    assert new["id"] not in ids(limit["rate_limits"])
-    assert (new["token_current_usage"], new["token_reserved"]) == (0, 0)
+    assert (both["id"], both["token_current_usage"], both["token_reserved"]) == (tokens["id"], 7, 5)
+    assert (both["request_max_limit"], both["request_current_usage"], both["request_reserved"]) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["without id", "by id"])
+def test_a_window_that_moves_into_another_rate_limit_keeps_its_usage(api, limit, named):
+    tokens = limit["rate_limits"][1]
+    after = put(api, limit, rate_limits=[TOKENS | REQUESTS | ({"id": tokens["id"]} if named else {})])
+    [both] = after["rate_limits"]
+    assert both["id"] in ids(limit["rate_limits"])
+    assert not named or both["id"] == tokens["id"]
+    assert [both["token_current_usage"], both["token_reserved"]] == [7, 5]
+    assert [both["request_current_usage"], both["request_reserved"]] == [4, 2]
+    assert both["request_last_reset"] == limit["rate_limits"][0]["request_last_reset"]
+
+
+def test_a_rate_limit_split_into_two_keeps_both_usages(api, limit):
+    put(api, limit, rate_limits=[TOKENS | REQUESTS])
+    requests, tokens = put(api, limit, rate_limits=[TOKENS, REQUESTS])["rate_limits"]
+    assert [tokens["token_current_usage"], tokens["token_reserved"]] == [7, 5]
+    assert [requests["request_current_usage"], requests["request_reserved"]] == [4, 2]
 
 
 def test_a_side_added_to_a_rate_limit_by_id_starts_empty_beside_the_other(api, limit):
     tokens = limit["rate_limits"][1]
+    put(api, limit, rate_limits=[TOKENS])
     after = put(api, limit, rate_limits=[BOTH | {"id": tokens["id"]}])
     [both] = after["rate_limits"]
     assert both["id"] == tokens["id"]
@@ -194,6 +213,27 @@ def test_an_empty_rate_limit_removes_the_rate_limits(api, limit, empty):
     assert (after["rate_limits"], after["rate_limit"], after["budgets"]) == ([], None, limit["budgets"])
 
 
+@pytest.mark.parametrize("empty", [{}, {"max_limit": None, "reset_duration": None}], ids=["empty", "nulls"])
+def test_an_empty_budget_removes_the_budgets(api, limit, empty):
+    after = put(api, limit, budget=empty)
+    assert (after["budgets"], after["budget"], after["rate_limits"]) == ([], None, limit["rate_limits"])
+
+
+def test_a_singular_whose_window_changes_keeps_id_usage_and_holds(api, limit):
+    put(api, limit, budgets=[budget(50, "1d")], rate_limits=[TOKENS])
+    after = put(api, limit, budget=budget(50, "1w"), rate_limit=TOKENS | {"token_reset_duration": "1d"})
+    kept, rate = after["budget"], after["rate_limit"]
+    assert (kept["id"], kept["current_usage"], kept["reserved"]) == (limit["budgets"][0]["id"], 1, 3)
+    assert (rate["id"], rate["token_current_usage"], rate["token_reserved"]) == (limit["rate_limits"][1]["id"], 7, 5)
+
+
+def test_a_list_of_one_whose_window_changes_is_a_new_one(api, limit):
+    put(api, limit, budgets=[budget(50, "1d")])
+    [new] = put(api, limit, budgets=[budget(50, "1w")])["budgets"]
+    assert new["id"] != limit["budgets"][0]["id"]
+    assert (new["current_usage"], new["reserved"]) == (0, 0)
+
+
 def test_a_singular_stands_for_a_list_of_one(api, limit):
     put(api, limit, budgets=[budget(50, "1d")], rate_limits=[TOKENS])
     kept = put(api, limit, budget=budget(60, "24h"), rate_limit=TOKENS | {"token_max_limit": 91})
@@ -201,7 +241,7 @@ def test_a_singular_stands_for_a_list_of_one(api, limit):
     assert (kept["rate_limit"]["id"], kept["rate_limit"]["token_max_limit"]) == (limit["rate_limits"][1]["id"], 91)
     other = put(api, limit, budget=budget(60, "1h"))
     assert [item["reset_duration"] for item in other["budgets"]] == ["1h"]
-    assert other["budget"]["id"] != kept["budget"]["id"]
+    assert other["budget"]["id"] == kept["budget"]["id"]
 
 
 def test_a_singular_adds_one_where_there_is_none(api, limit):
@@ -294,7 +334,7 @@ REFUSED = [
     ({"budget": budget(1, "1d")}, {"budget"}),
     ({"rate_limit": TOKENS}, {"rate_limit"}),
     ({"budget": budget(1, "1d"), "budgets": []}, {"budget"}),
-    ({"budget": {}}, {"budget.max_limit", "budget.reset_duration"}),
+    ({"budget": {"max_limit": 1}}, {"budget.reset_duration"}),
     ({"budgets": [{"max_limit": 1}]}, {"budgets[0].reset_duration"}),
     ({"budgets": [{"reset_duration": "1d"}]}, {"budgets[0].max_limit"}),
     ({"rate_limits": [{"token_max_limit": 1}]}, {"rate_limits[0].token_reset_duration"}),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from governance.domain.durations import parse
 from governance.domain.edits import Ceiling, Change, Draft, Item, changed, created
 from governance.domain.errors import InvalidRequest
+from governance.domain.item_matching import predecessors
 from governance.domain.limits import Metric, Scope, in_order
 
 NOW, LATER = 1_780_000_000_000_000, 1_790_000_000_000_000
@@ -105,45 +106,83 @@ def place(limit, rule):
     return duration.length, rule.anchor
 
 
+def halves(limit):
+    """The items of a limit by kind, each an id with its ceilings."""
+    return [
+        contents(rule for rule in limit.rules if (rule.metric == Metric.COST) == is_budget)
+        for is_budget in (True, False)
+    ]
+
+
 @given(edits)
 @often
-def test_a_list_is_the_complete_wanted_set_matched_by_id_else_by_windows(edit):
+def test_a_list_is_the_complete_wanted_set(edit):
     limit, change = edit
-    after = applied(*edit)
-    for items, is_budget in ((change.budgets, True), (change.rate_limits, False)):
-        before, found = (
-            contents(rule for rule in each.rules if (rule.metric == Metric.COST) == is_budget)
-            for each in (limit, after)
-        )
+    for items, before, found in zip(
+        (change.budgets, change.rate_limits), halves(limit), halves(applied(*edit)), strict=True
+    ):
         if items is None:
             assert found == before
             continue
-        named = {item.id for item in items}
-        same = {
-            item: [key for key, held in before.items() if key not in named and windows(held) == windows(item.ceilings)]
-            for item in items
-        }
-        expected = [(item.id or next(iter(same[item]), "new"), set(item.ceilings)) for item in items]
-        told = [("new" if key.startswith("new") else key, held) for key, held in found.items()]
-        assert sorted(told, key=str) == sorted(expected, key=str)
+        assert sorted(map(sorted, found.values())) == sorted(sorted(item.ceilings) for item in items)
+        named = {item.id: set(item.ceilings) for item in items if item.id}
+        assert {key: held for key, held in found.items() if key in named} == named
+        for key, held in found.items():
+            if key in before and key not in named:
+                assert windows(held) & windows(before[key])
 
 
 @given(edits)
 @often
-def test_a_rule_that_stays_keeps_its_anchor_and_its_birth_and_a_new_one_begins_now(edit):
-    before = by_key(edit[0])
-    for key, rule in by_key(applied(*edit)).items():
-        known = before.get(key)
+def test_an_item_without_id_is_new_only_where_no_other_has_all_its_windows(edit):
+    limit, change = edit
+    for items, before, found in zip(
+        (change.budgets, change.rate_limits), halves(limit), halves(applied(*edit)), strict=True
+    ):
+        named = {item.id for item in items or ()}
+        free = {frozenset(windows(held)): key for key, held in before.items() if key not in named}
+        for key, held in found.items():
+            if key not in named and frozenset(windows(held)) in free:
+                assert key == free[frozenset(windows(held))]
+
+
+@given(edits)
+@often
+def test_a_rule_goes_on_with_its_own_counters_else_with_those_of_its_window(edit):
+    limit, after = edit[0], applied(*edit)
+    before, kept = by_key(limit), by_key(after)
+    left = {(rule.metric, rule.duration.length): rule for rule in limit.rules if rule.key not in kept}
+    for key, rule in kept.items():
+        known = before.get(key) or left.get((rule.metric, rule.duration.length))
         assert rule.anchor == (LATER if known is None else known.anchor)
-        assert known is None or rule.created_at == known.created_at
+        assert key not in before or rule.created_at == before[key].created_at
         assert known is not None or rule.generation == 0
+
+
+@given(edits)
+@often
+def test_a_window_that_is_stored_and_wanted_keeps_its_counters(edit):
+    """But where its rule is named by id and gets another window: then the counter goes with the id."""
+    limit, change = edit
+    rates = {} if change.rate_limits is None else {item.id: item for item in change.rate_limits}
+    items = rates | ({} if change.budgets is None else {item.id: item for item in change.budgets})
+    after = applied(*edit)
+    before = predecessors(limit.rules, after.rules)
+    known = {(rule.metric, rule.duration.length): rule for rule in limit.rules}
+    by_id = {(key, ceiling.metric) for key, item in items.items() if key for ceiling in item.ceilings}
+    for rule in after.rules:
+        own = known.get((rule.metric, rule.duration.length))
+        if own is not None and own.key not in by_id and not (rule.key in by_id and rule.key in by_key(limit)):
+            assert before[rule.key] == own
+    used = [rule.key for rule in before.values()]
+    assert len(set(used)) == len(used)
 
 
 @given(edits)
 @often
 def test_a_generation_rises_by_one_exactly_where_duration_alignment_or_zone_move_the_windows(edit):
     limit, after = edit[0], applied(*edit)
-    before = by_key(limit)
+    before = predecessors(limit.rules, after.rules)
     for rule in after.rules:
         known = before.get(rule.key)
         if known is not None:

@@ -95,11 +95,71 @@ def test_an_item_without_an_id_is_matched_by_windows_of_the_same_length(stored, 
     assert (ids(after), shown(after)) == ([limit.rules[1].id], [f"cost 5 {wanted}"])
 
 
-def test_a_rate_limit_without_an_id_is_matched_by_all_its_windows_together():
+def test_a_rate_limit_without_an_id_is_matched_by_any_equal_window():
     limit = made([], [("tokens 9 1m", "requests 5 1h")])
     assert ids(edited(limit, rate_limits=(item("requests 6 60m", "tokens 8 60s"),))) == [limit.rules[0].id] * 2
-    assert ids(edited(limit, rate_limits=(item("tokens 9 1m"),))) == ["new-0"]
+    assert ids(edited(limit, rate_limits=(item("tokens 9 1m"),))) == [limit.rules[0].id]
+    assert ids(edited(limit, rate_limits=(item("tokens 9 1m", "requests 5 1d"),))) == [limit.rules[0].id] * 2
     assert ids(edited(limit, rate_limits=(item("tokens 9 1h", "requests 5 1m"),))) == ["new-0"] * 2
+
+
+def test_a_rate_limit_with_most_equal_windows_is_preferred_to_the_order():
+    limit = made([], [("tokens 9 1m", "requests 5 1h"), ("tokens 9 1h",)])
+    first, second = limit.rules[0].id, limit.rules[2].id
+    wanted = item("requests 5 1h"), item("tokens 1 1h", "requests 1 1m"), item("tokens 9 1m")
+    after = edited(limit, rate_limits=wanted)
+    assert {rule.id for rule in after.rules} == {first, second, "new-0"}
+    assert ids(edited(limit, rate_limits=(item("tokens 1 1h"), item("tokens 1 1m", "requests 1 1h")))) == [
+        first,
+        first,
+        second,
+    ]
+
+
+def test_two_rate_limits_joined_become_the_first_with_the_windows_of_both():
+    limit = made([], ["tokens 9 1m", "requests 5 1h"])
+    moved = limit._replace(rules=tuple(rule._replace(anchor=n, generation=n) for n, rule in enumerate(limit.rules, 3)))
+    after = edited(moved, rate_limits=(item("requests 5 1h", "tokens 9 1m"),))
+    assert ids(after) == [limit.rules[0].id] * 2
+    assert [(rule.anchor, rule.generation, rule.created_at) for rule in after.rules] == [(3, 3, NOW), (4, 4, NOW)]
+
+
+def test_a_rate_limit_split_leaves_each_half_its_windows():
+    limit = made([], [("tokens 9 1m", "requests 5 1h")])
+    after = edited(limit, rate_limits=(item("requests 5 1h"), item("tokens 9 1m")))
+    assert [(rule.metric, rule.id, rule.anchor) for rule in after.rules] == [
+        ("tokens", "new-0", NOW),
+        ("requests", limit.rules[0].id, NOW),
+    ]
+
+
+def test_rate_limits_that_swap_their_sides_are_new_with_the_windows_of_before():
+    limit = made([], [("tokens 9 1m", "requests 5 1h"), ("tokens 9 1h", "requests 5 1m")])
+    wanted = item("tokens 9 1m", "requests 5 1m"), item("tokens 9 1h", "requests 5 1h")
+    after = edited(limit, rate_limits=wanted)
+    assert ids(after) == ["new-0", "new-0", "new-1", "new-1"]
+    assert {rule.anchor for rule in after.rules} == {NOW}
+
+
+def test_a_side_that_moves_to_a_rate_limit_named_by_its_id_brings_its_window_along():
+    limit = made([], [("tokens 9 1m", "requests 5 1h"), ("tokens 9 1d",)])
+    moved = limit._replace(rules=tuple(rule._replace(generation=2) for rule in limit.rules))
+    first, second = limit.rules[0].id, limit.rules[2].id
+    wanted = item("tokens 9 1m", item_id=first), item("tokens 9 1d", "requests 5 1h", item_id=second)
+    after = edited(moved, rate_limits=wanted)
+    assert [(rule.key, rule.generation) for rule in after.rules] == [
+        ((first, "tokens"), 2),
+        ((second, "tokens"), 2),
+        ((second, "requests"), 2),
+    ]
+
+
+def test_a_singular_is_matched_with_the_only_stored_one_whatever_its_window():
+    single = {"budgets": (item("cost 5 1w"),), "single": frozenset({"budgets"})}
+    limit = made(["cost 1 1d"])
+    after = edited(limit, **single)
+    assert (ids(after), after.rules[0].generation, after.rules[0].anchor) == (ids(limit), 1, NOW)
+    assert ids(edited(limit, budgets=single["budgets"])) == ["new-0"]
 
 
 def test_a_window_whose_item_was_named_by_its_id_matches_nothing_else():

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert
 
 from governance.domain.durations import parse
+from governance.domain.item_matching import predecessors
 from governance.domain.limits import current
 from governance.domain.names import Identity
 from governance.domain.steps import Action
@@ -161,15 +162,20 @@ def usage(terminal):
 def unmoved(terminal, before, now):
     """Every counter of a rule that stayed is as it was; where its windows changed, it is in the current one."""
     after = {(row.rule_id, row.metric): row for row in terminal.counters()}
-    limits = terminal.stored().limits.values()
-    stayed = {rule.key: (rule, limit) for limit, _ in limits for rule in limit.rules if rule.key in before}
-    assert set(after) == {key for key in stayed if same_limit(before[key][2], stayed[key][1])}
+    known = {limit.id: limit for _, _, limit in before.values()}
+    stayed = {}
+    for limit, _ in terminal.stored().limits.values():
+        if limit.id in known and same_limit(known[limit.id], limit):
+            rules = {rule.key: rule for rule in limit.rules}
+            kept = predecessors(known[limit.id].rules, limit.rules)
+            stayed |= {key: (before[old.key], rules[key], limit) for key, old in kept.items()}
+    assert set(after) == set(stayed)
     for key, found in after.items():
-        row, old, old_limit = before[key]
-        rule, limit = stayed[key]
+        (row, old, old_limit), rule, limit = stayed[key]
         assert (found.used, found.folded, found.id) == (row.used, row.folded, row.id)
         if old.frame(old_limit.alignment) == rule.frame(limit.alignment):
-            assert found == row
+            assert (found.window_start, found.generation) == (row.window_start, row.generation)
+            assert found == row or old.key != rule.key
         else:
             assert found.window_start == current(rule, limit.alignment, None, now).start
             assert found.generation == rule.generation == old.generation + 1

@@ -202,6 +202,43 @@ def test_a_changed_window_moves_the_open_counter_and_nothing_else_is_touched(ter
     assert api.get("model-configs/opus").get_json()["model_config"]["budget"]["current_usage"] == 3
 
 
+REQUESTS = {"request_max_limit": 5, "request_reset_duration": "1m"}
+TOKENS = {"token_max_limit": 50, "token_reset_duration": "1h"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([REQUESTS], [REQUESTS | TOKENS]),
+        ([REQUESTS | TOKENS], [REQUESTS]),
+        ([REQUESTS | TOKENS], [TOKENS, REQUESTS]),
+        ([TOKENS, REQUESTS], [REQUESTS | TOKENS]),
+        ([{"id": "r1"} | REQUESTS], [{"id": "r2"} | TOKENS | REQUESTS]),
+    ],
+    ids=str,
+)
+def test_a_window_keeps_its_usage_whichever_rate_limit_it_stands_in(terminal, count, before, after):
+    terminal.sync({"model_configs": [{"model_name": "m", "rate_limits": before}]})
+    (rule,) = (rule for rule in the_limit(terminal).rules if rule.metric == "requests")
+    count(rule.id, "requests", used=4, reserved=1)
+    terminal.sync({"model_configs": [{"model_name": "m", "rate_limits": after}]})
+    (rule,) = (rule for rule in the_limit(terminal).rules if rule.metric == "requests")
+    (row,) = terminal.counters()
+    assert (row.rule_id, row.metric, row.used, row.reserved) == (rule.id, "requests", 4, 1)
+
+
+def test_a_singular_whose_window_changes_in_the_file_keeps_its_usage(terminal, count):
+    entry = {"model_name": "m", "budget": budget(20)}
+    terminal.sync({"model_configs": [entry]})
+    count(the_limit(terminal).rules[0].id, "cost", used=4, reserved=1)
+    weekly = {"model_configs": [entry | {"budget": budget(20) | {"reset_duration": "1w"}}]}
+    terminal.sync(weekly)
+    (row,) = terminal.counters()
+    assert (row.rule_id, row.used, row.reserved) == (the_limit(terminal).rules[0].id, 4, 1)
+    assert the_limit(terminal).rules[0].reset_duration == "1w"
+    assert terminal.dry(weekly).code == 0
+
+
 def test_an_id_that_comes_to_stand_for_another_model_is_replaced_and_the_plan_says_so(terminal):
     terminal.sync(BIFROST)
     content = json.loads(json.dumps(BIFROST))

@@ -69,6 +69,53 @@ def test_an_edit_there_and_back_loses_nothing(api, meter, clock):
     assert meter.proven() == 1
 
 
+RATES = [
+    ([requests(5)], [tokens(50) | requests(5)]),
+    ([tokens(50) | requests(5)], [requests(5)]),
+    ([tokens(50) | requests(5)], [tokens(50), requests(5)]),
+    ([tokens(50), requests(5)], [tokens(50) | requests(5)]),
+    ([tokens(50) | requests(5)], [tokens(50, "1h") | requests(5)]),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), RATES, ids=str)
+def test_an_edit_without_ids_admits_no_call_more_than_before(api, meter, before, after):
+    limit = api.create(rate_limits=before)
+    held = [meter.hold(tokens=1) for _ in range(2)]
+    meter.reported(requests=2)
+    limit = edit(api, limit, rate_limits=after)
+    assert meter.stands(limit)["requests"] == (2, 2)
+    meter.hold(tokens=1)
+    assert denied_by(meter.reserve(tokens=1)) == ["requests"]
+    for each in held:
+        meter.settled(each, tokens=1)
+    assert meter.stands(limit)["requests"] == (4, 1)
+    assert both(api)["id"] == limit["id"]
+    meter.proven()
+
+
+def test_a_window_moved_to_another_rate_limit_takes_its_closed_holds_along(api, meter, clock):
+    limit = api.create(rate_limits=[tokens(50, "1m"), requests(5, "1m")])
+    held = meter.hold(tokens=7, ttl_seconds=DAY)
+    clock.advance(60)
+    meter.reported(tokens=3, requests=1)
+    limit = edit(api, limit, rate_limits=[tokens(50, "1m") | requests(5, "1m")])
+    meter.settled(held, tokens=9)
+    assert meter.stands(limit) == {"tokens": (3, 0), "requests": (1, 0)}
+    assert meter.proven() == 4
+
+
+def test_a_singular_budget_whose_period_changes_admits_no_dollar_more(api, meter):
+    limit = api.create(budget=dollars(1, "1d"))
+    held = meter.hold(cost=0.25)
+    meter.reported(cost=0.5)
+    edit(api, limit, budget=dollars(1, "1w"))
+    meter.denied(cost=0.26)
+    meter.settled(held, cost=0.5)
+    assert meter.stands(limit) == {"cost": (1, 0)}
+    meter.proven()
+
+
 def test_a_closed_window_stays_as_it_was_and_its_holds_settle_there(api, meter, clock):
     limit = api.create(budget=dollars(1, "1h"))
     held = meter.hold(cost=0.25, ttl_seconds=DAY)

@@ -204,6 +204,19 @@ def test_an_edit_through_the_limit_moves_the_counters_of_changed_rules_alone(con
     assert amounts(connection, "rate", "requests") == []
 
 
+def test_a_rule_that_takes_the_place_of_another_gets_its_open_and_closed_counters(connection):
+    old = LIMIT.rules[2]
+    for start in (NOON - DAY, NOON):
+        own = count(connection, old, start, used=7, reserved=3)
+        post(connection, own, (0, 7), (3, 0))
+    new = old._replace(id="other", generation=1)
+    edited = LIMIT._replace(calendar_aligned=True, version=2, rules=(*LIMIT.rules[:2], new))
+    limits.replace(connection, LIMIT, edited, 2, NOW)
+    assert amounts(connection, "other", "requests") == [(NOON - DAY, 7, 3), (MIDNIGHT, 7, 3)]
+    assert amounts(connection, "rate", "requests") == []
+    assert differences(connection) == []
+
+
 def test_whatever_moves_a_counter_touches_it_later_than_all_before(connection):
     def touched() -> int:
         return connection.execute(select(table.c.touched_at)).scalar_one()
