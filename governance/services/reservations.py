@@ -1,9 +1,11 @@
 """What becomes of a reservation: settle, release, extend, read, list, and the sweep of those whose time is over."""
 
+import logging
 from collections.abc import Callable
+from functools import partial
 
 from governance.domain import reservations as steps
-from governance.domain.errors import Code, NotFound
+from governance.domain.errors import Code, NotFound, Unavailable
 from governance.domain.pages import Page
 from governance.domain.reservations import Actual, Reservation, Status
 from governance.domain.times import SECOND
@@ -13,6 +15,8 @@ from governance.storage.batch import Batch
 from governance.storage.database import Database
 from governance.storage.group_commit import GroupCommit
 from governance.storage.tallies import Hold
+
+logger = logging.getLogger("governance.services")
 
 SWEPT_TOGETHER = 500
 Step = Callable[[Reservation, int], Reservation]
@@ -67,25 +71,48 @@ class Reservations:
         """Expire what is open and over, each exactly once, whichever worker comes first; how many that were."""
         swept = 0
         if self._lapsed():
-            while found := self._group.submit(self._expire):
+            while found := self._sweep_some():
                 swept += found
                 if found < SWEPT_TOGETHER:
                     break
         EXPIRED.inc(swept)
         return swept
 
+    def _sweep_some(self) -> int:
+        """Expire some, together; where one of them cannot be, each by itself, so that it holds up no other."""
+        try:
+            return self._group.submit(partial(self._expire, SWEPT_TOGETHER))
+        except Unavailable:
+            raise
+        except Exception:
+            logger.exception("reservations could not be expired together")
+            return sum(map(self._expired_alone, self._group.submit(lambda batch: batch.lapsed(SWEPT_TOGETHER))))
+
+    def _expired_alone(self, reservation_id: str) -> bool:
+        try:
+            self._group.submit(lambda batch: self._expire_one(batch, reservation_id))
+        except Unavailable:
+            raise
+        except Exception:
+            logger.exception("a reservation could not be expired: %s", reservation_id)
+            return False
+        return True
+
     def _lapsed(self) -> bool:
         """Whether there is anything to sweep: asked without taking the lock that all writers wait for."""
         with self._database.read() as connection:
             return stored.has_lapsed(connection, self._group.clock())
 
-    def _expire(self, batch: Batch) -> int:
-        lapsed = batch.lapsed(SWEPT_TOGETHER)
+    def _expire(self, most: int, batch: Batch) -> int:
+        lapsed = batch.lapsed(most)
         for reservation_id in lapsed:
-            hold = _found(batch, reservation_id)
-            if hold.reservation.status == Status.OPEN and hold.reservation.is_late(batch.now):
-                batch.settle(hold, steps.expired(hold.reservation, charge=self._charge))
+            self._expire_one(batch, reservation_id)
         return len(lapsed)
+
+    def _expire_one(self, batch: Batch, reservation_id: str) -> None:
+        hold = _found(batch, reservation_id)
+        if hold.reservation.status == Status.OPEN and hold.reservation.is_late(batch.now):
+            batch.settle(hold, steps.expired(hold.reservation, charge=self._charge))
 
     def _end(self, reservation_id: str, step: Step) -> Reservation:
         def act(batch: Batch) -> tuple[Reservation, bool]:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DatabaseError, DisconnectionError, IntegrityError, InterfaceError
+from sqlalchemy.exc import DatabaseError, DisconnectionError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from governance.domain.errors import Code, Conflict, Unavailable
@@ -131,9 +131,37 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
+        if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_CHECK:
+            raise  # a row that may not be stored is our mistake: another attempt fails too
         raise Conflict("Look the list up again: another request has just stored the same thing.") from error
+    except OperationalError as error:
+        if isinstance(error.orig, sqlite3.Error) and not is_trouble(error.orig):
+            raise
+        raise unavailable(error, path) from error
     except (DatabaseError, InterfaceError, DisconnectionError, PoolTimeoutError, sqlite3.Error, OSError) as error:
         raise unavailable(error, path) from error
+
+
+FAULTS_OF_A_STATEMENT = frozenset(
+    {
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_TOOBIG,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_RANGE,
+        sqlite3.SQLITE_MISUSE,
+    }
+)
+PRIMARY = 0xFF
+"""The part of an error code of SQLite that names its kind."""
+
+
+def is_trouble(error: Exception) -> bool:
+    """Whether the database as a whole is in trouble: a fault of one statement, or of what it stores, is none."""
+    if not isinstance(error, sqlite3.Error):
+        return False
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE)
+    return code & PRIMARY not in FAULTS_OF_A_STATEMENT or "no such" in str(error)
 
 
 def unavailable(error: BaseException, path: Path) -> Unavailable:

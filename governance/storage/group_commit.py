@@ -1,7 +1,8 @@
 """The writer thread of a worker: what waits at the same time shares one commit, in the order in which it came.
 
 An act is a function of the batch. It may refuse (raise) before it has changed anything; that is its own caller's
-affair. Trouble with the database undoes the whole batch, and every caller is told to try again.
+affair. Where an act fails in any other way, the batch is undone and done again act by act: only the one that fails is
+left out. Trouble with the database undoes the whole batch, and every caller is told to try again.
 """
 
 import logging
@@ -9,21 +10,20 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import zip_longest
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from governance.domain.errors import GovernanceError, Unavailable
+from governance.domain.errors import Unavailable
 from governance.domain.times import Clock
 from governance.storage.batch import Batch
-from governance.storage.database import journal, open_file, refuse_mixture, unavailable
+from governance.storage.database import is_trouble, journal, open_file, refuse_mixture, unavailable
 from governance.storage.turns import Turn
+from governance.storage.waiting import Act, Waiting, end_all
 
 Result = TypeVar("Result")
 Finished = TypeVar("Finished")
-Act = Callable[[Batch], Result]
 
 logger = logging.getLogger("governance.storage")
 
@@ -34,45 +34,6 @@ again: of 32 callers the slowest hundredth waited 28 ms instead of 42, and 6 wer
 alone waits once, and then no more."""
 PATIENCE = 2
 """How many busy timeouts a caller waits for its act to begin."""
-
-
-class Waiting:
-    """An act that waits for its commit."""
-
-    def __init__(self, act: Act[Any], then: Callable[[Any], Any]) -> None:
-        self.act = act
-        self.then = then
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self.taken = False
-        self._claim = Lock()
-        self._follower: Waiting | None = None
-        self._pending = Lock()  # held until the act has ended: an Event would take six steps for each of these two
-        self._pending.acquire()
-
-    def wait(self, seconds: float = -1) -> bool:
-        """Wait until the act has ended, and wake who waits behind; whether it has, within some seconds."""
-        ended = self._pending.acquire(timeout=seconds)
-        if ended and self._follower is not None:
-            self._follower.wake()
-        return ended
-
-    def claim(self) -> bool:
-        """Take the act: the writer to do it, or its caller to give it up; whoever comes first."""
-        return self._claim.acquire(blocking=False)
-
-    def take(self) -> bool:
-        """Whether the act is the writer's."""
-        self.taken = self.taken or self.claim()
-        return self.taken
-
-    def end(self, error: BaseException | None, follower: "Waiting | None") -> None:
-        """The act is done. The batch's own error goes first: a refusal may be for what was undone with it."""
-        self.error, self._follower = error or self.error, follower
-
-    def wake(self) -> None:
-        """Let the caller go on."""
-        self._pending.release()
 
 
 class GroupCommit:
@@ -156,9 +117,9 @@ class GroupCommit:
             self._close()
             self._turn.close()
         self._expected = len(together) - 1
-        if error is None:
-            _finish(together)
-        _end(together, error)
+        for waiting in together if error is None else ():
+            waiting.finish()
+        end_all(together, error)
 
     def _gather(self) -> None:
         """Wait until as many have come behind the first as did last time, but not long."""
@@ -170,11 +131,17 @@ class GroupCommit:
         connection = self._open()
         connection.execute("BEGIN IMMEDIATE")
         together += self._waiting()
-        batch = Batch(connection, self.clock())
-        for waiting in together:
-            if waiting.take():
-                _do(waiting, batch)
-        batch.flush()
+        taken = [waiting for waiting in together if waiting.take()]
+        now = self.clock()
+        try:
+            _do_together(taken, connection, now)
+        except Exception as fault:
+            if is_trouble(fault):
+                raise
+            logger.warning("an act failed, so its batch is done again act by act: %r", fault)
+            connection.rollback()
+            connection.execute("BEGIN IMMEDIATE")
+            _do_apart(taken, connection, now)
         connection.commit()
 
     def _waiting(self) -> list[Waiting]:
@@ -209,26 +176,8 @@ class GroupCommit:
             self._connection = None
 
 
-def _finish(together: list[Waiting]) -> None:
-    for waiting in together:
-        if waiting.taken and waiting.error is None:
-            try:
-                waiting.result = waiting.then(waiting.result)
-            except Exception as mistake:  # noqa: BLE001 - it is raised where the act came from
-                waiting.error = mistake
-
-
 def _as_it_is(result: Result) -> Result:
     return result
-
-
-def _end(together: list[Waiting], error: BaseException | None) -> None:
-    """Wake the first; each wakes the next as it wakes. All at once would fight for the interpreter lock."""
-    taken = [waiting for waiting in together if waiting.take()]
-    for waiting, follower in zip_longest(taken, taken[1:]):
-        waiting.end(error, follower)
-    for first in taken[:1]:
-        first.wake()
 
 
 def _unforeseen(trouble: Exception) -> Exception | None:
@@ -236,8 +185,22 @@ def _unforeseen(trouble: Exception) -> Exception | None:
     return None if isinstance(trouble, sqlite3.Error | OSError | Unavailable) else trouble
 
 
-def _do(waiting: Waiting, batch: Batch) -> None:
-    try:
-        waiting.result = waiting.act(batch)
-    except GovernanceError as error:
-        waiting.error = error
+def _do_together(acts: list[Waiting], connection: sqlite3.Connection, now: int) -> None:
+    batch = Batch(connection, now)
+    for waiting in acts:
+        waiting.do(batch)
+    batch.flush()
+
+
+def _do_apart(acts: list[Waiting], connection: sqlite3.Connection, now: int) -> None:
+    """Do each act in a savepoint of its own; the one that fails is undone alone."""
+    for waiting in acts:
+        connection.execute("SAVEPOINT act")
+        try:
+            _do_together([waiting], connection, now)
+        except Exception as fault:
+            if is_trouble(fault):
+                raise
+            connection.execute("ROLLBACK TO act")
+            waiting.error = fault
+        connection.execute("RELEASE act")

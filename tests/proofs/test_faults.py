@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import socket
+import sqlite3
 import struct
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -309,6 +310,11 @@ def add(replies: dict[str, TestResponse], key: str, api: Api) -> TestResponse:
     return replies[key]
 
 
+def count_of(database: Database, table: str) -> int:
+    with database.read() as connection:
+        return int(connection.exec_driver_sql(f"SELECT COUNT(*) FROM {table}").scalar_one())
+
+
 def count_in_process(database: Database) -> int:
     """How many reservations there are; as many requests are held."""
     with database.read() as connection:
@@ -400,16 +406,16 @@ def boom(batch: Batch) -> None:
     raise ZeroDivisionError
 
 
-def submitted(governance: Governance, act: Callable[[Batch], None]) -> Unavailable | None:
+def submitted(governance: Governance, act: Callable[[Batch], None]) -> Exception | None:
     """What the caller of an act is told."""
     try:
         governance.group.submit(act)
-    except Unavailable as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is told
         return error
     return None
 
 
-def test_an_unforeseen_exception_in_a_batch_undoes_all_of_it_and_the_next_batch_is_done(
+def test_an_unforeseen_exception_in_a_batch_is_its_own_callers_alone(
     api: Api, governance: Governance, database: Database
 ) -> None:
     api.create(**LIMIT)
@@ -420,20 +426,35 @@ def test_an_unforeseen_exception_in_a_batch_undoes_all_of_it_and_the_next_batch_
                 line.add(lambda: submitted(governance, boom))
             line.add(lambda each=client, key=f"key-{number}": in_process(each, key))
     _, *replies = line.results()
-    assert isinstance(replies.pop(5), Unavailable)
-    assert [reply.status_code for reply in replies] == [503] * 10
-    assert all(reply.headers["Retry-After"] for reply in replies)
-    with database.read() as connection:
-        for table in ("reservations", "ledger", "counters", "idempotency"):
-            assert connection.exec_driver_sql(f"SELECT COUNT(*) FROM {table}").scalar_one() == 0
+    assert isinstance(replies.pop(5), ZeroDivisionError)
+    assert [reply.status_code for reply in replies] == [200] * 10
     again = [in_process(api, f"key-{number}") for number in range(10)]
     assert [reply.status_code for reply in again] == [200] * 10
-    assert not any("Idempotent-Replayed" in reply.headers for reply in again)
+    assert all("Idempotent-Replayed" in reply.headers for reply in again)
     assert count_in_process(database) == 10
     assert governance.verification.verify() == (2, [])
 
 
-def test_what_was_refused_because_of_an_act_that_was_undone_is_not_refused_but_503(
+def test_a_row_that_cannot_be_written_is_its_own_callers_alone(
+    api: Api, governance: Governance, database: Database
+) -> None:
+    def twice(batch: Batch) -> None:
+        batch._new += [batch._new[-1] if batch._new else (1, *[None] * 16)] * 2
+
+    api.create(**LIMIT)
+    clients = [Api(api.client.application.test_client()) for _ in range(4)]
+    with lined_up(governance, database.path) as line:
+        for number, client in enumerate(clients):
+            line.add(lambda each=client, key=f"key-{number}": in_process(each, key))
+        line.add(lambda: submitted(governance, twice))
+    _, *replies, error = line.results()
+    assert isinstance(error, sqlite3.IntegrityError)
+    assert [reply.status_code for reply in replies] == [200] * 4
+    assert count_in_process(database) == 4
+    assert governance.verification.verify() == (2, [])
+
+
+def test_what_is_done_again_without_an_act_is_decided_anew(
     api: Api, governance: Governance, database: Database
 ) -> None:
     api.create(**LIMIT)
@@ -446,8 +467,25 @@ def test_what_was_refused_because_of_an_act_that_was_undone_is_not_refused_but_5
         line.add(lambda: clients[3].post("reservations", CALL, headers={"Idempotency-Key": "key"}))
         line.add(lambda: submitted(governance, boom))
     _, *replies, _ = line.results()
-    assert api.get(f"reservations/{held}").get_json()["reservation"]["status"] == "open"
-    assert [reply.status_code for reply in replies] == [503] * 4
+    assert [reply.status_code for reply in replies] == [200, 409, 200, 422]
+    assert api.get(f"reservations/{held}").get_json()["reservation"]["cost"]["used"] == 0.01
+
+
+def test_trouble_with_the_database_after_a_failed_act_undoes_the_whole_batch(
+    api: Api, governance: Governance, database: Database
+) -> None:
+    def cut_off(batch: Batch) -> None:
+        batch._execute("PRAGMA query_only = 1")
+        raise ZeroDivisionError
+
+    api.create(**LIMIT)
+    with lined_up(governance, database.path) as line:
+        line.add(lambda: in_process(api, "key"))
+        line.add(lambda: submitted(governance, cut_off))
+    _, reply, error = line.results()
+    assert (reply.status_code, type(error)) == (503, Unavailable)
+    assert count_of(database, "reservations") == 0
+    assert in_process(api, "key").status_code == 200
 
 
 # The caller is gone.
