@@ -11,7 +11,7 @@ from governance.cli.output import json_option, print_json
 from governance.domain import money
 from governance.domain.limits import Metric
 from governance.domain.times import rfc3339
-from governance.storage.verification import Difference
+from governance.storage.verification import Difference, Full
 
 
 @click.command()
@@ -26,16 +26,23 @@ def verify(*, as_json: bool) -> None:
     """
     with opened() as service:
         total, found = service.verification.verify()
+        full = service.verification.full()
     if as_json:
-        print_json({"counters": total, "differences": [_shown(each) for each in found]})
-    elif not found:
+        shown = {"differences": [_shown(each) for each in found], "full": [_shown(each) for each in full]}
+        print_json({"counters": total, **shown})
+    else:
+        _print(total, found, full)
+    sys.exit(1 if found or full else 0)
+
+
+def _print(total: int, found: list[Difference], full: list[Full]) -> None:
+    if not found:
         click.echo(f"Counters: {total}. Each equals its ledger.")
-    for each in () if as_json else found:
-        click.echo(_line(each), err=True)
-    sys.exit(1 if found else 0)
+    for line in (*map(_line, found), *map(_line_of_full, full)):
+        click.echo(line, err=True)
 
 
-def _shown(difference: Difference) -> dict[str, Any]:
+def _shown(difference: Difference | Full) -> dict[str, Any]:
     return difference._asdict() | {"window_start": rfc3339(difference.window_start)}
 
 
@@ -46,4 +53,11 @@ def _line(difference: Difference) -> str:
     return (
         f"{difference.metric} of rule {difference.rule_id} from {rfc3339(difference.window_start)}: "
         f"used {used}, its ledger says {ledger_used}; reserved {reserved}, its ledger says {ledger_reserved}."
+    )
+
+
+def _line_of_full(counter: Full) -> str:
+    return (
+        f"{counter.metric} of rule {counter.rule_id} from {rfc3339(counter.window_start)}: PUT reset_usage: true on "
+        "its limit, since its sum has come near 2^62 and more is refused."
     )

@@ -115,11 +115,15 @@ def current(rule: Rule, alignment: Alignment, counter: Counter | None, now: int)
     """The window of a rule that counts at `now`, with what was used in it.
 
     A counter whose window has not ended is the current one also where the clock stepped back before its start:
-    nothing reopens a closed window (SPEC §5).
+    nothing reopens a closed window (SPEC §5). Where the rules of a time zone change, the window of `now` may begin no
+    later than a counter that has ended: it is that counter's window then, with another end.
     """
     if counter is not None and counter.end > now:
         return counter
-    return Counter(*window(rule.duration, alignment, rule.anchor, now), 0, 0)
+    start, end = window(rule.duration, alignment, rule.anchor, now)
+    if counter is not None and counter.start >= start:
+        return counter._replace(end=end)
+    return Counter(start, end, 0, 0)
 
 
 def in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:

@@ -4,7 +4,7 @@ It works also where nothing else does: the database may be missing, corrupt, or 
 """
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -111,7 +111,13 @@ class Doctor:
 
     def _verified(self) -> str:
         with self._database.read() as connection:
-            last = verification.last(connection)
+            last, full = verification.last(connection), verification.full(connection, self._clock())
+        if full:
+            rule_id, metric, _ = full[0]
+            raise NotReady(
+                f"PUT reset_usage: true on the limit of rule {rule_id}: the sum of its {metric} has come near 2^62, "
+                f"and more is refused{_and_others(full)}."
+            )
         if last is None:
             return "not asked yet: flask governance verify compares every counter with its ledger"
         if last.differences:
@@ -191,6 +197,10 @@ def _find(name: str, check: Callable[[], str]) -> Finding:
         return Finding(name, False, f"Make {error.filename} readable: {error.strerror}.")
     except Exception as error:  # noqa: BLE001 - a damaged file may raise anything, and the other checks go on
         return Finding(name, False, f"Restore a backup, or report this as a fault: {error!r}.")
+
+
+def _and_others(full: Sequence[object]) -> str:
+    return f"; so it is with {len(full) - 1} more, which flask governance verify names" if len(full) > 1 else ""
 
 
 def _joined(files: Iterable[Path]) -> str:

@@ -3,7 +3,7 @@
 from governance.domain.times import Clock
 from governance.storage import verification
 from governance.storage.database import Database
-from governance.storage.verification import Difference
+from governance.storage.verification import Difference, Full
 
 
 class Verification:
@@ -20,6 +20,11 @@ class Verification:
         with self._database.write() as connection:
             verification.note(connection, self._clock(), total, len(found))
         return total, found
+
+    def full(self) -> list[Full]:
+        """The counters of windows of now that can hardly take more: a reset of their usage lets them go on."""
+        with self._database.read() as connection:
+            return verification.full(connection, self._clock())
 
     def last(self) -> int | None:
         """How many counters differed when last verified; None where nobody has."""

@@ -32,6 +32,7 @@ ADD_COUNTER = """
 WRITE_COUNTERS = """
     UPDATE counters SET used = column2, reserved = column3, folded = column4, touched_at = column5
     FROM (VALUES {}) WHERE id = column1"""
+STRETCH = "UPDATE counters SET window_end = ? WHERE id = ?"
 ADD_RESERVATIONS = f"INSERT INTO reservations (seq, {RESERVATION}) VALUES {{}}"  # noqa: S608
 WRITE_RESERVATION = f"UPDATE reservations SET {' = ?, '.join(Reservation._fields)} = ? WHERE seq = ?"  # noqa: S608
 GET_RESERVATION = f"SELECT seq, {RESERVATION} FROM reservations WHERE id = ? AND status <> 'reported'"  # noqa: S608
@@ -83,11 +84,14 @@ class Batch:
             self._look_up(unknown)
         return [known[each.key] for each in applied]
 
-    def add(self, reservation: Reservation, entries: Iterable[tuple[Tally, int, int]]) -> None:
+    def add(self, reservation: Reservation, entries: Sequence[tuple[Tally, int, int]]) -> None:
         """Store a new reservation, and what it holds and used of each rule: (the rule's tally, held, used).
 
         Nobody knows its id before the batch has ended, so no other act of this batch can meet it.
+        Raises InvalidRequest, and changes nothing, where a sum would become too large.
         """
+        for tally, held, used in entries:
+            tally.refuse_beyond(held, used)
         self._seq += 1
         self._new.append((self._seq, *reservation))
         for tally, held, used in entries:
@@ -115,15 +119,17 @@ class Batch:
     def settle(self, hold: Hold, after: Reservation) -> None:
         """Move a reservation to its next state: its holds end, and each counter is charged what it now says it used.
 
-        What a reset has forgiven is not taken back once more.
+        What a reset has forgiven is not taken back once more. Raises InvalidRequest, and changes nothing, where a sum
+        would become too large.
         """
         before = hold.reservation
-        for entry in hold.entries:
-            tally, more = entry.tally, 0
-            if tally is not None:
-                more = after.used.of(tally.metric) - before.used.of(tally.metric)
-                more = max(0, more) if _forgiven(before, tally) else more
-                tally.move(-entry.held, more)
+        charges = [_charge(before, after, entry.tally) for entry in hold.entries]
+        for entry, more in zip(hold.entries, charges, strict=True):
+            if entry.tally is not None:
+                entry.tally.refuse_beyond(-entry.held, more)
+        for entry, more in zip(hold.entries, charges, strict=True):
+            if entry.tally is not None:
+                entry.tally.move(-entry.held, more)
             entry.held, entry.used = 0, entry.used + more
         hold.reservation, hold.changed = after._replace(ended_at=self._touched_at), True
 
@@ -153,6 +159,7 @@ class Batch:
         self._write(WRITE_ENTRIES, self._entries + _rows(edited))
         self._write_each(TOUCH, [(at,)] if moved else [])
         self._write(WRITE_COUNTERS, [(tally.id, tally.used, tally.reserved, tally.folded, at) for tally in moved])
+        self._write_each(STRETCH, [(tally.end, tally.id) for tally in moved if tally.stretched])
         self._write_each(PUT_ANSWER, [(*key, *kept, self.now) for key, kept in self._answers.items()])
 
     def _write(self, statement: str, rows: Sequence[Row]) -> None:
@@ -178,12 +185,22 @@ class Batch:
         found = self._execute(newest, [*chain.from_iterable(keys)]).fetchone()[0]
         for row in orjson.loads(found):
             tally = self._remember(*row)
-            if tally.end > self.now:
-                self._current[tally.key] = tally
-        for each in unknown:
-            if each.key not in self._current:
-                start, end = window(each.rule.duration, each.limit.alignment, each.rule.anchor, self.now)
-                self._current[each.key] = Tally(None, *each.key, start, end, 0, 0, 0)
+            self._current[tally.key] = tally
+        for applied in unknown:
+            last = self._current.get(applied.key)
+            if last is None or last.end <= self.now:
+                self._current[applied.key] = self._following(applied, last)
+
+    def _following(self, applied: Applied, newest: Tally | None) -> Tally:
+        """The window of now after the newest one, which has ended.
+
+        Where the rules of a time zone change, the window of now may begin no later than that: it is the same one then.
+        """
+        start, end = window(applied.rule.duration, applied.limit.alignment, applied.rule.anchor, self.now)
+        if newest is None or newest.start < start:
+            return Tally(None, *applied.key, start, end, 0, 0, 0)
+        newest.stretch(end)
+        return newest
 
     def _remember(self, counter_id: int, *rest: Any) -> Tally:
         return self._tallies.setdefault(counter_id, Tally(counter_id, *rest))
@@ -204,6 +221,14 @@ def _of_rows(statement: str, width: int, rows: int) -> str:
 def _forgiven(before: Reservation, tally: Tally) -> bool:
     """Whether what a reservation was charged for went with a reset of its counter."""
     return before.ended_at is not None and before.ended_at <= tally.reset_at
+
+
+def _charge(before: Reservation, after: Reservation, tally: Tally | None) -> int:
+    """How much more a counter is charged after a step of a reservation; less than 0 takes back."""
+    if tally is None:
+        return 0
+    more = after.used.of(tally.metric) - before.used.of(tally.metric)
+    return max(0, more) if _forgiven(before, tally) else more
 
 
 def _rows(holds: Iterable[Hold]) -> list[Row]:

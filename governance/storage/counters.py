@@ -10,9 +10,9 @@ from governance.domain.arrivals import Opening
 from governance.domain.limits import Limit, Rule
 from governance.domain.times import DAY
 from governance.domain.windows import Alignment, window
-from governance.storage.tables import config_revision, counters, ledger, rules
+from governance.storage.tables import LARGEST_SUM, config_revision, counters, ledger, rules
 
-Newest = Row[int, int, int, int]
+Newest = Row[int, int, int, int, int, int]
 SLICE = 2000
 
 
@@ -125,10 +125,11 @@ def reset(connection: Connection, limit: Limit, now: int) -> None:
     for rule in limit.rules:
         row = _newest(connection, rule)
         while row is not None and row.window_start > now + DAY:
+            _zero(connection, row, now)
             _bring_back(connection, row, rule, limit.alignment, now)
             row = _newest(connection, rule)
         if row is not None and row.window_end > now:
-            _zero(connection, row.id, now)
+            _zero(connection, row, now)
 
 
 def furthest_ahead(connection: Connection, now: int) -> Row[str, int] | None:
@@ -143,7 +144,14 @@ def furthest_ahead(connection: Connection, now: int) -> Row[str, int] | None:
 
 def _newest(connection: Connection, rule: Rule) -> Newest | None:
     own = (
-        select(counters.c.id, counters.c.window_start, counters.c.window_end, counters.c.reserved)
+        select(
+            counters.c.id,
+            counters.c.window_start,
+            counters.c.window_end,
+            counters.c.used,
+            counters.c.reserved,
+            counters.c.folded,
+        )
         .where(
             counters.c.rule_id == rule.id,
             counters.c.metric == rule.metric,
@@ -160,10 +168,14 @@ def _move(connection: Connection, counter_id: int, rule: Rule, alignment: Alignm
     connection.execute(update(counters).where(counters.c.id == counter_id).values(moved))
 
 
-def _zero(connection: Connection, counter_id: int, now: int) -> None:
+def _zero(connection: Connection, row: Newest, now: int) -> None:
+    """Forgive what was used. Where the ledger adds up to much, it forgets that too, so that its sum has room again."""
     touched_at = touch(connection, now)
-    folded = counters.c.folded - counters.c.used
-    zeroed = update(counters).where(counters.c.id == counter_id)
+    folded = row.folded - row.used
+    if folded < -LARGEST_SUM // 2:
+        connection.execute(update(ledger).where(ledger.c.counter_id == row.id).values(used=0))
+        folded = 0
+    zeroed = update(counters).where(counters.c.id == row.id)
     connection.execute(zeroed.values(used=0, folded=folded, reset_at=touched_at, touched_at=touched_at))
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from governance.domain.errors import InvalidRequest
 from governance.domain.limits import Counter
 from governance.domain.reservations import Reservation
 from governance.storage.tables import LARGEST_SUM
@@ -25,6 +26,7 @@ class Tally:
     folded: int
     reset_at: int = 0
     moved: bool = False
+    stretched: bool = False
 
     @property
     def key(self) -> RuleKey:
@@ -36,13 +38,30 @@ class Tally:
         """The counter as a value."""
         return Counter(self.start, self.end, self.used, self.reserved)
 
+    def refuse_beyond(self, held: int, used: int) -> None:
+        """Raise InvalidRequest where the counter or the sum of its ledger would pass the largest sum.
+
+        `used - folded` is the sum of the ledger. What is reserved counts as used, so that each hold can be charged.
+        """
+        more = held + used
+        if more > 0 and self.used + self.reserved - min(0, self.folded) + more > LARGEST_SUM:
+            raise InvalidRequest(
+                f"Give less, or PUT reset_usage: true on the limit of rule {self.rule_id}: the sum of its "
+                f"{self.metric} in this window would pass 2^62.",
+                param=self.metric,
+            )
+
     def move(self, held: int, used: int) -> None:
-        """Add to what is reserved and used; beyond what a counter can hold, `folded` keeps the difference."""
+        """Add to what is reserved and used. Where less was used than is taken back, `folded` keeps the difference."""
         self.reserved += held
-        after, most = self.used + used, LARGEST_SUM - self.reserved
-        self.used = most if after > most else max(0, after)
+        after = self.used + used
+        self.used = max(0, after)
         self.folded += self.used - after
         self.moved = True
+
+    def stretch(self, end: int) -> None:
+        """Let the window last until another end: the rules of its time zone have changed."""
+        self.end, self.stretched = end, True
 
 
 @dataclass(slots=True)

@@ -241,12 +241,15 @@ def test_a_rule_that_was_made_after_admission_is_not_charged(api, meter):
     assert meter.stands(limit) == {"cost": (0, 0)}
 
 
-def test_a_settle_is_accepted_also_where_its_counter_can_hardly_hold_more(api, meter, database):
+def test_a_settle_is_refused_only_where_its_counter_cannot_hold_more_than_was_held(api, meter, database):
     limit = api.create(rate_limit=tokens(2**53 - 1))
     held = meter.hold(tokens=1)
     with database.write() as connection:
         full = 2**62 - 1
         connection.execute(update(counters).values(used=full, folded=full))
-    assert meter.settled(held, tokens=1000)["tokens"] == {"reserved": 1, "used": 1000}
-    assert meter.stands(limit)["tokens"][1] == 0
+    refused = meter.settle(held, {"tokens": 1000})
+    assert (refused.status_code, refused.get_json()["error"]["param"]) == (400, "tokens")
+    assert meter.stands(limit)["tokens"] == (full, 1)
+    assert meter.settled(held)["tokens"] == {"reserved": 1, "used": 1}
+    assert meter.stands(limit)["tokens"] == (2**62, 0)
     meter.proven()

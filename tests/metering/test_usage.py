@@ -143,11 +143,13 @@ def test_a_report_is_no_reservation(api, meter):
     assert api.post(f"reservations/{row[1]}/settle", {"cost": 0}).status_code == 404
 
 
-def test_a_report_that_its_counter_can_hardly_hold_is_charged_as_far_as_it_goes(api, meter, database):
+def test_a_report_that_its_counter_cannot_hold_is_refused(api, meter, database):
     limit = api.create("*", rate_limit=tokens(2**53 - 1))
     meter.reported("o3")
     with database.write() as connection:
         connection.execute(update(counters).values(used=2**62 - 1, folded=2**62 - 1))
-    assert meter.report("gpt-4o", tokens=1000).status_code == 200
+    refused = meter.report("gpt-4o", tokens=1000)
+    assert (refused.status_code, refused.get_json()["error"]["param"]) == (400, "tokens")
+    assert meter.reported("gpt-4o", tokens=1)
     assert meter.stands(limit)["tokens"] == (2**62, 0)
     meter.proven()

@@ -48,7 +48,7 @@ def test_counters_that_equal_their_ledger_are_counted_and_it_is_done(limit, veri
 def test_as_json_it_is_one_object(limit, verify):
     result = verify("--json")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert json.loads(result.stdout) == {"counters": 3, "differences": []}
+    assert json.loads(result.stdout) == {"counters": 3, "differences": [], "full": []}
 
 
 def test_a_counter_that_was_changed_by_hand_is_named_with_both_amounts(limit, verify, database):
@@ -78,6 +78,7 @@ def test_as_json_a_difference_has_all_its_figures(limit, verify, database):
                 "ledger_reserved": 1,
             }
         ],
+        "full": [],
     }
 
 
