@@ -11,7 +11,7 @@ from marshmallow import ValidationError, fields
 from governance.domain import durations, money, times
 from governance.domain.durations import Duration
 from governance.domain.limits import MAX_COUNT
-from governance.domain.names import MAX_NAME, has_control
+from governance.domain.names import MAX_NAME, has_control, hidden_in
 
 
 class Told(fields.Field[Any]):
@@ -57,10 +57,21 @@ class Text(Told):
 
 
 class Name(Text):
-    """A name or an id: 1 to 255 characters."""
+    """A name or an id: 1 to 255 characters, each of which can be seen."""
+
+    default_error_messages = {  # noqa: RUF012
+        "hidden": "Take {character} out of {field}: it cannot be seen, and another name would look the same.",
+    }
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(least=1, **kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        name = super()._deserialize(value)
+        character = hidden_in(name)
+        if character:
+            raise self.make_error("hidden", character=character)
+        return name
 
 
 class Provider(Name):

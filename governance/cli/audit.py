@@ -9,7 +9,7 @@ import click
 from flask.cli import with_appcontext
 
 from governance.cli.database import opened
-from governance.cli.output import json_option
+from governance.cli.output import json_option, say
 from governance.cli.pages import asked
 from governance.domain.audit import Action, Recorded
 from governance.domain.pages import DEFAULT_PAGE, FARTHEST_OFFSET, Page
@@ -45,8 +45,8 @@ def audit(*, limit: int, as_json: bool, **filters: str | None) -> None:
         click.echo(render.dumps(shown | {"offset": 0}))
         return
     for each in found:
-        click.echo("\n".join(_lines(each)))
-    click.echo(_end(len(found), total))
+        say("\n".join(_lines(each)))
+    say(_end(len(found), total))
 
 
 def _end(shown: int, total: int) -> str:

@@ -6,11 +6,15 @@ import click
 from flask.cli import with_appcontext
 
 from governance.cli.output import json_option, note, print_json, say
-from governance.cli.tables import table
+from governance.cli.tables import Styled, table
 from governance.services.doctor import Finding
 from governance.web.context import governance
 
-WORDS = {True: click.style("ok", fg="green"), False: click.style("to do", fg="red"), None: "–"}
+WORDS = {
+    True: Styled(click.style("ok", fg="green")),
+    False: Styled(click.style("to do", fg="red")),
+    None: "–",
+}
 
 
 @click.command()

@@ -1,6 +1,7 @@
 """What all commands share: `--json`, a fault as a sentence on standard error, and colour where a person looks."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,11 @@ from typing import Any, NoReturn
 import click
 
 from governance.domain.errors import GovernanceError, InvalidRequest
+from governance.domain.names import visible
 from schemas import render
+
+COLOURS = re.compile("(\x1b\\[[0-9;]*m)")
+"""What `click.style` writes."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 expires_option = click.option(
@@ -44,9 +49,15 @@ def print_json(value: dict[str, Any]) -> None:
 
 def say(text: str) -> None:
     """Text for a person: in colour on a terminal alone, and never where NO_COLOR is set (no-color.org)."""
-    click.echo(text, color=False if os.environ.get("NO_COLOR") else None)
+    shown = "".join(part if COLOURS.match(part) else _lines(part) for part in COLOURS.split(text))
+    click.echo(shown, color=False if os.environ.get("NO_COLOR") else None)
 
 
 def note(text: str) -> None:
     """What explains the output, on standard error: so that a script can take standard output as it is."""
-    click.echo(text, err=True)
+    click.echo(_lines(text), err=True)
+
+
+def _lines(text: str) -> str:
+    """Lines in which nothing is left that a terminal obeys."""
+    return "\n".join(map(visible, text.split("\n")))

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from governance.cli.tables import Styled
 from governance.domain import money
 from governance.domain.decisions import Standing
 from governance.domain.limits import Limit, Metric, Scope
@@ -28,11 +29,11 @@ BLOCKS = Cells("█", "▒", "░")
 ASCII = Cells("#", "+", "-")
 
 
-def gauge(standing: Standing) -> str:
+def gauge(standing: Standing) -> Styled:
     """A rule's bar and percentage: red where nothing passes any more, yellow from 80 %, else green."""
     percent = taken(standing) * 100 // standing.applied.rule.max_limit
     colour = "green" if percent < NEARLY else "yellow" if percent < 100 else "red"  # noqa: PLR2004
-    return f"{click.style(bar(standing, _cells()), fg=colour)} {percent:>3}%"
+    return Styled(f"{click.style(bar(standing, _cells()), fg=colour)} {percent:>3}%")
 
 
 def bar(standing: Standing, drawn: Cells) -> str:

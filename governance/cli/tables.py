@@ -7,9 +7,17 @@ from collections.abc import Sequence
 
 import click
 
+from governance.domain.names import visible
+
 BETWEEN = "  "
 WIDE = "WF"
 WITHOUT_WIDTH = {"Mn", "Me", "Cf"}
+
+
+class Styled(str):
+    """A cell with colours of ours. Every other cell is escaped: what is stored may hold what a terminal obeys."""
+
+    __slots__ = ()
 
 
 def cells(text: str) -> int:
@@ -19,6 +27,7 @@ def cells(text: str) -> int:
 
 def table(rows: Sequence[Sequence[str]], *, spare: int = 0) -> str:
     """Rows, aligned. The last `spare` columns are left out where a terminal is too narrow for them."""
+    rows = [[cell if isinstance(cell, Styled) else visible(cell) for cell in row] for row in rows]
     widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
     shown = len(widths)
     while shown > len(widths) - spare and _total(widths[:shown]) > _room():

@@ -7,7 +7,7 @@ import click
 from flask.cli import with_appcontext
 
 from governance.cli.database import opened
-from governance.cli.output import json_option, print_json
+from governance.cli.output import json_option, note, print_json
 from governance.domain import money
 from governance.domain.limits import Metric
 from governance.domain.times import rfc3339
@@ -39,7 +39,7 @@ def _print(total: int, found: list[Difference], full: list[Full]) -> None:
     if not found:
         click.echo(f"Counters: {total}. Each equals its ledger.")
     for line in (*map(_line, found), *map(_line_of_full, full)):
-        click.echo(line, err=True)
+        note(line)
 
 
 def _shown(difference: Difference | Full) -> dict[str, Any]:

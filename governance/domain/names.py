@@ -1,10 +1,26 @@
 """Names as people type them, and the one canonical form in which they are stored, searched and matched."""
 
+import json
+import re
 import unicodedata
 from typing import NamedTuple
 
 MAX_NAME = 255
 ALL_MODELS = "*"
+
+CONTROL = r"[\x00-\x1f\x7f-\x9f]"
+HIDDEN = (
+    r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
+    r"\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
+    r"|(?<=[!-~])[\ufe00-\ufe0f\U000e0100-\U000e01ef](?!\u20e3)"
+)
+"""Bidirectional marks, zero-width characters and tags, as Unicode's Default_Ignorable_Code_Point has them.
+
+Variation selectors are letters' and emoji's own; behind an ASCII character they change nothing that can be seen.
+"""
+
+_hidden = re.compile(HIDDEN)
+_unseen = re.compile(rf"{CONTROL}|[\u2028\u2029]|{HIDDEN}")
 
 
 def fold(text: str) -> str:
@@ -15,6 +31,22 @@ def fold(text: str) -> str:
 def has_control(text: str) -> bool:
     """Whether a control character (category Cc) hides in the text."""
     return not text.isprintable() and any(unicodedata.category(character) == "Cc" for character in text)
+
+
+def hidden_in(text: str) -> str | None:
+    """The first character that cannot be seen, as `U+200B`; None where there is none.
+
+    With one in it, a second name would look like the first and match other calls.
+    """
+    found = None if text.isascii() else _hidden.search(text)
+    return f"U+{ord(found[0]):04X}" if found else None
+
+
+def visible(text: str) -> str:
+    """Text for a terminal or a log: control characters, line ends and what cannot be seen as JSON's escapes."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _unseen.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def canonical_provider(provider: str | None) -> str:

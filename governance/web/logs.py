@@ -5,6 +5,7 @@ import logging
 from logging import Formatter, LogRecord
 from typing import Any
 
+from governance.domain.names import visible
 from governance.domain.times import rfc3339
 
 
@@ -24,10 +25,12 @@ class TextLine(Formatter):
     def format(self, record: LogRecord) -> str:
         """One line, and the traceback under it where there is one."""
         fields = "".join(f" {name}={_word(value)}" for name, value in _fields(record).items())
-        return f"{_time(record)} {record.levelname} {record.name} {record.getMessage()}{fields}{self._trace(record)}"
+        message = visible(record.getMessage())
+        return f"{_time(record)} {record.levelname} {record.name} {message}{fields}{self._trace(record)}"
 
     def _trace(self, record: LogRecord) -> str:
-        return "\n" + self.formatException(record.exc_info) if record.exc_info else ""
+        lines = self.formatException(record.exc_info).split("\n") if record.exc_info else ()
+        return "".join(f"\n{visible(line)}" for line in lines)
 
 
 class JsonLine(Formatter):
@@ -38,7 +41,7 @@ class JsonLine(Formatter):
         line = {"time": _time(record), "level": record.levelname, "logger": record.name, "message": record.getMessage()}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line | _fields(record), ensure_ascii=False, default=str)
+        return visible(json.dumps(line | _fields(record), ensure_ascii=False, default=str))
 
 
 def _fields(record: LogRecord) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Names: folding, the canonical provider and model, and which limits are the same one."""
 
+import json
 import unicodedata
 
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from governance.domain.names import Identity, canonical_model, canonical_provider, fold, has_control
+from governance.domain.names import Identity, canonical_model, canonical_provider, fold, has_control, hidden_in, visible
 
 often = settings(deadline=None, max_examples=150)
 blanks = st.text(" \t\u00a0\u2003", max_size=3)
@@ -55,6 +56,37 @@ def test_different_letters_stay_different():
 def test_the_control_characters_are_those_below_the_blank_and_around_delete():
     controls = [code for code in range(0x3000) if has_control(f"a{chr(code)}b")]
     assert controls == [*range(0x20), *range(0x7F, 0xA0)]
+
+
+UNSEEN = [*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x61C, 0x2060, 0xFEFF, 0xAD, 0x3164]
+
+
+@pytest.mark.parametrize("code", [*UNSEEN, 0xE0000, 0xE0041, 0xE007F])
+def test_what_cannot_be_seen_is_named_by_its_code_point(code):
+    assert hidden_in(f"gpt-4o{chr(code)}") == hidden_in(f"{chr(code)}模型") == f"U+{code:04X}"
+
+
+@pytest.mark.parametrize(
+    "text", ["gpt-4o", "模型 é e\u0301", "❤\ufe0f ops", "1\ufe0f\u20e3", "葛\U000e0100", "שלום", "سلام"]
+)
+def test_letters_of_any_script_and_emoji_can_be_seen(text):
+    assert hidden_in(text) is None
+    assert visible(text) == text
+
+
+def test_a_variation_selector_behind_an_ascii_character_cannot_be_seen():
+    assert hidden_in("gpt-4o\ufe0f") == "U+FE0F"
+
+
+@given(st.text())
+@often
+def test_visible_text_is_what_it_was_without_a_character_that_a_terminal_obeys(text):
+    shown = visible(text)
+    assert hidden_in(shown) is None
+    assert not has_control(shown)
+    assert visible(shown) == shown
+    if not set('"\\') & set(text):
+        assert json.loads(f'"{shown}"') == text
 
 
 @given(words, blanks, blanks)
