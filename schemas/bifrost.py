@@ -10,7 +10,8 @@ from marshmallow import Schema
 
 from governance.domain import bifrost, loose
 from governance.domain.arrivals import Arrival, Arrivals, ArrivingKey, Kind, Told
-from governance.domain.bifrost import KeyRow, LimitRow, Store, Whole
+from governance.domain.bifrost import Whole
+from governance.domain.bifrost_rows import KeyRow, LimitRow, Store
 from governance.domain.edits import Draft
 from governance.domain.errors import InvalidRequest
 from governance.domain.importing import WITH_ITS_LIMIT

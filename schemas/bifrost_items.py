@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from governance.domain import loose, money
 from governance.domain.arrivals import Item, Kind, Part, Told
-from governance.domain.bifrost import BudgetRow, RateLimitRow, Whole
+from governance.domain.bifrost import Whole
+from governance.domain.bifrost_rows import BudgetRow, RateLimitRow
 from governance.domain.edits import Ceiling
 from governance.domain.errors import InvalidRequest
 from governance.domain.limits import MAX_ITEMS, Metric

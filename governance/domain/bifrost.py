@@ -1,98 +1,11 @@
-"""The rows of Bifrost's store that concern us, as its tables hold them, and which of them belong together.
-
-Every value may be of any type that SQLite knows, and None where an older store has no such column.
-"""
+"""Which rows of Bifrost's store belong together: to each limit its budgets and rate limits."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from governance.domain.bifrost_rows import BudgetRow, KeyRow, LimitRow, RateLimitRow, Store
 from governance.domain.limits import Scope
 from governance.domain.names import ALL_MODELS
-
-
-class KeyRow(NamedTuple):
-    """A row of `governance_virtual_keys`. `budget_id` and `rate_limit_id` are of older stores."""
-
-    id: Any = None
-    name: Any = None
-    description: Any = None
-    value: Any = None
-    value_hash: Any = None
-    encryption_status: Any = None
-    is_active: Any = None
-    calendar_aligned: Any = None
-    expires_at: Any = None
-    team_id: Any = None
-    customer_id: Any = None
-    budget_id: Any = None
-    rate_limit_id: Any = None
-    created_at: Any = None
-    updated_at: Any = None
-
-
-class LimitRow(NamedTuple):
-    """A row of `governance_model_configs`. `budget_id` is of older stores."""
-
-    id: Any = None
-    model_name: Any = None
-    provider: Any = None
-    scope: Any = None
-    scope_id: Any = None
-    calendar_aligned: Any = None
-    budget_id: Any = None
-    rate_limit_id: Any = None
-    config_hash: Any = None
-    created_at: Any = None
-    updated_at: Any = None
-
-
-class BudgetRow(NamedTuple):
-    """A row of `governance_budgets`; one of its owners is set, or an owner names it."""
-
-    id: Any = None
-    max_limit: Any = None
-    reset_duration: Any = None
-    last_reset: Any = None
-    current_usage: Any = None
-    override_amount: Any = None
-    override_mode: Any = None
-    reset_config_json: Any = None
-    model_config_id: Any = None
-    virtual_key_id: Any = None
-    team_id: Any = None
-    customer_id: Any = None
-    provider_config_id: Any = None
-    config_hash: Any = None
-    created_at: Any = None
-    updated_at: Any = None
-
-
-class RateLimitRow(NamedTuple):
-    """A row of `governance_rate_limits`; an owner names it, or (`model_config_id`) it names its limit."""
-
-    id: Any = None
-    model_config_id: Any = None
-    metric: Any = None
-    token_max_limit: Any = None
-    token_reset_duration: Any = None
-    token_current_usage: Any = None
-    token_last_reset: Any = None
-    request_max_limit: Any = None
-    request_reset_duration: Any = None
-    request_current_usage: Any = None
-    request_last_reset: Any = None
-    config_hash: Any = None
-    created_at: Any = None
-    updated_at: Any = None
-
-
-class Store(NamedTuple):
-    """All that is read of a store."""
-
-    virtual_keys: tuple[KeyRow, ...] = ()
-    limits: tuple[LimitRow, ...] = ()
-    budgets: tuple[BudgetRow, ...] = ()
-    rate_limits: tuple[RateLimitRow, ...] = ()
 
 
 class Whole(NamedTuple):

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from sqlalchemy import column, select, table
 
-from governance.domain.bifrost import BudgetRow, KeyRow, LimitRow, RateLimitRow, Store
+from governance.domain.bifrost_rows import BudgetRow, KeyRow, LimitRow, RateLimitRow, Store
 from governance.domain.errors import GovernanceError, InvalidRequest, Unavailable
 
 MAGIC = b"SQLite format 3\x00"

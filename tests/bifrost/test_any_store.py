@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app import create_app
 from governance.domain.arrivals import Outcome, Stored
-from governance.domain.bifrost import BudgetRow, KeyRow, LimitRow, RateLimitRow, Store
+from governance.domain.bifrost_rows import BudgetRow, KeyRow, LimitRow, RateLimitRow, Store
 from governance.domain.importing import decide
 from governance.domain.names import Identity
 from governance.settings import Settings
