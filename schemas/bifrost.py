@@ -3,14 +3,14 @@
 A row that it refuses is left out with the reason, and stops no other.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from marshmallow import Schema
 
 from governance.domain import bifrost, loose
 from governance.domain.arrivals import Arrival, Arrivals, ArrivingKey, Kind, Told
-from governance.domain.bifrost import Whole
+from governance.domain.bifrost import Whole, reference
 from governance.domain.bifrost_rows import KeyRow, LimitRow, Store
 from governance.domain.edits import Draft
 from governance.domain.errors import InvalidRequest
@@ -19,6 +19,7 @@ from governance.domain.keys import VirtualKey, digest, shown_prefix
 from governance.domain.limits import Scope
 from schemas import bifrost_items
 from schemas.bifrost_items import reasons, told_item
+from schemas.bifrost_limits import Found, items_of
 from schemas.fields import Name
 from schemas.keys import LONGEST_DESCRIPTION, VirtualKeyCreate
 from schemas.loading import load
@@ -29,12 +30,17 @@ REFERENCE = "env."
 """What a value begins with that only names an environment variable."""
 
 NO_VALUE = (
-    "Its value cannot be read (it is encrypted, or missing), and no SHA-256 of it is stored: "
-    "create the key here with its id and its value, then import again."
+    "Its value {}, and no SHA-256 of it is stored: create the key here with its id and its value, then import again."
 )
 TIDIED = "Its description was shortened, or lost control characters."
 IN_A_TEAM = "In Bifrost it belongs to a team or customer, whose limits do not come along."
-OWN = "Bifrost keeps this with the virtual key itself; here it is a limit of the key on all models."
+BLOCKS_ALL = (
+    "Bifrost refuses every call under it, since {} allows nothing, and no limit here says so: {}create it here with "
+    "the smallest maximum (0.000000001 dollars, 1 token or 1 request)."
+)
+OF_A_KEY = "deactivate its virtual key, or "
+BLOCKED_ALL = "Bifrost refuses every call under it, since {} allows nothing; here only the rest of it holds."
+CAPS_LESS = "It caps less here than in Bifrost: {} could not come whole, and its own line says why."
 
 
 class LimitBody(ModelLimitCreate):
@@ -59,8 +65,8 @@ class _Reader:
         self._store = store
         self._now = now
         self._known = {
-            "budget_id": {row.id for row in store.budgets},
-            "rate_limit_id": {row.id for row in store.rate_limits},
+            "budget_id": {found for row in store.budgets if (found := reference(row.id))},
+            "rate_limit_id": {found for row in store.rate_limits if (found := reference(row.id))},
         }
         self._left_out: list[Told] = []
 
@@ -69,12 +75,12 @@ class _Reader:
         keys = [key for row in self._store.virtual_keys for key in self._key(row)]
         limits = [limit for whole in wholes for limit in self._limit(whole)]
         self._left_out += [told_item(row).left_out(reason) for row, reason in strays]
-        return Arrivals(keys, limits, self._left_out)
+        return Arrivals(keys, limits, self._left_out, self._store.unread)
 
     def _key(self, row: KeyRow) -> Iterator[ArrivingKey]:
         told = Told(Kind.VIRTUAL_KEY, bifrost_items.id_text(row), str(row.name))
         secret, shown = _secret(row)
-        data = self._judged(told, KEY, _key_body(row), row, *([] if secret else [NO_VALUE]))
+        data = self._judged(told, KEY, _key_body(row), row, *([] if secret else [NO_VALUE.format(_why_not(row))]))
         if data is not None:
             told = told.saying(*_key_remarks(row), *bifrost.missing(row, self._known))
             created_at, updated_at = bifrost_items.times(row, self._now)
@@ -84,15 +90,20 @@ class _Reader:
     def _limit(self, whole: Whole) -> Iterator[Arrival]:
         row = whole.row
         told = Told(Kind.LIMIT, bifrost_items.id_text(row), _limit_name(row))
-        draft: Draft | None = self._judged(told, LIMIT, _limit_body(row), row)
-        items, left_out = bifrost_items.items(whole, told.name, self._now)
-        self._left_out += left_out
+        found = items_of(whole, told.name, self._now)
+        draft: Draft | None = self._judged(told, LIMIT, _limit_body(row, aligned=found.aligned), row)
+        self._left_out += found.left_out
         if draft is None:
-            self._left_out += [item.told.left_out(WITH_ITS_LIMIT) for item in items]
+            self._left_out += [item.told.left_out(WITH_ITS_LIMIT) for item in found.items]
             return
-        told = told.saying(*([OWN] if whole.own else []), *bifrost.missing(row, self._known))
-        config_hash = None if left_out else bifrost_items.sha256(row.config_hash)
-        yield Arrival(told, draft, items, config_hash, *bifrost_items.times(row, self._now))
+        if found.blocking and not found.items:
+            instead = OF_A_KEY if draft.scope == Scope.VIRTUAL_KEY else ""
+            self._left_out.append(told.left_out(BLOCKS_ALL.format(_listed(found.blocking), instead)))
+            return
+        told = told.saying(*([whole.origin] if whole.origin else []), *bifrost.missing(row, self._known))
+        told = told.saying(*_less(found))
+        config_hash = None if found.left_out else bifrost_items.sha256(row.config_hash)
+        yield Arrival(told, draft, found.items, config_hash, *bifrost_items.times(row, self._now))
 
     def _judged(self, told: Told, schema: Schema, body: Mapping[str, Any], row: KeyRow | LimitRow, *more: str) -> Any:
         """What a schema makes of a row; None, and the row is left out, where it refuses."""
@@ -113,6 +124,13 @@ def _secret(row: KeyRow) -> tuple[str, str]:
     if value and not value.startswith(REFERENCE):
         return digest(value), shown_prefix(value)
     return bifrost_items.sha256(row.value_hash) or "", ""
+
+
+def _why_not(row: KeyRow) -> str:
+    """Why the value of a key cannot be had."""
+    if row.encryption_status not in PLAIN:
+        return "is encrypted"
+    return "only names an environment variable" if row.value and reference(row.value) else "is missing"
 
 
 def _key_body(row: KeyRow) -> dict[str, Any]:
@@ -139,14 +157,27 @@ def _key_remarks(row: KeyRow) -> Iterator[str]:
         yield IN_A_TEAM
 
 
-def _limit_body(row: LimitRow) -> dict[str, Any]:
+def _less(found: Found) -> Iterator[str]:
+    """What a limit lacks that it has in Bifrost."""
+    if found.blocking:
+        yield BLOCKED_ALL.format(_listed(found.blocking))
+    lost = [told for told in found.lost if told not in found.blocking]
+    if lost:
+        yield CAPS_LESS.format(_listed(lost))
+
+
+def _listed(rows: Iterable[Told]) -> str:
+    return ", ".join(f"{row.kind.replace('_', ' ')} {row.id}" for row in rows)
+
+
+def _limit_body(row: LimitRow, *, aligned: bool) -> dict[str, Any]:
     return {
         "id": bifrost_items.id_text(row),
         "model_name": row.model_name,
         "provider": row.provider or None,
         "scope": row.scope or Scope.GLOBAL.value,
         "scope_id": row.scope_id or None,
-        "calendar_aligned": loose.flag(row.calendar_aligned),
+        "calendar_aligned": loose.flag(row.calendar_aligned) or aligned,
     }
 
 

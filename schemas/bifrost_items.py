@@ -2,26 +2,24 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from governance.domain import loose, money
 from governance.domain.arrivals import Item, Kind, Part, Told
-from governance.domain.bifrost import Whole
 from governance.domain.bifrost_rows import BudgetRow, RateLimitRow
-from governance.domain.edits import Ceiling
 from governance.domain.errors import InvalidRequest
-from governance.domain.limits import MAX_ITEMS, Metric
+from governance.domain.limits import Metric
 from schemas.loading import load
 from schemas.model_limits import BudgetBody, RateLimitBody
 
 LONGEST_SHOWN = 60
 SHA256 = re.compile("[0-9a-fA-F]{64}")
 
-NOTHING_SET = "It sets no maximum."
 ROUNDED = "Its usage was rounded to the billionth of a dollar."
-CROWDED = f"A limit has at most {MAX_ITEMS} budgets and {MAX_ITEMS} rate limits here."
 SEVERAL = re.compile("0*(?:[2-9]|[1-9][0-9]+)[dwMQY]")
 MULTIPLE = "Bifrost ends a calendar window of several periods after the first; here it lasts for all of them."
+REFUSES = "In Bifrost it refuses every call."
 OF_JANUARY = "Quarters begin in January, April, July and October here, whatever its reset_config says."
 
 
@@ -48,18 +46,16 @@ SCHEMAS = {
 METRICS = (None, "", *(side.metric for side in RATES))
 
 
-def items(whole: Whole, limit: str, now: int) -> tuple[tuple[Item, ...], list[Told]]:
-    """The budgets and rate limits of a limit as they can be here, and those that cannot with the reasons."""
-    taken: list[Item] = []
-    left_out: list[Told] = []
-    aligned = loose.flag(whole.row.calendar_aligned) is True
-    for rows in (whole.budgets, whole.rate_limits):
-        found = _tightest([_item(row, limit, now, aligned=aligned) for row in rows])
-        good = [item for item in found if item.parts]
-        taken += good[:MAX_ITEMS]
-        left_out += [item.told.left_out(*(item.told.remarks or [NOTHING_SET])) for item in found if not item.parts]
-        left_out += [item.told.left_out(CROWDED) for item in good[MAX_ITEMS:]]
-    return tuple(taken), left_out
+def is_lost(row: BudgetRow | RateLimitRow, item: Item) -> bool:
+    """Whether a maximum of a row could not come."""
+    came = {part.ceiling.metric for part in item.parts}
+    return any(getattr(row, side.maximum) is not None and side.metric not in came for side in _all_sides(row))
+
+
+def _blocks(row: BudgetRow | RateLimitRow, side: Side) -> bool:
+    """Whether nothing fits under a maximum, so that Bifrost refuses every call. It stores none below 0."""
+    maximum = loose.number(getattr(row, side.maximum))
+    return isinstance(maximum, int | Decimal) and 0 <= maximum < (money.NANO if side is COST else 1)
 
 
 def told_item(row: BudgetRow | RateLimitRow, limit: str = "") -> Told:
@@ -119,14 +115,22 @@ def _shown_maximum(side: Side, row: BudgetRow | RateLimitRow) -> str:
     return f"{value} {side.metric}"
 
 
+def is_blocking(row: BudgetRow | RateLimitRow) -> bool:
+    """Whether Bifrost refuses every call under a row."""
+    return any(_blocks(row, side) for side in _sides(row))
+
+
 def _sides(row: BudgetRow | RateLimitRow) -> Sequence[Side]:
     """Of which metrics a row may speak; a later rate limit speaks of the one that it names."""
-    if isinstance(row, BudgetRow):
-        return (COST,)
-    return [side for side in RATES if not row.metric or row.metric == side.metric]
+    metric = row.metric if isinstance(row, RateLimitRow) else None
+    return [side for side in _all_sides(row) if not metric or metric == side.metric]
 
 
-def _item(row: BudgetRow | RateLimitRow, limit: str, now: int, *, aligned: bool) -> Item:
+def _all_sides(row: BudgetRow | RateLimitRow) -> Sequence[Side]:
+    return (COST,) if isinstance(row, BudgetRow) else RATES
+
+
+def item_of(row: BudgetRow | RateLimitRow, limit: str, now: int, *, aligned: bool) -> Item:
     """A row with as much of it as can be here: no parts where nothing can, and then its remarks say why."""
     remarks: list[str] = []
     parts = [part for side in _sides(row) if (part := _part(row, side, remarks)) is not None]
@@ -136,8 +140,17 @@ def _item(row: BudgetRow | RateLimitRow, limit: str, now: int, *, aligned: bool)
         remarks += _budget_remarks(row)
     elif row.metric not in METRICS:
         remarks.append(f"metric is {_shown(row.metric)}: only tokens and requests are counted here.")
+    else:
+        remarks += _other_sides(row)
     told = told_item(row, limit).saying(*remarks)
     return Item(told, tuple(parts), sha256(row.config_hash), *times(row, now))
+
+
+def _other_sides(row: RateLimitRow) -> Iterable[str]:
+    """The maxima that a rate limit of one metric has of the other."""
+    for side in _all_sides(row):
+        if side not in _sides(row) and getattr(row, side.maximum) is not None:
+            yield f"Its {side.maximum} is not taken: its metric is {row.metric}."
 
 
 def _part(row: BudgetRow | RateLimitRow, side: Side, remarks: list[str]) -> Part | None:
@@ -154,6 +167,8 @@ def _part(row: BudgetRow | RateLimitRow, side: Side, remarks: list[str]) -> Part
         wanted = load(SCHEMAS[side], body)
     except InvalidRequest as error:
         remarks += reasons(error, row)
+        if _blocks(row, side):
+            remarks.append(REFUSES)
         return None
     if body[side.maximum] != loose.number(maximum):
         remarks.append(f"Its maximum of {_shown(maximum)} was rounded to the billionth of a dollar.")
@@ -185,32 +200,10 @@ def _used(row: BudgetRow | RateLimitRow, side: Side, remarks: list[str]) -> int:
 
 
 def _budget_remarks(row: BudgetRow) -> Iterable[str]:
+    if loose.flag(row.calendar_aligned) not in (None, "", False, True):
+        yield f"calendar_aligned is {_shown(row.calendar_aligned)}, which is neither true nor false: it is not taken."
     if row.override_mode:
         amount, mode = _shown(row.override_amount), _shown(row.override_mode)
         yield f"Its override (amount {amount}, mode {mode}) is not taken: its own maximum holds."
     if row.reset_config_json and str(row.reset_duration).endswith("Q"):
         yield OF_JANUARY
-
-
-def _tightest(found: list[Item]) -> list[Item]:
-    """The items without what another of them says of the same window with a lower maximum."""
-    best: dict[tuple[str, int], tuple[int, int]] = {}
-    for index, item in enumerate(found):
-        for ceiling, *_ in item.parts:
-            key = _window(ceiling)
-            best[key] = min(best.get(key, (ceiling.max_limit, index)), (ceiling.max_limit, index))
-    return [_without_looser(item, index, best) for index, item in enumerate(found)]
-
-
-def _without_looser(item: Item, index: int, best: dict[tuple[str, int], tuple[int, int]]) -> Item:
-    kept = tuple(part for part in item.parts if best[_window(part.ceiling)][1] == index)
-    dropped = [part.ceiling for part in item.parts if part not in kept]
-    remarks = [
-        f"Its limit has a lower or equal maximum of {each.metric} in a window as long as {each.duration.text}."
-        for each in dropped
-    ]
-    return item._replace(parts=kept, told=item.told.saying(*remarks)) if dropped else item
-
-
-def _window(ceiling: Ceiling) -> tuple[str, int]:
-    return ceiling.metric, ceiling.duration.length

@@ -11,6 +11,7 @@ from flask.cli import with_appcontext
 from governance.cli.database import opened
 from governance.cli.output import json_option, print_json, say
 from governance.domain.arrivals import Decision, Kind, Outcome, Told
+from governance.domain.bifrost_rows import Unread
 
 NAMES = {
     Kind.VIRTUAL_KEY: ("virtual key", "virtual keys"),
@@ -54,16 +55,18 @@ def _shown(decided: Decision, *, dry_run: bool) -> dict[str, Any]:
         "with_usage": len(decided.openings),
         "counts": {kind.value: dict(zip(COUNTED, _counts(decided, kind), strict=True)) for kind in Kind},
         "rows": [row._asdict() for row in decided.told],
+        "not_read": [each._asdict() for each in decided.unread],
     }
 
 
 def _lines(decided: Decision, *, dry_run: bool) -> Iterator[str]:
-    """The report as text: a table of counts, each row that was left out, and what differs here."""
+    """The report as text: a table of counts, each row that was left out, what differs here, and what is not read."""
     yield _columns(HEADS)
     for kind in Kind:
         yield _columns((NAMES[kind][1], *map(str, _counts(decided, kind))))
     yield from _section("Left out", _left_out(decided.told))
     yield from _section("Different here", _differences(decided.told))
+    yield from _section("Not read, though it may hold caps", map(_unread, decided.unread))
     yield ""
     yield _end(decided, dry_run=dry_run)
 
@@ -102,7 +105,14 @@ def _differences(told: Iterable[Told]) -> Iterator[str]:
         yield _printable(f"{NAMES[kind][len(ids) > 1]} {', '.join(ids[:NAMED])}{more}: {remark}")
 
 
+def _unread(each: Unread) -> str:
+    what = f"{each.table}.{each.column}" if each.column else f"table {each.table}"
+    return _printable(f"{what} ({each.rows} row{'s' if each.rows > 1 else ''})")
+
+
 def _end(decided: Decision, *, dry_run: bool) -> str:
+    if not decided.changes and any(row.outcome == Outcome.LEFT_OUT for row in decided.told):
+        return "Nothing was stored: what is not here already was left out."
     if not decided.changes:
         return "Nothing to do: there is nothing in it that is not here."
     done, bring = ("A dry run: nothing was stored", "would bring") if dry_run else ("Stored", "brought")

@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import NamedTuple
 
+from governance.domain.bifrost_rows import Unread
 from governance.domain.edits import Ceiling, Draft
 from governance.domain.keys import VirtualKey
 from governance.domain.limits import Limit, Rule
@@ -58,13 +59,17 @@ class Part(NamedTuple):
 
 
 class Item(NamedTuple):
-    """A budget (one part) or a rate limit (one or two) that arrives."""
+    """A budget (one part) or a rate limit (one or two) that arrives.
+
+    `rolling`: its windows rolled where it comes from, though its limit follows the calendar here.
+    """
 
     told: Told
     parts: tuple[Part, ...]
     config_hash: str | None
     created_at: int
     updated_at: int
+    rolling: bool = False
 
 
 class Arrival(NamedTuple):
@@ -93,11 +98,12 @@ class ArrivingKey(NamedTuple):
 
 
 class Arrivals(NamedTuple):
-    """All that could be read of another store, and the rows that could not."""
+    """All that could be read of another store, the rows that could not, and what in it is not read."""
 
     keys: list[ArrivingKey]
     limits: list[Arrival]
     left_out: list[Told]
+    unread: tuple[Unread, ...] = ()
 
 
 class Stored(NamedTuple):
@@ -132,12 +138,13 @@ class Opening(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What shall be stored, and what became of each row."""
+    """What shall be stored, what became of each row, and what is not read."""
 
     keys: list[VirtualKey]
     limits: list[Limit]
     openings: list[Opening]
     told: list[Told]
+    unread: tuple[Unread, ...] = ()
 
     @property
     def changes(self) -> bool:

@@ -43,7 +43,10 @@ class LimitRow(NamedTuple):
 
 
 class BudgetRow(NamedTuple):
-    """A row of `governance_budgets`; one of its owners is set, or an owner names it."""
+    """A row of `governance_budgets`; one of its owners is set, or an owner names it.
+
+    `calendar_aligned` is of stores in which each budget had its own.
+    """
 
     id: Any = None
     max_limit: Any = None
@@ -53,6 +56,7 @@ class BudgetRow(NamedTuple):
     override_amount: Any = None
     override_mode: Any = None
     reset_config_json: Any = None
+    calendar_aligned: Any = None
     model_config_id: Any = None
     virtual_key_id: Any = None
     team_id: Any = None
@@ -82,10 +86,51 @@ class RateLimitRow(NamedTuple):
     updated_at: Any = None
 
 
+class ProviderRow(NamedTuple):
+    """A row of `config_providers`, which named a budget and a rate limit before model configs did."""
+
+    id: Any = None
+    name: Any = None
+    budget_id: Any = None
+    rate_limit_id: Any = None
+    created_at: Any = None
+    updated_at: Any = None
+
+
+class ProviderConfigRow(NamedTuple):
+    """A row of `governance_virtual_key_provider_configs`: what a virtual key may use of one provider."""
+
+    id: Any = None
+    virtual_key_id: Any = None
+    provider: Any = None
+    budget_id: Any = None
+    rate_limit_id: Any = None
+
+
+class Reference(NamedTuple):
+    """That a row of a table which is not read names a budget (`budget_id`) or a rate limit (`rate_limit_id`)."""
+
+    table: str
+    column: str
+    id: Any
+
+
+class Unread(NamedTuple):
+    """A column that may hold caps and is not read, or (column None) a whole table, and in how many rows."""
+
+    table: str
+    column: str | None
+    rows: int
+
+
 class Store(NamedTuple):
-    """All that is read of a store."""
+    """All that is read of a store, and what in it is not."""
 
     virtual_keys: tuple[KeyRow, ...] = ()
     limits: tuple[LimitRow, ...] = ()
     budgets: tuple[BudgetRow, ...] = ()
     rate_limits: tuple[RateLimitRow, ...] = ()
+    providers: tuple[ProviderRow, ...] = ()
+    provider_configs: tuple[ProviderConfigRow, ...] = ()
+    references: tuple[Reference, ...] = ()
+    unread: tuple[Unread, ...] = ()

@@ -40,7 +40,7 @@ class _Decider:
         self._made.told.extend(self._key(*arriving) for arriving in arrivals.keys)
         for arriving in arrivals.limits:
             self._made.told.extend(self._limit(arriving))
-        return self._made._replace(told=_once([*self._made.told, *arrivals.left_out]))
+        return self._made._replace(told=_once([*self._made.told, *arrivals.left_out]), unread=arrivals.unread)
 
     def _key(self, told: Told, key: VirtualKey) -> Told:
         stored = self._stored
@@ -93,7 +93,8 @@ class _Decider:
         item_id, remarks = self._claim(item.told)
         rules = [self._rule(item, part, item_id) for part in item.parts]
         pairs = zip(rules, item.parts, strict=True)
-        return rules, item.told.saying(*remarks, *(said for pair in pairs for said in self._open(*pair, alignment)))
+        said = [each for pair in pairs for each in self._open(*pair, alignment, rolling=item.rolling)]
+        return rules, item.told.saying(*remarks, *said)
 
     def _claim(self, told: Told) -> tuple[str, tuple[str, ...]]:
         """The id under which an item is stored: its own, where no other has it."""
@@ -117,12 +118,16 @@ class _Decider:
             updated_at=item.updated_at,
         )
 
-    def _open(self, rule: Rule, part: Part, alignment: Alignment) -> Iterator[str]:
-        """Open the rule's counter where its window is the one in which usage was counted; yield what differs."""
+    def _open(self, rule: Rule, part: Part, alignment: Alignment, *, rolling: bool) -> Iterator[str]:
+        """Open the rule's counter where its window is the one in which usage was counted; yield what differs.
+
+        A window that was `rolling` may begin here before or after it did there: what is used in it counts on.
+        """
         start, end = window(rule.duration, alignment, rule.anchor, self._now)
         if part.began is not None and part.began > self._now:
             yield AHEAD
-        if part.used and (part.began is None or part.began < start):
+        still = rolling and part.began is not None and part.began + rule.duration.length > self._now
+        if part.used and not still and (part.began is None or part.began < start):
             yield ENDED
         elif part.used:
             self._made.openings.append(Opening(rule, start, end, part.used))
@@ -148,11 +153,15 @@ def _built(arriving: Arrival, rules: list[Rule]) -> Limit:
 
 
 def _once(told: Iterable[Told]) -> list[Told]:
-    """Each row once: one that belongs to several limits is told by the best that became of it."""
-    found: dict[tuple[Kind, str], Told] = {}
+    """Each row once: one that belongs to several limits is told by the best that became of it.
+
+    Rows without an id are each a row of their own.
+    """
+    found: dict[tuple[Kind, str | int], Told] = {}
     order = list(Outcome)
-    for row in told:
-        known = found.get((row.kind, row.id), row)
+    for number, row in enumerate(told):
+        key = row.kind, row.id or number
+        known = found.get(key, row)
         best = min(known, row, key=lambda each: order.index(each.outcome))
-        found[row.kind, row.id] = best._replace(remarks=tuple(dict.fromkeys((*known.remarks, *row.remarks))))
+        found[key] = best._replace(remarks=tuple(dict.fromkeys((*known.remarks, *row.remarks))))
     return list(found.values())

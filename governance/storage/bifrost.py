@@ -13,8 +13,17 @@ from urllib.parse import quote
 
 from sqlalchemy import column, select, table
 
-from governance.domain.bifrost_rows import BudgetRow, KeyRow, LimitRow, RateLimitRow, Store
+from governance.domain.bifrost_rows import (
+    BudgetRow,
+    KeyRow,
+    LimitRow,
+    ProviderConfigRow,
+    ProviderRow,
+    RateLimitRow,
+    Store,
+)
 from governance.domain.errors import GovernanceError, InvalidRequest, Unavailable
+from governance.storage import bifrost_rest
 
 MAGIC = b"SQLite format 3\x00"
 WRITE_VERSION = 18
@@ -24,6 +33,8 @@ TABLES: dict[str, Any] = {
     "governance_model_configs": LimitRow,
     "governance_budgets": BudgetRow,
     "governance_rate_limits": RateLimitRow,
+    "config_providers": ProviderRow,
+    "governance_virtual_key_provider_configs": ProviderConfigRow,
 }
 TELLING = ("governance_virtual_keys", "governance_model_configs")
 """Tables of which every store has one."""
@@ -75,10 +86,13 @@ def _rows(file: Path, busy_timeout: float, how: str) -> Store:
     with closing(sqlite3.connect(name, uri=True, timeout=busy_timeout, isolation_level=None)) as connection:
         connection.text_factory = _text
         connection.execute("BEGIN")
-        columns = {table: _columns(connection, table) for table in TABLES}
+        columns = {name: _columns(connection, name) for name in (*TABLES, *_names(connection))}
         if not any(columns[name] for name in TELLING):
             raise InvalidRequest(f"{GIVE}: {file} has none of its tables.")
-        return Store(*(tuple(_table(connection, name, columns[name])) for name in TABLES))
+        known = {name: set(row_type._fields) for name, row_type in TABLES.items()}
+        read_rows = [tuple(_table(connection, name, columns[name])) for name in TABLES]
+        others = bifrost_rest.references(connection, known, columns), bifrost_rest.unread(connection, known, columns)
+        return Store._make([*read_rows, *map(tuple, others)])
 
 
 def _text(raw: bytes) -> str | bytes:
@@ -87,6 +101,12 @@ def _text(raw: bytes) -> str | bytes:
         return raw.decode()
     except UnicodeDecodeError:
         return raw
+
+
+def _names(connection: sqlite3.Connection) -> list[str]:
+    """The names of all plain tables; a virtual one may need what this SQLite has not."""
+    plain = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
+    return [str(row[0]) for row in connection.execute(plain)]
 
 
 def _columns(connection: sqlite3.Connection, name: str) -> set[str]:

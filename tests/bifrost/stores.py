@@ -36,19 +36,33 @@ OVERRIDE = (
     " override_cycles_total integer DEFAULT 0, override_anchor_reset datetime"
 )
 
+PROVIDER = f"id integer PRIMARY KEY, name varchar(50) NOT NULL UNIQUE, network_config_json text, {LINKS}, {TAIL}"
+CONFIG = (
+    "id integer PRIMARY KEY, virtual_key_id varchar(255) NOT NULL, provider varchar(50) NOT NULL, weight real,"
+    " allowed_models text, rate_limit_id varchar(255)"
+)
+TEAM = f"id varchar(255) PRIMARY KEY, name varchar(255) NOT NULL, {LINKS}, {TAIL}"
+
 OLD = {
     "governance_virtual_keys": f"{KEY}, budget_id varchar(255), {TAIL}",
     "governance_model_configs": f"{LIMIT}, {LINKS}, {TAIL}",
     "governance_budgets": f"{BUDGET}, {TAIL}",
     "governance_rate_limits": f"id varchar(255) PRIMARY KEY, {RATES}, {TAIL}",
+    "config_providers": PROVIDER,
+    "governance_virtual_key_provider_configs": f"{CONFIG}, budget_id varchar(255)",
 }
-"""Before scopes: one budget a limit, named by the limit; a virtual key names its own."""
+"""Before scopes: one budget an owner, named by the owner: a limit, a virtual key, its provider settings, a provider."""
+
+MIDDLE = OLD | {"governance_budgets": f"{BUDGET}, calendar_aligned numeric DEFAULT false, {TAIL}"}
+"""The same, with a calendar flag for each budget."""
 
 CURRENT = {
     "governance_virtual_keys": f"{KEY}, calendar_aligned numeric DEFAULT false, {SEALED}, {TAIL}",
     "governance_model_configs": f"{LIMIT}, {SCOPE}, {LINKS}, {TAIL}",
     "governance_budgets": f"{BUDGET}, {OWNERS}, model_config_id varchar(255), {TAIL}",
     "governance_rate_limits": f"id varchar(255) PRIMARY KEY, {RATES}, {TAIL}",
+    "config_providers": PROVIDER,
+    "governance_virtual_key_provider_configs": CONFIG,
 }
 """The version that the project follows."""
 
@@ -63,10 +77,12 @@ LATER = {
     "governance_rate_limits": (
         f"id varchar(255) PRIMARY KEY, model_config_id varchar(255), metric varchar(20), {RATES}, {TAIL}"
     ),
+    "config_providers": PROVIDER,
+    "governance_virtual_key_provider_configs": CONFIG,
 }
 """With overrides, expiry, fiscal quarters and many rate limits a limit."""
 
-VERSIONS = {"old": OLD, "current": CURRENT, "later": LATER}
+VERSIONS = {"old": OLD, "middle": MIDDLE, "current": CURRENT, "later": LATER}
 MADE = "2026-11-01 08:00:00+00:00"
 KEY_VALUE = "sk-bf-4f1c2a9e-platform"
 
@@ -99,7 +115,21 @@ class BifrostStore:
     def rate_limit(self, **fields: Any) -> str:
         return self.add("governance_rate_limits", {"id": f"rate-{next(self._ids)}"} | fields)
 
-    def add(self, table: str, row: dict[str, Any]) -> str:
+    def provider(self, name: Any = "openai", **fields: Any) -> int:
+        return self.add("config_providers", {"id": next(self._ids), "name": name} | fields)
+
+    def provider_config(self, key: Any, provider: Any = "openai", **fields: Any) -> int:
+        row = {"id": next(self._ids), "virtual_key_id": key, "provider": provider} | fields
+        self.run("governance_virtual_key_provider_configs", [row])
+        return row["id"]
+
+    def team(self, **fields: Any) -> str:
+        """A team, in a table that is made with the first."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.execute(f"CREATE TABLE IF NOT EXISTS governance_teams ({TEAM})")
+        return self.add("governance_teams", {"id": f"team-{next(self._ids)}", "name": "team"} | fields)
+
+    def add(self, table: str, row: dict[str, Any]) -> Any:
         """A row with times of creation; committed at once."""
         self.run(table, [{"created_at": MADE, "updated_at": MADE} | row])
         return row["id"]

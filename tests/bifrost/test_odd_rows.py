@@ -38,7 +38,7 @@ def test_a_budget_that_cannot_be_here_is_left_out_and_its_limit_is_not(store, im
 
 
 BAD_RATES = [
-    ({"token_max_limit": 0, "token_reset_duration": "1h"}, "token_max_limit is 0"),
+    ({"token_max_limit": -1, "token_reset_duration": "1h"}, "token_max_limit is -1"),
     ({"token_max_limit": 10.5, "token_reset_duration": "1h"}, "token_max_limit is 10.5"),
     ({"token_max_limit": 2**60, "token_reset_duration": "1h"}, f"token_max_limit is {2**60}"),
     ({"token_max_limit": 5}, "Give token_reset_duration too"),
@@ -67,6 +67,70 @@ def test_one_bad_side_of_a_rate_limit_leaves_the_other(store, imported, api):
     )
 
 
+@pytest.mark.parametrize("maximum", [0, 0.0, 1e-10])
+def test_a_limit_that_refuses_every_call_in_bifrost_is_left_out_with_what_to_do(store, imported, api, maximum):
+    limit = store.limit()
+    budget = store.budget(limit, max_limit=maximum)
+    report = imported()
+    assert report.reason(limit) == (
+        f"Bifrost refuses every call under it, since budget {budget} allows nothing, and no limit here says so: "
+        "create it here with the smallest maximum (0.000000001 dollars, 1 token or 1 request)."
+    )
+    assert report.reason(budget).endswith("In Bifrost it refuses every call.")
+    assert api.list()["total_count"] == 0
+
+
+def test_a_key_that_may_spend_nothing_is_to_be_deactivated(store, imported, api):
+    key = store.key()
+    budget = store.budget(virtual_key_id=key, max_limit=0)
+    report = imported()
+    assert report.outcome(budget) == "left_out"
+    assert "no limit here says so: deactivate its virtual key, or create it" in str(report.said["rows"])
+    assert api.list()["total_count"] == 0
+
+
+def test_a_rate_limit_of_no_request_is_no_limit_without_a_cap(store, imported, api):
+    rate = store.rate_limit(request_max_limit=0, request_reset_duration="1h")
+    limit = store.limit(rate_limit_id=rate)
+    report = imported()
+    assert f"since rate limit {rate} allows nothing" in report.reason(limit)
+    assert report.outcome(rate) == "left_out"
+    assert api.list()["total_count"] == 0
+
+
+def test_what_caps_beside_a_budget_of_nothing_comes_and_the_limit_says_what_is_missing(store, imported, api):
+    limit = store.limit()
+    good, nothing = store.budget(limit, reset_duration="1h"), store.budget(limit, max_limit=0)
+    report = imported()
+    assert [each["id"] for each in read(api, limit)["budgets"]] == [good]
+    assert report.remarks(limit) == [
+        f"Bifrost refuses every call under it, since budget {nothing} allows nothing; here only the rest of it holds."
+    ]
+
+
+def test_a_limit_of_which_a_cap_could_not_come_says_so(store, imported):
+    rate = store.rate_limit(
+        token_max_limit=10.5, token_reset_duration="1h", request_max_limit=5, request_reset_duration="1m"
+    )
+    limit = store.limit(rate_limit_id=rate)
+    budget, _ = store.budget(limit, reset_duration="1D"), store.budget(limit, reset_duration="1h")
+    lost = f"budget {budget}, rate limit {rate}"
+    assert imported().remarks(limit) == [
+        f"It caps less here than in Bifrost: {lost} could not come whole, and its own line says why."
+    ]
+
+
+def test_rows_without_an_id_belong_to_nobody(store, imported, api):
+    limits = [store.limit("gpt-4o"), store.limit("gpt-5")]
+    store.budget(id=None, model_config_id=None)
+    store.budget(id="", model_config_id="")
+    store.limit("gpt-6", id=None, budget_id=None)
+    store.rate_limit(id=None, request_max_limit=5, request_reset_duration="1m")
+    report = imported()
+    assert report.counts["budget"] == [2, 0, 0, 2]
+    assert [read(api, each)["budgets"] + read(api, each)["rate_limits"] for each in limits] == [[], []]
+
+
 BAD_LIMITS = [
     ({"model_name": ""}, "model_name is ''"),
     ({"model_name": b"\xff\xfe"}, "model_name is b'\\xff\\xfe'"),
@@ -89,10 +153,10 @@ def test_a_limit_that_cannot_be_here_is_left_out_with_its_budgets(store, importe
 
 
 BAD_KEYS = [
-    ({"value": "sealed", "encryption_status": "encrypted"}, "no SHA-256 of it is stored"),
+    ({"value": "sealed", "encryption_status": "encrypted"}, "Its value is encrypted, and no SHA-256 of it is stored"),
     ({"value": "sealed", "encryption_status": "encrypted", "value_hash": "short"}, "no SHA-256 of it is stored"),
-    ({"value": "env.KEY"}, "no SHA-256 of it is stored"),
-    ({"value": ""}, "no SHA-256 of it is stored"),
+    ({"value": "env.KEY"}, "Its value only names an environment variable, and no SHA-256 of it is stored"),
+    ({"value": ""}, "Its value is missing, and no SHA-256 of it is stored"),
     ({"name": "x" * 256}, "give name 1 to 255 characters"),
     ({"is_active": "perhaps"}, "is_active is 'perhaps'"),
     ({"expires_at": "soon"}, "expires_at is 'soon': give expires_at as an RFC 3339 time"),
