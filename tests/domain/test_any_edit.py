@@ -44,6 +44,21 @@ def rate_limits(draw):
 
 
 @st.composite
+def regrouped(draw, limit):
+    """Rate limits of the windows that a limit has, put together anew."""
+    kept = [
+        Ceiling(Metric(rule.metric), rule.max_limit, rule.duration)
+        for rule in limit.rules
+        if rule.metric != Metric.COST and draw(st.integers(0, 4))
+    ]
+    tokens = [(ceiling,) for ceiling in kept if ceiling.metric == Metric.TOKENS]
+    requests = draw(st.permutations([(ceiling,) for ceiling in kept if ceiling.metric == Metric.REQUESTS]))
+    joined = draw(st.integers(0, min(len(tokens), len(requests))))
+    both = [one + other for one, other in zip(tokens[:joined], requests[:joined], strict=True)]
+    return tuple(Item(None, item) for item in draw(st.permutations(both + tokens[joined:] + requests[joined:])))
+
+
+@st.composite
 def limits(draw):
     items = draw(budgets()), draw(rate_limits())
     alignable = any(ceiling.duration.alignable for few in items for item in few for ceiling in item.ceilings)
@@ -58,12 +73,13 @@ def changes(draw, limit):
 
     def named(items, kinds):
         stored = sorted({rule.id for rule in limit.rules if rule.metric in kinds})
-        ids = draw(st.permutations(stored + [None] * len(items)))
+        ids = draw(st.permutations(stored + [None] * len(items)) | st.just([None] * len(items)))
         return tuple(item._replace(id=item_id) for item, item_id in zip(items, ids, strict=False))
 
     flag, zone = draw(st.none() | st.booleans()), draw(st.none() | ZONES)
     few = draw(st.none() | budgets().map(lambda items: named(items, {Metric.COST})))
-    rates = draw(st.none() | rate_limits().map(lambda items: named(items, {Metric.TOKENS, Metric.REQUESTS})))
+    wanted = rate_limits() | regrouped(limit)
+    rates = draw(st.none() | wanted.map(lambda items: named(items, {Metric.TOKENS, Metric.REQUESTS})))
     return Change({}, flag, zone, few, rates, frozenset(), reset_usage=False)
 
 
