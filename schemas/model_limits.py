@@ -93,7 +93,8 @@ class RateLimitBody(Body):
         return Item(data.get("id"), tuple(ceilings))
 
 
-def _items(body: type[Body], what: str) -> fields.List[Any]:
+def item_list(body: type[Body], what: str) -> fields.List[Any]:
+    """A list of budgets or rate limits."""
     return Few(
         fields.Nested(body, error_messages={"null": "Give an object here: it cannot be null."}),
         most=MAX_ITEMS,
@@ -108,9 +109,9 @@ class ModelLimitBody(Body):
 
     calendar_aligned = Flag(metadata={"description": "Align windows of whole d, w, M or Y to the calendar."})
     timezone = Zone(metadata={"description": "IANA zone of calendar windows; UTC where none is given."})
-    budgets = _items(BudgetBody, "budgets")
+    budgets = item_list(BudgetBody, "budgets")
     budget = fields.Nested(BudgetBody, metadata={"description": "The same as a list of one."})
-    rate_limits = _items(RateLimitBody, "rate limits")
+    rate_limits = item_list(RateLimitBody, "rate limits")
     rate_limit = fields.Nested(RateLimitBody, metadata={"description": "The same as a list of one."})
     id = Shown()
     scope_name = Shown()

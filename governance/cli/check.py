@@ -6,8 +6,7 @@ import click
 from flask.cli import with_appcontext
 
 from governance.cli.output import json_option, print_json, say
-from governance.cli.plans import places_json
-from governance.cli.reading import faults_listed, file_argument, read
+from governance.cli.reading import faults_listed, file_argument, read, told_json
 
 
 @click.command()
@@ -15,19 +14,21 @@ from governance.cli.reading import faults_listed, file_argument, read
 @json_option
 @with_appcontext
 def check(file: Path, *, as_json: bool) -> None:
-    """List every fault in FILE, a file of limits, and what in it cannot bite.
+    """List every fault in FILE, a file of limits, what in it cannot bite, and what holds for nobody here.
 
-    Asks no database and needs no secrets: an `env.NAME` that is not set is a warning. Warnings do not make it fail.
+    Asks no database and needs no secrets: an `env.NAME` that is not set is a warning. Warnings do not make it fail,
+    nor do budgets and rate limits that are left out, such as those of teams.
 
     Example: flask governance check examples/config.json
     """
     with faults_listed(as_json=as_json):
-        document, warnings = read(file, as_json=as_json, valued=False)
+        reading = read(file, as_json=as_json, valued=False)
+    document, warnings, left_out = reading
     wanted = document.wanted
     counts = {"model_configs": len(wanted.limits), "virtual_keys": len(wanted.keys)}
     if as_json:
-        shown = {"file": document.name, "faults": [], "warnings": places_json(warnings), "skipped": wanted.skipped}
-        print_json(shown | counts)
+        print_json({"file": document.name, "faults": []} | told_json(reading) | counts)
     else:
         limits, keys = counts.values()
-        say(f"{document.name} is right: limits {limits}, virtual keys {keys}, warnings {len(warnings)}.")
+        right = f"right but for what is left out ({len(left_out)})" if left_out else "right"
+        say(f"{document.name} is {right}: limits {limits}, virtual keys {keys}, warnings {len(warnings)}.")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -17,27 +17,36 @@ file_argument = click.argument("file", type=click.Path(path_type=Path))
 
 
 class Reading(NamedTuple):
-    """A file that is right as it stands, and what it says in vain."""
+    """A file that is right as it stands, what it says in vain, and which of its rules hold for nobody here."""
 
     document: Document
     warnings: list[Misplaced]
+    left_out: list[Misplaced]
 
 
 def read(file: Path, *, as_json: bool, valued: bool = True) -> Reading:
     """Read a file; a person is told its warnings at once. Raises FaultyFile. `valued`: see `Files.read`."""
     files = governance().files
     document = files.read(file, valued=valued)
-    reading = Reading(document, files.cautions(document))
+    reading = Reading(document, files.cautions(document), files.left_out(document))
     if not as_json:
         if document.wanted.skipped:
             note(f"Skipped, none of ours: {', '.join(document.wanted.skipped)}.")
-        _warn(document.name, reading.warnings)
+        _tell("Warning", document.name, reading.warnings)
+        _tell("Left out", document.name, reading.left_out)
     return reading
 
 
-def _warn(file: str, warnings: Iterable[Misplaced]) -> None:
-    for line, path, message in warnings:
-        note(f"Warning: {file}:{line}: {path}: {message}")
+def told_json(reading: Reading) -> dict[str, Any]:
+    """What is said of a file beside its faults, as JSON."""
+    document, warnings, left_out = reading
+    places = {"warnings": places_json(warnings), "left_out": places_json(left_out)}
+    return places | {"skipped": document.wanted.skipped}
+
+
+def _tell(what: str, file: str, found: Iterable[Misplaced]) -> None:
+    for line, path, message in found:
+        note(f"{what}: {file}:{line}: {path}: {message}")
 
 
 @contextmanager
@@ -50,5 +59,5 @@ def faults_listed(*, as_json: bool) -> Iterator[None]:
             found = {"faults": places_json(error.faults), "warnings": places_json(error.warnings)}
             print_json({"file": error.file} | found)
         else:
-            _warn(error.file, error.warnings)
+            _tell("Warning", error.file, error.warnings)
         stop(error.message)

@@ -9,8 +9,8 @@ from flask.cli import with_appcontext
 
 from governance.cli.database import opened
 from governance.cli.output import json_option, print_json, say, stop
-from governance.cli.plans import lines, places_json, plan_json
-from governance.cli.reading import Reading, faults_listed, file_argument, read
+from governance.cli.plans import lines, plan_json
+from governance.cli.reading import Reading, faults_listed, file_argument, read, told_json
 from governance.domain.plans import Plan
 from governance.services.sync import Applied
 from governance.web.context import governance
@@ -59,9 +59,7 @@ def _agreed(*, yes: bool, as_json: bool) -> bool:
 
 def _shown(reading: Reading, plan: Plan, *, applied: bool) -> dict[str, Any]:
     """The plan as JSON, with what was said of the file."""
-    document, warnings = reading
-    told = {"applied": applied, "warnings": places_json(warnings), "skipped": document.wanted.skipped}
-    return {"file": document.name} | plan_json(plan) | told
+    return {"file": reading.document.name} | plan_json(plan) | {"applied": applied} | told_json(reading)
 
 
 def _say_done(shown: Plan, done: Applied) -> None:

@@ -16,7 +16,9 @@ Caution = tuple[str, str]
 """A path in the file, and a sentence."""
 
 
-SECTIONS = frozenset({"model_configs", "budgets", "rate_limits", "virtual_keys"})
+SECTIONS = frozenset({"model_configs", "budgets", "rate_limits", "virtual_keys", "providers"})
+OWNING = frozenset({"model_configs", "virtual_keys", "providers"})
+"""The sections whose entries own budgets and rate limits."""
 
 
 def cautions(wanted: Wanted, now: int, faulty: Iterable[str] = ()) -> list[Caution]:
@@ -25,12 +27,27 @@ def cautions(wanted: Wanted, now: int, faulty: Iterable[str] = ()) -> list[Cauti
     An entry at fault has no warnings beside, and nothing is called missing that one at fault may have.
     """
     paths = list(faulty)
-    wrong = {section for path in paths for section in _sections(path)}
-    found = [*wanted.unset, *_missing(wanted, wrong)]
+    wrong = _wrong(paths)
+    found = [*wanted.unset, *wanted.notes, *_missing(wanted, wrong)]
     names = {limit.identity: limit.path for limit in wanted.limits}
     for limit in wanted.limits:
         found += [*_shadowed(limit), *_dated(limit, names)]
     found += [(key.path, EXPIRED) for key in wanted.keys if key.expires_at is not None and key.expires_at <= now]
+    return _beside(found, paths)
+
+
+def left_out(wanted: Wanted, faulty: Iterable[str] = ()) -> list[Caution]:
+    """The budgets and rate limits that hold for nobody here, beside faults as with `cautions`."""
+    paths = list(faulty)
+    return _beside(wanted.left_out, paths) if OWNING.isdisjoint(_wrong(paths)) else []
+
+
+def _wrong(paths: Iterable[str]) -> set[str]:
+    return {section for path in paths for section in _sections(path)}
+
+
+def _beside(found: Iterable[Caution], paths: Iterable[str]) -> list[Caution]:
+    """What is found in entries that are not at fault."""
     entries = {_entry(path) for path in paths}
     return [caution for caution in found if _entry(caution[0]) not in entries]
 
@@ -38,8 +55,6 @@ def cautions(wanted: Wanted, now: int, faulty: Iterable[str] = ()) -> list[Cauti
 def _missing(wanted: Wanted, wrong: set[str]) -> Iterator[Caution]:
     """What no other entry has or refers to, where no section is `wrong` that might."""
     keys = {key.id for key in wanted.keys}
-    if wrong.isdisjoint({"model_configs", "virtual_keys"}):
-        yield from wanted.warnings
     for limit in wanted.limits:
         if wrong.isdisjoint({"budgets", "rate_limits"}):
             yield from _idle(limit)
@@ -71,7 +86,7 @@ def _keyless(limit: WantedLimit, keys: set[str]) -> Iterator[Caution]:
         sentence = (
             f"The virtual key '{draft.scope_id}' is not in this file: where it is not stored either, sync refuses."
         )
-        yield f"{limit.path}.scope_id", sentence
+        yield limit.scope_path, sentence
 
 
 def _shadowed(limit: WantedLimit) -> Iterator[Caution]:

@@ -25,10 +25,14 @@ class Ceiling(NamedTuple):
 
 
 class Item(NamedTuple):
-    """A wanted budget (one ceiling) or rate limit (one or two), with the id of the stored one it stands for."""
+    """A wanted budget (one ceiling) or rate limit (one or two), with the id of the stored one it stands for.
+
+    `aligned` is what it says itself of the calendar, which is a setting of its limit (`alignment`).
+    """
 
     id: str | None
     ceilings: tuple[Ceiling, ...]
+    aligned: bool | None = None
 
     @property
     def windows(self) -> Windows:

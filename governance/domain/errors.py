@@ -176,13 +176,13 @@ class FaultyFile(GovernanceError):
     default_code = Code.INVALID_FIELD
 
     def __init__(self, file: str, faults: Sequence[Misplaced], warnings: Sequence[Misplaced] = ()) -> None:
-        super().__init__("\n".join(_line(file, fault) for fault in faults))
+        super().__init__("\n".join(told(file, fault) for fault in faults))
         self.file = file
         self.faults = tuple(faults)
         self.warnings = tuple(warnings)
 
 
-def _line(file: str, fault: Misplaced) -> str:
+def told(file: str, fault: Misplaced) -> str:
     """`config.json:12: governance.budgets[0].max_limit: Give max_limit as a number.`."""
     place = file if fault.line is None else f"{file}:{fault.line}"
     return ": ".join(part for part in (place, fault.path, fault.message) if part)

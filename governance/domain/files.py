@@ -13,8 +13,19 @@ NAMESPACE = uuid.UUID("6a8d2f0e-3f6b-5d0c-9f43-6c1c5b1f8e27")
 """Ours, for the ids of what has none in its file."""
 
 
+class Owner(NamedTuple):
+    """Whom a budget or rate limit names as its owner: by which field, such as `virtual_key_id`, and by which id."""
+
+    field: str
+    id: str
+
+
 class LimitEntry(NamedTuple):
-    """A model limit as it is written: what stands inside it is in the draft, what it refers to is named by id."""
+    """A model limit as it is written: what stands inside it is in the draft, what it refers to is named by id.
+
+    `named_by` is how a budget names it as its owner. One that is `implied` is the limit that a virtual key or provider
+    stands for, and is none where it gets no budget and no rate limit.
+    """
 
     path: str
     id: str | None
@@ -23,26 +34,35 @@ class LimitEntry(NamedTuple):
     budget_ids: tuple[str, ...]
     rate_limit_id: str | None
     rate_limit_ids: tuple[str, ...]
+    named_by: Owner | None = None
+    implied: bool = False
 
 
 class ItemEntry(NamedTuple):
-    """A budget or rate limit with an id, standing by itself; a budget may name the limit that owns it.
+    """A budget or rate limit that stands by itself; it may name its owner."""
 
-    `key` is the virtual key that owns it instead, `stranger` an owner of a kind that is none of ours.
+    path: str
+    id: str
+    item: Item
+    owner: Owner | None
+
+
+class Claim(NamedTuple):
+    """A budget or rate limit (`kind`) of an owner of which there are none here (`owners`, such as teams).
+
+    `item` is its id where the owner names it, None where it stands inside the owner.
     """
 
     path: str
-    item: Item
-    owner: str | None = None
-    aligned: bool = False
-    key: str | None = None
-    stranger: str | None = None
+    owners: str
+    kind: str
+    item: str | None
 
 
 class WantedKey(NamedTuple):
     """A virtual key: None leaves what is stored, and `named` says whether the file gives its id.
 
-    Of its value there is only what is kept of it; `rate_limit_id` is that of its own limit on all models.
+    Of its value there is only what is kept of it.
     """
 
     path: str
@@ -55,7 +75,6 @@ class WantedKey(NamedTuple):
     is_active: bool | None
     calendar_aligned: bool
     expires_at: int | None
-    rate_limit_id: str | None
     config_hash: str
 
 
@@ -82,6 +101,12 @@ class WantedLimit(NamedTuple):
     budgets: tuple[WantedItem, ...]
     rate_limits: tuple[WantedItem, ...]
     config_hash: str
+    implied: bool
+
+    @property
+    def scope_path(self) -> str:
+        """Where the file says which virtual key or user the limit is on."""
+        return f"{self.path}.{'virtual_key_id' if self.implied else 'scope_id'}"
 
     @property
     def items(self) -> tuple[WantedItem, ...]:
@@ -100,26 +125,31 @@ class Section(NamedTuple, Generic[EntryT]):
 
 
 class Sections(NamedTuple):
-    """All that is ours in a file, and the names of what is not. `unset`: see Wanted."""
+    """All that is ours in a file, and the names of what is not. `notes` and `unset`: see Wanted."""
 
     limits: Section[LimitEntry]
     budgets: Section[ItemEntry]
     rate_limits: Section[ItemEntry]
     keys: Section[WantedKey]
+    implied: list[LimitEntry]
+    claims: list[Claim]
     skipped: list[str]
+    notes: list[tuple[str, str]]
     unset: list[tuple[str, str]]
 
 
 class Wanted(NamedTuple):
-    """What a file comes to: `warnings` are the paths and sentences of what it says in vain.
+    """What a file comes to. All but the names of what is skipped are paths, each with a sentence.
 
-    `unset` are those of values that the environment does not have: a fault only for who would store them.
+    `notes` are of what is taken, but not as the file says; `left_out` are the budgets and rate limits that hold for
+    nobody here; `unset` are the values that the environment does not have: a fault only for who would store them.
     """
 
     limits: tuple[WantedLimit, ...]
     keys: tuple[WantedKey, ...]
     skipped: tuple[str, ...]
-    warnings: tuple[tuple[str, str], ...]
+    notes: tuple[tuple[str, str], ...]
+    left_out: tuple[tuple[str, str], ...]
     unset: tuple[tuple[str, str], ...]
 
 

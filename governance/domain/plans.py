@@ -78,4 +78,4 @@ def _keyless(wanted: Wanted, flags: Mapping[str, bool]) -> Iterator[Fault]:
     for limit in wanted.limits:
         draft = limit.draft
         if draft.scope == Scope.VIRTUAL_KEY and draft.scope_id not in flags:
-            yield Fault(f"{limit.path}.scope_id", f"Virtual key '{draft.scope_id}' not found")
+            yield Fault(limit.scope_path, f"Virtual key '{draft.scope_id}' not found")

@@ -1,9 +1,10 @@
-"""Putting a file together: who owns which budget and rate limit, and what is wrong with the file as a whole."""
+"""Putting a file together: each limit with its budgets and rate limits, and what is wrong with the file as a whole."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from governance.domain import hashes
+from governance.domain.alignment import Said, limit_flag
 from governance.domain.edits import Draft, Item, draft_faults
 from governance.domain.errors import Fault
 from governance.domain.files import (
@@ -20,58 +21,63 @@ from governance.domain.files import (
 )
 from governance.domain.limits import MAX_ITEMS, Scope
 from governance.domain.names import ALL_MODELS
-
-Owned = dict[str, list[ItemEntry]]
-"""The entries that stand by themselves, by the path of the limit that owns them."""
+from governance.domain.owners import BUDGETS, RATE_LIMITS, owned
 
 
 def resolve(sections: Sections) -> tuple[Wanted, list[Fault]]:
     """What the sections come to, and every fault of the whole."""
-    limits = [*sections.limits.entries, *_own_limits(sections)]
-    budgets, budget_faults, idle_budgets = _owned(limits, sections.budgets, "budget", "budget_id", "budget_ids")
-    rates, rate_faults, idle_rates = _owned(
-        limits, sections.rate_limits, "rate limit", "rate_limit_id", "rate_limit_ids"
-    )
-    wanted = [_limit(entry, budgets.get(entry.path, []), rates.get(entry.path, [])) for entry in limits]
+    entries = [*sections.limits.entries, *sections.implied, *_on_stored_keys(sections)]
+    budgets = owned(entries, sections.budgets, sections.claims, BUDGETS)
+    rates = owned(entries, sections.rate_limits, sections.claims, RATE_LIMITS)
+    flags = {entry.path: _flag(entry, [*budgets.of(entry), *rates.of(entry)]) for entry in entries}
+    every = [_limit(entry, flags[entry.path][0], budgets.of(entry), rates.of(entry)) for entry in entries]
+    limits = tuple(limit for limit in every if limit.items or not limit.implied)
     keys = tuple(sections.keys.entries)
     faults = [
-        *_twice((entry.id, f"{entry.path}.id") for entry in limits),
-        *_twice([*_alone(sections.budgets), *_inside(limits, "budgets")]),
-        *_twice([*_alone(sections.rate_limits), *_inside(limits, "rate_limits")]),
-        *budget_faults,
-        *_owner_faults(sections),
-        *rate_faults,
-        *(fault for limit in wanted for fault in _limit_faults(limit)),
-        *_second_identities(wanted),
+        *_twice((entry.id, f"{entry.path}.id") for entry in entries),
+        *_twice([*_alone(sections.budgets), *_inside(entries, "budgets")]),
+        *_twice([*_alone(sections.rate_limits), *_inside(entries, "rate_limits")]),
+        *_twice(_provider_configs(sections)),
+        *budgets.faults,
+        *rates.faults,
+        *_missing_owners(sections),
+        *(fault for _, found in flags.values() for fault in found),
+        *(fault for limit in limits for fault in _limit_faults(limit)),
+        *_second_identities(limits),
         *_key_faults(keys),
     ]
-    warnings = (*idle_budgets, *idle_rates)
-    return Wanted(tuple(wanted), keys, tuple(sections.skipped), warnings, tuple(sections.unset)), faults
+    left_out = (*budgets.left_out, *rates.left_out)
+    return Wanted(limits, keys, tuple(sections.skipped), tuple(sections.notes), left_out, tuple(sections.unset)), faults
 
 
-def _own_limits(sections: Sections) -> Iterator[LimitEntry]:
-    """What Bifrost keeps on a virtual key itself: a limit of that key on all models."""
-    budgets: dict[str, list[ItemEntry]] = {}
+def _on_stored_keys(sections: Sections) -> Iterator[LimitEntry]:
+    """The limits of virtual keys that budgets name and the file does not have: they may be stored."""
+    known = {entry.named_by for entry in sections.implied if entry.named_by is not None}
     for entry in sections.budgets.entries:
-        if entry.key is not None:
-            budgets.setdefault(entry.key, []).append(entry)
-    paths = {key: entries[0].path for key, entries in budgets.items()}
-    paths |= {key.id: key.path for key in sections.keys.entries if key.id in budgets or key.rate_limit_id}
-    rates = {key.id: key.rate_limit_id for key in sections.keys.entries}
-    for key, path in paths.items():
-        draft = Draft(ALL_MODELS, None, Scope.VIRTUAL_KEY, key, None, "UTC", (), ())
-        own = tuple(entry.item.id for entry in budgets.get(key, []) if entry.item.id is not None)
-        yield LimitEntry(path, None, draft, None, own, rates.get(key), ())
+        owner = entry.owner
+        if owner is not None and owner.field == "virtual_key_id" and owner not in known:
+            known.add(owner)
+            draft = Draft(ALL_MODELS, None, Scope.VIRTUAL_KEY, owner.id, None, "UTC", (), ())
+            yield LimitEntry(entry.path, None, draft, None, (), None, (), owner, implied=True)
 
 
 def _alone(section: Section[ItemEntry]) -> Iterator[tuple[str | None, str]]:
-    return ((entry.item.id, f"{entry.path}.id") for entry in section.entries)
+    return ((entry.id, f"{entry.path}.id") for entry in section.entries)
 
 
 def _inside(limits: list[LimitEntry], kind: str) -> Iterator[tuple[str | None, str]]:
     for limit in limits:
         for place, item in enumerate(getattr(limit.draft, kind)):
             yield item.id, f"{limit.path}.{kind}[{place}].id"
+
+
+def _provider_configs(sections: Sections) -> Iterator[tuple[str | None, str]]:
+    """The ids of provider configs that budgets name."""
+    named = {entry.owner for entry in sections.budgets.entries if entry.owner is not None}
+    for entry in sections.implied:
+        owner = entry.named_by
+        if owner is not None and owner.field == "provider_config_id" and owner in named:
+            yield owner.id, f"{entry.path}.id"
 
 
 def _twice(named: Iterable[tuple[str | None, str]], what: str = "id") -> Iterator[Fault]:
@@ -84,75 +90,53 @@ def _twice(named: Iterable[tuple[str | None, str]], what: str = "id") -> Iterato
             first[value] = path
 
 
-def _owned(
-    limits: list[LimitEntry], section: Section[ItemEntry], what: str, one: str, many: str
-) -> tuple[Owned, list[Fault], list[tuple[str, str]]]:
-    """The entries of a section by the limit that owns them; the faults of references; the entries nobody refers to."""
-    known = {entry.item.id: entry for entry in section.entries}
-    by_id = {entry.id: entry for entry in limits if entry.id is not None}
-    owned: Owned = {}
-    owner: dict[str, LimitEntry] = {}
-    faults: list[Fault] = []
-    for limit, item, path in _references(limits, section, by_id, one, many):
-        if item not in section.ids:
-            faults.append(Fault(path, f"Add a {what} with the id '{item}' to the file, or take it out here."))
-        elif item in owner and owner[item] is not limit:
-            faults.append(
-                Fault(path, f"Give '{item}' to one limit: {owner[item].path} has it too. A {what} is shared by none.")
-            )
-        elif item in known and item not in owner:
-            owner[item] = limit
-            owned.setdefault(limit.path, []).append(known[item])
-    idle = [(entry.path, _idle(entry, what)) for entry in section.entries if entry.item.id not in owner]
-    return owned, faults, idle
-
-
-def _references(
-    limits: list[LimitEntry], section: Section[ItemEntry], by_id: dict[str, LimitEntry], one: str, many: str
-) -> Iterator[tuple[LimitEntry, str, str]]:
-    """Each reference: the limit, the id it refers to, and where it stands."""
-    for limit in limits:
-        single = getattr(limit, one)
-        if single is not None:
-            yield limit, single, f"{limit.path}.{one}"
-        for place, item in enumerate(getattr(limit, many)):
-            yield limit, item, f"{limit.path}.{many}[{place}]"
-    for entry in section.entries:
-        if entry.owner is not None and entry.owner in by_id and entry.item.id is not None:
-            yield by_id[entry.owner], entry.item.id, f"{entry.path}.model_config_id"
-
-
-def _owner_faults(sections: Sections) -> Iterator[Fault]:
-    for entry in sections.budgets.entries:
-        if entry.owner is not None and entry.owner not in sections.limits.ids:
-            sentence = f"Add a model config with the id '{entry.owner}' to the file, or take it out here."
+def _missing_owners(sections: Sections) -> Iterator[Fault]:
+    for entry in (*sections.budgets.entries, *sections.rate_limits.entries):
+        owner = entry.owner
+        if owner is not None and owner.field == "model_config_id" and owner.id not in sections.limits.ids:
+            sentence = f"Add a model config with the id '{owner.id}' to the file, or take it out here."
             yield Fault(f"{entry.path}.model_config_id", sentence)
 
 
-def _idle(entry: ItemEntry, what: str) -> str:
-    if entry.stranger:
-        return f"The {what} '{entry.item.id}' names a {entry.stranger}, which is none of ours: it limits nothing here."
-    return f"No model config refers to the {what} '{entry.item.id}': it limits nothing here."
+def _flag(entry: LimitEntry, items: Iterable[ItemEntry]) -> tuple[bool | None, list[Fault]]:
+    """The calendar flag of a limit, of which its budgets may speak."""
+    said = (
+        Said(f"{each.path}.calendar_aligned", each.item.aligned, tuple(c.duration for c in each.item.ceilings))
+        for each in items
+        if each.item.aligned is not None
+    )
+    return limit_flag(entry.draft.calendar_aligned, said)
 
 
-def _limit(entry: LimitEntry, budgets: list[ItemEntry], rates: list[ItemEntry]) -> WantedLimit:
-    """A limit with all that is inside it and all that it owns."""
-    draft = entry.draft
-    if draft.calendar_aligned is None and any(each.aligned for each in budgets):
-        draft = draft._replace(calendar_aligned=True)
-    draft = draft._replace(
-        budgets=(*draft.budgets, *(each.item for each in budgets)),
-        rate_limits=(*draft.rate_limits, *(each.item for each in rates)),
+def _limit(entry: LimitEntry, flag: bool | None, budgets: list[ItemEntry], rates: list[ItemEntry]) -> WantedLimit:
+    """A limit with all that is inside it and all that belongs to it."""
+    draft = entry.draft._replace(
+        calendar_aligned=flag,
+        budgets=(*entry.draft.budgets, *(each.item for each in budgets)),
+        rate_limits=(*entry.draft.rate_limits, *(each.item for each in rates)),
     )
     identity = draft.identity
     own_id = entry.id or limit_id(identity)
-    wanted_budgets = tuple(_budget(own_id, item) for item in draft.budgets)
-    wanted_rates = tuple(_rate_limit(own_id, item) for item in draft.rate_limits)
-    inside = len(entry.draft.budgets), len(entry.draft.rate_limits)
-    named = {*entry.budget_ids, *(each.id for each in wanted_budgets[: inside[0]])}
-    rated = {*entry.rate_limit_ids, *(each.id for each in wanted_rates[: inside[1]])}
-    config_hash = hashes.of_limit(entry._replace(draft=draft), own_id, named, rated)
-    return WantedLimit(entry.path, own_id, identity, draft, wanted_budgets, wanted_rates, config_hash)
+    return WantedLimit(
+        path=entry.path,
+        id=own_id,
+        identity=identity,
+        draft=draft,
+        budgets=tuple(_budget(own_id, item) for item in draft.budgets),
+        rate_limits=tuple(_rate_limit(own_id, item) for item in draft.rate_limits),
+        config_hash=_hash(entry, own_id, flag, budgets),
+        implied=entry.implied,
+    )
+
+
+def _hash(entry: LimitEntry, own_id: str, flag: bool | None, budgets: list[ItemEntry]) -> str:
+    """The hash of a limit's entry. A budget's own flag counts where it is true, as it always has."""
+    named = {*entry.budget_ids, *(item.id or item_id(own_id, item) for item in entry.draft.budgets)}
+    rated = {*entry.rate_limit_ids, *(item.id or item_id(own_id, item) for item in entry.draft.rate_limits)}
+    if entry.implied:
+        named |= {each.id for each in budgets if each.owner is not None}
+    draft = entry.draft._replace(calendar_aligned=flag or entry.draft.calendar_aligned)
+    return hashes.of_limit(entry._replace(draft=draft), own_id, named, rated)
 
 
 def _budget(owner: str, item: Item) -> WantedItem:
@@ -179,13 +163,13 @@ def _limit_faults(limit: WantedLimit) -> Iterator[Fault]:
         yield fault._replace(param=f"{limit.path}.{fault.param}")
 
 
-def _second_identities(limits: list[WantedLimit]) -> Iterator[Fault]:
+def _second_identities(limits: Iterable[WantedLimit]) -> Iterator[Fault]:
     first: dict[object, str] = {}
     for limit in limits:
         known = first.setdefault(limit.identity, limit.path)
         if known != limit.path:
             sentence = f"Put both into one: {known} is on the same model, provider and scope."
-            yield Fault(f"{limit.path}.model_name", sentence)
+            yield Fault(limit.path if limit.implied else f"{limit.path}.model_name", sentence)
 
 
 def _key_faults(keys: tuple[WantedKey, ...]) -> Iterator[Fault]:
@@ -193,6 +177,6 @@ def _key_faults(keys: tuple[WantedKey, ...]) -> Iterator[Fault]:
     yield from _twice(((key.name, f"{key.path}.name") for key in keys), "name")
     first: dict[str, str] = {}
     for key in keys:
-        known = first.setdefault(key.digest or key.path, key.path)
-        if known != key.path:
+        known = None if key.digest is None else first.setdefault(key.digest, key.path)
+        if known not in (None, key.path):
             yield Fault(f"{key.path}.value", f"Give each virtual key a value of its own: {known} has the same.")

@@ -55,12 +55,18 @@ class Files:
         found = Document(name, raw.decode(), wanted)
         faults += [*more, *(Fault(*each) for each in wanted.unset if valued)]
         if faults:
-            raise FaultyFile(name, _placed(found.text, faults), self.cautions(found, faults))
+            warnings = [*self.cautions(found, faults), *self.left_out(found, faults)]
+            raise FaultyFile(name, _placed(found.text, faults), warnings)
         return found
 
     def cautions(self, document: Document, faults: Sequence[Fault] = ()) -> list[Misplaced]:
         """What a file, beside its faults, says in vain, or other than its author will think."""
         found = cautions.cautions(document.wanted, self._clock(), [fault.param or "" for fault in faults])
+        return _placed(document.text, [Fault(path, sentence) for path, sentence in found])
+
+    def left_out(self, document: Document, faults: Sequence[Fault] = ()) -> list[Misplaced]:
+        """The budgets and rate limits of a file that hold for nobody here, each with the reason."""
+        found = cautions.left_out(document.wanted, [fault.param or "" for fault in faults])
         return _placed(document.text, [Fault(path, sentence) for path, sentence in found])
 
     def export(self) -> bytes:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy.engine import Connection
 
 from governance.domain import keys, plans
-from governance.domain.errors import FaultyFile, NotReady, Unavailable
+from governance.domain.errors import FaultyFile, NotReady, Unavailable, told
 from governance.domain.plans import Plan
 from governance.domain.steps import Action, Aim, HeldKey, HeldLimit, Step
 from governance.domain.times import SECOND, Clock
@@ -94,7 +94,10 @@ class Sync:
         Raises NotReady, with every fault, unless there are limits already: then the service starts with those.
         """
         try:
-            self._patiently(self._files.read(path))
+            document = self._files.read(path)
+            for place in self._files.left_out(document):
+                logger.warning("%s", told(document.name, place))
+            self._patiently(document)
         except FaultyFile as error:
             return self._refused(path, error)
         return []

@@ -8,11 +8,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from governance.domain.differences import shown
 from governance.domain.steps import Stored
 from governance.storage import holdings
 from governance.storage.database import Database
 from governance.storage.revisions import current
 from governance.storage.tables import counters
+from governance.web.context import EXTENSION
 
 
 class Said(NamedTuple):
@@ -55,6 +57,19 @@ class Terminal:
     def stored(self) -> Stored:
         with self.database.read() as connection:
             return holdings.everything(connection)
+
+    @property
+    def service(self) -> Any:
+        return self.app.extensions[EXTENSION]
+
+    def rules(self) -> dict[tuple[str | None, str | None, str], list[str]]:
+        """What each limit allows, by its scope's id, provider and model."""
+        return {
+            (limit.scope_id, limit.provider, limit.model_name): sorted(
+                shown(rule.metric, rule.max_limit, rule.reset_duration) for rule in limit.rules
+            )
+            for limit, _ in self.stored().limits.values()
+        }
 
     def revision(self) -> int:
         with self.database.read() as connection:

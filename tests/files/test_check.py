@@ -12,6 +12,8 @@ DOLLARS = "a number of dollars above 0 and at most 1000000000"
 MEANT = "there is no such field (did you mean model_name?)."
 DURATION = f"must be a duration like {EXAMPLES}"
 NAMED = "a call counts on the name it gives."
+ANOTHER = "Write a budget of its own for this limit, with another id"
+NAMED_HERE = "and name that here: a budget belongs to one limit, and"
 KEY = {"id": "vk-1", "name": "Team"}
 
 
@@ -94,7 +96,7 @@ REFERENCES = [
         {"model_configs": [{"id": "m", "model_name": "a", "budget_id": "b1"},
                            {"id": "n", "model_name": "b", "budget_ids": ["b1"]}], "budgets": [budget(id="b1")]},
         [("governance.model_configs[1].budget_ids[0]",
-          "Give 'b1' to one limit: governance.model_configs[0] has it too. A budget is shared by none.")],
+          f"{ANOTHER} such as 'b1-2', {NAMED_HERE} 'b1' belongs to governance.model_configs[0].")],
     ),
     (
         {"model_configs": [{"id": "m", "model_name": "a"}], "budgets": [budget(id="b1", model_config_id="x")]},
@@ -218,11 +220,6 @@ CAUTIONS = [
           f"'gpt-4o-2024-08-06' is another model than 'gpt-4o' (model_configs[1]): {NAMED}")],
     ),
     (
-        bifrost(budgets=[budget(id="b1"), budget(id="b2", team_id="t")]),
-        [("governance.budgets[0]", "No model config refers to the budget 'b1': it limits nothing here."),
-         ("governance.budgets[1]", "The budget 'b2' names a team, which is none of ours: it limits nothing here.")],
-    ),
-    (
         nested(virtual_keys=[KEY | {"expires_at": "2026-11-23T11:00:00Z"}]),
         [("virtual_keys[0]", "This virtual key has expired: calls with it are refused.")],
     ),
@@ -236,7 +233,7 @@ def test_what_cannot_bite_is_a_warning_and_no_fault(terminal, content, told):
 
 
 def test_what_is_none_of_ours_is_skipped_by_name(terminal):
-    keys = [KEY | {"team_id": "t", "provider_configs": [], "mcp_configs": None}]
+    keys = [KEY | {"team_id": "t", "provider_configs": [{"provider": "openai", "weight": 1}], "mcp_configs": None}]
     content = bifrost(teams=[], virtual_keys=keys) | {"providers": {}, "mcp": {}}
     said = terminal.check(content, "--json")
     assert said.json["skipped"] == [
@@ -244,7 +241,7 @@ def test_what_is_none_of_ours_is_skipped_by_name(terminal):
         "providers",
         "mcp",
         "governance.virtual_keys[].team_id",
-        "governance.virtual_keys[].provider_configs",
+        "governance.virtual_keys[].provider_configs[].weight",
     ]
 
 
