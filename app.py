@@ -35,6 +35,7 @@ from governance.settings import Settings
 from governance.storage.changes import ChangesLoader
 from governance.storage.database import Database, engine_options
 from governance.storage.group_commit import GroupCommit
+from governance.storage.progress import Progress
 from governance.storage.tables import metadata
 from governance.web import (
     api_keys,
@@ -96,13 +97,16 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, mint: Mint | 
 
 def assemble(app: Flask, settings: Settings, clock: Clock, mint: Mint) -> Governance:
     """The services on their storage and memory."""
+    progress = Progress(settings.threads)
     with app.app_context():
-        database = Database(db.engine, settings.database_path, settings.busy_timeout)
-    cache = SnapshotCache(ChangesLoader(database), settings.memory_lifetime, time.monotonic)
+        database = Database(db.engine, settings.database_path, settings.busy_timeout, progress=progress)
+    cache = SnapshotCache(ChangesLoader(database), settings.memory_lifetime, time.monotonic, settings.busy_timeout)
     reader = MemoryReader(cache, settings.render_cache_mb * 1024 * 1024)
     writer = Writer(database, cache, clock)
     authentication = Authentication(database, cache, clock, settings.admin_key)
-    group = GroupCommit(settings.database_path, settings.busy_timeout, clock, synchronous=settings.synchronous)
+    group = GroupCommit(
+        settings.database_path, settings.busy_timeout, clock, synchronous=settings.synchronous, progress=progress
+    )
     reservations = Reservations(database, group, charge_expired=settings.expired_reservations == "charge")
     statistics = Statistics(database, cache)
     files = Files(database, clock, os.environ)

@@ -28,11 +28,15 @@ class Known(NamedTuple):
 
 
 class SnapshotCache:
-    """Holds the last good snapshot for `lifetime` seconds after the last refresh that succeeded."""
+    """Holds the last good snapshot for `lifetime` seconds after the last refresh that succeeded.
 
-    def __init__(self, loader: Loader, lifetime: float, timer: Timer) -> None:
+    `patience` is how many seconds a caller waits at most for a refresh that another one is at.
+    """
+
+    def __init__(self, loader: Loader, lifetime: float, timer: Timer, patience: float = 60.0) -> None:
         self._loader = loader
         self._timer = timer
+        self._patience = patience
         self._slot: TTLCache[str, Known] = TTLCache(maxsize=1, ttl=lifetime, timer=timer)
         self._slot_lock = Lock()
         self._turn = Condition()
@@ -63,17 +67,18 @@ class SnapshotCache:
         """Why the last refresh failed; None where it did not."""
         return self._error
 
-    def refresh(self) -> Known:
+    def refresh(self, until: float | None = None) -> Known:
         """Bring the snapshot to the database's state of now, or later. Raises what the loader raises.
 
         Who comes while one is under way waits for the next: a refresh that began before a write was committed may
-        not have seen it. All who wait for that next one share it, and its failure.
+        not have seen it. All who wait for that next one share it, and its failure. Raises Unavailable where they have
+        waited until a deadline, in seconds of the timer.
         """
         with self._turn:
-            mine = self._must_run(self._begun + 1)
+            mine = self._must_run(self._begun + 1, until)
         return self._share(mine=mine)
 
-    def catch_up(self) -> None:
+    def catch_up(self, until: float | None = None) -> None:
         """Refresh, unless nothing was ever read here, as in a command: then the first load comes after what was done.
 
         Raises what the loader raises.
@@ -81,7 +86,7 @@ class SnapshotCache:
         with self._turn:
             idle = self._begun == 0
         if not idle:
-            self.refresh()
+            self.refresh(until)
 
     def _reloaded(self) -> Known:
         """What the refresh under way brings, or else one of our own: many readers make one of them."""
@@ -94,9 +99,11 @@ class SnapshotCache:
             sentence = "Try again shortly, or ask without from_memory: the memory has expired and cannot be reloaded."
             raise Unavailable(sentence, code=Code.MEMORY_UNAVAILABLE) from error
 
-    def _must_run(self, wanted: int) -> bool:
+    def _must_run(self, wanted: int, until: float | None = None) -> bool:
         """Wait until refresh number `wanted` has ended, or nobody is at it: then it is the caller's to run."""
-        self._turn.wait_for(lambda: self._ended == self._begun or self._ended >= wanted)
+        seconds = self._patience if until is None else max(0.0, until - self._timer())
+        if not self._turn.wait_for(lambda: self._ended == self._begun or self._ended >= wanted, seconds):
+            raise Unavailable("Try again shortly: the memory is still being read.", code=Code.MEMORY_UNAVAILABLE)
         if self._ended >= wanted:
             return False
         self._begun += 1

@@ -87,22 +87,23 @@ class Metering:
 
     def check(self, ask: Ask) -> dict[str, Any]:
         """What a reservation would be answered, without any effect, and why other limits did not apply."""
-        return self._matching(ask, partial(self._look, ask))
+        return self._matching(ask, lambda matched, _: self._look(ask, matched))
 
     def _together(
         self, ask: Ask, act: Callable[[Matched, Batch], Outcome | Body], then: Callable[[Outcome | Body], Outcome]
     ) -> Outcome:
         """Do an act in the next batch, and after the commit what comes then."""
-        return self._matching(ask, lambda matched: self._group.submit_then(partial(act, matched), then))
+        return self._matching(ask, lambda matched, until: self._group.submit_then(partial(act, matched), then, until))
 
-    def _matching(self, ask: Ask, act: Callable[[Matched], Result]) -> Result:
-        """Do an act with rules that are as new as the database."""
+    def _matching(self, ask: Ask, act: Callable[[Matched, float], Result]) -> Result:
+        """Do an act with rules that are as new as the database, and with the caller's deadline."""
+        until = self._group.deadline()
         for _ in range(ATTEMPTS):
             matched = self._matcher.match(ask)
             try:
-                return act(matched)
+                return act(matched, until)
             except Stale:
-                self._cache.refresh()
+                self._cache.refresh(until)
         raise Unavailable("Try again shortly: the limits are being changed too quickly to decide.")
 
     def _admit(self, ask: Ask, repeat: IdempotencyKey | None, matched: Matched, batch: Batch) -> Outcome | Body:

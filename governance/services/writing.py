@@ -35,9 +35,10 @@ class Writer:
 
         A refresh that fails is logged and counted by the memory; the write is kept all the same.
         """
-        with self._database.write() as connection:
+        until = self._database.deadline()
+        with self._database.write(until) as connection:
             write = Write(connection, self._clock(), revisions.advance(connection))
             yield write
             audit.record(self._database, connection, write.now, write.revision)
         with suppress(Exception):
-            self._cache.catch_up()
+            self._cache.catch_up(until)

@@ -7,9 +7,10 @@ begins (`BEGIN IMMEDIATE`), so it never fails half way for want of it.
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
@@ -19,7 +20,9 @@ from sqlalchemy.exc import DatabaseError, DisconnectionError, IntegrityError, In
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from governance.domain.errors import Code, Conflict, Unavailable
-from governance.storage.turns import turn_within
+from governance.storage.holders import StoppedHolders
+from governance.storage.progress import STALLED, Progress
+from governance.storage.turns import queue_file, turn_within
 
 WRITE = "write"
 
@@ -52,10 +55,14 @@ def open_file(path: Path, busy_timeout: float) -> sqlite3.Connection:
 class Database:
     """Transactions on one SQLite file, through an engine made with `engine_options`."""
 
-    def __init__(self, engine: Engine, path: Path, busy_timeout: float = 5.0) -> None:
+    def __init__(
+        self, engine: Engine, path: Path, busy_timeout: float = 5.0, *, progress: Progress | None = None
+    ) -> None:
         self.engine = engine
         self.path = path
         self._busy_timeout = busy_timeout
+        self._progress = progress or Progress()
+        self._holders = StoppedHolders(queue_file(path))
         self._known: tuple[int, int] | None = None
         self._journal: int | None = None
         self._writer = engine.execution_options(**{WRITE: True})
@@ -71,13 +78,40 @@ class Database:
             with self.engine.begin() as connection:
                 yield connection
 
+    def deadline(self) -> float:
+        """Until when (seconds of the monotonic clock) a caller waits who comes now, in all queues together."""
+        return monotonic() + self._busy_timeout
+
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, until: float | None = None) -> Iterator[Connection]:
         """One transaction with the write lock held: all of it is kept, or nothing. Raises Unavailable, Conflict."""
-        with _told(self.path), turn_within(self.path, self._busy_timeout):
-            self._watch()
-            with self._writer.begin() as connection:
+        until = self.deadline() if until is None else until
+        with _told(self.path), ExitStack() as stack:
+            with self._progress.waiting():
+                stack.enter_context(turn_within(self.path, until - monotonic(), self._while_waiting))
+                self._watch()
+                connection = stack.enter_context(self._begun(until))
+            yield connection
+        self._progress.advanced()
+
+    @contextmanager
+    def _begun(self, until: float) -> Iterator[Connection]:
+        """A transaction that has the write lock. SQLite waits for it as long as is left, and then as long as always."""
+        with self._writer.connect() as connection:
+            connection.connection.execute(f"PRAGMA busy_timeout = {_milliseconds(until - monotonic())}")
+            try:
+                transaction = connection.begin()
+            finally:
+                connection.connection.execute(f"PRAGMA busy_timeout = {_milliseconds(self._busy_timeout)}")
+            with transaction:
                 yield connection
+
+    def _while_waiting(self) -> None:
+        """Continue a stopped process that holds the turn. Raises Unavailable where too many wait for a stuck writer."""
+        if self._progress.stalled() >= STALLED:
+            self._holders.look()
+            if self._progress.is_crowded():
+                raise self._progress.refusal()
 
     def file(self) -> tuple[int, int]:
         """Which file the database is, as (device, inode): another after a backup was put in its place."""
@@ -97,6 +131,10 @@ class Database:
         """Look, before a connection is opened, whether another file has taken the path."""
         if self._known is not None and self._known != self.file():
             refuse_mixture(self.path, self._journal)
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(0, round(1000 * seconds))
 
 
 REPLACED = (

@@ -13,13 +13,16 @@ from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
+from time import monotonic
 from typing import TypeVar
 
 from governance.domain.errors import Unavailable
 from governance.domain.times import Clock
 from governance.storage.batch import Batch
 from governance.storage.database import is_trouble, journal, open_file, refuse_mixture, unavailable
-from governance.storage.turns import Turn
+from governance.storage.holders import StoppedHolders
+from governance.storage.progress import STALLED, Progress
+from governance.storage.turns import Turn, queue_file
 from governance.storage.waiting import Act, Waiting, end_all
 
 Result = TypeVar("Result")
@@ -32,19 +35,34 @@ GATHERING = 0.005
 """Seconds that a batch waits at most for as many callers as the last one had, since who came together comes together
 again: of 32 callers the slowest hundredth waited 28 ms instead of 42, and 6 were served a sixth faster. Who is left
 alone waits once, and then no more."""
-PATIENCE = 2
-"""How many busy timeouts a caller waits for its act to begin."""
+LOOK_AGAIN = 0.25
+"""Seconds after which a caller that waits for a writer that is stuck looks whether it may go on waiting."""
+NOT_DONE = "Try again shortly: it was not this call's turn to be written in time."
+MAYBE_DONE = (
+    "Try again shortly, with the same Idempotency-Key where there is one: the database did not say in time that this "
+    "call was written, and it may still be."
+)
 
 
 class GroupCommit:
     """Does acts in batches on one database file. The thread starts with the first act, in the process that does it."""
 
-    def __init__(self, path: Path, busy_timeout: float, clock: Clock, *, synchronous: str = "FULL") -> None:
+    def __init__(
+        self,
+        path: Path,
+        busy_timeout: float,
+        clock: Clock,
+        *,
+        synchronous: str = "FULL",
+        progress: Progress | None = None,
+    ) -> None:
         self._path = path
         self._busy_timeout = busy_timeout
         self.clock = clock
         self._synchronous = synchronous
         self._turn = Turn(path)
+        self._holders = StoppedHolders(queue_file(path))
+        self._progress = progress or Progress()
         self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
         self._starting = Lock()
         self._thread: Thread | None = None
@@ -54,28 +72,40 @@ class GroupCommit:
         self._expected = 0
         self._all_there = Event()
 
-    def submit(self, act: Act[Result]) -> Result:
-        """Do an act and return its result, once that is on the disk. Raises what the act raises, and Unavailable."""
-        return self.submit_then(act, _as_it_is)
+    def deadline(self) -> float:
+        """Until when (seconds of the monotonic clock) a caller waits who comes now, in all queues together."""
+        return monotonic() + self._busy_timeout
 
-    def submit_then(self, act: Act[Result], then: Callable[[Result], Finished]) -> Finished:
+    def submit(self, act: Act[Result], until: float | None = None) -> Result:
+        """Do an act and return its result, once that is on the disk. Raises what the act raises, and Unavailable."""
+        return self.submit_then(act, _as_it_is, until)
+
+    def submit_then(self, act: Act[Result], then: Callable[[Result], Finished], until: float | None = None) -> Finished:
         """Do an act and return what `then` makes of its result, once that is on the disk. Raises what they raise.
 
         The writer thread does `then` for a whole batch, one after another: for the callers' threads, each between
-        other work, the same is more than twice the time.
+        other work, the same is more than twice the time. Raises Unavailable where it is not done until the deadline.
         """
         self._start()
         waiting = Waiting(act, then)
-        self._queue.put(waiting)
-        if 0 < self._expected <= self._queue.qsize():
-            self._all_there.set()
-        if not waiting.wait(PATIENCE * self._busy_timeout):
-            if waiting.claim():
-                raise Unavailable("Try again shortly: too many calls are waiting to be written.")
-            waiting.wait()
+        with self._progress.waiting():
+            self._queue.put(waiting)
+            if 0 < self._expected <= self._queue.qsize():
+                self._all_there.set()
+            self._wait(waiting, self.deadline() if until is None else until)
         if waiting.error is not None:
             raise waiting.error
         return waiting.result  # type: ignore[no-any-return]
+
+    def _wait(self, waiting: Waiting, until: float) -> None:
+        """Wait until the act has ended. Raises Unavailable at the deadline, or if too many wait for a stuck writer."""
+        seconds = STALLED
+        while not waiting.wait(max(0.0, min(seconds, until - monotonic()))):
+            late, crowded = monotonic() >= until, self._progress.is_crowded()
+            if (late or crowded) and waiting.leave():
+                raise Unavailable(NOT_DONE if waiting.given_up else MAYBE_DONE)
+            self._holders.look()
+            seconds = LOOK_AGAIN
 
     def stop(self) -> None:
         """End the thread, after all that waits."""
@@ -117,8 +147,10 @@ class GroupCommit:
             self._close()
             self._turn.close()
         self._expected = len(together) - 1
-        for waiting in together if error is None else ():
-            waiting.finish()
+        if error is None:
+            self._progress.advanced()
+            for waiting in together:
+                waiting.finish()
         end_all(together, error)
 
     def _gather(self) -> None:

@@ -6,7 +6,7 @@ next one at once, and is free again when its holder dies.
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -15,15 +15,20 @@ OWNER_ONLY = 0o600
 LOOK_AGAIN = 0.001
 
 
+def queue_file(database: Path) -> Path:
+    """The file of which the lock is the turn."""
+    return database.with_name(f"{database.name}.queue")
+
+
 @contextmanager
-def turn_within(database: Path, patience: float) -> Iterator[None]:
+def turn_within(database: Path, patience: float, meanwhile: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Wait for one's turn, looking again every millisecond, and keep it for the block.
 
-    Raises TimeoutError after `patience` seconds.
+    Raises TimeoutError after `patience` seconds, and what `meanwhile` raises, which is called while it waits.
     """
     lock = _open(database)
     try:
-        _lock_within(lock, patience)
+        _lock_within(lock, patience, meanwhile)
         yield
     finally:
         os.close(lock)
@@ -55,14 +60,15 @@ class Turn:
 
 
 def _open(database: Path) -> int:
-    return os.open(database.with_name(f"{database.name}.queue"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)
+    return os.open(queue_file(database), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)
 
 
-def _lock_within(lock: int, patience: float) -> None:
+def _lock_within(lock: int, patience: float, meanwhile: Callable[[], object]) -> None:
     deadline = monotonic() + patience
     while not _locked(lock):
         if monotonic() > deadline:
             raise TimeoutError("the file lock of the writers' queue stayed locked")
+        meanwhile()
         sleep(LOOK_AGAIN)
 
 

@@ -21,7 +21,9 @@ class Waiting:
         self.result: Any = None
         self.error: BaseException | None = None
         self.taken = False
+        self.given_up = False
         self._claim = Lock()
+        self._parting = Lock()
         self._follower: Waiting | None = None
         self._pending = Lock()  # held until the act has ended: an Event would take six steps for each of these two
         self._pending.acquire()
@@ -33,13 +35,14 @@ class Waiting:
             self._follower.wake()
         return ended
 
-    def claim(self) -> bool:
-        """Take the act: the writer to do it, or its caller to give it up; whoever comes first."""
-        return self._claim.acquire(blocking=False)
+    def leave(self) -> bool:
+        """Wait no longer; False where the act has ended just now. An act that the writer has not taken is given up."""
+        self.given_up = self.given_up or self._claim.acquire(blocking=False)
+        return self._parting.acquire(blocking=False)
 
     def take(self) -> bool:
-        """Whether the act is the writer's."""
-        self.taken = self.taken or self.claim()
+        """Whether the act is the writer's, and not given up by its caller; whoever comes first."""
+        self.taken = self.taken or self._claim.acquire(blocking=False)
         return self.taken
 
     def do(self, batch: Batch) -> None:
@@ -63,8 +66,11 @@ class Waiting:
         self.error, self._follower = error or self.error, follower
 
     def wake(self) -> None:
-        """Let the caller go on."""
-        self._pending.release()
+        """Let the caller go on; where it has left, the next one that has not."""
+        if self._parting.acquire(blocking=False):
+            self._pending.release()
+        elif self._follower is not None:
+            self._follower.wake()
 
 
 def end_all(together: list[Waiting], error: BaseException | None) -> None:

@@ -1,0 +1,70 @@
+"""Who holds a file lock, as the kernel tells it; and what helps where that process is stopped.
+
+A process that was stopped (SIGSTOP, Ctrl-Z) while it held the writers' turn would hold everybody up until somebody
+continues or kills it. It is continued: so it ends its batch by itself, whole or not at all. Only Linux tells who holds
+a lock; elsewhere gunicorn's own watch over its workers must do.
+"""
+
+import logging
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from time import monotonic
+
+logger = logging.getLogger("governance.storage")
+
+LOOK_AGAIN = 1.0
+LOCKS = Path("/proc/locks")
+STOPPED = "T"
+
+
+class StoppedHolders:
+    """Continues a process that is found stopped twice, a second apart, while it holds the lock of one of the files."""
+
+    def __init__(self, *files: Path, timer: Callable[[], float] = monotonic) -> None:
+        self._files = files
+        self._timer = timer
+        self._lock = Lock()
+        self._looked_at = 0.0
+        self._stopped: frozenset[int] = frozenset()
+
+    def look(self) -> None:
+        """Look once a second, however many threads ask."""
+        if self._timer() - self._looked_at < LOOK_AGAIN or not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._looked_at = self._timer()
+            stopped = frozenset(pid for file in self._files for pid in holders(file) if is_stopped(pid))
+            for pid in stopped & self._stopped:
+                _resume(pid)
+            self._stopped = stopped
+        finally:
+            self._lock.release()
+
+
+def holders(file: Path) -> list[int]:
+    """The processes that hold the file's lock (`flock`); none where the system does not say."""
+    try:
+        inode, rows = str(file.stat().st_ino), [line.split() for line in LOCKS.read_text().splitlines()]
+    except OSError:
+        return []
+    return [int(row[4]) for row in rows if row[1] == "FLOCK" and row[5].rpartition(":")[2] == inode]
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process is stopped by a signal."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == STOPPED
+    return False
+
+
+def _resume(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGCONT)
+    except OSError:
+        logger.exception("continue or kill process %s: it holds the writers' turn, and is stopped", pid)
+    else:
+        logger.warning("process %s was stopped while it held the writers' turn, and was continued", pid)
