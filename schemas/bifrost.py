@@ -171,12 +171,13 @@ def _listed(rows: Iterable[Told]) -> str:
 
 
 def _limit_body(row: LimitRow, *, aligned: bool) -> dict[str, Any]:
+    scope = row.scope or Scope.GLOBAL.value
     return {
         "id": bifrost_items.id_text(row),
         "model_name": row.model_name,
         "provider": row.provider or None,
-        "scope": row.scope or Scope.GLOBAL.value,
-        "scope_id": row.scope_id or None,
+        "scope": scope,
+        "scope_id": None if scope == Scope.GLOBAL else row.scope_id or None,
         "calendar_aligned": loose.flag(row.calendar_aligned) or aligned,
     }
 

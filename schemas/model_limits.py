@@ -8,6 +8,7 @@ from marshmallow import ValidationError, fields, post_load, pre_load, validates_
 from governance.domain import durations
 from governance.domain.edits import Ceiling, Change, Draft, Item
 from governance.domain.limits import MAX_ITEMS, Metric, Scope
+from schemas import identity
 from schemas.fields import Dollars, Few, Flag, Length, Maximum, Name, OneOf, Provider, Shown, Zone
 from schemas.loading import Body
 
@@ -196,17 +197,19 @@ class ModelLimitCreate(ModelLimitBody):
     scope_id = Name(metadata={"description": "The virtual key or user; required unless the scope is global."})
 
     @pre_load
-    def no_id_for_global(self, data: Any, **_: Any) -> Any:
-        """Ignore scope_id where the scope is global."""
-        if isinstance(data, Mapping) and data.get("scope") in (None, Scope.GLOBAL.value):
+    def without_empty_id(self, data: Any, **_: Any) -> Any:
+        """Drop a scope_id that is empty, where none is needed."""
+        is_global = isinstance(data, Mapping) and data.get("scope") in (None, Scope.GLOBAL.value)
+        if is_global and identity.is_empty(data.get("scope_id")):
             return {name: value for name, value in data.items() if name != "scope_id"}
         return data
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
-    def id_for_others(self, data: dict[str, Any], original: Any, **_: Any) -> None:
-        """Refuse a scope that needs an id and has none."""
-        if data.get("scope") not in (None, Scope.GLOBAL) and original.get("scope_id") is None:
-            raise ValidationError(f"Give scope_id: the scope {data['scope']} needs one.", "scope_id")
+    def whom(self, data: dict[str, Any], original: Any, **_: Any) -> None:
+        """Refuse what no call would meet, and a scope and an id that do not go together."""
+        found = identity.faults(data, original)
+        if found:
+            raise ValidationError(found)
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Draft:

@@ -1,13 +1,20 @@
 """Which limits apply to a call: four tiers in each scope in play, all of them together (SPEC §6).
 
-A dozen look-ups by identity, however many limits are stored.
+Some two dozen look-ups by identity, however many limits are stored.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from governance.domain.limits import Scope
-from governance.domain.names import ALL_MODELS, Identity, canonical_model, canonical_provider
+from governance.domain.names import (
+    ALL_MODELS,
+    Identity,
+    bare_model,
+    canonical_model,
+    canonical_provider,
+    spellings,
+)
 
 
 class Call(NamedTuple):
@@ -31,11 +38,11 @@ SCOPES = (Scope.USER, Scope.VIRTUAL_KEY, Scope.GLOBAL)
 
 
 def spelled(call: Call) -> tuple[str, str]:
-    """Provider and model of a call in canonical form; `p/model` without a provider names its provider itself."""
-    provider, model = canonical_provider(call.provider), canonical_model(call.model, call.provider)
+    """Provider and bare model of a call; `p/model` without a provider names its provider itself."""
+    provider, model = canonical_provider(call.provider), bare_model(call.model, call.provider)
     head, slash, rest = model.partition("/")
     if not provider and slash and head.strip() and rest.strip():
-        return head.strip(), canonical_model(rest, head)
+        return head.strip(), bare_model(rest, head)
     return provider, model
 
 
@@ -48,15 +55,17 @@ def scopes(call: Call) -> Iterator[tuple[int, Scope, str]]:
             yield place, scope, scope_id
 
 
-def tiers(call: Call) -> list[tuple[int, str, str]]:
-    """(tier, provider, model) under which a limit may be stored; a limit on `p/model` is one on the model.
+def tiers(call: Call) -> set[tuple[int, str, str]]:
+    """(tier, provider, model) under which a limit may be stored, in whatever spelling of the model.
 
     A model is also looked up as it is written, whatever provider its spelling names.
     """
-    provider, model = spelled(call)
-    found = [(1, "", model), (1, "", canonical_model(call.model, call.provider)), (3, "", ALL_MODELS)]
+    provider, bare = spelled(call)
+    written = canonical_model(call.model, call.provider)
+    names = {written, *spellings(provider, bare)} if provider else {written}
+    found = {(1, "", name) for name in names} | {(3, "", ALL_MODELS)}
     if provider:
-        found += [(0, provider, model), (1, "", f"{provider}/{model}"), (2, provider, ALL_MODELS)]
+        found |= {(0, provider, name) for name in names} | {(2, provider, ALL_MODELS)}
     return found
 
 

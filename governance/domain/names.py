@@ -64,6 +64,23 @@ def canonical_model(model: str, provider: str | None) -> str:
     return (name[len(prefix) :].strip() or name) if own else name
 
 
+def bare_model(model: str, provider: str | None) -> str:
+    """A model as it is matched, without any prefix equal to its own provider, however often that stands there."""
+    name = canonical_model(model, provider)
+    while (shorter := canonical_model(name, provider)) != name:
+        name = shorter
+    return name
+
+
+def spellings(provider: str, bare: str) -> tuple[str, str, str]:
+    """The match names under which a limit on a model of a provider may be stored, both in canonical form.
+
+    A model's own name may begin with its provider, as `groq/compound` of groq does; written out in full that one
+    is `groq/groq/compound`.
+    """
+    return bare, f"{provider}/{bare}", f"{provider}/{provider}/{bare}"
+
+
 class Identity(NamedTuple):
     """What makes two model limits the same one. No part is ever null: the empty string is none."""
 

@@ -8,7 +8,8 @@ from sqlalchemy.engine import Connection
 
 from governance.domain.item_matching import RuleKey, predecessors
 from governance.domain.limits import Limit, Rule
-from governance.domain.names import Identity, fold
+from governance.domain.matching import Call, spelled
+from governance.domain.names import Identity, fold, spellings
 from governance.storage import counters, revisions
 from governance.storage.tables import model_limits, rules
 
@@ -87,10 +88,11 @@ def ids_of_scope(connection: Connection, scope: str, scope_id: str) -> list[str]
 
 def ids_of_model(connection: Connection, model: str) -> list[str]:
     """The limits on a model in whatever spelling, `provider/model` too; the newest first."""
-    name = fold(model.strip())
-    prefix, _, rest = name.partition("/")
-    own_prefix = (model_limits.c.match_provider == prefix) & (model_limits.c.match_name == rest)
-    named = select(model_limits.c.id).where((model_limits.c.match_name == name) | own_prefix)
+    provider, bare = spelled(Call(model))
+    names = spellings(provider, bare) if provider else (bare,)
+    in_full = model_limits.c.match_name.in_({fold(model.strip()), *names[1:]})
+    own = (model_limits.c.match_provider == provider) & model_limits.c.match_name.in_(names)
+    named = select(model_limits.c.id).where(in_full | own)
     newest_first = named.order_by(model_limits.c.created_at.desc(), model_limits.c.id.desc())
     return list(connection.execute(newest_first).scalars())
 

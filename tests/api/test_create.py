@@ -1,5 +1,6 @@
 """`POST /model-configs` (SPEC §4): what is stored, what counts as the same limit, every check before a write."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
@@ -7,6 +8,8 @@ from threading import Barrier
 import pytest
 
 from app import create_app
+from governance.domain.edits import Draft
+from governance.domain.limits import Scope
 from governance.web.context import EXTENSION
 
 DAY = {"max_limit": 1, "reset_duration": "1d"}
@@ -193,7 +196,24 @@ REFUSED = [
     ({"model_name": "m", "scope": "Global"}, {"scope"}),
     ({"model_name": "m", "scope": "user"}, {"scope_id"}),
     ({"model_name": "m", "scope": "virtual_key", "scope_id": None}, {"scope_id"}),
+    ({"model_name": "m", "scope": "user", "scope_id": " "}, {"scope_id"}),
     ({"model_name": "m", "scope": "user", "scope_id": "u" * 256}, {"scope_id"}),
+    ({"model_name": "m", "scope_id": "u"}, {"scope_id"}),
+    ({"model_name": "m", "scope": None, "scope_id": "u"}, {"scope_id"}),
+    ({"model_name": "m", "scope": "global", "scope_id": "u"}, {"scope_id"}),
+    ({"model_name": "m", "scope": "global", "scope_id": 5}, {"scope_id"}),
+    ({"model_name": "gpt-*"}, {"model_name"}),
+    ({"model_name": "*x"}, {"model_name"}),
+    ({"model_name": "**"}, {"model_name"}),
+    ({"model_name": "openai/*"}, {"model_name"}),
+    ({"model_name": "openai/*", "provider": "azure"}, {"model_name"}),
+    ({"model_name": "m", "provider": "open*"}, {"provider"}),
+    ({"model_name": "m", "scope": "user", "scope_id": "*"}, {"scope_id"}),
+    ({"model_name": "m", "scope": "virtual_key", "scope_id": " * "}, {"scope_id"}),
+    (
+        {"model_name": "gpt-*", "provider": "a*b", "scope": "user", "scope_id": "*"},
+        {"model_name", "provider", "scope_id"},
+    ),
     ({"model_name": "m", "calendar_aligned": "true"}, {"calendar_aligned"}),
     ({"model_name": "m", "timezone": "Mars/Phobos"}, {"timezone"}),
     ({"model_name": "m", "timezone": ""}, {"timezone"}),
@@ -281,7 +301,7 @@ SAME = [
     ({"model_name": "gpt-4o", "provider": "openai"}, {"model_name": "GPT-4o", "provider": " OpenAI"}),
     ({"model_name": "openai/GPT-4o", "provider": "openai"}, {"model_name": "gpt-4o", "provider": "openai"}),
     ({"model_name": "gpt-4o", "provider": "openai"}, {"model_name": "OpenAI/gpt-4o", "provider": "OPENAI"}),
-    ({"model_name": "m"}, {"model_name": "m", "scope": "global", "scope_id": "ignored"}),
+    ({"model_name": "m"}, {"model_name": "m", "scope": "global", "scope_id": ""}),
     ({"model_name": "m", "scope": "user", "scope_id": "u"}, {"model_name": "M", "scope": "user", "scope_id": " u "}),
 ]
 
@@ -349,9 +369,38 @@ def test_an_unknown_virtual_key_is_refused_in_bifrosts_words(api):
     assert told == {"scope_id": "Virtual key 'nope' not found"}
 
 
-def test_a_global_limit_has_no_scope_id_whatever_was_sent(api):
-    made = api.create(scope="global", scope_id={"anything": "at all"})
-    assert (made["scope_id"], made["scope_name"]) == (None, None)
+@pytest.mark.parametrize("scope", [{}, {"scope": None}, {"scope": "global"}])
+@pytest.mark.parametrize("empty", [None, "", "  "])
+def test_an_empty_scope_id_is_as_good_as_none(api, scope, empty):
+    made = api.create(**scope, scope_id=empty)
+    assert (made["scope"], made["scope_id"], made["scope_name"]) == ("global", None, None)
+
+
+def test_a_star_inside_a_name_is_refused_with_the_reason_and_alone_means_all(api):
+    told = refused(api, {"model_name": "gpt-*", "provider": "open*", "scope": "user", "scope_id": "*"})
+    assert told == {
+        "model_name": "Give model_name as the whole name of one model, or as '*' alone for all models: "
+        "names are matched as they are written, so that one with '*' in it would meet no call.",
+        "provider": "Give provider as the whole name of one provider, or leave it out for all: "
+        "one with '*' in it would meet no call.",
+        "scope_id": "Give scope_id as the id of one virtual key or user: '*' is none, "
+        "and does not stand for each of them.",
+    }
+    assert api.create(" * ")["model_name"] == "*"
+    assert api.create("OpenAI/*", provider="openai")["model_name"] == "OpenAI/*"
+
+
+def test_a_stored_limit_with_a_star_in_its_name_can_be_read_changed_and_deleted(api, governance):
+    """Such rows are in databases of earlier versions."""
+    for model, provider in (("gpt-*", None), ("m", "open*")):
+        draft = Draft(model, provider, Scope.USER, "*", None, "UTC", (), ())
+        made = json.loads(governance.model_limits.create(draft).body)
+        path = f"model-configs/{made['id']}"
+        assert api.get(path).get_json()["model_config"] == made
+        edited = api.put(path, made | {"budgets": [DAY]})
+        assert edited.status_code == 200, edited.text
+        assert edited.get_json()["model_config"]["budgets"]
+        assert api.delete(path).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,13 @@ def test_a_rate_limit_that_cannot_be_here_is_left_out(store, imported, api, fiel
     assert read(api, limit)["rate_limits"] == []
 
 
+def test_a_limit_on_a_pattern_is_left_out_and_a_global_one_loses_its_scope_id(store, imported, api):
+    pattern, plain = store.limit("gpt-*"), store.limit("o3", scope_id="vk")
+    report = imported()
+    assert "Give model_name as the whole name of one model".lower() in report.reason(pattern).lower()
+    assert read(api, plain)["scope_id"] is None
+
+
 def test_one_bad_side_of_a_rate_limit_leaves_the_other(store, imported, api):
     rate = store.rate_limit(
         token_max_limit=-1, token_reset_duration="1h", request_max_limit=5, request_reset_duration="1m"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from governance.domain.limits import Scope
 from governance.domain.matching import Call, matches, reason, spelled
-from governance.domain.names import Identity, canonical_model, fold
+from governance.domain.names import Identity, bare_model, canonical_model, fold
 
 often = settings(deadline=None, max_examples=150)
 
@@ -55,17 +55,23 @@ def as_written(call):
     return pairs
 
 
+def unprefixed(name, provider):
+    """A name without any prefix of the provider, however often it stands there."""
+    return unprefixed(name.removeprefix(f"{provider}/"), provider) if name.startswith(f"{provider}/") else name
+
+
 def applies(identity, call):
     """Whether a limit applies to a call, said plainly."""
     ids = {Scope.GLOBAL: "", Scope.VIRTUAL_KEY: call.virtual_key_id, Scope.USER: call.user_id}
     if identity.scope_id != ids[identity.scope]:
         return False
     for provider, model in as_written(call):
-        under_both_names = (model, f"{provider}/{model}") if provider else (model,)
-        if identity.provider == "" and identity.model in ("*", *under_both_names):
+        if identity.provider in ("", provider) and identity.model in ("*", model):
             return True
-        if provider and identity.provider == provider and identity.model in ("*", model):
-            return True
+        if provider and identity.provider in ("", provider):
+            own = identity.model.removeprefix(f"{provider}/").removeprefix(f"{provider}/")
+            if own == unprefixed(model, provider):
+                return True
     return False
 
 
@@ -89,13 +95,52 @@ def test_a_provider_says_the_same_before_the_model_as_beside_it(model, provider,
     assert matches(Call(f"{provider.upper()}/{model}", provider, key, user), known) == beside
 
 
-@given(providers, plain)
-@example("openrouter", "auto")
+FORMS = [
+    lambda provider, model: (f"{provider}/{model}", None),
+    lambda provider, model: (f"{provider}/{provider}/{model}", None),
+    lambda provider, model: (model, provider),
+    lambda provider, model: (f"{provider}/{model}", provider),
+    lambda provider, model: (f"{provider}/{provider}/{model}", provider),
+]
+"""The spellings of a model; where its own name begins with its provider, the second and the last are in full."""
+cases = st.sampled_from([str.upper, str.lower, str.title])
+forms = st.builds(
+    lambda form, case, space: (
+        lambda provider, model: tuple(name and space + case(name) for name in form(provider, model))
+    ),
+    st.sampled_from(FORMS),
+    cases,
+    st.sampled_from(["", " "]),
+)
+
+
+@given(st.sampled_from(["groq", "openrouter", "p"]), st.sampled_from(["compound", "auto", "meta/llama"]), forms, forms)
 @often
-def test_a_model_whose_own_name_begins_with_its_provider_is_met_spelled_either_way(provider, model):
-    known = one(f"{provider}/{model}", provider)
-    assert found(Call(f"{provider}/{model}", provider), known) == ["0"]
-    assert found(Call(f"{provider}/{provider}/{model}"), known) == ["0"]
+def test_a_limit_in_any_spelling_is_met_by_a_call_in_any_spelling(provider, model, stored, called):
+    assert found(Call(*called(provider, model)), one(*stored(provider, model))) == ["0"]
+
+
+@given(providers, plain, forms, st.lists(forms, min_size=2, max_size=8))
+@often
+def test_limits_in_several_spellings_count_once_each(provider, model, called, stored):
+    known = {
+        Identity.of("global", None, limit[1], limit[0]): str(place)
+        for place, limit in enumerate(form(provider, model) for form in stored)
+    }
+    answer = found(Call(*called(provider, model)), known)
+    assert sorted(answer) == sorted(known.values())
+
+
+def test_another_model_or_provider_is_not_met_by_a_doubled_prefix():
+    for identity in (one("groq/compound-mini", "groq"), one("groq/compound", "azure"), one("azure/compound")):
+        for form in FORMS:
+            assert found(Call(*form("groq", "compound")), identity) == []
+
+
+def test_a_bare_model_has_no_prefix_of_its_provider_left():
+    assert bare_model("Groq/groq/ groq/Compound", "groq") == "compound"
+    assert bare_model("groq/", "groq") == "groq/"
+    assert bare_model("groq/compound", None) == "groq/compound"
 
 
 @given(st.text("ab/ ", min_size=1, max_size=6).filter(str.strip))

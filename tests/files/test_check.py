@@ -245,6 +245,23 @@ def test_what_is_none_of_ours_is_skipped_by_name(terminal):
     ]
 
 
+def test_a_file_is_as_strict_about_names_and_ids_as_the_api(terminal):
+    entries = [
+        {"model_name": "gpt-*", "budgets": [budget()]},
+        {"model_name": "m", "provider": "open*", "budgets": [budget()]},
+        {"model_name": "m", "scope": "user", "scope_id": "*", "budgets": [budget()]},
+        {"model_name": "m", "scope_id": "u", "budgets": [budget()]},
+        {"model_name": "m", "scope": "global", "scope_id": "", "budgets": [budget()]},
+        {"model_name": "openai/*", "provider": "openai", "budgets": [budget()]},
+    ]
+    assert [(path, message.split()[0:2]) for path, message in faults(terminal, nested(*entries))] == [
+        ("model_configs[0].model_name", ["Give", "model_name"]),
+        ("model_configs[1].provider", ["Give", "provider"]),
+        ("model_configs[2].scope_id", ["Give", "scope_id"]),
+        ("model_configs[3].scope_id", ["Leave", "scope_id"]),
+    ]
+
+
 def test_it_asks_no_database(terminal, settings):
     settings.database_path.unlink()
     assert terminal.check(nested({"model_name": "*", "budgets": [budget()]})).code == 0

@@ -427,6 +427,13 @@ def canonical_model(model: str, provider: str | None) -> str:
     return name if provider is None else name.removeprefix(f"{canonical(provider)}/")
 
 
+def bare(model: str, provider: str) -> str:
+    """A model without any prefix of its provider: its own name may begin with one."""
+    while model.startswith(f"{provider}/"):
+        model = model.removeprefix(f"{provider}/")
+    return model
+
+
 def readings(ask: Ask) -> set[tuple[str | None, str]]:
     """(provider, model) as written; and p/rest without a provider also as provider p, model rest."""
     provider, model = canonical(ask.provider), canonical_model(ask.model, ask.provider)
@@ -443,10 +450,11 @@ def applies(limit: Limit, ask: Ask) -> bool:
         return False
     provider, model = canonical(limit.provider), canonical_model(limit.model, limit.provider)
     for given_provider, given_model in readings(ask):
-        if provider is None:
-            if model in ("*", given_model) or (given_provider and model == f"{given_provider}/{given_model}"):
-                return True
-        elif provider == given_provider and model in ("*", given_model):
+        if provider not in (None, given_provider):
+            continue
+        if model in ("*", given_model):
+            return True
+        if given_provider and bare(model, given_provider) == bare(given_model, given_provider):
             return True
     return False
 

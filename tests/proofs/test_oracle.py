@@ -33,9 +33,11 @@ from tests.proofs.oracle import DAY, SECOND, Ask, Limit, Oracle, Refused, Rule, 
 EXAMPLES, STEPS = 30, 40
 MINUTE = 60 * SECOND
 
-MODELS = st.sampled_from(["gpt-4o", "gpt-4o", "*", "openai/gpt-4o", "claude", " OpenAI/Claude"])
+MODELS = st.sampled_from(["gpt-4o", "gpt-4o", "*", "openai/gpt-4o", "openai/openai/gpt-4o", "claude", " OpenAI/Claude"])
 PROVIDERS = st.sampled_from([None, None, "openai", "OpenAI"])
-CALLED_MODELS = st.sampled_from(["gpt-4o", "gpt-4o", "GPT-4o ", "openai/gpt-4o", "claude", "OpenAI/claude", "other"])
+CALLED_MODELS = st.sampled_from(
+    ["gpt-4o", "gpt-4o", "GPT-4o ", "openai/gpt-4o", "openai/OpenAI/gpt-4o", "claude", "OpenAI/claude", "other"]
+)
 CALLED_PROVIDERS = st.sampled_from([None, None, "openai", " OPENAI", "anthropic"])
 KEYS = ("key-1", "key-2")
 USERS = st.sampled_from([None, None, "ada", "bob"])
