@@ -1,14 +1,20 @@
 #!/usr/bin/env bash
-# The limits of a small company, made over HTTP and listed. Start the service first: make run
+# The limits of a small company, made over HTTP and listed. May run again. Start the service first: make run
 set -euo pipefail
 
 url=${GOVERNANCE_URL:-http://127.0.0.1:8080}
 key=${GOVERNANCE_KEY:-$(cat "$(dirname "$0")/../instance/admin.key")}
 
-call() { # call METHOD PATH [JSON]
-  curl -sS --fail-with-body -X "$1" "$url/api/governance/$2" \
-    -H "Authorization: Bearer $key" -H 'Content-Type: application/json' ${3:+-d "$3"}
-  echo
+call() { # call METHOD PATH [JSON]: shows the answer; what exists already stays as it is
+  local answer status body
+  answer=$(curl -sS -w '\n%{http_code}' -X "$1" "$url/api/governance/$2" \
+    -H "Authorization: Bearer $key" -H 'Content-Type: application/json' ${3:+-d "$3"})
+  status=${answer##*$'\n'} body=${answer%$'\n'*}
+  case $status:$body in
+    2??:*) echo "$body" ;;
+    409:*'"code":"already_exists"'*) echo "It exists already, and stays as it is." ;;
+    *) echo "$1 $2: $status $body" >&2; return 1 ;;
+  esac
 }
 
 echo '# 1. Nobody spends more than $500 a month, all models together; the month is Berlin'"'"'s.'

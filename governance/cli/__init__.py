@@ -11,6 +11,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
+from governance import __version__
 from governance.cli.audit import audit
 from governance.cli.backup import backup
 from governance.cli.check import check
@@ -46,6 +47,7 @@ class Commands(AppGroup):
 
 
 @click.group("governance", cls=Commands)
+@click.version_option(__version__, prog_name="model limits")
 @click.pass_context
 def commands(context: click.Context) -> None:
     """Model limits: what an operator does in a terminal."""

@@ -1,6 +1,5 @@
 """`flask governance export`: all limits and virtual keys as a file."""
 
-import os
 from pathlib import Path
 
 import click
@@ -8,13 +7,15 @@ from flask.cli import with_appcontext
 
 from governance.cli.database import opened
 from governance.cli.output import stop
+from governance.storage.backup import refuse_target
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True), default="-")
+@click.option("--force", is_flag=True, help="Replace FILE where it is there already.")
 @click.option("--json", "as_json", is_flag=True, help="The same: a file of limits is JSON.")
 @with_appcontext
-def export(file: Path, *, as_json: bool) -> None:  # noqa: ARG001 - the file is JSON either way
+def export(file: Path, *, force: bool, as_json: bool) -> None:  # noqa: ARG001 - the file is JSON either way
     """Write all limits and virtual keys to FILE in the plain form; a sync of it changes nothing.
 
     To standard output where no file is given. Keys' values are not in it: only their digests are stored.
@@ -22,9 +23,12 @@ def export(file: Path, *, as_json: bool) -> None:  # noqa: ARG001 - the file is 
 
     Example: flask governance export limits.json
     """
+    to_file = str(file) != "-"
     with opened() as service:
+        if to_file:
+            refuse_target(service.settings.database_path, file, replace=force)
         document = service.files.export()
-    if str(file) == "-":
+    if not to_file:
         click.echo(document, nl=False)
         return
     try:
@@ -36,5 +40,8 @@ def export(file: Path, *, as_json: bool) -> None:  # noqa: ARG001 - the file is 
 def _write(file: Path, document: bytes) -> None:
     """Write a file whole: what was there stays until all of it is."""
     beside = file.with_name(f".{file.name}.new")
-    beside.write_bytes(document)
-    os.replace(beside, file)  # noqa: PTH105
+    try:
+        beside.write_bytes(document)
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -30,7 +30,7 @@ class Backup(NamedTuple):
 
 def backup(database: Path, file: Path, busy_timeout: float, *, replace: bool) -> Backup:
     """Copy the database to a file. Raises Conflict where one is there, InvalidRequest, Unavailable."""
-    _refuse_target(database, file, replace=replace)
+    refuse_target(database, file, replace=replace)
     try:
         copy(database, file, busy_timeout)
     except sqlite3.Error as error:
@@ -84,8 +84,11 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _refuse_target(database: Path, file: Path, *, replace: bool) -> None:
-    """Refuse to write over the database itself, what belongs to it, what is no file, or what nobody gave up."""
+def refuse_target(database: Path, file: Path, *, replace: bool) -> None:
+    """Refuse to write over the database itself, what belongs to it, what is no file, or what nobody gave up.
+
+    Raises InvalidRequest, Conflict.
+    """
     if file.resolve() in {Path(f"{database.resolve()}{end}") for end in BELONGINGS}:
         raise InvalidRequest(f"Give another FILE: {file} belongs to the database itself.")
     if not file.exists():

@@ -2,6 +2,7 @@
 
 from flask import Blueprint, current_app, render_template
 
+from governance import __version__
 from governance.domain.errors import Code, Unavailable
 from governance.web import openapi
 from governance.web.answers import answer
@@ -15,8 +16,8 @@ blueprint = Blueprint("ops", __name__, template_folder="templates")
 @blueprint.get("/healthz")
 @operation("Is the process alive?", scope=None)
 def healthz() -> Response:
-    """Answer, as long as the process lives."""
-    return answer({"status": "ok"})
+    """Answer, as long as the process lives, with its version."""
+    return answer({"status": "ok", "version": __version__})
 
 
 @blueprint.get("/readyz")

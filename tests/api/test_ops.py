@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import pytest
 
 from app import create_app
+from governance import __version__
 from governance.domain.times import DAY
 from governance.settings import Settings
 from governance.web.logs import JsonLine, TextLine
@@ -79,7 +80,7 @@ def fail(_):
 
 
 def test_healthz_answers_as_long_as_the_process_lives(nobody, settings):
-    assert nobody.get("/healthz").get_json() == {"status": "ok"}
+    assert nobody.get("/healthz").get_json() == {"status": "ok", "version": __version__}
     settings.database_path.unlink()
     assert nobody.get("/healthz").status_code == 200
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from governance import __version__
+
 ROOT = Path(__file__).resolve().parents[2]
 ON_THE_DATABASE = [
     ["limits", "list"],
@@ -100,3 +102,8 @@ def test_misspelt_setting_is_a_warning_to_commands(run, monkeypatch):
     result = run("limits", "list")
     assert result.exit_code == 0
     assert "Warning: Unset GOVERNANCE_POLL_INTERVALL, or correct its name" in result.stderr
+
+
+def test_version_is_told_without_a_database(done, settings):
+    settings.database_path.unlink()
+    assert done("--version") == f"model limits, version {__version__}\n"

@@ -6,10 +6,8 @@ import json
 import sys
 from decimal import Decimal
 from pathlib import Path
-from threading import Thread
 
 import pytest
-from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
 from tests.conftest import ADMIN_KEY
@@ -26,23 +24,6 @@ def load_example():
 
 
 gateway = load_example()
-
-
-@pytest.fixture
-def serve():
-    """Serve WSGI apps on ports of their own; answers their addresses."""
-    servers = []
-
-    def start(app):
-        server = make_server("127.0.0.1", 0, app, threaded=True)
-        servers.append(server)
-        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        return f"http://127.0.0.1:{server.port}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.fixture

@@ -225,12 +225,12 @@ def test_an_export_asks_for_nothing(terminal, tmp_path, first):
     emptied(terminal)
     applied(terminal, first)
     path = tmp_path / "export.json"
-    assert terminal.run("export", str(path)).code == 0
+    assert terminal.run("export", str(path), "--force").code == 0
     assert terminal.dry(path.read_text(), name="other.json").code == 0
     exported = path.read_text()
     emptied(terminal)
     applied(terminal, json.loads(exported))
-    terminal.run("export", str(path))
+    terminal.run("export", str(path), "--force")
     assert path.read_text() == exported
 
 
