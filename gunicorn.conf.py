@@ -5,7 +5,8 @@ import shutil
 import sys
 import tempfile
 
-# Where the workers count for /metrics, all together: prometheus_client reads this when it is imported.
+# Where the workers count for /metrics, all together: prometheus_client reads this when it is imported. At SIGHUP this
+# file runs anew, in a process that has it already.
 own_folder = None
 if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
     own_folder = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="governance-metrics-")
@@ -13,15 +14,24 @@ if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
 from prometheus_client import multiprocess  # noqa: E402
 
 from governance.domain.errors import NotReady  # noqa: E402
+from governance.greeting import greeting  # noqa: E402
+from governance.reload import apply_config_anew  # noqa: E402
 from governance.settings import Settings  # noqa: E402
-from governance.startup import check_address, freest_core, greeting, prepare, tune  # noqa: E402
+from governance.startup import apply_config, check_address, found, freest_core, make_ready, tune  # noqa: E402
 from governance.web.context import EXTENSION  # noqa: E402
+
+found.metrics_folder = own_folder or found.metrics_folder
+
+
+def leave_nothing_behind():
+    """Remove the folder of the metrics, where it is ours."""
+    if found.metrics_folder:
+        shutil.rmtree(found.metrics_folder, ignore_errors=True)
 
 
 def stop(error):
     """Stop the start with one line, and leave nothing behind."""
-    if own_folder:
-        shutil.rmtree(own_folder, ignore_errors=True)
+    leave_nothing_behind()
     sys.exit(error.message)
 
 
@@ -41,10 +51,6 @@ control_socket_disable = True
 loglevel = "warning"
 
 
-warnings = []
-"""What the start found, for the workers to show in /readyz."""
-
-
 def on_starting(_server):
     """Migrate, mint the first key, apply the file: in the master, once, before any worker is forked."""
     from app import create_app  # noqa: PLC0415 - the app is the workers' own; the master's is gone after this
@@ -52,14 +58,22 @@ def on_starting(_server):
     try:
         if not {"GUNICORN_FD", "LISTEN_FDS"} & set(os.environ):  # else the sockets are handed to us
             check_address(settings)
-        warnings[:] = prepare(create_app(settings))
+        app = create_app(settings)
+        found.start = make_ready(app)
+        found.config = apply_config(app)
+        found.greeting = greeting(app)
     except NotReady as error:
         stop(error)
 
 
 def when_ready(_server):
     """Say how to begin."""
-    sys.stderr.write(greeting(settings))
+    sys.stderr.write(found.greeting)
+
+
+def on_reload(_server):
+    """Apply the file anew at SIGHUP; the workers that gunicorn then forks warn of what this found."""
+    found.config = apply_config_anew(settings)
 
 
 def pre_fork(server, worker):
@@ -76,7 +90,7 @@ def post_fork(_server, worker):
 def post_worker_init(worker):
     """Start the poller in the worker: never on import, never in the master."""
     tune()
-    worker.wsgi.extensions[EXTENSION].health.remember(warnings)
+    worker.wsgi.extensions[EXTENSION].health.remember(found.warnings)
     worker.wsgi.extensions[EXTENSION].poller.start()
 
 
@@ -93,5 +107,4 @@ def child_exit(_server, worker):
 
 def on_exit(_server):
     """Leave nothing behind."""
-    if own_folder:
-        shutil.rmtree(own_folder, ignore_errors=True)
+    leave_nothing_behind()

@@ -105,7 +105,10 @@ class Settings:
         secret=True,
     )
     config: str | None = _setting(
-        "GOVERNANCE_CONFIG", None, _text, "a file of limits that is applied at each start, before the workers run"
+        "GOVERNANCE_CONFIG",
+        None,
+        _text,
+        "a file of limits that is applied at each start, before the workers run, and anew at SIGHUP",
     )
     poll_interval: float = _setting(
         "GOVERNANCE_POLL_INTERVAL", 5.0, _seconds, "how often, in seconds, each worker's memory looks at the database"

@@ -2,24 +2,34 @@
 
 import errno
 import gc
+import logging
 import os
 import socket
 import sys
 from collections import Counter
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from flask import Flask
 
+from governance import __version__
 from governance.domain.errors import NotReady, Unavailable
+from governance.services import admin_key
 from governance.settings import Settings
 from governance.storage import migrations
+from governance.storage.holdings import any_limits
+from governance.storage.private_files import make_folder
 from governance.web.context import EXTENSION, Governance
+
+logger = logging.getLogger("governance.startup")
 
 NEW_OBJECTS = 20_000
 """Requests leave next to no cycles behind: looking for some after each 700 new objects took 4 % of the time."""
 SWITCH = 0.0005
 """Seconds that a request waits at most for the interpreter while a refresh has it; Python's own 5 ms are ten pages."""
+NO_FOLDER = "The instance folder could not be made: look at the log."
+NO_KEY = f"No admin key was made: look at the log, and make one with {admin_key.NEW_KEY}."
 
 
 def tune() -> None:
@@ -28,36 +38,101 @@ def tune() -> None:
     sys.setswitchinterval(SWITCH)
 
 
+@dataclass
+class Found:
+    """What the start and the last reload found, for `/readyz` to warn of."""
+
+    start: list[str] = field(default_factory=list)
+    config: list[str] = field(default_factory=list)
+    greeting: str = ""
+    metrics_folder: str | None = None
+    """The folder that this service made for its metrics, and takes away when it ends."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """All of it."""
+        return [*self.start, *self.config]
+
+
+found = Found()
+"""Kept here, for gunicorn reads its configuration file anew at SIGHUP, and this module only once."""
+
+
 def prepare(app: Flask) -> list[str]:
     """Make the database ready, and apply the file of limits; what `/readyz` shall warn of.
 
     Raises NotReady, which says what to do, where that cannot be.
     """
+    return [*make_ready(app), *apply_config(app)]
+
+
+def make_ready(app: Flask) -> list[str]:
+    """Make the folders, the database and the first admin key; what `/readyz` shall warn of. Raises NotReady."""
+    with service_of(app) as governance:
+        settings = governance.settings
+        warnings = migrations.upgrade(settings.database_path, settings.busy_timeout)
+        warnings += _make_instance(governance) + _mint_first(governance)
+    logger.info("model limits %s starts", __version__)
+    for warning in warnings:
+        logger.warning("%s", warning)
+    return warnings
+
+
+def apply_config(app: Flask) -> list[str]:
+    """Apply the file of GOVERNANCE_CONFIG at the start; what `/readyz` shall warn of. Raises NotReady."""
+    with service_of(app) as governance:
+        path = governance.settings.config_path
+        try:
+            return [] if path is None else governance.sync.at_start(path)
+        except Unavailable as error:
+            raise NotReady(f"The file of GOVERNANCE_CONFIG could not be applied: {error.message}") from error
+
+
+@contextmanager
+def service_of(app: Flask) -> Iterator[Governance]:
+    """The service of an app, and nothing of it open afterwards.
+
+    A connection that is forked along holds SQLite's locks in the parent's name.
+    """
     governance: Governance = app.extensions[EXTENSION]
-    settings = governance.settings
-    migrations.upgrade(settings.database_path, settings.busy_timeout)
     try:
-        _mint_first(governance)
-        return _apply_file(governance)
+        yield governance
     finally:
-        governance.close()  # a connection that is forked along holds SQLite's locks in the parent's name
+        governance.close()
 
 
-def _mint_first(governance: Governance) -> None:
+def _make_instance(governance: Governance) -> list[str]:
+    folder = governance.settings.instance_path
+    try:
+        make_folder(folder)
+    except OSError as error:
+        return _unless_empty(governance, f"The folder {folder} cannot be made: {error.strerror}.", NO_FOLDER)
+    return []
+
+
+def _mint_first(governance: Governance) -> list[str]:
     settings = governance.settings
     try:
         if settings.admin_key is None:
             governance.api_keys.mint_first(settings.admin_key_file)
     except Unavailable as error:
-        raise NotReady(f"The first admin key could not be stored: {error.message}") from error
+        return _unless_empty(governance, f"The first admin key could not be stored: {error.message}", NO_KEY)
+    except NotReady as error:
+        return _unless_empty(governance, error.message, NO_KEY)
+    return []
 
 
-def _apply_file(governance: Governance) -> list[str]:
-    path = governance.settings.config_path
+def _unless_empty(governance: Governance, fault: str, warning: str) -> list[str]:
+    """Log what cannot be written at the start; what to warn of. Raises NotReady where no limits are stored."""
     try:
-        return [] if path is None else governance.sync.at_start(path)
-    except Unavailable as error:
-        raise NotReady(f"The file of GOVERNANCE_CONFIG could not be applied: {error.message}") from error
+        with governance.database.read() as connection:
+            known = any_limits(connection)
+    except Unavailable:
+        known = False
+    if not known:
+        raise NotReady(fault)
+    logger.warning("%s", fault)
+    return [warning]
 
 
 def check_address(settings: Settings) -> None:
@@ -81,26 +156,3 @@ def freest_core(taken: Iterable[int | None]) -> int | None:
         return None
     counts = Counter(taken)
     return min(sorted(os.sched_getaffinity(0)), key=lambda core: counts[core])
-
-
-def greeting(settings: Settings) -> str:
-    """Where the service is, where the admin key is, and the first command to try; never the key itself."""
-    address = settings.url
-    where, shell = _admin_key(settings)
-    return (
-        f"Model limits on {address}, explained on {address}/docs\n"
-        f"The admin key is {where}. Try:\n"
-        f'  curl -H "Authorization: Bearer {shell}" {address}/api/governance/model-configs\n'
-    )
-
-
-def _admin_key(settings: Settings) -> tuple[str, str]:
-    """Where a person finds the admin key, and what a shell makes of it."""
-    if settings.admin_key is not None:
-        return "what you set as GOVERNANCE_ADMIN_KEY", "$GOVERNANCE_ADMIN_KEY"
-    file = settings.admin_key_file
-    if not file.exists():
-        return f"one that was made earlier ({file.name} is gone from {settings.instance}/)", "$YOUR_KEY"
-    here = Path.cwd()
-    shown = file.relative_to(here) if file.is_relative_to(here) else file
-    return f"in {shown}", f"$(cat {shown})"

@@ -29,13 +29,14 @@ ALLOWED = {
 """Which layers a layer may import, beside itself. Whatever stands beside the layers assembles them: all are its own."""
 
 WEB_FRAMEWORKS = {"flask", "flask_migrate", "flask_sqlalchemy", "werkzeug", "jinja2", "click", "gunicorn", "apispec"}
-WEB_PLACES = ("governance.web", "governance.cli", "governance.startup", "app", "wsgi", "gunicorn.conf")
+STARTING = ("governance.startup", "governance.reload", "governance.greeting", "app", "wsgi", "gunicorn.conf")
+WEB_PLACES = ("governance.web", "governance.cli", *STARTING)
 SQL_PLACES = ("governance.storage",)
 SQL_VALUE_PLACES = ("governance.services",)
 SQL_VALUES = {"sqlalchemy.engine.Connection"}
 """What services may name of SQLAlchemy: the transaction that they hand on, as a type."""
 VERSION = {"governance", "governance.__version__"}
-ASSEMBLERS = ("governance.cli", "governance.startup", "app", "wsgi", "gunicorn.conf")
+ASSEMBLERS = ("governance.cli", *STARTING)
 
 
 def within(name: str, places: tuple[str, ...] | set[str]) -> bool:

@@ -1,6 +1,5 @@
 """API keys: create, list, revoke; and the first one of a new database."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,11 +11,10 @@ from governance.domain.pages import Page
 from governance.services.mint import Mint
 from governance.services.virtual_keys import refuse_past
 from governance.services.writing import Write, Writer
-from governance.storage import api_keys
+from governance.storage import api_keys, private_files
 from governance.storage.database import Database
 
 FIRST_KEY = "first admin key"
-OWNER_ONLY = 0o600
 
 
 class NewApiKey(NamedTuple):
@@ -57,13 +55,23 @@ class ApiKeys:
         """Give a database without any key its first one, written to a file of its own; whether it did.
 
         The file is written before the key is stored: a key that nobody can read would lock its owner out.
+        Nothing is written where a key is stored: a start with a full disk goes on. Raises NotReady, Unavailable.
         """
+        if self._any():
+            return False
         with self._writer.write() as write:
-            if api_keys.count(write.connection):
+            if api_keys.count(write.connection):  # another service has just made it
                 return False
             new = self._new(write, FIRST_KEY, [KeyScope.ADMIN], None)
-            _write_secret(path, new.secret)
+            try:
+                private_files.write(path, new.secret + "\n")
+            except OSError as error:
+                raise NotReady(f"The admin key cannot be written to {path}: {error.strerror}.") from error
         return True
+
+    def _any(self) -> bool:
+        with self._database.read() as connection:
+            return api_keys.count(connection) > 0
 
     def _new(self, write: Write, name: str, scopes: Sequence[KeyScope], expires_at: int | None) -> NewApiKey:
         secret = keys.API_KEY_PREFIX + self._mint.new_secret()
@@ -79,15 +87,3 @@ class ApiKeys:
         )
         api_keys.add(write.connection, key, write.revision)
         return NewApiKey(key, secret)
-
-
-def _write_secret(path: Path, secret: str) -> None:
-    """Write a secret for its owner's eyes only, to the disk and not just to its cache. Raises NotReady."""
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "w") as file:
-            path.chmod(OWNER_ONLY)
-            file.write(secret + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise NotReady(f"The admin key cannot be written to {path}: {error.strerror}.") from error

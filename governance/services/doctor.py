@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from governance.domain import keys
 from governance.domain.errors import GovernanceError, NotReady
-from governance.domain.keys import KeyScope
 from governance.domain.times import SECOND, Clock, lasting, to_the_second
+from governance.services import admin_key
+from governance.services.admin_key import AdminKey
 from governance.services.health import MISSING
-from governance.storage import api_keys, counters, inspection, migrations, verification
+from governance.storage import counters, inspection, migrations, verification
 from governance.storage.database import Database
 
 MIB = 1024 * 1024
@@ -23,7 +23,6 @@ SLOWEST_POLL = 60
 STEP = SECOND
 """How far behind its own notes a clock may stand: less is the difference between two readings."""
 OTHERS = 0o077
-NEW_KEY = "flask governance keys create admin --scope admin"
 AGAIN = "Try again shortly: "
 """What a caller may hope for where the database does not answer, and an operator may not."""
 SKIPPED = "Not looked at, since the database cannot be read."
@@ -130,18 +129,13 @@ class Doctor:
     def _admin_key(self) -> str:
         if self._subject.admin_key_is_set:
             return "GOVERNANCE_ADMIN_KEY is set"
-        file, now = self._subject.admin_key_file, self._clock()
-        secret = file.read_text(errors="replace").strip() if file.exists() else None
-        with self._database.read() as connection:
-            key = api_keys.by_digest(connection, keys.digest(secret)) if secret is not None else None
-            any_admin = api_keys.any_may(connection, KeyScope.ADMIN, now)
-        if not any_admin:
-            raise NotReady(f"Make an admin key: {NEW_KEY}. None is stored that counts.")
-        if secret is None:
-            return f"one is stored; {file.name} is gone"
-        if key is None or not key.live(now):
+        file = self._subject.admin_key_file
+        found = admin_key.find(self._database, file, self._clock())
+        if found == AdminKey.NONE:
+            raise NotReady(f"Make an admin key: {admin_key.NEW_KEY}. None is stored that counts.")
+        if found == AdminKey.NOT_IN_FILE:
             raise NotReady(f"Remove {file}: its key was revoked or has expired, and another is stored.")
-        return f"in {file}"
+        return f"in {file}" if found == AdminKey.IN_FILE else f"one is stored; {file.name} is gone"
 
     def _disk(self) -> str:
         path = self._database.path

@@ -1,7 +1,6 @@
 """Making the database what a file asks for: planned, shown, planned again where it is written, whole or not at all."""
 
 import logging
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy.engine import Connection
 
 from governance.domain import keys, plans
-from governance.domain.errors import FaultyFile, NotReady, Unavailable, told
+from governance.domain.errors import FaultyFile, GovernanceError, NotReady, Unavailable, told
 from governance.domain.plans import Plan
 from governance.domain.steps import Action, Aim, HeldKey, HeldLimit, Step
 from governance.domain.times import SECOND, Clock
@@ -18,23 +17,23 @@ from governance.services.collecting import uncollected
 from governance.services.files import Document, Files
 from governance.services.mint import Mint
 from governance.services.writing import Write, Writer
-from governance.storage import holdings, limits, revisions, virtual_keys
+from governance.storage import holdings, limits, private_files, revisions, virtual_keys
 from governance.storage.database import Database
 from governance.storage.limits import Edit
 
 logger = logging.getLogger("governance.files")
 
 VALUES_FILE = "virtual-keys.txt"
-OWNER_ONLY = 0o600
 FRESH = 5 * SECOND
 TRIES = 12
 """How often a start waits for its turn to write; each time as long as any writer would."""
+TRIES_WHILE_RUNNING = 3
+"""The same for a reload, which keeps gunicorn's master from looking after its workers."""
 
 
-NOT_APPLIED = (
-    "{} was not applied at the start, faults: {}; the limits of before are in force. "
-    "Look at the log, mend the file, and restart the service."
-)
+IN_FORCE = "the limits of before are in force. Look at the log, mend it, and send SIGHUP or restart the service."
+NOT_APPLIED = f"{{}} was not applied, faults: {{}}; {IN_FORCE}"
+NOT_WRITTEN = f"{{}} could not be written to the database; {IN_FORCE}"
 
 
 class Planned(NamedTuple):
@@ -93,18 +92,31 @@ class Sync:
 
         Raises NotReady, with every fault, unless there are limits already: then the service starts with those.
         """
+        error = self._failure(path, TRIES)
+        if error is not None and not self._any_limits():
+            advice = "mend it and start again" if isinstance(error, FaultyFile) else "it could not be written"
+            raise NotReady(f"{error.message}\n{path.name} was not applied: {advice}.") from error
+        return [] if error is None else _told(path, error)
+
+    def at_reload(self, path: Path) -> list[str]:
+        """Sync a file while the service runs; what `/readyz` shall say of it. Whatever fails, the limits stay."""
+        error = self._failure(path, TRIES_WHILE_RUNNING)
+        return [] if error is None else _told(path, error)
+
+    def _failure(self, path: Path, tries: int) -> GovernanceError | None:
+        """What kept a file from being applied."""
         try:
             document = self._files.read(path)
             for place in self._files.left_out(document):
                 logger.warning("%s", told(document.name, place))
-            self._patiently(document)
-        except FaultyFile as error:
-            return self._refused(path, error)
-        return []
+            self._patiently(document, tries)
+        except (FaultyFile, NotReady, Unavailable) as error:
+            return error
+        return None
 
-    def _patiently(self, document: Document) -> None:
+    def _patiently(self, document: Document, tries: int) -> None:
         """Apply a file where it changes anything; another service may be at it, so wait longer than a caller would."""
-        for left in reversed(range(TRIES)):
+        for left in reversed(range(tries)):
             try:
                 planned = self.plan(document, prune=False)
                 done = self.apply(document, planned, prune=False) if planned.plan.writes else planned
@@ -114,15 +126,9 @@ class Sync:
                     raise
         return None
 
-    def _refused(self, path: Path, error: FaultyFile) -> list[str]:
+    def _any_limits(self) -> bool:
         with self._database.read() as connection:
-            known = holdings.any_limits(connection)
-        if not known:
-            raise NotReady(f"{error.message}\n{path.name} was not applied: mend it and start again.") from error
-        for line in error.message.splitlines():
-            logger.error("%s", line)
-        logger.error("%s was NOT applied: the service starts with the limits that were stored before", path.name)
-        return [NOT_APPLIED.format(path.name, len(error.faults))]
+            return holdings.any_limits(connection)
 
     def _valued(self, steps: Iterable[Step]) -> tuple[list[Step], dict[str, str]]:
         """The steps, with a value for each new virtual key that has none; and these values by the keys' ids."""
@@ -141,12 +147,9 @@ class Sync:
         """Write new values down for their owner's eyes only, before they count: no log and no terminal shows them."""
         if not values:
             return
+        lines = "".join(f"{key_id}\t{value}\n" for key_id, value in values.items())
         try:
-            with os.fdopen(os.open(self.values, os.O_WRONLY | os.O_CREAT | os.O_APPEND, OWNER_ONLY), "w") as file:
-                self.values.chmod(OWNER_ONLY)
-                file.writelines(f"{key_id}\t{value}\n" for key_id, value in values.items())
-                file.flush()
-                os.fsync(file.fileno())
+            private_files.write(self.values, lines, append=True)
         except OSError as error:
             sentence = f"The values of new virtual keys cannot be written to {self.values}: {error.strerror}."
             raise NotReady(sentence) from error
@@ -187,3 +190,13 @@ def _write(write: Write, source: str, steps: Iterable[Step]) -> None:
 def _tell(document: Document, plan: Plan) -> None:
     counts = ", ".join(f"{number} to {action}" for action, number in plan.counts.items())
     logger.info("%s was applied: %s", document.name, counts or "it asks for nothing")
+
+
+def _told(path: Path, error: GovernanceError) -> list[str]:
+    """Log why a file was not applied; what `/readyz`, which anyone may read, shall say of it."""
+    for line in error.message.splitlines():
+        logger.error("%s", line)
+    logger.error("%s was NOT applied: the limits that were stored before are in force", path.name)
+    if isinstance(error, FaultyFile):
+        return [NOT_APPLIED.format(path.name, len(error.faults))]
+    return [NOT_WRITTEN.format(path.name)]

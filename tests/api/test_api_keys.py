@@ -12,8 +12,9 @@ from sqlalchemy import select
 from app import create_app
 from governance.domain.errors import NotReady
 from governance.domain.keys import KeyScope
+from governance.greeting import greeting
 from governance.settings import Settings
-from governance.startup import greeting, prepare
+from governance.startup import prepare
 from governance.storage.tables import metadata
 
 KEYS = "/api/api-keys"
@@ -182,10 +183,10 @@ def test_an_admin_key_of_32_characters_is_enough_and_does_not_print():
     assert "k" * 32 not in repr(settings)
 
 
-def test_with_an_admin_key_set_no_key_is_minted(api, settings):
+def test_with_an_admin_key_set_no_key_is_minted(api, app, settings):
     assert not key_file(settings).exists()
-    assert "GOVERNANCE_ADMIN_KEY" in greeting(settings)
-    assert settings.admin_key not in greeting(settings)
+    assert "GOVERNANCE_ADMIN_KEY" in greeting(app)
+    assert settings.admin_key not in greeting(app)
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
@@ -231,7 +232,7 @@ def test_a_start_after_the_key_file_was_taken_away_mints_none(unset):
     key_file(settings).unlink()
     prepare(app)
     assert not key_file(settings).exists()
-    assert "made earlier" in greeting(settings)
+    assert "made earlier" in greeting(app)
 
 
 def test_the_start_up_message_says_where_the_first_key_is_and_shows_it_nowhere(unset, capfd):
@@ -239,8 +240,8 @@ def test_the_start_up_message_says_where_the_first_key_is_and_shows_it_nowhere(u
     prepare(app)
     secret = key_file(settings).read_text().strip()
     printed = capfd.readouterr()
-    assert str(key_file(settings)) in greeting(settings)
-    assert secret not in greeting(settings) + printed.out + printed.err
+    assert str(key_file(settings)) in greeting(app)
+    assert secret not in greeting(app) + printed.out + printed.err
 
 
 def test_the_first_key_is_stored_as_a_digest_alone(unset):

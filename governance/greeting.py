@@ -1,0 +1,54 @@
+"""What a person reads when the service has started."""
+
+import shlex
+from pathlib import Path
+
+from flask import Flask
+
+from governance.domain.errors import GovernanceError
+from governance.services import admin_key
+from governance.services.admin_key import AdminKey
+from governance.startup import service_of
+from governance.web.context import Governance
+
+
+def greeting(app: Flask) -> str:
+    """Where the service is, where the admin key is, and the first command to try; never the key itself."""
+    with service_of(app) as governance:
+        settings = governance.settings
+        told, shell = _admin_key(governance)
+    url = shlex.quote(f"{settings.url}/api/governance/model-configs")
+    return (
+        f"Model limits on {settings.url}, explained on {settings.url}/docs\n"
+        f"{told} Try:\n"
+        f'  curl -H "Authorization: Bearer {shell}" {url}\n'
+    )
+
+
+def _admin_key(governance: Governance) -> tuple[str, str]:
+    """Where a person finds an admin key that counts, in a sentence; and what a shell makes of it."""
+    settings = governance.settings
+    file = settings.admin_key_file
+    if settings.admin_key is not None:
+        return "The admin key is what you set as GOVERNANCE_ADMIN_KEY.", "$GOVERNANCE_ADMIN_KEY"
+    try:
+        known = admin_key.find(governance.database, file, governance.group.clock())
+    except (GovernanceError, OSError):
+        known = AdminKey.WITHOUT_FILE
+    if known == AdminKey.IN_FILE:
+        shown = _from_here(file)
+        return f"The admin key is in {shown}.", f"$(cat {shlex.quote(shown)})"
+    sentences = {
+        AdminKey.NONE: f"There is no admin key that counts: make one with {admin_key.NEW_KEY}.",
+        AdminKey.NOT_IN_FILE: f"The key in {_from_here(file)} was revoked or has expired; another admin key is stored.",
+        AdminKey.WITHOUT_FILE: f"The admin key is one that was made earlier ({file.name} is gone from "
+        f"{settings.instance}/).",
+    }
+    return sentences[known], "$YOUR_KEY"
+
+
+def _from_here(file: Path) -> str:
+    """A file as a shell in this folder names it; a name that begins with a dash would be an option there."""
+    here = Path.cwd()
+    shown = str(file.relative_to(here) if file.is_relative_to(here) else file)
+    return str(file) if shown.startswith("-") else shown
