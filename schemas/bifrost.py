@@ -17,6 +17,7 @@ from governance.domain.errors import InvalidRequest
 from governance.domain.importing import WITH_ITS_LIMIT
 from governance.domain.keys import VirtualKey, digest, shown_prefix
 from governance.domain.limits import Scope
+from governance.domain.names import ALL_MODELS, Identity
 from schemas import bifrost_items
 from schemas.bifrost_items import reasons, told_item
 from schemas.bifrost_limits import Found, items_of
@@ -39,6 +40,9 @@ BLOCKS_ALL = (
     "the smallest maximum (0.000000001 dollars, 1 token or 1 request)."
 )
 OF_A_KEY = "deactivate its virtual key, or "
+UNCAPPED = (
+    "Bifrost refuses every call of it under '{}', which was left out: deactivate it here, until that is replaced."
+)
 BLOCKED_ALL = "Bifrost refuses every call under it, since {} allows nothing; here only the rest of it holds."
 CAPS_LESS = "It caps less here than in Bifrost: {} could not come whole, and its own line says why."
 
@@ -69,11 +73,12 @@ class _Reader:
             "rate_limit_id": {found for row in store.rate_limits if (found := reference(row.id))},
         }
         self._left_out: list[Told] = []
+        self._blocked: dict[str, str] = {}
 
     def read(self) -> Arrivals:
         wholes, strays = bifrost.assemble(self._store)
-        keys = [key for row in self._store.virtual_keys for key in self._key(row)]
         limits = [limit for whole in wholes for limit in self._limit(whole)]
+        keys = [key for row in self._store.virtual_keys for key in self._key(row)]
         self._left_out += [told_item(row).left_out(reason) for row, reason in strays]
         return Arrivals(keys, limits, self._left_out, self._store.unread)
 
@@ -83,6 +88,8 @@ class _Reader:
         data = self._judged(told, KEY, _key_body(row), row, *([] if secret else [NO_VALUE.format(_why_not(row))]))
         if data is not None:
             told = told.saying(*_key_remarks(row), *bifrost.missing(row, self._known))
+            blocked = self._blocked.get(told.id)
+            told = told.saying(UNCAPPED.format(blocked)) if blocked else told
             created_at, updated_at = bifrost_items.times(row, self._now)
             key = VirtualKey(**data, digest=secret, value_prefix=shown, created_at=created_at, updated_at=updated_at)
             yield ArrivingKey(told, key)
@@ -98,6 +105,8 @@ class _Reader:
             return
         if found.blocking and not found.items:
             instead = OF_A_KEY if draft.scope == Scope.VIRTUAL_KEY else ""
+            if draft.identity == Identity.of(Scope.VIRTUAL_KEY, draft.scope_id, None, ALL_MODELS):
+                self._blocked[draft.scope_id or ""] = told.id
             self._left_out.append(told.left_out(BLOCKS_ALL.format(_listed(found.blocking), instead)))
             return
         told = told.saying(*([whole.origin] if whole.origin else []), *bifrost.missing(row, self._known))

@@ -88,11 +88,15 @@ def test_a_limit_that_refuses_every_call_in_bifrost_is_left_out_with_what_to_do(
 
 
 def test_a_key_that_may_spend_nothing_is_to_be_deactivated(store, imported, api):
-    key = store.key()
-    budget = store.budget(virtual_key_id=key, max_limit=0)
+    key, other = store.key(), store.key()
+    limit = store.limit("*", scope="virtual_key", scope_id=key)
+    store.budget(limit, max_limit=0)
+    store.budget(store.limit("gpt-5", scope="virtual_key", scope_id=other), max_limit=0)
     report = imported()
-    assert report.outcome(budget) == "left_out"
-    assert "no limit here says so: deactivate its virtual key, or create it" in str(report.said["rows"])
+    assert "no limit here says so: deactivate its virtual key, or create it here" in report.reason(limit)
+    (remark,) = report.remarks(key)
+    assert remark.startswith(f"Bifrost refuses every call of it under '{limit}', which was left out: deactivate it")
+    assert report.remarks(other) == []
     assert api.list()["total_count"] == 0
 
 
