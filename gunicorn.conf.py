@@ -19,6 +19,7 @@ from governance.reload import apply_config_anew  # noqa: E402
 from governance.settings import Settings  # noqa: E402
 from governance.startup import apply_config, check_address, found, freest_core, make_ready, tune  # noqa: E402
 from governance.web.context import EXTENSION  # noqa: E402
+from governance.web.worker.waits import Timeouts  # noqa: E402
 
 found.metrics_folder = own_folder or found.metrics_folder
 
@@ -43,8 +44,9 @@ except NotReady as error:
 bind = settings.netloc
 workers = settings.workers
 threads = settings.threads
-worker_class = "gthread"
-keepalive = 75
+worker_class = "governance.web.worker.worker.Worker"
+forwarder_headers = ""  # nobody's SCRIPT_NAME or PATH_INFO is believed
+sendfile = False  # answers are sent without waiting
 timeout = 60
 graceful_timeout = 30
 control_socket_disable = True
@@ -90,6 +92,9 @@ def post_fork(_server, worker):
 def post_worker_init(worker):
     """Start the poller in the worker: never on import, never in the master."""
     tune()
+    worker.limit_waits(
+        Timeouts(settings.header_timeout, settings.body_timeout, settings.send_timeout, settings.idle_timeout)
+    )
     worker.wsgi.extensions[EXTENSION].health.remember(found.warnings)
     worker.wsgi.extensions[EXTENSION].poller.start()
 

@@ -119,6 +119,18 @@ class Settings:
         _seconds,
         "how many seconds a call waits for the database's lock before it is 503",
     )
+    header_timeout: float = _setting(
+        "GOVERNANCE_HEADER_TIMEOUT", 10.0, _seconds, "in how many seconds the whole head of a request must have come"
+    )
+    body_timeout: float = _setting(
+        "GOVERNANCE_BODY_TIMEOUT", 30.0, _seconds, "in how many seconds more its whole body must have come"
+    )
+    send_timeout: float = _setting(
+        "GOVERNANCE_SEND_TIMEOUT", 30.0, _seconds, "in how many seconds a client must have taken its whole answer"
+    )
+    idle_timeout: float = _setting(
+        "GOVERNANCE_IDLE_TIMEOUT", 75.0, _seconds, "after how many seconds without a request a connection is closed"
+    )
     expired_reservations: str = _setting(
         "GOVERNANCE_EXPIRED_RESERVATIONS",
         "charge",

@@ -40,17 +40,22 @@ STATUS: dict[Code, int] = {
     Code.API_KEY_NOT_FOUND: 404,
     Code.RESERVATION_NOT_FOUND: 404,
     Code.METHOD_NOT_ALLOWED: 405,
+    Code.REQUEST_TIMEOUT: 408,
     Code.ALREADY_EXISTS: 409,
     Code.ALREADY_SETTLED: 409,
     Code.ALREADY_RELEASED: 409,
     Code.RESERVATION_EXPIRED: 409,
     Code.STALE_VERSION: 412,
     Code.BODY_TOO_LARGE: 413,
+    Code.URI_TOO_LONG: 414,
+    Code.EXPECTATION_FAILED: 417,
     Code.IDEMPOTENCY_KEY_REUSED: 422,
     Code.REQUEST_LIMITED: 429,
     Code.TOKEN_LIMITED: 429,
     Code.RATE_LIMITED: 429,
+    Code.HEADERS_TOO_LARGE: 431,
     Code.INTERNAL_ERROR: 500,
+    Code.UNSUPPORTED_CODING: 501,
     Code.DATABASE_UNAVAILABLE: 503,
     Code.MEMORY_UNAVAILABLE: 503,
     Code.NOT_READY: 503,
@@ -77,23 +82,27 @@ def handle(error: Exception) -> Response:
 def shaped(error: GovernanceError) -> Response:
     """A domain error in the one shape."""
     status = STATUS[error.code]
-    denied = isinstance(error, Denied)
-    kind = error.code if denied else error.type
-    body: dict[str, Any] = {
-        **({"type": kind} if denied else {}),
-        "is_bifrost_error": False,
-        "status_code": status,
-        "error": {"type": kind, "code": error.code, "message": error.message, "param": error.param},
-        "extra_fields": error.extra,
-    }
     request.environ["governance.code"] = error.code
-    response = Response(render.dumps(body), status, content_type=JSON)
+    response = Response(render.dumps(document(error)), status, content_type=JSON)
     response.headers["Cache-Control"] = "no-store"
     if status == 401:  # noqa: PLR2004
         response.headers["WWW-Authenticate"] = "Bearer"
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response
+
+
+def document(error: GovernanceError) -> dict[str, Any]:
+    """The one shape of an error, as an object."""
+    denied = isinstance(error, Denied)
+    kind = error.code if denied else error.type
+    return {
+        **({"type": kind} if denied else {}),
+        "is_bifrost_error": False,
+        "status_code": STATUS[error.code],
+        "error": {"type": kind, "code": error.code, "message": error.message, "param": error.param},
+        "extra_fields": error.extra,
+    }
 
 
 def _of_http(error: HTTPException) -> Response:

@@ -1,0 +1,109 @@
+"""Where one HTTP/1 message ends in the bytes of its connection. gunicorn's parser alone says what the message means."""
+
+import re
+from enum import Enum
+
+from governance.web.operation import MAX_BODY
+
+Bytes = bytes | bytearray
+
+MAX_HEAD = 64 * 1024
+"""gunicorn's own bounds (a request line of 4,094 bytes, 100 fields of 8,190) would let a head be 800 KiB."""
+MAX_LINE = 8190
+"""Of the line before a chunk, and of all trailers together."""
+MAX_MESSAGE = MAX_HEAD + 2 * MAX_BODY
+"""Of head and body as they come, with the lines between the chunks."""
+
+FIELDS = re.compile(rb"\r\n(content-length|transfer-encoding|expect):[ \t]*([^\r\n]*)", re.IGNORECASE)
+BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
+CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;|$)")
+
+
+class Progress(Enum):
+    """How far a message has come."""
+
+    HEAD = "its head is not complete"
+    BODY = "its head is complete, its body is not"
+    WHOLE = "all of it is here"
+    REFUSED = "more bytes cannot make it a good one"
+
+
+class Framing:
+    """Finds the end of one message. `look` is called again with all its bytes whenever more of them have come."""
+
+    __slots__ = ("_chunk", "_decoded", "_head", "_seen", "end", "expects_continue", "is_chunked", "progress")
+
+    def __init__(self) -> None:
+        self.progress = Progress.HEAD
+        self.end = 0
+        """Where the message ends, once all of it is here."""
+        self.expects_continue = self.is_chunked = False
+        self._head = self._seen = self._chunk = self._decoded = 0
+
+    def look(self, data: Bytes) -> Progress:
+        """How far the message has come, of which these are all bytes so far."""
+        if self.progress is Progress.HEAD:
+            self.progress = self._look_for_head(data)
+        if self.progress is Progress.BODY:
+            self.progress = self._look_for_body(data)
+        return self.progress
+
+    def _look_for_head(self, data: Bytes) -> Progress:
+        found = data.find(b"\r\n\r\n", max(0, self._seen - 3))
+        if found < 0:
+            seen, self._seen = self._seen, len(data)
+            refused = len(data) > MAX_HEAD or BARE_LINE_FEED.search(data, seen)
+            return Progress.REFUSED if refused else Progress.HEAD
+        self._head = self.end = found + 4
+        fields = FIELDS.findall(data, 0, self._head)
+        return self._framed(data, fields) if fields else Progress.WHOLE
+
+    def _framed(self, data: Bytes, fields: list[tuple[bytes, bytes]]) -> Progress:
+        """BODY, or REFUSED where the fields do not say in one way how long it is."""
+        found = {name.lower(): value.strip(b" \t").lower() for name, value in fields}
+        if len(found) < len(fields):
+            return Progress.REFUSED
+        expected = found.pop(b"expect", b"100-continue")
+        self.expects_continue = b" HTTP/1.1\r\n" in data[: self._head] and len(found) < len(fields)
+        match found:
+            case _ if expected != b"100-continue":
+                return Progress.REFUSED
+            case {b"transfer-encoding": b"chunked"} if len(found) == 1:
+                self._chunk, self.is_chunked = self._head, True
+            case {b"content-length": length} if len(found) == 1 and length.isdigit() and len(length) < 12:  # noqa: PLR2004
+                self.end += int(length)
+            case _ if found:
+                return Progress.REFUSED
+        return Progress.REFUSED if self.end - self._head > MAX_BODY else Progress.BODY
+
+    def _look_for_body(self, data: Bytes) -> Progress:
+        if len(data) > MAX_MESSAGE:
+            return Progress.REFUSED
+        if self.is_chunked:
+            return self._look_for_last_chunk(data)
+        return Progress.WHOLE if len(data) >= self.end else Progress.BODY
+
+    def _look_for_last_chunk(self, data: Bytes) -> Progress:
+        while (line := data.find(b"\r\n", self._chunk)) >= 0:
+            size = CHUNK_SIZE.match(data, self._chunk, line)
+            if size is None:
+                return Progress.REFUSED
+            length, begin = int(size[1], 16), line + 2
+            if length == 0:
+                return self._look_for_trailers(data, line)
+            if self._decoded + min(length, len(data) - begin) > MAX_BODY:
+                return Progress.REFUSED
+            end = begin + length + 2
+            if len(data) < end:
+                return Progress.BODY
+            if data[end - 2 : end] != b"\r\n":
+                return Progress.REFUSED
+            self._chunk, self._decoded = end, self._decoded + length
+        return Progress.REFUSED if len(data) - self._chunk > MAX_LINE else Progress.BODY
+
+    def _look_for_trailers(self, data: Bytes, line: int) -> Progress:
+        found = data.find(b"\r\n\r\n", line)
+        if found < 0:
+            return Progress.REFUSED if len(data) - line > MAX_LINE else Progress.BODY
+        self.end = found + 4
+        return Progress.WHOLE

@@ -1,0 +1,74 @@
+"""What is answered in the service's one shape before there is a request that Flask could answer."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from gunicorn.http import errors as http
+
+from governance.domain.errors import Code, GovernanceError, InvalidRequest, NotFound
+from governance.services.statistics import requests_counted
+from governance.web.answers import JSON
+from governance.web.errors import STATUS, document
+from governance.web.requests import request_id
+from schemas import render
+
+logger = logging.getLogger("governance.requests")
+
+HEAD_TIMEOUT = InvalidRequest(
+    "Send the whole head of a request in time: GOVERNANCE_HEADER_TIMEOUT is over.", code=Code.REQUEST_TIMEOUT
+)
+BODY_TIMEOUT = InvalidRequest(
+    "Send the whole body of a request in time: GOVERNANCE_BODY_TIMEOUT is over.", code=Code.REQUEST_TIMEOUT
+)
+MALFORMED = InvalidRequest(
+    "Send a well-formed HTTP request: this one could not be read to its end.", code=Code.MALFORMED_REQUEST
+)
+HEAD_TOO_LARGE = InvalidRequest("Send at most 100 header fields, of 8,190 bytes each.", code=Code.HEADERS_TOO_LARGE)
+UNFORESEEN = GovernanceError("Report this with its X-Request-Id: the service made a mistake.")
+
+REFUSALS: tuple[tuple[type[Exception], GovernanceError], ...] = (
+    (http.InvalidResponseHeader, UNFORESEEN),
+    (http.InvalidResponseHeaderName, UNFORESEEN),
+    (http.LimitRequestLine, InvalidRequest("Send a request line of at most 4,094 bytes.", code=Code.URI_TOO_LONG)),
+    (http.LimitRequestHeaders, HEAD_TOO_LARGE),
+    (
+        http.ExpectationFailed,
+        InvalidRequest("Expect nothing but 100-continue.", code=Code.EXPECTATION_FAILED),
+    ),
+    (
+        http.UnsupportedTransferCoding,
+        InvalidRequest("Send the body as it is, or chunked.", code=Code.UNSUPPORTED_CODING),
+    ),
+    (http.ConfigurationProblem, NotFound("Route not found: the path does not begin with SCRIPT_NAME.")),
+    (http.ParseException, MALFORMED),
+)
+"""What is said of gunicorn's errors; the first that fits."""
+
+
+def refusal_of(error: Exception) -> GovernanceError:
+    """What is said of an error that was raised while a request was read or answered."""
+    return next((refusal for kind, refusal in REFUSALS if isinstance(error, kind)), UNFORESEEN)
+
+
+def rendered(error: GovernanceError, client: Any, request: Any = None) -> bytes:
+    """The answer, in HTTP, after which the connection is closed; it is logged and counted."""
+    status, own = HTTPStatus(STATUS[error.code]), request_id({})
+    fields = {
+        "method": getattr(request, "method", None) or "",
+        "path": getattr(request, "path", None) or "",
+        "status": int(status),
+        "code": error.code,
+        "request_id": own,
+        "peer": client[0] if isinstance(client, tuple) else "",
+    }
+    level = logging.ERROR if status is HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
+    logger.log(level, "refused", extra={"fields": fields})
+    requests_counted("none", int(status)).inc()
+    body = render.dumps(document(error))
+    head = (
+        f"HTTP/1.1 {status:d} {status.phrase}\r\n"
+        f"Connection: close\r\nContent-Type: {JSON}\r\nContent-Length: {len(body)}\r\n"
+        f"Cache-Control: no-store\r\nX-Request-Id: {own}\r\n\r\n"
+    )
+    return head.encode("latin-1") + body
