@@ -19,11 +19,17 @@ from schemas.render import Rendering
 
 JSON = "application/json"
 CACHING = "private, no-cache"
+NEVER_STORED = "no-store"
 
 
 def answer(value: Any) -> Response:
     """A plain 200."""
     return Response(render.dumps(value), content_type=JSON)
+
+
+def secret(value: Any) -> Response:
+    """A plain 200 with a secret in it, which is shown this once: nobody on the way may store it."""
+    return Response(render.dumps(value), content_type=JSON, headers={"Cache-Control": NEVER_STORED})
 
 
 def described(message: str, name: str, rendering: Rendering) -> Response:

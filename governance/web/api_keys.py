@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 from governance.domain.errors import Code
 from governance.domain.keys import KeyScope
 from governance.domain.pages import Page
-from governance.web.answers import answer, plain_page
+from governance.web.answers import answer, plain_page, secret
 from governance.web.context import governance
 from governance.web.operation import operation
 from schemas import answers, keys
@@ -31,7 +31,7 @@ def list_api_keys(query: Mapping[str, Any]) -> Response:
 def create_api_key(body: Mapping[str, Any]) -> Response:
     """Mint a key. It is in this answer alone."""
     new = governance().api_keys.create(body)
-    return answer({"message": "API key created successfully", "api_key": keys.api_key(new.key) | {"key": new.secret}})
+    return secret({"message": "API key created successfully", "api_key": keys.api_key(new.key) | {"key": new.secret}})
 
 
 @blueprint.delete("/<id:api_key_id>")

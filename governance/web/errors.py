@@ -13,7 +13,7 @@ from governance.domain.errors import (
     InvalidRequest,
     NotFound,
 )
-from governance.web.answers import JSON
+from governance.web.answers import JSON, NEVER_STORED
 from governance.web.lean import Response
 from schemas import render
 
@@ -84,7 +84,7 @@ def shaped(error: GovernanceError) -> Response:
     status = STATUS[error.code]
     request.environ["governance.code"] = error.code
     response = Response(render.dumps(document(error)), status, content_type=JSON)
-    response.headers["Cache-Control"] = "no-store"
+    response.headers["Cache-Control"] = NEVER_STORED
     if status == 401:  # noqa: PLR2004
         response.headers["WWW-Authenticate"] = "Bearer"
     if error.retry_after is not None:

@@ -4,11 +4,14 @@ from flask import Blueprint, current_app, render_template
 
 from governance import __version__
 from governance.domain.errors import Code, Unavailable
-from governance.web import openapi
-from governance.web.answers import answer
+from governance.web import documentation, openapi
+from governance.web.answers import JSON, answer
 from governance.web.context import governance
 from governance.web.lean import Response
 from governance.web.operation import operation
+from schemas import render
+
+HTML = "text/html; charset=utf-8"
 
 blueprint = Blueprint("ops", __name__, template_folder="templates")
 
@@ -34,12 +37,15 @@ def readyz() -> Response:
 @operation("The OpenAPI document", scope=None)
 def openapi_json() -> Response:
     """Describe this API in OpenAPI 3.1."""
-    return answer(openapi.document(current_app))
+    return documentation.send(current_app, "openapi.json", JSON, lambda: render.dumps(openapi.document(current_app)))
 
 
 @blueprint.get("/docs")
 @operation("The API's documentation", scope=None)
 def docs() -> Response:
     """Show the OpenAPI document to a person; needs nothing from the internet."""
-    page = render_template("docs.html", document=openapi.document(current_app))
-    return Response(page, content_type="text/html; charset=utf-8")
+    return documentation.send(current_app, "docs", HTML, _page)
+
+
+def _page() -> bytes:
+    return render_template("docs.html", document=openapi.document(current_app)).encode()

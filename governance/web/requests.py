@@ -41,6 +41,7 @@ def end(response: Response) -> Response:
     """Give the answer its id; log a refusal: never a key, a query or a body."""
     request, status = the_request(), response.status_code
     request_id = request.environ["governance.request_id"]
+    response.headers.add("X-Content-Type-Options", "nosniff")
     response.headers.add("X-Request-Id", request_id)
     requests_counted(request.endpoint or "none", status).inc()
     if status >= REFUSED:

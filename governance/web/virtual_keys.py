@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 from governance.domain.errors import Code
 from governance.domain.keys import KeyScope
 from governance.domain.pages import Page
-from governance.web.answers import answer, plain_page
+from governance.web.answers import answer, plain_page, secret
 from governance.web.context import governance
 from governance.web.operation import operation
 from schemas import answers, keys
@@ -38,7 +38,7 @@ def create_virtual_key(body: Mapping[str, Any]) -> Response:
     """Store a new key. Its value is in this answer alone."""
     new = governance().virtual_keys.create(body)
     shown = keys.virtual_key(new.key) | {"value": new.value}
-    return answer({"message": "Virtual key created successfully", "virtual_key": shown})
+    return secret({"message": "Virtual key created successfully", "virtual_key": shown})
 
 
 @blueprint.get("/<id:virtual_key_id>")
