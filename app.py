@@ -56,6 +56,7 @@ from governance.web.context import EXTENSION, Governance
 from governance.web.lean import App
 from governance.web.operation import MAX_BODY
 from governance.web.paths import Id
+from governance.web.refusals import RefusalLog
 from governance.web.replay import Replay
 
 BLUEPRINTS = (model_configs, rules, reservations_api, virtual_keys, users, api_keys, audit, metrics, ops)
@@ -110,6 +111,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, mint: Mint) -> Govern
     reservations = Reservations(database, group, charge_expired=settings.expired_reservations == "charge")
     statistics = Statistics(database, cache)
     files = Files(database, clock, os.environ)
+    refusals = RefusalLog()
     upkeep = Upkeep(database, clock, settings.retention_days * DAY)
     tasks = (
         reservations.sweep,
@@ -117,6 +119,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, mint: Mint) -> Govern
         statistics.note_memory,
         statistics.flush,
         authentication.flush,
+        refusals.flush,
         upkeep.due,
     )
     return Governance(
@@ -140,6 +143,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, mint: Mint) -> Govern
         doctor=Doctor(database, clock, subject(settings)),
         files=files,
         sync=Sync(database, writer, files, clock, mint=mint, folder=settings.instance_path),
+        refusals=refusals,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,7 +10,9 @@ from governance.domain.addresses import netloc, reachable, without_brackets, wit
 from governance.domain.errors import NotReady
 from governance.domain.variables import misspelt
 
+Network = IPv4Network | IPv6Network
 SHORTEST_ADMIN_KEY = 32
+FEWEST_DIFFERENT = 8
 ROOT = Path(__file__).resolve().parents[1]
 SQLITE = "sqlite:///"
 ADMIN_KEY_FILE = "admin.key"
@@ -46,7 +49,17 @@ def _sqlite(value: str) -> str:
 def _admin_key(value: str) -> str:
     if len(value) < SHORTEST_ADMIN_KEY or not value.isascii() or not value.isprintable() or " " in value:
         raise ValueError(f"at least {SHORTEST_ADMIN_KEY} visible ASCII characters")
+    repeats_itself = value in (value + value)[1:-1]
+    if len(set(value)) < FEWEST_DIFFERENT or repeats_itself:
+        raise ValueError("characters that nobody can guess, such as openssl rand -hex 32 prints")
     return value
+
+
+def _networks(value: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in value.split(","))
+    except ValueError as error:
+        raise ValueError("addresses and networks such as 127.0.0.1, 10.0.0.0/8, separated by commas") from error
 
 
 def _one_of(*words: str) -> Callable[[str], str]:
@@ -151,6 +164,12 @@ class Settings:
     )
     render_cache_mb: int = _setting(
         "GOVERNANCE_RENDER_CACHE_MB", 64, _whole(1, 65536), "how many MiB of rendered limits each worker keeps"
+    )
+    trusted_proxies: tuple[Network, ...] | None = _setting(
+        "GOVERNANCE_TRUSTED_PROXIES",
+        None,
+        _networks,
+        "addresses and networks of the proxies in front, separated by commas: the log then tells whom they forward for",
     )
     log_format: str = _setting("GOVERNANCE_LOG_FORMAT", "text", _one_of("text", "json"), "`text` or `json`")
     host: str = _setting("HOST", "127.0.0.1", without_brackets, "the address to listen on, of IPv4 or IPv6")

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from hmac import compare_digest
+from threading import Lock
+
+from cachetools import TTLCache
 
 from governance.domain import keys
 from governance.domain.errors import Code, Forbidden, Unauthenticated, Unavailable
@@ -15,6 +18,10 @@ KEYS_ONLY = "management APIs take API keys only, not virtual keys, session token
 MISSING = f"Send an API key as 'Authorization: Bearer {keys.API_KEY_PREFIX}…': {KEYS_ONLY}"
 UNKNOWN = f"Send an API key that exists and has been neither revoked nor expired: {KEYS_ONLY}"
 
+MOST_UNKNOWN = 10_000
+UNKNOWN_FOR = 30.0
+"""Seconds for which a key that the database does not have is not looked for again."""
+
 
 class Authentication:
     """Recognises API keys, and notes when each was last used."""
@@ -24,6 +31,8 @@ class Authentication:
         self._cache = cache
         self._clock = clock
         self._admin_digest = keys.digest(admin_key) if admin_key else None
+        self._unknown: TTLCache[str, bool] = TTLCache(MOST_UNKNOWN, UNKNOWN_FOR)
+        self._unknown_lock = Lock()
         self._used: dict[str, int] = {}
         self._revoked: set[str] = set()
 
@@ -47,6 +56,12 @@ class Authentication:
             self._used[key.id] = now
         return good
 
+    def is_secret(self, text: str) -> bool:
+        """Whether a text is an API key or a virtual key's value that the memory knows."""
+        known = self._cache.peek()
+        digest = keys.digest(text)
+        return known is not None and (digest in known.snapshot.digests or digest in known.snapshot.values)
+
     def refuse(self, key_id: str) -> None:
         """Refuse a key from now on, whatever the memory says: it was revoked in this worker."""
         self._revoked.add(key_id)
@@ -68,8 +83,19 @@ class Authentication:
         return known.snapshot.digests.get(digest) if known else None
 
     def _stored(self, digest: str) -> ApiKey | None:
+        """The key as the database has it. One that it does not have is remembered for a while.
+
+        No key that is made later can be among those: its 256 random bits were nowhere before.
+        """
+        with self._unknown_lock:
+            if digest in self._unknown:
+                return None
         with self._database.read() as connection:
-            return api_keys.by_digest(connection, digest)
+            key = api_keys.by_digest(connection, digest)
+        if key is None:
+            with self._unknown_lock:
+                self._unknown[digest] = True
+        return key
 
 
 ADMIN = ApiKey(

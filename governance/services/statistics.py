@@ -18,6 +18,9 @@ from governance.storage.database import Database
 
 REQUESTS = Counter("governance_requests", "Requests by endpoint and status.", ["endpoint", "status"])
 DECISIONS = Counter("governance_decisions", "Decisions on reservations, by word.", ["decision"])
+AUTHENTICATION_FAILURES = Counter(
+    "governance_authentication_failures", "Requests without an API key that counts, by the error's code.", ["code"]
+)
 LATENCY = Histogram(
     "governance_decision_seconds",
     "How long a decision took, its commit included.",
@@ -35,6 +38,11 @@ FAILURES = Counter("governance_snapshot_refresh_failures", "Refreshes of the mem
 def requests_counted(endpoint: str, status: int) -> Counter:
     """What counts the requests of an endpoint that were answered with a status: both are few."""
     return REQUESTS.labels(endpoint, status)
+
+
+def authentication_failed(code: str) -> None:
+    """Count a request that was refused for want of an API key that counts."""
+    AUTHENTICATION_FAILURES.labels(code).inc()
 
 
 @cache

@@ -26,6 +26,7 @@ from governance.settings import Settings
 from governance.storage.database import Database
 from governance.storage.group_commit import GroupCommit
 from governance.web.lean import Request
+from governance.web.refusals import RefusalLog
 
 EXTENSION = "governance"
 
@@ -54,6 +55,7 @@ class Governance:
     doctor: Doctor
     files: Files
     sync: Sync
+    refusals: RefusalLog
 
     def close(self) -> None:
         """End the threads and close the files; what only this worker knows is written down first."""

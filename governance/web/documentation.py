@@ -1,4 +1,4 @@
-"""Documents that are the same for everybody: rendered once a worker, and compressed, since nobody needs a key for them."""
+"""Documents for everybody, without a key: rendered once a worker, and compressed."""
 
 import gzip
 import re
@@ -33,7 +33,7 @@ def send(app: Flask, name: str, content_type: str, make: Callable[[], bytes]) ->
         kept[name] = _rendered(make(), content_type)
     document = cast("Document", kept[name])
     request = the_request()
-    compressed = "gzip" in request.accept_encodings
+    compressed = request.accept_encodings.quality("gzip") > 0
     response = Response(document.compressed if compressed else document.body, headers=document.headers)
     if compressed:
         response.headers["Content-Encoding"] = "gzip"

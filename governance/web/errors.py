@@ -14,7 +14,9 @@ from governance.domain.errors import (
     NotFound,
 )
 from governance.web.answers import JSON, NEVER_STORED
+from governance.web.context import governance
 from governance.web.lean import Response
+from governance.web.masking import masked
 from schemas import render
 
 logger = logging.getLogger("governance.web")
@@ -108,7 +110,7 @@ def document(error: GovernanceError) -> dict[str, Any]:
 def _of_http(error: HTTPException) -> Response:
     match error.code:
         case 404:
-            return shaped(NotFound(f"Route not found: {request.path} (/docs shows every route)."))
+            return shaped(NotFound(f"Route not found: {_path()} (/docs shows every route)."))
         case 405:
             response = shaped(_not_allowed(error))
             response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))  # type: ignore[attr-defined]
@@ -122,4 +124,9 @@ def _of_http(error: HTTPException) -> Response:
 
 def _not_allowed(error: HTTPException) -> InvalidRequest:
     allowed = " or ".join(sorted(set(error.valid_methods or ()) - {"HEAD"}))  # type: ignore[attr-defined]
-    return InvalidRequest(f"Use {allowed} on {request.path}.", code=Code.METHOD_NOT_ALLOWED)
+    return InvalidRequest(f"Use {allowed} on {_path()}.", code=Code.METHOD_NOT_ALLOWED)
+
+
+def _path() -> str:
+    """The path of the request, as it may be shown."""
+    return masked(request.path, governance().authentication.is_secret)

@@ -1,21 +1,22 @@
 """What surrounds every request: its id, and one log line where it was refused or failed."""
 
-import logging
 import re
 from random import getrandbits
 from time import perf_counter
 from wsgiref.types import WSGIEnvironment
 
-from flask import Flask, Response
+from flask import Flask, Response, g
 
-from governance.services.statistics import requests_counted
-from governance.web.context import the_request
-
-logger = logging.getLogger("governance.requests")
+from governance.domain.keys import API_KEY_PREFIX, shown_prefix
+from governance.services.statistics import authentication_failed, requests_counted
+from governance.web.context import governance, the_request
+from governance.web.masking import masked
+from governance.web.peers import forwarded_for, peer
 
 # An id needs no secrecy, and os.urandom gives the interpreter lock away in the middle of every request.
 SANE_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
 REFUSED = 400
+UNAUTHENTICATED = 401
 
 
 def surround(app: Flask) -> None:
@@ -40,19 +41,38 @@ def request_id(environ: WSGIEnvironment) -> str:
 def end(response: Response) -> Response:
     """Give the answer its id; log a refusal: never a key, a query or a body."""
     request, status = the_request(), response.status_code
-    request_id = request.environ["governance.request_id"]
     response.headers.add("X-Content-Type-Options", "nosniff")
-    response.headers.add("X-Request-Id", request_id)
+    response.headers.add("X-Request-Id", request.environ["governance.request_id"])
     requests_counted(request.endpoint or "none", status).inc()
     if status >= REFUSED:
-        elapsed = perf_counter() - request.environ["governance.began"]
-        fields = {
-            "method": request.method,
-            "path": request.path,
-            "status": status,
-            "code": request.environ.get("governance.code", ""),
-            "request_id": request_id,
-            "ms": round(elapsed * 1000, 1),
-        }
-        logger.log(logging.ERROR if status == 500 else logging.INFO, "refused", extra={"fields": fields})  # noqa: PLR2004
+        _log_refusal(request.environ, request.path, status)
     return response
+
+
+def _log_refusal(environ: WSGIEnvironment, path: str, status: int) -> None:
+    service = governance()
+    fields = {
+        "method": environ["REQUEST_METHOD"],
+        "path": masked(path, service.authentication.is_secret),
+        "status": status,
+        "code": environ.get("governance.code", ""),
+        "request_id": environ["governance.request_id"],
+        "ms": round((perf_counter() - environ["governance.began"]) * 1000, 1),
+        "peer": peer(environ),
+    }
+    forwarded = forwarded_for(environ, service.settings.trusted_proxies)
+    if forwarded is not None:
+        fields["forwarded_for"] = forwarded
+    if "api_key" in g:
+        service.refusals.write(fields)
+        return
+    if status == UNAUTHENTICATED:
+        authentication_failed(fields["code"])
+        fields |= _tried(environ)
+    service.refusals.write_stranger(fields)
+
+
+def _tried(environ: WSGIEnvironment) -> dict[str, str]:
+    """What may be shown of the API key that was tried; nothing of anything else, which may be a password."""
+    secret = str(environ.get("HTTP_AUTHORIZATION", "")).strip().partition(" ")[2].strip()
+    return {"key_prefix": shown_prefix(secret)} if secret.startswith(API_KEY_PREFIX) else {}

@@ -178,9 +178,18 @@ def test_a_short_admin_key_stops_the_start_with_one_line_that_does_not_show_it(k
 
 
 def test_an_admin_key_of_32_characters_is_enough_and_does_not_print():
-    settings = Settings.from_environ({"GOVERNANCE_ADMIN_KEY": "k" * 32})
-    assert settings.admin_key == "k" * 32
-    assert "k" * 32 not in repr(settings)
+    key = "0f3d5b0c9d1ec77a2ca0180590"[:26] + "8a4d1e"
+    settings = Settings.from_environ({"GOVERNANCE_ADMIN_KEY": key})
+    assert settings.admin_key == key
+    assert key not in repr(settings)
+
+
+@pytest.mark.parametrize("key", ["a" * 32, "ab" * 20, "changeme" * 4, "0123456789" * 4, "abcdefg" * 3 + "a" * 20])
+def test_an_admin_key_that_can_be_guessed_is_refused(key):
+    with pytest.raises(NotReady) as refusal:
+        Settings.from_environ({"GOVERNANCE_ADMIN_KEY": key})
+    assert "Set GOVERNANCE_ADMIN_KEY to characters that nobody can guess" in refusal.value.message
+    assert key not in refusal.value.message
 
 
 def test_with_an_admin_key_set_no_key_is_minted(api, app, settings):

@@ -16,6 +16,7 @@ OURS = {
     "governance_decision_seconds_bucket": {"le"},
     "governance_decision_seconds_count": set(),
     "governance_decision_seconds_sum": set(),
+    "governance_authentication_failures_total": {"code"},
     "governance_reservations_expired_total": set(),
     "governance_reservations_late_total": set(),
     "governance_snapshot_refresh_failures_total": set(),

@@ -1,0 +1,39 @@
+"""Who a request comes from: the peer's address, and the one that a trusted proxy says it forwards for."""
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from wsgiref.types import WSGIEnvironment
+
+Network = IPv4Network | IPv6Network
+
+
+def peer(environ: WSGIEnvironment) -> str:
+    """The address of the peer; empty over a Unix socket."""
+    return str(environ.get("REMOTE_ADDR", ""))
+
+
+def forwarded_for(environ: WSGIEnvironment, trusted: tuple[Network, ...] | None) -> str | None:
+    """The client's address as the trusted proxies tell it in X-Forwarded-For; None where the peer is not one of them.
+
+    Each proxy adds its peer at the end, and a client can send any beginning: the last address that is not a trusted
+    proxy's is the client's.
+    """
+    if not trusted or not _is_among(trusted, _address(peer(environ))):
+        return None
+    for told in reversed(str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",")):
+        address = _address(told.strip())
+        if address is None:
+            return None
+        if not _is_among(trusted, address):
+            return str(address)
+    return None
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
+def _is_among(networks: tuple[Network, ...], address: IPv4Address | IPv6Address | None) -> bool:
+    return address is not None and any(address in network for network in networks)
