@@ -14,6 +14,7 @@ if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
 from prometheus_client import multiprocess  # noqa: E402
 
 from governance.domain.errors import NotReady  # noqa: E402
+from governance.exposure import exposure  # noqa: E402
 from governance.greeting import greeting  # noqa: E402
 from governance.reload import apply_config_anew  # noqa: E402
 from governance.settings import Settings  # noqa: E402
@@ -70,7 +71,7 @@ def on_starting(_server):
 
 def when_ready(_server):
     """Say how to begin."""
-    sys.stderr.write(found.greeting)
+    sys.stderr.write(found.greeting + exposure(settings))
 
 
 def on_reload(_server):

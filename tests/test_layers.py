@@ -29,7 +29,15 @@ ALLOWED = {
 """Which layers a layer may import, beside itself. Whatever stands beside the layers assembles them: all are its own."""
 
 WEB_FRAMEWORKS = {"flask", "flask_migrate", "flask_sqlalchemy", "werkzeug", "jinja2", "click", "gunicorn", "apispec"}
-STARTING = ("governance.startup", "governance.reload", "governance.greeting", "app", "wsgi", "gunicorn.conf")
+STARTING = (
+    "governance.startup",
+    "governance.reload",
+    "governance.exposure",
+    "governance.greeting",
+    "app",
+    "wsgi",
+    "gunicorn.conf",
+)
 WEB_PLACES = ("governance.web", "governance.cli", *STARTING)
 SQL_PLACES = ("governance.storage",)
 SQL_VALUE_PLACES = ("governance.services",)

@@ -69,6 +69,7 @@ class Doctor:
             "journal": self._journal,
             "file modes": self._modes,
             "poller": self._poller,
+            "sqlite": self._sqlite,
         }
         found = [_find(name, check) if first.ok else Finding(name, None, SKIPPED) for name, check in inside.items()]
         return [first, *found, *(_find(name, check) for name, check in outside.items())]
@@ -181,6 +182,17 @@ class Doctor:
             )
         return f"every {interval:g} s, the memory lives {lifetime:g} s (by the settings of this shell)"
 
+    def _sqlite(self) -> str:
+        version, others = inspection.shown_version(), inspection.other_programs(self._database.path)
+        if not inspection.has_reset_fault(inspection.SQLITE):
+            return f"version {version}"
+        if others:
+            raise NotReady(
+                f"Stop {_joined(others)}, or use SQLite 3.51.3 or newer: version {version} may ruin a file that two "
+                "programs write to or checkpoint at the same moment."
+            )
+        return f"version {version}: safe as long as no other program (Litestream, sqlite3) has the database open"
+
 
 def _find(name: str, check: Callable[[], str]) -> Finding:
     try:
@@ -197,7 +209,7 @@ def _and_others(full: Sequence[object]) -> str:
     return f"; so it is with {len(full) - 1} more, which flask governance verify names" if len(full) > 1 else ""
 
 
-def _joined(files: Iterable[Path]) -> str:
+def _joined(files: Iterable[Path | str]) -> str:
     return " ".join(str(file) for file in files)
 
 

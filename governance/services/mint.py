@@ -4,15 +4,17 @@ import os
 import secrets
 import uuid
 from collections.abc import Callable
-from random import Random
 from typing import NamedTuple
 
 MILLISECONDS = 2**48 - 1
 RANDOM_TAIL = 2**62 - 1
 
-_random = Random()  # noqa: S311 - see below
-"""For ids that need be unique, not secret: `os.urandom` gives the interpreter lock away in the middle of a batch."""
-os.register_at_fork(after_in_child=_random.seed)
+RANDOM_BYTES = 10
+DRAWN_AHEAD = 512
+
+_ahead: list[int] = []
+"""Random numbers for the next ids. `os.urandom` gives the interpreter lock away, so it is asked once for many."""
+os.register_at_fork(after_in_child=_ahead.clear)
 
 
 def _id() -> str:
@@ -24,9 +26,19 @@ def _secret() -> str:
     return secrets.token_urlsafe(32)
 
 
+def _random_bits() -> int:
+    """80 random bits that nobody can guess, whatever others they have seen."""
+    while True:
+        try:
+            return _ahead.pop()
+        except IndexError:
+            drawn = os.urandom(RANDOM_BYTES * DRAWN_AHEAD)
+            _ahead.extend(int.from_bytes(drawn[at : at + RANDOM_BYTES]) for at in range(0, len(drawn), RANDOM_BYTES))
+
+
 def _ordered_id(now: int) -> str:
     """A UUID of version 7: it begins with the time (milliseconds), so an index of them grows at its end (RFC 9562)."""
-    random = _random.getrandbits(74)
+    random = _random_bits() >> 6
     value = (now // 1000 & MILLISECONDS) << 80 | 0x7 << 76 | (random >> 62) << 64 | 0b10 << 62 | random & RANDOM_TAIL
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,5 +1,8 @@
 """What a doctor asks of a database file: is it sound, how far has its time come, what lies beside it."""
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import func, select, union_all
@@ -41,3 +44,35 @@ def files(path: Path) -> list[Path]:
     """The files in which a database lies: itself, what SQLite keeps beside it, and the copies before migrations."""
     beside = [path.with_name(f"{path.name}{end}") for end in ("", "-wal", "-shm", ".queue")]
     return [file for file in (*beside, *sorted(path.parent.glob(f"{path.name}.before-*"))) if file.exists()]
+
+
+def has_reset_fault(version: tuple[int, int, int]) -> bool:
+    """Whether this version of SQLite may ruin a file where two connections checkpoint, or one writes, at once.
+
+    https://sqlite.org/wal.html#walresetbug
+    """
+    release = version[:2]
+    return version < RESET_MENDED.get(release, (3, 51, 3))
+
+
+RESET_MENDED = {(3, 44): (3, 44, 6), (3, 50): (3, 50, 7)}
+"""In which versions of older releases it was mended; in all others by 3.51.3."""
+SQLITE = sqlite3.sqlite_version_info
+
+
+def shown_version() -> str:
+    """SQLite's version, such as 3.53.0."""
+    return ".".join(map(str, SQLITE))
+
+
+def other_programs(path: Path) -> list[str]:
+    """Programs beside Python's own that have the database open: `litestream (4711)`. Linux alone can tell."""
+    return sorted(_other_programs(path))
+
+
+def _other_programs(path: Path) -> Iterator[str]:
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is another user's
+            is_open = path in (descriptor.readlink() for descriptor in (process / "fd").iterdir())
+            if is_open and not (process / "exe").readlink().name.startswith("python"):
+                yield f"{(process / 'comm').read_text().strip()} ({process.name})"

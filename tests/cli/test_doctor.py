@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
 from contextlib import closing
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ import pytest
 from app import create_app
 from governance.settings import Settings
 from governance.startup import prepare
+from governance.storage import inspection
 from tests.conftest import ADMIN_KEY, governance_of
 
 CHECKS = [
@@ -25,6 +27,7 @@ CHECKS = [
     "journal",
     "file modes",
     "poller",
+    "sqlite",
 ]
 INSIDE = CHECKS[1:6]
 
@@ -82,7 +85,7 @@ def test_a_missing_database_is_told_and_not_made(to_do, run, tmp_path, settings)
 def test_it_works_where_not_even_the_instance_folder_is(tmp_path, clock):
     settings = Settings(instance=str(tmp_path / "not/there"), admin_key=ADMIN_KEY)
     result = create_app(settings, clock=clock).test_cli_runner().invoke(args=["governance", "doctor"])
-    assert (result.exit_code, result.stderr) == (1, "1 of 10 checks say what to do.\n")
+    assert (result.exit_code, result.stderr) == (1, f"1 of {len(CHECKS)} checks say what to do.\n")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -252,3 +255,40 @@ class TestTheAdminKey:
     def test_file_may_hold_anything(self, to_do, settings):
         settings.admin_key_file.write_bytes(b"\xff\xfe\x00")
         assert list(to_do()) == ["admin key"]
+
+
+@pytest.mark.parametrize(
+    ("version", "faulty"),
+    [
+        ((3, 40, 1), True),
+        ((3, 44, 5), True),
+        ((3, 44, 6), False),
+        ((3, 45, 9), True),
+        ((3, 50, 6), True),
+        ((3, 50, 7), False),
+        ((3, 51, 2), True),
+        ((3, 51, 3), False),
+        ((3, 53, 0), False),
+    ],
+)
+def test_the_versions_of_sqlite_with_the_reset_fault_are_known(version, faulty):
+    assert inspection.has_reset_fault(version) is faulty
+
+
+def test_another_program_on_the_file_is_told_where_sqlite_has_the_reset_fault(to_do, settings, monkeypatch):
+    monkeypatch.setattr(inspection, "SQLITE", (3, 40, 1))
+    assert to_do() == {}
+    with subprocess.Popen(["tail", "-f", settings.database_path], stdout=subprocess.DEVNULL) as other:
+        try:
+            while not list(inspection.other_programs(settings.database_path)):
+                assert other.poll() is None
+            said = to_do()["sqlite"]
+        finally:
+            other.kill()
+    assert said.startswith(f"Stop tail ({other.pid}), or use SQLite 3.51.3 or newer")
+
+
+def test_another_program_is_welcome_where_sqlite_is_sound(to_do, settings, monkeypatch):
+    monkeypatch.setattr(inspection, "SQLITE", (3, 53, 0))
+    monkeypatch.setattr(inspection, "other_programs", lambda _: ["litestream (4711)"])
+    assert to_do() == {}

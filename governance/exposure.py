@@ -1,0 +1,24 @@
+"""Whether other machines can reach a service whose keys would then travel readable."""
+
+import socket
+from ipaddress import ip_address
+
+from governance.settings import Settings
+
+
+def exposure(settings: Settings) -> str:
+    """A warning where other machines may reach the service and no proxy is named that keeps the keys secret."""
+    if settings.trusted_proxies or _is_loopback(settings.host):
+        return ""
+    return (
+        f"Warning: {settings.host} can be reached from other machines, and this service speaks no TLS: API keys travel "
+        "readable. Put a proxy with TLS in front and name it in GOVERNANCE_TRUSTED_PROXIES, or set HOST=127.0.0.1.\n"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return all(ip_address(str(entry[4][0]).partition("%")[0]).is_loopback for entry in found)
