@@ -7,7 +7,7 @@ import orjson
 
 from governance.domain.edits import Ceiling, Item
 from governance.domain.files import item_id, limit_id
-from governance.domain.keys import VirtualKey
+from governance.domain.keys import User, VirtualKey
 from governance.domain.limits import Limit, Metric, Rule, Scope
 from governance.domain.names import Identity
 from governance.domain.steps import Stored
@@ -20,8 +20,17 @@ def document(stored: Stored) -> bytes:
     """The file, indented, its rows in a fixed order."""
     limits = sorted((held.limit for held in stored.limits.values()), key=_identity)
     keys = sorted((held.key for held in stored.keys.values()), key=lambda key: key.id)
-    found = {"virtual_keys": [_key(key) for key in keys], "model_configs": [_limit(limit) for limit in limits]}
+    users = sorted((held.user for held in stored.users.values()), key=lambda user: user.id)
+    found = {
+        "users": [_user(user) for user in users],
+        "virtual_keys": [_key(key) for key in keys],
+        "model_configs": [_limit(limit) for limit in limits],
+    }
     return orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _user(user: User) -> dict[str, Any]:
+    return {"id": user.id, "name": user.name}
 
 
 def _key(key: VirtualKey) -> dict[str, Any]:

@@ -16,9 +16,11 @@ from governance.domain.files import LimitEntry, Section, Sections
 from schemas import file_owners
 from schemas.file_entries import FileBudget, FileLimit, FileRateLimit, Foreign, Override
 from schemas.file_owners import FileKey, FileProvider
+from schemas.file_users import FileUser, owner
 from schemas.loading import load
 
-OURS = ("model_configs", "budgets", "rate_limits", "virtual_keys")
+OURS = ("model_configs", "budgets", "rate_limits", "virtual_keys", "users")
+OWNER = "owner"
 ROOTS = ("governance", "")
 """Where our sections may stand: under `governance`, as in Bifrost's file, or at the top."""
 PROVIDERS = "providers"
@@ -61,6 +63,7 @@ class _Reading:
             budgets=self._section(self._entries("budgets"), FileBudget()),
             rate_limits=self._section(self._entries("rate_limits"), FileRateLimit()),
             keys=self._section(keys, FileKey()),
+            users=self._section(self._entries("users"), FileUser()),
             implied=list(self._implied(keys, providers)),
             claims=[
                 claim
@@ -71,6 +74,7 @@ class _Reading:
             skipped=list(self._skipped),
             notes=self._notes,
             unset=self._unset,
+            owner=owner(self._document, self.faults),
         )
 
     def _skip_strangers(self) -> None:
@@ -80,9 +84,9 @@ class _Reading:
             if held is not None and not isinstance(held, Mapping):
                 self.faults.append(Fault(root, f"Give {root} as an object."))
             elif held is not None:
-                known = (*OURS, *((PROVIDERS,) if root else NOT_IN_FILES))
+                known = (*OURS, *((PROVIDERS,) if root else (OWNER, *NOT_IN_FILES)))
                 for name in held:
-                    if name not in known:
+                    if name not in (*known, OWNER):
                         self._skip(_joined(root, name), name, known)
 
     def _skip(self, path: str, name: str, known: Iterable[str]) -> None:

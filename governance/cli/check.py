@@ -25,10 +25,15 @@ def check(file: Path, *, as_json: bool) -> None:
         reading = read(file, as_json=as_json, valued=False)
     document, warnings, left_out = reading
     wanted = document.wanted
-    counts = {"model_configs": len(wanted.limits), "virtual_keys": len(wanted.keys)}
+    counts = {
+        "model_configs": len(wanted.limits),
+        "virtual_keys": len(wanted.keys),
+        "users": len(wanted.users),
+    }
     if as_json:
         print_json({"file": document.name, "faults": []} | told_json(reading) | counts)
     else:
-        limits, keys = counts.values()
         right = f"right but for what is left out ({len(left_out)})" if left_out else "right"
-        say(f"{document.name} is {right}: limits {limits}, virtual keys {keys}, warnings {len(warnings)}.")
+        limits, keys, users = counts.values()
+        told = f"limits {limits}, virtual keys {keys}" + (f", users {users}" if users else "")
+        say(f"{document.name} is {right}: {told}, warnings {len(warnings)}.")

@@ -1,4 +1,4 @@
-"""`flask governance export`: all limits and virtual keys as a file."""
+"""`flask governance export`: all limits, virtual keys and users as a file."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from governance.storage.backup import refuse_target
 @click.option("--json", "as_json", is_flag=True, help="The same: a file of limits is JSON.")
 @with_appcontext
 def export(file: Path, *, force: bool, as_json: bool) -> None:  # noqa: ARG001 - the file is JSON either way
-    """Write all limits and virtual keys to FILE in the plain form; a sync of it changes nothing.
+    """Write all limits, virtual keys and users to FILE in the plain form; a sync of it changes nothing.
 
     To standard output where no file is given. Keys' values are not in it: only their digests are stored.
     A sync of it only notes that what the API made is in a file now, so that what is edited by API later stays.

@@ -24,10 +24,10 @@ class Reading(NamedTuple):
     left_out: list[Misplaced]
 
 
-def read(file: Path, *, as_json: bool, valued: bool = True) -> Reading:
-    """Read a file; a person is told its warnings at once. Raises FaultyFile. `valued`: see `Files.read`."""
+def read(file: Path, *, as_json: bool, valued: bool = True, owner: str | None = None) -> Reading:
+    """Read a file; a person is told its warnings at once. Raises FaultyFile. `valued`, `owner`: see `Files.read`."""
     files = governance().files
-    document = files.read(file, valued=valued)
+    document = files.read(file, valued=valued, owner=owner)
     reading = Reading(document, files.cautions(document), files.left_out(document))
     if not as_json:
         if document.wanted.skipped:

@@ -14,6 +14,8 @@ from governance.cli.reading import Reading, faults_listed, file_argument, read, 
 from governance.domain.plans import Plan
 from governance.services.sync import Applied
 from governance.web.context import governance
+from schemas import file_users
+from schemas.loading import load
 
 WOULD_CHANGE = 2
 UNASKED = "Say --yes: there is no terminal to ask on, and nothing was changed."
@@ -23,10 +25,14 @@ UNASKED = "Say --yes: there is no terminal to ask on, and nothing was changed."
 @file_argument
 @click.option("--dry-run", is_flag=True, help="Only show the plan; exit code 2 where something would change.")
 @click.option("--prune", is_flag=True, help="Remove what this file made and no longer has; never what was made by API.")
+@click.option("--overwrite", is_flag=True, help="Let the file win over edits by API, as it says in each entry.")
+@click.option("--owner", help="Whose the file's rows are; else its own owner says, or its base name.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @with_appcontext
-def sync(file: Path, *, dry_run: bool, prune: bool, yes: bool, as_json: bool) -> None:
+def sync(
+    file: Path, *, dry_run: bool, prune: bool, overwrite: bool, owner: str | None, yes: bool, as_json: bool
+) -> None:
     """Make the database what FILE, a file of limits, asks for; usage is never touched.
 
     The plan is shown, asked for, and then carried out whole or not at all.
@@ -34,8 +40,9 @@ def sync(file: Path, *, dry_run: bool, prune: bool, yes: bool, as_json: bool) ->
     Example: flask governance sync examples/config.json --dry-run
     """
     with opened() as service, faults_listed(as_json=as_json):
-        reading = read(file, as_json=as_json)
-        planned = service.sync.plan(reading.document, prune=prune)
+        named = None if owner is None else load(file_users.OWNER, {"owner": owner})["owner"]
+        reading = read(file, as_json=as_json, owner=named)
+        planned = service.sync.plan(reading.document, prune=prune, overwrite=overwrite)
         plan = planned.plan
         if not as_json:
             say("\n".join(lines(plan)))
@@ -43,7 +50,9 @@ def sync(file: Path, *, dry_run: bool, prune: bool, yes: bool, as_json: bool) ->
             if as_json:
                 print_json(_shown(reading, plan, applied=False))
             sys.exit(WOULD_CHANGE if dry_run and plan.changes else 0)
-        done = service.sync.apply(reading.document, planned, prune=prune) if plan.writes else Applied(plan, 0)
+        done = Applied(plan, 0)
+        if plan.writes:
+            done = service.sync.apply(reading.document, planned, prune=prune, overwrite=overwrite)
     if as_json:
         print_json(_shown(reading, done.plan, applied=True))
     else:
@@ -59,7 +68,9 @@ def _agreed(*, yes: bool, as_json: bool) -> bool:
 
 def _shown(reading: Reading, plan: Plan, *, applied: bool) -> dict[str, Any]:
     """The plan as JSON, with what was said of the file."""
-    return {"file": reading.document.name} | plan_json(plan) | {"applied": applied} | told_json(reading)
+    document = reading.document
+    named = {"file": document.name, "owner": document.source.name}
+    return named | plan_json(plan) | {"applied": applied} | told_json(reading)
 
 
 def _say_done(shown: Plan, done: Applied) -> None:

@@ -16,7 +16,7 @@ Caution = tuple[str, str]
 """A path in the file, and a sentence."""
 
 
-SECTIONS = frozenset({"model_configs", "budgets", "rate_limits", "virtual_keys", "providers"})
+SECTIONS = frozenset({"model_configs", "budgets", "rate_limits", "virtual_keys", "providers", "users"})
 OWNING = frozenset({"model_configs", "virtual_keys", "providers"})
 """The sections whose entries own budgets and rate limits."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from governance.domain import money
-from governance.domain.keys import VirtualKey
+from governance.domain.keys import User, VirtualKey
 from governance.domain.limits import Limit, Metric, Scope
 from governance.domain.names import ALL_MODELS
 from governance.domain.times import rfc3339
@@ -50,6 +50,11 @@ def of_keys(before: VirtualKey | None, after: VirtualKey | None) -> tuple[Differ
     return tuple(found)
 
 
+def of_users(before: User | None, after: User | None) -> tuple[Difference, ...]:
+    """What differs between two states of a user."""
+    return tuple(_differences(_user(before), _user(after)))
+
+
 Shown = dict[object, tuple[str, str]]
 """What there is to see of a row: (name, text) by what tells one thing from another."""
 
@@ -88,3 +93,7 @@ def _key(key: VirtualKey | None) -> Shown:
         "expires_at": expires_at,
     }
     return {name: (name, text) for name, text in texts.items() if text is not None}
+
+
+def _user(user: User | None) -> Shown:
+    return {} if user is None else {"name": ("name", user.name)}

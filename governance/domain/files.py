@@ -78,6 +78,15 @@ class WantedKey(NamedTuple):
     config_hash: str
 
 
+class WantedUser(NamedTuple):
+    """A user: a name for an id."""
+
+    path: str
+    id: str
+    name: str
+    config_hash: str
+
+
 class WantedItem(NamedTuple):
     """A budget or rate limit of a wanted limit."""
 
@@ -114,7 +123,7 @@ class WantedLimit(NamedTuple):
         return self.budgets + self.rate_limits
 
 
-EntryT = TypeVar("EntryT", LimitEntry, ItemEntry, WantedKey)
+EntryT = TypeVar("EntryT", LimitEntry, ItemEntry, WantedKey, WantedUser)
 
 
 class Section(NamedTuple, Generic[EntryT]):
@@ -125,7 +134,7 @@ class Section(NamedTuple, Generic[EntryT]):
 
 
 class Sections(NamedTuple):
-    """All that is ours in a file, and the names of what is not. `notes` and `unset`: see Wanted."""
+    """All that is ours in a file, and the names of what is not. `notes`, `unset` and `owner`: see Wanted."""
 
     limits: Section[LimitEntry]
     budgets: Section[ItemEntry]
@@ -133,9 +142,11 @@ class Sections(NamedTuple):
     keys: Section[WantedKey]
     implied: list[LimitEntry]
     claims: list[Claim]
+    users: Section[WantedUser]
     skipped: list[str]
     notes: list[tuple[str, str]]
     unset: list[tuple[str, str]]
+    owner: str | None = None
 
 
 class Wanted(NamedTuple):
@@ -143,14 +154,17 @@ class Wanted(NamedTuple):
 
     `notes` are of what is taken, but not as the file says; `left_out` are the budgets and rate limits that hold for
     nobody here; `unset` are the values that the environment does not have: a fault only for who would store them.
+    `owner` is the name that the file gives itself.
     """
 
     limits: tuple[WantedLimit, ...]
     keys: tuple[WantedKey, ...]
+    users: tuple[WantedUser, ...]
     skipped: tuple[str, ...]
     notes: tuple[tuple[str, str], ...]
     left_out: tuple[tuple[str, str], ...]
     unset: tuple[tuple[str, str], ...]
+    owner: str | None = None
 
 
 def limit_id(identity: Identity) -> str:

@@ -45,7 +45,7 @@ def of_limit(entry: LimitEntry, limit_id: str, budget_ids: Iterable[str], rate_l
         fields.append(("calendar_aligned", str(draft.calendar_aligned).lower()))
     if draft.timezone != "UTC":
         fields.append(("timezone", draft.timezone))
-    return _hash("".join(f"{name}:{len((value or '').encode())}:{value or ''};" for name, value in fields))
+    return _hash(_named(fields))
 
 
 def of_key(
@@ -66,6 +66,11 @@ def of_key(
     return _hash(text + ("calendarAligned:true" if calendar_aligned else ""))
 
 
+def of_user(user_id: str, name: str) -> str:
+    """A user: ours alone, in the form of a limit's."""
+    return _hash(_named([("id", user_id), ("name", name)]))
+
+
 def go_number(nanos: int) -> str:
     """Dollars as Go writes them as a JSON number; all their digits where a double would lose some."""
     exact = Decimal(nanos).scaleb(-9)
@@ -75,6 +80,10 @@ def go_number(nanos: int) -> str:
     if exact >= PLAIN_FROM:
         return money.dollars(nanos)
     return f"{float(exact)!r}".replace("e-0", "e-")
+
+
+def _named(fields: Iterable[tuple[str, str | None]]) -> str:
+    return "".join(f"{name}:{len((value or '').encode())}:{value or ''};" for name, value in fields)
 
 
 def _hash(text: str) -> str:

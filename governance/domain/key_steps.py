@@ -6,7 +6,7 @@ from governance.domain.differences import of_keys
 from governance.domain.errors import Fault
 from governance.domain.files import WantedKey
 from governance.domain.keys import VirtualKey
-from governance.domain.steps import BOUND, DRIFTED, KEY, Action, Aim, HeldKey, Step, remembers, returns
+from governance.domain.steps import BOUND, KEY, Action, Aim, HeldKey, Step, edit_note, remembers, returns
 
 
 def steps(aim: Aim, keys: Iterable[WantedKey]) -> list[Step]:
@@ -46,13 +46,15 @@ def _step(aim: Aim, entry: WantedKey, held: HeldKey | None) -> Step:
         after = HeldKey(_new(entry, aim.now), entry.config_hash, aim.source)
         note = returns(aim, KEY, entry.id)
         return Step(Action.CREATE, KEY, entry.id, _title(after.key), of_keys(None, after.key), note, None, after)
-    edited = _edited(held.key, entry, aim.now)
+    edited, same = _edited(held.key, entry, aim.now), held.config_hash == entry.config_hash
     differences = of_keys(held.key, edited)
-    if differences and held.config_hash != entry.config_hash:
-        after = held._replace(key=edited, config_hash=entry.config_hash)
-        return Step(Action.CHANGE, KEY, held.key.id, _title(edited), differences, None, held, after)
-    after = held._replace(config_hash=entry.config_hash) if remembers(held.source, aim) else held
-    note = DRIFTED if differences else None
+    note = edit_note(aim) if differences and same else None
+    known = held._replace(config_hash=entry.config_hash, source=aim.kept(held.source))
+    if differences and (aim.overwrite or not same):
+        return Step(
+            Action.CHANGE, KEY, held.key.id, _title(edited), differences, note, held, known._replace(key=edited)
+        )
+    after = known if remembers(held.source, aim) else held
     return Step(Action.KEEP, KEY, held.key.id, _title(held.key), differences, note, held, after)
 
 

@@ -11,7 +11,7 @@ from governance.domain.files import WantedLimit, limit_id
 from governance.domain.limits import Limit, Scope
 from governance.domain.merging import Setting, as_written, merged, new_limit
 from governance.domain.names import Identity
-from governance.domain.steps import DRIFTED, LIMIT, STARTS_ANEW, Action, Aim, HeldLimit, Step, remembers, returns
+from governance.domain.steps import LIMIT, STARTS_ANEW, Action, Aim, HeldLimit, Step, edit_note, remembers, returns
 
 
 class Match(NamedTuple):
@@ -75,16 +75,17 @@ def _made(action: Action, limit: Limit, before: HeldLimit | None, aim: Aim, note
 
 
 def _moved(aim: Aim, entry: WantedLimit, held: HeldLimit, setting: Setting) -> Step:
-    limit = merged(held.limit, entry, setting)
+    kept = merged(held.limit, entry, setting)
+    limit = as_written(held.limit, entry, setting) if aim.overwrite else kept
     differences = of_limits(held.limit, limit)
-    name, after = title(limit), held._replace(limit=limit)
+    name, after = title(limit), HeldLimit(limit, aim.kept(held.source))
     if differences:
-        return Step(Action.CHANGE, LIMIT, limit.id, name, differences, None, held, after)
-    edited = held.limit.version > 1
+        note = edit_note(aim) if aim.overwrite and of_limits(kept, limit) else None
+        return Step(Action.CHANGE, LIMIT, limit.id, name, differences, note, held, after)
+    edited = held.limit.version > 1 and not aim.overwrite
     drifted = of_limits(held.limit, as_written(held.limit, entry, setting)) if edited else ()
-    note = DRIFTED if drifted else None
-    kept = after if remembers(held.source, aim) else held
-    return Step(Action.KEEP, LIMIT, limit.id, name, drifted, note, held, kept)
+    known = after if remembers(held.source, aim) else held
+    return Step(Action.KEEP, LIMIT, limit.id, name, drifted, edit_note(aim) if drifted else None, held, known)
 
 
 def _identity(limit: Limit) -> Identity:

@@ -4,15 +4,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from governance.domain import key_steps, limit_steps
+from governance.domain import key_steps, limit_steps, ownership, user_steps
 from governance.domain.errors import Fault
 from governance.domain.files import Wanted
 from governance.domain.limits import Limit, Scope
-from governance.domain.steps import Action, Aim, HeldKey, HeldLimit, Step
+from governance.domain.steps import Action, Aim, HeldKey, HeldLimit, Step, Stored
 
 
 class Plan(NamedTuple):
-    """Virtual keys first, then limits, each in the order of the file, then what goes.
+    """Virtual keys first, then users, then limits, each in the order of the file, then what goes.
 
     `gone` counts the rows of this file that it no longer has, where they are not pruned.
     """
@@ -44,23 +44,29 @@ class Plan(NamedTuple):
 
 def plan(aim: Aim, wanted: Wanted, *, prune: bool) -> tuple[Plan, list[Fault]]:
     """The steps to what a file asks for; and what is wrong with it beside what is stored."""
-    stored, keys = aim.stored, key_steps.steps(aim, wanted.keys)
+    stored, keys, users = aim.stored, key_steps.steps(aim, wanted.keys), list(user_steps.steps(aim, wanted.users))
     found = limit_steps.matches(wanted.limits, stored.limits)
     matched = {match.held.limit.id for match in found.values()}
-    gone = [held for key, held in stored.limits.items() if held.source == aim.source and key not in matched]
-    known = {step.id for step in keys}
-    gone_keys = [held for key, held in stored.keys.items() if held.source == aim.source and key not in known]
+    missing = ownership.without(stored, matched, {step.id for step in keys}, {step.id for step in users})
+    gone = ownership.owned(aim, missing)
     flags = _flags(stored.keys.values(), keys)
-    removed = {held.limit.id for held in gone} if prune else set()
+    removed = set(gone.limits) if prune else set()
     limits = list(limit_steps.steps(aim, wanted.limits, found, removed, flags))
     faults = [*key_steps.clashes(wanted.keys, keys, stored.keys), *_keyless(wanted, flags)]
     if not prune:
-        return Plan((*keys, *limits), len(gone) + len(gone_keys)), faults
+        return Plan((*keys, *users, *limits), len(gone.rows)), faults
     bound = {
         limit.scope_id or "" for limit in _staying(stored.limits, removed, limits) if limit.scope == Scope.VIRTUAL_KEY
     }
-    ends = (*map(limit_steps.removal, gone), *(key_steps.removal(held, bound) for held in gone_keys))
-    return Plan((*keys, *limits, *ends), 0), faults
+    faults += ownership.elsewhere(aim, missing)
+    return Plan((*keys, *users, *limits, *_ends(gone, bound)), 0), faults
+
+
+def _ends(gone: Stored, bound: set[str]) -> Iterator[Step]:
+    """The end of each row that is gone from the file; `bound` are the virtual keys to which limits stay bound."""
+    yield from map(limit_steps.removal, gone.limits.values())
+    yield from (key_steps.removal(held, bound) for held in gone.keys.values())
+    yield from map(user_steps.removal, gone.users.values())
 
 
 def _flags(held: Iterable[HeldKey], steps: Iterable[Step]) -> dict[str, bool]:

@@ -45,9 +45,19 @@ def resolve(sections: Sections) -> tuple[Wanted, list[Fault]]:
         *(fault for limit in limits for fault in _limit_faults(limit)),
         *_second_identities(limits),
         *_key_faults(keys),
+        *_twice((user.id, f"{user.path}.id") for user in sections.users.entries),
     ]
-    left_out = (*budgets.left_out, *rates.left_out)
-    return Wanted(limits, keys, tuple(sections.skipped), tuple(sections.notes), left_out, tuple(sections.unset)), faults
+    found = Wanted(
+        limits=limits,
+        keys=keys,
+        users=tuple(sections.users.entries),
+        skipped=tuple(sections.skipped),
+        notes=tuple(sections.notes),
+        left_out=(*budgets.left_out, *rates.left_out),
+        unset=tuple(sections.unset),
+        owner=sections.owner,
+    )
+    return found, faults
 
 
 def _on_stored_keys(sections: Sections) -> Iterator[LimitEntry]:

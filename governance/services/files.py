@@ -1,6 +1,7 @@
 """Files with limits: reading one whole or refusing it with every fault it has, and making one of what is stored."""
 
 import codecs
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from governance.domain.errors import Fault, FaultyFile, InvalidRequest, Misplace
 from governance.domain.files import Wanted
 from governance.domain.places import line_of, places, repeated
 from governance.domain.references import resolve
+from governance.domain.steps import Source
 from governance.domain.times import Clock
 from governance.services.collecting import uncollected
 from governance.storage import holdings
@@ -20,11 +22,12 @@ MAX_FILE = 64 * 1024 * 1024
 
 
 class Document(NamedTuple):
-    """A file that is right as it stands. Its `name` is what its rows remember."""
+    """A file that is right as it stands. Its `source` is what its rows remember."""
 
     name: str
     text: str
     wanted: Wanted
+    source: Source
 
     def refusal(self, faults: Sequence[Fault]) -> FaultyFile:
         """The refusal of the file for what else was found wrong with it."""
@@ -40,10 +43,11 @@ class Files:
         self._environment = environment
 
     @uncollected()
-    def read(self, path: Path, *, valued: bool = True) -> Document:
+    def read(self, path: Path, *, valued: bool = True, owner: str | None = None) -> Document:
         """What a file asks for. Asks no database. Raises FaultyFile with all its faults and warnings.
 
-        `valued`: a value that the environment does not have is a fault, not a warning.
+        `valued`: a value that the environment does not have is a fault, not a warning. `owner` goes before the file's
+        own; where there is neither, its rows remember its base name, and its place.
         """
         name, raw = path.name, _bytes(path)
         try:
@@ -52,7 +56,7 @@ class Files:
             raise FaultyFile(name, [_misread(raw, error)]) from error
         sections, faults = files.sections(document, self._environment)
         wanted, more = resolve(sections)
-        found = Document(name, raw.decode(), wanted)
+        found = Document(name, raw.decode(), wanted, _source(path, owner or wanted.owner))
         faults += [*more, *(Fault(*each) for each in wanted.unset if valued)]
         if faults:
             warnings = [*self.cautions(found, faults), *self.left_out(found, faults)]
@@ -70,9 +74,14 @@ class Files:
         return _placed(document.text, [Fault(path, sentence) for path, sentence in found])
 
     def export(self) -> bytes:
-        """All limits and virtual keys in the plain form, in a fixed order; no secret is in it."""
+        """All limits, virtual keys and users in the plain form, in a fixed order; no secret is in it."""
         with self._database.read() as connection:
             return export.document(holdings.everything(connection))
+
+
+def _source(path: Path, owner: str | None) -> Source:
+    """The place is as it was given: a link to it may lead elsewhere tomorrow, as those of mounted files do."""
+    return Source(owner, "") if owner else Source(path.name, os.path.abspath(path))  # noqa: PTH100
 
 
 def _bytes(path: Path) -> bytes:

@@ -10,16 +10,16 @@ from sqlalchemy.engine import Connection
 from governance.domain import keys, plans
 from governance.domain.errors import FaultyFile, GovernanceError, NotReady, Unavailable, told
 from governance.domain.plans import Plan
-from governance.domain.steps import Action, Aim, HeldKey, HeldLimit, Step
+from governance.domain.steps import Aim, HeldKey, Step
 from governance.domain.times import SECOND, Clock
 from governance.services.acting import acting_as
 from governance.services.collecting import uncollected
 from governance.services.files import Document, Files
 from governance.services.mint import Mint
+from governance.services.step_writes import carry_out
 from governance.services.writing import Write, Writer
-from governance.storage import holdings, limits, private_files, revisions, virtual_keys
+from governance.storage import holdings, private_files, revisions
 from governance.storage.database import Database
-from governance.storage.limits import Edit
 
 logger = logging.getLogger("governance.files")
 
@@ -69,21 +69,24 @@ class Sync:
         self.values = folder / VALUES_FILE
 
     @uncollected()
-    def plan(self, document: Document, *, prune: bool) -> Planned:
-        """What a sync would do now. Raises FaultyFile where the file does not go with what is stored."""
+    def plan(self, document: Document, *, prune: bool, overwrite: bool = False) -> Planned:
+        """What a sync would do now. Raises FaultyFile where the file does not go with what is stored.
+
+        `prune` removes the rows of this file that it no longer has; `overwrite` takes back what was edited by API.
+        """
         with self._database.read() as connection:
             now = self._clock()
-            plan = _plan(connection, document, now, prune=prune)
+            plan = _plan(connection, document, now, prune=prune, overwrite=overwrite)
             return Planned(plan, revisions.current(connection), now)
 
     @uncollected()
-    def apply(self, document: Document, planned: Planned, *, prune: bool) -> Applied:
+    def apply(self, document: Document, planned: Planned, *, prune: bool, overwrite: bool = False) -> Applied:
         """Do what was planned, in one transaction; planned again in it, where that might differ. Raises FaultyFile."""
-        with acting_as(f"file:{document.name}"), self._writer.write() as write:
+        with acting_as(f"file:{document.source.name}"), self._writer.write() as write:
             known = planned.plan if planned.holds(write) else None
-            plan = known or _plan(write.connection, document, write.now, prune=prune)
+            plan = known or _plan(write.connection, document, write.now, prune=prune, overwrite=overwrite)
             steps, values = self._valued(plan.writes)
-            _write(write, document.name, steps)
+            carry_out(write, document.source, steps)
             self._note(values)
         return Applied(plan, len(values))
 
@@ -155,36 +158,12 @@ class Sync:
             raise NotReady(sentence) from error
 
 
-def _plan(connection: Connection, document: Document, now: int, *, prune: bool) -> Plan:
-    aim = Aim(document.name, holdings.everything(connection), now)
+def _plan(connection: Connection, document: Document, now: int, *, prune: bool, overwrite: bool) -> Plan:
+    aim = Aim(document.source, holdings.everything(connection), now, overwrite)
     plan, faults = plans.plan(aim, document.wanted, prune=prune)
     if faults:
         raise document.refusal(faults)
     return plan
-
-
-def _write(write: Write, source: str, steps: Iterable[Step]) -> None:
-    """What goes, goes first: its ids, names and identities may come again."""
-    gone, new, moved = [], [], []
-    for step in steps:
-        if step.action in (Action.REMOVE, Action.REPLACE):
-            gone.append(step.before)
-        if step.action in (Action.CREATE, Action.REPLACE):
-            new.append(step.after)
-        if step.action in (Action.CHANGE, Action.KEEP):
-            moved.append((step.before, step.after))
-    connection, now, revision = write
-    limits.remove(connection, [held.limit.id for held in gone if isinstance(held, HeldLimit)], revision)
-    virtual_keys.remove_all(connection, [held.key.id for held in gone if isinstance(held, HeldKey)], revision)
-    virtual_keys.replace_held(connection, [after for _, after in moved if isinstance(after, HeldKey)], revision)
-    virtual_keys.add_held(connection, [held for held in new if isinstance(held, HeldKey)], revision)
-    edits = [
-        Edit(before.limit, after.limit)
-        for before, after in moved
-        if isinstance(before, HeldLimit) and isinstance(after, HeldLimit)
-    ]
-    limits.replace_all(connection, edits, revision, now)
-    limits.add_all(connection, [held.limit for held in new if isinstance(held, HeldLimit)], revision, source)
 
 
 def _tell(document: Document, plan: Plan) -> None:

@@ -1,18 +1,22 @@
-"""All that a file can be compared with: every limit and virtual key, with the file each came from. No counters."""
+"""All that a file can be compared with: every limit, virtual key and user, and the file it came from. No counters."""
 
 from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
-from governance.domain.keys import VirtualKey
+from governance.domain.keys import User, VirtualKey
 from governance.domain.limits import Rule
-from governance.domain.steps import KEY, LIMIT, HeldKey, HeldLimit, Stored
+from governance.domain.steps import KEY, LIMIT, USER, HeldKey, HeldLimit, HeldUser, Source, Stored
 from governance.storage import revisions, scoped
+from governance.storage import users as user_rows
 from governance.storage import virtual_keys as key_rows
-from governance.storage.tables import model_limits, rules, virtual_keys
+from governance.storage.tables import model_limits, rules, users, virtual_keys
 
-_limits = select(*scoped.LIMIT_COLUMNS, model_limits.c.source)
+ENTITIES = (LIMIT, KEY, USER)
+
+_limits = select(*scoped.LIMIT_COLUMNS, model_limits.c.source, model_limits.c.place)
 _rules = select(rules.c.model_limit_id, *scoped.RULE_COLUMNS).order_by(rules.c.model_limit_id, rules.c.position)
-_keys = select(*key_rows.COLUMNS, virtual_keys.c.config_hash, virtual_keys.c.source)
+_keys = select(*key_rows.COLUMNS, virtual_keys.c.config_hash, virtual_keys.c.source, virtual_keys.c.place)
+_users = select(*user_rows.COLUMNS, users.c.config_hash, users.c.source, users.c.place)
 
 
 def everything(connection: Connection) -> Stored:
@@ -21,10 +25,21 @@ def everything(connection: Connection) -> Stored:
     for limit_id, *rule in connection.execute(_rules).all():
         counted.setdefault(limit_id, []).append((Rule._make(rule), None))
     rows = connection.execute(_limits).all()
-    limits = (HeldLimit(scoped.limit_of(row, counted)[0], row.source) for row in rows)
-    keys = (HeldKey(VirtualKey._make(row[:-2]), *row[-2:]) for row in connection.execute(_keys).all())
-    buried = {(entity, row_id) for entity in (LIMIT, KEY) for row_id in revisions.buried(connection, entity, -1)}
-    return Stored({held.limit.id: held for held in limits}, {held.key.id: held for held in keys}, frozenset(buried))
+    limits = (HeldLimit(scoped.limit_of(row, counted)[0], Source(row.source, row.place)) for row in rows)
+    keys = (
+        HeldKey(VirtualKey._make(row[:-3]), row.config_hash, Source(row.source, row.place))
+        for row in connection.execute(_keys).all()
+    )
+    people = (
+        HeldUser(User._make(row[:-3]), row.config_hash, Source(row.source, row.place))
+        for row in connection.execute(_users).all()
+    )
+    return Stored(
+        limits={held.limit.id: held for held in limits},
+        keys={held.key.id: held for held in keys},
+        users={held.user.id: held for held in people},
+        buried=frozenset((entity, each) for entity in ENTITIES for each in revisions.buried(connection, entity, -1)),
+    )
 
 
 def any_limits(connection: Connection) -> bool:

@@ -10,6 +10,7 @@ from governance.domain.item_matching import RuleKey, predecessors
 from governance.domain.limits import Limit, Rule
 from governance.domain.matching import Call, spelled
 from governance.domain.names import Identity, fold, spellings
+from governance.domain.steps import NO_FILE, HeldLimit, Source
 from governance.storage import counters, revisions
 from governance.storage.tables import model_limits, rules
 
@@ -42,11 +43,19 @@ def add(connection: Connection, limit: Limit, revision: int) -> None:
     add_all(connection, [limit], revision)
 
 
-def add_all(connection: Connection, limits: Sequence[Limit], revision: int, source: str = "") -> None:
-    """Store new limits with their rules; `source` is the name of the file that makes them."""
+def add_all(connection: Connection, limits: Sequence[Limit], revision: int, source: Source = NO_FILE) -> None:
+    """Store new limits with their rules; `source` is the file that makes them."""
+    origin = {"source": source.name, "place": source.place}
     if limits:
-        connection.execute(insert(model_limits), [_row(limit, revision) | {"source": source} for limit in limits])
+        connection.execute(insert(model_limits), [_row(limit, revision) | origin for limit in limits])
     _add_rules(connection, [_rule_row(limit, rule) for limit in limits for rule in limit.rules])
+
+
+def note_places(connection: Connection, held: Iterable[HeldLimit]) -> None:
+    """Note where the file lies that stored limits came from."""
+    rows = [{"its_id": each.limit.id, "its_place": each.source.place} for each in held]
+    if rows:
+        connection.execute(update(model_limits).where(_one_limit).values(place=bindparam("its_place")), rows)
 
 
 def replace(connection: Connection, before: Limit, after: Limit, revision: int, now: int) -> None:

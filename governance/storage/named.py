@@ -7,6 +7,7 @@ from sqlalchemy import Column, ColumnElement, Table, func, select
 from sqlalchemy.engine import Connection, Row
 
 from governance.domain.pages import Page
+from governance.domain.steps import HeldKey, HeldUser
 
 
 def page(
@@ -23,6 +24,11 @@ def page(
         .offset(wanted.offset)
     ).all()
     return rows, total
+
+
+def origin(held: HeldKey | HeldUser) -> dict[str, str | None]:
+    """What a row remembers of its entry in a file, and of the file."""
+    return {"config_hash": held.config_hash, "source": held.source.name, "place": held.source.place}
 
 
 def by_ids(connection: Connection, columns: Sequence[Column[Any]], ids: Sequence[str]) -> Sequence[Row[Any]]:

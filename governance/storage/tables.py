@@ -68,6 +68,7 @@ model_limits = Table(
     Column("timezone", Text, nullable=False),
     Column("config_hash", Text),
     Column("source", Text, nullable=False, server_default=text("''")),
+    Column("place", Text),
     Column("created_at", Big, nullable=False),
     Column("updated_at", Big, nullable=False),
     Column("version", Big, nullable=False),
@@ -83,7 +84,8 @@ model_limits = Table(
     Index("ix_model_limits_scope_created", "scope", "created_at", "id"),
     Index("ix_model_limits_scope_id_created", "scope_id", "created_at", "id"),
     Index("ix_model_limits_provider_created", "provider", "created_at", "id"),
-    comment="Whom a limit concerns. search_name and match_* are folded by us. source: the file it came from, or ''.",
+    comment="Whom a limit concerns. search_name and match_* are folded by us. source: the owner of the file that made "
+    "it, or ''. place: where that file lay, '' where the owner was given by name, NULL where it is not known.",
 )
 
 rules = Table(
@@ -145,6 +147,7 @@ virtual_keys = Table(
     Column("expires_at", Big),
     Column("config_hash", Text),
     Column("source", Text, nullable=False, server_default=text("''")),
+    Column("place", Text),
     Column("created_at", Big, nullable=False),
     Column("updated_at", Big, nullable=False),
     Column("search_name", Text, nullable=False),
@@ -157,6 +160,9 @@ users = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
+    Column("config_hash", Text),
+    Column("source", Text, nullable=False, server_default=text("''")),
+    Column("place", Text),
     Column("created_at", Big, nullable=False),
     Column("updated_at", Big, nullable=False),
     Column("search_name", Text, nullable=False),

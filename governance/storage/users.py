@@ -1,14 +1,15 @@
 """Users: rows in and out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
 from governance.domain.keys import User
 from governance.domain.names import fold
 from governance.domain.pages import Page
+from governance.domain.steps import HeldUser
 from governance.storage import named, revisions
 from governance.storage.tables import users
 
@@ -42,11 +43,35 @@ def replace(connection: Connection, user: User, revision: int) -> None:
     connection.execute(update(users).where(users.c.id == user.id).values(_row(user, revision)))
 
 
+def add_held(connection: Connection, held: Sequence[HeldUser], revision: int) -> None:
+    """Store new users of a file."""
+    if held:
+        connection.execute(insert(users), [_held_row(each, revision) for each in held])
+
+
+def replace_held(connection: Connection, held: Sequence[HeldUser], revision: int) -> None:
+    """Store edits by a file."""
+    if held:
+        rows = [_held_row(each, revision) | {"its_id": each.user.id} for each in held]
+        connection.execute(update(users).where(users.c.id == bindparam("its_id")), rows)
+
+
 def remove(connection: Connection, user_id: str, revision: int) -> None:
     """Delete a user: a name. Limits on the id stay."""
-    connection.execute(delete(users).where(users.c.id == user_id))
-    revisions.bury(connection, revisions.USER, [user_id], revision)
+    remove_all(connection, [user_id], revision)
+
+
+def remove_all(connection: Connection, ids: Iterable[str], revision: int) -> None:
+    """Delete users. Limits on their ids stay."""
+    gone = [{"its_id": user_id} for user_id in ids]
+    if gone:
+        connection.execute(delete(users).where(users.c.id == bindparam("its_id")), gone)
+    revisions.bury(connection, revisions.USER, [row["its_id"] for row in gone], revision)
 
 
 def _row(user: User, revision: int) -> dict[str, Any]:
     return user._asdict() | {"search_name": fold(user.name), "revision": revision}
+
+
+def _held_row(held: HeldUser, revision: int) -> dict[str, Any]:
+    return _row(held.user, revision) | named.origin(held)

@@ -91,7 +91,7 @@ def _row(key: VirtualKey, revision: int) -> dict[str, Any]:
 
 
 def _held_row(held: HeldKey, revision: int) -> dict[str, Any]:
-    return _row(held.key, revision) | {"config_hash": held.config_hash, "source": held.source}
+    return _row(held.key, revision) | named.origin(held)
 
 
 def _only_ids(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -91,6 +91,7 @@ def test_what_is_deleted_and_made_again_in_one_write_was_changed(api, governance
         write.connection.exec_driver_sql("DELETE FROM users")
         write.connection.exec_driver_sql("INSERT INTO tombstones VALUES ('user', 'u', ?)", (write.revision,))
         row = ("u", "Grace", 1, 1, "grace", write.revision)
-        write.connection.exec_driver_sql("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?)", row)
+        columns = "id, name, created_at, updated_at, search_name, revision"
+        write.connection.exec_driver_sql(f"INSERT INTO users ({columns}) VALUES (?, ?, ?, ?, ?, ?)", row)
     entry = newest(api)
     assert (entry["action"], changes(entry)) == ("update", {"name": ("Ada", "Grace")})

@@ -13,7 +13,7 @@ import pytest
 from app import create_app
 from governance.settings import Settings
 from governance.startup import prepare
-from governance.storage import inspection
+from governance.storage import inspection, migrations
 from tests.conftest import ADMIN_KEY, governance_of
 
 CHECKS = [
@@ -169,7 +169,7 @@ def test_files_that_others_may_read_are_told_with_the_command_that_mends_it(to_d
     settings.database_path.chmod(0o644)
     settings.admin_key_file.write_text("gov-old")
     settings.admin_key_file.chmod(0o640)
-    copy = settings.database_path.with_name("governance.db.before-0003")
+    copy = settings.database_path.with_name(f"governance.db.before-{migrations.head()}")
     copy.touch(0o600)
     found = to_do()
     assert list(found) == ["file modes"]
@@ -193,7 +193,8 @@ def test_a_journal_that_grew_is_told(to_do, settings, database):
         with database.write() as connection:
             for number in range(70):
                 row = (str(number), "x" * 2**20, 1, 1, "x", 1)
-                connection.exec_driver_sql("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?)", row)
+                columns = "id, name, created_at, updated_at, search_name, revision"
+                connection.exec_driver_sql(f"INSERT INTO users ({columns}) VALUES (?, ?, ?, ?, ?, ?)", row)
         assert "Restart the service: the write-ahead log has 7" in to_do()["journal"]
 
 

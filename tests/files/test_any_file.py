@@ -127,16 +127,16 @@ def spend(terminal, now):
                 connection.execute(insert(counters).values(own | amounts | window))
 
 
-def applied(terminal, document, *, prune=False):
+def applied(terminal, document, *, prune=False, overwrite=False):
     """Sync a file as the command does; the plan that was done."""
-    service = terminal.app.extensions[EXTENSION]
+    service, wishes = terminal.app.extensions[EXTENSION], {"prune": prune, "overwrite": overwrite}
     read = service.files.read(terminal.write(document))
-    return service.sync.apply(read, service.sync.plan(read, prune=prune), prune=prune).plan
+    return service.sync.apply(read, service.sync.plan(read, **wishes), **wishes).plan
 
 
-def planned(terminal, document, *, prune=False):
+def planned(terminal, document, *, prune=False, overwrite=False):
     service = terminal.app.extensions[EXTENSION]
-    return service.sync.plan(service.files.read(terminal.write(document)), prune=prune).plan
+    return service.sync.plan(service.files.read(terminal.write(document)), prune=prune, overwrite=overwrite).plan
 
 
 @given(documents(), documents(), st.booleans())
@@ -216,6 +216,26 @@ def test_an_edit_by_api_stays_until_the_file_changes_it(terminal, api, first, da
     ceilings, _, zone = asked(first)[own]
     others = {each for each in ceilings if each[:2] != ("cost", window)}
     assert held(terminal)[own] == (others | {("cost", window, dollars * 10**9)}, False, zone)
+    assert planned(terminal, first).writes == ()
+
+
+@given(documents(), st.data())
+@often
+def test_a_file_that_overwrites_finds_any_edit_by_api_and_takes_it_back_whole(terminal, api, clock, first, data):
+    emptied(terminal)
+    applied(terminal, first)
+    limits = [limit for limit, _ in terminal.stored().limits.values() if limit.rules]
+    if not limits:
+        return
+    limit = data.draw(st.sampled_from(sorted(limits)))
+    windows = data.draw(st.lists(st.sampled_from(WINDOWS), unique=True, max_size=3))
+    edit = {"budgets": [{"max_limit": data.draw(st.integers(5, 9)), "reset_duration": window} for window in windows]}
+    assert api.put(f"model-configs/{limit.id}", edit | {"calendar_aligned": False}).status_code == 200
+    drifted = held(terminal) != asked(first)
+    assert bool(planned(terminal, first, overwrite=True).changes) is drifted
+    applied(terminal, first, overwrite=True)
+    assert held(terminal) == asked(first)
+    assert planned(terminal, first, overwrite=True).writes == ()
     assert planned(terminal, first).writes == ()
 
 

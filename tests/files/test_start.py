@@ -95,9 +95,9 @@ def test_what_was_done_is_said_where_it_is_not_what_was_shown(app, terminal, api
     service = app.extensions[EXTENSION]
     apply = service.sync.apply
 
-    def meanwhile(document, planned, *, prune):
+    def meanwhile(document, planned, **wishes):
         api.create("a", budgets=[budget(1)])
-        return apply(document, planned, prune=prune)
+        return apply(document, planned, **wishes)
 
     monkeypatch.setattr(service.sync, "apply", meanwhile)
     said = terminal.sync(nested({"model_name": "a", "budgets": [budget(5)]}))

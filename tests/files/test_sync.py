@@ -106,7 +106,11 @@ def test_json_is_one_object_with_every_step(terminal):
 def test_rows_keep_the_ids_and_hashes_of_the_file_and_its_name(terminal, api):
     terminal.sync(BIFROST, name="config.json")
     (held,) = terminal.stored().limits.values()
-    assert (held.limit.id, {rule.id for rule in held.limit.rules}, held.source) == ("opus", {"b1", "r1"}, "config.json")
+    assert (held.limit.id, {rule.id for rule in held.limit.rules}, held.source.name) == (
+        "opus",
+        {"b1", "r1"},
+        "config.json",
+    )
     shown = api.list(memory=True)["model_configs"][0]
     assert len({shown["config_hash"], shown["budget"]["config_hash"], shown["rate_limit"]["config_hash"]}) == 3
     assert all(len(each["config_hash"]) == 64 for each in (shown, shown["budget"], shown["rate_limit"]))
