@@ -34,6 +34,7 @@ from governance.services.writing import Writer
 from governance.settings import Settings
 from governance.storage.changes import ChangesLoader
 from governance.storage.database import Database, engine_options
+from governance.storage.fate import WriteProbe, touch
 from governance.storage.group_commit import GroupCommit
 from governance.storage.progress import Progress
 from governance.storage.tables import metadata
@@ -138,7 +139,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, mint: Mint) -> Govern
         bifrost_import=BifrostImport(database, writer, clock, mint, settings.busy_timeout),
         group=group,
         database=database,
-        health=HealthCheck(database, cache, clock),
+        health=HealthCheck(database, cache, clock, WriteProbe(group.fate, lambda until: group.submit(touch, until))),
         overview=Overview(database, clock),
         doctor=Doctor(database, clock, subject(settings)),
         files=files,

@@ -1,5 +1,7 @@
 """Whether the service can do its work now, and what its operator should look at."""
 
+from collections.abc import Callable
+from shutil import disk_usage
 from typing import NamedTuple
 
 from governance.domain.errors import GovernanceError, NotReady
@@ -7,11 +9,16 @@ from governance.domain.times import DAY, Clock
 from governance.memory.cache import SnapshotCache
 from governance.storage import counters, migrations
 from governance.storage.database import Database
+from governance.storage.fate import WriteProbe
 
 MISSING = (
     "The database {} is missing: start the service once (make run), restore a backup, or set GOVERNANCE_INSTANCE "
     "and GOVERNANCE_DATABASE_URL as the service has them."
 )
+
+
+LEAST_FREE = 1024 * 1024
+"""Bytes that a large batch may add to the journal."""
 
 
 class Health(NamedTuple):
@@ -22,12 +29,13 @@ class Health(NamedTuple):
 
 
 class HealthCheck:
-    """Looks at the database, its schema, the memory, and the clock."""
+    """Looks at the database, its schema, the memory, the clock, the disk, and whether decisions can be written."""
 
-    def __init__(self, database: Database, cache: SnapshotCache, clock: Clock) -> None:
+    def __init__(self, database: Database, cache: SnapshotCache, clock: Clock, probe: WriteProbe) -> None:
         self._database = database
         self._cache = cache
         self._clock = clock
+        self._probe = probe
         self._schema = migrations.head()
         self._standing: list[str] = []
 
@@ -38,11 +46,10 @@ class HealthCheck:
     def look(self) -> Health:
         """The state of things now. Says nothing of limits, names or keys: anyone may ask."""
         health = Health([], [*self._standing])
-        for check in (self._look_at_database, self._look_at_memory):
-            try:
-                check(health)
-            except GovernanceError as error:
-                health.reasons.append(error.message)
+        _note(health, self._look_at_database)
+        if not health.reasons:
+            _note(health, self._look_at_writer)
+        _note(health, self._look_at_memory)
         return health
 
     def refuse_unready(self) -> None:
@@ -68,6 +75,16 @@ class HealthCheck:
                 "on the limit whose last_reset lies in the future."
             )
 
+    def _look_at_writer(self, health: Health) -> None:
+        """Also a disk that is all but full is a reason: the next batch may be larger than what was just written."""
+        free = disk_usage(self._database.path.parent).free
+        if free < LEAST_FREE:
+            health.reasons.append(f"Free some space: {free // 1024} KiB are left on the disk of the database.")
+            return
+        fault = self._probe.fault()
+        if fault is not None:
+            health.reasons.append(fault)
+
     def _look_at_memory(self, health: Health) -> None:
         known = self._cache.get()
         error = self._cache.last_error
@@ -75,3 +92,13 @@ class HealthCheck:
             age = round(self._cache.age(known))
             cause = error.message if isinstance(error, GovernanceError) else "see the log"
             health.warnings.append(f"The memory is {age} s old, since its last refresh failed: {cause}")
+
+
+def _note(health: Health, check: Callable[[Health], None]) -> None:
+    """Make a check; where it cannot be made, that is a reason."""
+    try:
+        check(health)
+    except GovernanceError as error:
+        health.reasons.append(error.message)
+    except OSError as error:
+        health.reasons.append(f"Look at the disk of the database: {error.strerror}.")

@@ -75,6 +75,7 @@ class Batch:
         self._holds: dict[str, Hold] = {}
         self._answers: dict[IdempotencyKey, tuple[str, bytes]] = {}
         self._seq: int = last_seq or 0
+        self._touches = False
 
     def tallies(self, applied: Sequence[Applied]) -> list[Tally]:
         """What counts now for these rules, each in its current window; read all together where not known yet."""
@@ -149,6 +150,10 @@ class Batch:
         """Keep the answer to an effect."""
         self._answers[key] = (fingerprint, answer)
 
+    def touch(self) -> None:
+        """Write the instant of this batch down, whether or not a counter moves."""
+        self._touches = True
+
     def flush(self) -> None:
         """Write everything down, each row once."""
         edited = [hold for hold in self._holds.values() if hold.changed]
@@ -157,7 +162,7 @@ class Batch:
         self._write(ADD_RESERVATIONS, self._new)
         self._write_each(WRITE_RESERVATION, [(*hold.reservation, hold.seq) for hold in edited])
         self._write(WRITE_ENTRIES, self._entries + _rows(edited))
-        self._write_each(TOUCH, [(at,)] if moved else [])
+        self._write_each(TOUCH, [(at,)] if moved or self._touches else [])
         self._write(WRITE_COUNTERS, [(tally.id, tally.used, tally.reserved, tally.folded, at) for tally in moved])
         self._write_each(STRETCH, [(tally.end, tally.id) for tally in moved if tally.stretched])
         self._write_each(PUT_ANSWER, [(*key, *kept, self.now) for key, kept in self._answers.items()])

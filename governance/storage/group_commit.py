@@ -18,12 +18,12 @@ from typing import TypeVar
 
 from governance.domain.errors import Unavailable
 from governance.domain.times import Clock
-from governance.storage.batch import Batch
 from governance.storage.database import is_trouble, journal, open_file, refuse_mixture, unavailable
+from governance.storage.fate import Fate, Overdue, touch
 from governance.storage.holders import StoppedHolders
 from governance.storage.progress import STALLED, Progress
 from governance.storage.turns import Turn, queue_file
-from governance.storage.waiting import Act, Waiting, end_all
+from governance.storage.waiting import Act, Waiting, do_apart, do_together, end_all
 
 Result = TypeVar("Result")
 Finished = TypeVar("Finished")
@@ -38,6 +38,8 @@ alone waits once, and then no more."""
 LOOK_AGAIN = 0.25
 """Seconds after which a caller that waits for a writer that is stuck looks whether it may go on waiting."""
 NOT_DONE = "Try again shortly: it was not this call's turn to be written in time."
+NO_THREAD = "Try again shortly: the system has no thread left for the writer."
+CUT_OFF = "Try again shortly: the writer was cut off in the middle of its work."
 MAYBE_DONE = (
     "Try again shortly, with the same Idempotency-Key where there is one: the database did not say in time that this "
     "call was written, and it may still be."
@@ -63,6 +65,7 @@ class GroupCommit:
         self._turn = Turn(path)
         self._holders = StoppedHolders(queue_file(path))
         self._progress = progress or Progress()
+        self.fate = Fate()
         self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
         self._starting = Lock()
         self._thread: Thread | None = None
@@ -103,7 +106,7 @@ class GroupCommit:
         while not waiting.wait(max(0.0, min(seconds, until - monotonic()))):
             late, crowded = monotonic() >= until, self._progress.is_crowded()
             if (late or crowded) and waiting.leave():
-                raise Unavailable(NOT_DONE if waiting.given_up else MAYBE_DONE)
+                raise Overdue(NOT_DONE if waiting.given_up else MAYBE_DONE)
             self._holders.look()
             seconds = LOOK_AGAIN
 
@@ -116,42 +119,64 @@ class GroupCommit:
                 self._thread = None
 
     def _start(self) -> None:
-        if self._thread is not None:
+        """See to it that the thread lives. Raises Unavailable where none can be started."""
+        if self._thread is not None and self._thread.is_alive():
             return
         with self._starting:
-            if self._thread is None:
-                self._thread = Thread(target=self._run, name="group-commit", daemon=True)
-                self._thread.start()
+            if self._thread is None or not self._thread.is_alive():
+                thread = Thread(target=self._run, name="group-commit", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    raise Unavailable(NO_THREAD) from error
+                self._thread = thread
 
     def _run(self) -> None:
         while True:
             first = self._queue.get()
             if first is None:
                 break
-            self._serve(first)
+            try:
+                self._serve(first)
+            except BaseException:
+                logger.exception("a batch ended in a way that nobody foresaw")
+                self._close()
         self._close()
         self._turn.close()
 
     def _serve(self, first: Waiting) -> None:
         """One batch: the first that waits, and all that wait by the time it is our turn."""
-        self._gather()
         together = [first]
+        error: Unavailable | None = Unavailable(CUT_OFF)
+        try:
+            self._gather()
+            error = self._attempt(together)
+            self._expected = len(together) - 1
+            if error is None:
+                self._written(together)
+        finally:
+            end_all(together, error)
+
+    def _attempt(self, together: list[Waiting]) -> Unavailable | None:
+        """Do a batch; why it was undone."""
         try:
             with self._turn:
                 self._transact(together)
-            error = None
         except Exception as trouble:
             error = trouble if isinstance(trouble, Unavailable) else unavailable(trouble, self._path)
             logger.warning("a batch was undone: %s", trouble, exc_info=_unforeseen(trouble))
+            self.fate.failed(error, trouble)
             together += self._waiting()
             self._close()
             self._turn.close()
-        self._expected = len(together) - 1
-        if error is None:
-            self._progress.advanced()
-            for waiting in together:
-                waiting.finish()
-        end_all(together, error)
+            return error
+        return None
+
+    def _written(self, together: list[Waiting]) -> None:
+        self._progress.advanced()
+        self.fate.written(for_callers=any(waiting.act is not touch for waiting in together))
+        for waiting in together:
+            waiting.finish()
 
     def _gather(self) -> None:
         """Wait until as many have come behind the first as did last time, but not long."""
@@ -166,14 +191,14 @@ class GroupCommit:
         taken = [waiting for waiting in together if waiting.take()]
         now = self.clock()
         try:
-            _do_together(taken, connection, now)
+            do_together(taken, connection, now)
         except Exception as fault:
             if is_trouble(fault):
                 raise
             logger.warning("an act failed, so its batch is done again act by act: %r", fault)
             connection.rollback()
             connection.execute("BEGIN IMMEDIATE")
-            _do_apart(taken, connection, now)
+            do_apart(taken, connection, now)
         connection.commit()
 
     def _waiting(self) -> list[Waiting]:
@@ -215,24 +240,3 @@ def _as_it_is(result: Result) -> Result:
 def _unforeseen(trouble: Exception) -> Exception | None:
     """Trouble that is none of the database's: for the log, with its traceback."""
     return None if isinstance(trouble, sqlite3.Error | OSError | Unavailable) else trouble
-
-
-def _do_together(acts: list[Waiting], connection: sqlite3.Connection, now: int) -> None:
-    batch = Batch(connection, now)
-    for waiting in acts:
-        waiting.do(batch)
-    batch.flush()
-
-
-def _do_apart(acts: list[Waiting], connection: sqlite3.Connection, now: int) -> None:
-    """Do each act in a savepoint of its own; the one that fails is undone alone."""
-    for waiting in acts:
-        connection.execute("SAVEPOINT act")
-        try:
-            _do_together([waiting], connection, now)
-        except Exception as fault:
-            if is_trouble(fault):
-                raise
-            connection.execute("ROLLBACK TO act")
-            waiting.error = fault
-        connection.execute("RELEASE act")

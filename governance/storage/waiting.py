@@ -1,5 +1,6 @@
-"""An act that waits for its commit, and how those of one batch are woken."""
+"""An act that waits for its commit; how those of one batch are done, and woken."""
 
+import sqlite3
 from collections.abc import Callable
 from itertools import zip_longest
 from threading import Lock
@@ -7,6 +8,7 @@ from typing import Any, TypeVar
 
 from governance.domain.errors import GovernanceError
 from governance.storage.batch import Batch
+from governance.storage.database import is_trouble
 
 Result = TypeVar("Result")
 Act = Callable[[Batch], Result]
@@ -71,6 +73,28 @@ class Waiting:
             self._pending.release()
         elif self._follower is not None:
             self._follower.wake()
+
+
+def do_together(acts: list[Waiting], connection: sqlite3.Connection, now: int) -> None:
+    """Do acts in one batch, and write it. An act that fails in a way that nobody foresaw ends it."""
+    batch = Batch(connection, now)
+    for waiting in acts:
+        waiting.do(batch)
+    batch.flush()
+
+
+def do_apart(acts: list[Waiting], connection: sqlite3.Connection, now: int) -> None:
+    """Do each act in a savepoint of its own; the one that fails is undone alone."""
+    for waiting in acts:
+        connection.execute("SAVEPOINT act")
+        try:
+            do_together([waiting], connection, now)
+        except Exception as fault:
+            if is_trouble(fault):
+                raise
+            connection.execute("ROLLBACK TO act")
+            waiting.error = fault
+        connection.execute("RELEASE act")
 
 
 def end_all(together: list[Waiting], error: BaseException | None) -> None:

@@ -73,7 +73,7 @@ def memory(app, governance, database, clock):
         governance,
         cache=cache,
         model_limits=ModelLimits(database, reader, writer, clock, Mint()),
-        health=HealthCheck(database, cache, clock),
+        health=HealthCheck(database, cache, clock, governance.health._probe),
     )
     return SimpleNamespace(timer=timer, loader=loader, cache=cache)
 

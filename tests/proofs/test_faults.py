@@ -340,6 +340,7 @@ def test_while_files_cannot_grow_metering_is_503_and_lists_are_served_and_then_i
             assert [heard[f"during-{number}"] for number in range(32)].count(503) >= 16
             for path in ("model-configs", "model-configs?from_memory=true", "reservations"):
                 assert caller.get(path).status == 200
+            assert caller.get("/readyz").status == 503
         again = {key: keyed(service, key) for key in heard}
         assert {reply.status for reply in again.values()} == {200}
         for key, status in heard.items():
