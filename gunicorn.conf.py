@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -58,6 +59,9 @@ def on_starting(_server):
     """Migrate, mint the first key, apply the file: in the master, once, before any worker is forked."""
     from app import create_app  # noqa: PLC0415 - the app is the workers' own; the master's is gone after this
 
+    signal.signal(
+        signal.SIGHUP, found.ask_for_reload
+    )  # it would end the start; gunicorn's own handler comes after this
     try:
         if not {"GUNICORN_FD", "LISTEN_FDS"} & set(os.environ):  # else the sockets are handed to us
             check_address(settings)
@@ -70,8 +74,10 @@ def on_starting(_server):
 
 
 def when_ready(_server):
-    """Say how to begin."""
+    """Say how to begin, and do what SIGHUP asked for meanwhile."""
     sys.stderr.write(found.greeting + exposure(settings))
+    if found.reload_asked:
+        os.kill(os.getpid(), signal.SIGHUP)
 
 
 def on_reload(_server):

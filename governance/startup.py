@@ -45,6 +45,8 @@ class Found:
     start: list[str] = field(default_factory=list)
     config: list[str] = field(default_factory=list)
     greeting: str = ""
+    reload_asked: bool = False
+    """Whether SIGHUP came before the start was done."""
     metrics_folder: str | None = None
     """The folder that this service made for its metrics, and takes away when it ends."""
 
@@ -52,6 +54,10 @@ class Found:
     def warnings(self) -> list[str]:
         """All of it."""
         return [*self.start, *self.config]
+
+    def ask_for_reload(self, *_: object) -> None:
+        """Handle SIGHUP until gunicorn does."""
+        self.reload_asked = True
 
 
 found = Found()

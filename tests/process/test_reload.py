@@ -1,7 +1,9 @@
 """SIGHUP: the file of limits is applied anew, the workers are replaced, and nothing that was known is lost."""
 
+import fcntl
 import json
 import os
+import re
 import signal
 import sqlite3
 from contextlib import closing
@@ -126,3 +128,22 @@ def test_reload_that_cannot_write_warns(service, config):
     assert warning.startswith("config.json could not be written to the database; the limits of before are in force.")
     assert str(made.instance) not in warning
     assert "virtual-keys.txt: Is a directory" in made.stderr.read_text()
+
+
+def catches(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal."""
+    caught = re.search(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
+
+
+def test_reload_asked_for_during_the_start_is_done_after_it(service, config):
+    made = service(GOVERNANCE_CONFIG=str(config))
+    made.instance.mkdir()
+    with made.database.with_name("governance.db.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as another service does that migrates the database
+        made.launch()
+        until(lambda: catches(made.pid, signal.SIGHUP))
+        os.kill(made.pid, signal.SIGHUP)
+    until(lambda: made.stderr.read_text().count("config.json was applied: ") == 2)
+    until(made.is_ready)
+    assert made.names() == {"first"}
