@@ -68,7 +68,6 @@ class NestedBudget(BudgetBody):
     """A budget inside an entry that owns it."""
 
     reset_duration = Quarters(required=True)
-    calendar_aligned = Flag()  # type: ignore[assignment]  # files may say what answers show
     customer_id = Shown()
     reset_config = QuarterStart()
     override_amount = Override()
@@ -76,11 +75,6 @@ class NestedBudget(BudgetBody):
     override_cycles_remaining = Shown()
     override_cycles_total = Shown()
     override_anchor_reset = Shown()
-
-    @post_load
-    def make(self, data: dict[str, Any], **_: Any) -> Any:
-        """Turn the body into a wanted item."""
-        return super().make(data)._replace(aligned=data.get("calendar_aligned"))
 
 
 class FileBudget(NestedBudget):

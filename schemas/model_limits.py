@@ -33,7 +33,7 @@ class BudgetBody(Body):
     config_hash = Shown()
     created_at = Shown()
     updated_at = Shown()
-    calendar_aligned = Shown()
+    calendar_aligned = Flag(metadata={"description": "The same as calendar_aligned of the limit as a whole."})
     team_id = Shown()
     virtual_key_id = Shown()
     provider_config_id = Shown()
@@ -42,7 +42,8 @@ class BudgetBody(Body):
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Item:
         """Turn the body into a wanted item."""
-        return Item(data.get("id"), (Ceiling(Metric.COST, data["max_limit"], data["reset_duration"]),))
+        ceiling = Ceiling(Metric.COST, data["max_limit"], data["reset_duration"])
+        return Item(data.get("id"), (ceiling,), data.get("calendar_aligned"))
 
 
 class RateLimitBody(Body):

@@ -3,9 +3,10 @@
 Pure: ids and the time are arguments. Storage only writes down the difference between two limits.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from governance.domain.alignment import Said, limit_flag
 from governance.domain.durations import Duration
 from governance.domain.errors import Fault, InvalidRequest
 from governance.domain.item_matching import Windows, match, predecessors, rules_by_id, windows_of
@@ -38,6 +39,11 @@ class Item(NamedTuple):
     def windows(self) -> Windows:
         """The item's windows by metric and length: what matches it to a stored one where no id does."""
         return frozenset((ceiling.metric, ceiling.duration.length) for ceiling in self.ceilings)
+
+    def said(self, path: str) -> Said:
+        """What it says of the calendar; `path` is where it stands."""
+        durations = tuple(ceiling.duration for ceiling in self.ceilings)
+        return Said(f"{path}.calendar_aligned", self.aligned is True, durations)
 
 
 class Draft(NamedTuple):
@@ -88,7 +94,8 @@ def created(draft: Draft, *, inherited: bool, now: int, mint: Mint) -> Limit:
         raise InvalidRequest.of(faults)
     limit_id = mint()
     rules = in_order(rule for item in draft.items for rule in _new_rules(item, now, mint))
-    aligned = inherited and draft.alignable if draft.calendar_aligned is None else draft.calendar_aligned
+    flag, _ = _drafted_flag(draft)
+    aligned = inherited and draft.alignable if flag is None else flag
     return Limit(
         id=limit_id,
         model_name=draft.model_name,
@@ -106,9 +113,23 @@ def created(draft: Draft, *, inherited: bool, now: int, mint: Mint) -> Limit:
     )
 
 
+def flagged(asked: Draft | Change) -> Iterator[tuple[str, Item]]:
+    """The items that say something of the calendar themselves, each with its path."""
+    for name, items in (("budgets", asked.budgets), ("rate_limits", asked.rate_limits)):
+        for index, item in enumerate(items or ()):
+            if item.aligned is not None:
+                yield (name.removesuffix("s") if name in asked.single else f"{name}[{index}]"), item
+
+
+def _drafted_flag(draft: Draft) -> tuple[bool | None, list[Fault]]:
+    return limit_flag(draft.calendar_aligned, [item.said(path) for path, item in flagged(draft)])
+
+
 def draft_faults(draft: Draft) -> Iterable[Fault]:
     """What is wrong with a draft as a whole, whatever is stored."""
-    if draft.calendar_aligned and not draft.alignable:
+    flag, faults = _drafted_flag(draft)
+    yield from faults
+    if flag and not draft.alignable:
         yield Fault("calendar_aligned", NOT_ALIGNABLE)
 
 
@@ -120,9 +141,11 @@ NOT_ALIGNABLE = (
 
 def changed(limit: Limit, change: Change, *, now: int, mint: Mint) -> Limit:
     """The limit after an edit; the very same value where the edit changes nothing."""
-    faults = [*_identity_faults(limit, change), *_item_faults(limit, change)]
+    flag, faults = _edited_flag(limit, change)
+    faults += [*_identity_faults(limit, change), *_item_faults(limit, change)]
     if faults:
         raise InvalidRequest.of(faults)
+    change = change._replace(calendar_aligned=flag)
     wanted = _retuned(limit, change, _wanted_rules(limit, change, now, mint))
     if wanted == limit:
         return limit
@@ -131,6 +154,14 @@ def changed(limit: Limit, change: Change, *, now: int, mint: Mint) -> Limit:
     if wanted.calendar_aligned and (windows or turned_on) and not any(window.alignable for window in windows):
         raise InvalidRequest(NOT_ALIGNABLE, param="calendar_aligned")
     return wanted._replace(updated_at=now, version=limit.version + 1)
+
+
+def _edited_flag(limit: Limit, change: Change) -> tuple[bool | None, list[Fault]]:
+    """The flag that an edit asks for. What an answer showed of a stored budget gives way to the limit's own flag."""
+    shown = {(rule.id, limit.calendar_aligned and rule.duration.alignable) for rule in limit.rules}
+    given = change.calendar_aligned
+    said = [item.said(path) for path, item in flagged(change) if given is None or (item.id, item.aligned) not in shown]
+    return limit_flag(given, said)
 
 
 def _identity_faults(limit: Limit, change: Change) -> Iterable[Fault]:

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from governance.domain import hashes
-from governance.domain.alignment import Said, limit_flag
-from governance.domain.edits import Draft, Item, draft_faults
+from governance.domain.alignment import limit_flag
+from governance.domain.edits import Draft, Item, draft_faults, flagged
 from governance.domain.errors import Fault
 from governance.domain.files import (
     ItemEntry,
@@ -110,20 +110,18 @@ def _missing_owners(sections: Sections) -> Iterator[Fault]:
 
 def _flag(entry: LimitEntry, items: Iterable[ItemEntry]) -> tuple[bool | None, list[Fault]]:
     """The calendar flag of a limit, of which its budgets may speak."""
-    said = (
-        Said(f"{each.path}.calendar_aligned", each.item.aligned, tuple(c.duration for c in each.item.ceilings))
-        for each in items
-        if each.item.aligned is not None
-    )
-    return limit_flag(entry.draft.calendar_aligned, said)
+    inside = [item.said(f"{entry.path}.{path}") for path, item in flagged(entry.draft)]
+    beside = [each.item.said(each.path) for each in items if each.item.aligned is not None]
+    return limit_flag(entry.draft.calendar_aligned, [*inside, *beside])
 
 
 def _limit(entry: LimitEntry, flag: bool | None, budgets: list[ItemEntry], rates: list[ItemEntry]) -> WantedLimit:
     """A limit with all that is inside it and all that belongs to it."""
-    draft = entry.draft._replace(
+    inside = entry.draft
+    draft = inside._replace(
         calendar_aligned=flag,
-        budgets=(*entry.draft.budgets, *(each.item for each in budgets)),
-        rate_limits=(*entry.draft.rate_limits, *(each.item for each in rates)),
+        budgets=_settled([*inside.budgets, *(each.item for each in budgets)]),
+        rate_limits=_settled([*inside.rate_limits, *(each.item for each in rates)]),
     )
     identity = draft.identity
     own_id = entry.id or limit_id(identity)
@@ -137,6 +135,11 @@ def _limit(entry: LimitEntry, flag: bool | None, budgets: list[ItemEntry], rates
         config_hash=_hash(entry, own_id, flag, budgets),
         implied=entry.implied,
     )
+
+
+def _settled(items: Iterable[Item]) -> tuple[Item, ...]:
+    """The items without what they say of the calendar, which is in their limit's flag now."""
+    return tuple(item._replace(aligned=None) for item in items)
 
 
 def _hash(entry: LimitEntry, own_id: str, flag: bool | None, budgets: list[ItemEntry]) -> str:
