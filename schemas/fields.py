@@ -232,3 +232,13 @@ class Shown(fields.Raw):
 
     def __init__(self) -> None:
         super().__init__(load_only=True, allow_none=True)
+
+
+class Unsupported(Told):
+    """What clients of Bifrost send and nothing here keeps: an empty one is as good as absent, any other is refused."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(metadata={"description": reason.format(field="it")}, error_messages={"kept": reason})
+
+    def _deserialize(self, *_: Any, **__: Any) -> Any:
+        raise self.make_error("kept")

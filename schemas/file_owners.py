@@ -15,7 +15,7 @@ from governance.domain.limits import Scope
 from governance.domain.names import ALL_MODELS
 from schemas.fields import Flag, Provider, Shown
 from schemas.file_entries import RULES, FileLimit, Foreign, RowId
-from schemas.keys import VirtualKeyCreate
+from schemas.keys import NewVirtualKey
 from schemas.loading import Body, load
 
 STRANGERS = {"teams": "teams", "customers": "customers", "business_units": "business units"}
@@ -64,7 +64,7 @@ class FileProviderConfig(Ruled):
     keys = Foreign()
 
 
-class FileKey(Ruled, VirtualKeyCreate):
+class FileKey(Ruled, NewVirtualKey):
     """A virtual key; a value `env.NAME` is in the environment."""
 
     provider_configs = fields.List(fields.Nested(FileProviderConfig))

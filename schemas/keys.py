@@ -1,17 +1,31 @@
 """Virtual keys, users and API keys: their bodies coming in, their JSON going out."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from marshmallow import pre_load
 from marshmallow.validate import Length as ListLength
 
 from governance.domain.keys import ApiKey, KeyScope, User, VirtualKey
 from governance.domain.times import rfc3339
-from schemas.fields import Few, Flag, Instant, Name, OneOf, Shown, Text
+from schemas.fields import Few, Flag, Instant, Name, OneOf, Shown, Text, Unsupported
 from schemas.loading import Body
 
 KEY_SCOPES = {scope.value: scope for scope in KeyScope}
 SCOPES_WANTED = "Give scopes as a list of one or more of " + ", ".join(KEY_SCOPES) + "."
 LONGEST_DESCRIPTION = 1000
+
+
+CAPS = (
+    "Leave {field} out, or empty, and create a model config with scope virtual_key and this key's id instead: "
+    "a key's own caps are limits here."
+)
+OWNER = "Leave {field} out, or null: there are no teams and customers here, so that their caps would not hold."
+PROVIDERS = (
+    "Leave provider_configs out, or empty, and create a model config with scope virtual_key, this key's id and the "
+    "provider for each cap: which models and keys a virtual key may use is the gateway's to say."
+)
+TOOLS = "Leave mcp_configs out, or empty: which tools a virtual key may use is the gateway's to say."
 
 
 class VirtualKeyBody(Body):
@@ -28,15 +42,50 @@ class VirtualKeyBody(Body):
     updated_at = Shown()
 
 
-class VirtualKeyCreate(VirtualKeyBody):
-    """The body of `POST /virtual-keys`."""
+class Owned(Body):
+    """What Bifrost keeps on a virtual key beside it: nothing of it is kept here."""
+
+    team_id = Unsupported(OWNER)
+    customer_id = Unsupported(OWNER)
+    team = Unsupported(OWNER)
+    customer = Unsupported(OWNER)
+    budget = Unsupported(CAPS)
+    budgets = Unsupported(CAPS)
+    rate_limit = Unsupported(CAPS)
+    rate_limits = Unsupported(CAPS)
+    provider_configs = Unsupported(PROVIDERS)
+    mcp_configs = Unsupported(TOOLS)
+    rate_limit_id = Unsupported(CAPS)
+    config_hash = Shown()
+
+    @pre_load
+    def without_nothing(self, data: Any, **_: Any) -> Any:
+        """Drop what is unsupported and empty: null, empty text, an empty list, an object of nulls."""
+        if not isinstance(data, Mapping):
+            return data
+        unsupported = {name for name, field in self.fields.items() if isinstance(field, Unsupported)}
+        return {name: value for name, value in data.items() if name not in unsupported or not _is_nothing(value)}
+
+
+def _is_nothing(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(inner is None for inner in value.values())
+    return value is None or value in ("", [])
+
+
+class NewVirtualKey(VirtualKeyBody):
+    """A virtual key that is made, over HTTP or by a file."""
 
     id = Name(metadata={"description": "The gateway's own id for the key; minted where left out."})
     name = Name(required=True)
     value = Name(metadata={"description": "The gateway's own key; minted where left out. Only its digest is kept."})
 
 
-class VirtualKeyUpdate(VirtualKeyBody):
+class VirtualKeyCreate(NewVirtualKey, Owned):
+    """The body of `POST /virtual-keys`."""
+
+
+class VirtualKeyUpdate(VirtualKeyBody, Owned):
     """The body of `PUT /virtual-keys/{id}`: what is left out stays as it is."""
 
     id = Shown()

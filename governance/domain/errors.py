@@ -44,6 +44,7 @@ class Code(StrEnum):
     USER_NOT_FOUND = "user_not_found"
     API_KEY_NOT_FOUND = "api_key_not_found"
     ALREADY_EXISTS = "already_exists"
+    LAST_ADMIN_KEY = "last_admin_key"
     STALE_VERSION = "stale_version"
     BUDGET_EXCEEDED = "budget_exceeded"
     REQUEST_LIMITED = "request_limited"

@@ -1,8 +1,10 @@
 """API keys of the management API, and virtual keys of the gateway: what is kept of a secret, and what it may do."""
 
 import hashlib
+from collections.abc import Iterable
 from enum import StrEnum
 from functools import cache
+from math import inf
 from typing import NamedTuple
 
 API_KEY_PREFIX = "gov-"
@@ -52,6 +54,16 @@ class ApiKey(NamedTuple):
     def may(self, scope: KeyScope) -> bool:
         """Whether one of the key's scopes grants what a call needs."""
         return scope in granted(self.scopes)
+
+
+def is_last_admin(key: ApiKey, others: Iterable[ApiKey], now: int) -> bool:
+    """Whether nobody could administer for as long without this key: every other admin key expires before it."""
+    admins = (other for other in others if other.id != key.id and other.may(KeyScope.ADMIN))
+    return key.may(KeyScope.ADMIN) and key.live(now) and all(_end(other) < _end(key) for other in admins)
+
+
+def _end(key: ApiKey) -> float:
+    return inf if key.expires_at is None else key.expires_at
 
 
 class VirtualKey(NamedTuple):

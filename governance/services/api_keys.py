@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from governance.domain import keys
-from governance.domain.errors import Code, NotFound, NotReady
+from governance.domain.errors import Code, Conflict, NotFound, NotReady
 from governance.domain.keys import ApiKey, KeyScope
 from governance.domain.pages import Page
 from governance.services.mint import Mint
@@ -44,9 +44,14 @@ class ApiKeys:
             refuse_past(body.get("expires_at"), write.now)
             return self._new(write, body["name"], body["scopes"], body.get("expires_at"))
 
-    def revoke(self, key_id: str) -> None:
-        """Revoke a key: at once in this worker, within a poll in the others. Raises NotFound."""
+    def revoke(self, key_id: str, *, keep_last: bool = False) -> None:
+        """Revoke a key: at once in this worker, within a poll in the others. Raises NotFound.
+
+        With `keep_last`, Conflict is raised for the last admin key: nobody could make another one over HTTP.
+        """
         with self._writer.write() as write:
+            if keep_last:
+                _refuse_last(write, key_id)
             if not api_keys.remove(write.connection, key_id, write.revision):
                 raise NotFound("API key not found", code=Code.API_KEY_NOT_FOUND)
         self._on_revoked(key_id)
@@ -87,3 +92,14 @@ class ApiKeys:
         )
         api_keys.add(write.connection, key, write.revision)
         return NewApiKey(key, secret)
+
+
+def _refuse_last(write: Write, key_id: str) -> None:
+    stored = api_keys.every(write.connection)
+    key = next((key for key in stored if key.id == key_id), None)
+    if key is not None and keys.is_last_admin(key, stored, write.now):
+        sentence = (
+            "Create another admin key that lives as long, or set GOVERNANCE_ADMIN_KEY, before you revoke this one: "
+            "it is the last admin key. flask governance keys revoke does it all the same."
+        )
+        raise Conflict(sentence, code=Code.LAST_ADMIN_KEY)

@@ -30,10 +30,14 @@ def count(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(api_keys)).scalar_one())
 
 
+def every(connection: Connection) -> list[ApiKey]:
+    """All keys; a service has few."""
+    return [key_of(row) for row in connection.execute(select(*COLUMNS))]
+
+
 def any_may(connection: Connection, scope: KeyScope, now: int) -> bool:
     """Whether a key is stored that has not expired and has what a call of this scope needs."""
-    found = (key_of(row) for row in connection.execute(select(*COLUMNS)))
-    return any(key.live(now) and key.may(scope) for key in found)
+    return any(key.live(now) and key.may(scope) for key in every(connection))
 
 
 def page(connection: Connection, wanted: Page) -> tuple[list[ApiKey], int]:

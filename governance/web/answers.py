@@ -53,7 +53,7 @@ def listing(name: str, found: Listing, page: Page) -> Response:
     headers = {"X-Governance-Source": "database" if found.age is None else "memory"}
     if found.age is not None:
         headers["Age"] = str(int(found.age))
-    links = _links(request.path, request.query_string, page, found.total)
+    links = _links(request.query_string, page, found.total)
     if links:
         headers["Link"] = links
     return conditional(body, _etag(found.etags, b"%d,%d,%d,%d" % numbers), headers)
@@ -72,7 +72,7 @@ def plain_page(name: str, shown: list[dict[str, Any]], total: int, page: Page) -
     request = the_request()
     body = {name: shown, "total_count": total, "count": len(shown), **page._asdict()}
     made = answer(body)
-    links = _links(request.path, request.query_string, page, total)
+    links = _links(request.query_string, page, total)
     if links:
         made.headers["Link"] = links
     return made
@@ -109,8 +109,11 @@ def _etag(etags: Any, numbers: bytes) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _links(path: str, raw: bytes, page: Page, total: int) -> str:
-    """The Link header: the next and the previous page, where there are such."""
+def _links(raw: bytes, page: Page, total: int) -> str:
+    """The Link header: the next and the previous page, where there are such.
+
+    Relative references: they hold behind a proxy that adds a prefix to the path.
+    """
     kept = [(name, value) for name, value in parse_qsl(raw.decode()) if name not in Page._fields]
     offsets = {}
     if page.offset + page.limit < total:
@@ -118,6 +121,6 @@ def _links(path: str, raw: bytes, page: Page, total: int) -> str:
     if page.offset > 0 and total > 0:
         offsets["prev"] = max(0, min(page.offset, total) - page.limit)
     return ", ".join(
-        f'<{path}?{urlencode([*kept, ("limit", page.limit), ("offset", offset)])}>; rel="{rel}"'
+        f'<?{urlencode([("limit", page.limit), ("offset", offset), *kept])}>; rel="{rel}"'
         for rel, offset in offsets.items()
     )

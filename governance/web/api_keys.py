@@ -35,8 +35,14 @@ def create_api_key(body: Mapping[str, Any]) -> Response:
 
 
 @blueprint.delete("/<id:api_key_id>")
-@operation("Revoke an API key", scope=KeyScope.ADMIN, answer=answers.Done(), refusals=(Code.API_KEY_NOT_FOUND,))
+@operation(
+    "Revoke an API key",
+    scope=KeyScope.ADMIN,
+    answer=answers.Done(),
+    refusals=(Code.API_KEY_NOT_FOUND, Code.LAST_ADMIN_KEY),
+)
 def revoke_api_key(api_key_id: str) -> Response:
-    """Revoke a key: at once in the worker that answers, within one poll in the others."""
-    governance().api_keys.revoke(api_key_id)
+    """Revoke a key: at once in the worker that answers, within one poll in the others. The last admin key stays."""
+    service = governance()
+    service.api_keys.revoke(api_key_id, keep_last=service.settings.admin_key is None)
     return answer({"message": "API key revoked successfully"})

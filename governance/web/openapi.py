@@ -29,10 +29,10 @@ ARGUMENT = re.compile(r"<(?:\w+:)?(?:\w*_)?(\w+)>")
 """`<path:model_config_id>`: what a path is asked for is its `{id}`."""
 
 SCOPES = {
-    KeyScope.READ: "to read under /api/governance (all but the audit), and to check",
+    KeyScope.READ: "to read under /api/governance (of the audit, all but what it says of API keys), and to check",
     KeyScope.WRITE: "that, and every change of what is managed there",
     KeyScope.METER: "reservations, usage and check",
-    KeyScope.ADMIN: "everything, also /api/api-keys and the audit",
+    KeyScope.ADMIN: "everything, also /api/api-keys and what the audit says of API keys",
 }
 ABOUT = f"{governance.__doc__} Money is in dollars, written exactly; times are RFC 3339 in UTC."
 HOW_TO_AUTHENTICATE = (
@@ -47,10 +47,11 @@ WITH_A_BODY = (Code.INVALID_BODY, Code.INVALID_FIELD, Code.UNKNOWN_FIELD, Code.B
 
 TEXT = {"type": "string"}
 SECONDS = {"type": "integer", "minimum": 0}
+RELATIVE = "References relative to the URL that was asked, such as `?limit=25&offset=25`: join them to it."
 HEADERS: dict[str, tuple[dict[str, Any], str]] = {
     "X-Request-Id": (TEXT, "The caller's X-Request-Id where it sent a sane one, else one of ours."),
     "ETag": (TEXT, 'Strong. A model limit\'s is "<version>.<digest>"; the version moves with edits only.'),
-    "Link": (TEXT, 'The pages beside this one, rel="next" and rel="prev"; left out where there is none.'),
+    "Link": (TEXT, f'The pages beside this one, rel="next" and rel="prev"; left out where there is none. {RELATIVE}'),
     "Age": (SECONDS, "Memory answers only: seconds since the memory was last known to equal the database."),
     "X-Governance-Source": ({**TEXT, "enum": ["memory", "database"]}, "Where the answer came from."),
     "Retry-After": (SECONDS, "Seconds after which to try again."),

@@ -71,6 +71,7 @@ KINDS: dict[type, Callable[[Any], Facts]] = {
     fields.Length: lambda _: {"type": "string", "pattern": DURATION, "examples": ["1h30m", "1d", "1M"]},
     fields.Zone: lambda _: {"type": "string", "examples": ["UTC", "Europe/Berlin"]},
     fields.Instant: lambda _: {"type": "string", "format": "date-time"},
+    fields.Unsupported: lambda _: {"type": ["string", "array", "object", "null"], "maxLength": 0, "maxItems": 0},
     fields.Shown: lambda _: {"readOnly": True, "description": "Shown by answers; accepted and ignored."},
     queries.Text: lambda _: {"type": "string"},
     queries.Integer: _integer,

@@ -12,10 +12,13 @@ from sqlalchemy import select
 from app import create_app
 from governance.domain.errors import NotReady
 from governance.domain.keys import KeyScope
+from governance.domain.times import parse_rfc3339
 from governance.greeting import greeting
 from governance.settings import Settings
 from governance.startup import prepare
+from governance.storage import migrations
 from governance.storage.tables import metadata
+from tests.conftest import Api
 
 KEYS = "/api/api-keys"
 SHOWN = ["id", "name", "key_prefix", "scopes", "expires_at", "last_used_at", "created_at"]
@@ -149,6 +152,51 @@ def test_a_revoked_key_is_gone_from_the_list_and_revoking_it_again_is_404(api):
     again = api.delete(f"{KEYS}/{key['id']}")
     assert (again.status_code, again.get_json()["error"]["code"]) == (404, "api_key_not_found")
     assert again.get_json()["error"]["message"] == "API key not found"
+
+
+LONG, SHORT = "2028-01-31T00:00:00Z", "2027-01-31T00:00:00Z"
+OTHERS = [
+    ([], None, False),
+    ([], SHORT, False),
+    ([None], None, True),
+    ([None], SHORT, True),
+    ([SHORT], SHORT, True),
+    ([LONG], SHORT, True),
+    ([SHORT], LONG, False),
+    ([LONG], None, False),
+]
+
+
+def admin(app, expires_at=None):
+    """Another admin key, and a client that uses it."""
+    body = {"name": "ops", "scopes": [KeyScope.ADMIN], "expires_at": expires_at and parse_rfc3339(expires_at)}
+    new = app.extensions["governance"].api_keys.create(body)
+    return new.key.id, Api(app.test_client(), new.secret)
+
+
+@pytest.mark.parametrize(("others", "expires_at", "goes"), OTHERS)
+def test_the_admin_key_that_lives_longest_cannot_be_revoked_over_http(unset, others, expires_at, goes):
+    app, _ = unset
+    migrations.upgrade(app.extensions["governance"].settings.database_path, 1)
+    for other in others:
+        admin(app, other)
+    key_id, api = admin(app, expires_at)
+    for scope in ("read", "write", "meter"):
+        mint(api, scopes=[scope])
+    response = api.delete(f"{KEYS}/{key_id}")
+    if goes:
+        assert response.status_code == 200, response.text
+        return
+    assert (response.status_code, response.get_json()["error"]["code"]) == (409, "last_admin_key")
+    assert "flask governance keys revoke" in response.get_json()["error"]["message"]
+    assert key_id in {key["id"] for key in api.get(KEYS).get_json()["api_keys"]}
+    app.extensions["governance"].api_keys.revoke(key_id)
+    assert api.get(KEYS).status_code == 401
+
+
+def test_with_an_admin_key_in_the_settings_every_stored_one_can_be_revoked(api):
+    key = mint(api, scopes=["admin"])
+    assert api.delete(f"{KEYS}/{key['id']}").status_code == 200
 
 
 def test_the_admin_key_of_the_settings_may_do_everything_and_is_compared_not_stored(api, settings, database):

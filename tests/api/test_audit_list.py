@@ -81,9 +81,8 @@ def test_it_is_paged_like_every_list(api, history, query, wanted, page):
 
 
 def test_links_lead_to_the_pages_beside_it_and_keep_the_filters(api, history):
-    path = "/api/governance/audit?entity=user"
     assert api.get("audit?entity=user&limit=2&offset=2").headers["Link"] == (
-        f'<{path}&limit=2&offset=4>; rel="next", <{path}&limit=2&offset=0>; rel="prev"'
+        '<?limit=2&offset=4&entity=user>; rel="next", <?limit=2&offset=0&entity=user>; rel="prev"'
     )
 
 

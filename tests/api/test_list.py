@@ -3,7 +3,7 @@
 import re
 from fractions import Fraction
 from itertools import chain
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import pytest
 
@@ -295,6 +295,9 @@ def test_shares_that_differ_by_the_least_there_can_be_are_told_apart(listed, api
     assert shown == sorted(maxima, reverse=True)
 
 
+LIST = "/api/governance/model-configs"
+
+
 def links(api, query):
     """The relations of a page's Link header, with their targets."""
     header = api.get(f"model-configs?{query}").headers.get("Link", "")
@@ -327,18 +330,26 @@ def test_following_next_and_then_prev_visits_every_limit_once_each_way(api, stor
     stored(*(f"Straße & {number}" for number in range(7)), provider="a/b c")
     stored("elsewhere")
     query = f"limit=3&search={quote('STRASSE &')}&provider=a/b+c&sort_by=model_name&order=asc&from_memory=1"
-    forward, target = [], f"/api/governance/model-configs?{query}"
+    forward, target = [], f"{LIST}?{query}"
     while target:
-        forward.append(names(api.get(target).get_json()))
+        forward.append(names(api.get(urljoin(LIST, target)).get_json()))
         last, target = target, links(api, target.partition("?")[2]).get("next")
     assert list(chain(*forward)) == [f"Straße & {number}" for number in range(7)]
-    backward = [names(api.get(last).get_json())]
+    backward = [names(api.get(urljoin(LIST, last)).get_json())]
     while last := links(api, last.partition("?")[2]).get("prev"):
-        backward.append(names(api.get(last).get_json()))
+        backward.append(names(api.get(urljoin(LIST, last)).get_json()))
     assert backward == forward[::-1]
 
 
 def test_link_carries_the_page_size_in_effect(api, stored):
     stored(*(f"model-{number}" for number in range(101)))
     target = links(api, "limit=500&scope=global")["next"]
-    assert target == "/api/governance/model-configs?scope=global&limit=100&offset=100"
+    assert target == "?limit=100&offset=100&scope=global"
+
+
+def test_a_link_joined_to_the_url_that_was_asked_holds_behind_any_prefix(api, stored):
+    stored(*"abc")
+    target = links(api, "limit=2&search=")["next"]
+    assert urljoin("https://gateway.example/limits/api/governance/model-configs?limit=2", target) == (
+        "https://gateway.example/limits/api/governance/model-configs?limit=2&offset=2"
+    )

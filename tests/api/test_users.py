@@ -168,8 +168,8 @@ def test_the_list_shows_the_newest_first_page_by_page_with_links(api, clock):
         "limit": 2,
         "offset": 2,
     }
-    assert 'offset=2>; rel="next"' in first.headers["Link"]
-    assert 'offset=0>; rel="prev"' in second.headers["Link"]
+    assert '<?limit=2&offset=2>; rel="next"' in first.headers["Link"]
+    assert '<?limit=2&offset=0>; rel="prev"' in second.headers["Link"]
 
 
 @pytest.mark.parametrize(("search", "found"), [("ada", ["1"]), ("ADA L", ["1"]), ("_", ["2"]), ("%25", []), ("q", [])])

@@ -43,7 +43,16 @@ BAD_FIELDS = [
     ("expires_at", NOON, "future"),
     ("expires_at", "2020-01-01T00:00:00Z", "future"),
     ("nonsense", 1, "no such field"),
-    ("team_id", "t", "no such field"),
+    ("team_id", "t", "no teams"),
+    ("customer_id", "c", "no teams"),
+    ("team", {"id": "t"}, "no teams"),
+    ("budgets", [{"max_limit": 1, "reset_duration": "1d"}], "scope virtual_key"),
+    ("budget", {"max_limit": 1}, "scope virtual_key"),
+    ("rate_limit", {"token_max_limit": 5, "token_reset_duration": "1h"}, "scope virtual_key"),
+    ("rate_limits", [{}], "scope virtual_key"),
+    ("provider_configs", [{"provider": "openai"}], "scope virtual_key"),
+    ("mcp_configs", [{"mcp_client_name": "x"}], "the gateway's to say"),
+    ("budgets", 5, "scope virtual_key"),
 ]
 
 
@@ -148,6 +157,28 @@ def test_a_bad_field_is_refused_by_name_on_update_and_nothing_is_stored(api, dat
     code = "unknown_field" if words == "no such field" else "invalid_field"
     assert words in refusal(response, 400, code, field)
     assert stored(database) == before
+
+
+NOTHING = {
+    "team_id": None,
+    "customer_id": "",
+    "team": None,
+    "customer": {},
+    "budget": {"max_limit": None, "reset_duration": None},
+    "budgets": [],
+    "rate_limit": {},
+    "rate_limits": [],
+    "provider_configs": [],
+    "mcp_configs": [],
+}
+
+
+def test_what_clients_send_as_nothing_is_as_good_as_left_out(api):
+    key = make(api, **NOTHING)
+    edited = api.put(f"virtual-keys/{key['id']}", NOTHING | {"is_active": False})
+    assert edited.status_code == 200, edited.text
+    assert edited.get_json()["virtual_key"]["is_active"] is False
+    assert set(edited.get_json()["virtual_key"]).isdisjoint(NOTHING)
 
 
 @pytest.mark.parametrize("body", [{}, {"name": None}])
@@ -297,8 +328,8 @@ def test_the_list_shows_the_newest_first_page_by_page_with_links(api, clock):
         "limit": 2,
         "offset": 0,
     }
-    assert 'offset=2>; rel="next"' in first.headers["Link"]
-    assert 'offset=0>; rel="prev"' in second.headers["Link"]
+    assert '<?limit=2&offset=2>; rel="next"' in first.headers["Link"]
+    assert '<?limit=2&offset=0>; rel="prev"' in second.headers["Link"]
 
 
 @pytest.mark.parametrize(

@@ -76,10 +76,7 @@ def test_links_lead_to_the_pages_beside_it_and_keep_the_status(api, meter):
     for _ in range(5):
         meter.hold()
     links = api.get("reservations?status=open&limit=2&offset=2").headers["Link"]
-    path = "/api/governance/reservations"
-    assert links == (
-        f'<{path}?status=open&limit=2&offset=4>; rel="next", <{path}?status=open&limit=2&offset=0>; rel="prev"'
-    )
+    assert links == '<?limit=2&offset=4&status=open>; rel="next", <?limit=2&offset=0&status=open>; rel="prev"'
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=-1", "limit=x", "offset=-1", "offset=1000000001", "limit=1.5"])
