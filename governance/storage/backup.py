@@ -17,7 +17,7 @@ from governance.storage.database import open_file, unavailable
 
 PAGES = 256
 """How much is copied at a time: between two steps the command can be interrupted."""
-BELONGINGS = ("", "-wal", "-shm", "-journal", ".lock", ".queue")
+BELONGINGS = ("", "-wal", "-shm", "-journal", ".lock", ".queue", ".next")
 """What a database file has beside itself, by the end of its name."""
 
 

@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from governance.domain.errors import Code, Conflict, Unavailable
 from governance.storage.holders import StoppedHolders
 from governance.storage.progress import STALLED, Progress
-from governance.storage.turns import queue_file, turn_within
+from governance.storage.turns import lock_files, turn_within
 
 WRITE = "write"
 
@@ -62,7 +62,7 @@ class Database:
         self.path = path
         self._busy_timeout = busy_timeout
         self._progress = progress or Progress()
-        self._holders = StoppedHolders(queue_file(path))
+        self._holders = StoppedHolders(*lock_files(path))
         self._known: tuple[int, int] | None = None
         self._journal: int | None = None
         self._writer = engine.execution_options(**{WRITE: True})

@@ -22,7 +22,7 @@ from governance.storage.database import is_trouble, journal, open_file, refuse_m
 from governance.storage.fate import Fate, Overdue, touch
 from governance.storage.holders import StoppedHolders
 from governance.storage.progress import STALLED, Progress
-from governance.storage.turns import Turn, queue_file
+from governance.storage.turns import Turn, lock_files
 from governance.storage.waiting import Act, Waiting, do_apart, do_together, end_all
 
 Result = TypeVar("Result")
@@ -63,7 +63,7 @@ class GroupCommit:
         self.clock = clock
         self._synchronous = synchronous
         self._turn = Turn(path)
-        self._holders = StoppedHolders(queue_file(path))
+        self._holders = StoppedHolders(*lock_files(path))
         self._progress = progress or Progress()
         self.fate = Fate()
         self._queue: SimpleQueue[Waiting | None] = SimpleQueue()

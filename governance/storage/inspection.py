@@ -42,7 +42,7 @@ def journal_size(path: Path) -> int:
 
 def files(path: Path) -> list[Path]:
     """The files in which a database lies: itself, what SQLite keeps beside it, and the copies before migrations."""
-    beside = [path.with_name(f"{path.name}{end}") for end in ("", "-wal", "-shm", ".queue")]
+    beside = [path.with_name(f"{path.name}{end}") for end in ("", "-wal", "-shm", ".queue", ".next")]
     return [file for file in (*beside, *sorted(path.parent.glob(f"{path.name}.before-*"))) if file.exists()]
 
 

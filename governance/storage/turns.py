@@ -2,69 +2,120 @@
 
 SQLite's own busy handler sleeps and tries again, and callers starve for seconds under load. An OS file lock wakes the
 next one at once, and is free again when its holder dies.
+
+Batches stand in the kernel's queue for that lock. An edit gives up after a while, so it only looks again and again, and
+would seldom find the lock free. So an edit takes a second lock first, and says so in a byte that all processes share; a
+batch that finds the byte set lets it go first, once.
 """
 
 import fcntl
+import mmap
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 
 OWNER_ONLY = 0o600
 LOOK_AGAIN = 0.001
+SET, CLEAR = b"\1", b"\0"
 
 
-def queue_file(database: Path) -> Path:
-    """The file of which the lock is the turn."""
-    return database.with_name(f"{database.name}.queue")
+def lock_files(database: Path) -> tuple[Path, Path]:
+    """The file of which the lock is the turn, and the one of which the lock is the right to be next."""
+    return database.with_name(f"{database.name}.queue"), database.with_name(f"{database.name}.next")
 
 
 @contextmanager
 def turn_within(database: Path, patience: float, meanwhile: Callable[[], object] = lambda: None) -> Iterator[None]:
-    """Wait for one's turn, looking again every millisecond, and keep it for the block.
+    """Wait for one's turn, looking again every millisecond, and keep it for the block. Batches let it go first.
 
     Raises TimeoutError after `patience` seconds, and what `meanwhile` raises, which is called while it waits.
     """
-    lock = _open(database)
+    deadline = monotonic() + patience
+    queue_file, next_file = lock_files(database)
+    queue, first = _open(queue_file), _open(next_file)
     try:
-        _lock_within(lock, patience, meanwhile)
+        try:
+            _lock_until(deadline, first, meanwhile)
+            _note(first, SET)
+            try:
+                _lock_until(deadline, queue, meanwhile)
+            finally:
+                _note(first, CLEAR)
+        finally:
+            os.close(first)
         yield
     finally:
-        os.close(lock)
+        os.close(queue)
 
 
 class Turn:
-    """The turn of a thread that writes all the time: it stands in the kernel's queue, and keeps the file open."""
+    """The turn of a thread that writes all the time: it stands in the kernel's queue, and keeps its files open."""
 
     def __init__(self, database: Path) -> None:
-        self._database = database
-        self._lock: int | None = None
+        self._files = lock_files(database)
+        self._queue: int | None = None
+        self._first = -1
+        self._flag: mmap.mmap | None = None
 
     def __enter__(self) -> None:
         """Wait for one's turn."""
-        if self._lock is None:
-            self._lock = _open(self._database)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        queue, flag = self._opened()
+        if flag[:1] == SET:
+            self._let_go_first()
+        fcntl.flock(queue, fcntl.LOCK_EX)
+        if flag[:1] == SET:
+            fcntl.flock(queue, fcntl.LOCK_UN)
+            self._let_go_first()
+            fcntl.flock(queue, fcntl.LOCK_EX)
 
     def __exit__(self, *_: object) -> None:
         """Let the next one in."""
-        if self._lock is not None:
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
+        if self._queue is not None:
+            fcntl.flock(self._queue, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Give the file up, and a turn with it; a later turn opens it anew."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        """Give the files up, and a turn with them; a later turn opens them anew."""
+        if self._queue is not None and self._flag is not None:
+            self._flag.close()
+            os.close(self._first)
+            os.close(self._queue)
+            self._queue = self._flag = None
+
+    def _opened(self) -> tuple[int, mmap.mmap]:
+        if self._queue is None or self._flag is None:
+            queue_file, next_file = self._files
+            self._first = _open(next_file)
+            self._flag = _shared(self._first)
+            self._queue = _open(queue_file)
+        return self._queue, self._flag
+
+    def _let_go_first(self) -> None:
+        """Wait until whoever is to be next has its turn, or has given up; where nobody is, it died: clear the byte."""
+        fcntl.flock(self._first, fcntl.LOCK_EX)
+        _note(self._first, CLEAR)
+        fcntl.flock(self._first, fcntl.LOCK_UN)
 
 
-def _open(database: Path) -> int:
-    return os.open(queue_file(database), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)
+def _open(file: Path) -> int:
+    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)
 
 
-def _lock_within(lock: int, patience: float, meanwhile: Callable[[], object]) -> None:
-    deadline = monotonic() + patience
+def _shared(file: int) -> mmap.mmap:
+    """The first byte of a file, to be read without a call of the system, which would give the interpreter lock away."""
+    if os.fstat(file).st_size == 0:
+        os.pwrite(file, CLEAR, 0)
+    return mmap.mmap(file, 1, prot=mmap.PROT_READ)
+
+
+def _note(file: int, byte: bytes) -> None:
+    """Write the byte. Where the disk is full, batches do not let others go first, or look once more than they need."""
+    with suppress(OSError):
+        os.pwrite(file, byte, 0)
+
+
+def _lock_until(deadline: float, lock: int, meanwhile: Callable[[], object]) -> None:
     while not _locked(lock):
         if monotonic() > deadline:
             raise TimeoutError("the file lock of the writers' queue stayed locked")
