@@ -8,8 +8,9 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 
 from governance import cli
-from governance.domain.times import DAY, Clock
-from governance.memory.cache import SnapshotCache
+from governance.domain.steadiness import SteadyClock
+from governance.domain.times import DAY, SECOND, Clock
+from governance.memory.cache import SnapshotCache, Timer
 from governance.memory.poller import Poller
 from governance.memory.reader import MemoryReader
 from governance.services.api_keys import ApiKeys
@@ -71,8 +72,13 @@ def system_clock() -> int:
     return time.time_ns() // 1000
 
 
-def create_app(settings: Settings, *, clock: Clock = system_clock, mint: Mint | None = None) -> Flask:
-    """The service as a Flask app. Starts no thread and writes nothing: see `gunicorn.conf.py` for what does."""
+def create_app(
+    settings: Settings, *, clock: Clock = system_clock, timer: Timer | None = None, mint: Mint | None = None
+) -> Flask:
+    """The service as a Flask app. Starts no thread and writes nothing: see `gunicorn.conf.py` for what does.
+
+    `timer` (seconds) shows where the clock jumps; another clock than the machine's is its own, where none is given.
+    """
     app = App(__name__, instance_path=str(settings.instance_path), static_folder=None)
     app.config.update(
         SQLALCHEMY_DATABASE_URI=f"sqlite:///{settings.database_path}",
@@ -85,7 +91,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, mint: Mint | 
     logs.configure(settings.log_format)
     db.init_app(app)
     migrate.init_app(app, db)
-    app.extensions[EXTENSION] = assemble(app, settings, clock, mint or Mint())
+    app.extensions[EXTENSION] = assemble(app, settings, clock, timer or _timer_of(clock), mint or Mint())
     requests.surround(app)
     auth.protect(app)
     errors.handle_errors(app)
@@ -97,9 +103,15 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, mint: Mint | 
     return app
 
 
-def assemble(app: Flask, settings: Settings, clock: Clock, mint: Mint) -> Governance:
+def _timer_of(clock: Clock) -> Timer:
+    return time.monotonic if clock is system_clock else lambda: clock() / SECOND
+
+
+def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: Mint) -> Governance:
     """The services on their storage and memory."""
     progress = Progress(settings.threads)
+    steady = SteadyClock(clock, timer, settings.poll_interval / 2)
+    steady_for_a_minute = SteadyClock(clock, timer, 60)
     with app.app_context():
         database = Database(db.engine, settings.database_path, settings.busy_timeout, progress=progress)
     cache = SnapshotCache(ChangesLoader(database), settings.memory_lifetime, time.monotonic, settings.busy_timeout)
@@ -109,12 +121,14 @@ def assemble(app: Flask, settings: Settings, clock: Clock, mint: Mint) -> Govern
     group = GroupCommit(
         settings.database_path, settings.busy_timeout, clock, synchronous=settings.synchronous, progress=progress
     )
-    reservations = Reservations(database, group, charge_expired=settings.expired_reservations == "charge")
+    reservations = Reservations(database, group, steady, charge_expired=settings.expired_reservations == "charge")
     statistics = Statistics(database, cache)
     files = Files(database, clock, os.environ)
     refusals = RefusalLog()
-    upkeep = Upkeep(database, clock, settings.retention_days * DAY)
+    upkeep = Upkeep(database, steady_for_a_minute, settings.retention_days * DAY)
     tasks = (
+        steady.look,
+        steady_for_a_minute.look,
         reservations.sweep,
         cache.refresh,
         statistics.note_memory,
@@ -132,7 +146,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, mint: Mint) -> Govern
         virtual_keys=VirtualKeys(database, writer, mint),
         users=Users(database, writer, mint),
         api_keys=ApiKeys(database, writer, mint, authentication.refuse),
-        metering=Metering(database, group, cache, mint=mint, statistics=statistics),
+        metering=Metering(database, group, cache, steady=steady_for_a_minute, mint=mint, statistics=statistics),
         reservations=reservations,
         verification=Verification(database, clock),
         audit=Audit(database),

@@ -15,7 +15,7 @@ from governance.domain.errors import Code, Denied, Forbidden, GovernanceError, I
 from governance.domain.limits import Counter, current
 from governance.domain.matching import Call
 from governance.domain.reservations import Reservation, Status
-from governance.domain.times import DAY, SECOND
+from governance.domain.times import DAY, SECOND, Clock
 from governance.memory.cache import SnapshotCache
 from governance.memory.snapshot import Snapshot
 from governance.services import fingerprints
@@ -65,12 +65,20 @@ class Metering:
     """The acts that decide and charge."""
 
     def __init__(
-        self, database: Database, group: GroupCommit, cache: SnapshotCache, *, mint: Mint, statistics: Statistics
+        self,
+        database: Database,
+        group: GroupCommit,
+        cache: SnapshotCache,
+        *,
+        steady: Clock,
+        mint: Mint,
+        statistics: Statistics,
     ) -> None:
         self._database = database
         self._group = group
         self._cache = cache
         self._matcher = Matcher(cache)
+        self._steady = steady
         self._mint = mint
         self._statistics = statistics
 
@@ -107,7 +115,7 @@ class Metering:
         raise Unavailable("Try again shortly: the limits are being changed too quickly to decide.")
 
     def _admit(self, ask: Ask, repeat: IdempotencyKey | None, matched: Matched, batch: Batch) -> Outcome | Body:
-        known = _repeated(batch, repeat, ask)
+        known = _repeated(batch, repeat, ask, self._steady())
         if known is not None:
             return known
         _compare(matched, batch)
@@ -121,7 +129,7 @@ class Metering:
         return _kept(batch, repeat, ask, lambda: shown.allowed(reservation, verdict.standings))
 
     def _charge(self, ask: Ask, repeat: IdempotencyKey | None, matched: Matched, batch: Batch) -> Answer | Body:
-        known = _repeated(batch, repeat, ask)
+        known = _repeated(batch, repeat, ask, self._steady())
         if known is not None:
             return known
         _compare(matched, batch)
@@ -230,9 +238,9 @@ def _denied(denial: Denial) -> Denied:
     return Denied(sentence, code=Code(verdict.word), extra=extra, retry_after=verdict.retry_after(now))
 
 
-def _repeated(batch: Batch, repeat: IdempotencyKey | None, ask: Ask) -> Answer | None:
+def _repeated(batch: Batch, repeat: IdempotencyKey | None, ask: Ask, now: int) -> Answer | None:
     """The first answer, where this caller has had one under the same key for the same body."""
-    kept = None if repeat is None else batch.answer(repeat, batch.now - ANSWERS_KEPT)
+    kept = None if repeat is None else batch.answer(repeat, min(batch.now, now) - ANSWERS_KEPT)
     if kept is None:
         return None
     if kept[0] not in (fingerprints.of(ask), fingerprints.before_absence(ask)):

@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Callable
-from functools import partial
 
 from governance.domain import reservations as steps
 from governance.domain.errors import Code, NotFound, Unavailable
 from governance.domain.pages import Page
 from governance.domain.reservations import Actual, Reservation, Status
-from governance.domain.times import SECOND
+from governance.domain.times import SECOND, Clock
 from governance.services.statistics import EXPIRED, LATE
 from governance.storage import reservations as stored
 from governance.storage.batch import Batch
@@ -23,11 +22,15 @@ Step = Callable[[Reservation, int], Reservation]
 
 
 class Reservations:
-    """The acts on reservations; `charge_expired` is the policy for those that nobody settled."""
+    """The acts on reservations; `charge_expired` is the policy for those that nobody settled.
 
-    def __init__(self, database: Database, group: GroupCommit, *, charge_expired: bool) -> None:
+    Nothing expires by a clock that has just jumped: `steady` says the time without the jump.
+    """
+
+    def __init__(self, database: Database, group: GroupCommit, steady: Clock, *, charge_expired: bool) -> None:
         self._database = database
         self._group = group
+        self._steady = steady
         self._charge = charge_expired
 
     def settle(self, reservation_id: str, actual: Actual) -> Reservation:
@@ -81,12 +84,12 @@ class Reservations:
     def _sweep_some(self) -> int:
         """Expire some, together; where one of them cannot be, each by itself, so that it holds up no other."""
         try:
-            return self._group.submit(partial(self._expire, SWEPT_TOGETHER))
+            return self._group.submit(self._expire)
         except Unavailable:
             raise
         except Exception:
             logger.exception("reservations could not be expired together")
-            return sum(map(self._expired_alone, self._group.submit(lambda batch: batch.lapsed(SWEPT_TOGETHER))))
+            return sum(map(self._expired_alone, self._group.submit(self._overdue)))
 
     def _expired_alone(self, reservation_id: str) -> bool:
         try:
@@ -101,10 +104,13 @@ class Reservations:
     def _lapsed(self) -> bool:
         """Whether there is anything to sweep: asked without taking the lock that all writers wait for."""
         with self._database.read() as connection:
-            return stored.has_lapsed(connection, self._group.clock())
+            return stored.has_lapsed(connection, min(self._group.clock(), self._steady()))
 
-    def _expire(self, most: int, batch: Batch) -> int:
-        lapsed = batch.lapsed(most)
+    def _overdue(self, batch: Batch) -> list[str]:
+        return batch.lapsed(SWEPT_TOGETHER, min(batch.now, self._steady()))
+
+    def _expire(self, batch: Batch) -> int:
+        lapsed = self._overdue(batch)
         for reservation_id in lapsed:
             self._expire_one(batch, reservation_id)
         return len(lapsed)

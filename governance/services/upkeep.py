@@ -12,7 +12,10 @@ MOST_SLICES = 50
 
 
 class Upkeep:
-    """Prunes at most once a minute in each worker; `retention` (microseconds) is how long reservations stay."""
+    """Prunes at most once a minute in each worker; `retention` (microseconds) is how long reservations stay.
+
+    The clock must not jump: what was dropped does not come back with it.
+    """
 
     def __init__(self, database: Database, clock: Clock, retention: int) -> None:
         self._database = database

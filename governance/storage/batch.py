@@ -138,9 +138,9 @@ class Batch:
         """Note a reservation's later end; its holds stay."""
         hold.reservation, hold.changed = after, True
 
-    def lapsed(self, most: int) -> list[str]:
-        """Open reservations whose time is over."""
-        return [row[0] for row in self._execute(LAPSED, (self.now, most))]
+    def lapsed(self, most: int, now: int) -> list[str]:
+        """Up to `most` open reservations whose time is over at an instant."""
+        return [row[0] for row in self._execute(LAPSED, (now, most))]
 
     def answer(self, key: IdempotencyKey, since: int) -> tuple[str, bytes] | None:
         """The fingerprint and the answer that were kept under a key since an instant."""
