@@ -1,6 +1,7 @@
 """500 peers that take their time, in every way there is, and an honest one beside them; every wait has its end."""
 
 import json
+import resource
 import select
 import signal
 from collections.abc import Callable, Iterator
@@ -177,3 +178,18 @@ def test_more_connections_than_there_are_places_end_the_oldest_and_not_the_worke
         assert peers[-1].send(request("GET", "/healthz")).reply().status == 200
         assert peers[0].is_closed()
     assert usual.workers == workers
+
+
+def test_a_worker_that_has_no_more_files_serves_on(service):
+    made = service().start()
+    made.create("gpt-4o", budget={"max_limit": 1_000_000, "reset_duration": "1d"})
+    (worker,) = made.workers
+    files = len(list(Path(f"/proc/{worker}/fd").iterdir()))
+    resource.prlimit(worker, resource.RLIMIT_NOFILE, (files + 100, files + 100))
+    with ExitStack() as stack:
+        for _ in range(300):
+            stack.enter_context(closing(Peer(made))).send(b"GET /")
+        for _ in range(20):
+            assert made.call("POST", RESERVATIONS, {"model": "gpt-4o", "cost": 0.01}).status == 200
+            assert made.call("GET", MODEL_CONFIGS).status == 200
+    assert made.workers == [worker]

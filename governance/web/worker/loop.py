@@ -61,18 +61,17 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             connected, client = listener.accept()
         except OSError as error:  # most often: another worker was faster, or the peer has gone already
             if error.errno in OUT_OF_FILES:
-                self.worker_connections = max(1, self.nr_conns)
+                self.worker_connections = max(1, self.nr_conns * 9 // 10)
                 self._make_place()
             return
         self.nr_conns += 1
         connection = Connection(connected, client, listener.getsockname())
         self.waits.head.begin(connection, monotonic())
         self._listen_to(connection)
-        if self.nr_conns >= self.worker_connections:
-            self._make_place()
+        self._make_place()
 
     def _make_place(self) -> None:
-        if self.nr_conns >= self.worker_connections and (least := self.waits.least_missed()) is not None:
+        while self.nr_conns >= self.worker_connections and (least := self.waits.least_missed()) is not None:
             self._drop(least)
 
     def _listen_to(self, connection: Connection) -> None:
@@ -87,6 +86,8 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
 
     def _readable(self, connection: Connection, _socket: socket.socket) -> None:
         """Receive, unless the last message is not answered yet: what comes meanwhile stays with the system."""
+        if not connection.is_registered or connection.wait is self.waits.send:
+            return  # of the events that came together, another has changed what is waited for
         if connection.is_busy:
             self._ignore(connection)
             return
@@ -152,6 +153,8 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self._weigh(connection)
 
     def _writable(self, connection: Connection, _socket: socket.socket) -> None:
+        if not connection.is_registered:
+            return
         try:
             connection.flush()
         except OSError:
