@@ -87,7 +87,7 @@ class Database:
         """One transaction with the write lock held: all of it is kept, or nothing. Raises Unavailable, Conflict."""
         until = self.deadline() if until is None else until
         with _told(self.path), ExitStack() as stack:
-            with self._progress.waiting():
+            with self._progress:
                 stack.enter_context(turn_within(self.path, until - monotonic(), self._while_waiting))
                 self._watch()
                 connection = stack.enter_context(self._begun(until))

@@ -91,7 +91,7 @@ class GroupCommit:
         """
         self._start()
         waiting = Waiting(act, then)
-        with self._progress.waiting():
+        with self._progress:
             self._queue.put(waiting)
             if 0 < self._expected <= self._queue.qsize():
                 self._all_there.set()

@@ -3,8 +3,7 @@
 A writer that is stuck must not take every thread of the worker with it: health checks and reads need some.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from threading import Lock
 from time import monotonic
 
@@ -16,7 +15,7 @@ THREADS = 8
 
 
 class Progress:
-    """Counts the threads that wait; `threads` is how many the worker has."""
+    """Counts the threads that wait, each within `with progress:`; `threads` is how many the worker has."""
 
     def __init__(self, threads: int = THREADS, timer: Callable[[], float] = monotonic) -> None:
         self._most = max(1, threads // 2)
@@ -25,15 +24,19 @@ class Progress:
         self._waiting = 0
         self._since = timer()
 
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Count this thread as one that waits. Raises Unavailable where too many wait for a writer that is stuck."""
-        self._enter()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._waiting -= 1
+        with self._lock:
+            if self._waiting == 0:
+                self._since = self._timer()
+            elif self._waiting >= self._most and self.stalled() >= STALLED:
+                raise self.refusal()
+            self._waiting += 1
+
+    def __exit__(self, *_: object) -> None:
+        """Count it no more."""
+        with self._lock:
+            self._waiting -= 1
 
     def advanced(self) -> None:
         """Note that something was written."""
@@ -52,11 +55,3 @@ class Progress:
         return Unavailable(
             f"Try again shortly: nothing could be written for {self.stalled():.0f} s, and enough calls wait already."
         )
-
-    def _enter(self) -> None:
-        with self._lock:
-            if self._waiting == 0:
-                self._since = self._timer()
-            elif self._waiting >= self._most and self.stalled() >= STALLED:
-                raise self.refusal()
-            self._waiting += 1

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Event
 from time import monotonic
 
@@ -47,12 +47,10 @@ def progress(timer):
 @contextmanager
 def callers(progress, number):
     """So many threads that wait."""
-    places = [progress.waiting() for _ in range(number)]
-    for place in places:
-        place.__enter__()
-    yield
-    for place in places:
-        place.__exit__(None, None, None)
+    with ExitStack() as stack:
+        for _ in range(number):
+            stack.enter_context(progress)
+        yield
 
 
 def test_a_burst_waits_as_long_as_something_is_written(progress, timer):
@@ -69,12 +67,12 @@ def test_after_a_second_without_a_write_only_half_of_the_threads_may_wait(progre
         assert not progress.is_crowded()
         timer.now += 0.02
         assert progress.is_crowded()
-        with pytest.raises(Unavailable, match="nothing could be written for 1 s"), progress.waiting():
+        with pytest.raises(Unavailable, match="nothing could be written for 1 s"), progress:
             pass
     with callers(progress, 2):
         timer.now += 10
         assert not progress.is_crowded()
-        with pytest.raises(Unavailable), progress.waiting():
+        with pytest.raises(Unavailable), progress:
             pass
 
 
@@ -87,7 +85,7 @@ def test_a_pause_in_which_nobody_waited_is_no_standstill(progress, timer):
 
 def test_one_caller_may_always_wait(timer):
     progress = Progress(1, timer)
-    with progress.waiting():
+    with progress:
         timer.now += 10
         assert not progress.is_crowded()
 
