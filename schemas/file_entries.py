@@ -10,7 +10,7 @@ from governance.domain.durations import Duration
 from governance.domain.edits import Item
 from governance.domain.files import ItemEntry, LimitEntry, Owner
 from governance.domain.limits import MAX_ITEMS
-from schemas.fields import Few, Flag, Length, Name, Number, OneOf, Shown, Told
+from schemas.fields import Few, Flag, Length, Name, Number, OneOf, Provider, Shown, Told
 from schemas.model_limits import RATES, BudgetBody, ModelLimitCreate, RateLimitBody, item_list
 
 OWNERS = ("model_config_id", "virtual_key_id", "provider_config_id", "team_id", "customer_id")
@@ -64,6 +64,34 @@ class RowId(Name):
         return super()._deserialize(str(value) if number else value)
 
 
+class OneProvider(Provider):
+    """The provider that an entry is about. Raises where it reads as a pattern: there are none."""
+
+    default_error_messages = {  # noqa: RUF012
+        "star": "Give {field} as the whole name of one provider: one with '*' in it would meet no call.",
+    }
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        provider = super()._deserialize(value)
+        if "*" in provider:
+            raise self.make_error("star")
+        return provider
+
+
+class KeyId(Name):
+    """The id of one virtual key."""
+
+    default_error_messages = {  # noqa: RUF012
+        "star": "Give {field} as the id of one virtual key: '*' is none, and does not stand for each of them.",
+    }
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        key = super()._deserialize(value)
+        if key == "*":
+            raise self.make_error("star")
+        return key
+
+
 class NestedBudget(BudgetBody):
     """A budget inside an entry that owns it."""
 
@@ -82,7 +110,7 @@ class FileBudget(NestedBudget):
 
     id = Name(required=True)
     model_config_id = Name()  # type: ignore[assignment]  # files may say what answers show
-    virtual_key_id = Name()  # type: ignore[assignment]
+    virtual_key_id = KeyId()  # type: ignore[assignment]
     provider_config_id = RowId()  # type: ignore[assignment]
     team_id = Name()  # type: ignore[assignment]
     customer_id = Name()  # type: ignore[assignment]

@@ -13,8 +13,8 @@ from governance.domain.edits import Draft
 from governance.domain.files import Claim, LimitEntry, Owner, WantedKey, key_id
 from governance.domain.limits import Scope
 from governance.domain.names import ALL_MODELS
-from schemas.fields import Flag, Provider, Shown
-from schemas.file_entries import RULES, FileLimit, Foreign, RowId
+from schemas.fields import Flag, Shown
+from schemas.file_entries import RULES, FileLimit, Foreign, OneProvider, RowId
 from schemas.keys import NewVirtualKey
 from schemas.loading import Body, load
 
@@ -54,7 +54,7 @@ class FileProviderConfig(Ruled):
     """What a virtual key says of one provider."""
 
     id = RowId()
-    provider = Provider(required=True)
+    provider = OneProvider(required=True)
     virtual_key_id = Shown()
     weight = Foreign()
     allowed_models = Foreign()
@@ -101,7 +101,7 @@ class FileKey(Ruled, NewVirtualKey):
 class FileProvider(Ruled):
     """A provider, as far as it has budgets and rate limits."""
 
-    name = Provider(required=True)
+    name = OneProvider(required=True)
     calendar_aligned = Flag()
     id = Shown()
     description = Foreign()

@@ -98,6 +98,21 @@ def test_what_changes_nothing_here_is_skipped_by_name(terminal):
 
 REFUSED = [
     (
+        {"providers": [{"name": "open*", "budgets": [budget()]}]},
+        "providers[0].name",
+        "Give name as the whole name of one provider: one with '*' in it would meet no call.",
+    ),
+    (
+        {"virtual_keys": [KEY | {"provider_configs": [{"provider": "*", "budgets": [budget()]}]}]},
+        "virtual_keys[0].provider_configs[0].provider",
+        "Give provider as the whole name of one provider: one with '*' in it would meet no call.",
+    ),
+    (
+        {"budgets": [budget(id="b", virtual_key_id="*")]},
+        "budgets[0].virtual_key_id",
+        "Give virtual_key_id as the id of one virtual key: '*' is none, and does not stand for each of them.",
+    ),
+    (
         {"rate_limits": [{"id": "r", "metric": "tokens", **PER_MINUTE}]},
         "rate_limits[0].request_max_limit",
         "Leave request_max_limit out, or write a rate limit of its own for it: the metric of this one is tokens.",
