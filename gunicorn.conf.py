@@ -21,6 +21,7 @@ from governance.reload import apply_config_anew  # noqa: E402
 from governance.settings import Settings  # noqa: E402
 from governance.startup import apply_config, check_address, found, freest_core, make_ready, tune  # noqa: E402
 from governance.web.context import EXTENSION  # noqa: E402
+from governance.web.logs import gunicorn_config  # noqa: E402
 from governance.web.worker.waits import Timeouts  # noqa: E402
 
 found.metrics_folder = own_folder or found.metrics_folder
@@ -53,6 +54,7 @@ timeout = 60
 graceful_timeout = 30
 control_socket_disable = True
 loglevel = "warning"
+logconfig_dict = gunicorn_config(settings.log_format)
 
 
 def on_starting(_server):

@@ -148,10 +148,22 @@ class Conflict(GovernanceError):
 
 
 class Denied(GovernanceError):
-    """A limit has no room for the call; `type` is the denial's word, which is its code as well."""
+    """A limit has no room for the call; `type` is the denial's word, which is its code as well.
 
-    def __init__(self, message: str, *, code: Code, extra: Mapping[str, Any], retry_after: int | None) -> None:
+    `whose` says for the log what was refused to whom, by ids alone.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: Code,
+        extra: Mapping[str, Any],
+        retry_after: int | None,
+        whose: Mapping[str, str | None],
+    ) -> None:
         super().__init__(message, code=code, extra=extra, retry_after=retry_after)
+        self.whose = whose
 
 
 class Unavailable(GovernanceError):

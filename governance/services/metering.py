@@ -55,6 +55,7 @@ class Denial(NamedTuple):
     """A verdict against a call, at an instant."""
 
     verdict: Verdict
+    call: Call
     now: int
 
 
@@ -123,7 +124,7 @@ class Metering:
         tallies = batch.tallies(matched.applied)
         verdict = decide(stand(matched.applied, [tally.counter for tally in tallies], ask.amounts))
         if not verdict.allowed:
-            return Denial(verdict, batch.now)
+            return Denial(verdict, matched.call, batch.now)
         reservation = self._reservation(ask, matched.call, batch.now)
         batch.add(reservation, [(tally, s.requested, 0) for tally, s in zip(tallies, verdict.standings, strict=True)])
         return _kept(batch, repeat, ask, lambda: shown.allowed(reservation, verdict.standings))
@@ -172,7 +173,9 @@ class Metering:
         }
         windows = [_window(applied, counters.get(applied.rule.key), now) for applied in matched.applied]
         verdict = decide(stand(matched.applied, windows, ask.amounts))
-        refusal = _key_refusal(matched, now) or (None if verdict.allowed else _denied(Denial(verdict, now)))
+        refusal = _key_refusal(matched, now) or (
+            None if verdict.allowed else _denied(Denial(verdict, matched.call, now))
+        )
         return {
             "decision": "deny" if refusal else "allow",
             "message": refusal.message if refusal else None,
@@ -228,14 +231,21 @@ def _window(applied: Applied, counter: Counter | None, now: int) -> Counter:
 
 
 def _denied(denial: Denial) -> Denied:
-    verdict, now = denial
+    verdict, call, now = denial
     extra = {
         "decision": "deny",
         "retryable": verdict.retryable,
         "violations": shown.standings(verdict.violations),
     }
-    sentence = shown.sentence(verdict.violations[0])
-    return Denied(sentence, code=Code(verdict.word), extra=extra, retry_after=verdict.retry_after(now))
+    first = verdict.violations[0]
+    sentence = shown.sentence(first)
+    whose = {
+        "model": call.model,
+        "virtual_key_id": call.virtual_key_id,
+        "user_id": call.user_id,
+        "rule_id": first.applied.rule.id,
+    }
+    return Denied(sentence, code=Code(verdict.word), extra=extra, retry_after=verdict.retry_after(now), whose=whose)
 
 
 def _repeated(batch: Batch, repeat: IdempotencyKey | None, ask: Ask, now: int) -> Answer | None:

@@ -86,6 +86,8 @@ def shaped(error: GovernanceError) -> Response:
     """A domain error in the one shape."""
     status = STATUS[error.code]
     request.environ["governance.code"] = error.code
+    if isinstance(error, Denied):
+        request.environ["governance.whose"] = error.whose
     response = Response(render.dumps(document(error)), status, content_type=JSON)
     response.headers["Cache-Control"] = NEVER_STORED
     if status == 401:  # noqa: PLR2004

@@ -19,6 +19,18 @@ def configure(style: str) -> None:
     logger.propagate = False
 
 
+def gunicorn_config(style: str) -> dict[str, Any]:
+    """How gunicorn logs, for its setting `logconfig_dict`: in `json` as this service does, else as gunicorn does."""
+    if style != "json":
+        return {}
+    quiet = {"level": "WARNING", "handlers": ["error_console"], "propagate": False}
+    return {
+        "root": {"level": "WARNING", "handlers": []},
+        "formatters": {"generic": {"()": f"{JsonLine.__module__}.{JsonLine.__qualname__}"}},
+        "loggers": {"gunicorn.error": quiet, "gunicorn.access": quiet},
+    }
+
+
 class TextLine(Formatter):
     """`2026-11-23T12:00:00Z INFO governance.requests refused method=GET path=/x status=404`."""
 

@@ -64,7 +64,8 @@ def _log_refusal(environ: WSGIEnvironment, path: str, status: int) -> None:
     if forwarded is not None:
         fields["forwarded_for"] = forwarded
     if "api_key" in g:
-        service.refusals.write(fields)
+        whose = {"api_key_id": g.api_key.id} | environ.get("governance.whose", {})
+        service.refusals.write(fields | {name: value for name, value in whose.items() if value is not None})
         return
     if status == UNAUTHENTICATED:
         authentication_failed(fields["code"])
