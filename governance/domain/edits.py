@@ -15,6 +15,8 @@ from governance.domain.names import Identity, fold
 from governance.domain.windows import Alignment, Frame
 
 Mint = Callable[[], str]
+UTC = "UTC"
+"""The zone of a limit that names none, and of every one that is not aligned."""
 
 
 class Ceiling(NamedTuple):
@@ -69,6 +71,10 @@ class Draft(NamedTuple):
         """Whether any of its windows can be aligned to the calendar."""
         return any(ceiling.duration.alignable for item in self.items for ceiling in item.ceilings)
 
+    def aligned(self, *, inherited: bool) -> bool:
+        """Whether its windows follow the calendar, given its virtual key's flag."""
+        return inherited and self.alignable if self.calendar_aligned is None else self.calendar_aligned
+
     @property
     def identity(self) -> Identity:
         """What no second limit may share."""
@@ -89,20 +95,19 @@ class Change(NamedTuple):
 
 def created(draft: Draft, *, inherited: bool, now: int, mint: Mint) -> Limit:
     """The limit that a draft asks for. `inherited` is its virtual key's flag, taken where the draft gives none."""
-    faults = list(draft_faults(draft))
+    faults = list(draft_faults(draft, inherited=inherited))
     if faults:
         raise InvalidRequest.of(faults)
     limit_id = mint()
     rules = in_order(rule for item in draft.items for rule in _new_rules(item, now, mint))
     flag, _ = _drafted_flag(draft)
-    aligned = inherited and draft.alignable if flag is None else flag
     return Limit(
         id=limit_id,
         model_name=draft.model_name,
         provider=draft.provider,
         scope=draft.scope,
         scope_id=draft.scope_id,
-        calendar_aligned=aligned,
+        calendar_aligned=draft._replace(calendar_aligned=flag).aligned(inherited=inherited),
         timezone=draft.timezone,
         config_hash=None,
         created_at=now,
@@ -125,12 +130,16 @@ def _drafted_flag(draft: Draft) -> tuple[bool | None, list[Fault]]:
     return limit_flag(draft.calendar_aligned, [item.said(path) for path, item in flagged(draft)])
 
 
-def draft_faults(draft: Draft) -> Iterable[Fault]:
-    """What is wrong with a draft as a whole, whatever is stored."""
+def draft_faults(draft: Draft, *, inherited: bool = True) -> Iterable[Fault]:
+    """What is wrong with a draft as a whole. `inherited` is its virtual key's flag: true where it is not known."""
     flag, faults = _drafted_flag(draft)
     yield from faults
     if flag and not draft.alignable:
         yield Fault("calendar_aligned", NOT_ALIGNABLE)
+        return
+    inherited = inherited and draft.scope == Scope.VIRTUAL_KEY
+    if draft.timezone != UTC and not draft._replace(calendar_aligned=flag).aligned(inherited=inherited):
+        yield Fault("timezone", NOT_ALIGNED)
 
 
 NOT_ALIGNABLE = (
@@ -139,13 +148,18 @@ NOT_ALIGNABLE = (
 )
 
 
+NOT_ALIGNED = (
+    "Give calendar_aligned as true too, or leave timezone out: only windows that follow the calendar have a time zone."
+)
+
+
 def changed(limit: Limit, change: Change, *, now: int, mint: Mint) -> Limit:
     """The limit after an edit; the very same value where the edit changes nothing."""
     flag, faults = _edited_flag(limit, change)
-    faults += [*_identity_faults(limit, change), *_item_faults(limit, change)]
+    change = change._replace(calendar_aligned=flag)
+    faults += [*_identity_faults(limit, change), *_item_faults(limit, change), *_zone_faults(limit, change)]
     if faults:
         raise InvalidRequest.of(faults)
-    change = change._replace(calendar_aligned=flag)
     wanted = _retuned(limit, change, _wanted_rules(limit, change, now, mint))
     if wanted == limit:
         return limit
@@ -174,6 +188,13 @@ def _identity_faults(limit: Limit, change: Change) -> Iterable[Fault]:
         given = {**stored, name: value}
         if Identity.of(given["scope"], given["scope_id"], given["provider"], given["model_name"]) != own:
             yield Fault(name, f"Leave {name} as it was: it is fixed when a model limit is created. Create another one.")
+
+
+def _zone_faults(limit: Limit, change: Change) -> Iterable[Fault]:
+    """A zone without alignment; the one that is stored is only the echo of an answer."""
+    aligned = limit.calendar_aligned if change.calendar_aligned is None else change.calendar_aligned
+    if not aligned and change.timezone not in (None, UTC, limit.timezone):
+        yield Fault("timezone", NOT_ALIGNED)
 
 
 def _item_faults(limit: Limit, change: Change) -> Iterable[Fault]:
@@ -252,10 +273,9 @@ def _same_item(stored: list[Rule], item: Item, now: int) -> Iterable[Rule]:
 
 def _retuned(limit: Limit, change: Change, rules: tuple[Rule, ...]) -> Limit:
     """The limit with its wanted settings; a rule whose windows come to lie elsewhere starts a new generation."""
-    after = limit._replace(
-        calendar_aligned=limit.calendar_aligned if change.calendar_aligned is None else change.calendar_aligned,
-        timezone=change.timezone or limit.timezone,
-    )
+    aligned = limit.calendar_aligned if change.calendar_aligned is None else change.calendar_aligned
+    zone = change.timezone or limit.timezone if aligned else UTC
+    after = limit._replace(calendar_aligned=aligned, timezone=zone)
     kept = predecessors(limit.rules, rules)
     before = {key: rule.frame(limit.alignment) for key, rule in kept.items()}
     return after._replace(rules=tuple(_regenerated(rule, before.get(rule.key), after.alignment) for rule in rules))

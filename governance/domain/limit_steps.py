@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from governance.domain.differences import of_limits, title
+from governance.domain.errors import InvalidRequest
 from governance.domain.files import WantedLimit, limit_id
 from governance.domain.limits import Limit, Scope
 from governance.domain.merging import Setting, as_written, merged, new_limit
@@ -47,7 +48,7 @@ def steps(
     for entry in wanted:
         key = entry.draft.scope_id if entry.draft.scope == Scope.VIRTUAL_KEY else None
         setting = Setting(taken, flags.get(key or "", False), aim.now)
-        step = _step(aim, entry, found.get(entry.path), setting)
+        step = _located_step(aim, entry, found.get(entry.path), setting)
         if isinstance(step.after, HeldLimit):
             taken |= {rule.id for rule in step.after.limit.rules}
         yield step
@@ -57,6 +58,15 @@ def removal(held: HeldLimit) -> Step:
     """The end of a limit that its file no longer has."""
     limit = held.limit
     return Step(Action.REMOVE, LIMIT, limit.id, title(limit), of_limits(limit, None), None, held, None)
+
+
+def _located_step(aim: Aim, entry: WantedLimit, match: Match | None, setting: Setting) -> Step:
+    """The step of an entry. Raises InvalidRequest with the entry's place, where its virtual key decides against it."""
+    try:
+        return _step(aim, entry, match, setting)
+    except InvalidRequest as error:
+        faults = [fault._replace(param=f"{entry.path}.{fault.param}") for fault in error.faults]
+        raise InvalidRequest.of(faults) from error
 
 
 def _step(aim: Aim, entry: WantedLimit, match: Match | None, setting: Setting) -> Step:

@@ -57,8 +57,7 @@ def _merged(limit: Limit, wanted: WantedLimit, setting: Setting, *, whole: bool)
     same = not whole and limit.config_hash == wanted.config_hash
     budgets = list(_parts(limit, wanted, "budgets", whole=whole, same=same))
     rates = list(_parts(limit, wanted, "rate_limits", whole=whole, same=same))
-    written = wanted.draft.calendar_aligned
-    aligned = setting.inherited and wanted.draft.alignable if written is None else written
+    aligned = wanted.draft.aligned(inherited=setting.inherited)
     change = Change(
         identity={},
         calendar_aligned=None if same else aligned,

@@ -216,6 +216,9 @@ REFUSED = [
     ),
     ({"model_name": "m", "calendar_aligned": "true"}, {"calendar_aligned"}),
     ({"model_name": "m", "timezone": "Mars/Phobos"}, {"timezone"}),
+    ({"model_name": "m", "timezone": "Europe/Berlin", "budget": DAY}, {"timezone"}),
+    ({"model_name": "m", "timezone": "Europe/Berlin", "budget": DAY, "calendar_aligned": False}, {"timezone"}),
+    ({"model_name": "m", "timezone": "Europe/Berlin", "scope": "user", "scope_id": "u", "budget": DAY}, {"timezone"}),
     ({"model_name": "m", "timezone": ""}, {"timezone"}),
     ({"model_name": "m", "timezone": "../UTC"}, {"timezone"}),
     ({"model_name": "m", "budgets": {}}, {"budgets"}),
@@ -423,9 +426,33 @@ def test_a_limit_takes_over_its_virtual_keys_flag_unless_the_body_gives_one(api,
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"])
-def test_a_limit_keeps_its_time_zone_aligned_or_not(api, zone):
-    assert api.create("a", timezone=zone)["timezone"] == zone
+def test_an_aligned_limit_keeps_its_time_zone(api, zone):
     assert api.create("b", timezone=zone, calendar_aligned=True, budgets=[DAY])["timezone"] == zone
+
+
+def test_a_time_zone_needs_a_calendar_also_where_it_is_the_keys(api):
+    api.post("virtual-keys", {"id": "calendar", "name": "a", "calendar_aligned": True})
+    api.post("virtual-keys", {"id": "rolling", "name": "b"})
+    bound = {"scope": "virtual_key", "timezone": "Europe/Berlin"}
+    made = api.create("m", **bound, scope_id="calendar", budget=DAY)
+    assert (made["calendar_aligned"], made["timezone"]) == (True, "Europe/Berlin")
+    for body in (
+        {"scope_id": "rolling", "budget": DAY},
+        {"scope_id": "calendar", "rate_limit": REQUESTS},
+        {"scope_id": "calendar", "budget": DAY, "calendar_aligned": False},
+    ):
+        told = refused_alone(api, {"model_name": "other"} | bound | body)
+        assert told == {
+            "timezone": "Give calendar_aligned as true too, or leave timezone out: "
+            "only windows that follow the calendar have a time zone."
+        }
+    assert api.create("utc", scope="virtual_key", scope_id="rolling", timezone="UTC", budget=DAY)["timezone"] == "UTC"
+
+
+def refused_alone(api, body):
+    """The fault of a refused create."""
+    error = api.post("model-configs", body).get_json()["error"]
+    return {error["param"]: error["message"]}
 
 
 def test_an_unknown_id_is_not_found(api):

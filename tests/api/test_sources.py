@@ -361,7 +361,7 @@ def rules(draw):
         "budgets": budgets,
         "rate_limits": rates,
         "calendar_aligned": aligned,
-        "timezone": draw(st.sampled_from(ZONES)),
+        "timezone": draw(st.sampled_from(ZONES)) if aligned else "UTC",
     }
 
 

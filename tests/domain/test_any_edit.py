@@ -63,7 +63,7 @@ def limits(draw):
     items = draw(budgets()), draw(rate_limits())
     alignable = any(ceiling.duration.alignable for few in items for item in few for ceiling in item.ceilings)
     aligned = draw(st.booleans()) and alignable
-    draft = Draft("gpt-4o", None, Scope.GLOBAL, None, aligned, draw(ZONES), *items)
+    draft = Draft("gpt-4o", None, Scope.GLOBAL, None, aligned, draw(ZONES) if aligned else "UTC", *items)
     return created(draft, inherited=False, now=NOW, mint=minting("old"))
 
 
@@ -76,7 +76,9 @@ def changes(draw, limit):
         ids = draw(st.permutations(stored + [None] * len(items)) | st.just([None] * len(items)))
         return tuple(item._replace(id=item_id) for item, item_id in zip(items, ids, strict=False))
 
-    flag, zone = draw(st.none() | st.booleans()), draw(st.none() | ZONES)
+    flag = draw(st.none() | st.booleans())
+    aligned = limit.calendar_aligned if flag is None else flag
+    zone = draw(st.none() | (ZONES if aligned else st.sampled_from(["UTC", limit.timezone])))
     few = draw(st.none() | budgets().map(lambda items: named(items, {Metric.COST})))
     wanted = rate_limits() | regrouped(limit)
     rates = draw(st.none() | wanted.map(lambda items: named(items, {Metric.TOKENS, Metric.REQUESTS})))

@@ -154,7 +154,9 @@ def test_while_another_process_holds_a_lock_writers_are_told_in_time_and_readers
 
 def edit(service: Service, limit_id: str) -> Reply:
     with service.caller() as caller:
-        return caller.request("PUT", f"model-configs/{limit_id}", {"timezone": "Europe/Berlin"})
+        return caller.request(
+            "PUT", f"model-configs/{limit_id}", {"calendar_aligned": True, "timezone": "Europe/Berlin"}
+        )
 
 
 def assert_counted_in_file(service: Service, admitted: int) -> None:

@@ -150,7 +150,7 @@ class Draft(NamedTuple):
             "scope": self.scope,
             "scope_id": self.scope_id,
             "calendar_aligned": self.aligned,
-            "timezone": self.zone,
+            "timezone": self.zone if self.aligned else "UTC",
             "budgets": [item.body() for item in self.items if item.is_budget],
             "rate_limits": [item.body() for item in self.items if not item.is_budget],
         }
@@ -568,7 +568,8 @@ class Metering(RuleBasedStateMachine):
     ) -> None:
         """Bring the service's limit to the oracle's, with other windows and new items."""
         durations, new = durations or {}, new or []
-        aligned, zone = limit.aligned if aligned is None else aligned, zone or limit.zone
+        aligned = limit.aligned if aligned is None else aligned
+        zone = zone or limit.zone if aligned else "UTC"
         items: dict[str, Item] = {}
         for each in limit.rules:
             duration = durations.get((each.id, each.metric), each.duration)

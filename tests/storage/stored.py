@@ -55,7 +55,14 @@ def counted(connection: Connection, rule_id: str, metric: str = "cost") -> list[
     return list(connection.execute(own.order_by(counters.c.window_start)))
 
 
-SPECIAL = {"scope": "user", "metric": "cost", "status": "open", "window_end": 10**15, "scopes": "read write"}
+SPECIAL = {
+    "scope": "user",
+    "metric": "cost",
+    "status": "open",
+    "window_end": 10**15,
+    "scopes": "read write",
+    "timezone": "UTC",
+}
 """Values that a CHECK asks for, by column. Where a new table refuses a made-up row, its column belongs here."""
 
 

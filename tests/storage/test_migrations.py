@@ -198,3 +198,17 @@ def test_a_migration_that_would_leave_rows_without_their_parent_is_undone(path, 
     with pytest.raises(NotReady, match="would lose their parent"):
         migrations.upgrade(path, 1)
     assert dump(path) == before
+
+
+def test_a_limit_that_is_not_aligned_comes_to_have_the_zone_utc(tmp_path):
+    path = tmp_path / "governance.db"
+    of_revision(path, "0003")
+    with migrations.connect(path, 1) as connection:
+        (first, *_) = connection.exec_driver_sql("SELECT id FROM model_limits ORDER BY id").scalars().all()
+        connection.exec_driver_sql("UPDATE model_limits SET timezone = 'Asia/Tokyo'")
+        connection.exec_driver_sql("UPDATE model_limits SET calendar_aligned = (id = ?)", (first,))
+    migrations.upgrade(path, 1)
+    with migrations.connect(path, 1) as connection:
+        rows = connection.exec_driver_sql("SELECT id, calendar_aligned, timezone FROM model_limits ORDER BY id").all()
+    assert len(rows) > 1
+    assert [(aligned, zone) for _, aligned, zone in rows] == [(1, "Asia/Tokyo")] + [(0, "UTC")] * (len(rows) - 1)
