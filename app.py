@@ -28,6 +28,7 @@ from governance.services.reservations import Reservations
 from governance.services.statistics import Statistics
 from governance.services.sync import Sync
 from governance.services.upkeep import Upkeep
+from governance.services.uploads import Uploads
 from governance.services.users import Users
 from governance.services.verification import Verification
 from governance.services.virtual_keys import VirtualKeys
@@ -43,6 +44,7 @@ from governance.web import (
     api_keys,
     audit,
     auth,
+    config,
     errors,
     logs,
     metrics,
@@ -55,13 +57,12 @@ from governance.web import (
 )
 from governance.web import reservations as reservations_api
 from governance.web.context import EXTENSION, Governance
-from governance.web.lean import App
-from governance.web.operation import MAX_BODY
+from governance.web.lean import MAX_BODY, App
 from governance.web.paths import Id
 from governance.web.refusals import RefusalLog
 from governance.web.replay import Replay
 
-BLUEPRINTS = (model_configs, rules, reservations_api, virtual_keys, users, api_keys, audit, metrics, ops)
+BLUEPRINTS = (model_configs, rules, reservations_api, virtual_keys, users, api_keys, audit, config, metrics, ops)
 
 db = SQLAlchemy(metadata=metadata)
 migrate = Migrate(render_as_batch=True)
@@ -124,6 +125,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: M
     reservations = Reservations(database, group, steady, charge_expired=settings.expired_reservations == "charge")
     statistics = Statistics(database, cache)
     files = Files(database, clock, os.environ)
+    sync = Sync(database, writer, files, clock, mint=mint, folder=settings.instance_path)
     refusals = RefusalLog()
     upkeep = Upkeep(database, steady_for_a_minute, settings.retention_days * DAY)
     tasks = (
@@ -157,7 +159,8 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: M
         overview=Overview(database, clock),
         doctor=Doctor(database, clock, subject(settings)),
         files=files,
-        sync=Sync(database, writer, files, clock, mint=mint, folder=settings.instance_path),
+        sync=sync,
+        uploads=Uploads(files, sync),
         refusals=refusals,
     )
 

@@ -29,6 +29,7 @@ NOT_IN_FILES = frozenset({"governance"})
 ENVIRONMENT = "env."
 VAULT = "vault."
 NO_VAULT = "Give the value itself, or env.NAME to take it from the environment: no vault is asked for it here."
+NO_ENVIRONMENT = "Give the value itself, or leave it out: no environment variable is read for what comes over HTTP."
 ALIKE = 0.8
 PLACE = re.compile(r"\[\d+\]")
 
@@ -36,18 +37,24 @@ Environment = Mapping[str, str]
 Found = Iterator[tuple[str, Any]]
 
 
-def sections(document: Mapping[str, Any], environment: Environment) -> tuple[Sections, list[Fault]]:
-    """All that is ours in a file, with every fault of its shape."""
-    reading = _Reading(document, environment)
+def sections(
+    document: Mapping[str, Any], environment: Environment | None, most: int | None = None
+) -> tuple[Sections, list[Fault]]:
+    """All that is ours in a file, with every fault of its shape; reading ends early once there are `most` faults.
+
+    Without an environment, a value that should come from it is a fault.
+    """
+    reading = _Reading(document, environment, most)
     return reading.sections(), reading.faults
 
 
 class _Reading:
     """Reads a file; gathers what is wrong, foreign or worth a word on the way."""
 
-    def __init__(self, document: Mapping[str, Any], environment: Environment) -> None:
+    def __init__(self, document: Mapping[str, Any], environment: Environment | None, most: int | None) -> None:
         self._document = document
         self._environment = environment
+        self._most = most
         self.faults: list[Fault] = []
         self._skipped: dict[str, None] = {}
         self._notes: list[tuple[str, str]] = []
@@ -111,6 +118,8 @@ class _Reading:
         """The entries of a section that are well formed, and the ids of all."""
         section: Section[Any] = Section([], set())
         for path, raw in found:
+            if self._most is not None and len(self.faults) >= self._most:
+                break
             try:
                 section.entries.append(_entry(schema, raw, path))
             except InvalidRequest as error:
@@ -159,6 +168,10 @@ class _Reading:
             if text.startswith(VAULT):
                 self.faults.append(Fault(f"{path}.value", NO_VAULT))
             if not text.startswith(ENVIRONMENT):
+                yield path, raw
+                continue
+            if self._environment is None:
+                self.faults.append(Fault(f"{path}.value", NO_ENVIRONMENT))
                 yield path, raw
                 continue
             name = text.removeprefix(ENVIRONMENT)

@@ -1,12 +1,10 @@
-"""A plan as a person reads it: like a diff, and as JSON."""
+"""A plan as a person reads it: like a diff."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 from governance.domain.differences import Difference
-from governance.domain.errors import Misplaced
 from governance.domain.plans import Plan
-from governance.domain.steps import Action, Step
+from governance.domain.steps import Action
 
 SIGNS = {Action.CREATE: "+", Action.CHANGE: "~", Action.REPLACE: "±", Action.REMOVE: "-", Action.KEEP: "="}
 
@@ -36,23 +34,3 @@ def _kept(difference: Difference) -> str:
     """No arrow: it will not change."""
     what, stored, written = difference
     return f"{what}: kept {stored or 'none'}, the file says {written or 'none'}"
-
-
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """The plan as JSON."""
-    return {
-        "steps": [_step(step) for step in plan.steps],
-        "counts": {action.value: number for action, number in plan.counts.items()},
-        "gone": plan.gone,
-    }
-
-
-def _step(step: Step) -> dict[str, Any]:
-    named = step._asdict()
-    shown = {name: named[name] for name in ("action", "entity", "id", "title", "note")}
-    return shown | {"differences": [difference._asdict() for difference in step.differences]}
-
-
-def places_json(found: Sequence[Misplaced]) -> list[dict[str, Any]]:
-    """Faults or warnings as JSON."""
-    return [each._asdict() for each in found]

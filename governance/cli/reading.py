@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import click
 
 from governance.cli.output import note, print_json, stop
-from governance.cli.plans import places_json
 from governance.domain.errors import FaultyFile, Misplaced
 from governance.services.files import Document
 from governance.web.context import governance
+from schemas.plans import places_json
 
 file_argument = click.argument("file", type=click.Path(path_type=Path))
 

@@ -9,13 +9,16 @@ from flask.cli import with_appcontext
 
 from governance.cli.database import opened
 from governance.cli.output import json_option, print_json, say, stop
-from governance.cli.plans import lines, plan_json
+from governance.cli.plans import lines
 from governance.cli.reading import Reading, faults_listed, file_argument, read, told_json
 from governance.domain.plans import Plan
+from governance.services.acting import acting_as
+from governance.services.collecting import uncollected
 from governance.services.sync import Applied
 from governance.web.context import governance
 from schemas import file_users
 from schemas.loading import load
+from schemas.plans import plan_json
 
 WOULD_CHANGE = 2
 UNASKED = "Say --yes: there is no terminal to ask on, and nothing was changed."
@@ -39,7 +42,7 @@ def sync(
 
     Example: flask governance sync examples/config.json --dry-run
     """
-    with opened() as service, faults_listed(as_json=as_json):
+    with opened() as service, faults_listed(as_json=as_json), uncollected():
         named = None if owner is None else load(file_users.OWNER, {"owner": owner})["owner"]
         reading = read(file, as_json=as_json, owner=named)
         planned = service.sync.plan(reading.document, prune=prune, overwrite=overwrite)
@@ -52,7 +55,8 @@ def sync(
             sys.exit(WOULD_CHANGE if dry_run and plan.changes else 0)
         done = Applied(plan, 0)
         if plan.writes:
-            done = service.sync.apply(reading.document, planned, prune=prune, overwrite=overwrite)
+            with acting_as(reading.document.actor):
+                done = service.sync.apply(reading.document, planned, prune=prune, overwrite=overwrite)
     if as_json:
         print_json(_shown(reading, done.plan, applied=True))
     else:

@@ -46,6 +46,8 @@ class Code(StrEnum):
     ALREADY_EXISTS = "already_exists"
     LAST_ADMIN_KEY = "last_admin_key"
     STALE_VERSION = "stale_version"
+    PLAN_REQUIRED = "plan_required"
+    FILE_BUSY = "file_busy"
     BUDGET_EXCEEDED = "budget_exceeded"
     REQUEST_LIMITED = "request_limited"
     TOKEN_LIMITED = "token_limited"  # noqa: S105 - tokens of text
@@ -193,8 +195,10 @@ class FaultyFile(GovernanceError):
     type = "invalid_request"
     default_code = Code.INVALID_FIELD
 
-    def __init__(self, file: str, faults: Sequence[Misplaced], warnings: Sequence[Misplaced] = ()) -> None:
-        super().__init__("\n".join(told(file, fault) for fault in faults))
+    def __init__(
+        self, file: str, faults: Sequence[Misplaced], warnings: Sequence[Misplaced] = (), *, code: Code | None = None
+    ) -> None:
+        super().__init__("\n".join(told(file, fault) for fault in faults), code=code)
         self.file = file
         self.faults = tuple(faults)
         self.warnings = tuple(warnings)

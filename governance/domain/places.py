@@ -56,6 +56,14 @@ def repeated(text: str) -> tuple[str, int]:
     return "", 1
 
 
+def steps_to(path: str) -> Iterator[str]:
+    """A path, and each path that it stands in."""
+    yield path
+    while LAST_STEP.search(path):
+        path = LAST_STEP.sub("", path)
+        yield path
+
+
 def line_of(path: str, lines: Mapping[str, int]) -> int:
     """The line of a path, or of what it would stand in where nothing stands there."""
     while path not in lines and LAST_STEP.search(path):

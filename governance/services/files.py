@@ -2,23 +2,33 @@
 
 import codecs
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from governance.domain import bodies, cautions
-from governance.domain.errors import Fault, FaultyFile, InvalidRequest, Misplaced
+from governance.domain.errors import Code, Fault, FaultyFile, InvalidRequest, Misplaced
 from governance.domain.files import Wanted
-from governance.domain.places import line_of, places, repeated
+from governance.domain.places import line_of, places, repeated, steps_to
 from governance.domain.references import resolve
-from governance.domain.steps import Source
+from governance.domain.steps import NO_FILE, Source
 from governance.domain.times import Clock
 from governance.services.collecting import uncollected
 from governance.storage import holdings
 from governance.storage.database import Database
 from schemas import export, files
+from schemas.loading import MOST_FAULTS
 
 MAX_FILE = 64 * 1024 * 1024
+MARKS = (b"{", b"[", b",")
+MOST_VALUES = 2_000_000
+"""A file that came over HTTP has no more values than it has marks, so it takes half a GiB at most while it is read."""
+TOO_MANY = f"Split the file: it has more than {MOST_VALUES:,} values."
+NOTHING = Wanted((), (), (), (), (), (), ())
+
+
+SourceOf = Callable[[str | None], Source]
+"""What the rows of a file remember, from the name that it gives itself."""
 
 
 class Document(NamedTuple):
@@ -28,6 +38,11 @@ class Document(NamedTuple):
     text: str
     wanted: Wanted
     source: Source
+
+    @property
+    def actor(self) -> str:
+        """On whose behalf a sync of it is done."""
+        return f"file:{self.source.name}"
 
     def refusal(self, faults: Sequence[Fault]) -> FaultyFile:
         """The refusal of the file for what else was found wrong with it."""
@@ -42,25 +57,50 @@ class Files:
         self._clock = clock
         self._environment = environment
 
-    @uncollected()
     def read(self, path: Path, *, valued: bool = True, owner: str | None = None) -> Document:
         """What a file asks for. Asks no database. Raises FaultyFile with all its faults and warnings.
 
         `valued`: a value that the environment does not have is a fault, not a warning. `owner` goes before the file's
         own; where there is neither, its rows remember its base name, and its place.
         """
-        name, raw = path.name, _bytes(path)
+        with uncollected():
+            return self._document(path.name, _bytes(path), lambda own: _source(path, owner or own), valued=valued)
+
+    def received(self, raw: bytes, owner: str | None) -> Document:
+        """What a file asks for that came over HTTP: without an owner, its rows are nobody's. Raises FaultyFile.
+
+        No value is taken from the environment, which a caller could ask for secrets; and no more faults are told than
+        of any other body.
+        """
+        most, raw = MOST_FAULTS, raw.removeprefix(codecs.BOM_UTF8)
+        if sum(map(raw.count, MARKS)) > MOST_VALUES:
+            raise InvalidRequest(TOO_MANY, code=Code.BODY_TOO_LARGE)
+        try:
+            return self._document("the file", raw, lambda own: _named(owner or own), most=most)
+        except FaultyFile as error:
+            raise FaultyFile(error.file, error.faults[:most], code=error.code) from error
+
+    def _document(
+        self,
+        name: str,
+        raw: bytes,
+        source: Callable[[str | None], Source],
+        *,
+        valued: bool = True,
+        most: int | None = None,
+    ) -> Document:
+        """What the bytes of a file ask for; `most`: they came over HTTP, and no more faults need be found."""
         try:
             document = bodies.read_object(raw, bodies.FILE)
         except InvalidRequest as error:
-            raise FaultyFile(name, [_misread(raw, error)]) from error
-        sections, faults = files.sections(document, self._environment)
-        wanted, more = resolve(sections)
-        found = Document(name, raw.decode(), wanted, _source(path, owner or wanted.owner))
+            raise FaultyFile(name, [_misread(raw, error)], code=Code.INVALID_BODY) from error
+        sections, faults = files.sections(document, self._environment if most is None else None, most)
+        wanted, more = resolve(sections) if most is None or len(faults) < most else (NOTHING, [])
+        found = Document(name, raw.decode(), wanted, source(wanted.owner))
         faults += [*more, *(Fault(*each) for each in wanted.unset if valued)]
         if faults:
-            warnings = [*self.cautions(found, faults), *self.left_out(found, faults)]
-            raise FaultyFile(name, _placed(found.text, faults), warnings)
+            warnings = [] if most else [*self.cautions(found, faults), *self.left_out(found, faults)]
+            raise FaultyFile(name, _placed(found.text, faults[:most]), warnings)
         return found
 
     def cautions(self, document: Document, faults: Sequence[Fault] = ()) -> list[Misplaced]:
@@ -77,6 +117,10 @@ class Files:
         """All limits, virtual keys and users in the plain form, in a fixed order; no secret is in it."""
         with self._database.read() as connection:
             return export.document(holdings.everything(connection))
+
+
+def _named(owner: str | None) -> Source:
+    return Source(owner, "") if owner else NO_FILE
 
 
 def _source(path: Path, owner: str | None) -> Source:
@@ -106,6 +150,7 @@ def _placed(text: str, faults: Sequence[Fault]) -> list[Misplaced]:
     """Faults with their lines, in the order of the file."""
     if not faults:
         return []
-    lines = dict(places(text))
+    wanted = {step for fault in faults for step in steps_to(fault.param or "")}
+    lines = {path: line for path, line in places(text) if path in wanted}
     found = (Misplaced(line_of(fault.param or "", lines), fault.param, fault.message) for fault in faults)
     return sorted(dict.fromkeys(found), key=lambda fault: fault.line or 0)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy.engine import Connection
 
 from governance.domain import keys, plans
-from governance.domain.errors import FaultyFile, GovernanceError, NotReady, Unavailable, told
+from governance.domain.errors import Code, Conflict, FaultyFile, GovernanceError, NotReady, Unavailable, told
 from governance.domain.plans import Plan
 from governance.domain.steps import Aim, HeldKey, Step
 from governance.domain.times import SECOND, Clock
@@ -34,6 +34,9 @@ TRIES_WHILE_RUNNING = 3
 IN_FORCE = "the limits of before are in force. Look at the log, mend it, and send SIGHUP or restart the service."
 NOT_APPLIED = f"{{}} was not applied, faults: {{}}; {IN_FORCE}"
 NOT_WRITTEN = f"{{}} could not be written to the database; {IN_FORCE}"
+
+
+MOVED = "Plan again: the file, its parameters or what is stored are not as they were when it was planned."
 
 
 class Planned(NamedTuple):
@@ -68,7 +71,6 @@ class Sync:
         self._mint = mint
         self.values = folder / VALUES_FILE
 
-    @uncollected()
     def plan(self, document: Document, *, prune: bool, overwrite: bool = False) -> Planned:
         """What a sync would do now. Raises FaultyFile where the file does not go with what is stored.
 
@@ -79,10 +81,16 @@ class Sync:
             plan = _plan(connection, document, now, prune=prune, overwrite=overwrite)
             return Planned(plan, revisions.current(connection), now)
 
-    @uncollected()
-    def apply(self, document: Document, planned: Planned, *, prune: bool, overwrite: bool = False) -> Applied:
-        """Do what was planned, in one transaction; planned again in it, where that might differ. Raises FaultyFile."""
-        with acting_as(f"file:{document.source.name}"), self._writer.write() as write:
+    def apply(
+        self, document: Document, planned: Planned, *, prune: bool, overwrite: bool = False, exact: bool = False
+    ) -> Applied:
+        """Do what was planned, in one transaction; planned again in it, where that might differ. Raises FaultyFile.
+
+        `exact`: nothing is done where anything was written since, and Conflict is raised.
+        """
+        with self._writer.write() as write:
+            if exact and write.revision != planned.revision + 1:
+                raise Conflict(MOVED, code=Code.STALE_VERSION, param="If-Match")
             known = planned.plan if planned.holds(write) else None
             plan = known or _plan(write.connection, document, write.now, prune=prune, overwrite=overwrite)
             steps, values = self._valued(plan.writes)
@@ -109,10 +117,11 @@ class Sync:
     def _failure(self, path: Path, tries: int) -> GovernanceError | None:
         """What kept a file from being applied."""
         try:
-            document = self._files.read(path)
-            for place in self._files.left_out(document):
-                logger.warning("%s", told(document.name, place))
-            self._patiently(document, tries)
+            with uncollected():
+                document = self._files.read(path)
+                for place in self._files.left_out(document):
+                    logger.warning("%s", told(document.name, place))
+                self._patiently(document, tries)
         except (FaultyFile, NotReady, Unavailable) as error:
             return error
         return None
@@ -122,7 +131,8 @@ class Sync:
         for left in reversed(range(tries)):
             try:
                 planned = self.plan(document, prune=False)
-                done = self.apply(document, planned, prune=False) if planned.plan.writes else planned
+                with acting_as(document.actor):
+                    done = self.apply(document, planned, prune=False) if planned.plan.writes else planned
                 return _tell(document, done.plan)
             except Unavailable:
                 if not left:

@@ -19,6 +19,7 @@ from governance.services.model_limits import ModelLimits
 from governance.services.overview import Overview
 from governance.services.reservations import Reservations
 from governance.services.sync import Sync
+from governance.services.uploads import Uploads
 from governance.services.users import Users
 from governance.services.verification import Verification
 from governance.services.virtual_keys import VirtualKeys
@@ -55,6 +56,7 @@ class Governance:
     doctor: Doctor
     files: Files
     sync: Sync
+    uploads: Uploads
     refusals: RefusalLog
 
     def close(self) -> None:

@@ -9,13 +9,14 @@ from werkzeug.exceptions import HTTPException
 from governance.domain.errors import (
     Code,
     Denied,
+    FaultyFile,
     GovernanceError,
     InvalidRequest,
     NotFound,
 )
 from governance.web.answers import JSON, NEVER_STORED
 from governance.web.context import governance
-from governance.web.lean import Response
+from governance.web.lean import MAX_BODY, MOST, Response
 from governance.web.masking import masked
 from schemas import render
 
@@ -53,6 +54,7 @@ STATUS: dict[Code, int] = {
     Code.URI_TOO_LONG: 414,
     Code.EXPECTATION_FAILED: 417,
     Code.IDEMPOTENCY_KEY_REUSED: 422,
+    Code.PLAN_REQUIRED: 428,
     Code.REQUEST_LIMITED: 429,
     Code.TOKEN_LIMITED: 429,
     Code.RATE_LIMITED: 429,
@@ -60,6 +62,7 @@ STATUS: dict[Code, int] = {
     Code.INTERNAL_ERROR: 500,
     Code.UNSUPPORTED_CODING: 501,
     Code.DATABASE_UNAVAILABLE: 503,
+    Code.FILE_BUSY: 503,
     Code.MEMORY_UNAVAILABLE: 503,
     Code.NOT_READY: 503,
 }
@@ -73,6 +76,8 @@ def handle_errors(app: Flask) -> None:
 
 def handle(error: Exception) -> Response:
     """The answer to an error; what was not foreseen is logged, and shown to nobody."""
+    if isinstance(error, FaultyFile):
+        return shaped(_of_file(error))
     if isinstance(error, GovernanceError):
         return shaped(error)
     if isinstance(error, HTTPException) and error.code is not None and error.code < 500:  # noqa: PLR2004
@@ -119,10 +124,17 @@ def _of_http(error: HTTPException) -> Response:
             response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))  # type: ignore[attr-defined]
             return response
         case 413:
-            sentence = "Send a body of at most 1 MiB."
-            return shaped(InvalidRequest(sentence, code=Code.BODY_TOO_LARGE))
+            most = request.environ.get(MOST, MAX_BODY) // MAX_BODY
+            return shaped(InvalidRequest(f"Send a body of at most {most} MiB.", code=Code.BODY_TOO_LARGE))
     sentence = "Send a well-formed HTTP request: this one could not be read to its end."
     return shaped(InvalidRequest(sentence, code=Code.MALFORMED_REQUEST))
+
+
+def _of_file(error: FaultyFile) -> InvalidRequest:
+    """A file's faults in the shape of a body's; each with its line too, where it has one."""
+    listed = [{"param": fault.path, "message": fault.message, "line": fault.line} for fault in error.faults]
+    first = error.faults[0]
+    return InvalidRequest(first.message, param=first.path, code=error.code, extra={"errors": listed})
 
 
 def _not_allowed(error: HTTPException) -> InvalidRequest:

@@ -19,6 +19,10 @@ from werkzeug.routing import MapAdapter
 DIGITS = 12
 """Of the longest Content-Length that is looked at: whatever is longer is above every bound."""
 BODILESS = (204, 304)
+MAX_BODY = 1024 * 1024
+"""Of any request that does not say otherwise, in bytes."""
+MOST = "governance.most"
+"""Where in its environ a request notes how large its body may be."""
 
 
 class Request(flask.Request):
@@ -26,6 +30,7 @@ class Request(flask.Request):
 
     def whole(self, most: int) -> bytes:
         """The body. Raises ClientDisconnected (400) where it ended too early, RequestEntityTooLarge above `most`."""
+        self.environ[MOST] = most
         told = self.environ.get("CONTENT_LENGTH")
         if told:
             length = int(told) if told.isdecimal() and len(told) <= DIGITS else most + 1

@@ -21,6 +21,7 @@ from governance.web.errors import STATUS
 from governance.web.openapi_fields import plugins
 from governance.web.operation import Operation
 from schemas import answers, queries
+from schemas.config_file import ConfigFile
 
 EXTENSION = "governance.openapi"
 SECURITY = "ManagementBearerAuth"
@@ -61,7 +62,8 @@ HEADERS: dict[str, tuple[dict[str, Any], str]] = {
 ERROR_HEADERS = {401: ["WWW-Authenticate"], 402: ["Retry-After"], 429: ["Retry-After"], 503: ["Retry-After"]}
 REQUEST_HEADERS = {
     "If-None-Match": "An ETag that the caller has: 304 where it is still true.",
-    "If-Match": "Act only where the limit's version is still that of this ETag; 412 where it is not. * is any.",
+    "If-Match": "Act only where the limit's version is still that of this ETag; 412 where it is not. * is any. "
+    "Of an apply of a file: the ETag of its plan.",
     "Idempotency-Key": "1 to 255 visible ASCII characters: a repeat within a day gets the first answer again.",
 }
 MEDIA = {"docs": "text/html", "metrics": "text/plain"}
@@ -86,6 +88,10 @@ TRAITS = (
     ),
     Trait(lambda declared: isinstance(declared.answer, answers.ModelLimitFound), ("ETag",), ("If-None-Match",)),
     Trait(lambda declared: isinstance(declared.answer, answers.ModelLimitWritten), ("ETag",)),
+    Trait(
+        lambda declared: isinstance(declared.body, ConfigFile) and Code.PLAN_REQUIRED not in declared.refusals,
+        ("ETag",),
+    ),
     Trait(lambda declared: Code.STALE_VERSION in declared.refusals, (), ("If-Match",)),
     Trait(
         lambda declared: Code.IDEMPOTENCY_KEY_REUSED in declared.refusals,

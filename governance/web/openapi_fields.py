@@ -10,6 +10,8 @@ from marshmallow import Schema
 
 from governance.domain import durations
 from schemas import fields, queries
+from schemas.file_entries import Foreign, QuarterStart
+from schemas.file_owners import Apart
 from schemas.loading import Body
 
 Facts = dict[str, Any]
@@ -60,6 +62,8 @@ def _integer(field: queries.Integer) -> Facts:
     return {"type": "integer", "minimum": field.least} | ({} if field.lowers else {"maximum": field.most})
 
 
+ANY = [{"type": "string"}, {"type": "array", "items": {"type": "object"}}, {"type": "object"}]
+
 KINDS: dict[type, Callable[[Any], Facts]] = {
     fields.Text: _text,
     fields.Provider: lambda field: _text(field) | {"not": {"const": "*"}},
@@ -72,6 +76,9 @@ KINDS: dict[type, Callable[[Any], Facts]] = {
     fields.Zone: lambda _: {"type": "string", "examples": ["UTC", "Europe/Berlin"]},
     fields.Instant: lambda _: {"type": "string", "format": "date-time"},
     fields.Unsupported: lambda _: {"type": ["string", "array", "object", "null"], "maxLength": 0, "maxItems": 0},
+    Apart: lambda _: {"anyOf": ANY, "description": "As in a model config."},
+    QuarterStart: lambda _: {"type": "object"},
+    Foreign: lambda _: {"readOnly": True, "description": "Accepted, and skipped."},
     fields.Shown: lambda _: {"readOnly": True, "description": "Shown by answers; accepted and ignored."},
     queries.Text: lambda _: {"type": "string"},
     queries.Integer: _integer,
@@ -102,6 +109,5 @@ def tidy(_: Any, field: Any, ret: Facts) -> Facts:  # noqa: ARG001
     """Take out what says nothing, and apispec's `writeOnly`, which contradicts `readOnly`."""
     if not ret.get("description"):
         ret.pop("description", None)
-    if "readOnly" in ret:
-        ret.pop("writeOnly", None)
+    ret.pop("writeOnly", None)
     return {}

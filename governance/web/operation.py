@@ -13,11 +13,10 @@ from governance.domain.errors import Code, Fault, InvalidRequest
 from governance.domain.keys import KeyScope
 from governance.services.acting import acting_as
 from governance.web.context import the_request
+from governance.web.lean import MAX_BODY
 from schemas import queries
 from schemas.loading import load
 
-MAX_BODY = 1024 * 1024
-"""Larger ones are refused, in bytes."""
 View = Callable[..., ResponseReturnValue]
 NO_QUERY = queries.Query()
 MANAGING = frozenset({KeyScope.WRITE, KeyScope.ADMIN})
@@ -97,10 +96,13 @@ def _query(declared: Operation) -> Any:
 def _body(declared: Operation) -> Any:
     """The body, loaded; none at all is an empty one where the schema says that it may be left out.
 
-    It is read where none is wanted, too: a message that ended before its declared end changes nothing.
+    It is read where none is wanted, too: a message that ended before its declared end changes nothing. A file is
+    read by the endpoint, with the function that it is given in place of it.
     """
-    data = the_request().whole(MAX_BODY)
     schema = declared.body
+    if getattr(schema, "is_file", False):
+        return the_request().whole
+    data = the_request().whole(MAX_BODY)
     if schema is None:
         return None
     return load(schema, {} if not data and getattr(schema, "optional", False) else bodies.read_object(data))

@@ -7,7 +7,7 @@ from gunicorn.http.errors import NoMoreData, ParseException
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.web.operation import MAX_BODY
+from governance.web.lean import MAX_BODY
 from governance.web.worker.framing import MAX_HEAD, MAX_LINE, MAX_MESSAGE, Framing, Progress
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: localhost\r\n"
@@ -120,7 +120,6 @@ def test_any_chunked_body_in_any_pieces_ends_with_its_last_chunk(chunks: list[by
     "data",
     [
         b"GET /" + b"x" * MAX_HEAD,
-        HEAD + b"Content-Length: %d\r\n\r\n" % (MAX_BODY + 1),
         HEAD + b"Content-Length: 99999999999999\r\n\r\n",
         CHUNKED + b"fffffff\r\n" + b"x" * (MAX_BODY + 1),
         CHUNKED + b"1;" + b"x" * MAX_LINE,
@@ -130,6 +129,11 @@ def test_any_chunked_body_in_any_pieces_ends_with_its_last_chunk(chunks: list[by
 )
 def test_what_is_too_large_is_not_waited_for(data: bytes):
     assert looked(data, [])[0] is Progress.REFUSED
+
+
+def test_a_body_of_more_than_a_mebibyte_is_left_to_whom_the_app_lets_in():
+    head = HEAD + b"Content-Length: %d\r\n\r\n" % (MAX_BODY + 1)
+    assert looked(head, []) == (Progress.LARGE, len(head) + MAX_BODY + 1)
 
 
 def test_a_chunked_body_of_a_mebibyte_is_waited_for_and_found():

@@ -1,15 +1,19 @@
 """One peer: what came from it and is not answered yet, and what it has not taken yet."""
 
+import select
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 from governance.web.worker.framing import Framing, Progress
 
 PIECE = 32 * 1024
 """As many bytes are received in one go."""
+LARGE_PIECE = 256 * 1024
+"""Of a large body."""
 MOST_PIECES = 512
 """As many pieces are sent in one go; Linux takes 1,024."""
 ABORT = struct.pack("ii", 1, 0)
@@ -48,6 +52,7 @@ class Connection:
     __slots__ = (
         "client",
         "drained",
+        "expects_continue",
         "framing",
         "held",
         "is_busy",
@@ -58,6 +63,7 @@ class Connection:
         "is_whole",
         "message",
         "received",
+        "rest",
         "server",
         "sock",
         "socket",
@@ -75,6 +81,8 @@ class Connection:
         self.unsent: list[bytes | memoryview] = []
         self.is_busy = self.is_registered = self.is_ended = self.is_reusable = False
         self.drained = self.held = 0
+        self.expects_continue, self.rest = False, 0
+        """Of a large message: whether its peer waits to be asked for the body, and how much of that is to come."""
         self.wait: Any = None
         """The wait that the connection is in, if any."""
 
@@ -100,6 +108,8 @@ class Connection:
         self.is_whole, self.is_chunked = self.framing.progress is Progress.WHOLE, self.framing.is_chunked
         end = self.framing.end if self.is_whole else len(self.received)
         self.message, self.received = bytes(self.received[:end]), bytes(self.received[end:])
+        self.expects_continue = self.framing.expects_continue
+        self.rest = self.framing.end - end if self.framing.progress is Progress.LARGE else 0
         self.framing = Framing()
 
     def ask_for_body(self) -> None:
@@ -107,6 +117,20 @@ class Connection:
         if self.framing.expects_continue:
             with suppress(OSError):  # whoever does not take 25 bytes will not get an answer either
                 self.socket.send(CONTINUE)
+
+    def pieces(self, seconds: float) -> Iterator[bytes]:
+        """The message; then, of a large one, what comes of its body within so many seconds. Raises OSError."""
+        yield self.message
+        if self.rest and self.expects_continue:
+            self.socket.send(CONTINUE)
+        end, coming = monotonic() + seconds, select.poll()
+        coming.register(self.socket, select.POLLIN)
+        while self.rest and (left := end - monotonic()) > 0 and coming.poll(left * 1000):
+            data = self.socket.recv(min(LARGE_PIECE, self.rest))
+            if not data:
+                return
+            self.rest -= len(data)
+            yield data
 
     def answer(self) -> None:
         """Send of the answer what the peer takes at once. Raises OSError."""

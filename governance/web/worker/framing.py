@@ -3,7 +3,7 @@
 import re
 from enum import Enum
 
-from governance.web.operation import MAX_BODY
+from governance.web.lean import MAX_BODY
 
 Bytes = bytes | bytearray
 
@@ -25,6 +25,7 @@ class Progress(Enum):
     HEAD = "its head is not complete"
     BODY = "its head is complete, its body is not"
     WHOLE = "all of it is here"
+    LARGE = "its head is complete, its body is more than the loop keeps"
     REFUSED = "more bytes cannot make it a good one"
 
 
@@ -74,7 +75,7 @@ class Framing:
                 self.end += int(length)
             case _ if found:
                 return Progress.REFUSED
-        return Progress.REFUSED if self.end - self._head > MAX_BODY else Progress.BODY
+        return Progress.LARGE if self.end - self._head > MAX_BODY else Progress.BODY
 
     def _look_for_body(self, data: Bytes) -> Progress:
         if len(data) > MAX_MESSAGE:

@@ -31,6 +31,10 @@ TICK = 0.1
 """Seconds between two looks at the ends of waits."""
 
 
+READY = frozenset({Progress.WHOLE, Progress.LARGE, Progress.REFUSED})
+"""What a thread answers: a large body is read there, once the app has let its caller in."""
+
+
 class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     """gunicorn's threaded worker, whose loop alone waits for peers. `gunicorn.conf.py` hands it the timeouts."""
 
@@ -105,7 +109,7 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
 
     def _proceed(self, connection: Connection, progress: Progress) -> None:
         """Answer a complete message; wait for the rest of one that is not."""
-        if progress is Progress.WHOLE or progress is Progress.REFUSED:
+        if progress in READY:
             self._answer(connection)
         elif progress is Progress.BODY:
             self._await_body(connection)

@@ -1,7 +1,8 @@
 """gunicorn's threaded worker, with one difference: its loop alone waits for peers, and no wait is without an end.
 
 The loop receives, until a message is complete; a thread reads it, has the app answer it, and sends what the peer takes
-at once; the loop sends the rest. So a thread computes or waits for the database, and never for a peer.
+at once; the loop sends the rest. So a thread computes or waits for the database, and never for a peer: but for a body
+of more than 1 MiB, which the app takes from one caller at a time, and only after it has let it in.
 
 What else of gunicorn this relies on is in `RELIED_ON` of `tests/worker/test_gunicorn.py`.
 """
@@ -35,7 +36,7 @@ class Worker(PeerLoop):
     def handle(self, connection: Connection) -> bool:
         """Answer a message, in a thread. Returns whether the connection can be used again.
 
-        More of the message will not come, be it complete or not.
+        More of the message will not come, be it complete or not, unless it is a large one.
         """
         is_reusable = self._answered(connection)
         try:
@@ -48,7 +49,7 @@ class Worker(PeerLoop):
     def _answered(self, connection: Connection) -> bool:
         request = None
         try:
-            parser = http.get_parser(self.cfg, [connection.message], connection.client)
+            parser = http.get_parser(self.cfg, connection.pieces(self.waits.body.seconds), connection.client)
             request = next(parser)
             if not connection.is_whole:
                 request.force_close()
