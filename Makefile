@@ -23,7 +23,7 @@ lint: $(READY)  ## ruff and mypy, as CI does
 	$(BIN)/mypy
 
 bench: $(BENCH)  ## all measurements, into bench/RESULTS.md: about 12 minutes; QUICK=1: in a minute, and kept apart
-	$(MEASURE)
+	$(MEASURE) $(if $(AGAINST),--against $(AGAINST))  # AGAINST=<commit>: what a request costs in both trees, 5 minutes
 
 bench-list: $(BENCH)  ## how fast a page is, beside bare WSGI, raw sqlite3, FastAPI and datasette
 	$(MEASURE) list

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import decide, ending, picture, results, scale
+from bench import against, decide, ending, picture, results, scale
 from bench import list as lists
 from bench.data import Databases
 
@@ -17,11 +17,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; all where none is named")
     parser.add_argument("--quick", action="store_true", help=f"in a minute; the results go to {QUICK_FOLDER.name}/")
+    parser.add_argument("--against", metavar="COMMIT", help="compare this tree with a commit's instead")
+    parser.add_argument("--allowed", type=float, default=0.05, metavar="SHARE", help="how much worse it may be (0.05)")
     arguments = parser.parse_args()
     unknown = set(arguments.parts) - set(PARTS)
     if unknown:
         parser.error(f"there is no part {', '.join(sorted(unknown))}: the parts are {', '.join(PARTS)}")
     ending.in_order()
+    if arguments.against:
+        print(against.run(arguments.against, arguments.allowed))
+        return
     measure(arguments.parts or list(PARTS), quick=arguments.quick)
 
 

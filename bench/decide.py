@@ -72,8 +72,9 @@ def _serving(size: int, databases: Databases, core: int) -> Iterator[list[Case]]
                 Case(RESERVE.format(synchronous), server, asked, connections=CLIENTS),
                 Case(BOTH.format(synchronous), server, asked, connections=CLIENTS, settles=True),
             ]
-        answer = server.fetch(RESERVATIONS, headers, "POST", ASK).decode()
-        environ = {"BENCH_KEY": headers["Authorization"][7:], "BENCH_ANSWER": answer, **WORKERS}
+        own, answer = server.answer(RESERVATIONS, headers, "POST", ASK)
+        said = {"BENCH_ANSWER": answer.decode(), "BENCH_HEADERS": orjson.dumps(own).decode()}
+        environ = {"BENCH_KEY": headers["Authorization"][7:], **said, **WORKERS}
         noop = stack.enter_context(servers.app("noop", folder, core, environ))
         beside = [Case(NOOP, noop, asked, connections=CLIENTS)]
         limiter = stack.enter_context(_limiter(folder, core, environ))

@@ -10,6 +10,7 @@ from itertools import cycle
 from multiprocessing import get_context
 from time import perf_counter
 from typing import NamedTuple, Self
+from uuid import uuid4
 
 from bench import cpu, ending
 
@@ -34,6 +35,8 @@ class Plan(NamedTuple):
     server_core: int
     settles: bool = False
     """Whether each reservation that is answered is settled next, on the same connection."""
+    keyed: bool = False
+    """Whether each request has an Idempotency-Key of its own."""
 
 
 class Sample(NamedTuple):
@@ -73,6 +76,11 @@ def request(method: str, path: str, headers: Mapping[str, str], body: bytes = b"
     return "\r\n".join(lines).encode() + HEAD_END + body
 
 
+def _keyed(request: bytes) -> bytes:
+    """A request with an Idempotency-Key that has not been sent before."""
+    return request.replace(HEAD_END, f"\r\nIdempotency-Key: {uuid4()}".encode() + HEAD_END, 1)
+
+
 class Generator:
     """Runs plans in the process that makes load."""
 
@@ -99,7 +107,7 @@ def _prepare(core: int) -> None:
 def run(plan: Plan) -> Sample:
     """Make the load of a plan in this process."""
     with ExitStack() as stack:
-        requests = cycle(plan.requests)
+        requests = map(_keyed, cycle(plan.requests)) if plan.keyed else cycle(plan.requests)
         kind = SettlingConnection if plan.settles else Connection
         connections = [stack.enter_context(kind(plan.port, requests)) for _ in range(plan.connections)]
         poller = stack.enter_context(select.epoll())

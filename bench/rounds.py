@@ -30,6 +30,7 @@ class Case(NamedTuple):
     statuses: frozenset[int] = frozenset({200})
     connections: int = CONNECTIONS
     settles: bool = False
+    keyed: bool = False
 
 
 class Spread(NamedTuple):
@@ -104,7 +105,7 @@ def measure(what: str, cases: Sequence[Case], bench: Bench) -> dict[str, Measure
     for number in range(bench.pace.rounds):
         tell(f"{what}: round {number + 1} of {bench.pace.rounds}")
         for case in (*cases[number % len(cases) :], *cases[: number % len(cases)]):
-            samples[case.name].append(_calmer(case, bench))
+            samples[case.name].append(sample(case, bench))
     measured = {name: Measured(tuple(found)) for name, found in samples.items()}
     for name, found in measured.items():
         tell(f"    {name}: {found.rate.middle:,.0f} requests/s, p99 {found.percentile(0.99) * 1000:.1f} ms")
@@ -116,7 +117,7 @@ def tell(progress: str) -> None:
     print(progress, file=sys.stderr, flush=True)
 
 
-def _calmer(case: Case, bench: Bench) -> Sample:
+def sample(case: Case, bench: Bench) -> Sample:
     """A sample; where others disturbed it, the calmer of it and a second one."""
     first = _sample(case, bench)
     return first if first.disturbance <= bench.calm else min(first, _sample(case, bench), key=lambda it: it.disturbance)
@@ -124,7 +125,7 @@ def _calmer(case: Case, bench: Bench) -> Sample:
 
 def _sample(case: Case, bench: Bench) -> Sample:
     server, pace = case.server, bench.pace
-    sample = bench.load.run(
+    found = bench.load.run(
         Plan(
             port=server.port,
             requests=case.requests,
@@ -134,9 +135,10 @@ def _sample(case: Case, bench: Bench) -> Sample:
             pids=server.workers,
             server_core=bench.core,
             settles=case.settles,
+            keyed=case.keyed,
         )
     )
-    others = set(sample.statuses) - case.statuses
+    others = set(found.statuses) - case.statuses
     if others:
         raise ValueError(f"{case.name} was answered with {sorted(others)}")
-    return sample
+    return found

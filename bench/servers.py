@@ -15,6 +15,8 @@ from typing import NamedTuple
 from bench.load import HOST, PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
+PYTHON = Path(sys.executable)
+ENDING = ROOT / "bench" / "ending.py"
 START_TIME = 120.0
 IN_A_ROW = 20
 """Answers to different connections: enough that each of two workers has given one."""
@@ -22,6 +24,10 @@ OURS = ("wsgi:app", "gunicorn.conf.py")
 FLAGS = "bench/apps/flags.py"
 ASGI = ("--worker-class", "uvicorn_worker.UvicornWorker")
 """For the apps that are no WSGI apps."""
+
+
+GUNICORNS = ("server", "date", "connection")
+"""The headers that gunicorn adds to every answer."""
 
 
 class Server(NamedTuple):
@@ -32,6 +38,12 @@ class Server(NamedTuple):
 
     def fetch(self, path: str, headers: Mapping[str, str], method: str = "GET", body: bytes | None = None) -> bytes:
         """The body of an answer. Raises ValueError where it is not a 200."""
+        return self.answer(path, headers, method, body)[1]
+
+    def answer(
+        self, path: str, headers: Mapping[str, str], method: str = "GET", body: bytes | None = None
+    ) -> tuple[list[tuple[str, str]], bytes]:
+        """The headers of an answer, without those that gunicorn adds, and its body. Raises ValueError likewise."""
         connection = HTTPConnection(HOST, self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, body, dict(headers))
@@ -41,13 +53,17 @@ class Server(NamedTuple):
             connection.close()
         if answer.status != 200:  # noqa: PLR2004
             raise ValueError(f"{method} {path} was answered with {answer.status}: {content[:200]!r}")
-        return content
+        own = [(name, value) for name, value in answer.getheaders() if name.lower() not in GUNICORNS]
+        return own, content
 
 
 @contextmanager
-def ours(folder: Path, core: int, environ: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """The service itself, with `folder` as its instance."""
-    with serving(*OURS, folder, core, {"GOVERNANCE_INSTANCE": str(folder), **(environ or {})}) as server:
+def ours(
+    folder: Path, core: int, environ: Mapping[str, str] | None = None, root: Path = ROOT, python: Path = PYTHON
+) -> Iterator[Server]:
+    """The service itself, with `folder` as its instance; of another tree where one is named."""
+    settings = {"GOVERNANCE_INSTANCE": str(folder), **(environ or {})}
+    with serving(*OURS, folder, core, settings, root=root, python=python) as server:
         yield server
 
 
@@ -60,16 +76,23 @@ def app(name: str, folder: Path, core: int, environ: Mapping[str, str], *flags: 
 
 @contextmanager
 def serving(
-    target: str, config: str, folder: Path, core: int, environ: Mapping[str, str], *flags: str
+    target: str,
+    config: str,
+    folder: Path,
+    core: int,
+    environ: Mapping[str, str],
+    *flags: str,
+    root: Path = ROOT,
+    python: Path = PYTHON,
 ) -> Iterator[Server]:
     """A gunicorn for `target`; it writes to `folder` alone. Raises RuntimeError, with its log, if it does not start."""
     port = free_port()
     log = folder / f"{target.partition(':')[0]}.log"
-    command = [sys.executable, "-m", "bench.ending", "-m", "gunicorn", "--config", config, *flags, target]
+    command = [python, ENDING, "-m", "gunicorn", "--config", config, *flags, target]
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=root,
             env={**_environ(port), "TMPDIR": str(folder), **environ},
             stdout=stderr,
             stderr=stderr,

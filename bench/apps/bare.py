@@ -1,6 +1,6 @@
-"""The floor: a WSGI app that answers with bytes it was given, and does nothing else.
+"""The floor: a WSGI app that answers with the bytes and headers it was given, and does nothing else.
 
-`BENCH_ANSWERS` names a JSON file: a text body for each path, with its query string.
+`BENCH_ANSWERS` names a JSON file: for each path, with its query string, the headers and the text of the answer.
 """
 
 import json
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 _answers = {
-    path: body.encode() for path, body in json.loads(Path(os.environ["BENCH_ANSWERS"]).read_text("utf-8")).items()
+    path: ([(name, value) for name, value in headers], body.encode())
+    for path, (headers, body) in json.loads(Path(os.environ["BENCH_ANSWERS"]).read_text("utf-8")).items()
 }
 
 
@@ -18,6 +19,6 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
     """The bytes for a path; what was sent is read and dropped."""
     if environ.get("CONTENT_LENGTH"):
         environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
-    body = _answers[f"{environ['PATH_INFO']}?{environ['QUERY_STRING']}"]
-    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    headers, body = _answers[f"{environ['PATH_INFO']}?{environ['QUERY_STRING']}"]
+    start_response("200 OK", [*headers])
     return (body,)

@@ -1,4 +1,7 @@
-"""What a decision is measured against: a Flask POST that authenticates, parses its body strictly, and answers."""
+"""What a decision is measured against: a Flask POST that authenticates, parses its body strictly, and answers.
+
+`BENCH_HEADERS` is a JSON list of the headers that the service sends with such an answer.
+"""
 
 import hashlib
 import hmac
@@ -11,6 +14,7 @@ from governance.domain import bodies
 
 DIGEST = hashlib.sha256(os.environ["BENCH_KEY"].encode()).hexdigest()
 ANSWER = os.environ["BENCH_ANSWER"].encode()
+HEADERS = orjson.loads(os.environ["BENCH_HEADERS"])
 
 app = Flask(__name__)
 
@@ -23,4 +27,4 @@ def reserve() -> Response:
         return Response(status=401)
     body = bodies.read_object(request.get_data(cache=False))
     assert body["model"]  # noqa: S101
-    return Response(orjson.dumps(orjson.loads(ANSWER)), content_type="application/json")
+    return Response(orjson.dumps(orjson.loads(ANSWER)), headers=HEADERS)

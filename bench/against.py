@@ -1,0 +1,125 @@
+"""What a request costs in this tree and in that of a commit (`make bench AGAINST=<commit>`).
+
+Both trees serve at the same time, each with one worker on the same core; every round asks both for everything, in
+alternating order, and a ratio is made of each round: so the machine's changing pace hits both alike. Rounds go on until
+every interval is narrow enough, or there are many of them.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import orjson
+
+from bench import cpu, load, servers, trees
+from bench.intervals import Interval, of_ratios
+from bench.results import table
+from bench.rounds import Bench, Case, Pace, sample, tell
+from bench.servers import Server
+from bench.trees import Tree
+
+LEAST, MOST = 20, 80
+"""How many rounds there are."""
+NARROW = 0.01
+"""An interval of at most this reach to either side is narrow enough."""
+PACE = Pace(rounds=LEAST, warm_up=0.1, seconds=0.4)
+LIMITS = 1_000
+ROOM = 1_000_000_000
+CLIENTS = 16
+WORKER = {"WEB_CONCURRENCY": "1", "THREADS": "16"}
+LIST = "/api/governance/model-configs"
+RESERVATIONS = "/api/governance/reservations"
+CALL = orjson.dumps({"model": "the-model", "provider": "the-provider", "tokens": 1000, "cost": 0.001})
+TIERS = (("the-model", "the-provider"), ("the-model", None), ("*", "the-provider"), ("*", None))
+REPEATED, NEW, DATABASE = "repeated page", "new page", "database page"
+RESERVE, KEYED, BOTH, SETTLE = "reserve", "reserve with Idempotency-Key", "reserve + settle", "settle"
+HEAD = ("CPU µs a request", "before", "now", "now ÷ before", "95 % interval", "")
+
+Costs = dict[str, float]
+"""Microseconds of the worker's processor time a request, by what was asked."""
+
+
+def run(commit: str, allowed: float) -> str:
+    """Measure both trees; a table that says what is surely worse by more than a share that is allowed."""
+    before, now = trees.of_commit(commit), trees.this()
+    server_core, load_core = cpu.cores()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="bench-")))
+        bench = Bench(stack.enter_context(load.generator(load_core)), PACE, server_core)
+        cases = [stack.enter_context(_serving(tree, folder / str(at), bench)) for at, tree in enumerate((before, now))]
+        rounds = list(_rounds(cases, bench))
+    ratios = {name: of_ratios([now[name] / before[name] for before, now in rounds]) for name in rounds[0][0]}
+    means = [{name: sum(costs[at][name] for costs in rounds) / len(rounds) for name in ratios} for at in (0, 1)]
+    rows = [_row(name, means[0][name], means[1][name], ratios[name], allowed) for name in ratios]
+    return f"{now.name} against {before.name}, {len(rounds)} rounds\n\n{table(HEAD, rows)}"
+
+
+def _row(name: str, before: float, now: float, ratio: Interval, allowed: float) -> list[str]:
+    verdict = f"**worse by more than {allowed:.0%}**" if ratio.is_worse_than(allowed) else ""
+    interval = f"{ratio.low:.3f}–{ratio.high:.3f}"
+    return [name, f"{before:,.0f}", f"{now:,.0f}", f"{ratio.ratio:.3f}", interval, verdict]
+
+
+@contextmanager
+def _serving(tree: Tree, folder: Path, bench: Bench) -> Iterator[list[Case]]:
+    """What is asked of a tree that serves in a folder of its own, with limits made by a file."""
+    folder.mkdir()
+    file = folder / "limits.json"
+    file.write_text(json.dumps({"model_configs": list(_limits())}), "utf-8")
+    environ = {**WORKER, "GOVERNANCE_CONFIG": str(file)}
+    with servers.ours(folder, bench.core, environ, tree.folder, tree.python) as server:
+        yield _cases(server, servers.admin_headers(folder))
+
+
+def _cases(server: Server, headers: Mapping[str, str]) -> list[Case]:
+    def page(query: str) -> bytes:
+        return load.request("GET", f"{LIST}?{query}", headers)
+
+    reserve = load.request("POST", RESERVATIONS, headers, CALL)
+    return [
+        Case(REPEATED, server, [page("from_memory=true")]),
+        Case(NEW, server, [page(f"from_memory=true&offset={offset}") for offset in range(0, LIMITS - 25, 3)]),
+        Case(DATABASE, server, [page("limit=25")]),
+        Case(RESERVE, server, [reserve], connections=CLIENTS),
+        Case(KEYED, server, [reserve], connections=CLIENTS, keyed=True),
+        Case(BOTH, server, [reserve], connections=CLIENTS, settles=True),
+    ]
+
+
+def _limits() -> Iterator[dict[str, object]]:
+    """Four limits that apply to every call, with two counters each, and others that are only listed."""
+    for number in range(LIMITS - len(TIERS)):
+        yield _limit(f"model-{number}", f"provider-{number % 7}")
+    for model, provider in TIERS:
+        yield _limit(model, provider)
+
+
+def _limit(model: str, provider: str | None) -> dict[str, object]:
+    return {
+        "model_name": model,
+        "provider": provider,
+        "budgets": [{"max_limit": ROOM, "reset_duration": "1d"}],
+        "rate_limits": [{"token_max_limit": ROOM * 1_000_000, "token_reset_duration": "1h"}],
+    }
+
+
+def _rounds(cases: list[list[Case]], bench: Bench) -> Iterator[tuple[Costs, Costs]]:
+    """The costs of both trees, round by round, until the intervals are narrow."""
+    done: list[tuple[Costs, Costs]] = []
+    while len(done) < MOST and not (len(done) >= LEAST and _is_narrow(done)):
+        tell(f"round {len(done) + 1}")
+        costs: tuple[Costs, Costs] = ({}, {})
+        for pair in zip(*cases, strict=True):
+            for at in (0, 1) if len(done) % 2 else (1, 0):
+                costs[at][pair[at].name] = sample(pair[at], bench).cost
+        for each in costs:
+            each[SETTLE] = 2 * each[BOTH] - each[RESERVE]
+        done.append(costs)
+        yield costs
+
+
+def _is_narrow(rounds: list[tuple[Costs, Costs]]) -> bool:
+    names = rounds[0][0].keys()
+    return all(of_ratios([now[name] / before[name] for before, now in rounds]).width <= NARROW for name in names)

@@ -1,0 +1,41 @@
+"""How sure a ratio is: its mean over rounds, and the interval that holds the true one in 95 of 100 runs."""
+
+from collections.abc import Sequence
+from math import exp, log, sqrt
+from statistics import NormalDist, fmean, stdev
+from typing import NamedTuple
+
+Z = NormalDist().inv_cdf(0.975)
+
+
+class Interval(NamedTuple):
+    """A ratio, and the ends of its 95 % interval."""
+
+    ratio: float
+    low: float
+    high: float
+
+    @property
+    def width(self) -> float:
+        """How far the further end is from the ratio, as a share of it."""
+        return max(self.high / self.ratio, self.ratio / self.low) - 1
+
+    def is_worse_than(self, share: float) -> bool:
+        """Whether it is sure that the ratio is above 1 by more than a share."""
+        return self.low >= 1 + share
+
+
+def of_ratios(ratios: Sequence[float]) -> Interval:
+    """The geometric mean of the ratios of two or more rounds, with its interval by Student's t."""
+    logs = [log(ratio) for ratio in ratios]
+    middle = fmean(logs)
+    reach = _t(len(logs) - 1) * stdev(logs) / sqrt(len(logs))
+    return Interval(exp(middle), exp(middle - reach), exp(middle + reach))
+
+
+def _t(freedom: int) -> float:
+    """Student's t for 95 %, by the Cornish-Fisher expansion: within 0.3 % from 5 degrees of freedom on."""
+    first = (Z**3 + Z) / 4
+    second = (5 * Z**5 + 16 * Z**3 + 3 * Z) / 96
+    third = (3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z) / 384
+    return Z + first / freedom + second / freedom**2 + third / freedom**3
