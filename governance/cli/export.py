@@ -7,6 +7,7 @@ from flask.cli import with_appcontext
 
 from governance.cli.database import opened
 from governance.cli.output import stop
+from governance.storage import private_files
 from governance.storage.backup import refuse_target
 
 
@@ -32,16 +33,6 @@ def export(file: Path, *, force: bool, as_json: bool) -> None:  # noqa: ARG001 -
         click.echo(document, nl=False)
         return
     try:
-        _write(file, document)
+        private_files.replace(file, document)
     except OSError as error:
         stop(f"Give a file that can be written: {file}, {error.strerror}.")
-
-
-def _write(file: Path, document: bytes) -> None:
-    """Write a file whole: what was there stays until all of it is."""
-    beside = file.with_name(f".{file.name}.new")
-    try:
-        beside.write_bytes(document)
-        beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)

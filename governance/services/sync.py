@@ -162,7 +162,7 @@ class Sync:
             return
         lines = "".join(f"{key_id}\t{value}\n" for key_id, value in values.items())
         try:
-            private_files.write(self.values, lines, append=True)
+            private_files.append(self.values, lines.encode())
         except OSError as error:
             sentence = f"The values of new virtual keys cannot be written to {self.values}: {error.strerror}."
             raise NotReady(sentence) from error

@@ -1,26 +1,225 @@
-"""Files and folders for their owner alone."""
+"""Every file that the service makes: for its owner alone, never through a link, and whole or not at all.
 
+The mode does not depend on the umask. What root makes belongs to the owner of the folder, so that the service's own
+user can use it.
+"""
+
+import fcntl
+import logging
 import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import monotonic, sleep
 
-FILE = 0o600
-FOLDER = 0o700
+logger = logging.getLogger("governance.storage")
+
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+LARGEST_READ = 1024 * 1024
+TELL_AFTER = 1.0
+LOOK_AGAIN = 0.02
+"""Seconds between two tries to get a lock."""
+
+
+class LockTimeoutError(TimeoutError):
+    """A lock was not to be had in time; the message says who holds it."""
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those above it that are missing; one that is there stays as it is. Raises OSError."""
+    """Make a folder, and those above it, where they are missing. Raises OSError."""
     if path.is_dir():
         return
     make_folder(path.parent)
-    path.mkdir(FOLDER, exist_ok=True)
+    with suppress(FileExistsError):
+        path.mkdir(FOLDER_MODE)
+        path.chmod(FOLDER_MODE)
+        _give(path, path.parent)
 
 
-def write(path: Path, text: str, *, append: bool = False) -> None:
-    """Write text to a file, to the disk and not just to its cache; its folder is made. Raises OSError."""
+def create(path: Path, flags: int = os.O_WRONLY) -> int:
+    """A descriptor of a file that was not there before. Raises FileExistsError, also for a link."""
+    descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+    os.fchmod(descriptor, FILE_MODE)
+    _give(descriptor, path.parent)
+    return descriptor
+
+
+def open_or_create(path: Path, flags: int = os.O_RDWR) -> int:
+    """A descriptor of a regular file, made where it is missing. Raises OSError for a link or a folder."""
+    while True:
+        try:
+            descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            with suppress(FileExistsError):
+                return create(path, flags)
+        else:
+            return _regular(descriptor, path)
+
+
+def close_to_others(path: Path) -> None:
+    """Take all rights from everybody but the owner. Raises OSError for a link or a folder."""
+    os.close(open_or_create(path, os.O_RDONLY))
+
+
+@contextmanager
+def opened(path: Path, flags: int = os.O_RDWR) -> Iterator[int]:
+    """The same, closed after the block."""
+    descriptor = open_or_create(path, flags)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def read(path: Path) -> bytes:
+    """What a small file holds. Raises OSError, also for a link."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(LARGEST_READ)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that was not there before, whole; its folder is made. Raises FileExistsError, OSError."""
     make_folder(path.parent)
-    how = os.O_APPEND if append else os.O_TRUNC
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | how, FILE), "w") as file:
-        path.chmod(FILE)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    with beside(path) as part:
+        fill(part, content)
+        move_new(part, path)
+    sync(path.parent)
+
+
+def append(path: Path, content: bytes) -> None:
+    """Write at the end of a file, made with its folder where it is missing. Raises OSError."""
+    make_folder(path.parent)
+    with opened(path, os.O_WRONLY | os.O_APPEND) as descriptor:
+        _write(descriptor, content)
+    sync(path.parent)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put a file in the place of another, whole. Raises OSError."""
+    with beside(path) as part:
+        fill(part, content)
+        part.replace(path)
+    sync(path.parent)
+
+
+def fill(path: Path, content: bytes) -> None:
+    """Write into a file that is there, to the disk and not just to its cache. Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        _write(descriptor, content)
+    finally:
+        os.close(descriptor)
+
+
+def move_new(file: Path, path: Path) -> None:
+    """Give a file a name that nothing has. Raises FileExistsError, OSError."""
+    try:
+        os.link(file, path, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            raise FileExistsError(path) from None
+        file.replace(path)
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A new empty file in a file's folder, to be renamed to it; gone after the block, whatever happens."""
+    part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
+    os.close(create(part))
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk and not just to its cache. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path, patience: float) -> Iterator[None]:
+    """Hold the lock on a file for the block. Raises LockTimeoutError after `patience` seconds, OSError."""
+    with opened(path) as descriptor:
+        lock_within(descriptor, path, fcntl.LOCK_EX, patience)
+        yield
+
+
+def lock_within(descriptor: int, path: Path, kind: int, patience: float) -> None:
+    """Take a lock of a kind (`fcntl.LOCK_EX`, `LOCK_SH`) on an open file. Raises LockTimeoutError.
+
+    Who is in the way is logged where that lasts for a second.
+    """
+    begun, told = monotonic(), False
+    while not try_lock(descriptor, kind):
+        waited = monotonic() - begun
+        if waited >= patience:
+            raise LockTimeoutError(f"{holder(descriptor)} holds the lock {path}: wait for its end, or end it")
+        if waited >= TELL_AFTER and not told:
+            told = True
+            logger.warning("waiting for the lock %s, at most %d s: %s holds it", path, patience, holder(descriptor))
+        sleep(LOOK_AGAIN)
+
+
+def try_lock(descriptor: int, kind: int) -> bool:
+    """Take a lock, if nobody is in the way; whether it was taken."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def holder(descriptor: int) -> str:
+    """Who holds a lock on an open file: `process 123 (gunicorn)`, where the system says so (Linux)."""
+    inode = str(os.fstat(descriptor).st_ino)
+    with suppress(OSError):
+        for line in Path("/proc/locks").read_text().splitlines():
+            words = line.split()
+            if "->" not in words and words[1] == "FLOCK" and words[5].rpartition(":")[2] == inode and words[4] != "0":
+                return f"process {words[4]}{_command(words[4])}"
+    return "another process"
+
+
+def _command(pid: str) -> str:
+    with suppress(OSError):
+        return f" ({Path('/proc', pid, 'comm').read_text().strip()})"
+    return ""
+
+
+def _regular(descriptor: int, path: Path) -> int:
+    """The descriptor, of a file for its owner alone; closed where it is no file."""
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path} is no file")
+    if stat.S_IMODE(found.st_mode) & ~FILE_MODE:
+        with suppress(PermissionError):  # another user's: its owner may be the only one who can
+            os.fchmod(descriptor, FILE_MODE)
+    return descriptor
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    """Write all of it, to the disk."""
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]
+    os.fsync(descriptor)
+
+
+def _give(made: int | Path, folder: Path) -> None:
+    """Where root made a file or a folder: give it to the owner of the folder in which it lies."""
+    if os.geteuid() == 0:
+        found = folder.stat()
+        with suppress(PermissionError):  # a root without that right, as in some containers
+            os.chown(made, found.st_uid, found.st_gid)

@@ -16,7 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 
-OWNER_ONLY = 0o600
+from governance.storage import private_files
+
 LOOK_AGAIN = 0.001
 SET, CLEAR = b"\1", b"\0"
 
@@ -99,7 +100,7 @@ class Turn:
 
 
 def _open(file: Path) -> int:
-    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)
+    return private_files.open_or_create(file)
 
 
 def _shared(file: int) -> mmap.mmap:
@@ -116,16 +117,8 @@ def _note(file: int, byte: bytes) -> None:
 
 
 def _lock_until(deadline: float, lock: int, meanwhile: Callable[[], object]) -> None:
-    while not _locked(lock):
+    while not private_files.try_lock(lock, fcntl.LOCK_EX):
         if monotonic() > deadline:
-            raise TimeoutError("the file lock of the writers' queue stayed locked")
+            raise TimeoutError(f"the writers' queue stayed locked by {private_files.holder(lock)}")
         meanwhile()
         sleep(LOOK_AGAIN)
-
-
-def _locked(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
