@@ -26,7 +26,7 @@ from governance.services.model_limits import ModelLimits
 from governance.services.overview import Overview
 from governance.services.reservations import Reservations
 from governance.services.statistics import Statistics
-from governance.services.sync import Sync
+from governance.services.sync import VALUES_FILE, Sync
 from governance.services.upkeep import Upkeep
 from governance.services.uploads import Uploads
 from governance.services.users import Users
@@ -169,6 +169,7 @@ def subject(settings: Settings) -> Subject:
     """What a doctor needs to know of the settings."""
     return Subject(
         admin_key_file=settings.admin_key_file,
+        virtual_keys_file=settings.instance_path / VALUES_FILE,
         admin_key_is_set=settings.admin_key is not None,
         poll_interval=settings.poll_interval,
         memory_lifetime=settings.memory_lifetime,

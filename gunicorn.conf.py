@@ -20,6 +20,7 @@ from governance.greeting import greeting  # noqa: E402
 from governance.reload import apply_config_anew  # noqa: E402
 from governance.settings import Settings  # noqa: E402
 from governance.startup import apply_config, check_address, found, freest_core, make_ready, tune  # noqa: E402
+from governance.storage.service_lock import ServiceLock  # noqa: E402
 from governance.web.context import EXTENSION  # noqa: E402
 from governance.web.logs import gunicorn_config  # noqa: E402
 from governance.web.worker.waits import Timeouts  # noqa: E402
@@ -28,7 +29,9 @@ found.metrics_folder = own_folder or found.metrics_folder
 
 
 def leave_nothing_behind():
-    """Remove the folder of the metrics, where it is ours."""
+    """Give the database up, with a note that all ended well; remove the folder of the metrics, where it is ours."""
+    if found.database_lock:
+        found.database_lock.end()
     if found.metrics_folder:
         shutil.rmtree(found.metrics_folder, ignore_errors=True)
 
@@ -67,8 +70,10 @@ def on_starting(_server):
     try:
         if not {"GUNICORN_FD", "LISTEN_FDS"} & set(os.environ):  # else the sockets are handed to us
             check_address(settings)
+        found.database_lock = ServiceLock(settings.database_path)
+        found.database_lock.begin()
         app = create_app(settings)
-        found.start = make_ready(app)
+        found.start = make_ready(app, found.database_lock)
         found.config = apply_config(app)
         found.greeting = greeting(app)
     except NotReady as error:

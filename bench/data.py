@@ -42,7 +42,7 @@ class Databases:
 
     def copy(self, count: int, folder: Path) -> Path:
         """A database with `count` limits, in a folder that is made for it."""
-        made = self._folder / f"{count}.db"
+        made = self._folder / str(count) / "governance.db"
         if not made.exists():
             fill(made, count, time.time_ns() // 1000)
         folder.mkdir(parents=True, exist_ok=True)

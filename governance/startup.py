@@ -20,6 +20,7 @@ from governance.settings import Settings
 from governance.storage import migrations
 from governance.storage.holdings import any_limits
 from governance.storage.private_files import make_folder
+from governance.storage.service_lock import ServiceLock
 from governance.web.context import EXTENSION, Governance
 
 logger = logging.getLogger("governance.startup")
@@ -47,6 +48,8 @@ class Found:
     greeting: str = ""
     reload_asked: bool = False
     """Whether SIGHUP came before the start was done."""
+    database_lock: ServiceLock | None = None
+    """What this service holds on its database for as long as it runs."""
     metrics_folder: str | None = None
     """The folder that this service made for its metrics, and takes away when it ends."""
 
@@ -72,11 +75,15 @@ def prepare(app: Flask) -> list[str]:
     return [*make_ready(app), *apply_config(app)]
 
 
-def make_ready(app: Flask) -> list[str]:
-    """Make the folders, the database and the first admin key; what `/readyz` shall warn of. Raises NotReady."""
+def make_ready(app: Flask, service: ServiceLock | None = None) -> list[str]:
+    """Make the folders, the database and the first admin key; what `/readyz` shall warn of. Raises NotReady.
+
+    `service`: the lock that this service holds on its database.
+    """
     with service_of(app) as governance:
         settings = governance.settings
-        warnings = migrations.upgrade(settings.database_path, settings.busy_timeout)
+        folders = (settings.instance_path,)
+        warnings = migrations.upgrade(settings.database_path, settings.busy_timeout, folders=folders, service=service)
         warnings += _make_instance(governance) + _mint_first(governance)
     logger.info("model limits %s starts", __version__)
     for warning in warnings:

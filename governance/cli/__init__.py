@@ -18,9 +18,11 @@ from governance.cli.check import check
 from governance.cli.doctor import doctor
 from governance.cli.export import export
 from governance.cli.import_bifrost import import_bifrost
+from governance.cli.init import init
 from governance.cli.keys import keys
 from governance.cli.limits import limits
 from governance.cli.output import note
+from governance.cli.restore import restore
 from governance.cli.sync import sync
 from governance.cli.usage import usage
 from governance.cli.verify import verify
@@ -56,5 +58,21 @@ def commands(context: click.Context) -> None:
     context.with_resource(acting_as(f"command:{context.invoked_subcommand}"))
 
 
-for command in (limits, usage, keys, virtual_keys, sync, check, export, import_bifrost, audit, verify, backup, doctor):
+ALL = (
+    limits,
+    usage,
+    keys,
+    virtual_keys,
+    sync,
+    check,
+    export,
+    import_bifrost,
+    audit,
+    verify,
+    backup,
+    restore,
+    init,
+    doctor,
+)
+for command in ALL:
     commands.add_command(command)

@@ -8,6 +8,8 @@ from math import inf
 from typing import NamedTuple
 
 API_KEY_PREFIX = "gov-"
+SHORTEST_SECRET = 43
+"""256 bits take as many characters of base64."""
 VIRTUAL_KEY_PREFIX = "sk-gov-"
 SHOWN = 12
 
@@ -88,6 +90,12 @@ class User(NamedTuple):
     name: str
     created_at: int
     updated_at: int
+
+
+def is_api_key(text: str) -> bool:
+    """Whether a text has the form of an API key that was minted."""
+    rest = text.removeprefix(API_KEY_PREFIX)
+    return rest != text and len(rest) >= SHORTEST_SECRET and rest.isascii() and rest.isprintable() and " " not in rest
 
 
 def digest(secret: str) -> str:

@@ -15,6 +15,13 @@ from governance.storage import api_keys, private_files
 from governance.storage.database import Database
 
 FIRST_KEY = "first admin key"
+FIRST_WRITE = 1
+"""The config revision of the first management write of a database."""
+
+IN_THE_WAY = (
+    "Remove {} or give it another name: its key is none of this database, and a new one is to be written there."
+)
+UNWRITABLE = "The admin key cannot be written to {}: {}."
 
 
 class NewApiKey(NamedTuple):
@@ -59,27 +66,30 @@ class ApiKeys:
     def mint_first(self, path: Path) -> bool:
         """Give a database without any key its first one, written to a file of its own; whether it did.
 
-        The file is written before the key is stored: a key that nobody can read would lock its owner out.
-        Nothing is written where a key is stored: a start with a full disk goes on. Raises NotReady, Unavailable.
+        The file is written before the key is stored: a key that nobody can read would lock its owner out. A file that
+        is there is never overwritten. A new database takes the key in it; one that had keys does not, since that key
+        may have been revoked. Nothing is written where a key is stored: a start with a full disk goes on.
+        Raises NotReady, Unavailable.
         """
         if self._any():
             return False
         with self._writer.write() as write:
             if api_keys.count(write.connection):  # another service has just made it
                 return False
-            new = self._new(write, FIRST_KEY, [KeyScope.ADMIN], None)
-            try:
-                private_files.write(path, new.secret + "\n")
-            except OSError as error:
-                raise NotReady(f"The admin key cannot be written to {path}: {error.strerror}.") from error
+            secret = _written(path) if write.revision == FIRST_WRITE else None
+            new = self._new(write, FIRST_KEY, [KeyScope.ADMIN], None, secret)
+            if secret is None:
+                _write_secret(path, new.secret)
         return True
 
     def _any(self) -> bool:
         with self._database.read() as connection:
             return api_keys.count(connection) > 0
 
-    def _new(self, write: Write, name: str, scopes: Sequence[KeyScope], expires_at: int | None) -> NewApiKey:
-        secret = keys.API_KEY_PREFIX + self._mint.new_secret()
+    def _new(
+        self, write: Write, name: str, scopes: Sequence[KeyScope], expires_at: int | None, secret: str | None = None
+    ) -> NewApiKey:
+        secret = secret or keys.API_KEY_PREFIX + self._mint.new_secret()
         key = ApiKey(
             id=self._mint.new_id(),
             name=name,
@@ -103,3 +113,27 @@ def _refuse_last(write: Write, key_id: str) -> None:
             "it is the last admin key. flask governance keys revoke does it all the same."
         )
         raise Conflict(sentence, code=Code.LAST_ADMIN_KEY)
+
+
+def _written(path: Path) -> str | None:
+    """The key in a file that is there already. Raises NotReady where the file holds none."""
+    try:
+        secret = private_files.read(path).decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise NotReady(UNWRITABLE.format(path, error.strerror)) from error
+    if not keys.is_api_key(secret):
+        raise NotReady(IN_THE_WAY.format(path))
+    private_files.close_to_others(path)
+    return secret
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    """Write a secret to a file that is not there yet. Raises NotReady."""
+    try:
+        private_files.write_new(path, f"{secret}\n".encode())
+    except FileExistsError as error:
+        raise NotReady(IN_THE_WAY.format(path)) from error
+    except OSError as error:
+        raise NotReady(UNWRITABLE.format(path, error.strerror)) from error

@@ -6,6 +6,7 @@ It works also where nothing else does: the database may be missing, corrupt, or 
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from stat import S_ISLNK
 from typing import NamedTuple
 
 from governance.domain.errors import GovernanceError, NotReady
@@ -23,6 +24,7 @@ SLOWEST_POLL = 60
 STEP = SECOND
 """How far behind its own notes a clock may stand: less is the difference between two readings."""
 OTHERS = 0o077
+OTHERS_WRITE = 0o022
 AGAIN = "Try again shortly: "
 """What a caller may hope for where the database does not answer, and an operator may not."""
 SKIPPED = "Not looked at, since the database cannot be read."
@@ -32,10 +34,16 @@ class Subject(NamedTuple):
     """What is looked at, beside the database: its settings and files. Durations in seconds."""
 
     admin_key_file: Path
+    virtual_keys_file: Path
     admin_key_is_set: bool
     poll_interval: float
     memory_lifetime: float
     busy_timeout: float
+
+    @property
+    def secret_files(self) -> tuple[Path, Path]:
+        """The files that hold keys."""
+        return self.admin_key_file, self.virtual_keys_file
 
 
 class Finding(NamedTuple):
@@ -157,9 +165,17 @@ class Doctor:
         return f"{_size(size)} in the write-ahead log, at most {_size(LARGEST_JOURNAL)} are usual"
 
     def _modes(self) -> str:
+        open_folders = [folder for folder in self._folders() if folder.stat().st_mode & OTHERS_WRITE]
+        if open_folders:
+            raise NotReady(f"chmod 700 {_joined(open_folders)}: others may put files there.")
         found = inspection.files(self._database.path)
-        found += [self._subject.admin_key_file] if self._subject.admin_key_file.exists() else []
-        stats = {file: file.stat() for file in found}
+        found += [file for file in self._subject.secret_files if file.exists()]
+        stats = {file: file.lstat() for file in found}
+        links = [file for file, stat in stats.items() if S_ISLNK(stat.st_mode)]
+        if links:
+            raise NotReady(
+                f"Put files in the place of {_joined(links)}: they are links, which the service does not follow."
+            )
         readable = [file for file, stat in stats.items() if stat.st_mode & OTHERS]
         if readable:
             raise NotReady(f"chmod 600 {_joined(readable)}: others may read or write there.")
@@ -168,8 +184,12 @@ class Doctor:
             raise NotReady(f"Give {_joined(found)} one owner, the service's: they have several.")
         return f"{len(found)} files, for their owner alone"
 
+    def _folders(self) -> list[Path]:
+        folders = {self._database.path.parent, self._subject.admin_key_file.parent}
+        return sorted(folder for folder in folders if folder.is_dir())
+
     def _poller(self) -> str:
-        interval, lifetime, busy = self._subject[2:]
+        interval, lifetime, busy = self._subject[3:]
         if interval > SLOWEST_POLL:
             raise NotReady(
                 f"Set GOVERNANCE_POLL_INTERVAL to {SLOWEST_POLL} or less: at {interval:g} s a revoked key works that "

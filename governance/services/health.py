@@ -12,8 +12,8 @@ from governance.storage.database import Database
 from governance.storage.fate import WriteProbe
 
 MISSING = (
-    "The database {} is missing: start the service once (make run), restore a backup, or set GOVERNANCE_INSTANCE "
-    "and GOVERNANCE_DATABASE_URL as the service has them."
+    "The database {} is missing: start the service once (make run) where there never was one, run flask governance "
+    "restore BACKUP where it was lost, or set GOVERNANCE_INSTANCE and GOVERNANCE_DATABASE_URL as the service has them."
 )
 
 

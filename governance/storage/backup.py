@@ -3,21 +3,20 @@
 The copy grows under another name beside its own, and takes its name once it is whole, checked and on the disk.
 """
 
-import os
 import sqlite3
-import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
 from governance.domain.errors import Conflict, InvalidRequest, Unavailable
+from governance.storage import private_files
 from governance.storage.database import open_file, unavailable
+from governance.storage.database_header import stamp_copy
 
 PAGES = 256
 """How much is copied at a time: between two steps the command can be interrupted."""
-BELONGINGS = ("", "-wal", "-shm", "-journal", ".lock", ".queue", ".next")
+BELONGINGS = ("", "-wal", "-shm", "-journal", ".id", ".lock", ".queue", ".next", ".running")
 """What a database file has beside itself, by the end of its name."""
 
 
@@ -42,30 +41,26 @@ def backup(database: Path, file: Path, busy_timeout: float, *, replace: bool) ->
 
 def copy(source: Path, target: Path, busy_timeout: float) -> None:
     """Copy a database to a file, in the place of one that is there. Raises OSError, sqlite3.Error."""
-    with _part_of(target) as part:
-        with closing(open_file(source, busy_timeout)) as from_file, closing(sqlite3.connect(part)) as to_file:
-            # One transaction holds the state of this instant; without it, every write by others would begin the copy
-            # anew (https://www.sqlite.org/c3ref/backup_finish.html), and under load it would never end.
-            from_file.execute("BEGIN")
-            from_file.execute("SELECT 1 FROM sqlite_master LIMIT 1")
-            to_file.execute("PRAGMA journal_mode = OFF")  # it is whole or it goes: there is nothing to roll back
-            to_file.execute("PRAGMA synchronous = OFF")
-            from_file.backup(to_file, pages=PAGES)
-        _check(part)
-        _sync(part)
+    with private_files.beside(target) as part:
+        with closing(open_file(source, busy_timeout)) as connection:
+            fill(part, connection)
         part.replace(target)
-    _sync(target.parent)
+    private_files.sync(target.parent)
 
 
-@contextmanager
-def _part_of(target: Path) -> Iterator[Path]:
-    """A new file beside the target, for its owner alone from the first byte; gone afterwards, whatever happens."""
-    descriptor, name = tempfile.mkstemp(prefix=f"{target.name}.", suffix=".part", dir=target.parent)
-    os.close(descriptor)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
+def fill(part: Path, source: sqlite3.Connection) -> None:
+    """Copy a database into an empty file, check the copy and bring it to the disk. Raises OSError, sqlite3.Error."""
+    with closing(sqlite3.connect(part)) as target:
+        # One transaction holds the state of this instant; without it, every write by others would begin the copy
+        # anew (https://www.sqlite.org/c3ref/backup_finish.html), and under load it would never end.
+        source.execute("BEGIN")
+        source.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+        target.execute("PRAGMA journal_mode = OFF")  # it is whole or it goes: there is nothing to roll back
+        target.execute("PRAGMA synchronous = OFF")
+        source.backup(target, pages=PAGES)
+    stamp_copy(part)
+    _check(part)
+    private_files.sync(part)
 
 
 def _check(file: Path) -> None:
@@ -73,15 +68,6 @@ def _check(file: Path) -> None:
         (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if found != "ok":
         raise sqlite3.DatabaseError(f"database disk image is malformed: {found}")
-
-
-def _sync(path: Path) -> None:
-    """Bring a file, or the names in a folder, to the disk and not just to its cache."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def refuse_target(database: Path, file: Path, *, replace: bool) -> None:

@@ -213,8 +213,8 @@ def unavailable(error: BaseException, path: Path) -> Unavailable:
         "malformed": "the file is corrupt; restore a backup",
         "not a database": "the file is no SQLite database; restore a backup",
         "unable to open": f"{path.name} cannot be opened",
-        "no such file": f"{path.name} is missing; restore a backup or restart the service",
-        "no such table": "its tables are missing; restore a backup or restart the service",
+        "no such file": f"{path.name} is missing; restore a backup",
+        "no such table": "its tables are missing; restore a backup",
         "queuepool limit": "all its connections are busy",
     }
     reason = next((words for key, words in reasons.items() if key in text), "it failed")

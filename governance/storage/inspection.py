@@ -9,6 +9,7 @@ from sqlalchemy import func, select, union_all
 from sqlalchemy.engine import Connection
 
 from governance.storage import tables
+from governance.storage.backup import BELONGINGS
 
 INSTANTS = (
     tables.config_revision.c.touched_at,
@@ -23,8 +24,8 @@ INSTANTS = (
 
 
 def unsound(connection: Connection) -> str | None:
-    """The first thing that is wrong with the file; None where it is sound."""
-    found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
+    """The first thing that is wrong with the file, looked through as a whole; None where it is sound."""
+    found = str(connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one())
     return None if found == "ok" else found.splitlines()[-1]
 
 
@@ -42,8 +43,9 @@ def journal_size(path: Path) -> int:
 
 def files(path: Path) -> list[Path]:
     """The files in which a database lies: itself, what SQLite keeps beside it, and the copies before migrations."""
-    beside = [path.with_name(f"{path.name}{end}") for end in ("", "-wal", "-shm", ".queue", ".next")]
-    return [file for file in (*beside, *sorted(path.parent.glob(f"{path.name}.before-*"))) if file.exists()]
+    beside = [path.with_name(f"{path.name}{end}") for end in BELONGINGS]
+    copies = (file for kind in ("before", "replaced") for file in sorted(path.parent.glob(f"{path.name}.{kind}-*")))
+    return [file for file in (*beside, *copies) if file.exists()]
 
 
 def has_reset_fault(version: tuple[int, int, int]) -> bool:

@@ -1,13 +1,13 @@
 """Bringing a database file to the schema of this code: made where there is none, copied before it is changed."""
 
-import fcntl
 import logging
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from time import monotonic
+from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
@@ -20,30 +20,63 @@ from sqlalchemy.pool import NullPool
 
 from governance import __version__
 from governance.domain.errors import NotReady
+from governance.storage import marker, new_database, private_files, start_check
 from governance.storage.backup import copy
 from governance.storage.holdings import any_limits
-from governance.storage.private_files import make_folder
+from governance.storage.service_lock import ServiceLock
 
 logger = logging.getLogger("governance.migrations")
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "migrations"
-OWNER_ONLY = 0o600
+PATIENCE = 60.0
+"""Seconds that a start waits for another one, which may be migrating."""
 WITHOUT_COPY = (
     "The database was migrated without a copy of what it was: look at the log, and make a copy of what it is now "
     "(flask governance backup FILE)."
 )
+WITHOUT_MARKER = "The marker beside the database could not be written: look at the log, and make room."
 
 
-def upgrade(path: Path, busy_timeout: float) -> list[str]:
-    """Create or migrate the file; what to warn of.
+def upgrade(
+    path: Path,
+    busy_timeout: float,
+    *,
+    folders: tuple[Path, ...] = (),
+    service: ServiceLock | None = None,
+    patience: float = PATIENCE,
+) -> list[str]:
+    """Make the file where none was before, or check and migrate it; then mark it as in use. What to warn of.
 
+    `folders`: where else an earlier database may have left a sign. `service`: the lock of the service that starts.
     Raises NotReady, with one line that says what to do, where that cannot be.
     """
     try:
-        with _alone(path):
-            return _upgrade(path, busy_timeout)
+        private_files.make_folder(path.parent)
+        with alone(path, patience):
+            warnings = _ready(path, busy_timeout, folders, service)
+            warnings += _marked(path, busy_timeout)
+            if service:
+                service.checked()
+            return warnings
     except (OSError, sqlite3.Error, DatabaseError) as error:
         raise NotReady(f"The database {path} cannot be used: {_cause(error)}.") from error
+
+
+def make(path: Path, busy_timeout: float) -> None:
+    """Make a new database of this code's schema where there is no file. Raises OSError, sqlite3.Error."""
+    new_database.make(path, lambda new: _upgrade(new, busy_timeout))
+
+
+def mark(path: Path, busy_timeout: float) -> None:
+    """Mark a database of this code's schema as in use. Raises OSError, sqlite3.Error."""
+    with connect(path, busy_timeout) as connection:
+        (found,) = connection.exec_driver_sql("SELECT database_id FROM database_identity").one()
+    marker.write(path, found, stopped=False)
+
+
+def alone(path: Path, patience: float) -> AbstractContextManager[None]:
+    """One process at a time: two services that start together on one file migrate it once."""
+    return private_files.locked(path.with_name(f"{path.name}.lock"), patience)
 
 
 def current_revision(connection: Connection) -> str | None:
@@ -75,13 +108,15 @@ def config(connection: Connection | None = None) -> Config:
 
 @contextmanager
 def connect(path: Path, busy_timeout: float) -> Iterator[Connection]:
-    """A connection for migrations alone, with foreign keys off.
+    """A connection for migrations alone, to a file that is there, with foreign keys off.
 
     A batch ALTER drops and remakes a table; with them on, that would empty the tables that cascade from it.
     """
     engine = create_engine(
         "sqlite://",
-        creator=lambda: sqlite3.connect(path, timeout=busy_timeout, isolation_level=None),
+        creator=lambda: sqlite3.connect(
+            f"file:{quote(str(path))}?mode=rw", uri=True, timeout=busy_timeout, isolation_level=None
+        ),
         poolclass=NullPool,
     )
     with engine.connect() as connection:
@@ -89,28 +124,56 @@ def connect(path: Path, busy_timeout: float) -> Iterator[Connection]:
         yield connection
 
 
+def _ready(path: Path, busy_timeout: float, folders: tuple[Path, ...], service: ServiceLock | None) -> list[str]:
+    """Make the file, or check and migrate it; what to warn of."""
+    if os.path.lexists(path):
+        in_use = not (service or ServiceLock(path)).is_alone()
+        start_check.check(path, busy_timeout, in_use=in_use)
+        return _upgrade(path, busy_timeout)
+    new_database.refuse_earlier(path, folders)
+    make(path, busy_timeout)
+    logger.info("made a new, empty database: %s", path)
+    return []
+
+
+def _marked(path: Path, busy_timeout: float) -> list[str]:
+    """Mark the file; what to warn of where that cannot be written and the service has limits to serve."""
+    try:
+        mark(path, busy_timeout)
+    except OSError as error:
+        with connect(path, busy_timeout) as connection:
+            if not any_limits(connection):
+                raise
+        logger.warning("the marker of %s could not be written: %s", path, _cause(error))
+        return [WITHOUT_MARKER]
+    return []
+
+
 def _upgrade(path: Path, busy_timeout: float) -> list[str]:
-    new = not path.exists()
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, OWNER_ONLY))
-    path.chmod(OWNER_ONLY)
+    private_files.close_to_others(path)
     with connect(path, busy_timeout) as connection:
         revision = current_revision(connection)
-        if revision is not None and revision not in _known():
-            raise NotReady(
-                f"The database {path} is of a newer version of this service (schema {revision}): "
-                "start that version, or restore an older backup."
-            )
+        refuse_newer(path, revision)
         _check_writable(connection)
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
         if revision == head():
             return []
-        if new:
+        if revision is None:
             _migrate(connection)
             return []
         return _migrate_old(connection, path, revision, busy_timeout)
 
 
-def _migrate_old(connection: Connection, path: Path, revision: str | None, busy_timeout: float) -> list[str]:
+def refuse_newer(path: Path, revision: str | None) -> None:
+    """Raise NotReady where a database is of a schema that this code does not know."""
+    if revision is not None and revision not in _known():
+        raise NotReady(
+            f"The database {path} is of a newer version of this service (schema {revision}): "
+            "start that version, or restore an older backup."
+        )
+
+
+def _migrate_old(connection: Connection, path: Path, revision: str, busy_timeout: float) -> list[str]:
     """Copy and migrate a file that is there, and log both; what to warn of."""
     began, target = monotonic(), path.with_name(f"{path.name}.before-{head()}")
     name, way = path.name, f"from schema {revision} to {head()}"
@@ -159,15 +222,6 @@ def _check_parents(connection: Connection) -> None:
 def _check_writable(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     connection.exec_driver_sql("ROLLBACK")
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """One process at a time: two services that start together on one file migrate it once."""
-    make_folder(path.parent)
-    with path.with_name(f"{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _script() -> ScriptDirectory:

@@ -46,6 +46,15 @@ config_revision = Table(
     comment="The config revision, raised first by every management write; and what the last write noted on counters.",
 )
 
+database_identity = Table(
+    "database_identity",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("database_id", Text, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+    comment="Which database this is: the marker beside the file has it too, so a lost or another one is told.",
+)
+
 tombstones = Table(
     "tombstones",
     metadata,

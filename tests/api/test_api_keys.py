@@ -17,8 +17,9 @@ from governance.greeting import greeting
 from governance.settings import Settings
 from governance.startup import prepare
 from governance.storage import migrations
+from governance.storage.restore import begin_anew
 from governance.storage.tables import metadata
-from tests.conftest import Api
+from tests.conftest import Api, governance_of
 
 KEYS = "/api/api-keys"
 SHOWN = ["id", "name", "key_prefix", "scopes", "expires_at", "last_used_at", "created_at"]
@@ -263,14 +264,56 @@ def test_the_first_start_mints_one_admin_key_into_a_file_for_its_owner_alone(uns
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
-def test_a_key_file_that_was_there_with_other_rights_becomes_its_owners(unset):
+def started_anew(app, settings):
+    """A start on a new database, as after `flask governance init`, in a folder that may hold a key file."""
+    begin_anew(settings.database_path, 0, 1)
+    return prepare(app)
+
+
+def test_a_key_file_that_was_there_is_taken_by_a_new_database_and_becomes_its_owners(unset, api):
     app, settings = unset
     key_file(settings).parent.mkdir()
-    key_file(settings).write_text("an old key, longer than any new one will ever be: " + "x" * 100)
+    secret = "gov-" + "k" * 43
+    key_file(settings).write_text(f"{secret}\n")
     key_file(settings).chmod(0o644)
-    prepare(app)
+    started_anew(app, settings)
     assert stat.S_IMODE(key_file(settings).stat().st_mode) == 0o600
-    assert key_file(settings).read_text().strip().startswith("gov-")
+    assert key_file(settings).read_text() == f"{secret}\n"
+    assert type(api)(app.test_client(), secret).get(KEYS).status_code == 200
+
+
+@pytest.mark.parametrize("content", [b"", b"an old note: " + b"x" * 100, b"\xff\xfe", b"sk-gov-" + b"k" * 43])
+def test_a_key_file_that_holds_no_key_is_told_and_kept(unset, content):
+    app, settings = unset
+    key_file(settings).parent.mkdir()
+    key_file(settings).write_bytes(content)
+    with pytest.raises(NotReady, match=r"admin\.key or give it another name"):
+        started_anew(app, settings)
+    assert key_file(settings).read_bytes() == content
+
+
+def test_a_key_that_was_revoked_does_not_come_back_from_its_file(unset):
+    app, settings = unset
+    prepare(app)
+    secret = key_file(settings).read_text()
+    with governance_of(app).database.write() as connection:
+        connection.exec_driver_sql("DELETE FROM api_keys")
+    with pytest.raises(NotReady, match=r"admin\.key or give it another name"):
+        prepare(app)
+    assert key_file(settings).read_text() == secret
+    key_file(settings).unlink()
+    prepare(app)
+    assert key_file(settings).read_text() != secret
+
+
+def test_a_link_in_the_key_files_place_is_not_followed(unset, tmp_path):
+    app, settings = unset
+    (tmp_path / "precious").write_text("precious")
+    key_file(settings).parent.mkdir()
+    key_file(settings).symlink_to(tmp_path / "precious")
+    with pytest.raises(NotReady, match="cannot be written"):
+        started_anew(app, settings)
+    assert (tmp_path / "precious").read_text() == "precious"
 
 
 def test_a_second_start_mints_no_second_key(unset, clock, api):

@@ -75,8 +75,9 @@ def test_a_missing_database_is_told_and_not_made(to_do, run, tmp_path, settings)
     for file in tmp_path.glob("governance.db*"):
         file.unlink()
     assert to_do() == {
-        "database": f"The database {settings.database_path} is missing: start the service once (make run), restore a "
-        "backup, or set GOVERNANCE_INSTANCE and GOVERNANCE_DATABASE_URL as the service has them."
+        "database": f"The database {settings.database_path} is missing: start the service once (make run) where there "
+        "never was one, run flask governance restore BACKUP where it was lost, or set GOVERNANCE_INSTANCE and "
+        "GOVERNANCE_DATABASE_URL as the service has them."
     }
     assert skipped(run) == INSIDE
     assert list(tmp_path.iterdir()) == []
@@ -178,6 +179,26 @@ def test_files_that_others_may_read_are_told_with_the_command_that_mends_it(to_d
     assert str(copy) not in found["file modes"]
     assert os.system(found["file modes"].partition(":")[0]) == 0  # noqa: S605 - what a person would do
     assert to_do() == {}
+
+
+def test_a_folder_in_which_others_may_put_files_is_told(to_do, tmp_path):
+    tmp_path.chmod(0o777)
+    assert to_do() == {"file modes": f"chmod 700 {tmp_path}: others may put files there."}
+    tmp_path.chmod(0o700)
+    assert to_do() == {}
+
+
+def test_a_link_in_a_files_place_is_told(to_do, settings, tmp_path):
+    (tmp_path / "elsewhere").touch(0o600)
+    settings.admin_key_file.symlink_to(tmp_path / "elsewhere")
+    assert f"{settings.admin_key_file}: they are links" in to_do()["file modes"]
+
+
+def test_the_files_of_virtual_keys_and_of_what_was_replaced_are_looked_at(to_do, settings):
+    loose = [settings.instance_path / "virtual-keys.txt", settings.instance_path / "governance.db.replaced-2026"]
+    for file in loose:
+        file.touch(0o644)
+    assert {str(file) for file in loose} <= set(to_do()["file modes"].replace(":", "").split())
 
 
 def test_a_disk_that_is_nearly_full_is_told(to_do, monkeypatch):

@@ -67,7 +67,9 @@ def test_a_backup_taken_under_load_is_restored_as_the_readme_says_and_every_coun
     os.kill(made.pid, signal.SIGTERM)
     assert made.process.wait(20) == 0
 
-    subprocess.run(["bash", "-e", "-c", how_to_restore()], cwd=made.folder, check=True)
+    commands = how_to_restore().replace("backup.db", str(made.folder / "backup.db"))
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(OURS)} | made.environ
+    subprocess.run(["bash", "-e", "-c", commands], cwd=ROOT, env=environ, check=True)
     assert done(made, "verify") == "Counters: 1. Each equals its ledger.\n"
     made.start()
     (budget,) = made.call("GET", f"/api/governance/model-configs/{kept}").body["model_config"]["budgets"]
@@ -81,7 +83,8 @@ def test_a_backup_that_is_killed_leaves_no_file_and_does_not_hinder_the_next(ser
     made = service().start()
     with closing(sqlite3.connect(made.database)) as connection, connection:
         rows = [(f"{number}", "x" * 4000, 1, 1, "x", 1) for number in range(20_000)]
-        connection.executemany("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?)", rows)
+        columns = "id, name, created_at, updated_at, search_name, revision"
+        connection.executemany(f"INSERT INTO users ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)
     file = made.folder / "backup.db"
     process = launched(made, "backup", str(file))
     until(lambda: [part for part in made.folder.glob("backup.db.*.part") if part.stat().st_size > 1_000_000])

@@ -1,5 +1,6 @@
 """A migrated database file for each test, copied from one that was made once, and a way to open such files."""
 
+import logging
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,3 +44,11 @@ def opened() -> Iterator[Opened]:
 @pytest.fixture
 def database(path: Path, opened: Opened) -> Database:
     return opened(path)
+
+
+@pytest.fixture
+def heard(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """The messages that the service logged."""
+    monkeypatch.setattr(logging.getLogger("governance"), "propagate", True)
+    caplog.set_level(logging.INFO, "governance")
+    return lambda: caplog.messages

@@ -71,7 +71,7 @@ def fill(connection: Connection, rows: int = 3) -> None:
     metadata = MetaData()
     metadata.reflect(connection)
     for table in metadata.sorted_tables:
-        if table.name not in {"alembic_version", "config_revision"}:
+        if table.name not in {"alembic_version", "config_revision", "database_identity"}:
             most = 1 if _holds_one_row(table) else rows
             connection.execute(insert(table), [_row(table, number) for number in range(1, most + 1)])
 

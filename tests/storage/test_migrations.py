@@ -24,6 +24,7 @@ REVISIONS = [script.revision for script in SCRIPTS.walk_revisions()][::-1]
 
 def of_revision(path: Path, revision: str) -> dict:
     """Make a filled database of a revision; its rows."""
+    path.touch()
     with migrations.connect(path, 1) as connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         command.upgrade(migrations.config(connection), revision)
@@ -98,11 +99,9 @@ def test_a_fresh_file_is_in_wal_mode_for_its_owner_alone(tmp_path):
     connection = sqlite3.connect(made)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.execute("UPDATE config_revision SET revision = 5")
-    assert {file.name: mode(file) for file in made.parent.glob("governance.db*") if file.suffix != ".lock"} == {
-        "governance.db": 0o600,
-        "governance.db-shm": 0o600,
-        "governance.db-wal": 0o600,
-    }
+    names = {f"governance.db{end}" for end in ("", "-shm", "-wal", ".id", ".lock")}
+    assert {file.name: mode(file) for file in made.parent.iterdir()} == dict.fromkeys(names, 0o600)
+    assert mode(made.parent) == 0o700
     connection.close()
     assert list(made.parent.glob("*.before-*")) == []
 

@@ -156,6 +156,7 @@ upgrade(Path(sys.argv[1]), 10)
 def test_processes_that_start_together_migrate_a_file_once(tmp_path, filled):
     file, before = tmp_path / "governance.db", {}
     if filled:
+        file.touch()
         with migrations.connect(file, 1) as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             command.upgrade(migrations.config(connection), "0001")

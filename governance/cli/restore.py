@@ -1,0 +1,35 @@
+"""`flask governance restore`: a backup in the place of the database, while the service is stopped."""
+
+from pathlib import Path
+
+import click
+from flask.cli import with_appcontext
+
+from governance.cli.output import faults_told, json_option, print_json, say
+from governance.storage import restore as storage
+from governance.web.context import governance
+
+
+@click.command()
+@click.argument("backup", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Also where BACKUP is of another database than the one that is here.")
+@json_option
+@with_appcontext
+def restore(*, backup: Path, force: bool, as_json: bool) -> None:
+    """Put BACKUP in the database's place, whole and checked; what is there is kept under another name.
+
+    The service must be stopped. BACKUP stays where it is.
+
+    Example: flask governance restore backup.db
+    """
+    service = governance()
+    path, busy_timeout = service.settings.database_path, service.settings.busy_timeout
+    with faults_told():
+        done = storage.restore(path, backup, service.group.clock(), busy_timeout, force=force)
+    if as_json:
+        kept = None if done.kept is None else str(done.kept)
+        print_json({"file": str(done.file), "bytes": done.size, "schema": done.schema, "kept": kept})
+        return
+    say(f"{done.file}: {done.size:,} bytes of {backup}, checked, schema {done.schema}.")
+    if done.kept is not None:
+        say(f"What was there is kept as {done.kept}.")

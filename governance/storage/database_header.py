@@ -1,0 +1,64 @@
+"""What the first page of a database file says of it, read without opening a database.
+
+https://www.sqlite.org/fileformat2.html#the_database_header
+"""
+
+import os
+import stat
+import struct
+from pathlib import Path
+from typing import NamedTuple, Self
+
+MAGIC = b"SQLite format 3\x00"
+SIZE = 100
+STAMP_AT = 60
+LARGEST_PAGE = 65536
+
+
+class Header(NamedTuple):
+    """A database file's header. `pages` is None where the header does not say how many there are.
+
+    `changes` rises with each change of the first page. `stamp` (SQLite's `user_version`) is a random number that each
+    copy of a database gets anew: it tells a database from its backups.
+    """
+
+    page_size: int
+    pages: int | None
+    changes: int
+    stamp: int
+
+    @classmethod
+    def of(cls, path: Path) -> Self | None:
+        """The header of a regular file; None where it is no SQLite database. Raises OSError, also for a link."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            content = os.pread(descriptor, SIZE, 0) if is_file else b""
+        finally:
+            os.close(descriptor)
+        return cls._parsed(content)
+
+    @classmethod
+    def _parsed(cls, content: bytes) -> Self | None:
+        if len(content) < SIZE or not content.startswith(MAGIC):
+            return None
+        (page_size,) = struct.unpack_from(">H", content, 16)
+        changes, pages = struct.unpack_from(">II", content, 24)
+        (stamp,) = struct.unpack_from(">I", content, STAMP_AT)
+        (valid_for,) = struct.unpack_from(">I", content, 92)
+        size = LARGEST_PAGE if page_size == 1 else page_size
+        return cls(size, pages if valid_for == changes else None, changes, stamp)
+
+
+def new_stamp() -> int:
+    """A stamp that no other copy has: 31 random bits, not 0."""
+    return int.from_bytes(os.urandom(4), "big") >> 1 or 1
+
+
+def stamp_copy(path: Path) -> None:
+    """Give a copy that nobody has opened a stamp of its own. Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.pwrite(descriptor, struct.pack(">I", new_stamp()), STAMP_AT)
+    finally:
+        os.close(descriptor)
