@@ -22,7 +22,7 @@ from schemas.loading import MOST_FAULTS
 MAX_FILE = 64 * 1024 * 1024
 MARKS = (b"{", b"[", b",")
 MOST_VALUES = 2_000_000
-"""A file that came over HTTP has no more values than it has marks, so it takes half a GiB at most while it is read."""
+"""A file that came over HTTP has no more values than it has marks: this bounds the memory that reading it takes."""
 TOO_MANY = f"Split the file: it has more than {MOST_VALUES:,} values."
 NOTHING = Wanted((), (), (), (), (), (), ())
 
