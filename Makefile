@@ -9,13 +9,16 @@ BENCH := $(WORK)/.ready
 MEASURE := $(WORK)/venv/bin/python -m bench $(if $(QUICK),--quick)
 REDIS := redis-tools libatomic1 libjemalloc2 liblzf1 libssl3 libsystemd0
 
-.PHONY: run test lint bench bench-list bench-decide bench-scale lock clean
+.PHONY: run test proofs lint bench bench-list bench-decide bench-scale lock clean
 
 run: $(READY)  ## start the service on 127.0.0.1:8080 (HOST and PORT change that)
 	@$(BIN)/python -c 'import wsgi' && exec $(BIN)/gunicorn wsgi:app  # a bad setting is told before gunicorn reads it
 
-test: $(READY)  ## run the whole test suite
-	$(BIN)/pytest
+test: $(READY)  ## run the test suite, without the proofs, on two cores
+	$(BIN)/pytest -m 'not proof' -n 2 --dist loadfile
+
+proofs: $(READY)  ## kill -9, a model, faults and hostile peers: at most 10 minutes; longer with PROOF_SECONDS=3600
+	$(BIN)/pytest -m proof tests/proofs
 
 lint: $(READY)  ## ruff and mypy, as CI does
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 30.0
 OURS = ("GOVERNANCE_", "PROMETHEUS_", "GUNICORN_", "PORT", "HOST", "WEB_CONCURRENCY", "THREADS", "FLASK_")
+BELOW_EPHEMERAL = range(18_000, 32_000)
 MODEL_CONFIGS = "/api/governance/model-configs"
 
 
@@ -39,9 +41,11 @@ def until(holds: Callable[[], Any], seconds: float = DEADLINE) -> Any:
 
 
 def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that no outgoing connection takes, so that a server gets it, and gets it again after an end."""
+    for port in random.sample(BELOW_EPHEMERAL, 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
 
 
 class Service:

@@ -7,7 +7,15 @@ import pytest
 
 from tests.proofs.serving import Service
 
+FOLDER = Path(__file__).parent
 Started = Callable[..., Service]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder is a proof."""
+    for item in items:
+        if item.path.is_relative_to(FOLDER):
+            item.add_marker(pytest.mark.proof)
 
 
 @pytest.fixture

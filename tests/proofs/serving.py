@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import socket
 import sqlite3
 import subprocess
@@ -19,8 +18,6 @@ from tests.process.service import DEADLINE, ROOT, until
 
 ADMIN_KEY = "gov-the-admin-key-of-the-proofs-0123456789"
 HOST = "127.0.0.1"
-BELOW_EPHEMERAL = range(18_000, 32_000)
-"""Ports that no outgoing connection takes, so that a server can come back on its own."""
 
 
 class Reply(NamedTuple):
@@ -91,7 +88,6 @@ class Service(service.Service):
 
     def __init__(self, folder: Path, **environ: str) -> None:
         usual = {
-            "PORT": str(_free_port()),
             "WEB_CONCURRENCY": "2",
             "THREADS": "8",
             "GOVERNANCE_ADMIN_KEY": ADMIN_KEY,
@@ -148,13 +144,6 @@ class Service(service.Service):
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=DEADLINE)) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(statement)]
-
-
-def _free_port() -> int:
-    for port in random.sample(BELOW_EPHEMERAL, 100):
-        with suppress(OSError), socket.create_server((HOST, port)):
-            return port
-    raise AssertionError("no port is free")
 
 
 @contextmanager
