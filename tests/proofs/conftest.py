@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.proofs.campaign import Campaign
 from tests.proofs.serving import Service
 
+CAMPAIGNS: list[Campaign] = []
 FOLDER = Path(__file__).parent
 Started = Callable[..., Service]
 
@@ -16,6 +18,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(FOLDER):
             item.add_marker(pytest.mark.proof)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What each campaign did."""
+    for campaign in CAMPAIGNS:
+        terminalreporter.write_line(campaign.told())
+
+
+@pytest.fixture
+def campaign(request: pytest.FixtureRequest) -> Campaign:
+    """A campaign that lasts for its file's `SHARE` of the time; its seed and figures are told at the end."""
+    CAMPAIGNS.append(Campaign(request.node.name, request.module.SHARE))
+    return CAMPAIGNS[-1]
 
 
 @pytest.fixture
