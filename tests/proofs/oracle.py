@@ -32,16 +32,26 @@ PLACES = {"user": 0, "virtual_key": 1, "global": 2}
 DEFAULT_TTL = 600
 RETENTION = 7 * DAY
 COUNTERS_KEPT = 90 * DAY
+LARGEST_SUM = 2**62
 
 
 @dataclass(eq=False)
 class Window:
-    """A rule's counter in one window."""
+    """A rule's counter in one window; `forgiven` is what resets took off what was used."""
 
     start: int
     end: int
     used: int = 0
     reserved: int = 0
+    forgiven: int = 0
+
+    def may_pass(self, more: int) -> bool:
+        """Whether the sum may be too large with so much more: the service may count what was forgiven."""
+        return more > 0 and self.used + self.reserved + self.forgiven + more > LARGEST_SUM
+
+    def must_pass(self, more: int) -> bool:
+        """Whether the sum is too large with so much more."""
+        return more > 0 and self.used + self.reserved + more > LARGEST_SUM
 
 
 @dataclass(eq=False)
@@ -121,11 +131,15 @@ class Entry:
     used: int
     forgiven: bool = False
 
-    def end(self, used: int) -> None:
-        """Hold no more, and be charged this much; what a reset has forgiven is not taken back once more."""
+    def charge(self, used: int) -> int:
+        """What is added to what is used; what a reset has forgiven is not taken back once more."""
         delta = used - self.used
+        return max(0, delta) if self.forgiven else delta
+
+    def end(self, used: int) -> None:
+        """Hold no more, and be charged this much."""
+        self.window.used += self.charge(used)
         self.window.reserved -= self.held
-        self.window.used += max(0, delta) if self.forgiven else delta
         self.held, self.used = 0, used
 
 
@@ -284,6 +298,27 @@ class Oracle:
         self.reservations[reservation_id] = made
         return made
 
+    def reported(self, ask: Ask, now: int) -> list[tuple[Window, int]]:
+        """What a report adds to which windows."""
+        return [(current(rule, limit, now), ask.of(rule.metric)) for limit, rule in self.applied(ask)]
+
+    def settled(self, reservation_id: str, cost: int | None, tokens: int | None) -> list[tuple[Window, int]]:
+        """What a settlement adds to which windows that there still are."""
+        held = self.reservations.get(reservation_id)
+        if held is None or held.status in ("released", "settled"):
+            return []
+        living = {id(window) for _, window in self.windows()}
+        amounts = {
+            "cost": held.ask.of("cost") if cost is None else cost,
+            "tokens": held.ask.of("tokens") if tokens is None else tokens,
+            "requests": 1,
+        }
+        return [
+            (each.window, each.charge(amounts[each.metric]) - each.held)
+            for each in held.entries
+            if id(each.window) in living
+        ]
+
     def report(self, ask: Ask, now: int) -> None:
         for limit, rule in self.applied(ask):
             counted(rule, limit, now).used += ask.of(rule.metric)
@@ -391,6 +426,7 @@ class Oracle:
                 self._forgive(newest)
 
     def _forgive(self, window: Window) -> None:
+        window.forgiven += window.used
         window.used = 0
         for held in self.reservations.values():
             for entry in held.entries:
@@ -403,6 +439,7 @@ class Oracle:
         for window in ahead + here:
             into.used += window.used
             into.reserved += window.reserved
+            into.forgiven += window.forgiven
             for held in self.reservations.values():
                 for entry in held.entries:
                     if entry.window is window:

@@ -6,6 +6,7 @@ machine moves. A worker that did not act last has not polled since, so its memor
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
@@ -16,21 +17,26 @@ from typing import Any, NamedTuple
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from sqlalchemy import text
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from sqlalchemy import text, update
 
 from app import create_app
 from governance.services.mint import Mint
 from governance.settings import Settings
 from governance.storage import migrations, verification
+from governance.storage.counters import touch
+from governance.storage.tables import counters
 from governance.web.context import Governance
 from tests.conftest import ADMIN_KEY, NOON, Api, FakeClock, governance_of
 from tests.proofs import oracle
-from tests.proofs.oracle import DAY, SECOND, Ask, Limit, Oracle, Refused, Rule, nanos, rfc3339
+from tests.proofs.campaign import Campaign
+from tests.proofs.oracle import DAY, SECOND, Ask, Limit, Oracle, Refused, Rule, Window, nanos, rfc3339
 
-EXAMPLES, STEPS = 30, 40
+SHARE = 0.25
+EXAMPLES, STEPS = 10, 40
+"""Of one run; runs follow each other with new seeds."""
 MINUTE = 60 * SECOND
 
 MODELS = st.sampled_from(["gpt-4o", "gpt-4o", "*", "openai/gpt-4o", "openai/openai/gpt-4o", "claude", " OpenAI/Claude"])
@@ -41,8 +47,11 @@ CALLED_MODELS = st.sampled_from(
 CALLED_PROVIDERS = st.sampled_from([None, None, "openai", " OPENAI", "anthropic"])
 KEYS = ("key-1", "key-2")
 USERS = st.sampled_from([None, None, "ada", "bob"])
-COSTS = st.sampled_from([None, None, "0", "0.01", "0.1", "0.25", "0.3333333333", "1e-12", "0.5", "0.5", "2.75"])
-TOKENS = st.sampled_from([None, None, 0, 1, 7, 40, 50, 120])
+LARGEST_COST = "1000000"
+COSTS = st.sampled_from(
+    [None, None, "0", "0.01", "0.1", "0.25", "0.3333333333", "1e-12", "0.5", "0.5", "2.75", LARGEST_COST]
+)
+TOKENS = st.sampled_from([None, None, 0, 1, 7, 40, 50, 120, 2**39])
 TTLS = st.sampled_from([1, 60, 600, 86400])
 BUDGETS = st.sampled_from(["0.5", "0.5", "2.75", "40", "40", "0.000000001"])
 TOKEN_MAXIMA = st.sampled_from([50, 50, 120, 10**6, 10**6, 5])
@@ -211,9 +220,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def test_two_workers_answer_and_count_as_the_oracle_does(template: Path) -> None:
-    machine = type("Machine", (Metering,), {"template": template})
-    machine.TestCase.settings = settings(
+def test_two_workers_answer_and_count_as_the_oracle_does(campaign: Campaign, template: Path) -> None:
+    limits = settings(
         max_examples=EXAMPLES,
         stateful_step_count=STEPS,
         deadline=None,
@@ -223,13 +231,16 @@ def test_two_workers_answer_and_count_as_the_oracle_does(template: Path) -> None
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    machine.TestCase("runTest").runTest()
+    while campaign.goes_on():
+        machine = type("Machine", (Metering,), {"template": template, "figures": campaign.figures})
+        run_state_machine_as_test(seed(campaign.chance.getrandbits(64))(machine), settings=limits)
 
 
 class Metering(RuleBasedStateMachine):
     """Every act is done by the service and by the oracle."""
 
     template: Path
+    figures: Counter[str]
 
     def __init__(self) -> None:
         super().__init__()
@@ -270,6 +281,7 @@ class Metering(RuleBasedStateMachine):
 
     def api(self, worker: int) -> Api:
         self.last = worker
+        self.figures["requests"] += 1
         return Api(self.apps[worker].test_client())
 
     def send(self, worker: int, path: str, body: str = "{}", key: str | None = None) -> Any:
@@ -334,11 +346,23 @@ class Metering(RuleBasedStateMachine):
         except Refused as refused:
             self.assert_refused(reply, refused)
             return
+        if known is None and self.is_too_much(reply, self.oracle.reported(ask, self.clock.now)):
+            return
         if not self.is_repeat(reply, known):
             self.oracle.report(ask, self.clock.now)
             standings = self.oracle.standings(ask, self.clock.now)
             assert read(reply)["limits"] == [each | {"over": each["remaining"] == 0} for each in standings]
             self.oracle.keep("usage", act.key, ask, reply.data, self.clock.now)
+
+    def is_too_much(self, reply: Any, added: list[tuple[Window, int]]) -> bool:
+        """Whether an answer says that a sum would be too large; it says so where it must, and nowhere else."""
+        kept = self.latest - oracle.COUNTERS_KEPT
+        must = any(window.must_pass(more) for window, more in added if window.end >= kept)
+        refused = reply.status_code == 400
+        assert must <= refused <= any(window.may_pass(more) for window, more in added), reply.text
+        assert not refused or "2^62" in reply.text
+        self.figures["sums refused"] += refused
+        return refused
 
     def is_repeat(self, reply: Any, known: bytes | None) -> bool:
         """Whether an answer was given before; then it is the same."""
@@ -365,7 +389,8 @@ class Metering(RuleBasedStateMachine):
         held = self.chosen(act)
         reply = self.send(act.worker, f"reservations/{held}/settle", numbers({"tokens": act.tokens}, act.cost))
         cost = None if act.cost is None else nanos(act.cost)
-        self.assert_ended(reply, lambda: self.oracle.settle(held, cost, act.tokens, self.clock.now))
+        if not self.is_too_much(reply, self.oracle.settled(held, cost, act.tokens)):
+            self.assert_ended(reply, lambda: self.oracle.settle(held, cost, act.tokens, self.clock.now))
 
     def settle_as_held(self, act: Act) -> None:
         self.settle(act._replace(cost=None, tokens=None))
@@ -453,6 +478,38 @@ class Metering(RuleBasedStateMachine):
         close(self.apps[worker])
         self.apps[worker] = create_app(self.settings, clock=self.clock, mint=self.mint)
         self.pruned[worker] = 0
+
+    @rule(which=st.integers(0, 99), below=st.sampled_from([0, 0, 1, 10**7, 10**15]), acts=ACTS)
+    def fill(self, which: int, below: int, acts: list[Act]) -> None:
+        """A counter comes near the largest sum, as years of reports or an earlier version may have left it."""
+        filled = [
+            (each, each.windows[-1])
+            for limit in self.oracle.limits.values()
+            for each in limit.rules
+            if each.windows and each.windows[-1].end > self.clock.now
+        ]
+        if filled:
+            each, window = filled[which % len(filled)]
+            used = max(window.used, oracle.LARGEST_SUM - window.reserved - below)
+            self.write_used(each, window, used)
+            window.used = used
+        self.meter(acts)
+
+    def write_used(self, each: Rule, window: Window, used: int) -> None:
+        """Past the service: `folded` takes the difference, so that the counter still equals its ledger."""
+        own = (counters.c.rule_id == each.id, counters.c.metric == each.metric)
+        at = (counters.c.window_start == window.start, counters.c.window_end == window.end)
+        with governance_of(self.apps[self.last]).database.write() as connection:
+            changed = connection.execute(
+                update(counters)
+                .where(*own, *at, counters.c.used == window.used, counters.c.reserved == window.reserved)
+                .values(
+                    used=used,
+                    folded=counters.c.folded + used - counters.c.used,
+                    touched_at=touch(connection, self.clock.now),
+                )
+            )
+        assert changed.rowcount == 1
 
     # Limits.
 
