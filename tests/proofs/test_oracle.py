@@ -38,6 +38,8 @@ SHARE = 0.25
 EXAMPLES, STEPS = 10, 40
 """Of one run; runs follow each other with new seeds."""
 MINUTE = 60 * SECOND
+BEFORE_EXPIRY = 5 * SECOND // 2
+"""How long a clock must stand right before holds expire by it: half a poll."""
 
 MODELS = st.sampled_from(["gpt-4o", "gpt-4o", "*", "openai/gpt-4o", "openai/openai/gpt-4o", "claude", " OpenAI/Claude"])
 PROVIDERS = st.sampled_from([None, None, "openai", "OpenAI"])
@@ -255,6 +257,8 @@ class Metering(RuleBasedStateMachine):
         self.reservations: list[str] = []
         self.keyed: list[Act] = []
         self.pruned = [0, 0]
+        self.began = [NOON, NOON]
+        self.trusted: list[set[int]] = [set(), set()]
 
     @initialize(charge=st.booleans(), items=st.lists(ITEMS, min_size=1, max_size=3))
     def begin(self, *, charge: bool, items: list[Item]) -> None:
@@ -283,6 +287,11 @@ class Metering(RuleBasedStateMachine):
         self.last = worker
         self.figures["requests"] += 1
         return Api(self.apps[worker].test_client())
+
+    def trusted_time(self, worker: int, least: int) -> int:
+        """The clock's time; 0 where the worker has not yet seen for so long that it stands right (SPEC section 6)."""
+        is_trusted = least in self.trusted[worker] or self.clock.now - self.began[worker] >= least
+        return self.clock.now if is_trusted else 0
 
     def send(self, worker: int, path: str, body: str = "{}", key: str | None = None) -> Any:
         headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
@@ -317,7 +326,7 @@ class Metering(RuleBasedStateMachine):
             act.key,
         )
         try:
-            known = self.oracle.repeated("reservations", act.key, ask, self.clock.now)
+            known = self.oracle.repeated("reservations", act.key, ask, self.trusted_time(act.worker, MINUTE))
             if known is None:
                 self.oracle.admit(ask, self.clock.now)
         except Refused as refused:
@@ -342,7 +351,7 @@ class Metering(RuleBasedStateMachine):
         )
         reply = self.send(act.worker, "usage", body_of(ask, act, requests=act.requests), act.key)
         try:
-            known = self.oracle.repeated("usage", act.key, ask, self.clock.now)
+            known = self.oracle.repeated("usage", act.key, ask, self.trusted_time(act.worker, MINUTE))
         except Refused as refused:
             self.assert_refused(reply, refused)
             return
@@ -461,15 +470,19 @@ class Metering(RuleBasedStateMachine):
 
     def sweep(self, worker: int) -> None:
         self.service(worker).reservations.sweep()
-        self.oracle.sweep(self.clock.now)
+        self.oracle.sweep(self.trusted_time(worker, BEFORE_EXPIRY))
 
     def poll(self, worker: int) -> None:
         """All tasks of a poll, pruning among them: at most once a minute in each worker."""
         for task in self.service(worker).poller._tasks:
             task()
-        self.oracle.sweep(self.clock.now)
-        if not self.pruned[worker] <= self.clock.now < self.pruned[worker] + MINUTE:
-            self.pruned[worker] = self.clock.now
+        self.trusted[worker] |= {least for least in (BEFORE_EXPIRY, MINUTE) if self.trusted_time(worker, least)}
+        self.oracle.sweep(self.trusted_time(worker, BEFORE_EXPIRY))
+        now = self.trusted_time(worker, MINUTE)
+        if not self.pruned[worker] <= now < self.pruned[worker] + MINUTE:
+            self.pruned[worker] = now
+            if not now:
+                return
             with self.service(worker).database.read() as connection:
                 stored = set(connection.execute(text("SELECT id FROM reservations")).scalars())
             self.oracle.prune(self.clock.now, stored, FARTHEST_BACK + MINUTE)
@@ -478,6 +491,7 @@ class Metering(RuleBasedStateMachine):
         close(self.apps[worker])
         self.apps[worker] = create_app(self.settings, clock=self.clock, mint=self.mint)
         self.pruned[worker] = 0
+        self.began[worker], self.trusted[worker] = self.clock.now, set()
 
     @rule(which=st.integers(0, 99), below=st.sampled_from([0, 0, 1, 10**7, 10**15]), acts=ACTS)
     def fill(self, which: int, below: int, acts: list[Act]) -> None:
