@@ -127,7 +127,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: M
     files = Files(database, clock, os.environ)
     sync = Sync(database, writer, files, clock, mint=mint, folder=settings.instance_path)
     refusals = RefusalLog()
-    upkeep = Upkeep(database, steady_for_a_minute, settings.retention_days * DAY)
+    upkeep = Upkeep(settings.database_path, settings.busy_timeout, steady_for_a_minute, settings.retention_days * DAY)
     tasks = (
         steady.look,
         steady_for_a_minute.look,
@@ -137,12 +137,13 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: M
         statistics.flush,
         authentication.flush,
         refusals.flush,
-        upkeep.due,
     )
     return Governance(
         settings=settings,
         cache=cache,
         poller=Poller(tasks, settings.poll_interval),
+        pruner=Poller([upkeep.due], settings.poll_interval),
+        upkeep=upkeep,
         authentication=authentication,
         model_limits=ModelLimits(database, reader, writer, clock, mint),
         virtual_keys=VirtualKeys(database, writer, mint),

@@ -111,6 +111,7 @@ def post_worker_init(worker):
     )
     worker.wsgi.extensions[EXTENSION].health.remember(found.warnings)
     worker.wsgi.extensions[EXTENSION].poller.start()
+    worker.wsgi.extensions[EXTENSION].pruner.start()
 
 
 def worker_exit(_server, worker):

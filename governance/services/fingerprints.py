@@ -9,14 +9,17 @@ import orjson
 
 from schemas.metering import Ask
 
+LENGTH = 16
+"""The bytes of a fingerprint: the first ones of a SHA-256."""
 
-def of(ask: Ask) -> str:
+
+def of(ask: Ask) -> bytes:
     """The fingerprint of a validated body; an amount left out is not the same as 0."""
     told = [*ask.call, *ask.amounts, ask.ttl_seconds, ask.virtual_key]
     return _digest(orjson.dumps(told))
 
 
-def before_absence(ask: Ask) -> str:
+def before_absence(ask: Ask) -> bytes:
     """The fingerprint of version 0.1.0, to which an amount left out was 0.
 
     Answers live for a day, so a repeat may come after the upgrade. The text has to stay what `repr` made of it.
@@ -29,5 +32,5 @@ def before_absence(ask: Ask) -> str:
     return _digest(text.encode())
 
 
-def _digest(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()
+def _digest(text: bytes) -> bytes:
+    return hashlib.sha256(text).digest()[:LENGTH]

@@ -23,7 +23,8 @@ from governance.services.matcher import Matched, Matcher
 from governance.services.mint import Mint
 from governance.services.statistics import Statistics
 from governance.storage import revisions, scoped
-from governance.storage.batch import Batch, IdempotencyKey
+from governance.storage.answers import IdempotencyKey
+from governance.storage.batch import Batch
 from governance.storage.database import Database
 from governance.storage.group_commit import GroupCommit
 from schemas import metering as shown
@@ -127,7 +128,7 @@ class Metering:
             return Denial(verdict, matched.call, batch.now)
         reservation = self._reservation(ask, matched.call, batch.now)
         batch.add(reservation, [(tally, s.requested, 0) for tally, s in zip(tallies, verdict.standings, strict=True)])
-        return _kept(batch, repeat, ask, lambda: shown.allowed(reservation, verdict.standings))
+        return _kept(batch, repeat, ask, matched, lambda: shown.allowed(reservation, verdict.standings))
 
     def _charge(self, ask: Ask, repeat: IdempotencyKey | None, matched: Matched, batch: Batch) -> Answer | Body:
         known = _repeated(batch, repeat, ask, self._steady())
@@ -148,7 +149,7 @@ class Metering:
             ended_at=batch.now,
         )
         batch.add(report, [(tally, 0, s.requested) for tally, s in zip(tallies, standings, strict=True)])
-        return _kept(batch, repeat, ask, lambda: shown.reported(standings))
+        return _kept(batch, repeat, ask, matched, lambda: shown.reported(standings))
 
     def _counted(self, began: float, outcome: Outcome | Body) -> Outcome:
         """A decision that stands, rendered and counted; it began at that instant of `perf_counter`."""
@@ -259,12 +260,12 @@ def _repeated(batch: Batch, repeat: IdempotencyKey | None, ask: Ask, now: int) -
     return Answer(kept[1], replayed=True)
 
 
-def _kept(batch: Batch, repeat: IdempotencyKey | None, ask: Ask, body: Body) -> Answer | Body:
+def _kept(batch: Batch, repeat: IdempotencyKey | None, ask: Ask, matched: Matched, body: Body) -> Answer | Body:
     """The answer, kept for repeats; where none can come, its rendering can wait until after the commit."""
     if repeat is None:
         return body
     answer = render.dumps(body())
-    batch.keep(repeat, fingerprints.of(ask), answer)
+    batch.keep(repeat, fingerprints.of(ask), answer, shown.repeated_texts(matched.applied))
     return Answer(answer)
 
 

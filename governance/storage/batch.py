@@ -16,6 +16,8 @@ import orjson
 from governance.domain.decisions import Applied
 from governance.domain.reservations import Reservation
 from governance.domain.windows import window
+from governance.storage import answers
+from governance.storage.answers import Answers, Dictionaries, IdempotencyKey, Kept
 from governance.storage.tallies import Entry, Hold, RuleKey, Tally
 
 RESERVATION = ", ".join(Reservation._fields)
@@ -45,24 +47,16 @@ WRITE_ENTRIES = "INSERT OR REPLACE INTO ledger (seq, counter_id, held, used) VAL
 GET_ENTRIES = f"""
     SELECT l.counter_id, l.held, l.used, {TALLY} FROM ledger l LEFT JOIN counters c ON c.id = l.counter_id
     WHERE l.seq = ?"""  # noqa: S608
-GET_ANSWER = """
-    SELECT fingerprint, answer FROM idempotency
-    WHERE api_key_id = ? AND path = ? AND key = ? AND created_at > ?"""
-PUT_ANSWER = """
-    INSERT OR REPLACE INTO idempotency (api_key_id, path, key, fingerprint, answer, created_at)
-    VALUES (?, ?, ?, ?, ?, ?)"""
 
 MOST_ROWS = 256
 """The most rows of one step: SQLite allows 32,766 values."""
 Row = tuple[object, ...]
-IdempotencyKey = tuple[str, str, str]
-"""(API key's id, path, the caller's key)."""
 
 
 class Batch:
     """One transaction of metering, in which acts are done one after another; `now` is the same for all of them."""
 
-    def __init__(self, connection: sqlite3.Connection, now: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, now: int, dictionaries: Dictionaries) -> None:
         self.now = now
         self._execute = connection.execute
         self._executemany = connection.executemany
@@ -73,7 +67,8 @@ class Batch:
         self._new: list[Row] = []
         self._entries: list[Row] = []
         self._holds: dict[str, Hold] = {}
-        self._answers: dict[IdempotencyKey, tuple[str, bytes]] = {}
+        self._kept: dict[IdempotencyKey, Kept] = {}
+        self._answers = Answers(connection, dictionaries)
         self._seq: int = last_seq or 0
         self._touches = False
 
@@ -142,13 +137,14 @@ class Batch:
         """Up to `most` open reservations whose time is over at an instant."""
         return [row[0] for row in self._execute(LAPSED, (now, most))]
 
-    def answer(self, key: IdempotencyKey, since: int) -> tuple[str, bytes] | None:
+    def answer(self, key: IdempotencyKey, since: int) -> tuple[bytes, bytes] | None:
         """The fingerprint and the answer that were kept under a key since an instant."""
-        return self._answers.get(key) or self._execute(GET_ANSWER, (*key, since)).fetchone()
+        kept = self._kept.get(key)
+        return self._answers.get(key, since) if kept is None else (kept.fingerprint, kept.body)
 
-    def keep(self, key: IdempotencyKey, fingerprint: str, answer: bytes) -> None:
-        """Keep the answer to an effect."""
-        self._answers[key] = (fingerprint, answer)
+    def keep(self, key: IdempotencyKey, fingerprint: bytes, body: bytes, texts: tuple[str, ...]) -> None:
+        """Keep the answer to the effect that was added last; `texts` are what it has in common with others."""
+        self._kept[key] = Kept(self._seq, fingerprint, body, texts)
 
     def touch(self) -> None:
         """Write the instant of this batch down, whether or not a counter moves."""
@@ -165,7 +161,8 @@ class Batch:
         self._write_each(TOUCH, [(at,)] if moved or self._touches else [])
         self._write(WRITE_COUNTERS, [(tally.id, tally.used, tally.reserved, tally.folded, at) for tally in moved])
         self._write_each(STRETCH, [(tally.end, tally.id) for tally in moved if tally.stretched])
-        self._write_each(PUT_ANSWER, [(*key, *kept, self.now) for key, kept in self._answers.items()])
+        self._write(answers.PUT, self._answers.rows(self._kept, self.now))
+        self._answers.done()
 
     def _write(self, statement: str, rows: Sequence[Row]) -> None:
         """Write rows, many in one step: each step gives the interpreter lock away, and has to win it back.

@@ -27,7 +27,15 @@ from governance.storage.turns import lock_files, turn_within
 WRITE = "write"
 
 
-PRAGMAS = ("foreign_keys = ON", "synchronous = FULL", "temp_store = MEMORY", "wal_autocheckpoint = 4000")
+JOURNAL_LIMIT = 32 * 1024 * 1024
+"""Bytes to which a journal that has grown larger is cut back, once it is folded in: twice what is usual."""
+PRAGMAS = (
+    "foreign_keys = ON",
+    "synchronous = FULL",
+    "temp_store = MEMORY",
+    "wal_autocheckpoint = 4000",
+    f"journal_size_limit = {JOURNAL_LIMIT}",
+)
 """A checkpoint writes each page once, however often it has moved: one every 16 MiB of journal, not SQLite's 4, writes
 less."""
 

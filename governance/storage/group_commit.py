@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from governance.domain.errors import Unavailable
 from governance.domain.times import Clock
+from governance.storage.answers import Dictionaries
 from governance.storage.database import is_trouble, journal, open_file, refuse_mixture, unavailable
 from governance.storage.fate import Fate, Overdue, touch
 from governance.storage.holders import StoppedHolders
@@ -70,6 +71,7 @@ class GroupCommit:
         self._starting = Lock()
         self._thread: Thread | None = None
         self._connection: sqlite3.Connection | None = None
+        self._dictionaries = Dictionaries()
         self._file: tuple[int, int] | None = None
         self._journal: int | None = None
         self._expected = 0
@@ -191,14 +193,14 @@ class GroupCommit:
         taken = [waiting for waiting in together if waiting.take()]
         now = self.clock()
         try:
-            do_together(taken, connection, now)
+            do_together(taken, connection, now, self._dictionaries)
         except Exception as fault:
             if is_trouble(fault):
                 raise
             logger.warning("an act failed, so its batch is done again act by act: %r", fault)
             connection.rollback()
             connection.execute("BEGIN IMMEDIATE")
-            do_apart(taken, connection, now)
+            do_apart(taken, connection, now, self._dictionaries)
         connection.commit()
 
     def _waiting(self) -> list[Waiting]:
@@ -223,6 +225,7 @@ class GroupCommit:
             self._connection = open_file(self._path, self._busy_timeout)
             self._connection.execute(f"PRAGMA synchronous = {self._synchronous}")
             self._file, self._journal = file, journal(self._path)
+            self._dictionaries = Dictionaries.of(self._connection)
         return self._connection
 
     def _close(self) -> None:

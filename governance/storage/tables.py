@@ -243,7 +243,29 @@ idempotency = Table(
     Column("created_at", Big, nullable=False, index=True),
     PrimaryKeyConstraint("api_key_id", "path", "key"),
     sqlite_with_rowid=False,
-    comment="The first answer to an effect, given again to its repeats.",
+    comment="Answers that versions before schema 0007 kept: read for their repeats, until the last has left.",
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("created_at", Big, nullable=False),
+    Column("texts", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    comment="The first answer to an effect, compressed, for its repeats. seq is the reservation's, so it rises.",
+)
+
+answer_texts = Table(
+    "answer_texts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("text", LargeBinary, nullable=False),
+    Column("last_use", Integer, nullable=False),
+    comment="What answers have in common, stored once. last_use: the seq of an answer that uses it, now and then.",
 )
 
 denials = Table(

@@ -27,6 +27,11 @@ def lock_files(database: Path) -> tuple[Path, Path]:
     return database.with_name(f"{database.name}.queue"), database.with_name(f"{database.name}.next")
 
 
+def pruning_file(database: Path) -> Path:
+    """The file that is locked by the worker that prunes."""
+    return database.with_name(f"{database.name}.upkeep")
+
+
 @contextmanager
 def turn_within(database: Path, patience: float, meanwhile: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Wait for one's turn, looking again every millisecond, and keep it for the block. Batches let it go first.
@@ -49,6 +54,13 @@ def turn_within(database: Path, patience: float, meanwhile: Callable[[], object]
         yield
     finally:
         os.close(queue)
+
+
+@contextmanager
+def only_one(database: Path) -> Iterator[bool]:
+    """Whether nobody else prunes this database; nobody else does for the block, if so."""
+    with private_files.opened(pruning_file(database)) as lock:
+        yield private_files.try_lock(lock, fcntl.LOCK_EX)
 
 
 class Turn:

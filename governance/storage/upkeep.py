@@ -4,45 +4,183 @@ A row of the ledger that goes is folded into its counter first, in the same tran
 used = folded + Σ used of the rows that are left.
 """
 
-from sqlalchemy import delete, func, select, update
-from sqlalchemy.engine import Connection
+import sqlite3
+from typing import Protocol
 
-from governance.domain.reservations import Status
-from governance.storage.tables import counters, idempotency, ledger, reservations
+import orjson
 
-LOOKED_AT = 10
+from governance.storage.answers import NOTED_AGAIN
+
+VAIN = 2000
+"""So many of the oldest rows in a row that are too young to go, and the walk ends: the clock may have stepped."""
+FREE_PAGES_KEPT = 1024
+"""Free pages are used again; giving back and asking anew for each of them would cost more than these."""
+FREE_SHARE_KEPT = 8
+"""One in so many pages may stay free."""
+INCREMENTAL = 2
+"""`PRAGMA auto_vacuum` of a file that can give pages back while it is used."""
+
+OLDEST_RESERVATIONS = """
+    SELECT seq, status <> 'open' AND ended_at < ? FROM reservations WHERE seq > ? ORDER BY seq LIMIT ?"""
+OLDEST_ANSWERS = "SELECT seq, created_at < ? FROM answers WHERE seq > ? ORDER BY seq LIMIT ?"
+THESE = "(SELECT value FROM json_each(?))"
+FOLD = f"""
+    UPDATE counters SET folded = folded + gone.used
+    FROM (SELECT counter_id, sum(used) AS used FROM ledger WHERE seq IN {THESE} GROUP BY counter_id) AS gone
+    WHERE counters.id = gone.counter_id"""  # noqa: S608
+DROP_LEDGER = f"DELETE FROM ledger WHERE seq IN {THESE}"  # noqa: S608
+DROP_RESERVATIONS = f"DELETE FROM reservations WHERE seq IN {THESE}"  # noqa: S608
+DROP_ANSWERS = f"DELETE FROM answers WHERE seq IN {THESE}"  # noqa: S608
+DROP_OLD_ANSWERS = """
+    DELETE FROM idempotency WHERE (api_key_id, path, key) IN (
+        SELECT api_key_id, path, key FROM idempotency WHERE created_at < ? ORDER BY created_at LIMIT ?)"""
+CLOSED = """
+    SELECT id FROM counters
+    WHERE window_end < min(?, coalesce((SELECT created_at FROM reservations ORDER BY seq LIMIT 1), ?))"""
+DROP_COUNTERS = f"DELETE FROM counters WHERE id IN {THESE} AND window_end < ?"  # noqa: S608
+FIRST_ANSWER = """
+    SELECT coalesce(
+        (SELECT min(seq) FROM answers), (SELECT seq + 1 FROM sqlite_sequence WHERE name = 'reservations'), 0)
+"""
+UNUSED = "SELECT id FROM answer_texts WHERE last_use <= ?"
+DROP_TEXTS = f"DELETE FROM answer_texts WHERE id IN {THESE} AND last_use <= ?"  # noqa: S608
 
 
-def fold_reservations(connection: Connection, before: int, most: int) -> int:
-    """Drop up to `most` reservations that ended before an instant, with their ledger; how many.
+class Work(Protocol):
+    """Something to prune, slice by slice."""
 
-    Only the oldest are looked at: those that are open, or ended lately, are few among them.
-    """
-    oldest = select(reservations.c.seq, reservations.c.ended_at, reservations.c.status)
-    looked_at = oldest.order_by(reservations.c.seq).limit(LOOKED_AT * most).subquery()
-    ended = (looked_at.c.ended_at < before) & (looked_at.c.status != Status.OPEN)
-    seqs = list(connection.execute(select(looked_at.c.seq).where(ended).limit(most)).scalars())
-    if seqs:
-        mine = ledger.c.seq.in_(seqs)
-        sums = connection.execute(
-            select(ledger.c.counter_id, func.sum(ledger.c.used)).where(mine).group_by(ledger.c.counter_id)
-        ).all()
-        for counter_id, used in sums:
-            folded = update(counters).where(counters.c.id == counter_id)
-            connection.execute(folded.values(folded=counters.c.folded + used))
-        connection.execute(delete(ledger).where(mine))
-        connection.execute(delete(reservations).where(reservations.c.seq.in_(seqs)))
-    return len(seqs)
+    def look(self, connection: sqlite3.Connection) -> None:
+        """Look, without the writers' turn, for what there is to do."""
+
+    def step(self, connection: sqlite3.Connection, most: int) -> bool:
+        """Look at up to `most` rows and drop the old ones, in the caller's transaction; whether more may be there."""
 
 
-def drop_counters(connection: Connection, before: int, most: int) -> int:
-    """Drop up to `most` counters whose window ended before an instant and before any reservation that is left."""
-    oldest = connection.execute(select(func.min(reservations.c.created_at))).scalar_one()
-    closed = before if oldest is None else min(before, oldest)
-    old = select(counters.c.id).where(counters.c.window_end < closed).limit(most)
-    return connection.execute(delete(counters).where(counters.c.id.in_(old))).rowcount
+class Walk:
+    """Goes through a table from its oldest row on; ends with it, or after a stretch in which no row was old enough."""
+
+    oldest: str
+
+    def __init__(self, before: int) -> None:
+        self._before = before
+        self._last = 0
+        self._vain = 0
+
+    def look(self, connection: sqlite3.Connection) -> None:
+        """Nothing: the oldest rows are found by their number."""
+
+    def step(self, connection: sqlite3.Connection, most: int) -> bool:
+        """Look at the next rows."""
+        rows = connection.execute(self.oldest, (self._before, self._last, most)).fetchall()
+        gone = [seq for seq, is_old in rows if is_old]
+        if gone:
+            self.drop(connection, _json(gone))
+        self._vain = 0 if gone else self._vain + len(rows)
+        self._last = rows[-1][0] if rows else self._last
+        return len(rows) == most and self._vain < VAIN
+
+    def drop(self, connection: sqlite3.Connection, seqs: str) -> None:
+        """Drop rows; their numbers are a JSON array."""
+        raise NotImplementedError
 
 
-def drop_answers(connection: Connection, before: int) -> None:
-    """Drop the answers that were kept before an instant."""
-    connection.execute(delete(idempotency).where(idempotency.c.created_at < before))
+class EndedReservations(Walk):
+    """Reservations that ended before an instant, with their ledger."""
+
+    oldest = OLDEST_RESERVATIONS
+
+    def drop(self, connection: sqlite3.Connection, seqs: str) -> None:
+        """Fold them into their counters, and drop them."""
+        for statement in (FOLD, DROP_LEDGER, DROP_RESERVATIONS):
+            connection.execute(statement, (seqs,))
+
+
+class OldAnswers(Walk):
+    """Answers that were kept before an instant."""
+
+    oldest = OLDEST_ANSWERS
+
+    def drop(self, connection: sqlite3.Connection, seqs: str) -> None:
+        """Drop them."""
+        connection.execute(DROP_ANSWERS, (seqs,))
+
+
+class OlderAnswers:
+    """The same of versions before schema 0007."""
+
+    def __init__(self, before: int) -> None:
+        self._before = before
+
+    def look(self, connection: sqlite3.Connection) -> None:
+        """Nothing: an index tells which are old."""
+
+    def step(self, connection: sqlite3.Connection, most: int) -> bool:
+        """Drop the oldest."""
+        return connection.execute(DROP_OLD_ANSWERS, (self._before, most)).rowcount == most
+
+
+class Listed:
+    """Rows that are found by reading the whole table, which needs nobody's turn; then they are dropped by their ids."""
+
+    drop: str
+
+    def __init__(self, bound: int = 0) -> None:
+        self._bound = bound
+        self._ids: list[int] = []
+
+    def step(self, connection: sqlite3.Connection, most: int) -> bool:
+        """Drop the next, unless they have been used meanwhile."""
+        now, self._ids = self._ids[:most], self._ids[most:]
+        if now:
+            connection.execute(self.drop, (_json(now), self._bound))
+        return bool(self._ids)
+
+
+class ClosedCounters(Listed):
+    """Counters whose window ended before an instant and before any reservation that is left."""
+
+    drop = DROP_COUNTERS
+
+    def look(self, connection: sqlite3.Connection) -> None:
+        """Find them."""
+        self._ids = [row[0] for row in connection.execute(CLOSED, (self._bound, self._bound))]
+
+
+class UnusedTexts(Listed):
+    """Texts to which no answer refers: see `answers.py`."""
+
+    drop = DROP_TEXTS
+
+    def look(self, connection: sqlite3.Connection) -> None:
+        """Find them."""
+        self._bound = connection.execute(FIRST_ANSWER).fetchone()[0] - NOTED_AGAIN
+        self._ids = [row[0] for row in connection.execute(UNUSED, (self._bound,))]
+
+
+class FreePages:
+    """Pages that nothing uses any more: what is beyond a reserve is given back to the file system."""
+
+    def __init__(self) -> None:
+        self._most = 0
+
+    def look(self, connection: sqlite3.Connection) -> None:
+        """Find out how many; none where the file cannot give any back (`flask governance compact` changes that)."""
+        pages, free, mode = (_pragma(connection, name) for name in ("page_count", "freelist_count", "auto_vacuum"))
+        kept = max(FREE_PAGES_KEPT, pages // FREE_SHARE_KEPT)
+        self._most = max(0, free - kept) if mode == INCREMENTAL else 0
+
+    def step(self, connection: sqlite3.Connection, most: int) -> bool:
+        """Give some back."""
+        now = min(most, self._most)
+        if now:
+            connection.execute(f"PRAGMA incremental_vacuum({now})").fetchall()
+        self._most -= now
+        return self._most > 0
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def _json(numbers: list[int]) -> str:
+    return orjson.dumps(numbers).decode()

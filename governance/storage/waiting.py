@@ -7,6 +7,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from governance.domain.errors import GovernanceError
+from governance.storage.answers import Dictionaries
 from governance.storage.batch import Batch
 from governance.storage.database import is_trouble
 
@@ -75,20 +76,20 @@ class Waiting:
             self._follower.wake()
 
 
-def do_together(acts: list[Waiting], connection: sqlite3.Connection, now: int) -> None:
+def do_together(acts: list[Waiting], connection: sqlite3.Connection, now: int, dictionaries: Dictionaries) -> None:
     """Do acts in one batch, and write it. An act that fails in a way that nobody foresaw ends it."""
-    batch = Batch(connection, now)
+    batch = Batch(connection, now, dictionaries)
     for waiting in acts:
         waiting.do(batch)
     batch.flush()
 
 
-def do_apart(acts: list[Waiting], connection: sqlite3.Connection, now: int) -> None:
+def do_apart(acts: list[Waiting], connection: sqlite3.Connection, now: int, dictionaries: Dictionaries) -> None:
     """Do each act in a savepoint of its own; the one that fails is undone alone."""
     for waiting in acts:
         connection.execute("SAVEPOINT act")
         try:
-            do_together([waiting], connection, now)
+            do_together([waiting], connection, now, dictionaries)
         except Exception as fault:
             if is_trouble(fault):
                 raise

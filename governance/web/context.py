@@ -19,6 +19,7 @@ from governance.services.model_limits import ModelLimits
 from governance.services.overview import Overview
 from governance.services.reservations import Reservations
 from governance.services.sync import Sync
+from governance.services.upkeep import Upkeep
 from governance.services.uploads import Uploads
 from governance.services.users import Users
 from governance.services.verification import Verification
@@ -39,6 +40,8 @@ class Governance:
     settings: Settings
     cache: SnapshotCache
     poller: Poller
+    pruner: Poller
+    upkeep: Upkeep
     authentication: Authentication
     model_limits: ModelLimits
     virtual_keys: VirtualKeys
@@ -61,6 +64,8 @@ class Governance:
 
     def close(self) -> None:
         """End the threads and close the files; what only this worker knows is written down first."""
+        self.upkeep.stop()
+        self.pruner.stop()
         self.poller.stop()
         self.group.stop()
         self.database.engine.dispose()

@@ -17,7 +17,7 @@ from app import create_app
 from governance.domain.times import rfc3339
 from governance.settings import Settings
 from governance.storage import migrations
-from governance.storage.tables import counters, idempotency, ledger, reservations
+from governance.storage.tables import answers, counters, ledger, reservations
 from governance.web.context import Governance
 from tests.conftest import Api, FakeClock, database_of, governance_of
 
@@ -123,8 +123,9 @@ class Meter:
         return self.governance.reservations.sweep()
 
     def poll(self) -> None:
-        """Do once what the worker's poller does every few seconds."""
+        """Do once what the worker's poller does every few seconds, and prune."""
         self.governance.poller.poll()
+        self.governance.pruner.poll()
 
     def proven(self) -> int:
         """How many counters there are, each of which equals its ledger."""
@@ -137,7 +138,7 @@ class Meter:
         with self.governance.database.read() as connection:
             return {
                 table.name: sorted(tuple(row) for row in connection.execute(select(table)))
-                for table in (counters, reservations, ledger, idempotency)
+                for table in (counters, reservations, ledger, answers)
             }
 
     def counted(self, item: dict[str, Any], metric: str = "cost") -> list[tuple[int, int, int]]:

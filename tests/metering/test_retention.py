@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import func, select
 
-from governance.storage.tables import counters, idempotency, ledger, reservations
+from governance.storage.tables import answers, counters, ledger, reservations
 from tests.metering.conftest import DAY, dollars, requests, tokens
 
 ONE_DAY = {"retention_days": 1}
@@ -191,9 +191,9 @@ def test_a_closed_counter_stays_while_an_open_reservation_holds_of_it(meter, api
 def test_kept_answers_leave_after_24_hours(api, later, rows, path):
     api.post(path, {"model": "m"}, headers={"Idempotency-Key": "one"})
     later(1)
-    assert rows(idempotency) == 1
+    assert rows(answers) == 1
     later(0.001)
-    assert rows(idempotency) == 0
+    assert rows(answers) == 0
 
 
 def test_rows_of_a_deleted_limit_leave_with_their_reservation(api, meter, limit, later, rows):

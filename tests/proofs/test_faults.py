@@ -163,7 +163,7 @@ def assert_counted_in_file(service: Service, admitted: int) -> None:
     """The same, read past the service, which cannot write now."""
     assert service.rows("SELECT reserved FROM counters WHERE metric = 'requests'") == [{"reserved": admitted}]
     assert service.rows("SELECT COUNT(*) AS n FROM reservations") == [{"n": admitted}]
-    assert service.rows("SELECT COUNT(*) AS n FROM idempotency") == [{"n": admitted}]
+    assert service.rows("SELECT COUNT(*) AS n FROM answers") == [{"n": admitted}]
 
 
 @pytest.mark.process

@@ -10,9 +10,17 @@ from time import monotonic
 import pytest
 
 from governance.domain.errors import Unavailable
+from governance.domain.reservations import Reservation, Status
 from governance.storage import group_commit
 from governance.storage.group_commit import GroupCommit
 from tests.storage.stored import NOON
+
+
+def reservation(reservation_id):
+    """A reservation on no rule."""
+    return Reservation(
+        reservation_id, Status.OPEN, "m", None, None, None, 1, 0, 0, 0, 0, NOON, NOON + 1, None, late=False
+    )
 
 
 @pytest.fixture
@@ -24,7 +32,7 @@ def group(path):
 
 def use(group, key):
     """Have the writer write something, and its connection open."""
-    group.submit(lambda batch: batch.keep(("", "", key), "", b""))
+    group.submit(lambda batch: batch.add(reservation(key), []))
 
 
 def test_a_file_in_the_place_of_the_old_one_is_refused_as_long_as_the_old_journal_lies_there(group, path):
@@ -41,7 +49,7 @@ def test_a_file_in_the_place_of_the_old_one_is_refused_as_long_as_the_old_journa
         path.with_name(left).unlink()
     use(group, "after")
     with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT key FROM idempotency").fetchall() == [("after",), ("before",)]
+        assert connection.execute("SELECT id FROM reservations ORDER BY id").fetchall() == [("after",), ("before",)]
 
 
 def test_a_file_that_came_back_is_used_again(group, path, template):
@@ -54,17 +62,17 @@ def test_a_file_that_came_back_is_used_again(group, path, template):
     shutil.copy(template, path)
     use(group, "after")
     with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT key FROM idempotency").fetchall() == [("after",)]
+        assert connection.execute("SELECT id FROM reservations ORDER BY id").fetchall() == [("after",)]
 
 
 def kept(path):
     with closing(sqlite3.connect(path)) as connection:
-        return [key for (key,) in connection.execute("SELECT key FROM idempotency ORDER BY key")]
+        return [key for (key,) in connection.execute("SELECT id FROM reservations ORDER BY id")]
 
 
 def test_what_is_made_of_a_result_is_made_once_it_is_on_the_disk(group, path):
     def act(batch):
-        batch.keep(("", "", "one"), "", b"")
+        batch.add(reservation("one"), [])
         return kept(path)
 
     assert group.submit_then(act, lambda before: (before, kept(path))) == ([], ["one"])
@@ -76,7 +84,7 @@ def test_a_mistake_in_what_is_made_of_a_result_is_its_own_callers_alone(group, p
 
     with ThreadPoolExecutor(8) as pool:
         good = [pool.submit(use, group, f"good-{number}") for number in range(7)]
-        bad = pool.submit(group.submit_then, lambda batch: batch.keep(("", "", "bad"), "", b""), mistaken)
+        bad = pool.submit(group.submit_then, lambda batch: batch.add(reservation("bad"), []), mistaken)
         assert [each.result() for each in good] == [None] * 7
         with pytest.raises(KeyError, match="mistake"):
             bad.result()
