@@ -39,6 +39,7 @@ from governance.storage.database import Database, engine_options
 from governance.storage.fate import WriteProbe, touch
 from governance.storage.group_commit import GroupCommit
 from governance.storage.progress import Progress
+from governance.storage.slices import Slices
 from governance.storage.tables import metadata
 from governance.web import (
     api_keys,
@@ -127,7 +128,8 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: M
     files = Files(database, clock, os.environ)
     sync = Sync(database, writer, files, clock, mint=mint, folder=settings.instance_path)
     refusals = RefusalLog()
-    upkeep = Upkeep(settings.database_path, settings.busy_timeout, steady_for_a_minute, settings.retention_days * DAY)
+    slices = Slices(settings.database_path, settings.busy_timeout)
+    upkeep = Upkeep(slices, steady_for_a_minute, settings.retention_days * DAY)
     tasks = (
         steady.look,
         steady_for_a_minute.look,

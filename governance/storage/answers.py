@@ -6,7 +6,7 @@ equal, whatever has become of the limits.
 
 When a text may go is told without a clock. `seq` is the number of the effect, which only rises. A worker that uses a
 text notes its own seq on the row again after `NOTED_AGAIN` effects, so no answer from `last_use + NOTED_AGAIN` on
-refers to that note (see `UnusedTexts` in `upkeep.py`).
+refers to that note (see `UnusedTexts` in `pruning.py`).
 """
 
 import hashlib

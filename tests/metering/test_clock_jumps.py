@@ -92,7 +92,7 @@ def test_a_clock_that_stays_ahead_drops_what_has_become_old(meter, clock, time):
     clock.advance(2 * DAY)
     for _ in range(40):
         poll(meter, time)
-    assert meter.dump()["idempotency"] == []
+    assert meter.dump()["answers"] == []
     assert "Idempotent-Replayed" not in meter.report(cost=1, headers=KEY).headers
 
 

@@ -132,7 +132,7 @@ def timed(group):
     """How long a caller waited, and what it was told."""
     began = monotonic()
     with pytest.raises(Unavailable) as refusal:
-        group.submit(lambda batch: batch.keep(("", "", "no"), "", b""))
+        group.submit(lambda batch: batch.keep(("", "", "no"), b"", b"", ()))
     return monotonic() - began, refusal.value
 
 
@@ -158,10 +158,10 @@ def test_a_caller_whose_act_is_under_way_is_told_that_it_may_be_counted(path, mo
     monkeypatch.setattr(group_commit, "GATHERING", 0)
     group, release = GroupCommit(path, 0.3, lambda: NOON), Event()
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(group.submit, lambda batch: (batch.keep(("", "", "slow"), "", b""), release.wait(20)))
+        slow = pool.submit(group.submit, lambda batch: (batch.keep(("", "", "slow"), b"", b"", ()), release.wait(20)))
         assert "it may still be" in slow.exception(5).message
         release.set()
-        assert group.submit(lambda batch: batch.answer(("", "", "slow"), 0)) == ("", b"")
+        assert group.submit(lambda batch: batch.answer(("", "", "slow"), 0)) == (b"", b"")
     group.stop()
 
 

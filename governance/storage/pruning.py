@@ -170,10 +170,10 @@ class FreePages:
         self._most = max(0, free - kept) if mode == INCREMENTAL else 0
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Give some back."""
+        """Give some back, in a transaction of their own: sqlite3's `execute` would end the pragma after one page."""
         now = min(most, self._most)
         if now:
-            connection.execute(f"PRAGMA incremental_vacuum({now})").fetchall()
+            connection.executescript(f"PRAGMA incremental_vacuum({now})")
         self._most -= now
         return self._most > 0
 

@@ -1,0 +1,192 @@
+"""Pruning in slices: it keeps pace, holds the writers' turn for milliseconds, and gives room back to the disk."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from sqlalchemy import func, select, text, update
+
+from governance.domain.times import SECOND
+from governance.services.upkeep import EVERY, Upkeep
+from governance.storage.slices import LARGEST, REST, SMALLEST, WANTED, Slices, SliceSize
+from governance.storage.tables import answers, counters, idempotency, ledger, reservations
+from governance.storage.turns import only_one
+from tests.metering.conftest import DAY, dollars, tokens
+
+HIGHEST_RATE = 2000
+"""Calls a second that the service admits at most, on the machine of bench/RESULTS.md."""
+COPIES = 8000
+
+
+@pytest.fixture
+def path(settings):
+    return settings.database_path
+
+
+@pytest.fixture
+def rows(database):
+    def count(*tables):
+        with database.read() as connection:
+            return [connection.execute(select(func.count()).select_from(table)).scalar_one() for table in tables]
+
+    return count
+
+
+@pytest.fixture
+def many(api, meter, database):
+    """8,001 reservations of one limit, each settled, with its ledger and an answer: one real, and copies of it."""
+    api.create(budget=dollars(10**6, "1M"), rate_limit=tokens(10**9, "1M"))
+    response = meter.reserve(cost=1, tokens=10, headers={"Idempotency-Key": "first"})
+    meter.settled(response.get_json()["reservation"]["id"], cost=0.5, tokens=5)
+    with database.write() as connection:
+        for table, unique in ((reservations, "id"), (ledger, None), (answers, "digest")):
+            names = [column.name for column in table.columns]
+            new = {"seq": "seq + n", unique: f"{unique} || '-' || n"}
+            columns = ", ".join(new.get(name, name) for name in names)
+            connection.execute(
+                text(
+                    f"WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < {COPIES}) "
+                    f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {columns} FROM {table.name}, many"
+                )
+            )
+        connection.execute(update(counters).values(used=counters.c.used * (COPIES + 1)))
+        connection.execute(text("UPDATE sqlite_sequence SET seq = seq + :n WHERE name = 'reservations'"), {"n": COPIES})
+    meter.proven()
+
+
+class Rest:
+    """Notes how long the thread would rest, and does not."""
+
+    def __init__(self):
+        self.seconds = []
+
+    def __call__(self, seconds):
+        self.seconds.append(seconds)
+
+
+@pytest.fixture
+def rest():
+    return Rest()
+
+
+@pytest.fixture
+def upkeep(path, clock, rest):
+    return Upkeep(Slices(path, 1, rest=rest), clock, DAY * SECOND)
+
+
+@pytest.mark.usefixtures("many")
+def test_one_round_prunes_all_in_less_time_than_as_many_take_to_come(meter, clock, upkeep, rest, rows):
+    """At the highest rate, 8,001 calls come in 4 s: in that time pruning them and its rests must fit."""
+    clock.advance(2 * DAY)
+    upkeep.due()
+    assert rows(reservations, ledger, answers) == [0, 0, 0]
+    held = sum(rest.seconds) / REST
+    assert held * (1 + REST) < (COPIES + 1) / HIGHEST_RATE
+    meter.proven()
+
+
+@pytest.mark.usefixtures("many")
+def test_slices_hold_the_turn_for_milliseconds(clock, upkeep, rest):
+    clock.advance(2 * DAY)
+    upkeep.due()
+    held = sorted(seconds / REST for seconds in rest.seconds)
+    assert len(held) > 10
+    assert held[len(held) // 2] < 2 * WANTED
+
+
+@pytest.mark.parametrize("cost", [1e-6, 2e-5, 1e-3])
+def test_a_slice_becomes_as_large_as_fits_into_the_wanted_time(cost):
+    """Whatever a row costs: the arithmetic of the pace, without a clock."""
+    size = SliceSize()
+    taken = []
+    for _ in range(30):
+        taken.append(size.rows * cost)
+        size.adapt(taken[-1])
+    assert SMALLEST <= size.rows <= LARGEST
+    assert size.rows == LARGEST or taken[-1] <= 1.1 * WANTED
+    pace = size.rows / (size.rows * cost * (1 + REST))
+    assert pace > HIGHEST_RATE or cost * (1 + REST) * HIGHEST_RATE > 1
+
+
+def test_a_slice_that_took_too_long_is_halved_at_once():
+    size = SliceSize()
+    size.rows = 1000
+    size.adapt(5.0)
+    assert size.rows == 500
+
+
+@pytest.mark.usefixtures("many")
+def test_two_workers_do_not_prune_at_the_same_time(clock, upkeep, rows, path):
+    clock.advance(2 * DAY)
+    with only_one(path) as mine:
+        assert mine
+        upkeep.due()
+    assert rows(reservations) == [COPIES + 1]
+    clock.advance(EVERY // SECOND)
+    upkeep.due()
+    assert rows(reservations) == [0]
+
+
+@pytest.mark.usefixtures("many")
+def test_a_worker_that_stops_ends_after_its_slice(path, clock, rows):
+    upkeep = Upkeep(Slices(path, 1, rest=lambda _: upkeep.stop()), clock, DAY * SECOND)
+    clock.advance(2 * DAY)
+    upkeep.due()
+    assert 0 < rows(reservations)[0] < COPIES
+
+
+def test_reservations_that_stay_open_at_the_front_do_not_stop_the_walk(meter, clock, upkeep, rows, database):
+    meter.api.create(budget=dollars(10**6, "1M"))
+    for _ in range(150):
+        meter.hold(cost=1, ttl_seconds=DAY)
+    with database.write() as connection:
+        connection.execute(update(reservations).values(expires_at=clock.now + 9 * DAY * SECOND))
+    meter.reported(cost=1)
+    clock.advance(2 * DAY)
+    upkeep.due()
+    assert rows(reservations) == [150]
+    meter.proven()
+
+
+def test_answers_of_an_earlier_version_leave_too(clock, upkeep, rows, database):
+    row = {"api_key_id": "a", "path": "/", "fingerprint": "00", "answer": b"{}"}
+    with database.write() as connection:
+        connection.execute(
+            idempotency.insert(), [row | {"key": str(n), "created_at": clock.now + n * SECOND} for n in range(500)]
+        )
+    clock.advance(DAY + 100)
+    upkeep.due()
+    assert rows(idempotency) == [400]
+
+
+def pages(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count")]
+
+
+@pytest.mark.usefixtures("many")
+def test_the_file_shrinks_when_much_has_left(clock, upkeep, path, monkeypatch):
+    monkeypatch.setattr("governance.storage.pruning.FREE_PAGES_KEPT", 16)
+    before, _ = pages(path)
+    clock.advance(2 * DAY)
+    upkeep.due()
+    after, free = pages(path)
+    assert after < before / 4
+    assert free <= before / 8
+
+
+def test_a_journal_that_has_grown_is_cut_back(app, path, database, api):
+    """A reader that does not end keeps the journal from being folded in; what it then has grown to is given back."""
+    wal = path.with_name(f"{path.name}-wal")
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM counters").fetchone()
+        with database.write() as connection:
+            connection.execute(text("CREATE TABLE ballast (x)"))
+        for _ in range(5):
+            with database.write() as connection:
+                connection.execute(text("INSERT INTO ballast VALUES (randomblob(9000000))"))
+        assert wal.stat().st_size > 40 * 2**20
+    for number in range(3):
+        api.create(f"model-{number}")
+    assert wal.stat().st_size <= 32 * 2**20
