@@ -10,8 +10,8 @@ from governance.domain.arrivals import Item, Kind, Part, Told
 from governance.domain.bifrost_rows import BudgetRow, RateLimitRow
 from governance.domain.errors import InvalidRequest
 from governance.domain.limits import Metric
+from schemas.limit_items import BudgetBody, RateLimitBody
 from schemas.loading import load
-from schemas.model_limits import BudgetBody, RateLimitBody
 
 LONGEST_SHOWN = 60
 SHA256 = re.compile("[0-9a-fA-F]{64}")

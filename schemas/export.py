@@ -12,7 +12,7 @@ from governance.domain.limits import Limit, Metric, Rule, Scope
 from governance.domain.names import Identity
 from governance.domain.steps import Stored
 from governance.domain.times import rfc3339
-from schemas.model_limits import RATES
+from schemas.limit_items import RATES
 from schemas.render import dollars
 
 

@@ -11,7 +11,8 @@ from governance.domain.edits import Item
 from governance.domain.files import ItemEntry, LimitEntry, Owner
 from governance.domain.limits import MAX_ITEMS
 from schemas.fields import Few, Flag, Length, Name, Number, OneOf, Provider, Shown, Told
-from schemas.model_limits import RATES, BudgetBody, ModelLimitCreate, RateLimitBody, item_list
+from schemas.limit_items import RATES, BudgetBody, RateLimitBody, item_list
+from schemas.model_limits import ModelLimitCreate
 
 OWNERS = ("model_config_id", "virtual_key_id", "provider_config_id", "team_id", "customer_id")
 """Whom a budget may name as its owner; at most one, as in Bifrost."""
