@@ -7,7 +7,7 @@ from marshmallow import ValidationError, fields, post_load, pre_load, validates_
 
 from governance.domain import durations
 from governance.domain.edits import Change, Draft, Item
-from governance.domain.limits import MAX_ITEMS, Scope
+from governance.domain.limits import MAX_ITEMS, Metric, Scope
 from schemas import identity
 from schemas.fields import Flag, Name, OneOf, Provider, Shown, Zone
 from schemas.limit_items import BudgetBody, RateLimitBody, item_list
@@ -153,6 +153,7 @@ class ModelLimitUpdate(ModelLimitBody):
     scope = OneOf(SCOPES, metadata={"description": "Fixed at creation: only its own value is accepted."})
     scope_id = Name(metadata={"description": "Fixed at creation: only its own value is accepted."})
     reset_usage = Flag(metadata={"description": "Zero what is used in the current windows; holds stay."})
+    reset_budget_usage = Flag(metadata={"description": "The same for the budgets alone, as Bifrost has it."})
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Change:
@@ -164,8 +165,14 @@ class ModelLimitUpdate(ModelLimitBody):
             budgets=_list(data, "budgets"),
             rate_limits=_list(data, "rate_limits"),
             single=_single(data),
-            reset_usage=data.get("reset_usage", False),
+            reset=_reset(data),
         )
+
+
+def _reset(data: Mapping[str, Any]) -> frozenset[Metric]:
+    if data.get("reset_usage"):
+        return frozenset(Metric)
+    return frozenset([Metric.COST] if data.get("reset_budget_usage") else [])
 
 
 def _single(data: Mapping[str, Any]) -> frozenset[str]:

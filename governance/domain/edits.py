@@ -82,7 +82,10 @@ class Draft(NamedTuple):
 
 
 class Change(NamedTuple):
-    """An edit of a stored limit; None leaves a thing as it is. `single` names the lists given as a singular."""
+    """An edit of a stored limit; None leaves a thing as it is. `single` names the lists given as a singular.
+
+    `reset` are the metrics of which it zeroes what is used.
+    """
 
     identity: dict[str, str]
     calendar_aligned: bool | None
@@ -90,7 +93,7 @@ class Change(NamedTuple):
     budgets: tuple[Item, ...] | None
     rate_limits: tuple[Item, ...] | None
     single: frozenset[str]
-    reset_usage: bool
+    reset: frozenset[Metric]
 
 
 def created(draft: Draft, *, inherited: bool, now: int, mint: Mint) -> Limit:

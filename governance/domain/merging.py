@@ -65,7 +65,7 @@ def _merged(limit: Limit, wanted: WantedLimit, setting: Setting, *, whole: bool)
         budgets=tuple(part.item for part in budgets),
         rate_limits=tuple(part.item for part in rates),
         single=frozenset(),
-        reset_usage=False,
+        reset=frozenset(),
     )
     fresh = [part.wanted for part in (*budgets, *rates) if part.item.id is None and part.wanted is not None]
     ids = _new_ids(limit.id, fresh, setting.taken)

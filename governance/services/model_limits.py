@@ -85,14 +85,14 @@ class ModelLimits:
             return self._render(write.connection, limit.id)
 
     def change(self, limit_id: str, change: Change, accepts: Versions) -> Rendering:
-        """Store an edit; usage moves only where it says `reset_usage`. Raises NotFound, Conflict, InvalidRequest."""
+        """Store an edit; usage moves only where it says `reset`. Raises NotFound, Conflict, InvalidRequest."""
         with self._writer.write() as write:
             before = _checked(write, limit_id, accepts).limit
             after = changed(before, change, now=write.now, mint=self._mint.new_id)
             if after is not before:
                 stored_limits.replace(write.connection, before, after, write.revision, write.now)
-            if change.reset_usage:
-                counters.reset(write.connection, after, write.now)
+            forgiven = tuple(rule for rule in after.rules if rule.metric in change.reset)
+            counters.reset(write.connection, after._replace(rules=forgiven), write.now)
             return self._render(write.connection, limit_id)
 
     def delete(self, limit_id: str, accepts: Versions) -> None:

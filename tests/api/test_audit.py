@@ -91,6 +91,14 @@ def test_a_reset_is_recorded_with_the_usage_that_it_took_away(api, count):
     }
 
 
+def test_a_reset_of_the_budgets_alone_is_recorded_without_the_rate_limits(api, count):
+    limit = api.create(budget=DAY, rate_limit=HOUR)
+    count(limit["budget"]["id"], Metric.COST, used=10**9)
+    count(limit["rate_limit"]["id"], Metric.TOKENS, used=7)
+    ok(api.put(f"model-configs/{limit['id']}", {"reset_budget_usage": True}))
+    assert changes(newest(api)) == {"budgets[1d].current_usage": (1, 0)}
+
+
 def test_a_reset_of_what_nobody_used_or_of_a_closed_window_records_nothing(api, count, clock):
     limit = api.create(budget=DAY)
     count(limit["budget"]["id"], Metric.COST, used=5)

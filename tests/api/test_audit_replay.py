@@ -21,6 +21,7 @@ edits = st.fixed_dictionaries(
         "calendar_aligned": st.booleans(),
         "timezone": st.sampled_from(["UTC", "Asia/Tokyo"]),
         "reset_usage": st.booleans(),
+        "reset_budget_usage": st.booleans(),
     },
 )
 

@@ -71,7 +71,7 @@ def test_an_unknown_id_is_not_found(api, limit):
     assert (response.status_code, response.get_json()["error"]["message"]) == (404, "Model config not found")
 
 
-NAMES = ["model_name", "provider", "scope", "scope_id", "calendar_aligned", "timezone", "reset_usage"]
+NAMES = ["model_name", "provider", "scope", "scope_id", "calendar_aligned", "timezone", "reset_usage", "reset_budget_usage"]
 LISTS = ["budgets", "budget", "rate_limits", "rate_limit"]
 
 
@@ -280,6 +280,13 @@ def test_reset_usage_zeroes_what_is_used_in_the_current_windows_and_holds_stay(a
     assert [item["last_reset"] for item in after["budgets"]] == [item["last_reset"] for item in limit["budgets"]]
 
 
+def test_reset_budget_usage_zeroes_the_budgets_alone(api, limit):
+    after = put(api, limit, reset_budget_usage=True)
+    assert [(item["current_usage"], item["reserved"]) for item in after["budgets"]] == [(0, 3), (0, 3)]
+    assert after["rate_limits"] == limit["rate_limits"]
+    assert put(api, limit, reset_budget_usage=False, reset_usage=True)["rate_limit"]["request_current_usage"] == 0
+
+
 def test_reset_usage_goes_together_with_an_edit_and_leaves_other_limits_alone(api, limit, count):
     other = api.create("other", budget=budget(1, "1d"))
     count(other["budget"]["id"], "cost", used=5)
@@ -368,6 +375,7 @@ REFUSED = [
     ({"calendar_aligned": True, "budgets": [budget(1, "1h")]}, {"calendar_aligned"}),
     ({"calendar_aligned": True, "budgets": []}, {"calendar_aligned"}),
     ({"reset_usage": "true"}, {"reset_usage"}),
+    ({"reset_budget_usage": 1}, {"reset_budget_usage"}),
     ({"reset_usage": True, "max_limit": 5}, {"max_limit"}),
 ]
 

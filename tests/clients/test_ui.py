@@ -82,14 +82,18 @@ def test_the_form_of_today_for_everyone_sends_the_scope_alone(client):
     assert client.refused("POST", "model-configs", body)[0] == 409
 
 
-def test_the_choice_to_clear_what_was_spent_is_refused_in_words(client):
-    made = client.send(
-        "POST", "model-configs", {"model_name": "m", "budgets": [{"max_limit": 1, "reset_duration": "1d"}]}
-    )
-    path = f"model-configs/{made['model_config']['id']}"
-    status, sentence = client.refused("PUT", path, {"model_name": "m", "budgets": [], "reset_budget_usage": True})
-    assert (status, "did you mean reset_usage?" in sentence) == (400, True)
-    assert limit(client.send("GET", path)["model_config"])["budgets"]
+@pytest.mark.parametrize(("choice", "left"), [(True, 0), (False, 0.25)])
+def test_the_choice_to_clear_what_was_spent_clears_the_budgets_alone(client, choice, left):
+    rate = {"request_max_limit": 5, "request_reset_duration": "1d"}
+    body = {"model_name": "m", "budgets": [{"max_limit": 1, "reset_duration": "1d"}], "rate_limit": rate}
+    made = limit(client.send("POST", "model-configs", body)["model_config"])
+    client.send("POST", "usage", {"model": "m", "cost": 0.25})
+
+    kept = [{"id": made["budgets"][0]["id"], "max_limit": 2, "reset_duration": "1d"}]
+    edit = {"model_name": "m", "budgets": kept, "rate_limit": rate, "reset_budget_usage": choice}
+    after = limit(client.send("PUT", f"model-configs/{made['id']}", edit)["model_config"])
+    assert (after["budgets"][0]["max_limit"], after["budgets"][0]["current_usage"]) == (2, left)
+    assert after["rate_limit"]["request_current_usage"] == 1
 
 
 def test_the_form_from_before_scopes_sends_one_budget_and_one_rate_limit(client):

@@ -82,7 +82,7 @@ def changes(draw, limit):
     few = draw(st.none() | budgets().map(lambda items: named(items, {Metric.COST})))
     wanted = rate_limits() | regrouped(limit)
     rates = draw(st.none() | wanted.map(lambda items: named(items, {Metric.TOKENS, Metric.REQUESTS})))
-    return Change({}, flag, zone, few, rates, frozenset(), reset_usage=False)
+    return Change({}, flag, zone, few, rates, frozenset(), reset=frozenset())
 
 
 edits = limits().flatmap(lambda limit: st.tuples(st.just(limit), changes(limit)))
@@ -245,7 +245,7 @@ def test_an_edit_of_maxima_alone_moves_no_window(limit):
         for rule in limit.rules
         if rule.metric == Metric.COST
     )
-    after = applied(limit, Change({}, None, None, raised, None, frozenset(), reset_usage=False))
+    after = applied(limit, Change({}, None, None, raised, None, frozenset(), reset=frozenset()))
     told = [rule._replace(max_limit=0, updated_at=0) for rule in after.rules]
     assert told == [rule._replace(max_limit=0, updated_at=0) for rule in limit.rules]
 

@@ -10,7 +10,7 @@ from governance.domain.errors import InvalidRequest
 from governance.domain.limits import Metric, Scope
 
 NOW, LATER = 1_780_000_000_000_000, 1_790_000_000_000_000
-NO_CHANGE = Change({}, None, None, None, None, frozenset(), reset_usage=False)
+NO_CHANGE = Change({}, None, None, None, None, frozenset(), reset=frozenset())
 
 
 def item(*ceilings, item_id=None):
@@ -277,7 +277,7 @@ def test_an_edit_that_changes_nothing_gives_the_very_same_value():
     same = {"budgets": (item("cost 1 1d"),), "rate_limits": (item("requests 5 1h", "tokens 9 1m", item_id="old-2"),)}
     assert edited(limit) is limit
     assert edited(limit, calendar_aligned=True, timezone="UTC", **same) is limit
-    assert edited(limit, reset_usage=True) is limit
+    assert edited(limit, reset=frozenset(Metric)) is limit
 
 
 @pytest.mark.parametrize(
