@@ -23,7 +23,8 @@ def lines(result):
 def test_it_shows_what_was_made_what_was_changed_and_what_was_deleted(api, run, clock):
     limit = api.create(provider="openai", budget=DAY, rate_limit=MINUTE)["id"]
     clock.advance(60)
-    ok(api.put(f"model-configs/{limit}", {"budget": DAY | {"max_limit": 0.00000005}, "timezone": "Asia/Tokyo"}))
+    edit = {"budget": DAY | {"max_limit": 0.00000005}, "calendar_aligned": True, "timezone": "Asia/Tokyo"}
+    ok(api.put(f"model-configs/{limit}", edit))
     clock.advance(0.5)
     ok(api.post("users", {"id": "u", "name": 'Ada "A"'}))
     ok(api.delete("users/u"))
@@ -33,6 +34,7 @@ def test_it_shows_what_was_made_what_was_changed_and_what_was_deleted(api, run, 
         "2026-11-23T12:01:00.500000Z  create  user u  by key:settings",
         r'    name: "Ada \"A\""',
         f"2026-11-23T12:01:00Z         update  model_config {limit}  by key:settings",
+        "    calendar_aligned: false → true",
         '    timezone: "UTC" → "Asia/Tokyo"',
         "    budgets[1d].max_limit: 20 → 0.00000005",
         f"2026-11-23T12:00:00Z         create  model_config {limit}  by key:settings",

@@ -213,9 +213,9 @@ def test_an_edit_by_api_stays_until_the_file_changes_it(terminal, api, first, da
     assert api.put(f"model-configs/{limit.id}", edit).status_code == 200
     applied(terminal, first)
     own = Identity.of(limit.scope, limit.scope_id, limit.provider, limit.model_name)
-    ceilings, _, zone = asked(first)[own]
+    ceilings, *_ = asked(first)[own]
     others = {each for each in ceilings if each[:2] != ("cost", window)}
-    assert held(terminal)[own] == (others | {("cost", window, dollars * 10**9)}, False, zone)
+    assert held(terminal)[own] == (others | {("cost", window, dollars * 10**9)}, False, "UTC")
     assert planned(terminal, first).writes == ()
 
 
