@@ -17,7 +17,7 @@ from schemas import file_owners
 from schemas.file_entries import FileBudget, FileLimit, FileRateLimit, Foreign, Override
 from schemas.file_owners import FileKey, FileProvider
 from schemas.file_users import FileUser, owner
-from schemas.loading import load
+from schemas.loading import load, not_an_object
 
 OURS = ("model_configs", "budgets", "rate_limits", "virtual_keys", "users")
 OWNER = "owner"
@@ -184,7 +184,7 @@ class _Reading:
 
 def _entry(schema: Schema, raw: Any, path: str) -> Any:
     if not isinstance(raw, Mapping):
-        raise InvalidRequest("Give an object, such as {}.")
+        raise InvalidRequest(not_an_object(path))
     entry = load(schema, raw)
     return entry._replace(path=path) if hasattr(entry, "path") else entry
 

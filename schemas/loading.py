@@ -13,6 +13,7 @@ from governance.domain.errors import Code, Fault, InvalidRequest
 from schemas.fields import Shown
 
 UNKNOWN = "unknown"
+NOT_AN_OBJECT = "not an object"
 SCHEMA = "_schema"
 """Where marshmallow puts the faults of a whole object."""
 MOST_FAULTS = 100
@@ -32,7 +33,7 @@ class Body(Schema):
 
         unknown = RAISE
 
-    error_messages = {"unknown": UNKNOWN, "type": "Give an object, such as {}."}  # noqa: RUF012
+    error_messages = {"unknown": UNKNOWN, "type": NOT_AN_OBJECT}  # noqa: RUF012
 
     @cached_property
     def shown(self) -> frozenset[str]:
@@ -98,33 +99,61 @@ def load(schema: Schema, data: Mapping[str, Any]) -> Any:
 
 def faults(schema: Schema, error: ValidationError) -> Iterator[Fault]:
     """The faults of a refused load, each with the path of its field, such as `budgets[0].max_limit`."""
-    known = list(_names(schema))
     for path, message in _flat("", error.messages):
         if message == UNKNOWN:
             name = path or SCHEMA
-            yield Fault(name, _unknown(name, known), Code.UNKNOWN_FIELD)
+            yield Fault(name, _unknown(name, schema), Code.UNKNOWN_FIELD)
+        elif message == NOT_AN_OBJECT:
+            yield Fault(path or None, not_an_object(path))
         else:
             yield Fault(path or None, message)
 
 
-def _names(schema: Schema) -> Iterator[str]:
-    """The names of all fields that a client may set, here and in nested objects."""
-    for name, field in schema.fields.items():
-        inner = field.inner if isinstance(field, fields.List) else field
-        if isinstance(inner, fields.Nested):
-            yield from _names(inner.schema)
-        if not isinstance(field, Shown):
-            yield name
+def not_an_object(path: str) -> str:
+    """What to do about something that should be an object."""
+    return f"Give {path or 'this'} as an object, with its fields in braces: {{…}}."
 
 
-def _unknown(path: str, known: list[str]) -> str:
-    return f"Leave out {path}: there is no such field{meant(path.rpartition('.')[2], known)}."
+def _unknown(path: str, schema: Schema) -> str:
+    at, _, name = path.rpartition(".")
+    inside, everywhere = dict(_paths(_object(schema, at))), dict(_paths(schema))
+    here = [known for known, place in inside.items() if known == place]
+    near = inside.get(name) or _nearest(name, here) or everywhere.get(_nearest(name, everywhere))
+    return f"Leave out {path}: there is no such field{_hint(near)}."
+
+
+def _object(schema: Schema, path: str) -> Schema:
+    """The schema of the object at a path, such as `budgets[0]`, or of the last one on the way that there is."""
+    for step in path.split("."):
+        schema = _inner(schema.fields.get(step.partition("[")[0])) or schema
+    return schema
+
+
+def _inner(field: Any) -> Schema | None:
+    inner = field.inner if isinstance(field, fields.List) else field
+    return inner.schema if isinstance(inner, fields.Nested) else None
+
+
+def _paths(schema: Schema, at: str = "") -> Iterator[tuple[str, str]]:
+    """All fields that a client may set, nested ones first: each with its path."""
+    for name, field in reversed(schema.fields.items()):
+        inner = _inner(field)
+        if inner is not None:
+            yield from _paths(inner, f"{at}{name}{'[]' if isinstance(field, fields.List) else ''}.")
+    yield from ((name, at + name) for name, field in schema.fields.items() if not isinstance(field, Shown))
 
 
 def meant(name: str, known: Iterable[str]) -> str:
     """The hint at the known name that an unknown one is close to; empty where it is close to none."""
-    close = get_close_matches(name[:SHOWN], known, 1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    return _hint(_nearest(name, known))
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    return next(iter(get_close_matches(name[:SHOWN], known, 1)), "")
+
+
+def _hint(near: str | None) -> str:
+    return f" (did you mean {near}?)" if near else ""
 
 
 def _flat(path: str, messages: Any) -> Iterator[tuple[str, str]]:

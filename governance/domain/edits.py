@@ -151,6 +151,12 @@ NOT_ALIGNABLE = (
 )
 
 
+NONE_KEPT = (
+    "Give calendar_aligned as false too, or keep a window of a whole number of d, w, M or Y: "
+    "no window that this edit leaves can be aligned to the calendar."
+)
+
+
 NOT_ALIGNED = (
     "Give calendar_aligned as true too, or leave timezone out: only windows that follow the calendar have a time zone."
 )
@@ -169,7 +175,8 @@ def changed(limit: Limit, change: Change, *, now: int, mint: Mint) -> Limit:
     windows = [rule.duration for rule in wanted.rules]
     turned_on = wanted.calendar_aligned and not limit.calendar_aligned
     if wanted.calendar_aligned and (windows or turned_on) and not any(window.alignable for window in windows):
-        raise InvalidRequest(NOT_ALIGNABLE, param="calendar_aligned")
+        sentence = NOT_ALIGNABLE if change.calendar_aligned else NONE_KEPT
+        raise InvalidRequest(sentence, param="calendar_aligned")
     return wanted._replace(updated_at=now, version=limit.version + 1)
 
 

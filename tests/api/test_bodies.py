@@ -182,6 +182,17 @@ def test_an_unknown_field_is_refused_also_where_it_is_null(seeded, database, met
     assert stored(database) == before
 
 
+@pytest.mark.parametrize(
+    ("body", "param", "sentence"),
+    [
+        ({"budget": 20}, "budget", "Give budget as an object, with its fields in braces: {…}."),
+        ({"rate_limits": [5]}, "rate_limits[0]", "Give rate_limits[0] as an object, with its fields in braces: {…}."),
+    ],
+)
+def test_what_should_be_an_object_is_told_to_be_one(api, body, param, sentence):
+    assert refusal(api.post("model-configs", {"model_name": "m"} | body), 400, "invalid_field", param) == sentence
+
+
 @pytest.mark.parametrize("name", ["_schema", "__class__", "a.b", "[0]", "ü", "0", " name", "Name"])
 def test_an_unknown_field_is_named_as_it_was_written(api, name):
     assert name in refusal(api.post("users", {"name": "Ada", name: 1}), 400, "unknown_field", name)
@@ -205,6 +216,14 @@ def test_an_unknown_field_is_named_as_it_was_written(api, name):
             "rate_limit.tokens_max_limit",
             "did you mean token_max_limit?",
         ),
+        (
+            "model-configs",
+            {"model_name": "m", "rate_limit": {**RATE, "max_limit": 1}},
+            "rate_limit.max_limit",
+            "did you mean token_max_limit?",
+        ),
+        ("model-configs", {"model_name": "m", "max_limit": 1}, "max_limit", "did you mean budgets[].max_limit?"),
+        ("model-configs", {"model_name": "m", "budget.max_limt": 1}, "budget.max_limt", "did you mean max_limit?"),
     ],
 )
 def test_the_refusal_of_an_unknown_field_gives_its_place_and_a_hint(api, path, body, param, hint):
@@ -258,11 +277,12 @@ def test_a_limit_that_was_read_can_be_edited_and_put_back(seeded, count, rules):
         count(item["id"], "cost", used=300_000_000)
     shown = seeded.get(path).get_json()["model_config"]
     assert seeded.put(path, shown).get_json()["model_config"] == shown
-    edited = json.loads(json.dumps({**shown, "timezone": "Europe/Berlin"}))
+    calendar = {"calendar_aligned": True, "timezone": "Europe/Berlin"} if shown["budgets"] else {}
+    edited = json.loads(json.dumps({**shown, **calendar}))
     for item in edited["budgets"]:
         item["max_limit"] = 77
     changed = seeded.put(path, edited).get_json()["model_config"]
-    assert changed["timezone"] == "Europe/Berlin"
+    assert calendar.items() <= changed.items()
     assert [item["max_limit"] for item in changed["budgets"]] == [77] * len(shown["budgets"])
     assert [item["current_usage"] for item in changed["budgets"]] == [0.3] * len(shown["budgets"])
 

@@ -71,7 +71,16 @@ def test_an_unknown_id_is_not_found(api, limit):
     assert (response.status_code, response.get_json()["error"]["message"]) == (404, "Model config not found")
 
 
-NAMES = ["model_name", "provider", "scope", "scope_id", "calendar_aligned", "timezone", "reset_usage", "reset_budget_usage"]
+NAMES = [
+    "model_name",
+    "provider",
+    "scope",
+    "scope_id",
+    "calendar_aligned",
+    "timezone",
+    "reset_usage",
+    "reset_budget_usage",
+]
 LISTS = ["budgets", "budget", "rate_limits", "rate_limit"]
 
 
@@ -401,5 +410,7 @@ def test_a_refused_edit_with_reset_usage_resets_nothing(api, limit):
 def test_an_edit_may_not_leave_an_aligned_limit_without_a_window_to_align(api, limit):
     put(api, limit, calendar_aligned=True)
     assert refused(api, limit, {"budgets": [budget(1, "1h")]}) == {"calendar_aligned"}
+    told = api.put(f"model-configs/{limit['id']}", {"budgets": [], "rate_limits": [REQUESTS]}).get_json()["error"]
+    assert told["message"].startswith("Give calendar_aligned as false too, or keep a window of a whole number of d")
     after = put(api, limit, budgets=[budget(1, "1h")], calendar_aligned=False)
     assert after["calendar_aligned"] is False

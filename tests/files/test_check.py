@@ -9,6 +9,7 @@ from governance.domain.edits import NOT_ALIGNABLE
 from tests.files.conftest import bifrost, budget, nested
 
 DOLLARS = "a number of dollars above 0 and at most 1000000000"
+OBJECT = "Give governance.model_configs[0] as an object, with its fields in braces: {…}."
 MEANT = "there is no such field (did you mean model_name?)."
 DURATION = f"must be a duration like {EXAMPLES}"
 NAMED = "a call counts on the name it gives."
@@ -139,7 +140,7 @@ REFERENCES = [
         [("governance.model_confgs",
           "Leave out governance.model_confgs: there is no such section (did you mean model_configs?).")],
     ),
-    ({"model_configs": [1]}, [("governance.model_configs[0]", "Give an object, such as {}.")]),
+    ({"model_configs": [1]}, [("governance.model_configs[0]", OBJECT)]),
 ]  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def test_a_user_that_was_deleted_by_api_returns_and_the_plan_says_so(terminal, a
             "Leave out nmae: there is no such field (did you mean name?).",
         ),
         (ADA, "users[1].id", "Give each id once: 'ada' stands at users[0].id too."),
-        ("bob", "users[1]", "Give an object, such as {}."),
+        ("bob", "users[1]", "Give users[1] as an object, with its fields in braces: {…}."),
     ],
 )
 def test_what_is_wrong_with_a_user_is_told_with_its_place(terminal, api, entry, path, said):
