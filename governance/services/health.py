@@ -7,6 +7,7 @@ from typing import NamedTuple
 from governance.domain.errors import GovernanceError, NotReady
 from governance.domain.times import DAY, Clock
 from governance.memory.cache import SnapshotCache
+from governance.services.throttle import Throttle
 from governance.storage import counters, migrations
 from governance.storage.database import Database
 from governance.storage.fate import WriteProbe
@@ -15,8 +16,8 @@ MISSING = (
     "The database {} is missing: start the service once (make run) where there never was one, run flask governance "
     "restore BACKUP where it was lost, or set GOVERNANCE_INSTANCE and GOVERNANCE_DATABASE_URL as the service has them."
 )
-
-
+MOST_LOOKS = 10
+"""In a second, however many strangers ask."""
 LEAST_FREE = 1024 * 1024
 """Bytes that a large batch may add to the journal."""
 
@@ -38,10 +39,15 @@ class HealthCheck:
         self._probe = probe
         self._schema = migrations.head()
         self._standing: list[str] = []
+        self._looks = Throttle(self.look, MOST_LOOKS)
 
     def remember(self, warnings: list[str]) -> None:
         """Show these from now on: what the start found, and only another start can mend."""
         self._standing = warnings
+
+    def get(self) -> Health:
+        """The state of things, less than a second old."""
+        return self._looks.get()
 
     def look(self) -> Health:
         """The state of things now. Says nothing of limits, names or keys: anyone may ask."""

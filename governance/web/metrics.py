@@ -4,7 +4,8 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 
-from flask import Blueprint
+from flask import Blueprint, current_app
+from flask.blueprints import BlueprintSetupState
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -12,22 +13,39 @@ from prometheus_client.registry import Collector
 
 from governance.domain.errors import GovernanceError
 from governance.services.statistics import VERIFIED
-from governance.web.context import Governance, governance
+from governance.services.throttle import Throttle
+from governance.web.context import EXTENSION as SERVICE
+from governance.web.context import Governance
 from governance.web.lean import Response
 from governance.web.operation import operation
 
 blueprint = Blueprint("metrics", __name__)
 
+EXTENSION = "governance.metrics"
+MOST_TEXTS = 5
+"""In a second."""
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @blueprint.get("/metrics")
 @operation("Metrics for Prometheus", scope=None)
 def metrics() -> Response:
-    """Show what is counted, in Prometheus' own text."""
+    """Show what is counted, in Prometheus' own text, less than a second old."""
+    found: Throttle[bytes] = current_app.extensions[EXTENSION]
+    return Response(found.get(), content_type=CONTENT_TYPE_LATEST)
+
+
+@blueprint.record
+def throttle(state: BlueprintSetupState) -> None:
+    """Have each app make its text a few times a second, however many strangers ask."""
+    service: Governance = state.app.extensions[SERVICE]
+    state.app.extensions[EXTENSION] = Throttle(lambda: _text(service), MOST_TEXTS)
+
+
+def _text(service: Governance) -> bytes:
     registry = CollectorRegistry()
-    registry.register(Current(governance()))
-    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+    registry.register(Current(service))
+    return generate_latest(registry)
 
 
 class Current(Collector):

@@ -26,8 +26,8 @@ def healthz() -> Response:
 @blueprint.get("/readyz")
 @operation("Is the service ready?", scope=None, refusals=(Code.NOT_READY,))
 def readyz() -> Response:
-    """Check that the database answers, its schema is current and the memory is fresh; 503 with the reason if not."""
-    health = governance().health.look()
+    """Check that decisions can be written, the schema is current and the memory fresh; 503 with the reason if not."""
+    health = governance().health.get()
     if health.reasons:
         raise Unavailable(" ".join(health.reasons), code=Code.NOT_READY)
     return answer({"status": "ready", "warnings": health.warnings})

@@ -57,6 +57,7 @@ def limit(api):
 
 def test_every_metric_has_its_name_and_its_labels(api, meter, limit, governance):
     meter.hold()
+    api.with_key("wrong").get("users")
     governance.verification.verify()
     meter.poll()
     assert {name: {label for label, _ in labels} for name, labels in samples(api)} == OURS
