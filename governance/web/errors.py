@@ -1,6 +1,7 @@
 """The one error handler: from a domain error, or one of HTTP's own, to a status and the one JSON shape."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, request
@@ -17,7 +18,7 @@ from governance.domain.errors import (
 from governance.web.answers import JSON, NEVER_STORED
 from governance.web.context import governance
 from governance.web.lean import MAX_BODY, MOST, Response
-from governance.web.masking import masked
+from governance.web.masking import masked, masked_sentence
 from schemas import render
 
 logger = logging.getLogger("governance.web")
@@ -93,7 +94,8 @@ def shaped(error: GovernanceError) -> Response:
     request.environ["governance.code"] = error.code
     if isinstance(error, Denied):
         request.environ["governance.whose"] = error.whose
-    response = Response(render.dumps(document(error)), status, content_type=JSON)
+    shown = str if isinstance(error, Denied) else _without_secrets  # a denial tells of what is stored alone
+    response = Response(render.dumps(document(error, shown)), status, content_type=JSON)
     response.headers["Cache-Control"] = NEVER_STORED
     if status == 401:  # noqa: PLR2004
         response.headers["WWW-Authenticate"] = "Bearer"
@@ -102,17 +104,33 @@ def shaped(error: GovernanceError) -> Response:
     return response
 
 
-def document(error: GovernanceError) -> dict[str, Any]:
-    """The one shape of an error, as an object."""
+def document(error: GovernanceError, shown: Callable[[str], str] = str) -> dict[str, Any]:
+    """The one shape of an error, as an object; `shown` is what may be shown of a text that a client has a part in."""
     denied = isinstance(error, Denied)
     kind = error.code if denied else error.type
+    param = None if error.param is None else shown(error.param)
     return {
         **({"type": kind} if denied else {}),
         "is_bifrost_error": False,
         "status_code": STATUS[error.code],
-        "error": {"type": kind, "code": error.code, "message": error.message, "param": error.param},
-        "extra_fields": error.extra,
+        "error": {"type": kind, "code": error.code, "message": shown(error.message), "param": param},
+        "extra_fields": _without(shown, error.extra),
     }
+
+
+def _without(shown: Callable[[str], str], extra: dict[str, Any]) -> dict[str, Any]:
+    """What goes with an error, with as much of each fault's words as may be shown."""
+    if "errors" not in extra:
+        return extra
+    faults = [
+        {name: shown(value) if isinstance(value, str) else value for name, value in fault.items()}
+        for fault in extra["errors"]
+    ]
+    return extra | {"errors": faults}
+
+
+def _without_secrets(text: str) -> str:
+    return masked_sentence(text, governance().authentication.is_secret)
 
 
 def _of_http(error: HTTPException) -> Response:

@@ -9,8 +9,8 @@ from flask import Flask, Response, g
 
 from governance.domain.keys import API_KEY_PREFIX, shown_prefix
 from governance.services.statistics import authentication_failed, requests_counted
-from governance.web.context import governance, the_request
-from governance.web.masking import masked
+from governance.web.context import Governance, governance, the_request
+from governance.web.masking import SECRET, masked
 from governance.web.peers import forwarded_for, peer
 
 # An id needs no secrecy, and os.urandom gives the interpreter lock away in the middle of every request.
@@ -33,9 +33,10 @@ def begin() -> None:
 
 
 def request_id(environ: WSGIEnvironment) -> str:
-    """A request's id: as its caller says, where that is sane."""
+    """A request's id: as its caller says, where that is sane and no key."""
     given: str | None = environ.get("HTTP_X_REQUEST_ID")
-    return given if given is not None and SANE_ID.fullmatch(given) else f"{getrandbits(64):016x}"
+    is_sane = given is not None and SANE_ID.fullmatch(given) and not SECRET.search(given)
+    return given if given is not None and is_sane else f"{getrandbits(64):016x}"
 
 
 def end(response: Response) -> Response:
@@ -64,13 +65,19 @@ def _log_refusal(environ: WSGIEnvironment, path: str, status: int) -> None:
     if forwarded is not None:
         fields["forwarded_for"] = forwarded
     if "api_key" in g:
-        whose = {"api_key_id": g.api_key.id} | environ.get("governance.whose", {})
-        service.refusals.write(fields | {name: value for name, value in whose.items() if value is not None})
+        service.refusals.write(fields | {"api_key_id": g.api_key.id} | _whose(environ, service))
         return
     if status == UNAUTHENTICATED:
         authentication_failed(fields["code"])
         fields |= _tried(environ)
     service.refusals.write_stranger(fields)
+
+
+def _whose(environ: WSGIEnvironment, service: Governance) -> dict[str, str]:
+    """Whose a denied call is, as it says itself."""
+    told: dict[str, str | None] = environ.get("governance.whose", {})
+    is_secret = service.authentication.is_secret
+    return {name: masked(value, is_secret) for name, value in told.items() if value is not None}
 
 
 def _tried(environ: WSGIEnvironment) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from time import monotonic
 
 import pytest
 from sqlalchemy import event
@@ -137,6 +138,16 @@ def test_strangers_together_get_a_bounded_number_of_lines(log):
     assert log[-1]["addresses"] > 1
 
 
+@pytest.mark.parametrize(("path", "most"), [("/readyz", 10), ("/metrics", 5)])
+def test_who_asks_often_how_things_are_has_the_database_asked_a_few_times_a_second(api, database, path, most):
+    begun = []
+    event.listen(database.engine, "begin", begun.append)
+    began = monotonic()
+    assert {api.with_key(None).get(path).status_code for _ in range(200)} == {200}
+    made = len(begun) / {"/readyz": 1, "/metrics": 2}[path]
+    assert made <= most * (1 + monotonic() - began)
+
+
 def test_who_has_a_key_gets_a_line_for_each_refusal(api, log):
     for _ in range(EACH + 7):
         api.get("users/unknown")
@@ -176,6 +187,34 @@ def test_a_gateways_own_key_in_a_path_is_known_by_its_digest(api, log, governanc
     governance.cache.refresh()
     assert "team-a-has" not in api.get("/nowhere/team-a-has-its-own-form/limits").text
     assert log[0]["path"] == "/nowhere/team-…/limits"
+
+
+def test_a_key_in_a_body_or_a_query_is_not_echoed(api, log, governance):
+    secret, own = "sk-bf-0123456789abcdef0123", "team-a-has-its-own-form"
+    api.post("virtual-keys", {"name": "Team A", "value": own})
+    governance.cache.refresh()
+    for text in (secret, own):
+        asked = [
+            api.post("model-configs", {"model_name": "m", "scope": "virtual_key", "scope_id": text}),
+            api.post("reservations", {"model": "m", "virtual_key_id": text}),
+        ]
+        assert [answer.status_code for answer in asked] == [400, 403]
+        assert not [answer.text for answer in asked if text in answer.text]
+    for answer in (
+        api.post("model-configs", {"model_name": "m", secret: 1, "other": 2}),
+        api.post("reservations", {"model": "m"}, headers={"X-Request-Id": secret}),
+        api.get(f"model-configs?{secret}=1"),
+        api.get(f"model-configs?scope={secret}"),
+    ):
+        assert secret not in answer.text + str(answer.headers)
+    assert secret not in json.dumps(log)
+
+
+def test_a_key_that_is_given_as_a_user_is_not_logged_with_a_denial(api, log):
+    secret = "sk-bf-0123456789abcdef0123"
+    api.create("gpt-4o", budget={"max_limit": 1, "reset_duration": "1d"})
+    assert api.post("reservations", {"model": "gpt-4o", "cost": 2, "user_id": secret}).status_code == 402
+    assert log[0]["user_id"] == "sk-bf-…"
 
 
 def test_a_path_without_a_key_is_logged_as_it_is(api, log):
