@@ -16,13 +16,14 @@ from prometheus_client import multiprocess  # noqa: E402
 
 from governance.domain.errors import NotReady  # noqa: E402
 from governance.exposure import exposure  # noqa: E402
-from governance.greeting import greeting  # noqa: E402
+from governance.greeting import greeting, tell  # noqa: E402
 from governance.reload import apply_config_anew  # noqa: E402
 from governance.settings import Settings  # noqa: E402
 from governance.startup import apply_config, check_address, found, freest_core, make_ready, tune  # noqa: E402
 from governance.storage.service_lock import ServiceLock  # noqa: E402
 from governance.web.context import EXTENSION  # noqa: E402
 from governance.web.logs import gunicorn_config  # noqa: E402
+from governance.web.worker.refusals import Refusals  # noqa: E402
 from governance.web.worker.waits import Timeouts  # noqa: E402
 
 found.metrics_folder = own_folder or found.metrics_folder
@@ -82,7 +83,7 @@ def on_starting(_server):
 
 def when_ready(_server):
     """Say how to begin, and do what SIGHUP asked for meanwhile."""
-    sys.stderr.write(found.greeting + exposure(settings))
+    tell(settings, found.greeting, exposure(settings))
     if found.reload_asked:
         os.kill(os.getpid(), signal.SIGHUP)
 
@@ -106,12 +107,14 @@ def post_fork(_server, worker):
 def post_worker_init(worker):
     """Start the poller in the worker: never on import, never in the master."""
     tune()
-    worker.limit_waits(
-        Timeouts(settings.header_timeout, settings.body_timeout, settings.send_timeout, settings.idle_timeout)
+    service = worker.wsgi.extensions[EXTENSION]
+    worker.serve_with(
+        Timeouts(settings.header_timeout, settings.body_timeout, settings.send_timeout, settings.idle_timeout),
+        Refusals(service.refusals, service.authentication.is_secret),
     )
-    worker.wsgi.extensions[EXTENSION].health.remember(found.warnings)
-    worker.wsgi.extensions[EXTENSION].poller.start()
-    worker.wsgi.extensions[EXTENSION].pruner.start()
+    service.health.remember(found.warnings)
+    service.poller.start()
+    service.pruner.start()
 
 
 def worker_exit(_server, worker):

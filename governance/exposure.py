@@ -11,8 +11,8 @@ def exposure(settings: Settings) -> str:
     if settings.trusted_proxies or _is_loopback(settings.host):
         return ""
     return (
-        f"Warning: {settings.host} can be reached from other machines, and this service speaks no TLS: API keys travel "
-        "readable. Put a proxy with TLS in front and name it in GOVERNANCE_TRUSTED_PROXIES, or set HOST=127.0.0.1.\n"
+        f"{settings.host} can be reached from other machines, and this service speaks no TLS: API keys travel "
+        "readable. Put a proxy with TLS in front and name it in GOVERNANCE_TRUSTED_PROXIES, or set HOST=127.0.0.1."
     )
 
 

@@ -1,6 +1,8 @@
 """What a person reads when the service has started."""
 
+import logging
 import shlex
+import sys
 from pathlib import Path
 
 from flask import Flask
@@ -8,8 +10,21 @@ from flask import Flask
 from governance.domain.errors import GovernanceError
 from governance.services import admin_key
 from governance.services.admin_key import AdminKey
+from governance.settings import Settings
 from governance.startup import service_of
 from governance.web.context import Governance
+
+logger = logging.getLogger("governance.startup")
+
+
+def tell(settings: Settings, greeting: str, warning: str) -> None:
+    """Write the greeting and a warning, which may be empty, to standard error; where the log is JSON, as its lines."""
+    if settings.log_format == "json":
+        logger.info("%s", greeting.strip())
+        if warning:
+            logger.warning("%s", warning)
+    else:
+        sys.stderr.write(greeting + (f"Warning: {warning}\n" if warning else ""))
 
 
 def greeting(app: Flask) -> str:

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DatabaseError, DisconnectionError, IntegrityError, In
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from governance.domain.errors import Code, Conflict, Unavailable
+from governance.storage.deadlines import deadline
 from governance.storage.holders import StoppedHolders
 from governance.storage.progress import STALLED, Progress
 from governance.storage.turns import lock_files, turn_within
@@ -87,8 +88,8 @@ class Database:
                 yield connection
 
     def deadline(self) -> float:
-        """Until when (seconds of the monotonic clock) a caller waits who comes now, in all queues together."""
-        return monotonic() + self._busy_timeout
+        """Until when (seconds of the monotonic clock) the caller waits, in all queues together."""
+        return deadline(self._busy_timeout)
 
     @contextmanager
     def write(self, until: float | None = None) -> Iterator[Connection]:

@@ -20,6 +20,7 @@ from governance.domain.errors import Unavailable
 from governance.domain.times import Clock
 from governance.storage.answers import Dictionaries
 from governance.storage.database import is_trouble, journal, open_file, refuse_mixture, unavailable
+from governance.storage.deadlines import deadline
 from governance.storage.fate import Fate, Overdue, touch
 from governance.storage.holders import StoppedHolders
 from governance.storage.progress import STALLED, Progress
@@ -78,8 +79,8 @@ class GroupCommit:
         self._all_there = Event()
 
     def deadline(self) -> float:
-        """Until when (seconds of the monotonic clock) a caller waits who comes now, in all queues together."""
-        return monotonic() + self._busy_timeout
+        """Until when (seconds of the monotonic clock) the caller waits, in all queues together."""
+        return deadline(self._busy_timeout)
 
     def submit(self, act: Act[Result], until: float | None = None) -> Result:
         """Do an act and return its result, once that is on the disk. Raises what the act raises, and Unavailable."""

@@ -21,3 +21,13 @@ def test_gunicorn_tells_of_a_killed_worker_in_json(service):
     assert (told["logger"], str(worker) in told["message"]) == ("gunicorn.error", True)
     assert told["level"] in ("WARNING", "ERROR")
     assert "SIGKILL" not in made.stdout.read_text()
+
+
+def test_all_that_a_start_writes_is_json(service):
+    made = service(GOVERNANCE_LOG_FORMAT="json", HOST="0.0.0.0").start()  # noqa: S104 - a warning is the point
+    told = [json.loads(line) for line in made.stderr.read_text().splitlines()]
+    (greeting,) = [line for line in told if "curl -H" in line["message"]]
+    assert (greeting["level"], greeting["logger"]) == ("INFO", "governance.startup")
+    (warning,) = [line for line in told if line["level"] == "WARNING"]
+    assert warning["message"].startswith("0.0.0.0 can be reached from other machines")
+    assert made.key not in made.stderr.read_text()

@@ -14,6 +14,7 @@ import pytest
 
 from governance.domain.errors import Unavailable
 from governance.storage import group_commit
+from governance.storage.deadlines import note_arrival
 from governance.storage.group_commit import GroupCommit
 from governance.storage.holders import StoppedHolders, holders, is_stopped
 from governance.storage.progress import Progress
@@ -152,6 +153,18 @@ def test_a_caller_that_comes_while_enough_wait_is_refused_at_once(stuck):
         assert seconds < 0.5
         assert refusal.retry_after == 1
         assert all(each.result()[0] < 3.5 for each in waiting)
+
+
+def test_time_before_a_thread_took_the_call_counts_toward_its_deadline(stuck, database):
+    try:
+        note_arrival(monotonic() - 2.8)
+        assert timed(stuck)[0] < 0.5
+        assert stuck.deadline() - monotonic() < 0.2
+        before = database.deadline()
+        note_arrival(None)
+        assert database.deadline() > before
+    finally:
+        note_arrival(None)
 
 
 def test_a_caller_whose_act_is_under_way_is_told_that_it_may_be_counted(path, monkeypatch):

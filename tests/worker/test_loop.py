@@ -4,10 +4,12 @@ import errno
 import selectors
 import socket
 from collections.abc import Iterator
+from time import monotonic
 
 import pytest
 from gunicorn.config import Config
 
+from governance.storage.deadlines import deadline, note_arrival
 from governance.web.worker.connection import Connection
 from governance.web.worker.waits import ROOM
 from governance.web.worker.worker import Worker
@@ -51,6 +53,7 @@ def worker() -> Iterator[Worker]:
     made.murder_keepalived(force=True)
     made.poller.close()
     made.tmp.close()
+    note_arrival(None)
     assert made.nr_conns == len(made.tpool.asked)
     for each in made.tpool.asked:
         each.close()
@@ -130,3 +133,32 @@ def test_a_message_goes_to_a_thread_when_it_is_complete_and_not_before(worker, p
     assert set(worker.tpool.asked) == {first, second, third}
     assert (second.is_whole, second.message[-2:], second.received) == (True, b"{}", b"GET ")
     assert (third.is_whole, third.message[-1:]) == (False, b"{")
+
+
+def test_a_calls_time_counts_from_when_all_of_it_was_here(worker, peers):
+    whole, large, _ = list(worker.waits.head)
+    before = monotonic()
+    peers[0].sendall(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}")
+    peers[1].sendall(b"POST / HTTP/1.1\r\nContent-Length: 9000000\r\n\r\n{")
+    turn(worker)
+    assert set(worker.tpool.asked) == {whole, large}
+    assert before <= whole.came_at <= monotonic()
+    assert large.came_at is None
+    whole.came_at = before - 1000
+    worker.handle(whole)
+    assert deadline(0) == before - 1000
+    worker.handle(large)
+    assert deadline(0) >= before
+
+
+def test_a_stop_ends_idle_waits_soon_and_lets_messages_come(worker, peers):
+    nothing, half, idle = list(worker.waits.head)
+    peers[1].sendall(b"GET /")
+    turn(worker)
+    worker.waits.idle.begin(idle, monotonic())
+    worker.alive = False
+    worker.murder_keepalived()
+    assert list(worker.waits.head) == [half]
+    assert list(worker.waits.idle) == [idle, nothing]
+    assert list(worker.waits.idle.over(monotonic() + 1)) == []
+    assert next(worker.waits.idle.over(monotonic() + 3)) is idle

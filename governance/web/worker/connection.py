@@ -50,6 +50,7 @@ class Connection:
     """
 
     __slots__ = (
+        "came_at",
         "client",
         "drained",
         "expects_continue",
@@ -78,6 +79,8 @@ class Connection:
         self.received: bytes | bytearray = b""
         self.framing = Framing()
         self.message, self.is_whole, self.is_chunked = b"", False, False
+        self.came_at: float | None = None
+        """When all of the message was here (monotonic clock); None where the rest of it is still to come."""
         self.unsent: list[bytes | memoryview] = []
         self.is_busy = self.is_registered = self.is_ended = self.is_reusable = False
         self.drained = self.held = 0
@@ -110,6 +113,7 @@ class Connection:
         self.message, self.received = bytes(self.received[:end]), bytes(self.received[end:])
         self.expects_continue = self.framing.expects_continue
         self.rest = self.framing.end - end if self.framing.progress is Progress.LARGE else 0
+        self.came_at = None if self.rest else monotonic()
         self.framing = Framing()
 
     def ask_for_body(self) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from governance.domain.errors import GovernanceError
+from governance.web.refusals import RefusalLog
 from governance.web.worker import refusals
 from governance.web.worker.connection import Connection
 from governance.web.worker.framing import Progress
@@ -42,11 +43,13 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         super().__init__(*args, **kwargs)
         self.worker_connections: int = self.cfg.worker_connections
         self.waits = Waits(Timeouts())
+        self.refusals = refusals.Refusals(RefusalLog(), is_secret=lambda _: False)
         self.next_tick = 0.0
+        self.is_stopping = False
 
-    def limit_waits(self, timeouts: Timeouts) -> None:
-        """Have every wait end after so many seconds; before the worker runs."""
-        self.waits = Waits(timeouts)
+    def serve_with(self, timeouts: Timeouts, own_refusals: refusals.Refusals) -> None:
+        """Have every wait end after so many seconds, and refuse in this way; before the worker runs."""
+        self.waits, self.refusals = Waits(timeouts), own_refusals
 
     def run(self) -> None:
         """Serve until told to stop, then finish what is under way."""
@@ -205,6 +208,8 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def murder_keepalived(self, force: bool = False) -> None:
         """End the waits whose time is over; all of them, once the worker ends."""
         now = monotonic()
+        if not self.alive and not self.is_stopping:
+            self._end_idling(now + STOP_KEEPALIVE_LINGER)
         if force:
             now = float("inf")
         elif now < self.next_tick:
@@ -218,8 +223,9 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             for connection in wait.over(now):
                 self._drop(connection)
 
-    def _cap_keepalive(self, deadline: float) -> None:
+    def _end_idling(self, deadline: float) -> None:
         """End idle waits by then: the worker stops. Whoever has not sent a byte yet is idle too."""
+        self.is_stopping = True
         for connection in [each for each in self.waits.head if not each.received]:
             self.waits.idle.begin(connection, monotonic())
         self.waits.idle.shorten(deadline)
@@ -231,7 +237,7 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             return
         connection.received = b""
         connection.is_reusable = False
-        connection.sock.sendall(refusals.rendered(refusal, connection.client))
+        connection.sock.sendall(self.refusals.rendered(refusal, connection.client))
         try:
             connection.answer()
         except OSError:

@@ -1,6 +1,6 @@
 """What is answered in the service's one shape before there is a request that Flask could answer."""
 
-import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -8,12 +8,12 @@ from gunicorn.http import errors as http
 
 from governance.domain.errors import Code, GovernanceError, InvalidRequest, NotFound
 from governance.services.statistics import requests_counted
-from governance.web.answers import JSON
+from governance.web.answers import JSON, NEVER_STORED
 from governance.web.errors import STATUS, document
+from governance.web.masking import masked
+from governance.web.refusals import RefusalLog
 from governance.web.requests import request_id
 from schemas import render
-
-logger = logging.getLogger("governance.requests")
 
 HEAD_TIMEOUT = InvalidRequest(
     "Send the whole head of a request in time: GOVERNANCE_HEADER_TIMEOUT is over.", code=Code.REQUEST_TIMEOUT
@@ -51,24 +51,31 @@ def refusal_of(error: Exception) -> GovernanceError:
     return next((refusal for kind, refusal in REFUSALS if isinstance(error, kind)), UNFORESEEN)
 
 
-def rendered(error: GovernanceError, client: Any, request: Any = None) -> bytes:
-    """The answer, in HTTP, after which the connection is closed; it is logged and counted."""
-    status, own = HTTPStatus(STATUS[error.code]), request_id({})
-    fields = {
-        "method": getattr(request, "method", None) or "",
-        "path": getattr(request, "path", None) or "",
-        "status": int(status),
-        "code": error.code,
-        "request_id": own,
-        "peer": client[0] if isinstance(client, tuple) else "",
-    }
-    level = logging.ERROR if status is HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
-    logger.log(level, "refused", extra={"fields": fields})
-    requests_counted("none", int(status)).inc()
-    body = render.dumps(document(error))
-    head = (
-        f"HTTP/1.1 {status:d} {status.phrase}\r\n"
-        f"Connection: close\r\nContent-Type: {JSON}\r\nContent-Length: {len(body)}\r\n"
-        f"Cache-Control: no-store\r\nX-Request-Id: {own}\r\n\r\n"
-    )
-    return head.encode("latin-1") + body
+class Refusals:
+    """Renders refusals, counts them, and has them logged as those of strangers are: nobody's key was looked at."""
+
+    def __init__(self, log: RefusalLog, is_secret: Callable[[str], bool]) -> None:
+        self._log = log
+        self._is_secret = is_secret
+
+    def rendered(self, error: GovernanceError, client: Any, request: Any = None) -> bytes:
+        """The answer, in HTTP, after which the connection is closed."""
+        status, own = HTTPStatus(STATUS[error.code]), request_id({})
+        self._log.write_stranger(
+            {
+                "method": getattr(request, "method", None) or "",
+                "path": masked(getattr(request, "path", None) or "", self._is_secret),
+                "status": int(status),
+                "code": error.code,
+                "request_id": own,
+                "peer": client[0] if isinstance(client, tuple) else "",
+            }
+        )
+        requests_counted("none", int(status)).inc()
+        body = render.dumps(document(error))
+        head = (
+            f"HTTP/1.1 {status:d} {status.phrase}\r\n"
+            f"Connection: close\r\nContent-Type: {JSON}\r\nContent-Length: {len(body)}\r\n"
+            f"Cache-Control: {NEVER_STORED}\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: {own}\r\n\r\n"
+        )
+        return head.encode("latin-1") + body

@@ -15,6 +15,7 @@ from gunicorn import http
 from gunicorn.errors import ConfigError
 from gunicorn.http.errors import LimitRequestHeaders, NoMoreData
 
+from governance.storage.deadlines import note_arrival
 from governance.web.worker import refusals
 from governance.web.worker.connection import Connection
 from governance.web.worker.framing import MAX_HEAD
@@ -38,6 +39,7 @@ class Worker(PeerLoop):
 
         More of the message will not come, be it complete or not, unless it is a large one.
         """
+        note_arrival(connection.came_at)
         is_reusable = self._answered(connection)
         try:
             connection.answer()
@@ -69,4 +71,4 @@ class Worker(PeerLoop):
         if refusal is refusals.UNFORESEEN:
             logger.error("an error that was not foreseen", exc_info=exc)
         client.close()
-        client.sendall(refusals.rendered(refusal, addr, req))
+        client.sendall(self.refusals.rendered(refusal, addr, req))
