@@ -25,6 +25,7 @@ from governance.services.mint import Mint
 from governance.services.model_limits import ModelLimits
 from governance.services.overview import Overview
 from governance.services.reservations import Reservations
+from governance.services.shared_counts import SharedCounts
 from governance.services.statistics import Statistics
 from governance.services.sync import VALUES_FILE, Sync
 from governance.services.upkeep import Upkeep
@@ -128,6 +129,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: M
     files = Files(database, clock, os.environ)
     sync = Sync(database, writer, files, clock, mint=mint, folder=settings.instance_path)
     refusals = RefusalLog()
+    counts = SharedCounts()
     slices = Slices(settings.database_path, settings.busy_timeout)
     upkeep = Upkeep(slices, steady_for_a_minute, settings.retention_days * DAY)
     tasks = (
@@ -139,6 +141,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: M
         statistics.flush,
         authentication.flush,
         refusals.flush,
+        counts.publish,
     )
     return Governance(
         settings=settings,
@@ -165,6 +168,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: M
         sync=sync,
         uploads=Uploads(files, sync),
         refusals=refusals,
+        counts=counts,
     )
 
 

@@ -1,40 +1,33 @@
 """How gunicorn serves this: threads in a few processes, and what is done once before they start."""
 
 import os
-import shutil
 import signal
 import sys
-import tempfile
 
-# Where the workers count for /metrics, all together: prometheus_client reads this when it is imported. At SIGHUP this
-# file runs anew, in a process that has it already.
-own_folder = None
-if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-    own_folder = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="governance-metrics-")
+# prometheus_client would map sparse files of that folder into memory, and be killed where the disk is full; it reads
+# this when it is imported. See governance/services/shared_counts.py.
+os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
-from prometheus_client import multiprocess  # noqa: E402
-
-from governance.domain.errors import NotReady  # noqa: E402
-from governance.exposure import exposure  # noqa: E402
-from governance.greeting import greeting, tell  # noqa: E402
-from governance.reload import apply_config_anew  # noqa: E402
-from governance.settings import Settings  # noqa: E402
-from governance.startup import apply_config, check_address, found, freest_core, make_ready, tune  # noqa: E402
-from governance.storage.service_lock import ServiceLock  # noqa: E402
-from governance.web.context import EXTENSION  # noqa: E402
-from governance.web.logs import gunicorn_config  # noqa: E402
-from governance.web.worker.refusals import Refusals  # noqa: E402
-from governance.web.worker.waits import Timeouts  # noqa: E402
-
-found.metrics_folder = own_folder or found.metrics_folder
+from governance.domain.errors import NotReady
+from governance.exposure import exposure
+from governance.greeting import greeting, tell
+from governance.reload import apply_config_anew
+from governance.services.shared_counts import fold, make_folder, remove_folder
+from governance.settings import Settings
+from governance.startup import apply_config, check_address, found, freest_core, make_ready, tune
+from governance.storage.service_lock import ServiceLock
+from governance.web.context import EXTENSION
+from governance.web.logs import gunicorn_config
+from governance.web.worker.refusals import Refusals
+from governance.web.worker.waits import Timeouts
 
 
 def leave_nothing_behind():
-    """Give the database up, with a note that all ended well; remove the folder of the metrics, where it is ours."""
+    """Give the database up, with a note that all ended well; remove the folder of the metrics."""
     if found.database_lock:
         found.database_lock.end()
     if found.metrics_folder:
-        shutil.rmtree(found.metrics_folder, ignore_errors=True)
+        remove_folder(found.metrics_folder)
 
 
 def stop(error):
@@ -77,6 +70,7 @@ def on_starting(_server):
         found.start = make_ready(app, found.database_lock)
         found.config = apply_config(app)
         found.greeting = greeting(app)
+        found.metrics_folder = make_folder(settings.instance_path)
     except NotReady as error:
         stop(error)
 
@@ -113,6 +107,8 @@ def post_worker_init(worker):
         Refusals(service.refusals, service.authentication.is_secret),
     )
     service.health.remember(found.warnings)
+    if found.metrics_folder:
+        service.counts.share(found.metrics_folder)
     service.poller.start()
     service.pruner.start()
 
@@ -124,8 +120,9 @@ def worker_exit(_server, worker):
 
 
 def child_exit(_server, worker):
-    """Forget what a worker that is gone said about itself; what it counted stays."""
-    multiprocess.mark_process_dead(worker.pid)
+    """Keep what a worker that is gone has counted."""
+    if found.metrics_folder:
+        fold(found.metrics_folder, worker.pid)
 
 
 def on_exit(_server):

@@ -17,7 +17,6 @@ from governance.services.sync import NOT_WRITTEN
 from governance.settings import ROOT, Settings
 from governance.startup import service_of
 from governance.web.context import Governance
-from governance.web.metrics import FOLDER as METRICS_FOLDER
 
 logger = logging.getLogger("governance.reload")
 
@@ -30,10 +29,9 @@ def apply_config_anew(settings: Settings) -> list[str]:
     path = settings.config_path
     if path is None:
         return []
-    environ = {name: value for name, value in os.environ.items() if name != METRICS_FOLDER}
     command = [sys.executable, "-m", "governance.reload"]
     try:
-        ran = subprocess.run(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, timeout=LONGEST, check=True)  # noqa: S603 - this very interpreter
+        ran = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, timeout=LONGEST, check=True)  # noqa: S603 - this very interpreter
         return list(json.loads(ran.stdout))
     except (OSError, ValueError, subprocess.SubprocessError):
         logger.exception("%s was NOT applied", path.name)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from flask import Flask
 
@@ -50,7 +51,7 @@ class Found:
     """Whether SIGHUP came before the start was done."""
     database_lock: ServiceLock | None = None
     """What this service holds on its database for as long as it runs."""
-    metrics_folder: str | None = None
+    metrics_folder: Path | None = None
     """The folder that this service made for its metrics, and takes away when it ends."""
 
     @property

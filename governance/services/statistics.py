@@ -1,7 +1,6 @@
 """What is counted about the service itself: for Prometheus, and how often each limit refused a call.
 
-No label names a model, a key or a user. Under several workers prometheus_client adds them up through files
-(`PROMETHEUS_MULTIPROC_DIR`, set by `gunicorn.conf.py`).
+No label names a model, a key or a user. `shared_counts.py` adds up what several workers count.
 """
 
 from functools import cache
@@ -30,7 +29,7 @@ EXPIRED = Counter("governance_reservations_expired", "Reservations that were nev
 LATE = Counter("governance_reservations_late", "Settles and releases that came after the reservation had expired.")
 
 VERIFIED = "governance_snapshot_verified_timestamp_seconds"
-SNAPSHOT = Gauge(VERIFIED, "When the memory last equalled the database.", multiprocess_mode="liveall")
+SNAPSHOT = Gauge(VERIFIED, "When the memory last equalled the database.")
 FAILURES = Counter("governance_snapshot_refresh_failures", "Refreshes of the memory that failed.")
 
 

@@ -18,6 +18,7 @@ from governance.services.metering import Metering
 from governance.services.model_limits import ModelLimits
 from governance.services.overview import Overview
 from governance.services.reservations import Reservations
+from governance.services.shared_counts import SharedCounts
 from governance.services.sync import Sync
 from governance.services.upkeep import Upkeep
 from governance.services.uploads import Uploads
@@ -61,6 +62,7 @@ class Governance:
     sync: Sync
     uploads: Uploads
     refusals: RefusalLog
+    counts: SharedCounts
 
     def close(self) -> None:
         """End the threads and close the files; what only this worker knows is written down first."""

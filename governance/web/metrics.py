@@ -1,14 +1,12 @@
 """`/metrics` for Prometheus: all workers together. No label names a model, a key or a user."""
 
-import os
 import time
 from collections.abc import Iterable, Iterator
 
 from flask import Blueprint, current_app
 from flask.blueprints import BlueprintSetupState
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from governance.domain.errors import GovernanceError
@@ -24,7 +22,6 @@ blueprint = Blueprint("metrics", __name__)
 EXTENSION = "governance.metrics"
 MOST_TEXTS = 5
 """In a second."""
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @blueprint.get("/metrics")
@@ -56,7 +53,7 @@ class Current(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """The metrics of now; those of a database that does not answer are left out."""
-        for metric in _counted():
+        for metric in self._service.counts.collect():
             yield from _age(metric) if metric.name == VERIFIED else (metric,)
         try:
             opened, differing = self._service.reservations.open_count(), self._service.verification.last()
@@ -66,12 +63,6 @@ class Current(Collector):
         if differing is not None:
             help_text = "Counters that differed from their ledger when last verified; anything but 0 is a fault."
             yield GaugeMetricFamily("governance_verify_differences", help_text, differing)
-
-
-def _counted() -> Iterator[Metric]:
-    several = FOLDER in os.environ
-    collector: Collector = MultiProcessCollector(CollectorRegistry()) if several else REGISTRY  # type: ignore[no-untyped-call]
-    yield from collector.collect()
 
 
 def _age(verified: Metric) -> Iterator[Metric]:

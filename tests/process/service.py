@@ -130,6 +130,12 @@ class Service:
             answer = connection.getresponse()
             return Answer(answer.status, json.loads(answer.read() or b"null"), dict(answer.getheaders()))
 
+    def text(self, path: str) -> str:
+        """What anybody may read that is no JSON."""
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)) as connection:
+            connection.request("GET", path, headers={"Connection": "close"})
+            return connection.getresponse().read().decode()
+
     def create(self, model_name: str, **fields: Any) -> str:
         """Make a limit; its id."""
         answer = self.call("POST", MODEL_CONFIGS, {"model_name": model_name, **fields})

@@ -103,9 +103,9 @@ def test_reload_keeps_the_warnings_of_the_start(service):
 
 def test_reload_keeps_metrics_and_takes_their_folder_away_at_the_end(service, config):
     made = service(GOVERNANCE_CONFIG=str(config)).start()
-    (folder,) = made.folder.glob("governance-metrics-*")
+    (folder,) = made.instance.glob("metrics/*")
     reload(made)
-    assert list(made.folder.glob("governance-metrics-*")) == [folder]
+    assert list(made.instance.glob("metrics/*")) == [folder]
     made.process.terminate()
     assert made.process.wait(20) == 0
     assert sorted(file.name for file in made.folder.iterdir()) == ["instance", "stderr.txt", "stdout.txt"]

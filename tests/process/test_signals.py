@@ -146,14 +146,14 @@ def test_what_a_worker_answers_after_its_master_was_killed_is_not_lost_to_who_op
     assert models(made.database) == {"answered by an orphan"}
 
 
-def test_a_metrics_folder_of_the_operator_s_is_not_removed(service, tmp_path):
+def test_prometheus_own_folder_is_neither_used_nor_removed(service, tmp_path):
     folder = tmp_path / "metrics"
     folder.mkdir()
     (folder / "of another service.db").write_text("not ours")
     made = service(PROMETHEUS_MULTIPROC_DIR=str(folder)).start()
     made.process.terminate()
     assert made.process.wait(10) == 0
-    assert (folder / "of another service.db").exists()
+    assert [file.name for file in folder.iterdir()] == ["of another service.db"]
 
 
 def test_a_service_that_ended_leaves_no_folder_of_its_own_behind(service):
@@ -161,3 +161,4 @@ def test_a_service_that_ended_leaves_no_folder_of_its_own_behind(service):
     made.process.terminate()
     assert made.process.wait(10) == 0
     assert sorted(file.name for file in made.folder.iterdir()) == ["instance", "stderr.txt", "stdout.txt"]
+    assert not (made.instance / "metrics").exists()

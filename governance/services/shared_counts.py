@@ -1,0 +1,175 @@
+"""What all workers count, added up: each publishes its own counts in a file, and reads those of the others.
+
+prometheus_client's own way (`PROMETHEUS_MULTIPROC_DIR`) maps sparse files into memory, and the first write to a page
+for which the disk has no room kills the process (SIGBUS). Here a file that cannot be written costs counts, no more.
+A worker publishes before it shows a total, so no other worker can show less of it later.
+"""
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.core import Metric
+
+from governance.storage import private_files
+
+logger = logging.getLogger("governance.services")
+
+OURS = "governance_"
+MADE = "_created"
+ENDED = "ended"
+"""The file in which the master keeps what workers counted that are gone."""
+Counts = dict[str, Any]
+"""A worker's counts: by metric its type, its help, and its samples as [name, labels, value]."""
+
+
+class SharedCounts:
+    """The counts of this worker and, once a folder is given, of all others."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self._registry = registry
+        self._file: Path | None = None
+        self._failed = False
+
+    def share(self, folder: Path) -> None:
+        """Publish in a folder from now on, under a name that no other worker ever has."""
+        self._file = folder / f"{os.getpid()}-{time.time_ns()}.json"
+        self.publish()
+
+    def publish(self) -> None:
+        """Write this worker's counts down. What cannot be written is logged, once."""
+        if self._file is None:
+            return
+        try:
+            _write(self._file, self._own())
+            self._failed = False
+        except OSError as error:
+            if not self._failed:
+                logger.warning("the metrics of this worker cannot be shared with the others: %s", error)
+            self._failed = True
+
+    def collect(self) -> Iterable[Metric]:
+        """All workers' counts, added up; of a gauge, what each worker that lives says."""
+        self.publish()
+        return _added([self._own(), *self._others()])
+
+    def _own(self) -> Counts:
+        return _counts(metric for metric in self._registry.collect() if metric.name.startswith(OURS))
+
+    def _others(self) -> Iterator[Counts]:
+        if self._file is None:
+            return
+        read = {file.name: _read(file) for file in self._file.parent.glob("*.json") if file != self._file}
+        ended = _read(self._file.with_name(ENDED))  # read last, so what moves there meanwhile is in one of the two
+        folded = ended.pop("folded", [])
+        yield ended
+        for name, counts in read.items():
+            if name not in folded:
+                yield counts if _lives(name) else _without_gauges(counts)
+
+
+def make_folder(instance: Path) -> Path | None:
+    """A folder for the counts of this service's workers; those of services that are gone are removed.
+
+    None, with a warning in the log, where it cannot be made: then each worker shows its own counts alone.
+    """
+    parent = instance / "metrics"
+    folder = parent / str(os.getpid())
+    try:
+        private_files.make_folder(parent)
+        for old in parent.iterdir():
+            if old == folder or not _lives(old.name):
+                shutil.rmtree(old, ignore_errors=True)
+        private_files.make_folder(folder)
+    except OSError as error:
+        logger.warning("the metrics of the workers are not added up: %s", error)
+        return None
+    return folder
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove the folder, and the one above it where no other service uses that."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        folder.parent.rmdir()
+
+
+def fold(folder: Path, pid: int) -> None:
+    """Keep what a worker that is gone has counted, without a file of its own."""
+    with suppress(OSError):  # then its file stays, and is read
+        for file in folder.glob(f"{pid}-*.json"):
+            target = folder / ENDED
+            ended = _read(target)
+            folded = [name for name in ended.pop("folded", []) if (folder / name).exists()]
+            total = _counts(_added([ended, _without_gauges(_read(file))]))
+            _write(target, total | {"folded": [*folded, file.name]})
+            file.unlink()
+
+
+def _added(several: Iterable[Counts]) -> list[Metric]:
+    metrics: dict[str, Metric] = {}
+    totals: dict[str, dict[Any, float]] = {}
+    for counts in several:
+        for name, told in counts.items():
+            metrics.setdefault(name, Metric(name, told["help"], told["type"]))
+            samples = totals.setdefault(name, {})
+            for sample, labels, value in told["samples"]:
+                own = len(samples) if told["type"] == "gauge" else 0
+                place = (sample, tuple(sorted(labels.items())), own)
+                samples[place] = samples.get(place, 0) + value
+    for name, samples in totals.items():
+        for (sample, labels, _), value in samples.items():
+            metrics[name].add_sample(sample, dict(labels), value)
+    return list(metrics.values())
+
+
+def _counts(metrics: Iterable[Metric]) -> Counts:
+    return {
+        metric.name: {
+            "type": metric.type,
+            "help": metric.documentation,
+            "samples": [(each.name, each.labels, each.value) for each in metric.samples if MADE not in each.name],
+        }
+        for metric in metrics
+    }
+
+
+def _without_gauges(counts: Counts) -> Counts:
+    """What stays true of a worker that is gone."""
+    return {name: told for name, told in counts.items() if told["type"] != "gauge"}
+
+
+def _read(file: Path) -> Counts:
+    """What a worker has published; nothing where the file is gone or damaged."""
+    try:
+        return dict(orjson.loads(private_files.read(file)))
+    except (OSError, ValueError):
+        return {}
+
+
+def _write(file: Path, counts: Counts) -> None:
+    """Put the counts in the file's place, whole; a crash may lose them, so nothing waits for the disk."""
+    with private_files.beside(file) as part:
+        part.write_bytes(orjson.dumps(counts))
+        part.replace(file)
+
+
+def _lives(name: str) -> bool:
+    """Whether the process lives whose id a name begins with."""
+    pid = name.partition("-")[0]
+    if not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is another user's
+        return True
+    return True
