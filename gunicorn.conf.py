@@ -14,10 +14,11 @@ from governance.greeting import greeting, tell
 from governance.reload import apply_config_anew
 from governance.services.shared_counts import fold, make_folder, remove_folder
 from governance.settings import Settings
-from governance.startup import apply_config, check_address, found, freest_core, make_ready, tune
+from governance.startup import allow_files, apply_config, check_address, found, freest_core, make_ready, tune
 from governance.storage.service_lock import ServiceLock
 from governance.web.context import EXTENSION
 from governance.web.logs import gunicorn_config
+from governance.web.worker.loop import OTHER_FILES
 from governance.web.worker.refusals import Refusals
 from governance.web.worker.waits import Timeouts
 
@@ -43,6 +44,7 @@ except NotReady as error:
 
 bind = settings.netloc
 workers = settings.workers
+worker_connections = 1000
 threads = settings.threads
 worker_class = "governance.web.worker.worker.Worker"
 forwarder_headers = ""  # nobody's SCRIPT_NAME or PATH_INFO is believed
@@ -66,6 +68,7 @@ def on_starting(_server):
             check_address(settings)
         found.database_lock = ServiceLock(settings.database_path)
         found.database_lock.begin()
+        allow_files(worker_connections + OTHER_FILES)
         app = create_app(settings)
         found.start = make_ready(app, found.database_lock)
         found.config = apply_config(app)

@@ -4,11 +4,12 @@ import errno
 import gc
 import logging
 import os
+import resource
 import socket
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +39,26 @@ def tune() -> None:
     """Set this process' interpreter for many short requests, beside a poll that computes for milliseconds."""
     gc.set_threshold(NEW_OBJECTS)
     sys.setswitchinterval(SWITCH)
+
+
+def allow_files(wanted: int) -> None:
+    """Raise this process' limit of open files (its workers inherit it) to what a worker needs, as far as it may.
+
+    Where that is not far enough the log says so; a worker then takes fewer connections (`web/worker/loop.py`).
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if now < wanted:
+        logger.warning(
+            "each worker takes fewer connections: only %d files may be open, and %d are wanted (raise ulimit -n)",
+            now,
+            wanted,
+        )
 
 
 @dataclass

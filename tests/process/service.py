@@ -60,13 +60,15 @@ class Service:
         self.port = int(self.environ["PORT"]) if self.environ["PORT"].isdigit() else 0
         self.process: subprocess.Popen[bytes] | None = None
         self.kept_key: str | None = None
+        self.prefix: tuple[str, ...] = ()
+        """What the command line begins with."""
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Start it, and wait for nothing."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         with self.stdout.open("ab") as stdout, self.stderr.open("ab") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "wsgi:app"],
+                [*self.prefix, sys.executable, "-m", "gunicorn", "wsgi:app"],
                 cwd=ROOT,
                 env=inherited | self.environ,
                 stdin=subprocess.DEVNULL,

@@ -43,8 +43,9 @@ def test_one_admin_key_is_minted_for_its_owner_alone_however_many_workers_there_
 
 def test_nothing_of_the_database_is_open_to_others(pair):
     pair.create("for the journal")
-    files = list(pair.instance.iterdir())
-    assert mode(pair.instance) == 0o700
+    files = [file for file in pair.instance.rglob("*") if file.is_file()]
+    folders = [pair.instance, *(folder for folder in pair.instance.rglob("*") if folder.is_dir())]
+    assert {folder.name: mode(folder) for folder in folders} == dict.fromkeys((each.name for each in folders), 0o700)
     assert {file.name: mode(file) for file in files} == dict.fromkeys((file.name for file in files), 0o600)
 
 
