@@ -4,13 +4,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from governance.cli.output import faults_told
+from governance.storage import service_lock, start_check
 from governance.web.context import Governance, governance
 
 
 @contextmanager
 def opened() -> Iterator[Governance]:
     """The service to act with; whatever it refuses ends the command with exit code 1 and a sentence."""
-    with faults_told():
-        service = governance()
+    with held() as service:
+        start_check.check_for_command(service.settings.database_path, service.settings.busy_timeout)
         service.health.refuse_unready()
         yield service
+
+
+@contextmanager
+def held() -> Iterator[Governance]:
+    """The service, with nothing put in its database's place until all that the block opened is closed."""
+    with faults_told():
+        service = governance()
+        with service_lock.opened_by_command(service.settings.database_path, service.settings.busy_timeout):
+            try:
+                yield service
+            finally:
+                service.database.engine.dispose()

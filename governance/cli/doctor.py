@@ -5,10 +5,10 @@ import sys
 import click
 from flask.cli import with_appcontext
 
+from governance.cli.database import held
 from governance.cli.output import json_option, note, print_json, say
 from governance.cli.tables import Styled, table
 from governance.services.doctor import Finding
-from governance.web.context import governance
 
 WORDS = {
     True: Styled(click.style("ok", fg="green")),
@@ -27,7 +27,8 @@ def doctor(*, as_json: bool) -> None:
 
     Example: flask governance doctor
     """
-    found = governance().doctor.look()
+    with held() as service:
+        found = service.doctor.look()
     ill = sum(finding.ok is False for finding in found)
     if as_json:
         print_json({"ok": not ill, "checks": [finding._asdict() for finding in found]})

@@ -14,7 +14,7 @@ from governance.domain.times import SECOND, Clock, lasting, to_the_second
 from governance.services import admin_key
 from governance.services.admin_key import AdminKey
 from governance.services.health import MISSING
-from governance.storage import counters, inspection, migrations, verification
+from governance.storage import counters, inspection, migrations, start_check, verification
 from governance.storage.database import Database
 
 MIB = 1024 * 1024
@@ -63,8 +63,7 @@ class Doctor:
         self._subject = subject
 
     def look(self) -> list[Finding]:
-        """Every check, the database first: where that cannot be read, those that would read it are left out."""
-        first = _find("database", self._file)
+        """Every check, told with the database first: where that cannot be read, those that would read it are left out."""
         inside = {
             "integrity": self._integrity,
             "schema": self._schema,
@@ -79,13 +78,16 @@ class Doctor:
             "poller": self._poller,
             "sqlite": self._sqlite,
         }
+        beside = [_find(name, check) for name, check in outside.items()]  # opening the database makes files of its own
+        first = _find("database", self._file)
         found = [_find(name, check) if first.ok else Finding(name, None, SKIPPED) for name, check in inside.items()]
-        return [first, *found, *(_find(name, check) for name, check in outside.items())]
+        return [first, *found, *beside]
 
     def _file(self) -> str:
         path = self._database.path
         if not path.exists():
             raise NotReady(MISSING.format(path))
+        start_check.check_for_command(path, self._subject.busy_timeout)
         with self._database.read() as connection:
             migrations.current_revision(connection)
         return f"{path}, {_size(path.stat().st_size)}"

@@ -16,7 +16,7 @@ from governance.storage.database_header import stamp_copy
 
 PAGES = 256
 """How much is copied at a time: between two steps the command can be interrupted."""
-BELONGINGS = ("", "-wal", "-shm", "-journal", ".id", ".lock", ".queue", ".next", ".running", ".upkeep")
+BELONGINGS = ("", "-wal", "-shm", "-journal", ".id", ".lock", ".queue", ".next", ".running", ".upkeep", ".commands")
 """What a database file has beside itself, by the end of its name."""
 
 

@@ -1,5 +1,6 @@
 """What a doctor asks of a database file: is it sound, how far has its time come, what lies beside it."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
@@ -69,12 +70,30 @@ def shown_version() -> str:
 
 def other_programs(path: Path) -> list[str]:
     """Programs beside Python's own that have the database open: `litestream (4711)`. Linux alone can tell."""
-    return sorted(_other_programs(path))
+    return sorted(_named(process) for process in _openers(path) if not _program(process).startswith("python"))
 
 
-def _other_programs(path: Path) -> Iterator[str]:
+def other_processes(path: Path) -> list[str]:
+    """All processes beside this one that have the database open, told as programs are."""
+    return sorted(_named(process) for process in _openers(path) if process.name != str(os.getpid()))
+
+
+def _openers(path: Path) -> Iterator[Path]:
+    """The folders in /proc of the processes that have a file open, as far as this user may see them."""
+    real = path.resolve()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended, or is another user's
-            is_open = path in (descriptor.readlink() for descriptor in (process / "fd").iterdir())
-            if is_open and not (process / "exe").readlink().name.startswith("python"):
-                yield f"{(process / 'comm').read_text().strip()} ({process.name})"
+            if real in (descriptor.readlink() for descriptor in (process / "fd").iterdir()):
+                yield process
+
+
+def _program(process: Path) -> str:
+    with suppress(OSError):
+        return (process / "exe").readlink().name
+    return ""
+
+
+def _named(process: Path) -> str:
+    with suppress(OSError):
+        return f"{(process / 'comm').read_text().strip()} ({process.name})"
+    return f"a process ({process.name})"

@@ -2,20 +2,23 @@
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
 from governance.domain.errors import Conflict, GovernanceError, InvalidRequest, NotReady
 from governance.domain.times import to_the_second
-from governance.storage import backup, marker, migrations, private_files, service_lock, start_check
+from governance.storage import backup, inspection, marker, migrations, private_files, service_lock, start_check
 from governance.storage.database import open_file
 from governance.storage.private_files import LockTimeoutError
 
 JOURNALS = ("-wal", "-shm", "-journal")
 
 RUNNING = "Stop the service first: {}."
+OPEN = "End the other command first: {}."
+OPENED = "End {} first, which has the database open."
 ITSELF = "Give another BACKUP: {} belongs to the database itself."
 UNREADABLE = "Give a BACKUP that is a whole database of this service: {} is not ({})."
 OTHER = "Give --force to put another database there: {} has the id {}, and here was {}."
@@ -40,7 +43,7 @@ def restore(database: Path, file: Path, now: int, busy_timeout: float, *, force:
     _refuse_itself(database, file)
     try:
         private_files.make_folder(database.parent)
-        with migrations.alone(database, busy_timeout), service_lock.stopped(database):
+        with _nobody_else(database, busy_timeout):
             with private_files.beside(database) as part:
                 schema, found = _copied(file, part, busy_timeout)
                 _refuse_other(database, file, found, force=force)
@@ -49,8 +52,6 @@ def restore(database: Path, file: Path, now: int, busy_timeout: float, *, force:
                 part.replace(database)
             private_files.sync(database.parent)
             _mark(database, found)
-    except LockTimeoutError as error:
-        raise Conflict(RUNNING.format(error)) from error
     except OSError as error:
         raise NotReady(UNWRITABLE.format(database, error.strerror or error)) from error
     return Restored(database, size, schema, kept)
@@ -60,17 +61,34 @@ def begin_anew(database: Path, now: int, busy_timeout: float) -> None:
     """Make an empty database where there is none, whatever an earlier one left. Raises Conflict, NotReady."""
     try:
         private_files.make_folder(database.parent)
-        with migrations.alone(database, busy_timeout), service_lock.stopped(database):
+        with _nobody_else(database, busy_timeout):
             if os.path.lexists(database):
                 raise Conflict(THERE.format(database))
             _put_away(database, now)
             marker.path_of(database).unlink(missing_ok=True)
             migrations.make(database, busy_timeout)
             migrations.mark(database, busy_timeout)
-    except LockTimeoutError as error:
-        raise Conflict(RUNNING.format(error)) from error
     except OSError as error:
         raise NotReady(UNWRITABLE.format(database, error.strerror or error)) from error
+
+
+@contextmanager
+def _nobody_else(database: Path, patience: float) -> Iterator[None]:
+    """Keep starts, services and commands away for the block. Raises Conflict where one is there, OSError."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(migrations.alone(database, patience))
+            stack.enter_context(service_lock.stopped(database))
+        except LockTimeoutError as error:
+            raise Conflict(RUNNING.format(error)) from error
+        try:
+            stack.enter_context(service_lock.without_commands(database, patience))
+        except LockTimeoutError as error:
+            raise Conflict(OPEN.format(error)) from error
+        others = inspection.other_processes(database)
+        if others:
+            raise Conflict(OPENED.format(" ".join(others)))
+        yield
 
 
 def _refuse_itself(database: Path, file: Path) -> None:

@@ -1,20 +1,27 @@
-"""The lock that a running service holds on its database, so that nothing is put in its place meanwhile.
+"""The locks that say who has the database open, so that nothing is put in its place meanwhile.
 
-Services share it. Workers inherit it, so it is held until the last of them is gone, however the service ends.
+Services share one. Workers inherit it, so it is held until the last of them is gone, however the service ends.
+Commands share another, since a start looks through the file only where no service runs.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from governance.domain.errors import NotReady
 from governance.storage import marker, private_files
+from governance.storage.private_files import LockTimeoutError
 
 SUFFIX = ".running"
+COMMANDS = ".commands"
 PATIENCE = 10.0
 """Seconds that a start waits for a restore to end."""
+UNWRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT}
+"""Why a lock cannot be made where reading may still be possible: a command goes on without it."""
+RESTORING = "Try again: the database {} is being restored, {}."
 
 
 class ServiceLock:
@@ -81,9 +88,31 @@ def is_held(database: Path) -> bool:
 
 
 @contextmanager
+def opened_by_command(database: Path, patience: float) -> Iterator[None]:
+    """Keep a restore away for the block. Raises NotReady where one goes on, or the lock is no file."""
+    path = database.with_name(f"{database.name}{COMMANDS}")
+    with ExitStack() as stack:
+        try:
+            if os.path.lexists(database):
+                descriptor = stack.enter_context(private_files.opened(path, os.O_RDONLY))
+                private_files.lock_within(descriptor, path, fcntl.LOCK_SH, patience)
+        except LockTimeoutError as error:
+            raise NotReady(RESTORING.format(database, error)) from error
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise NotReady(f"The database {database} cannot be used: {error}.") from error
+        yield
+
+
+@contextmanager
 def stopped(database: Path) -> Iterator[None]:
-    """Keep services from starting for the block. Raises LockTimeoutError where one runs."""
-    path = path_of(database)
-    with private_files.opened(path) as descriptor:
-        private_files.lock_within(descriptor, path, fcntl.LOCK_EX, 0)
+    """Keep services from starting for the block. Raises LockTimeoutError where one runs, OSError."""
+    with private_files.locked(path_of(database), 0):
+        yield
+
+
+@contextmanager
+def without_commands(database: Path, patience: float) -> Iterator[None]:
+    """Keep commands from opening the database for the block. Raises LockTimeoutError where one has it, OSError."""
+    with private_files.locked(database.with_name(f"{database.name}{COMMANDS}"), patience):
         yield

@@ -34,6 +34,7 @@ STRANGER = (
     "The database {} is another than the one that was here (id {}, not {}): put that back, or move this one to another "
     "name and run flask governance restore --force with that."
 )
+CANNOT_BE_USED = "The database {} cannot be used: {}."
 DAMAGED = f"The database {{}} is malformed ({{}}): {RESTORE}."
 
 
@@ -44,8 +45,8 @@ def check(path: Path, busy_timeout: float, *, in_use: bool) -> None:
     """
     if path.is_symlink():
         raise NotReady(A_LINK.format(path))
-    header, known = header_of(path), Marker.read(path)
     journal = marker.journal_beside(path)
+    header, known = header_of(path), Marker.read(path)
     replaced = known is not None and known.was_replaced(path, header)
     if journal and replaced:
         raise NotReady(MIXED.format(path, journal.name))
@@ -60,6 +61,19 @@ def check(path: Path, busy_timeout: float, *, in_use: bool) -> None:
             _look_through(path, connection, known)
     if replaced:
         logger.warning("%s was replaced by another state of the same database, which is used from now on", path)
+
+
+def check_for_command(path: Path, busy_timeout: float) -> None:
+    """Refuse to open what a start would refuse, but for damaged pages: SQLite would ruin some of it. Raises NotReady.
+
+    A file that is missing is not looked at.
+    """
+    if not os.path.lexists(path):
+        return
+    try:
+        check(path, busy_timeout, in_use=True)
+    except (OSError, sqlite3.Error) as error:
+        raise NotReady(CANNOT_BE_USED.format(path, error)) from error
 
 
 def header_of(path: Path) -> Header:

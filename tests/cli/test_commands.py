@@ -43,7 +43,7 @@ def test_a_missing_database_is_told_and_not_made(words, refused, settings, tmp_p
 def test_a_file_that_is_no_database_is_a_fault_in_one_line(words, refused, settings, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings.database_path.write_bytes(b"this is no database\n" * 50)
-    assert "no SQLite database; restore a backup" in refused(*words)
+    assert "is not a database of this service: put the right file there" in refused(*words)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 import json
 import stat
+from pathlib import Path
 
 import pytest
 
 from governance.storage import migrations
-from governance.storage.service_lock import ServiceLock
+from governance.storage.service_lock import ServiceLock, opened_by_command
 
 
 @pytest.fixture
@@ -41,6 +42,18 @@ def test_a_running_service_is_named(refused, backup, settings):
     said = refused("restore", str(backup))
     lock.end()
     assert said.startswith("Stop the service first: process ")
+
+
+def test_a_command_that_waits_for_its_yes_is_named(refused, backup, settings):
+    with opened_by_command(settings.database_path, 1):
+        said = refused("restore", str(backup))
+    assert said.startswith("End the other command first: process ")
+
+
+def test_a_command_leaves_no_connection_behind_its_lock(run, settings):
+    run("limits", "list")
+    opened = [link.resolve() for link in Path("/proc/self/fd").iterdir()]
+    assert settings.database_path.resolve() not in opened
 
 
 def test_a_backup_that_is_missing_is_told(refused, tmp_path):

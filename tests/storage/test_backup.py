@@ -110,7 +110,7 @@ def test_a_file_that_is_there_is_replaced_only_where_that_is_said(database, tmp_
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("end", ["", "-wal", "-shm", "-journal", ".queue", ".next", ".lock"])
+@pytest.mark.parametrize("end", ["", "-wal", "-shm", "-journal", ".queue", ".next", ".lock", ".commands"])
 @pytest.mark.parametrize("by", ["its path", "a link", "another way"])
 def test_the_database_itself_is_never_replaced(database, tmp_path, end, by):
     write(database, "ann")

@@ -1,5 +1,7 @@
 """A backup is put in the database's place whole and checked, or nothing is done; what was there is kept."""
 
+import errno
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -10,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from governance.domain.errors import Conflict, InvalidRequest, NotReady
-from governance.storage import marker, migrations, restore
+from governance.storage import marker, migrations, private_files, restore, service_lock
 from governance.storage.backup import copy
-from governance.storage.service_lock import ServiceLock
+from governance.storage.service_lock import ServiceLock, opened_by_command
 from tests.conftest import NOON
 from tests.storage.test_migrations import of_revision
 from tests.storage.test_start_check import crashed, execute, revision
@@ -45,7 +47,9 @@ def restored(path: Path, backup: Path, *, force: bool = False) -> restore.Restor
 
 def listing(path: Path) -> dict[str, bytes]:
     return {
-        file.name: file.read_bytes() for file in path.parent.iterdir() if not file.name.endswith((".lock", ".running"))
+        file.name: file.read_bytes()
+        for file in path.parent.iterdir()
+        if not file.name.endswith((".lock", ".running", ".commands"))
     }
 
 
@@ -161,6 +165,56 @@ def test_nothing_is_restored_while_the_service_runs(path, backup):
     assert "Stop the service first: process " in refusal(path, backup, Conflict)
     lock.end()
     restored(path, backup)
+
+
+def test_nothing_is_restored_while_a_command_has_the_database_open(path, backup):
+    with opened_by_command(path, 1):
+        said = refusal(path, backup, Conflict)
+    assert said.startswith(f"End the other command first: process {os.getpid()} (")
+    assert restored(path, backup).kept is not None
+
+
+HOLD = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("SELECT * FROM config_revision").fetchall()
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who has a file open")
+def test_nothing_is_restored_while_another_program_has_the_database_open(path, backup):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], text=True, **pipes) as other:
+        assert other.stdout.readline() == "open\n"
+        with pytest.raises(Conflict, match=rf"^End python.* \({other.pid}\) first"):
+            restored(path, backup)
+        other.communicate()
+    assert restored(path, backup).kept is not None
+
+
+def test_a_command_waits_for_a_restore_and_says_so(path):
+    with service_lock.without_commands(path, 1), pytest.raises(NotReady) as told, opened_by_command(path, 0.05):
+        pass
+    assert f"is being restored, process {os.getpid()} (" in told.value.message
+
+
+@pytest.mark.parametrize("error", [errno.EROFS, errno.EACCES, errno.ENOSPC])
+def test_a_command_goes_on_where_its_lock_cannot_be_made(path, monkeypatch, error):
+    def full(*_: object) -> int:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(private_files, "create", full)
+    with opened_by_command(path, 1):
+        pass
+
+
+def test_a_command_follows_no_link_in_its_locks_place(path, tmp_path):
+    Path(f"{path}.commands").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(NotReady, match="cannot be used"), opened_by_command(path, 1):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_two_restores_in_one_second_keep_both(path, backup):
