@@ -3,8 +3,8 @@
 A session is a fenced block whose first line begins with `$ `. The blocks of a section are run in order, on a fresh
 instance in a folder of its own (with `examples/` in it), at noon of 2026-11-23; what was done before, over HTTP, stands
 in `BEFORE`. The lines below a command are its first lines, standard error included. It must end with exit code 0,
-unless `$ echo $?` follows. `$ NAME=$(…)` keeps standard output in a variable. Ids, secrets, instants, sizes, absolute
-paths and the width of columns may differ: they are masked on both sides, all else is compared as it stands.
+unless `$ echo $?` follows. `$ NAME=$(…)` keeps standard output in a variable. Ids, secrets, instants, sizes, schemas,
+absolute paths and the width of columns may differ: they are masked on both sides, all else is compared as it stands.
 """
 
 import os
@@ -31,6 +31,7 @@ MASKS = {
     r"\b(sk-)?gov-[\w-]+": "SECRET",
     r"\b[\d.,]+ (bytes|[KMG]iB)\b": "SIZE",
     r"(?<![\w.])/[^\s,:]+": "PATH",
+    r"\bschema +\d{4}\b": "schema NUMBER",
     r" +": " ",
 }
 """What differs from run to run."""

@@ -63,7 +63,7 @@ class Doctor:
         self._subject = subject
 
     def look(self) -> list[Finding]:
-        """Every check, told with the database first: where that cannot be read, those that would read it are left out."""
+        """Every check, the database told first: where that cannot be read, those that would read it are left out."""
         inside = {
             "integrity": self._integrity,
             "schema": self._schema,

@@ -5,12 +5,13 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.process.service import Service, until
-from tests.process.test_backup import done, launched
+from tests.process.service import ROOT, Service, until
+from tests.process.test_backup import FLASK, done, launched
 
 pytestmark = pytest.mark.process
 
@@ -104,6 +105,28 @@ def test_nothing_is_restored_while_a_worker_lives(service):
     stderr = process.communicate(timeout=60)[1]
     assert (process.returncode, stderr.startswith("Stop the service first: ")) == (1, True), stderr
     made.end()
+    done(made, "restore", str(made.folder / "backup.db"))
+
+
+def test_nothing_is_restored_while_a_sync_waits_for_its_yes(service):
+    made = service().start()
+    done(made, "backup", str(made.folder / "backup.db"))
+    stopped(made)
+    terminal, inside = os.openpty()
+    words = [FLASK, "governance", "sync", "examples/config.json"]
+    environ = os.environ | made.environ
+    sync = subprocess.Popen(words, cwd=ROOT, env=environ, stdin=inside, stdout=inside, stderr=inside)
+    os.close(inside)
+    shown = b""
+    while b"Apply this?" not in shown:
+        shown += os.read(terminal, 1000)
+    process = launched(made, "restore", str(made.folder / "backup.db"))
+    stderr = process.communicate(timeout=60)[1]
+    os.write(terminal, b"n\n")
+    assert sync.wait(20) == 0
+    os.close(terminal)
+    last = stderr.splitlines()[-1]
+    assert last.startswith(f"End the other command first: process {sync.pid} (flask) holds the lock"), stderr
     done(made, "restore", str(made.folder / "backup.db"))
 
 
