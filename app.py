@@ -19,6 +19,7 @@ from governance.services.authentication import Authentication
 from governance.services.bifrost_import import BifrostImport
 from governance.services.doctor import Doctor, Subject
 from governance.services.files import Files
+from governance.services.growth import Growth
 from governance.services.health import HealthCheck
 from governance.services.metering import Metering
 from governance.services.mint import Mint
@@ -169,6 +170,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: M
         uploads=Uploads(files, sync),
         refusals=refusals,
         counts=counts,
+        growth=Growth(database),
     )
 
 

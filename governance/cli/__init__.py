@@ -15,6 +15,7 @@ from governance import __version__
 from governance.cli.audit import audit
 from governance.cli.backup import backup
 from governance.cli.check import check
+from governance.cli.compact import compact
 from governance.cli.doctor import doctor
 from governance.cli.export import export
 from governance.cli.import_bifrost import import_bifrost
@@ -72,6 +73,7 @@ ALL = (
     backup,
     restore,
     init,
+    compact,
     doctor,
 )
 for command in ALL:

@@ -70,6 +70,7 @@ class Doctor:
             "clock": self._time,
             "verify": self._verified,
             "admin key": self._admin_key,
+            "space": self._space,
         }
         outside = {
             "disk": self._disk,
@@ -147,6 +148,17 @@ class Doctor:
         if found == AdminKey.NOT_IN_FILE:
             raise NotReady(f"Remove {file}: its key was revoked or has expired, and another is stored.")
         return f"in {file}" if found == AdminKey.IN_FILE else f"one is stored; {file.name} is gone"
+
+    def _space(self) -> str:
+        with self._database.read() as connection:
+            found, parts = inspection.space(connection), inspection.parts(connection)
+        if found.free > max(LEAST_FREE, found.file // 2):
+            raise NotReady(
+                f"Run flask governance compact while the service is stopped: nothing uses {_size(found.free)} of the "
+                f"file's {_size(found.file)}."
+            )
+        told = [f"{name} {_size(size)}" for name, size in (parts | {"free": found.free}).items()]
+        return ", ".join(told)
 
     def _disk(self) -> str:
         path = self._database.path

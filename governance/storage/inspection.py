@@ -5,9 +5,11 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
-from sqlalchemy import func, select, union_all
+from sqlalchemy import Column, func, select, union_all
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError
 
 from governance.storage import tables
 from governance.storage.backup import BELONGINGS
@@ -34,6 +36,63 @@ def newest(connection: Connection) -> int:
     """The latest instant that was noted; 0 where nothing was."""
     latest = union_all(*(select(func.max(column).label("at")) for column in INSTANTS)).subquery()
     return int(connection.execute(select(func.coalesce(func.max(latest.c.at), 0))).scalar_one())
+
+
+PARTS = {
+    "reservations": "reservations",
+    "ledger": "ledger",
+    "answers": "answers",
+    "answer_texts": "answers",
+    "idempotency": "answers",
+    "counters": "counters",
+    "audit": "audit",
+}
+"""What a table is shown as; all others are `the rest`."""
+REST = "the rest"
+TABLES_BYTES = """
+    SELECT coalesce(m.tbl_name, s.name), sum(s.pgsize) FROM dbstat AS s LEFT JOIN sqlite_master AS m ON m.name = s.name
+    WHERE s.aggregate = TRUE GROUP BY 1"""
+
+
+class Space(NamedTuple):
+    """The bytes of a database file, and those of them that nothing uses."""
+
+    file: int
+    free: int
+
+
+def space(connection: Connection) -> Space:
+    """How large the file is: a look at its first page."""
+    size, pages, free = (
+        int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
+        for name in ("page_size", "page_count", "freelist_count")
+    )
+    return Space(size * pages, size * free)
+
+
+def parts(connection: Connection) -> dict[str, int]:
+    """Of what the file consists, in bytes with all indexes; reads all of it. Empty where this SQLite cannot tell."""
+    found = dict.fromkeys([*PARTS.values(), REST], 0)
+    try:
+        rows = connection.exec_driver_sql(TABLES_BYTES).all()
+    except OperationalError:  # SQLite without dbstat
+        return {}
+    for name, size in rows:
+        found[PARTS.get(name, REST)] += size
+    return found
+
+
+def stored_rows(connection: Connection) -> dict[str, int]:
+    """At most how many rows the tables have that grow with calls: from their first and last numbers, without a scan."""
+    numbered = {"reservations": tables.reservations.c.seq, "answers": tables.answers.c.seq, "audit": tables.audit.c.seq}
+    return {name: _span(connection, column) for name, column in numbered.items()}
+
+
+def _span(connection: Connection, column: Column[int]) -> int:
+    """From two statements: one alone would read the whole table."""
+    first = connection.execute(select(func.coalesce(func.min(column), 1))).scalar_one()
+    last = connection.execute(select(func.coalesce(func.max(column), 0))).scalar_one()
+    return int(last - first + 1)
 
 
 def journal_size(path: Path) -> int:

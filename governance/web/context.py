@@ -13,6 +13,7 @@ from governance.services.authentication import Authentication
 from governance.services.bifrost_import import BifrostImport
 from governance.services.doctor import Doctor
 from governance.services.files import Files
+from governance.services.growth import Growth
 from governance.services.health import HealthCheck
 from governance.services.metering import Metering
 from governance.services.model_limits import ModelLimits
@@ -63,6 +64,7 @@ class Governance:
     uploads: Uploads
     refusals: RefusalLog
     counts: SharedCounts
+    growth: Growth
 
     def close(self) -> None:
         """End the threads and close the files; what only this worker knows is written down first."""

@@ -1,7 +1,7 @@
 """`/metrics` for Prometheus: all workers together. No label names a model, a key or a user."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from flask import Blueprint, current_app
 from flask.blueprints import BlueprintSetupState
@@ -57,12 +57,24 @@ class Current(Collector):
             yield from _age(metric) if metric.name == VERIFIED else (metric,)
         try:
             opened, differing = self._service.reservations.open_count(), self._service.verification.last()
+            sizes = self._service.growth.look()
         except GovernanceError:
             return
         yield GaugeMetricFamily("governance_reservations_open", "Reservations that hold something now.", opened)
+        yield _by_label(
+            "governance_database_bytes", "Bytes of the file, of its free pages, its journal.", "part", sizes.bytes
+        )
+        yield _by_label("governance_stored_rows", "At most so many rows are stored.", "table", sizes.rows)
         if differing is not None:
             help_text = "Counters that differed from their ledger when last verified; anything but 0 is a fault."
             yield GaugeMetricFamily("governance_verify_differences", help_text, differing)
+
+
+def _by_label(name: str, documentation: str, label: str, values: Mapping[str, int]) -> Metric:
+    metric = GaugeMetricFamily(name, documentation, labels=[label])
+    for word, value in values.items():
+        metric.add_metric([word], value)
+    return metric
 
 
 def _age(verified: Metric) -> Iterator[Metric]:

@@ -23,13 +23,14 @@ CHECKS = [
     "clock",
     "verify",
     "admin key",
+    "space",
     "disk",
     "journal",
     "file modes",
     "poller",
     "sqlite",
 ]
-INSIDE = CHECKS[1:6]
+INSIDE = CHECKS[1:7]
 
 
 @pytest.fixture

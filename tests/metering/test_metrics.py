@@ -23,7 +23,12 @@ OURS = {
     "governance_snapshot_age_seconds": set(),
     "governance_reservations_open": set(),
     "governance_verify_differences": set(),
+    "governance_database_bytes": {"part"},
+    "governance_stored_rows": {"table"},
 }
+
+
+GROWTH = ("governance_database_bytes", "governance_stored_rows")
 
 
 def samples(api):
@@ -48,6 +53,17 @@ def moved(api):
         return samples(api).get(key, 0) - before.get(key, 0)
 
     return difference
+
+
+def test_metrics_tell_how_the_database_grows(api, meter, settings):
+    for number in range(3):
+        meter.reserve(headers={"Idempotency-Key": str(number)})
+    meter.reserve()
+    found = {next(iter(labels))[1]: value for (name, labels), value in samples(api).items() if name in GROWTH}
+    assert (found["reservations"], found["answers"]) == (4, 3)
+    assert found["file"] > 100_000
+    assert found["free"] < found["file"]
+    assert found["journal"] == settings.database_path.with_name("governance.db-wal").stat().st_size
 
 
 @pytest.fixture

@@ -1,0 +1,36 @@
+"""`flask governance compact`: give the room that nothing uses any more back to the disk."""
+
+import click
+from flask.cli import with_appcontext
+
+from governance.cli.database import opened
+from governance.cli.output import json_option, print_json, say
+from governance.storage import compaction
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@json_option
+@with_appcontext
+def compact(*, dry_run: bool, as_json: bool) -> None:
+    """Write the database file anew without its free pages; stop the service first.
+
+    From then on the service gives free pages back by itself. Files that were made by a version before schema 0007 need
+    this once. As much room as the rewritten file takes is needed twice beside it meanwhile.
+
+    Example: flask governance compact --dry-run
+    """
+    with opened() as service:
+        path, patience = service.settings.database_path, service.settings.busy_timeout
+        before = compaction.look(path, patience)
+        service.close()
+        after = None if dry_run else compaction.compact(path, patience)
+    told = {"bytes": before.size, "free": before.free, "gives_back_by_itself": before.is_incremental}
+    if as_json:
+        print_json(told | {"bytes_after": None if after is None else after.size})
+        return
+    say(f"{path}: {before.size:,} bytes, {before.free:,} bytes of it free.")
+    if after is None:
+        say("It would be written anew without them, while the service is stopped; nothing was done.")
+    else:
+        say(f"It was written anew: {after.size:,} bytes.")
