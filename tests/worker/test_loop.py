@@ -4,6 +4,7 @@ import errno
 import selectors
 import socket
 from collections.abc import Iterator
+from concurrent.futures import Future
 from time import monotonic
 
 import pytest
@@ -162,3 +163,29 @@ def test_a_stop_ends_idle_waits_soon_and_lets_messages_come(worker, peers):
     assert list(worker.waits.idle) == [idle, nothing]
     assert list(worker.waits.idle.over(monotonic() + 1)) == []
     assert next(worker.waits.idle.over(monotonic() + 3)) is idle
+
+
+def test_a_message_counts_until_it_is_answered_and_is_then_forgotten(worker, peers):
+    first = next(iter(worker.waits.head))
+    body = b"POST / HTTP/1.1\r\nContent-Length: 20000\r\n\r\n" + b"x" * 20000
+    peers[0].sendall(body)
+    turn(worker)
+    assert (worker.tpool.asked, worker.waits.held) == ([first], len(body))
+    done = Future()
+    done.set_result(True)
+    worker.finish_request(first, done)
+    assert (first.message, worker.waits.held, first.wait) == (b"", 0, worker.waits.idle)
+    worker.tpool.asked.clear()
+
+
+def test_bodies_go_where_the_messages_that_wait_for_a_thread_fill_the_room(worker, peers):
+    first, second, _ = list(worker.waits.head)
+    peers[0].sendall(b"GET / HTTP/1.1\r\n\r\n")
+    turn(worker)
+    worker.waits.weigh(first, ROOM)
+    peers[1].sendall(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{")
+    turn(worker)
+    assert peers[1].recv(1) == b""
+    assert (second.wait, worker.nr_conns) == (None, 2)
+    worker.waits.weigh(first, 0)
+    worker._drop(next(iter(worker.waits.head)))

@@ -136,8 +136,8 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
 
     def _answer(self, connection: Connection) -> None:
         leave(connection)
-        self.waits.weigh(connection, 0)
         connection.take()
+        self.waits.weigh(connection, len(connection.message))
         connection.is_busy = True
         self.enqueue_req(connection)
 
@@ -145,7 +145,8 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
 
     def finish_request(self, conn: Connection, fs: "Future[bool]") -> None:
         """Take a connection back from its thread."""
-        conn.is_busy = False
+        conn.is_busy, conn.message = False, b""
+        self.waits.weigh(conn, 0)
         conn.is_reusable = not fs.cancelled() and fs.exception() is None and fs.result()
         if conn.unsent:
             self._await_taking(conn)

@@ -9,7 +9,7 @@ from governance.web.worker.connection import Connection
 LINGER = 2.0
 """Seconds in which a peer that got its last answer can read it and hang up."""
 ROOM = 64 * 1024 * 1024
-"""Bytes that all connections of a worker keep together, at most: bodies that come and answers that go."""
+"""Bytes that all connections of a worker keep together: bodies that come or wait for a thread, and answers that go."""
 
 
 class Timeouts(NamedTuple):
@@ -80,7 +80,7 @@ class Waits:
         self.all = (self.linger, self.head, self.idle, self.body, self.send)
         """In the order in which connections are given up when there is no place for another."""
         self.held = 0
-        """Bytes that the waiting connections keep."""
+        """Bytes that the connections keep."""
 
     def weigh(self, connection: Connection, held: int) -> None:
         """Note how many bytes a connection keeps."""
