@@ -12,6 +12,7 @@ from gunicorn.config import Config
 
 from governance.storage.deadlines import deadline, note_arrival
 from governance.web.worker.connection import Connection
+from governance.web.worker.loop import MOST_ACCEPTED
 from governance.web.worker.waits import ROOM
 from governance.web.worker.worker import Worker
 
@@ -31,12 +32,14 @@ class Threads:
 
 
 class Listener:
-    """Accepts what it is given."""
+    """Accepts what it is given, and then has nobody."""
 
     def __init__(self, *found: socket.socket | OSError) -> None:
         self.found = list(found)
 
     def accept(self):
+        if not self.found:
+            raise BlockingIOError(errno.EAGAIN, "nobody is there")
         found = self.found.pop(0)
         if isinstance(found, OSError):
             raise found
@@ -65,8 +68,7 @@ def peers(worker: Worker) -> Iterator[list[socket.socket]]:
     """The other ends of three connections that the worker has."""
     pairs = [socket.socketpair() for _ in range(3)]
     listener = Listener(*(own for own, _ in pairs))
-    for _ in pairs:
-        worker.accept(listener)
+    worker.accept(listener)
     yield [other for _, other in pairs]
     for _, other in pairs:
         other.close()
@@ -189,3 +191,14 @@ def test_bodies_go_where_the_messages_that_wait_for_a_thread_fill_the_room(worke
     assert (second.wait, worker.nr_conns) == (None, 2)
     worker.waits.weigh(first, 0)
     worker._drop(next(iter(worker.waits.head)))
+
+
+def test_a_few_peers_are_taken_at_once_and_the_others_left_to_other_workers(worker):
+    pairs = [socket.socketpair() for _ in range(MOST_ACCEPTED + 1)]
+    listener = Listener(*(own for own, _ in pairs))
+    worker.accept(listener)
+    assert (worker.nr_conns, len(listener.found)) == (MOST_ACCEPTED, 1)
+    worker.accept(listener)
+    assert worker.nr_conns == MOST_ACCEPTED + 1
+    for _, other in pairs:
+        other.close()

@@ -27,6 +27,9 @@ DRAINED = 1024 * 1024
 """As many bytes are read from a peer that sends on after its last answer, for it to read that."""
 SEND_BUFFER = 128 * 1024
 """Bytes of answers that the system keeps for a connection, by itself up to 4 MiB; Linux doubles the number."""
+MOST_ACCEPTED = 4
+"""Peers in one turn of the loop. One alone let an honest peer wait 4 s behind 200 that each sent 1 MB; many would leave
+other workers without."""
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 TICK = 0.1
 """Seconds between two looks at the ends of waits."""
@@ -63,19 +66,26 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     # In the loop: peers come, their messages become complete.
 
     def accept(self, listener: Any) -> None:
-        """Take a new peer. Where there is no place for it, the one who is missed least goes."""
+        """Take a few of the peers that have come."""
+        for _ in range(MOST_ACCEPTED):
+            if not self._accept(listener):
+                return
+
+    def _accept(self, listener: Any) -> bool:
+        """Take a new peer, if there is one. Where there is no place for it, the one who is missed least goes."""
         try:
             connected, client = listener.accept()
         except OSError as error:  # most often: another worker was faster, or the peer has gone already
             if error.errno in OUT_OF_FILES:
                 self.worker_connections = max(1, self.nr_conns * 9 // 10)
                 self._make_place()
-            return
+            return False
         self.nr_conns += 1
         connection = Connection(connected, client, listener.getsockname())
         self.waits.head.begin(connection, monotonic())
         self._listen_to(connection)
         self._make_place()
+        return True
 
     def _make_place(self) -> None:
         while self.nr_conns >= self.worker_connections and (least := self.waits.least_missed()) is not None:

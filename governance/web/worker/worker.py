@@ -57,7 +57,7 @@ class Worker(PeerLoop):
                 request.force_close()
             elif connection.is_chunked:  # read here, so that a faulty one is refused before anything is answered
                 request.body = BytesIO(request.body.read())
-            return bool(self.handle_request(request, connection) and parser.finish_body())
+            return bool(self.handle_request(request, connection))  # nothing to drain: the message was handed over alone
         except (NoMoreData, StopIteration):
             if len(connection.message) > MAX_HEAD:
                 self.handle_error(request, connection.sock, connection.client, LimitRequestHeaders(""))
