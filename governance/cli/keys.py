@@ -18,6 +18,11 @@ BODY, QUERY = schemas.ApiKeyCreate(), PageQuery()
 HEAD = ("NAME", "SCOPES", "BEGINS WITH", "CREATED", "LAST USED", "EXPIRES", "ID")
 UNKNOWN = "Give the id of a key that exists: '{}' is none (flask governance keys list shows them)."
 
+NONE_LEFT = (
+    "Warning: no admin key is left that lives as long. Make one with flask governance keys create NAME --scope admin, "
+    "or start the service with GOVERNANCE_ADMIN_KEY."
+)
+
 
 @click.group()
 def keys() -> None:
@@ -98,9 +103,11 @@ def revoke_key(*, key_id: str, as_json: bool) -> None:
     """
     with opened() as service:
         try:
-            service.api_keys.revoke(key_id)
+            last = service.api_keys.revoke(key_id) and service.settings.admin_key is None
         except NotFound as error:
             raise NotFound(UNKNOWN.format(key_id)) from error
+    if last:
+        note(NONE_LEFT)
     if as_json:
         print_json({"message": "API key revoked successfully"})
         return

@@ -21,6 +21,10 @@ FIRST_WRITE = 1
 IN_THE_WAY = (
     "Remove {} or give it another name: its key is none of this database, and a new one is to be written there."
 )
+LAST = (
+    "Create another admin key that lives as long, or set GOVERNANCE_ADMIN_KEY, before you revoke this one: "
+    "it is the last admin key. flask governance keys revoke does it all the same."
+)
 UNWRITABLE = "The admin key cannot be written to {}: {}."
 
 
@@ -51,17 +55,19 @@ class ApiKeys:
             refuse_past(body.get("expires_at"), write.now)
             return self._new(write, body["name"], body["scopes"], body.get("expires_at"))
 
-    def revoke(self, key_id: str, *, keep_last: bool = False) -> None:
-        """Revoke a key: at once in this worker, within a poll in the others. Raises NotFound.
+    def revoke(self, key_id: str, *, keep_last: bool = False) -> bool:
+        """Revoke a key: at once in this worker, within a poll in the others; whether it was the last admin key.
 
-        With `keep_last`, Conflict is raised for the last admin key: nobody could make another one over HTTP.
+        With `keep_last`, Conflict is raised for that one: nobody could make another one over HTTP. Raises NotFound.
         """
         with self._writer.write() as write:
-            if keep_last:
-                _refuse_last(write, key_id)
+            last = _is_last(write, key_id)
+            if last and keep_last:
+                raise Conflict(LAST, code=Code.LAST_ADMIN_KEY)
             if not api_keys.remove(write.connection, key_id, write.revision):
                 raise NotFound("API key not found", code=Code.API_KEY_NOT_FOUND)
         self._on_revoked(key_id)
+        return last
 
     def mint_first(self, path: Path) -> bool:
         """Give a database without any key its first one, written to a file of its own; whether it did.
@@ -104,15 +110,10 @@ class ApiKeys:
         return NewApiKey(key, secret)
 
 
-def _refuse_last(write: Write, key_id: str) -> None:
+def _is_last(write: Write, key_id: str) -> bool:
     stored = api_keys.every(write.connection)
     key = next((key for key in stored if key.id == key_id), None)
-    if key is not None and keys.is_last_admin(key, stored, write.now):
-        sentence = (
-            "Create another admin key that lives as long, or set GOVERNANCE_ADMIN_KEY, before you revoke this one: "
-            "it is the last admin key. flask governance keys revoke does it all the same."
-        )
-        raise Conflict(sentence, code=Code.LAST_ADMIN_KEY)
+    return key is not None and keys.is_last_admin(key, stored, write.now)
 
 
 def _written(path: Path) -> str | None:

@@ -1,6 +1,7 @@
 """`flask governance keys …` and `virtual-keys …`: made, listed, revoked; a secret is printed once, alone."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -88,6 +89,19 @@ def test_a_revoked_key_is_refused_once_the_worker_has_polled(run, api, governanc
     assert (result.exit_code, result.stdout) == (0, "Revoked: workers refuse it within one poll.\n")
     governance.cache.refresh()
     assert api.with_key(made["key"]).get("model-configs").status_code == 401
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_the_last_admin_key_can_be_revoked_with_a_warning(run, api, app, form):
+    config = app.extensions["governance"]
+    app.extensions["governance"] = replace(config, settings=replace(config.settings, admin_key=None))
+    first, second = (run("keys", "create", name, "--scope", "admin").stdout.strip() for name in ("first", "second"))
+    assert first != second
+    ids = {key["name"]: key["id"] for key in json.loads(run("keys", "list", "--json").stdout)["api_keys"]}
+    assert run("keys", "revoke", ids["second"], *form).stderr == ""
+    result = run("keys", "revoke", ids["first"], *form)
+    assert result.exit_code == 0
+    assert result.stderr.startswith("Warning: no admin key is left that lives as long. Make one with flask governance")
 
 
 def test_a_key_that_is_not_there_cannot_be_revoked(refused):
