@@ -22,10 +22,11 @@ class Words(NamedTuple):
 
     act: str
     it: str
+    sample: str
 
 
-BODY = Words("Send", "the body")
-FILE = Words("Write", "the file")
+BODY = Words("Send", "the body", "{}")
+FILE = Words("Write", "the file", '{"model_configs": [...]}')
 
 
 def read_object(text: bytes, words: Words = BODY) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def read_object(text: bytes, words: Words = BODY) -> dict[str, Any]:
         place = f"line {error.lineno}, column {error.colno}"
         raise _refusal(f"{words.act} a JSON object: {words.it} is not valid JSON at {place}.") from error
     if not isinstance(value, dict):
-        raise _refusal(f"{words.act} a JSON object, such as {{}}.")
+        raise _refusal(f"{words.act} a JSON object, such as {words.sample}.")
     if b"\\u" in text or text.count(b"{") + text.count(b"[") > MAX_DEPTH:
         _check(value, 1, words)
     return value

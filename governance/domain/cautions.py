@@ -29,6 +29,8 @@ def cautions(wanted: Wanted, now: int, faulty: Iterable[str] = ()) -> list[Cauti
     paths = list(faulty)
     wrong = _wrong(paths)
     found = [*wanted.unset, *wanted.notes, *_missing(wanted, wrong)]
+    if not (wanted.limits or wanted.keys or wanted.users or paths):
+        found.append(("", NOTHING))
     names = {limit.identity: limit.path for limit in wanted.limits}
     for limit in wanted.limits:
         found += [*_shadowed(limit), *_dated(limit, names)]
@@ -72,6 +74,7 @@ def _entry(path: str) -> str:
     return path.partition("]")[0]
 
 
+NOTHING = "This file asks for nothing: limits stand in its section model_configs."
 EXPIRED = "This virtual key has expired: calls with it are refused."
 
 

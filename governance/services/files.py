@@ -152,5 +152,5 @@ def _placed(text: str, faults: Sequence[Fault]) -> list[Misplaced]:
         return []
     wanted = {step for fault in faults for step in steps_to(fault.param or "")}
     lines = {path: line for path, line in places(text) if path in wanted}
-    found = (Misplaced(line_of(fault.param or "", lines), fault.param, fault.message) for fault in faults)
+    found = (Misplaced(line_of(fault.param or "", lines), fault.param or None, fault.message) for fault in faults)
     return sorted(dict.fromkeys(found), key=lambda fault: fault.line or 0)

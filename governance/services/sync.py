@@ -35,6 +35,7 @@ IN_FORCE = "the limits of before are in force. Look at the log, mend it, and sen
 NOT_APPLIED = f"{{}} was not applied, faults: {{}}; {IN_FORCE}"
 NOT_WRITTEN = f"{{}} could not be written to the database; {IN_FORCE}"
 
+LEFT_OUT = "{} was applied, but {} of its budgets and rate limits hold for nobody here: look at the log."
 
 MOVED = "Plan again: the file, its parameters or what is stored are not as they were when it was planned."
 
@@ -103,28 +104,29 @@ class Sync:
 
         Raises NotReady, with every fault, unless there are limits already: then the service starts with those.
         """
-        error = self._failure(path, TRIES)
+        error, notes = self._tried(path, TRIES)
         if error is not None and not self._any_limits():
             advice = "mend it and start again" if isinstance(error, FaultyFile) else "it could not be written"
             raise NotReady(f"{error.message}\n{path.name} was not applied: {advice}.") from error
-        return [] if error is None else _told(path, error)
+        return notes if error is None else _told(path, error)
 
     def at_reload(self, path: Path) -> list[str]:
         """Sync a file while the service runs; what `/readyz` shall say of it. Whatever fails, the limits stay."""
-        error = self._failure(path, TRIES_WHILE_RUNNING)
-        return [] if error is None else _told(path, error)
+        error, notes = self._tried(path, TRIES_WHILE_RUNNING)
+        return notes if error is None else _told(path, error)
 
-    def _failure(self, path: Path, tries: int) -> GovernanceError | None:
-        """What kept a file from being applied."""
+    def _tried(self, path: Path, tries: int) -> tuple[GovernanceError | None, list[str]]:
+        """What kept a file from being applied; else what `/readyz` shall say of it."""
         try:
             with uncollected():
                 document = self._files.read(path)
-                for place in self._files.left_out(document):
+                left_out = self._files.left_out(document)
+                for place in left_out:
                     logger.warning("%s", told(document.name, place))
                 self._patiently(document, tries)
         except (FaultyFile, NotReady, Unavailable) as error:
-            return error
-        return None
+            return error, []
+        return None, [LEFT_OUT.format(path.name, len(left_out))] if left_out else []
 
     def _patiently(self, document: Document, tries: int) -> None:
         """Apply a file where it changes anything; another service may be at it, so wait longer than a caller would."""

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from governance.domain.cautions import NOTHING
 from governance.domain.durations import EXAMPLES
 from governance.domain.edits import NOT_ALIGNABLE
 from tests.files.conftest import bifrost, budget, nested
@@ -65,7 +66,7 @@ def test_every_fault_is_told_at_once_with_file_line_and_path(terminal):
             '{"budgets": [],\n "budgets": []}',
             "limits.json:2: budgets: Give 'budgets' once: it stands twice in the same object.",
         ),
-        ("[]", "limits.json: Write a JSON object, such as {}."),
+        ("[]", 'limits.json: Write a JSON object, such as {"model_configs": [...]}.'),
         ('{"a": NaN}', "limits.json: Use a number: NaN is not JSON."),
     ],
 )
@@ -225,6 +226,8 @@ CAUTIONS = [
         [("virtual_keys[0]", "This virtual key has expired: calls with it are refused.")],
     ),
     (nested({"model_name": "*", "budgets": [budget(50, "1d"), budget(51, "1M")]}), []),
+    ({"limits": [{"model_name": "m"}]}, [(None, NOTHING)]),
+    (nested(users=[{"id": "u", "name": "Ada"}]), []),
 ]  # fmt: skip
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from app import create_app
 from governance.domain.errors import NotReady
-from governance.services.sync import NOT_APPLIED
+from governance.services.sync import LEFT_OUT, NOT_APPLIED
 from governance.startup import prepare
 from governance.web.context import EXTENSION
 from tests.conftest import governance_of
-from tests.files.conftest import Terminal, budget, nested
+from tests.files.conftest import Terminal, bifrost, budget, nested
 
 FAULTY = nested({"model_name": "a", "budgets": [budget(-1)]}, {"modelname": "b"})
 
@@ -41,6 +41,14 @@ def test_a_start_applies_the_file_and_the_next_one_keeps_what_api_edited(start, 
     assert start(content) == []
     assert terminal.revision() == before
     assert api.list()["model_configs"][0]["budget"]["max_limit"] == 7
+
+
+def test_rules_of_the_file_that_hold_for_nobody_are_logged_and_counted_for_readyz(start, capsys):
+    content = bifrost(budgets=[{"id": "b-team", "team_id": "t1", **budget()}, {"id": "b-nobody", **budget()}])
+    for _ in range(2):
+        assert start(content) == [LEFT_OUT.format("config.json", 2)]
+    told = [line for line in capsys.readouterr().err.splitlines() if "is left out" in line]
+    assert len(told) == 4
 
 
 def test_a_start_removes_nothing(start, terminal):
