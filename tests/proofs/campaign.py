@@ -22,6 +22,7 @@ class Campaign:
     share: float
     figures: Counter[str] = field(default_factory=Counter)
     began: float = field(default_factory=monotonic)
+    ended: float = 0.0
 
     def __post_init__(self) -> None:
         self.chance = random.Random(f"{SEED} {self.name}")
@@ -30,7 +31,11 @@ class Campaign:
         """Whether some of its time is left."""
         return monotonic() - self.began < self.share * SECONDS
 
+    def end(self) -> None:
+        """Note when it ended."""
+        self.ended = monotonic()
+
     def told(self) -> str:
         """Its figures in one line."""
         figures = ", ".join(f"{number:,} {what}" for what, number in self.figures.items())
-        return f"{self.name}: {figures} in {monotonic() - self.began:.0f} s (PROOF_SEED={SEED})"
+        return f"{self.name}: {figures} in {self.ended - self.began:.0f} s (PROOF_SEED={SEED})"

@@ -27,10 +27,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture
-def campaign(request: pytest.FixtureRequest) -> Campaign:
+def campaign(request: pytest.FixtureRequest) -> Iterator[Campaign]:
     """A campaign that lasts for its file's `SHARE` of the time; its seed and figures are told at the end."""
     CAMPAIGNS.append(Campaign(request.node.name, request.module.SHARE))
-    return CAMPAIGNS[-1]
+    yield CAMPAIGNS[-1]
+    CAMPAIGNS[-1].end()
 
 
 @pytest.fixture

@@ -476,6 +476,7 @@ class Metering(RuleBasedStateMachine):
         """All tasks of a poll, pruning among them: at most once a minute in each worker."""
         for task in self.service(worker).poller._tasks:
             task()
+        self.service(worker).upkeep.due()
         self.trusted[worker] |= {least for least in (BEFORE_EXPIRY, MINUTE) if self.trusted_time(worker, least)}
         self.oracle.sweep(self.trusted_time(worker, BEFORE_EXPIRY))
         now = self.trusted_time(worker, MINUTE)
