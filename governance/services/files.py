@@ -134,7 +134,7 @@ def _bytes(path: Path) -> bytes:
             raise FaultyFile(path.name, [Misplaced(None, None, "Split the file: it is larger than 64 MiB.")])
         return path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
-        sentence = f"Give a file that can be read: {error.strerror}."
+        sentence = f"Give a file that can be read: {os.path.abspath(path)}, {error.strerror}."  # noqa: PTH100
         raise FaultyFile(path.name, [Misplaced(None, None, sentence)]) from error
 
 

@@ -75,8 +75,10 @@ def test_what_is_no_json_object_is_told_where(terminal, text, said):
 
 
 def test_a_file_that_cannot_be_read_is_told(terminal, tmp_path):
-    said = terminal.run("check", str(tmp_path / "gone.json"))
-    assert (said.code, said.err) == (1, "gone.json: Give a file that can be read: No such file or directory.\n")
+    gone = tmp_path / "gone.json"
+    said = terminal.run("check", str(gone))
+    sentence = f"gone.json: Give a file that can be read: {gone}, No such file or directory.\n"
+    assert (said.code, said.err) == (1, sentence)
 
 
 def test_a_byte_order_mark_is_no_fault(terminal, tmp_path):
