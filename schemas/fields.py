@@ -26,11 +26,6 @@ class Told(fields.Field[Any]):
         """The sentence for a fault, with the field's name in it."""
         return super().make_error(key, field=self.data_key or self.name, **kwargs)
 
-    def _validate(self, value: Any) -> None:
-        """Ask the validators, where there are any: marshmallow makes an empty one for each value otherwise."""
-        if self.validators:
-            super()._validate(value)
-
 
 class Text(Told):
     """Text of at most `most` characters, without control characters; trimmed."""

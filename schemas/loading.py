@@ -6,7 +6,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, missing, pre_load
+from marshmallow import RAISE, Schema, ValidationError, fields, missing, post_load, pre_load, validates_schema
 
 from governance.domain.bodies import SHOWN
 from governance.domain.errors import Code, Fault, InvalidRequest
@@ -18,6 +18,8 @@ SCHEMA = "_schema"
 """Where marshmallow puts the faults of a whole object."""
 MOST_FAULTS = 100
 """More are not told: a body can hold a hundred thousand."""
+OF_FLAT = ("one_form", "make")
+"""The methods that a Flat may have. A decorator would leave its mark in their `vars`."""
 
 
 class Body(Schema):
@@ -56,22 +58,51 @@ class Flat(Body):
     """A body of plain fields, on the way that every call to a model waits for.
 
     A good one is read in one pass over what was given, where marshmallow asks all fields that there are. Whatever
-    else comes in is marshmallow's to judge.
+    else comes in is marshmallow's to judge. A subclass says `one_form` and `make`, and no hook of marshmallow's: those
+    would not run in the one pass.
     """
 
-    def load(self, data: Any, **options: Any) -> Any:
-        """What the schema makes of the data. Raises ValidationError."""
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuse what the one pass would leave out. Raises TypeError."""
+        super().__init_subclass__(**options)
+        for base in set(cls.__mro__) - set(Flat.__mro__):
+            for name, value in vars(base).items():
+                if callable(value) and not name.startswith("__") and (name not in OF_FLAT or vars(value)):
+                    sentence = f"Derive {cls.__name__} from Body, or take {name} out of {base.__name__}"
+                    raise TypeError(f"{sentence}: a Flat has fields and plain {' and '.join(OF_FLAT)} only.")
+
+    def read(self, data: Any) -> Any:
+        """What `load` makes of the data, sooner. Raises ValidationError."""
+        if not self._is_plain:
+            return self.load(data)
         try:
             return self._loaded(self.drop_nulls_and_shown(data))
         except (AttributeError, KeyError, ValidationError):
-            return super().load(data, **options)
+            return self.load(data)
 
-    def one_form(self, data: dict[str, Any], original: Any, **_: Any) -> None:
-        """Refuse two ways of saying the same thing; a subclass has marshmallow do it too. Raises ValidationError."""
+    def one_form(self, data: dict[str, Any], original: Any) -> None:
+        """Refuse two ways of saying the same thing. Raises ValidationError."""
 
-    def make(self, data: dict[str, Any], **_: Any) -> Any:
-        """Turn the body into what it means; a subclass has marshmallow do it too."""
+    def make(self, data: dict[str, Any]) -> Any:
+        """Turn the body into what it means."""
         return data
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def check_form(self, data: dict[str, Any], original: Any, **_: Any) -> None:
+        """Have marshmallow ask for the one form too."""
+        self.one_form(data, original)
+
+    @post_load
+    def finish(self, data: dict[str, Any], **_: Any) -> Any:
+        """Have marshmallow make the same of the body."""
+        return self.make(data)
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        """Whether nothing was asked for, in the schema or in a field, that the one pass does not know."""
+        loaded = self.load_fields.values()
+        usual = self.unknown == RAISE and not self.many and not self.partial
+        return usual and all(field.attribute is None and not callable(field.load_default) for field in loaded)
 
     def _loaded(self, given: dict[str, Any]) -> Any:
         known, (needed, defaults) = self.load_fields, self._left_out
@@ -92,7 +123,7 @@ class Flat(Body):
 def load(schema: Schema, data: Mapping[str, Any]) -> Any:
     """What the schema makes of the data. Raises InvalidRequest with every fault there is."""
     try:
-        return schema.load(data)
+        return schema.read(data) if isinstance(schema, Flat) else schema.load(data)
     except ValidationError as error:
         raise InvalidRequest.of(list(islice(faults(schema, error), MOST_FAULTS))) from error
 

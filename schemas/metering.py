@@ -5,7 +5,7 @@ from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
-from marshmallow import ValidationError, post_load, validates_schema
+from marshmallow import ValidationError
 from orjson import Fragment
 
 from governance.domain import money
@@ -82,8 +82,7 @@ class ReservationCreate(CallBody):
         metadata={"description": "How long the hold lasts without a settle; extend it for long streams."},
     )
 
-    @validates_schema(pass_original=True, skip_on_field_errors=False)
-    def one_form(self, data: dict[str, Any], original: Any, **_: Any) -> None:
+    def one_form(self, data: dict[str, Any], original: Any) -> None:
         """Refuse two ways of saying the same thing."""
         given = {name for name, value in original.items() if value is not None} if isinstance(original, Mapping) else ()
         if "tokens" in given and not {"input_tokens", "output_tokens"}.isdisjoint(given):
@@ -94,8 +93,7 @@ class ReservationCreate(CallBody):
             sentence = f"Give input_tokens and output_tokens of at most {MAX_TOKENS} together."
             raise ValidationError(sentence, "input_tokens")
 
-    @post_load
-    def make(self, data: dict[str, Any], **_: Any) -> Ask:
+    def make(self, data: dict[str, Any]) -> Ask:
         """Turn the body into what is asked."""
         amounts = RequestedAmounts(data.get("cost"), _tokens(data))
         return Ask(_call(data), amounts, data["ttl_seconds"], data.get("virtual_key"))
@@ -108,8 +106,7 @@ class UsageReport(CallBody):
     cost = Cost(metadata={"description": "Dollars that were spent, rounded up to the billionth; 0 where left out."})
     requests = Whole(least=0, most=MAX_REQUESTS, load_default=1, metadata={"description": "How many calls this was."})
 
-    @post_load
-    def make(self, data: dict[str, Any], **_: Any) -> Ask:
+    def make(self, data: dict[str, Any]) -> Ask:
         """Turn the body into what was used."""
         return Ask(_call(data), RequestedAmounts(data.get("cost", 0), data.get("tokens", 0), data["requests"]))
 
@@ -122,8 +119,7 @@ class Settlement(Flat):
     tokens = Tokens(metadata={"description": "What was used; as held where left out."})
     cost = Cost(metadata={"description": "Dollars that were spent; as held where left out."})
 
-    @post_load
-    def make(self, data: dict[str, Any], **_: Any) -> Actual:
+    def make(self, data: dict[str, Any]) -> Actual:
         """Turn the body into the actual amounts."""
         return Actual(data.get("tokens"), data.get("cost"))
 
