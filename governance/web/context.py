@@ -29,7 +29,7 @@ from governance.services.virtual_keys import VirtualKeys
 from governance.settings import Settings
 from governance.storage.database import Database
 from governance.storage.group_commit import GroupCommit
-from governance.web.lean import Request
+from governance.web.flask_app import Request
 from governance.web.refusals import RefusalLog
 
 EXTENSION = "governance"

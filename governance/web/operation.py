@@ -13,7 +13,7 @@ from governance.domain.errors import Code, Fault, InvalidRequest
 from governance.domain.keys import KeyScope
 from governance.services.acting import acting_as
 from governance.web.context import the_request
-from governance.web.lean import MAX_BODY
+from governance.web.flask_app import MAX_BODY
 from schemas import queries
 from schemas.loading import load
 
