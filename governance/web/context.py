@@ -77,7 +77,7 @@ class Governance:
 
 def the_request() -> Request:
     """The current request itself: `flask.request` looks it up for each of its attributes."""
-    return request._get_current_object()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 - documented
+    return request._get_current_object()  # type: ignore[attr-defined,no-any-return]
 
 
 def governance() -> Governance:
