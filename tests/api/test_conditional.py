@@ -5,6 +5,7 @@ from inspect import signature
 
 import pytest
 
+TOKYO = {"calendar_aligned": True, "timezone": "Asia/Tokyo"}
 DAY = {"max_limit": 50, "reset_duration": "1d"}
 HOUR = {"token_max_limit": 50, "token_reset_duration": "1h"}
 LISTS = ["model-configs", "budgets", "rate-limits"]
@@ -167,11 +168,11 @@ def test_a_create_and_an_update_give_the_etag_that_a_read_gives(api):
     made = api.post("model-configs", {"model_name": "m", "budget": DAY})
     path = f"model-configs/{made.get_json()['model_config']['id']}"
     assert made.headers["ETag"] == etag(api, path)
-    changed = api.put(path, {"timezone": "Asia/Tokyo"})
+    changed = api.put(path, TOKYO)
     assert changed.headers["ETag"] == etag(api, path) != made.headers["ETag"]
 
 
-ACTS = [("PUT", {"json": {"timezone": "Asia/Tokyo"}}), ("DELETE", {})]
+ACTS = [("PUT", {"json": TOKYO}), ("DELETE", {})]
 
 
 def if_match(api, path, sent, act):
@@ -228,7 +229,7 @@ def test_if_match_on_an_unknown_id_is_404(api, sent, act):
 def test_of_two_edits_of_one_version_the_second_is_412(api, path):
     tag = etag(api, path)
     statuses = [
-        api.put(path, {"timezone": zone}, headers={"If-Match": tag}).status_code
+        api.put(path, TOKYO | {"timezone": zone}, headers={"If-Match": tag}).status_code
         for zone in ("Asia/Tokyo", "Asia/Seoul")
     ]
     assert statuses == [200, 412]

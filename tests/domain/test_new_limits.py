@@ -18,12 +18,12 @@ def item(*ceilings):
     return Item(None, tuple(Ceiling(Metric(metric), int(most), parse(text)) for metric, most, text in parts))
 
 
-def made(budgets=(), rate_limits=(), *, inherited=False, calendar_aligned=False):
+def made(budgets=(), rate_limits=(), *, inherited=False, calendar_aligned=False, zone="UTC"):
     """A limit created on these items; an item of several rules is a tuple of texts."""
     items = [
         tuple(item(*([each] if isinstance(each, str) else each)) for each in few) for few in (budgets, rate_limits)
     ]
-    draft = Draft("GPT-4o", "openai", Scope.USER, "u-1", calendar_aligned, "Asia/Tokyo", *items)
+    draft = Draft("GPT-4o", "openai", Scope.USER, "u-1", calendar_aligned, zone, *items)
     return created(draft, inherited=inherited, now=NOW, mint=(f"id-{number}" for number in count()).__next__)
 
 
@@ -37,7 +37,8 @@ def ids(limit):
 
 
 def test_a_new_limit_is_the_first_version_and_its_rules_begin_with_it():
-    limit = made(["cost 50 1d"], [("tokens 9 1m", "requests 5 1h")])
+    rates = [("tokens 9 1m", "requests 5 1h")]
+    limit = made(["cost 50 1d"], rates, calendar_aligned=True, zone="Asia/Tokyo")
     assert (limit.version, limit.created_at, limit.updated_at, limit.config_hash) == (1, NOW, NOW, None)
     assert {(rule.anchor, rule.created_at, rule.updated_at, rule.generation) for rule in limit.rules} == {
         (NOW, NOW, NOW, 0)
