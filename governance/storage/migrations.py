@@ -152,9 +152,10 @@ def _marked(path: Path, busy_timeout: float) -> list[str]:
 def _upgrade(path: Path, busy_timeout: float) -> list[str]:
     private_files.close_to_others(path)
     with connect(path, busy_timeout) as connection:
-        connection.exec_driver_sql("PRAGMA auto_vacuum = INCREMENTAL")  # an empty file takes this, and no other
         revision = current_revision(connection)
         refuse_newer(path, revision)
+        if revision is None:
+            connection.exec_driver_sql("PRAGMA auto_vacuum = INCREMENTAL")  # only before the first table is made
         _check_writable(connection)
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
         if revision == head():

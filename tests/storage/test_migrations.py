@@ -2,6 +2,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -211,3 +212,11 @@ def test_a_limit_that_is_not_aligned_comes_to_have_the_zone_utc(tmp_path):
         rows = connection.exec_driver_sql("SELECT id, calendar_aligned, timezone FROM model_limits ORDER BY id").all()
     assert len(rows) > 1
     assert [(aligned, zone) for _, aligned, zone in rows] == [(1, "Asia/Tokyo")] + [(0, "UTC")] * (len(rows) - 1)
+
+
+def test_a_new_database_can_give_room_back_a_slice_at_a_time(tmp_path):
+    path = tmp_path / "governance.db"
+    migrations.upgrade(path, 1.0)
+    with closing(sqlite3.connect(path)) as connection:
+        incremental = 2
+        assert connection.execute("PRAGMA auto_vacuum").fetchone() == (incremental,)
