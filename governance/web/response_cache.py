@@ -142,10 +142,12 @@ class ResponseCache:
     def keep(self, response: Response) -> Response:
         """Keep the answer to a question that has come before: Flask's last hook, so nothing is added behind it."""
         held = getattr(response, "held", None)
-        if held is None or "Set-Cookie" in response.headers:
+        if held is None:
             return response
         answers, asked = self._of(held.snapshot), question(the_request().environ)
-        if answers.asked_before(asked) and not answers.keep(asked, Answer.of(response, held)):
+        if not answers.asked_before(asked) or "Set-Cookie" in response.headers:
+            return response
+        if not answers.keep(asked, Answer.of(response, held)):
             self.answers = Answers(held.snapshot)
         return response
 
