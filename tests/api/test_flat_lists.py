@@ -232,7 +232,7 @@ def test_a_flat_list_is_paged_like_the_list_of_limits(ask, three, path, name):
     everything = ask(path).get_json()[name]
     page = ask(path, "limit=2&offset=3")
     assert page.get_json() == {name: everything[3:5], "total_count": 6, "count": 2, "limit": 2, "offset": 3}
-    assert re.findall(r'offset=([0-9]+)>; rel="(\w+)"', page.headers["Link"]) == [("5", "next"), ("1", "prev")]
+    assert re.findall(r'offset=([0-9]+)[^>]*>; rel="(\w+)"', page.headers["Link"]) == [("5", "next"), ("1", "prev")]
     assert ask(path, "limit=101").get_json()["limit"] == 100
     assert ask(path, "offset=6").get_json()[name] == []
 

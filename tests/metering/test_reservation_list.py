@@ -12,8 +12,8 @@ def one_of_each(meter, clock):
     meter.settled(held["settled"])
     meter.released(held["released"])
     held["expired"] = meter.hold("expired", ttl_seconds=1)
-    clock.advance(1)
-    meter.sweep()
+    clock.advance(5)
+    assert meter.sweep() == 1
     held["open"] = meter.hold("open")
     meter.reported("reported")
     return held
