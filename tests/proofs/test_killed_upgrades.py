@@ -1,0 +1,126 @@
+"""Upgrades and restores that are killed at a random instant: the next one ends well, and no row is lost or changed."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from itertools import cycle
+from multiprocessing import get_context
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from signal import SIGKILL
+from time import monotonic
+from typing import Any
+
+from governance.storage import migrations, restore
+from governance.storage.backup import copy
+from tests.conftest import NOON
+from tests.proofs.campaign import Campaign
+from tests.storage.stored import fill
+from tests.storage.test_migrations import REVISIONS, of_revision, rows_of
+
+SHARE = 0.04
+MOST_DEATHS = 3
+"""Of one upgrade, before it is left in peace."""
+NAME = "governance.db"
+PATIENCE = 30.0
+PROCESSES = get_context("forkserver")
+PROCESSES.set_forkserver_preload(["governance.storage.restore"])
+
+
+def upgrade(ready: Event, path: Path) -> None:
+    ready.set()
+    migrations.upgrade(path, PATIENCE)
+
+
+def put_back(ready: Event, path: Path, backup: Path) -> None:
+    ready.set()
+    restore.restore(path, backup, NOON, PATIENCE, force=False)
+
+
+class Killer:
+    """Runs an act in a process of its own, and kills that at an instant at which it may well be at work."""
+
+    def __init__(self, campaign: Campaign, act: Any) -> None:
+        self.campaign = campaign
+        self.act = act
+        self.longest = 0.2
+
+    def run(self, *args: Path) -> None:
+        ready = PROCESSES.Event()
+        process = PROCESSES.Process(target=self.act, args=(ready, *args))
+        process.start()
+        assert ready.wait(PATIENCE)
+        began = monotonic()
+        process.join(self.campaign.chance.uniform(0, self.longest))
+        process.kill()
+        process.join()
+        assert process.exitcode in {0, -SIGKILL}
+        if process.exitcode == 0:
+            self.longest = max(0.02, monotonic() - began)
+        self.campaign.figures["deaths" if process.exitcode else "ended before"] += 1
+        process.close()
+
+
+def all_rows(path: Path) -> dict[str, Any]:
+    """All rows but the random id, of a file that is sound."""
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    return {table: rows for table, rows in rows_of(path).items() if table != "database_identity"}
+
+
+def old_database(folder: Path, revision: str) -> Path:
+    """A database of an older schema, with rows in every table and a journal of its own."""
+    folder.mkdir()
+    of_revision(folder / NAME, revision)
+    return folder / NAME
+
+
+def test_an_upgrade_from_any_schema_that_is_killed_keeps_every_row(campaign: Campaign, tmp_path: Path) -> None:
+    old = {revision: old_database(tmp_path / revision, revision) for revision in REVISIONS[:-1]}
+    before, after = {}, {}
+    for revision, path in old.items():
+        before[revision] = all_rows(path)
+        undisturbed = tmp_path / f"{revision} undisturbed" / NAME
+        shutil.copytree(path.parent, undisturbed.parent)
+        migrations.upgrade(undisturbed, PATIENCE)
+        after[revision] = all_rows(undisturbed)
+    killer = Killer(campaign, upgrade)
+    for number, revision in enumerate(cycle(old)):
+        if number >= len(old) and not campaign.goes_on():
+            break
+        path = tmp_path / f"round {number}" / NAME
+        shutil.copytree(old[revision].parent, path.parent)
+        for _ in range(campaign.chance.randint(1, MOST_DEATHS)):
+            killer.run(path)
+        migrations.upgrade(path, PATIENCE)
+        assert all_rows(path) == after[revision]
+        assert all_rows(path.with_name(f"{NAME}.before-{migrations.head()}")) == before[revision]
+        shutil.rmtree(path.parent)
+        campaign.figures["upgrades"] += 1
+    assert campaign.figures["deaths"]
+
+
+def test_a_restore_that_is_killed_leaves_one_state_or_the_other(campaign: Campaign, tmp_path: Path) -> None:
+    first = tmp_path / "first" / NAME
+    migrations.upgrade(first, PATIENCE)
+    backup = tmp_path / "backup.db"
+    copy(first, backup, PATIENCE)
+    states = {"backup": all_rows(first)}
+    with migrations.connect(first, PATIENCE) as connection:
+        fill(connection, 200)
+    states["present"] = all_rows(first)
+    killer = Killer(campaign, put_back)
+    while not campaign.figures["deaths"] or campaign.goes_on():
+        path = tmp_path / f"round {campaign.figures['restores']}" / NAME
+        shutil.copytree(first.parent, path.parent)
+        for _ in range(campaign.chance.randint(1, MOST_DEATHS)):
+            killer.run(path, backup)
+            lies_there = all_rows(path) if path.exists() else None
+            assert lies_there in (None, *states.values())
+            kept = list(path.parent.glob(f"{NAME}.replaced-*T*Z"))
+            assert lies_there == states["present"] or states["present"] in map(all_rows, kept)
+        restore.restore(path, backup, NOON, PATIENCE, force=False)
+        migrations.upgrade(path, PATIENCE)
+        assert all_rows(path) == states["backup"]
+        shutil.rmtree(path.parent)
+        campaign.figures["restores"] += 1
