@@ -25,7 +25,7 @@ LAST = (
     "Create another admin key that lives as long, or set GOVERNANCE_ADMIN_KEY, before you revoke this one: "
     "it is the last admin key. flask governance keys revoke does it all the same."
 )
-UNWRITABLE = "The admin key cannot be written to {}: {}."
+UNWRITABLE = "Make the folder writable, or set GOVERNANCE_ADMIN_KEY: the admin key cannot be written to {}, {}."
 
 
 class NewApiKey(NamedTuple):

@@ -4,7 +4,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 from urllib.parse import quote
@@ -22,6 +22,7 @@ from governance import __version__
 from governance.domain.errors import NotReady
 from governance.storage import marker, new_database, private_files, start_check
 from governance.storage.backup import copy
+from governance.storage.file_faults import unusable
 from governance.storage.holdings import any_limits
 from governance.storage.service_lock import ServiceLock
 
@@ -59,7 +60,7 @@ def upgrade(
                 service.checked()
             return warnings
     except (OSError, sqlite3.Error, DatabaseError) as error:
-        raise NotReady(f"The database {path} cannot be used: {_cause(error)}.") from error
+        raise unusable(path, error) from error
 
 
 def make(path: Path, busy_timeout: float) -> None:
@@ -132,7 +133,7 @@ def _ready(path: Path, busy_timeout: float, folders: tuple[Path, ...], service: 
         return _upgrade(path, busy_timeout)
     new_database.refuse_earlier(path, folders)
     make(path, busy_timeout)
-    logger.info("made a new, empty database: %s", path)
+    logger.info("model limits %s made a new, empty database: %s", __version__, path)
     return []
 
 
@@ -211,7 +212,8 @@ def _migrate(connection: Connection) -> None:
         _check_parents(connection)
         connection.exec_driver_sql("COMMIT")
     except BaseException:
-        connection.exec_driver_sql("ROLLBACK")
+        with suppress(DatabaseError):  # SQLite has rolled back by itself, as where the disk is full
+            connection.exec_driver_sql("ROLLBACK")
         raise
 
 

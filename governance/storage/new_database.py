@@ -33,15 +33,23 @@ def refuse_earlier(path: Path, folders: Iterable[Path]) -> None:
 def make(path: Path, build: Callable[[Path], object]) -> None:
     """Make a database file: `build` fills an empty one, which then gets its name. Raises OSError."""
     new = path.with_name(f"{path.name}.new")
-    for end in ("", "-wal", "-shm", "-journal"):
-        new.with_name(f"{new.name}{end}").unlink(missing_ok=True)
-    os.close(private_files.create(new))
-    build(new)
-    with closing(sqlite3.connect(new, isolation_level=None)) as connection:
-        connection.execute(f"PRAGMA user_version = {new_stamp()}")
-    private_files.sync(new)
-    new.replace(path)
+    _remove(new)
+    try:
+        os.close(private_files.create(new))
+        build(new)
+        with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+            connection.execute(f"PRAGMA user_version = {new_stamp()}")
+        private_files.sync(new)
+        new.replace(path)
+    except BaseException:
+        _remove(new)
+        raise
     private_files.sync(path.parent)
+
+
+def _remove(file: Path) -> None:
+    for end in ("", "-wal", "-shm", "-journal"):
+        file.with_name(f"{file.name}{end}").unlink(missing_ok=True)
 
 
 def is_ours(path: Path) -> bool:

@@ -4,8 +4,8 @@ Services share one. Workers inherit it, so it is held until the last of them is 
 Commands share another, since a start looks through the file only where no service runs.
 """
 
-import errno
 import fcntl
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -13,14 +13,15 @@ from pathlib import Path
 
 from governance.domain.errors import NotReady
 from governance.storage import marker, private_files
+from governance.storage.file_faults import unusable
 from governance.storage.private_files import LockTimeoutError
+
+logger = logging.getLogger("governance.storage")
 
 SUFFIX = ".running"
 COMMANDS = ".commands"
 PATIENCE = 10.0
 """Seconds that a start waits for a restore to end."""
-UNWRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT}
-"""Why a lock cannot be made where reading may still be possible: a command goes on without it."""
 RESTORING = "Try again: the database {} is being restored, {}."
 
 
@@ -41,7 +42,7 @@ class ServiceLock:
             private_files.lock_within(self._descriptor, path, fcntl.LOCK_SH, PATIENCE)
         except OSError as error:
             self._close()
-            raise NotReady(f"The database {self._database} cannot be used: {error}.") from error
+            raise unusable(self._database, error) from error
 
     def is_alone(self) -> bool:
         """Whether no other service runs on the database, asked while the start's lock is held."""
@@ -89,7 +90,10 @@ def is_held(database: Path) -> bool:
 
 @contextmanager
 def opened_by_command(database: Path, patience: float) -> Iterator[None]:
-    """Keep a restore away for the block. Raises NotReady where one goes on, or the lock is no file."""
+    """Keep a restore away for the block. Raises NotReady where one goes on.
+
+    Where the lock cannot be made a command goes on without it: a restore cannot make it either.
+    """
     path = database.with_name(f"{database.name}{COMMANDS}")
     with ExitStack() as stack:
         try:
@@ -99,8 +103,7 @@ def opened_by_command(database: Path, patience: float) -> Iterator[None]:
         except LockTimeoutError as error:
             raise NotReady(RESTORING.format(database, error)) from error
         except OSError as error:
-            if error.errno not in UNWRITABLE:
-                raise NotReady(f"The database {database} cannot be used: {error}.") from error
+            logger.debug("no lock for the command: %s", error)
         yield
 
 

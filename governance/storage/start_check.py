@@ -7,10 +7,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from governance import __version__
 from governance.domain.errors import NotReady
 from governance.storage import marker
 from governance.storage.database import open_file
 from governance.storage.database_header import Header
+from governance.storage.file_faults import unusable
 from governance.storage.marker import Marker
 
 logger = logging.getLogger("governance.storage")
@@ -34,7 +36,6 @@ STRANGER = (
     "The database {} is another than the one that was here (id {}, not {}): put that back, or move this one to another "
     "name and run flask governance restore --force with that."
 )
-CANNOT_BE_USED = "The database {} cannot be used: {}."
 DAMAGED = f"The database {{}} is malformed ({{}}): {RESTORE}."
 
 
@@ -73,7 +74,7 @@ def check_for_command(path: Path, busy_timeout: float) -> None:
     try:
         check(path, busy_timeout, in_use=True)
     except (OSError, sqlite3.Error) as error:
-        raise NotReady(CANNOT_BE_USED.format(path, error)) from error
+        raise unusable(path, error) from error
 
 
 def header_of(path: Path) -> Header:
@@ -128,7 +129,7 @@ def _look_through(path: Path, connection: sqlite3.Connection, known: Marker | No
     if unchanged and size > LARGEST_QUICK:
         return
     if size > TELL_FROM:
-        logger.info("looking through %s (%d MiB) before it is used", path, size // 1024**2)
+        logger.info("model limits %s looks through %s (%d MiB) first", __version__, path, size // 1024**2)
     fault = fault_in(connection, "quick_check" if unchanged else "integrity_check")
     if fault:
         raise NotReady(DAMAGED.format(path, fault))

@@ -8,6 +8,7 @@ import pytest
 from app import create_app
 from governance import __version__
 from governance.domain.errors import NotReady
+from governance.services.api_keys import IN_THE_WAY
 from governance.services.sync import NOT_WRITTEN
 from governance.startup import NO_FOLDER, NO_KEY, prepare
 from tests.conftest import governance_of
@@ -84,7 +85,7 @@ def test_admin_key_that_cannot_be_written_is_warning_where_limits_are_stored(sta
     settings.admin_key_file.mkdir()
     warnings, said, app = start(admin_key=None)
     assert warnings == [NO_KEY]
-    assert f"The admin key cannot be written to {settings.admin_key_file}: Is a directory." in said
+    assert IN_THE_WAY.format(settings.admin_key_file) in said
     assert NO_KEY in said
     with governance_of(app).database.read() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM api_keys").scalar() == 0
@@ -92,7 +93,9 @@ def test_admin_key_that_cannot_be_written_is_warning_where_limits_are_stored(sta
 
 def test_admin_key_that_cannot_be_written_ends_start_without_limits(start, app, settings):
     settings.admin_key_file.mkdir()
-    with pytest.raises(NotReady, match=r"admin\.key: Is a directory"):
+    with pytest.raises(
+        NotReady, match=r"^Make the folder writable, or set GOVERNANCE_ADMIN_KEY: .*admin\.key, Is a directory"
+    ):
         start(admin_key=None)
 
 
@@ -131,8 +134,9 @@ def test_start_with_stored_key_writes_nothing(start, api, terminal):
 
 def test_first_line_of_log_tells_version(start, tmp_path):
     _, said, _ = start(config=a_file(tmp_path, nested({"model_name": "a", "budgets": [budget()]})))
-    assert said[0] == f"model limits {__version__} starts"
-    assert said[1].startswith("config.json was applied: ")
+    assert said[0].startswith(f"model limits {__version__} made a new, empty database: ")
+    assert said[1] == f"model limits {__version__} starts"
+    assert said[2].startswith("config.json was applied: ")
 
 
 def test_faulty_file_at_reload_keeps_limits_and_warns(app, api, governance, terminal, tmp_path):

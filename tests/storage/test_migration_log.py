@@ -71,7 +71,7 @@ def test_migration_logs_schemas_copy_and_time(old, said):
 def test_new_and_current_files_log_no_migration(tmp_path, said):
     for _ in range(2):
         assert migrations.upgrade(tmp_path / "governance.db", 1) == []
-    assert said == [f"made a new, empty database: {tmp_path / 'governance.db'}"]
+    assert said == [f"model limits {__version__} made a new, empty database: {tmp_path / 'governance.db'}"]
 
 
 def test_copy_that_cannot_be_written_is_warning_where_limits_are_stored(old, blocked, said):

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from app import create_app
 from governance.domain.errors import NotReady
+from governance.settings import Settings
+from governance.startup import prepare
 from governance.storage import marker, migrations, private_files, start_check
 from governance.storage.backup import copy
 from governance.storage.database_header import Header
@@ -374,3 +377,42 @@ def test_a_lock_that_another_process_holds_ends_the_start_with_its_name(path):
         migrations.upgrade(path, 1, patience=0.05)
     assert f"process {os.getpid()} (" in told.value.message
     assert "governance.db.lock" in told.value.message
+
+
+@pytest.mark.parametrize("end", [".lock", ".next"])
+def test_a_link_beside_the_database_is_told_with_what_to_do(tmp_path, end):
+    file = tmp_path / "instance" / "governance.db"
+    file.parent.mkdir()
+    Path(f"{file}{end}").symlink_to(tmp_path / "elsewhere")
+    settings = Settings(instance=str(file.parent))
+    app = create_app(settings)
+    with pytest.raises(NotReady, match="link") as told:
+        prepare(app)
+    assert ("Remove the link" if end == ".lock" else "run flask governance doctor") in told.value.message
+    assert not (tmp_path / "elsewhere").exists()
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from governance.domain.errors import NotReady
+from governance.storage import migrations
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+import signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+try:
+    migrations.upgrade(Path(sys.argv[1]), 1)
+except NotReady as error:
+    print(error.message)
+"""
+
+
+@pytest.mark.parametrize("room", [4096, 60_000, 200_000])
+def test_a_disk_that_is_full_at_the_first_start_leaves_nothing_half_made(tmp_path, room):
+    file = tmp_path / "governance.db"
+    command = [sys.executable, "-c", FULL, str(file), str(room)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "cannot be used" in done.stdout
+    assert "rollback" not in done.stdout
+    assert [found.name for found in tmp_path.iterdir()] == ["governance.db.lock"]
+    start(file)

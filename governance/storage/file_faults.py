@@ -1,0 +1,25 @@
+"""What an error of the disk, or of SQLite, means to whoever starts the service or a command: what to do, and why."""
+
+from pathlib import Path
+
+from governance.domain.errors import NotReady
+
+ADVICE = {
+    "disk is full": "Make room on its disk",
+    "no space left": "Make room on its disk",
+    "quota exceeded": "Make room on its disk",
+    "symbolic links": "Remove the link, which is not followed",
+    "read-only file system": "Put it on a disk that can be written to",
+    "permission denied": "Use the service's own user, or give that the folder",
+    "is locked": "End what has it open",
+    "unable to open": "Look at the rights of its folder, and at links or folders in the place of its journal",
+}
+
+
+def unusable(path: Path, error: BaseException) -> NotReady:
+    """Why a database cannot be used, in one line that says what to do where the error tells."""
+    cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+    advice = next((advice for words, advice in ADVICE.items() if words in cause.lower()), None)
+    if advice is None:
+        return NotReady(f"The database {path} cannot be used: {cause}.")
+    return NotReady(f"{advice}: the database {path} cannot be used, {cause}.")
