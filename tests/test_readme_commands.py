@@ -1,4 +1,4 @@
-"""The README's terminal sessions are true: each command is run, and what it prints begins as the README shows it.
+"""Terminal sessions of the README and of docs/ are true: what each command prints begins as it is shown there.
 
 A session is a fenced block whose first line begins with `$ `. The blocks of a section are run in order, on a fresh
 instance in a folder of its own (with `examples/` in it), at noon of 2026-11-23; what was done before, over HTTP, stands
@@ -124,7 +124,13 @@ BEFORE: dict[str, Callable[[Api, FakeClock], None]] = {
     "Commands": meter,
     "Who changed what": edit,
 }
-SESSIONS = sessions((ROOT / "README.md").read_text())
+README = sessions((ROOT / "README.md").read_text())
+PAGES = {
+    f"{page.name}: {heading}": found
+    for page in sorted((ROOT / "docs").glob("*.md"))
+    for heading, found in sessions(page.read_text()).items()
+}
+SESSIONS = README | PAGES
 
 
 @pytest.fixture
@@ -172,7 +178,7 @@ def run(app: Flask, step: Step, monkeypatch: pytest.MonkeyPatch) -> tuple[str, i
 
 @pytest.mark.parametrize("name", [name for name, _ in commands()])
 def test_the_readme_shows_every_command_at_work(name):
-    run_there = [step.command for section in SESSIONS.values() for step in section]
+    run_there = [step.command for section in README.values() for step in section]
     assert any(f"{FLASK}governance {name}" in command for command in run_there)
 
 
