@@ -148,8 +148,9 @@ def test_the_umask_opens_nothing(service):
         done(made, "verify")
     finally:
         os.umask(before)
-    modes = {file.name: file.stat().st_mode & 0o777 for file in [made.instance, *made.instance.iterdir()]}
-    assert modes == {name: 0o700 if name == "instance" else 0o600 for name in modes}
+    files = [made.instance, *made.instance.rglob("*")]
+    modes = {str(file): file.stat().st_mode & 0o777 for file in files}
+    assert modes == {str(file): 0o700 if file.is_dir() else 0o600 for file in files}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave files that others cannot use")
