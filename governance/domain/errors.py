@@ -16,7 +16,6 @@ Services raise these; the edge (`governance.web.errors`) has the one table from 
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 
@@ -111,13 +110,15 @@ class InvalidRequest(GovernanceError):
         listed = [{"param": fault.param, "message": fault.message} for fault in faults]
         extra = {"errors": listed} if len(faults) > 1 else {}
         error = cls(first.message, param=first.param, code=first.code, extra=extra)
-        error.faults = tuple(faults)
+        error._faults = tuple(faults)
         return error
 
-    @cached_property
+    _faults: tuple[Fault, ...] = ()
+
+    @property
     def faults(self) -> tuple[Fault, ...]:
         """Every fault that was found."""
-        return (Fault(self.param, self.message, self.code),)
+        return self._faults or (Fault(self.param, self.message, self.code),)
 
 
 class Unauthenticated(GovernanceError):
