@@ -20,9 +20,9 @@ from bench.rounds import Bench, Case, Pace, sample, tell
 from bench.servers import Server
 from bench.trees import Tree
 
-LEAST, MOST = 20, 80
-"""How many rounds there are."""
-NARROW = 0.01
+LEAST, MOST = 20, 60
+"""How many rounds there are: six minutes at most."""
+NARROW = 0.015
 """An interval of at most this reach to either side is narrow enough."""
 PACE = Pace(rounds=LEAST, warm_up=0.1, seconds=0.4)
 LIMITS = 1_000
@@ -109,7 +109,7 @@ def _rounds(cases: list[list[Case]], bench: Bench) -> Iterator[tuple[Costs, Cost
     """The costs of both trees, round by round, until the intervals are narrow."""
     done: list[tuple[Costs, Costs]] = []
     while len(done) < MOST and not (len(done) >= LEAST and _is_narrow(done)):
-        tell(f"round {len(done) + 1}")
+        tell(f"round {len(done) + 1} of {LEAST} to {MOST}")
         costs: tuple[Costs, Costs] = ({}, {})
         for pair in zip(*cases, strict=True):
             for at in (0, 1) if len(done) % 2 else (1, 0):
