@@ -4,13 +4,15 @@ import pytest
 
 from governance.domain.errors import NotReady
 from governance.startup import prepare
+from governance.storage import migrations
 from tests.api.trail import DAY, KEYS, entries, key, ok, text, virtual_key
 from tests.conftest import governance_of
 
 
 def test_a_first_admin_key_that_cannot_be_handed_over_leaves_no_entry(unset):
     app, folder = unset
-    (folder / "admin.key").mkdir(parents=True)
+    migrations.upgrade(folder / "governance.db", 1.0)
+    (folder / "admin.key").mkdir()
     with pytest.raises(NotReady):
         prepare(app)
     assert text(governance_of(app).database) == "[]"
