@@ -14,6 +14,7 @@ from tests.proofs.campaign import Campaign
 from tests.proofs.conftest import Started
 from tests.proofs.faults import CALLS, ERRORS, Fault, Faults
 from tests.proofs.serving import Caller
+from tests.proofs.test_faults import WORKERS
 from tests.proofs.world import THREADS, World
 
 pytestmark = pytest.mark.process
@@ -63,6 +64,7 @@ def fault(chance: random.Random, calls: str, error: str | None, *, every: int, p
 def suffer(world: World, faults: Faults, fault: Fault, campaign: Campaign) -> None:
     """One fault under a load, until it has passed; sometimes all die in the middle of it."""
     service, lasts = world.service, campaign.chance.uniform(0.3, 1.5)
+    until(lambda: len(service.workers) == WORKERS)  # after a start the second may not be forked yet
     workers, dies = service.workers, campaign.chance.random() < 0.2
     with world.load(), service.caller() as caller:
         until(lambda: world.ask(caller))
