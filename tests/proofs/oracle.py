@@ -436,6 +436,8 @@ class Oracle:
         kept = [window for window in rule.windows if window not in ahead]
         into = Window(*window_at(rule, limit, now))
         here = [window for window in kept if window.start == into.start]
+        for window in ahead:
+            self._forgive(window)
         for window in ahead + here:
             into.used += window.used
             into.reserved += window.reserved
