@@ -134,6 +134,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: M
     slices = Slices(settings.database_path, settings.busy_timeout)
     upkeep = Upkeep(slices, steady_for_a_minute, settings.retention_days * DAY)
     tasks = (
+        group.look_for_stopped,
         steady.look,
         steady_for_a_minute.look,
         reservations.sweep,

@@ -113,6 +113,10 @@ class GroupCommit:
             self._holders.look()
             seconds = LOOK_AGAIN
 
+    def look_for_stopped(self) -> None:
+        """Continue a process that was stopped with the turn: the poller's task, as all callers may wait in that one."""
+        self._holders.look()
+
     def stop(self) -> None:
         """End the thread, after all that waits."""
         with self._starting:
