@@ -71,6 +71,10 @@ db = SQLAlchemy(metadata=metadata)
 migrate = Migrate(render_as_batch=True)
 
 
+WATCH_INTERVAL = 1.2
+"""Seconds between two looks for a process that was stopped with the writers' turn: it is continued at the second."""
+
+
 def system_clock() -> int:
     """Microseconds since 1970, from the machine's clock."""
     return time.time_ns() // 1000
@@ -134,7 +138,6 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: M
     slices = Slices(settings.database_path, settings.busy_timeout)
     upkeep = Upkeep(slices, steady_for_a_minute, settings.retention_days * DAY)
     tasks = (
-        group.look_for_stopped,
         steady.look,
         steady_for_a_minute.look,
         reservations.sweep,
@@ -149,6 +152,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: M
         settings=settings,
         cache=cache,
         poller=Poller(tasks, settings.poll_interval),
+        watch=Poller((group.look_for_stopped,), WATCH_INTERVAL),
         pruner=Poller([upkeep.due], settings.poll_interval),
         upkeep=upkeep,
         authentication=authentication,

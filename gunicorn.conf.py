@@ -113,6 +113,7 @@ def post_worker_init(worker):
     if found.metrics_folder:
         service.counts.share(found.metrics_folder)
     service.poller.start()
+    service.watch.start()
     service.pruner.start()
 
 

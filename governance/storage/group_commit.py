@@ -114,7 +114,7 @@ class GroupCommit:
             seconds = LOOK_AGAIN
 
     def look_for_stopped(self) -> None:
-        """Continue a process that was stopped with the turn: the poller's task, as all callers may wait in that one."""
+        """Continue a process that was stopped with the turn: all callers may wait in that one."""
         self._holders.look()
 
     def stop(self) -> None:

@@ -42,6 +42,7 @@ class Governance:
     settings: Settings
     cache: SnapshotCache
     poller: Poller
+    watch: Poller
     pruner: Poller
     upkeep: Upkeep
     authentication: Authentication
@@ -70,6 +71,7 @@ class Governance:
         """End the threads and close the files; what only this worker knows is written down first."""
         self.upkeep.stop()
         self.pruner.stop()
+        self.watch.stop()
         self.poller.stop()
         self.group.stop()
         self.database.engine.dispose()
