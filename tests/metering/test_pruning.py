@@ -8,6 +8,7 @@ from sqlalchemy import func, select, text, update
 
 from governance.domain.times import SECOND
 from governance.services.upkeep import EVERY, Upkeep
+from governance.storage.pruning import MOST_PAGES, FreePages
 from governance.storage.slices import LARGEST, REST, SMALLEST, WANTED, Slices, SliceSize
 from governance.storage.tables import answers, counters, idempotency, ledger, reservations
 from governance.storage.turns import only_one
@@ -16,6 +17,7 @@ from tests.metering.conftest import DAY, dollars, tokens
 HIGHEST_RATE = 2000
 """Calls a second that the service admits at most, on the machine of bench/RESULTS.md."""
 COPIES = 8000
+PAGE = 4096
 
 
 @pytest.fixture
@@ -94,7 +96,7 @@ def test_slices_hold_the_turn_for_milliseconds(clock, upkeep, rest):
     assert held[len(held) // 2] < 2 * WANTED
 
 
-@pytest.mark.parametrize("cost", [1e-6, 2e-5, 1e-3])
+@pytest.mark.parametrize("cost", [1e-6, 2e-5, 5e-4])
 def test_a_slice_becomes_as_large_as_fits_into_the_wanted_time(cost):
     """Whatever a row costs: the arithmetic of the pace, without a clock."""
     size = SliceSize()
@@ -173,6 +175,22 @@ def test_the_file_shrinks_when_much_has_left(clock, upkeep, path, monkeypatch):
     after, free = pages(path)
     assert after < before / 4
     assert free <= before / 8
+    assert path.stat().st_size == after * PAGE, "the journal is not folded in"
+
+
+@pytest.mark.usefixtures("many")
+def test_a_slice_gives_back_few_pages(clock, upkeep, path, monkeypatch):
+    """A page whose content must move first costs six times one that is free: learning from those before is too late."""
+    clock.advance(2 * DAY)
+    upkeep.due()
+    monkeypatch.setattr("governance.storage.pruning.FREE_PAGES_KEPT", 16)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        before = connection.execute("PRAGMA page_count").fetchone()[0]
+        pages = FreePages()
+        pages.look(connection)
+        assert pages.step(connection, LARGEST)
+        pointer_maps = 1
+        assert before - MOST_PAGES - pointer_maps <= connection.execute("PRAGMA page_count").fetchone()[0] < before
 
 
 def test_a_journal_that_has_grown_is_cut_back(app, path, database, api):
