@@ -54,16 +54,16 @@ from governance.web import (
     model_configs,
     ops,
     requests,
+    response_cache,
     rules,
     users,
     virtual_keys,
 )
 from governance.web import reservations as reservations_api
 from governance.web.context import EXTENSION, Governance
-from governance.web.lean import MAX_BODY, App
+from governance.web.flask_app import MAX_BODY, App
 from governance.web.paths import Id
 from governance.web.refusals import RefusalLog
-from governance.web.replay import Replay
 
 BLUEPRINTS = (model_configs, rules, reservations_api, virtual_keys, users, api_keys, audit, config, metrics, ops)
 
@@ -99,15 +99,15 @@ def create_app(
     logs.configure(settings.log_format)
     db.init_app(app)
     migrate.init_app(app, db)
-    app.extensions[EXTENSION] = assemble(app, settings, clock, timer or _timer_of(clock), mint or Mint())
+    service = assemble(app, settings, clock, timer or _timer_of(clock), mint or Mint())
+    app.extensions[EXTENSION] = service
+    response_cache.put_before(app, service.cache, service.authentication, clock)
     requests.surround(app)
     auth.protect(app)
     errors.handle_errors(app)
     app.cli.add_command(cli.commands)
     for module in BLUEPRINTS:
         app.register_blueprint(module.blueprint)
-    service: Governance = app.extensions[EXTENSION]
-    app.wsgi_app = Replay(app.wsgi_app, service.cache, service.authentication, clock)  # type: ignore[method-assign]
     return app
 
 

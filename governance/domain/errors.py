@@ -16,6 +16,7 @@ Services raise these; the edge (`governance.web.errors`) has the one table from 
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 
@@ -110,15 +111,13 @@ class InvalidRequest(GovernanceError):
         listed = [{"param": fault.param, "message": fault.message} for fault in faults]
         extra = {"errors": listed} if len(faults) > 1 else {}
         error = cls(first.message, param=first.param, code=first.code, extra=extra)
-        error._faults = tuple(faults)
+        error.faults = tuple(faults)
         return error
 
-    _faults: tuple[Fault, ...] = ()
-
-    @property
+    @cached_property
     def faults(self) -> tuple[Fault, ...]:
         """Every fault that was found."""
-        return self._faults or (Fault(self.param, self.message, self.code),)
+        return (Fault(self.param, self.message, self.code),)
 
 
 class Unauthenticated(GovernanceError):

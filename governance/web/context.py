@@ -29,7 +29,7 @@ from governance.services.virtual_keys import VirtualKeys
 from governance.settings import Settings
 from governance.storage.database import Database
 from governance.storage.group_commit import GroupCommit
-from governance.web.lean import Request
+from governance.web.flask_app import Request
 from governance.web.refusals import RefusalLog
 
 EXTENSION = "governance"
@@ -79,7 +79,7 @@ class Governance:
 
 def the_request() -> Request:
     """The current request itself: `flask.request` looks it up for each of its attributes."""
-    return request._get_current_object()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 - documented
+    return request._get_current_object()  # type: ignore[attr-defined,no-any-return]
 
 
 def governance() -> Governance:

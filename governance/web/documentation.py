@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 from flask import Flask
 
 from governance.web.context import the_request
-from governance.web.lean import Response
+from governance.web.flask_app import Response
 from schemas import render
 
 EXTENSION = "governance.documents"

@@ -17,7 +17,7 @@ from governance.domain.errors import (
 )
 from governance.web.answers import JSON, NEVER_STORED
 from governance.web.context import governance
-from governance.web.lean import MAX_BODY, MOST, Response
+from governance.web.flask_app import MAX_BODY, MOST, Response
 from governance.web.masking import masked, masked_sentence
 from schemas import render
 

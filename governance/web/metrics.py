@@ -14,7 +14,7 @@ from governance.services.statistics import VERIFIED
 from governance.services.throttle import Throttle
 from governance.web.context import EXTENSION as SERVICE
 from governance.web.context import Governance
-from governance.web.lean import Response
+from governance.web.flask_app import Response
 from governance.web.operation import operation
 
 blueprint = Blueprint("metrics", __name__)

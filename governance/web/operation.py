@@ -13,7 +13,7 @@ from governance.domain.errors import Code, Fault, InvalidRequest
 from governance.domain.keys import KeyScope
 from governance.services.acting import acting_as
 from governance.web.context import the_request
-from governance.web.lean import MAX_BODY
+from governance.web.flask_app import MAX_BODY, Request
 from schemas import queries
 from schemas.loading import load
 
@@ -78,9 +78,10 @@ def _loaded(declared: Operation) -> dict[str, Any]:
     """What came in, by `query` and `body`. Raises InvalidRequest with the faults of both."""
     loaded: dict[str, Any] = {}
     faults: list[Fault] = []
+    request = the_request()
     for name, read in (("query", _query), ("body", _body)):
         try:
-            loaded |= {name: found} if (found := read(declared)) is not None else {}
+            loaded |= {name: found} if (found := read(declared, request)) is not None else {}
         except InvalidRequest as error:
             faults += error.faults
     if faults:
@@ -88,12 +89,12 @@ def _loaded(declared: Operation) -> dict[str, Any]:
     return loaded
 
 
-def _query(declared: Operation) -> Any:
-    found = queries.read(declared.query, the_request().query_string)
+def _query(declared: Operation, request: Request) -> Any:
+    found = queries.read(declared.query, request.query_string)
     return None if declared.query is NO_QUERY else found
 
 
-def _body(declared: Operation) -> Any:
+def _body(declared: Operation, request: Request) -> Any:
     """The body, loaded; none at all is an empty one where the schema says that it may be left out.
 
     It is read where none is wanted, too: a message that ended before its declared end changes nothing. A file is
@@ -101,8 +102,8 @@ def _body(declared: Operation) -> Any:
     """
     schema = declared.body
     if getattr(schema, "is_file", False):
-        return the_request().whole
-    data = the_request().whole(MAX_BODY)
+        return request.whole
+    data = request.whole(MAX_BODY)
     if schema is None:
         return None
     return load(schema, {} if not data and getattr(schema, "optional", False) else bodies.read_object(data))

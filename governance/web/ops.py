@@ -7,7 +7,7 @@ from governance.domain.errors import Code, Unavailable
 from governance.web import documentation, openapi
 from governance.web.answers import JSON, answer
 from governance.web.context import governance
-from governance.web.lean import Response
+from governance.web.flask_app import Response
 from governance.web.operation import operation
 from schemas import render
 

@@ -17,6 +17,7 @@ from governance.web.peers import forwarded_for, peer
 SANE_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
 REFUSED = 400
 UNAUTHENTICATED = 401
+REQUEST_ID = "X-Request-Id"
 
 
 def surround(app: Flask) -> None:
@@ -43,7 +44,7 @@ def end(response: Response) -> Response:
     """Give the answer its id; log a refusal: never a key, a query or a body."""
     request, status = the_request(), response.status_code
     response.headers.add("X-Content-Type-Options", "nosniff")
-    response.headers.add("X-Request-Id", request.environ["governance.request_id"])
+    response.headers.add(REQUEST_ID, request.environ["governance.request_id"])
     requests_counted(request.endpoint or "none", status).inc()
     if status >= REFUSED:
         _log_refusal(request.environ, request.path, status)

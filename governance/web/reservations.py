@@ -11,9 +11,9 @@ from governance.domain.keys import KeyScope
 from governance.domain.pages import Page
 from governance.domain.reservations import Actual, Reservation
 from governance.services.metering import Answer
-from governance.web.answers import JSON, answer, plain_page
+from governance.web.answers import answer, document, plain_page
 from governance.web.context import governance, the_request
-from governance.web.lean import Response
+from governance.web.flask_app import Response
 from governance.web.operation import operation
 from schemas import answers, metering
 from schemas.metering import Ask
@@ -139,8 +139,7 @@ def _repeat() -> tuple[str, str, str] | None:
 
 
 def _given(made: Answer) -> Response:
-    headers = {"Idempotent-Replayed": "true"} if made.replayed else {}
-    return Response(made.body, content_type=JSON, headers=headers)
+    return document(made.body, [("Idempotent-Replayed", "true")] if made.replayed else [])
 
 
 def _shown(held: Reservation) -> Response:

@@ -7,7 +7,7 @@ from gunicorn.http.errors import NoMoreData, ParseException
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.web.lean import MAX_BODY
+from governance.web.flask_app import MAX_BODY
 from governance.web.worker.framing import MAX_HEAD, MAX_LINE, MAX_MESSAGE, Framing, Progress
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: localhost\r\n"

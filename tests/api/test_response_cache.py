@@ -10,8 +10,8 @@ from governance.domain.errors import Unavailable
 from governance.domain.times import HOUR
 from governance.storage import revisions
 from governance.storage.tables import api_keys
-from governance.web import kept as kept_answers
-from governance.web.kept import MOST_ASKED
+from governance.web import response_cache
+from governance.web.response_cache import MOST_ASKED
 
 DAY = {"max_limit": 100, "reset_duration": "1d"}
 PAGE = "model-configs?from_memory=true"
@@ -81,8 +81,27 @@ def test_the_same_question_is_answered_again_without_flask(api, again, query):
 def test_what_is_asked_once_is_not_kept(app, again):
     for offset in range(3 * MOST_ASKED):
         assert again(f"{PAGE}&offset={offset}")[0]
-    assert not app.wsgi_app._kept.answers
-    assert len(app.wsgi_app._kept._asked) <= MOST_ASKED
+    assert not app.wsgi_app.answers.known
+    assert len(app.wsgi_app.answers.asked) <= MOST_ASKED
+
+
+def test_no_api_key_lies_in_the_cache(app, api, kept):
+    kept()
+    answers = app.wsgi_app.answers
+    assert [type(asked) for asked in (*answers.known, *answers.asked)] == [bytes, bytes]
+    assert api.key not in repr((answers.known, answers.asked))
+
+
+def test_parts_of_a_question_cannot_pass_for_each_other():
+    plain = {"REQUEST_METHOD": "GET", "PATH_INFO": "/p", "QUERY_STRING": "q", "HTTP_AUTHORIZATION": "Bearer k"}
+    others = [{name: value + "x"} for name, value in plain.items()]
+    others += [
+        {"HTTP_IF_NONE_MATCH": "k"},
+        {"QUERY_STRING": "", "HTTP_AUTHORIZATION": "qBearer k"},
+        {"PATH_INFO": "/p\n"},
+    ]
+    digests = [response_cache.question(plain | other) for other in ({}, *others)]
+    assert len(set(digests)) == len(digests)
 
 
 def test_a_caller_s_request_id_is_given_back(kept, again):
@@ -244,12 +263,12 @@ def test_an_expired_memory_is_not_answered_from(api, kept, again, governance, mo
 
 
 def test_what_is_kept_is_bounded(app, api, kept, again, monkeypatch):
-    monkeypatch.setattr(kept_answers, "MOST_BYTES", 3 * kept_answers.OVERHEAD)
+    monkeypatch.setattr(response_cache, "MOST_BYTES", 3 * response_cache.OVERHEAD)
     api.create("a")
     for offset in range(20):
         kept(f"{PAGE}&offset={offset}")
-        assert len(app.wsgi_app._kept.answers) <= 3
-    monkeypatch.setattr(kept_answers, "MOST_BYTES", 10)
+        assert len(app.wsgi_app.answers.known) <= 3
+    monkeypatch.setattr(response_cache, "MOST_BYTES", 10)
     api.create("b")
     assert [again()[0] for _ in range(4)] == [True, True, True, True]
 
@@ -258,9 +277,9 @@ def test_no_old_snapshot_is_kept_alive_by_an_answer(app, api, kept, governance):
     for name in "abc":
         api.create(name)
         kept()
-        answers = app.wsgi_app._kept
+        answers = app.wsgi_app.answers
         assert answers.snapshot is governance.cache.peek().snapshot
-        assert len(answers.answers) == 1
+        assert len(answers.known) == 1
 
 
 def test_a_key_that_loses_its_scope_is_refused_after_the_next_poll(kept, again, database, governance, reader):
@@ -276,7 +295,7 @@ def test_a_key_that_loses_its_scope_is_refused_after_the_next_poll(kept, again, 
 
 
 def test_pages_that_push_each_other_out_are_answered_to_many_at_once(app, api, monkeypatch):
-    monkeypatch.setattr(kept_answers, "MOST_BYTES", 3 * kept_answers.OVERHEAD)
+    monkeypatch.setattr(response_cache, "MOST_BYTES", 3 * response_cache.OVERHEAD)
     for name in "abcdefgh":
         api.create(name)
     wanted = {offset: api.get(f"{PAGE}&limit=1&offset={offset}").get_json() for offset in range(8)}
