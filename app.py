@@ -8,62 +8,48 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 
 from governance import cli
-from governance.domain.steadiness import SteadyClock
+from governance.domain.steady_clock import SteadyClock
 from governance.domain.times import DAY, SECOND, Clock
-from governance.memory.cache import SnapshotCache, Timer
-from governance.memory.poller import Poller
-from governance.memory.reader import MemoryReader
-from governance.services.api_keys import ApiKeys
 from governance.services.audit import Audit
-from governance.services.authentication import Authentication
-from governance.services.bifrost_import import BifrostImport
-from governance.services.doctor import Doctor, Subject
-from governance.services.files import Files
-from governance.services.growth import Growth
-from governance.services.health import HealthCheck
-from governance.services.metering import Metering
-from governance.services.mint import Mint
-from governance.services.model_limits import ModelLimits
-from governance.services.overview import Overview
-from governance.services.reservations import Reservations
-from governance.services.shared_counts import SharedCounts
-from governance.services.statistics import Statistics
-from governance.services.sync import VALUES_FILE, Sync
-from governance.services.upkeep import Upkeep
-from governance.services.uploads import Uploads
-from governance.services.users import Users
-from governance.services.verification import Verification
-from governance.services.virtual_keys import VirtualKeys
+from governance.services.bifrost.importer import BifrostImport
+from governance.services.config.files import Files
+from governance.services.config.sync import VALUES_FILE, Sync
+from governance.services.config.uploads import Uploads
+from governance.services.keys.api_keys import ApiKeys
+from governance.services.keys.authentication import Authentication
+from governance.services.keys.users import Users
+from governance.services.keys.virtual_keys import VirtualKeys
+from governance.services.limits.model_limits import ModelLimits
+from governance.services.metering.metering import Metering
+from governance.services.metering.overview import Overview
+from governance.services.metering.reservations import Reservations
+from governance.services.metering.statistics import Statistics
+from governance.services.operations.doctor import Doctor, Subject
+from governance.services.operations.growth import Growth
+from governance.services.operations.health import HealthCheck
+from governance.services.operations.retention import Upkeep
+from governance.services.operations.shared_counts import SharedCounts
+from governance.services.operations.verification import Verification
+from governance.services.random_ids import Mint
 from governance.services.writing import Writer
 from governance.settings import Settings
+from governance.snapshot.cache import SnapshotCache, Timer
+from governance.snapshot.poller import Poller
+from governance.snapshot.reader import MemoryReader
 from governance.storage.changes import ChangesLoader
-from governance.storage.database import Database, engine_options
-from governance.storage.fate import WriteProbe, touch
-from governance.storage.group_commit import GroupCommit
-from governance.storage.progress import Progress
-from governance.storage.slices import Slices
+from governance.storage.sqlite.database import Database, engine_options
+from governance.storage.sqlite.locks.progress import Progress
+from governance.storage.sqlite.retention.slices import Slices
+from governance.storage.sqlite.writer.fate import WriteProbe, touch
+from governance.storage.sqlite.writer.group_commit import GroupCommit
 from governance.storage.tables import metadata
-from governance.web import (
-    api_keys,
-    audit,
-    auth,
-    config,
-    errors,
-    logs,
-    metrics,
-    model_configs,
-    ops,
-    requests,
-    response_cache,
-    rules,
-    users,
-    virtual_keys,
-)
-from governance.web import reservations as reservations_api
-from governance.web.context import EXTENSION, Governance
-from governance.web.flask_app import MAX_BODY, App
-from governance.web.paths import Id
-from governance.web.refusals import RefusalLog
+from governance.web.api import api_keys, audit, config, metrics, model_configs, ops, rules, users, virtual_keys
+from governance.web.api import reservations as reservations_api
+from governance.web.http import auth, errors, logs, requests, response_cache
+from governance.web.http.context import EXTENSION, Governance
+from governance.web.http.flask_app import MAX_BODY, App
+from governance.web.http.paths import Id
+from governance.web.http.refusals import RefusalLog
 
 BLUEPRINTS = (model_configs, rules, reservations_api, virtual_keys, users, api_keys, audit, config, metrics, ops)
 

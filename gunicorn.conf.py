@@ -5,19 +5,19 @@ import signal
 import sys
 
 # prometheus_client would map sparse files of that folder into memory, and be killed where the disk is full; it reads
-# this when it is imported. See governance/services/shared_counts.py.
+# this when it is imported. See governance/services/operations/shared_counts.py.
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
 from governance.domain.errors import NotReady
 from governance.exposure import exposure
 from governance.greeting import greeting, tell
 from governance.reload import apply_config_anew
-from governance.services.shared_counts import fold, make_folder, remove_folder
+from governance.services.operations.shared_counts import fold, make_folder, remove_folder
 from governance.settings import Settings
 from governance.startup import allow_files, apply_config, check_address, found, freest_core, make_ready, tune
-from governance.storage.service_lock import ServiceLock
-from governance.web.context import EXTENSION
-from governance.web.logs import gunicorn_config
+from governance.storage.sqlite.locks.service_lock import ServiceLock
+from governance.web.http.context import EXTENSION
+from governance.web.http.logs import gunicorn_config
 from governance.web.worker.loop import OTHER_FILES
 from governance.web.worker.refusals import Refusals
 from governance.web.worker.waits import Timeouts

@@ -11,16 +11,19 @@ from typing import Any
 from sqlalchemy import create_engine, insert
 from sqlalchemy.engine import Connection
 
-from governance.domain.durations import parse
-from governance.domain.edits import Ceiling, Draft, Item, created
 from governance.domain.keys import User, VirtualKey
-from governance.domain.limits import Limit, Metric, Rule, Scope
-from governance.domain.money import NANOS
+from governance.domain.limits.durations import parse
+from governance.domain.limits.edits import Ceiling, Draft, Item, created
+from governance.domain.limits.limit import Limit, Metric, Rule, Scope
+from governance.domain.limits.money import NANOS
+from governance.domain.limits.windows import window
 from governance.domain.times import SECOND
-from governance.domain.windows import window
-from governance.storage import limits, migrations, revisions, users, virtual_keys
-from governance.storage.counters import touch
-from governance.storage.database import Database, engine_options
+from governance.storage import revisions
+from governance.storage.keys import users, virtual_keys
+from governance.storage.limits import writes
+from governance.storage.limits.counters import touch
+from governance.storage.sqlite.database import Database, engine_options
+from governance.storage.sqlite.files import migrations
 from governance.storage.tables import counters, model_limits, rules
 
 BUSY = 5.0
@@ -77,8 +80,8 @@ def _fill(connection: Connection, count: int, now: int, chance: random.Random) -
 
 def add(connection: Connection, new: Sequence[Limit], revision: int) -> None:
     """Store new limits, many at a time, as the service stores each."""
-    connection.execute(insert(model_limits), [limits._row(one, revision) for one in new])  # noqa: SLF001
-    rows = [limits._rule_row(one, rule) for one in new for rule in one.rules]  # noqa: SLF001
+    connection.execute(insert(model_limits), [writes._row(one, revision) for one in new])  # noqa: SLF001
+    rows = [writes._rule_row(one, rule) for one in new for rule in one.rules]  # noqa: SLF001
     connection.execute(insert(rules), rows)
 
 

@@ -18,10 +18,11 @@ from app import create_app
 from bench import data
 from governance.settings import Settings
 from governance.startup import tune
-from governance.storage import limits, revisions
-from governance.storage.counters import touch
+from governance.storage import revisions
+from governance.storage.limits import writes
+from governance.storage.limits.counters import touch
 from governance.storage.tables import counters, model_limits, rules
-from governance.web.context import EXTENSION, Governance
+from governance.web.http.context import EXTENSION, Governance
 
 KEY = "gov-the-key-of-the-bench-0123456789abcdef"
 TOGETHER = 100
@@ -129,7 +130,7 @@ def added(connection: Connection, ids: Sequence[str]) -> None:
 
 def removed(connection: Connection, ids: Sequence[str]) -> None:
     """Limits that go."""
-    limits.remove(connection, ids, revisions.advance(connection))
+    writes.remove(connection, ids, revisions.advance(connection))
 
 
 CHANGES: dict[str, Change] = {"edited": edited, "used": used, "added": added, "removed": removed}

@@ -8,11 +8,11 @@ from pathlib import Path
 from flask import Flask
 
 from governance.domain.errors import GovernanceError
-from governance.services import admin_key
-from governance.services.admin_key import AdminKey
+from governance.services.keys import admin_key
+from governance.services.keys.admin_key import AdminKey
 from governance.settings import Settings
 from governance.startup import service_of
-from governance.web.context import Governance
+from governance.web.http.context import Governance
 
 logger = logging.getLogger("governance.startup")
 

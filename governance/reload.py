@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 
 from governance.domain.errors import GovernanceError
-from governance.services.sync import NOT_WRITTEN
+from governance.services.config.sync import NOT_WRITTEN
 from governance.settings import ROOT, Settings
 from governance.startup import service_of
-from governance.web.context import Governance
+from governance.web.http.context import Governance
 
 logger = logging.getLogger("governance.reload")
 

@@ -17,13 +17,13 @@ from flask import Flask
 
 from governance import __version__
 from governance.domain.errors import NotReady, Unavailable
-from governance.services import admin_key
+from governance.services.keys import admin_key
 from governance.settings import Settings
-from governance.storage import migrations
-from governance.storage.holdings import any_limits
+from governance.storage.limits.states import any_limits
 from governance.storage.private_files import make_folder
-from governance.storage.service_lock import ServiceLock
-from governance.web.context import EXTENSION, Governance
+from governance.storage.sqlite.files import migrations
+from governance.storage.sqlite.locks.service_lock import ServiceLock
+from governance.web.http.context import EXTENSION, Governance
 
 logger = logging.getLogger("governance.startup")
 

@@ -3,7 +3,7 @@
 from alembic import context
 from flask import current_app
 
-from governance.storage import migrations
+from governance.storage.sqlite.files import migrations
 from governance.storage.tables import metadata
 
 

@@ -5,9 +5,9 @@ The renderer (`render`, `keys`) writes the bytes; these schemas never dump.
 
 from marshmallow import Schema, fields
 
-from governance.domain.audit import Action, Entity
 from governance.domain.keys import KeyScope
-from governance.domain.limits import Scope
+from governance.domain.limits.limit import Scope
+from governance.domain.records.audit import Action, Entity
 
 
 def _text(description: str = "", *, null: bool = False) -> fields.String:

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import orjson
 from marshmallow import post_load
 
-from governance.domain import money
-from governance.domain.audit import Action, AuditQuery, Entity, Recorded
 from governance.domain.keys import VirtualKey
-from governance.domain.limits import Limit, Metric, Scoped, current
-from governance.domain.pages import Page
+from governance.domain.limits import money
+from governance.domain.limits.limit import Limit, Metric, Scoped, current
+from governance.domain.records.audit import Action, AuditQuery, Entity, Recorded
+from governance.domain.records.pages import Page
 from governance.domain.times import rfc3339
 from schemas import keys
 from schemas.fields import Instant, OneOf

@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from marshmallow import ValidationError, fields
 
-from governance.domain import durations, money, times
-from governance.domain.durations import Duration
-from governance.domain.limits import MAX_COUNT
+from governance.domain import times
+from governance.domain.limits import durations, money
+from governance.domain.limits.durations import Duration
+from governance.domain.limits.limit import MAX_COUNT
 from governance.domain.names import MAX_NAME, has_control, hidden_in
 
 

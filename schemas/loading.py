@@ -8,8 +8,8 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing, post_load, pre_load, validates_schema
 
-from governance.domain.bodies import SHOWN
 from governance.domain.errors import Code, Fault, InvalidRequest
+from governance.domain.strict_json import SHOWN
 from schemas.fields import Shown
 
 UNKNOWN = "unknown"

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from marshmallow import ValidationError
 from orjson import Fragment
 
-from governance.domain import money
-from governance.domain.decisions import MAX_REQUESTS, MAX_TOKENS, Applied, RequestedAmounts, Standing
-from governance.domain.limits import Metric
-from governance.domain.matching import Call
-from governance.domain.reservations import DEFAULT_TTL, LONGEST_TTL, Actual, Reservation, Status
+from governance.domain.limits import money
+from governance.domain.limits.limit import Metric
+from governance.domain.metering.decision import MAX_REQUESTS, MAX_TOKENS, Applied, RequestedAmounts, Standing
+from governance.domain.metering.matching import Call
+from governance.domain.metering.reservation import DEFAULT_TTL, LONGEST_TTL, Actual, Reservation, Status
 from governance.domain.times import rfc3339
 from schemas import render
 from schemas.fields import Name, Number, OneOf, Provider, Whole

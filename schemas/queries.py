@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl
 from marshmallow import RAISE, Schema, post_load
 
 from governance.domain.errors import Code, Fault, InvalidRequest
-from governance.domain.limits import Scope
+from governance.domain.limits.limit import Scope
 from governance.domain.names import fold
-from governance.domain.pages import DEFAULT_PAGE, FARTHEST_OFFSET, LARGEST_PAGE, Filter, ListQuery, Order, Page
+from governance.domain.records.pages import DEFAULT_PAGE, FARTHEST_OFFSET, LARGEST_PAGE, Filter, ListQuery, Order, Page
 from schemas.fields import OneOf, Told
 from schemas.loading import UNKNOWN, load, meant
 

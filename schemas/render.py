@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from governance.domain import money
-from governance.domain.limits import Counter, Limit, Metric, Rule, Scope, Scoped, current
+from governance.domain.limits import money
+from governance.domain.limits.limit import Counter, Limit, Metric, Rule, Scope, Scoped, current
 from governance.domain.times import rfc3339
 
 FOREVER = 2**62

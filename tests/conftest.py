@@ -10,15 +10,15 @@ from sqlalchemy import delete, insert, select
 from werkzeug.test import TestResponse
 
 from app import create_app
-from governance.domain.limits import current
+from governance.domain.limits.limit import current
 from governance.domain.times import SECOND, parse_rfc3339
 from governance.settings import Settings
 from governance.startup import prepare
-from governance.storage import scoped
-from governance.storage.counters import touch
-from governance.storage.database import Database
+from governance.storage.limits import states
+from governance.storage.limits.counters import touch
+from governance.storage.sqlite.database import Database
 from governance.storage.tables import counters
-from governance.web.context import EXTENSION, Governance
+from governance.web.http.context import EXTENSION, Governance
 
 ADMIN_KEY = "gov-the-admin-key-of-the-tests-0123456789"
 NOON = parse_rfc3339("2026-11-23T12:00:00Z")
@@ -132,11 +132,11 @@ def count(database: Database, clock: FakeClock, governance: Governance):
     def put(item_id: str, metric: str, used: int = 0, reserved: int = 0, at: int | None = None) -> None:
         with database.write() as connection:
             limit_id = connection.execute(
-                select(scoped.rules.c.model_limit_id).where(
-                    scoped.rules.c.id == item_id, scoped.rules.c.metric == metric
+                select(states.rules.c.model_limit_id).where(
+                    states.rules.c.id == item_id, states.rules.c.metric == metric
                 )
             ).scalar_one()
-            limit = scoped.by_ids(connection, [limit_id])[limit_id].limit
+            limit = states.by_ids(connection, [limit_id])[limit_id].limit
             rule = next(rule for rule in limit.rules if rule.key == (item_id, metric))
             start, end, *_ = current(rule, limit.alignment, None, clock() if at is None else at)
             row = {

@@ -64,7 +64,7 @@ LIBRARIES = {
     "sqlalchemy",
     "werkzeug",
 }
-"""What tests/worker/test_gunicorn.py names of gunicorn is not looked at here."""
+"""What tests/web/worker/test_gunicorn.py names of gunicorn is not looked at here."""
 LOOKED_UP = {"getattr", "setattr", "hasattr", "delattr"}
 
 

@@ -9,8 +9,8 @@ from flask import Flask
 
 from governance import cli
 from governance.settings import Settings
-from governance.web import operation
-from governance.web.errors import STATUS
+from governance.web.http import operation
+from governance.web.http.errors import STATUS
 
 README = Path(__file__).parents[1] / "README.md"
 

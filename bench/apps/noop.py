@@ -10,7 +10,7 @@ import os
 import orjson
 from flask import Flask, Response, request
 
-from governance.domain import bodies
+from governance.domain import strict_json
 
 DIGEST = hashlib.sha256(os.environ["BENCH_KEY"].encode()).hexdigest()
 ANSWER = os.environ["BENCH_ANSWER"].encode()
@@ -25,6 +25,6 @@ def reserve() -> Response:
     _, _, secret = request.headers["Authorization"].partition(" ")
     if not hmac.compare_digest(hashlib.sha256(secret.encode()).hexdigest(), DIGEST):
         return Response(status=401)
-    body = bodies.read_object(request.get_data(cache=False))
+    body = strict_json.read_object(request.get_data(cache=False))
     assert body["model"]  # noqa: S101
     return Response(orjson.dumps(orjson.loads(ANSWER)), headers=HEADERS)

@@ -22,13 +22,13 @@ from governance.cli.import_bifrost import import_bifrost
 from governance.cli.init import init
 from governance.cli.keys import keys
 from governance.cli.limits import limits
-from governance.cli.output import note
 from governance.cli.restore import restore
 from governance.cli.sync import sync
+from governance.cli.terminal.output import note
 from governance.cli.usage import usage
 from governance.cli.verify import verify
 from governance.cli.virtual_keys import virtual_keys
-from governance.services.acting import acting_as
+from governance.services.actor import acting_as
 from governance.settings import Settings
 
 FAULT = 1

@@ -8,11 +8,11 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from governance.cli.database import opened
-from governance.cli.output import json_option, say
-from governance.cli.pages import asked
-from governance.domain.audit import Action, Recorded
-from governance.domain.pages import DEFAULT_PAGE, FARTHEST_OFFSET, Page
+from governance.cli.terminal.database import opened
+from governance.cli.terminal.output import json_option, say
+from governance.cli.terminal.pages import asked
+from governance.domain.records.audit import Action, Recorded
+from governance.domain.records.pages import DEFAULT_PAGE, FARTHEST_OFFSET, Page
 from governance.domain.times import rfc3339
 from schemas import render
 from schemas.audit import AuditListQuery, entry

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from governance.cli.database import opened
-from governance.cli.output import json_option, print_json, say
-from governance.storage import backup as storage
+from governance.cli.terminal.database import opened
+from governance.cli.terminal.output import json_option, print_json, say
+from governance.storage.sqlite.files import backup as storage
 
 
 @click.command()

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from governance.cli.output import json_option, print_json, say
-from governance.cli.reading import faults_listed, file_argument, read, told_json
+from governance.cli.terminal.output import json_option, print_json, say
+from governance.cli.terminal.reading import faults_listed, file_argument, read, told_json
 
 
 @click.command()

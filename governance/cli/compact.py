@@ -3,9 +3,9 @@
 import click
 from flask.cli import with_appcontext
 
-from governance.cli.database import opened
-from governance.cli.output import json_option, print_json, say
-from governance.storage import compaction
+from governance.cli.terminal.database import opened
+from governance.cli.terminal.output import json_option, print_json, say
+from governance.storage.sqlite.files import compaction
 
 
 @click.command()

@@ -5,10 +5,10 @@ import sys
 import click
 from flask.cli import with_appcontext
 
-from governance.cli.database import held
-from governance.cli.output import json_option, note, print_json, say
-from governance.cli.tables import Styled, table
-from governance.services.doctor import Finding
+from governance.cli.terminal.database import held
+from governance.cli.terminal.output import json_option, note, print_json, say
+from governance.cli.terminal.tables import Styled, table
+from governance.services.operations.doctor import Finding
 
 WORDS = {
     True: Styled(click.style("ok", fg="green")),

@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from governance.cli.database import opened
-from governance.cli.output import stop
+from governance.cli.terminal.database import opened
+from governance.cli.terminal.output import stop
 from governance.storage import private_files
-from governance.storage.backup import refuse_target
+from governance.storage.sqlite.files.backup import refuse_target
 
 
 @click.command()

@@ -8,10 +8,10 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from governance.cli.database import opened
-from governance.cli.output import json_option, print_json, say
-from governance.domain.arrivals import Decision, Kind, Outcome, Told
-from governance.domain.bifrost_rows import Unread
+from governance.cli.terminal.database import opened
+from governance.cli.terminal.output import json_option, print_json, say
+from governance.domain.bifrost.candidates import Decision, Kind, Outcome, Told
+from governance.domain.bifrost.rows import Unread
 
 NAMES = {
     Kind.VIRTUAL_KEY: ("virtual key", "virtual keys"),

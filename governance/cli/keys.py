@@ -3,13 +3,13 @@
 import click
 from flask.cli import with_appcontext
 
-from governance.cli import shown
-from governance.cli.database import opened
-from governance.cli.output import expires_option, json_option, note, print_json, say
-from governance.cli.pages import asked, envelope, page_options, tell_page
-from governance.cli.tables import table
+from governance.cli.terminal import formatting
+from governance.cli.terminal.database import opened
+from governance.cli.terminal.output import expires_option, json_option, note, print_json, say
+from governance.cli.terminal.pages import asked, envelope, page_options, tell_page
+from governance.cli.terminal.tables import table
 from governance.domain.errors import NotFound
-from governance.domain.pages import Page
+from governance.domain.records.pages import Page
 from schemas import keys as schemas
 from schemas.loading import load
 from schemas.queries import PageQuery
@@ -56,7 +56,8 @@ def create_key(*, name: str, scopes: tuple[str, ...], expires: str | None, as_js
     if as_json:
         print_json({"api_key": schemas.api_key(key) | {"key": secret}})
         return
-    note(f"API key {key.name} ({', '.join(key.scopes)}), id {key.id}, {shown.expiry(key.expires_at)}. Shown this once:")
+    expires = formatting.expiry(key.expires_at)
+    note(f"API key {key.name} ({', '.join(key.scopes)}), id {key.id}, {expires}. Shown this once:")
     say(secret)
 
 
@@ -80,9 +81,9 @@ def list_keys(*, as_json: bool, **given: str | None) -> None:
             key.name,
             " ".join(key.scopes),
             key.key_prefix,
-            shown.when(key.created_at),
-            shown.when(key.last_used_at),
-            shown.when(key.expires_at),
+            formatting.when(key.created_at),
+            formatting.when(key.last_used_at),
+            formatting.when(key.expires_at),
             key.id,
         )
         for key in found

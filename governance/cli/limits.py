@@ -6,14 +6,14 @@ import click
 import orjson
 from flask.cli import with_appcontext
 
-from governance.cli import shown
-from governance.cli.database import opened
-from governance.cli.output import json_option, note, print_json, say
-from governance.cli.pages import asked, envelope, page_options, tell_page
-from governance.cli.tables import table
-from governance.domain.limits import Scoped
+from governance.cli.terminal import formatting
+from governance.cli.terminal.database import opened
+from governance.cli.terminal.output import json_option, note, print_json, say
+from governance.cli.terminal.pages import asked, envelope, page_options, tell_page
+from governance.cli.terminal.tables import table
+from governance.domain.limits.limit import Scoped
 from governance.domain.times import lasting
-from governance.services.overview import Seen, standings
+from governance.services.metering.overview import Seen, standings
 from schemas import render
 from schemas.queries import ModelLimitsQuery
 
@@ -62,7 +62,7 @@ def show_limit(*, limit: str, as_json: bool) -> None:
     with opened() as service:
         seen = service.overview.named(limit)
     if as_json:
-        denials = {entry.limit.id: shown.denials(seen.denials.get(entry.limit.id)) for entry in seen.limits}
+        denials = {entry.limit.id: formatting.denials(seen.denials.get(entry.limit.id)) for entry in seen.limits}
         print_json({"model_configs": _documents(seen), "total_count": seen.total, "denials": denials})
         return
     say("\n\n".join(_whole(entry, seen) for entry in seen.limits))
@@ -77,9 +77,16 @@ def _documents(seen: Seen) -> list[orjson.Fragment]:
 def _rows(entry: Scoped, now: int) -> Iterator[tuple[str, ...]]:
     """A row for each rule, with the limit in front, so that a line that is searched for stands for itself."""
     limit = entry.limit
-    who = (limit.model_name, shown.provider(limit), shown.whose(limit, entry.scope_name))
+    who = (limit.model_name, formatting.provider(limit), formatting.whose(limit, entry.scope_name))
     for each in standings(entry, now):
-        yield *who, shown.gauge(each), shown.amounts(each), shown.span(each), shown.when(each.window.end), limit.id
+        yield (
+            *who,
+            formatting.gauge(each),
+            formatting.amounts(each),
+            formatting.span(each),
+            formatting.when(each.window.end),
+            limit.id,
+        )
     if not limit.rules:
         yield *who, *NO_RULE, limit.id
 
@@ -88,19 +95,19 @@ def _whole(entry: Scoped, seen: Seen) -> str:
     limit, denied = entry.limit, seen.denials.get(entry.limit.id)
     facts = [
         ("model", limit.model_name),
-        ("provider", shown.provider(limit)),
-        ("for", shown.whose(limit, entry.scope_name)),
+        ("provider", formatting.provider(limit)),
+        ("for", formatting.whose(limit, entry.scope_name)),
         ("id", limit.id),
-        ("created", f"{shown.when(limit.created_at)}, changed {shown.when(limit.updated_at)}"),
-        ("denied", shown.denied(denied, seen.now)),
+        ("created", f"{formatting.when(limit.created_at)}, changed {formatting.when(limit.updated_at)}"),
+        ("denied", formatting.denied(denied, seen.now)),
     ]
     rules = [
         (
-            shown.gauge(each),
-            shown.amounts(each),
-            shown.span(each),
-            shown.when(each.window.start),
-            f"{shown.when(each.window.end)}, in {lasting(each.window.end - seen.now)}",
+            formatting.gauge(each),
+            formatting.amounts(each),
+            formatting.span(each),
+            formatting.when(each.window.start),
+            f"{formatting.when(each.window.end)}, in {lasting(each.window.end - seen.now)}",
             each.applied.rule.id,
         )
         for each in standings(entry, seen.now)

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from governance.cli.output import faults_told, json_option, print_json, say
-from governance.storage import restore as storage
-from governance.web.context import governance
+from governance.cli.terminal.output import faults_told, json_option, print_json, say
+from governance.storage.sqlite.files import restore as storage
+from governance.web.http.context import governance
 
 
 @click.command()

@@ -7,18 +7,18 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from governance.cli.database import opened
-from governance.cli.output import json_option, print_json, say, stop
-from governance.cli.plans import lines
-from governance.cli.reading import Reading, faults_listed, file_argument, read, told_json
-from governance.domain.plans import Plan
-from governance.services.acting import acting_as
-from governance.services.collecting import uncollected
-from governance.services.sync import Applied
-from governance.web.context import governance
-from schemas import file_users
+from governance.cli.terminal.database import opened
+from governance.cli.terminal.output import json_option, print_json, say, stop
+from governance.cli.terminal.plans import lines
+from governance.cli.terminal.reading import Reading, faults_listed, file_argument, read, told_json
+from governance.domain.config.plan import Plan
+from governance.services.actor import acting_as
+from governance.services.config.gc_pause import uncollected
+from governance.services.config.sync import Applied
+from governance.web.http.context import governance
+from schemas.config import users
+from schemas.config.plans import plan_json
 from schemas.loading import load
-from schemas.plans import plan_json
 
 WOULD_CHANGE = 2
 UNASKED = "Say --yes: there is no terminal to ask on, and nothing was changed."
@@ -43,7 +43,7 @@ def sync(
     Example: flask governance sync examples/config.json --dry-run
     """
     with opened() as service, faults_listed(as_json=as_json), uncollected():
-        named = None if owner is None else load(file_users.OWNER, {"owner": owner})["owner"]
+        named = None if owner is None else load(users.OWNER, {"owner": owner})["owner"]
         reading = read(file, as_json=as_json, owner=named)
         planned = service.sync.plan(reading.document, prune=prune, overwrite=overwrite)
         plan = planned.plan

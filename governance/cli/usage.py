@@ -5,13 +5,13 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from governance.cli import shown
-from governance.cli.database import opened
-from governance.cli.output import json_option, note, print_json, say
-from governance.cli.tables import table
-from governance.domain.decisions import Standing
+from governance.cli.terminal import formatting
+from governance.cli.terminal.database import opened
+from governance.cli.terminal.output import json_option, note, print_json, say
+from governance.cli.terminal.tables import table
+from governance.domain.metering.decision import Standing
 from governance.domain.times import lasting
-from governance.services.overview import Nearest
+from governance.services.metering.overview import Nearest
 from schemas import metering
 
 HEAD = ("USED", "", "MODEL", "PROVIDER", "FOR", "WINDOW", "RESETS IN", "DENIED", "ID")
@@ -43,7 +43,7 @@ def usage(*, most: int, as_json: bool) -> None:
 
 
 def _document(standing: Standing, found: Nearest) -> dict[str, Any]:
-    denials = shown.denials(found.denials.get(standing.applied.limit.id))
+    denials = formatting.denials(found.denials.get(standing.applied.limit.id))
     return {name: value for name, value in metering.standing(standing).items() if name != "requested"} | {
         "denials": denials
     }
@@ -52,13 +52,13 @@ def _document(standing: Standing, found: Nearest) -> dict[str, Any]:
 def _row(standing: Standing, found: Nearest) -> tuple[str, ...]:
     limit, scope_name = standing.applied.limit, standing.applied.scope_name
     return (
-        shown.gauge(standing),
-        shown.amounts(standing),
+        formatting.gauge(standing),
+        formatting.amounts(standing),
         limit.model_name,
-        shown.provider(limit),
-        shown.whose(limit, scope_name),
-        shown.span(standing),
+        formatting.provider(limit),
+        formatting.whose(limit, scope_name),
+        formatting.span(standing),
         lasting(standing.window.end - found.now),
-        shown.denied(found.denials.get(limit.id), found.now),
+        formatting.denied(found.denials.get(limit.id), found.now),
         limit.id,
     )

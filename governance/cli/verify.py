@@ -6,12 +6,12 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from governance.cli.database import opened
-from governance.cli.output import json_option, note, print_json
-from governance.domain import money
-from governance.domain.limits import Metric
+from governance.cli.terminal.database import opened
+from governance.cli.terminal.output import json_option, note, print_json
+from governance.domain.limits import money
+from governance.domain.limits.limit import Metric
 from governance.domain.times import rfc3339
-from governance.storage.verification import Difference, Full
+from governance.storage.metering.verification import Difference, Full
 
 
 @click.command()

@@ -3,13 +3,13 @@
 import click
 from flask.cli import with_appcontext
 
-from governance.cli import shown
-from governance.cli.database import opened
-from governance.cli.output import expires_option, json_option, note, print_json, say
-from governance.cli.pages import asked, envelope, page_options, tell_page
-from governance.cli.tables import table
+from governance.cli.terminal import formatting
+from governance.cli.terminal.database import opened
+from governance.cli.terminal.output import expires_option, json_option, note, print_json, say
+from governance.cli.terminal.pages import asked, envelope, page_options, tell_page
+from governance.cli.terminal.tables import table
 from governance.domain.keys import VirtualKey
-from governance.domain.pages import Page
+from governance.domain.records.pages import Page
 from schemas import keys as schemas
 from schemas.loading import load
 from schemas.queries import SearchQuery
@@ -54,7 +54,7 @@ def create_virtual_key(
     if as_json:
         print_json({"virtual_key": schemas.virtual_key(key) | {"value": value}})
         return
-    note(f"Virtual key {key.name}, id {key.id}, {shown.expiry(key.expires_at)}. Its value is shown this once:")
+    note(f"Virtual key {key.name}, id {key.id}, {formatting.expiry(key.expires_at)}. Its value is shown this once:")
     say(value)
 
 
@@ -84,8 +84,8 @@ def _row(key: VirtualKey) -> tuple[str, ...]:
         key.name,
         "yes" if key.is_active else "no",
         key.value_prefix,
-        shown.when(key.created_at),
-        shown.when(key.expires_at),
+        formatting.when(key.created_at),
+        formatting.when(key.expires_at),
         key.description or "–",
         key.id,
     )

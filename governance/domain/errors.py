@@ -11,7 +11,7 @@ GovernanceError
 ├── FaultyFile          a file with limits is wrong: all its faults, each with its line
 └── NotReady            the service cannot start: for the operator, on standard error
 
-Services raise these; the edge (`governance.web.errors`) has the one table from code to HTTP status.
+Services raise these; the edge (`governance.web.http.errors`) has the one table from code to HTTP status.
 """
 
 from collections.abc import Mapping, Sequence

@@ -72,6 +72,15 @@ def bare_model(model: str, provider: str | None) -> str:
     return name
 
 
+def spelled(model: str, provider: str | None) -> tuple[str, str]:
+    """Provider and bare model of a call; `p/model` without a provider names its provider itself."""
+    named, name = canonical_provider(provider), bare_model(model, provider)
+    head, slash, rest = name.partition("/")
+    if not named and slash and head.strip() and rest.strip():
+        return head.strip(), bare_model(rest, head)
+    return named, name
+
+
 def spellings(provider: str, bare: str) -> tuple[str, str, str]:
     """The match names under which a limit on a model of a provider may be stored, both in canonical form.
 

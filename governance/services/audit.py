@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from governance.domain.audit import AuditQuery, Entity, Entry, Recorded
-from governance.services import acting
+from governance.domain.records.audit import AuditQuery, Entity, Entry, Recorded
+from governance.services import actor as acting
 from governance.storage import audit
-from governance.storage.database import Database
+from governance.storage.sqlite.database import Database
 from schemas import audit as looks
 
 

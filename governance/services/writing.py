@@ -7,10 +7,10 @@ from typing import NamedTuple
 from sqlalchemy.engine import Connection
 
 from governance.domain.times import Clock
-from governance.memory.cache import SnapshotCache
 from governance.services import audit
+from governance.snapshot.cache import SnapshotCache
 from governance.storage import revisions
-from governance.storage.database import Database
+from governance.storage.sqlite.database import Database
 
 
 class Write(NamedTuple):

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Table, bindparam, func, insert, literal, select, union
 from sqlalchemy.engine import Connection
 
-from governance.domain.audit import AuditQuery, Entity, Entry, Recorded
-from governance.storage import api_keys, revisions, scoped, tables, users, virtual_keys
+from governance.domain.records.audit import AuditQuery, Entity, Entry, Recorded
+from governance.storage import revisions, tables
+from governance.storage.keys import api_keys, users, virtual_keys
+from governance.storage.limits import states
 from governance.storage.tables import audit, config_revision, counters, rules, tombstones
 
 SLICE = 500
@@ -27,7 +29,7 @@ class Kind(NamedTuple):
 
 
 KINDS: dict[Entity, Kind] = {
-    Entity.MODEL_CONFIG: Kind(tables.model_limits, revisions.LIMIT, scoped.by_ids),
+    Entity.MODEL_CONFIG: Kind(tables.model_limits, revisions.LIMIT, states.by_ids),
     Entity.VIRTUAL_KEY: Kind(tables.virtual_keys, revisions.VIRTUAL_KEY, virtual_keys.by_ids),
     Entity.USER: Kind(tables.users, revisions.USER, users.by_ids),
     Entity.API_KEY: Kind(tables.api_keys, revisions.API_KEY, api_keys.by_ids),

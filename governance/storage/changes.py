@@ -7,12 +7,14 @@ from typing import Any
 from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
 
-from governance.domain.changes import Changes, Mark, give_way
 from governance.domain.keys import VirtualKey
-from governance.domain.limits import Counters, Limit, Scope
-from governance.storage import api_keys, revisions, scoped
-from governance.storage import virtual_keys as virtual_key_rows
-from governance.storage.database import Database
+from governance.domain.limits.limit import Counters, Limit, Scope
+from governance.domain.records.changes import Changes, Mark, give_way
+from governance.storage import revisions
+from governance.storage.keys import api_keys
+from governance.storage.keys import virtual_keys as virtual_key_rows
+from governance.storage.limits import states
+from governance.storage.sqlite.database import Database
 from governance.storage.tables import api_keys as api_key_table
 from governance.storage.tables import config_revision, counters, model_limits, rules, users, virtual_keys
 
@@ -21,10 +23,10 @@ SLICE = 2000
 TOGETHER = 5
 """Limits that a later one reads before it gives way: half a millisecond of work."""
 
-_plain = select(*scoped.LIMIT_COLUMNS)
+_plain = select(*states.LIMIT_COLUMNS)
 _limits_since = _plain.where(model_limits.c.revision > bindparam("since"))
 _limits_by_id = _plain.where(model_limits.c.id.in_(bindparam("ids", expanding=True)))
-_rules_by_id = scoped.counted_rules.where(rules.c.model_limit_id.in_(bindparam("ids", expanding=True)))
+_rules_by_id = states.counted_rules.where(rules.c.model_limit_id.in_(bindparam("ids", expanding=True)))
 _touched = (
     select(rules.c.model_limit_id)
     .select_from(counters.join(rules))
@@ -50,7 +52,7 @@ class ChangesLoader:
 
 
 def _everything(connection: Connection, mark: Mark) -> Changes:
-    counted = scoped.group(_sliced(connection, scoped.counted_rules))
+    counted = states.group(_sliced(connection, states.counted_rules))
     limits = dict(_pairs(_sliced(connection, _plain), counted))
     keys = (api_keys.key_of(row) for row in connection.execute(select(*api_keys.COLUMNS)))
     return Changes(
@@ -85,14 +87,14 @@ def _limits(connection: Connection, ids: list[str]) -> dict[str, tuple[Limit, Co
     for begin in range(0, len(ids), TOGETHER):
         give_way()
         some = {"ids": ids[begin : begin + TOGETHER]}
-        counted = scoped.group(connection.execute(_rules_by_id, some))
+        counted = states.group(connection.execute(_rules_by_id, some))
         found.update(_pairs(connection.execute(_limits_by_id, some), counted))
     give_way()
     return found
 
 
-def _pairs(rows: Iterable[Any], counted: scoped.Counted) -> Iterable[tuple[str, tuple[Limit, Counters]]]:
-    return ((row[0], scoped.limit_of(row, counted)) for row in rows)
+def _pairs(rows: Iterable[Any], counted: states.Counted) -> Iterable[tuple[str, tuple[Limit, Counters]]]:
+    return ((row[0], states.limit_of(row, counted)) for row in rows)
 
 
 def _sliced(connection: Connection, statement: Any) -> Iterable[Any]:

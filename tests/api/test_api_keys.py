@@ -16,8 +16,8 @@ from governance.domain.times import parse_rfc3339
 from governance.greeting import greeting
 from governance.settings import Settings
 from governance.startup import prepare
-from governance.storage import migrations
-from governance.storage.restore import begin_anew
+from governance.storage.sqlite.files import migrations
+from governance.storage.sqlite.files.restore import begin_anew
 from governance.storage.tables import metadata
 from tests.conftest import Api, governance_of
 

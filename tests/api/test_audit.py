@@ -1,6 +1,6 @@
 """What management writes leave in the audit."""
 
-from governance.domain.limits import Metric
+from governance.domain.limits.limit import Metric
 from governance.startup import prepare
 from tests.api.trail import DAY, KEYS, MINUTE, changes, entries, key, newest, ok, virtual_key
 

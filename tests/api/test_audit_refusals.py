@@ -4,7 +4,7 @@ import pytest
 
 from governance.domain.errors import NotReady
 from governance.startup import prepare
-from governance.storage import migrations
+from governance.storage.sqlite.files import migrations
 from tests.api.trail import DAY, KEYS, entries, key, ok, text, virtual_key
 from tests.conftest import governance_of
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from governance.domain.alignment import CONTRARY, NEVER
+from governance.domain.limits.alignment import CONTRARY, NEVER
 
 DAY = {"max_limit": 10, "reset_duration": "1d"}
 HOUR = {"max_limit": 1, "reset_duration": "1h"}

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import ProgrammingError
 
 from app import create_app
-from governance.services.mint import Mint
+from governance.services.random_ids import Mint
 from governance.storage.tables import metadata
 
 MIB = 1024 * 1024

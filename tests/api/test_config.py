@@ -6,10 +6,10 @@ from threading import Event, Thread
 
 import pytest
 
-from governance.services import files
-from governance.services.uploads import MAX_FILE, OWNER_WANTED
+from governance.services.config import files
+from governance.services.config.uploads import MAX_FILE, OWNER_WANTED
 from tests.api.trail import entries, key, ok
-from tests.files.conftest import Terminal, bifrost, budget, nested
+from tests.config.conftest import Terminal, bifrost, budget, nested
 
 PLAN, APPLY = "config/plan", "config/apply"
 LIMIT = {"id": "m", "model_name": "gpt-5", "budgets": [budget(20, id="b")]}

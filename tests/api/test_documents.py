@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from governance.web import openapi
+from governance.web.docs import openapi
 
 PATHS = ["/docs", "/openapi.json"]
 

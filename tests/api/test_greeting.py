@@ -8,7 +8,7 @@ import pytest
 
 from app import create_app
 from governance.greeting import greeting
-from governance.services.admin_key import NEW_KEY
+from governance.services.keys.admin_key import NEW_KEY
 from governance.startup import prepare
 from tests.conftest import Api, governance_of
 

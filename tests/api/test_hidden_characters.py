@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from governance.storage.tables import model_limits, users, virtual_keys
-from governance.web.logs import JsonLine, TextLine
+from governance.web.http.logs import JsonLine, TextLine
 
 HIDDEN = {"zero-width": "\u200b", "bidirectional": "\u202e", "isolate": "\u2066", "mark": "\u061c", "tag": "\U000e0041"}
 every = pytest.mark.parametrize("character", HIDDEN.values(), ids=HIDDEN)

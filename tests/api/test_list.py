@@ -7,8 +7,8 @@ from urllib.parse import quote, urljoin
 
 import pytest
 
+from schemas.limits.model_limits import ModelLimitCreate
 from schemas.loading import load
-from schemas.model_limits import ModelLimitCreate
 
 ENVELOPE = ["model_configs", "total_count", "count", "limit", "offset"]
 

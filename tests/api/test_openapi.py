@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from governance.domain import durations
+from governance.domain.limits import durations
 from governance.domain.times import parse_rfc3339
-from governance.web.openapi import document
+from governance.web.docs.openapi import document
 from schemas import answers
 from schemas.queries import ModelLimitsQuery
 

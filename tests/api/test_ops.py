@@ -13,7 +13,7 @@ from app import create_app
 from governance import __version__
 from governance.domain.times import DAY
 from governance.settings import Settings
-from governance.web.logs import JsonLine, TextLine
+from governance.web.http.logs import JsonLine, TextLine
 
 SECRETS = ("hunter2", "gov-hunter2", "sk-hunter2")
 LOGGED = re.compile(r' (\w+)=("(?:[^"\\]|\\.)*"|\S*)')

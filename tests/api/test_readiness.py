@@ -9,8 +9,8 @@ from time import monotonic
 import pytest
 from sqlalchemy import select
 
-from governance.services import health
-from governance.storage import fate
+from governance.services.operations import health
+from governance.storage.sqlite.writer import fate
 from governance.storage.tables import config_revision
 
 CALL = {"model": "gpt-4o", "cost": 0.01}

@@ -10,8 +10,8 @@ from governance.domain.errors import Unavailable
 from governance.domain.times import HOUR
 from governance.storage import revisions
 from governance.storage.tables import api_keys
-from governance.web import response_cache
-from governance.web.response_cache import MOST_ASKED
+from governance.web.http import response_cache
+from governance.web.http.response_cache import MOST_ASKED
 
 DAY = {"max_limit": 100, "reset_duration": "1d"}
 PAGE = "model-configs?from_memory=true"

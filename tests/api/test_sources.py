@@ -18,18 +18,18 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from app import create_app
-from governance.domain.bodies import read_object
 from governance.domain.errors import Unavailable
-from governance.memory.cache import SnapshotCache
-from governance.memory.reader import MemoryReader
-from governance.services.health import HealthCheck
-from governance.services.mint import Mint
-from governance.services.model_limits import ModelLimits
+from governance.domain.strict_json import read_object
+from governance.services.limits.model_limits import ModelLimits
+from governance.services.operations.health import HealthCheck
+from governance.services.random_ids import Mint
 from governance.services.writing import Writer
+from governance.snapshot.cache import SnapshotCache
+from governance.snapshot.reader import MemoryReader
 from governance.storage.changes import ChangesLoader
-from governance.web.context import EXTENSION
+from governance.web.http.context import EXTENSION
+from schemas.limits.model_limits import ModelLimitCreate
 from schemas.loading import load
-from schemas.model_limits import ModelLimitCreate
 
 LISTS = ["model-configs", "budgets", "rate-limits"]
 LIFETIME = 15.0

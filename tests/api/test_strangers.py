@@ -9,8 +9,8 @@ from sqlalchemy import event
 
 from app import create_app
 from governance.settings import Settings
-from governance.web.logs import JsonLine
-from governance.web.refusals import ALL, EACH, RefusalLog
+from governance.web.http.logs import JsonLine
+from governance.web.http.refusals import ALL, EACH, RefusalLog
 
 WRONG = "gov-0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from governance.storage.database import Database
+from governance.storage.sqlite.database import Database
 from governance.storage.tables import audit
 from tests.conftest import Api
 

@@ -3,8 +3,8 @@
 import json
 from contextlib import contextmanager
 
-from governance.services.bifrost_import import BifrostImport
-from governance.services.mint import Mint
+from governance.services.bifrost.importer import BifrostImport
+from governance.services.random_ids import Mint
 from governance.services.writing import Writer
 from governance.storage import revisions
 from tests.bifrost.conftest import read

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import create_app
-from governance.domain.arrivals import Kind, Outcome, Stored
-from governance.domain.bifrost_rows import (
+from governance.domain.bifrost.candidates import Kind, Outcome, Stored
+from governance.domain.bifrost.plan import decide
+from governance.domain.bifrost.rows import (
     BudgetRow,
     KeyRow,
     LimitRow,
@@ -16,10 +17,9 @@ from governance.domain.bifrost_rows import (
     RateLimitRow,
     Store,
 )
-from governance.domain.importing import decide
 from governance.domain.names import Identity
 from governance.settings import Settings
-from schemas.bifrost import arrivals
+from schemas.bifrost.rows import arrivals
 from tests.bifrost.stores import CURRENT, LATER, BifrostStore
 from tests.conftest import ADMIN_KEY, NOON, Api, FakeClock
 from tests.metering.conftest import Meter, copied, stop

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from governance.domain.errors import InvalidRequest
-from governance.storage import bifrost
+from governance.storage.bifrost import reader
 from tests.bifrost.stores import CURRENT, BifrostStore
 
 MODEL = "INSERT INTO governance_model_configs (id, model_name, created_at, updated_at) VALUES (?, 'm', '', '')"
@@ -29,7 +29,7 @@ def live(path):
 
 
 def ids(path):
-    return [row.id for row in bifrost.read(path, 0.05).limits]
+    return [row.id for row in reader.read(path, 0.05).limits]
 
 
 def test_a_store_that_is_being_written_to_is_read_as_of_its_last_commit(live, path):
@@ -67,7 +67,7 @@ def test_a_store_at_rest_is_left_as_it_was_with_no_file_beside_it(path, wal):
 def test_a_store_at_rest_that_is_opened_meanwhile_is_read_again(path, monkeypatch, torn):
     store = BifrostStore(path, wal=True)
     store.limit()
-    read_once = bifrost._rows
+    read_once = reader._rows
 
     def disturbed(file, busy_timeout, how):
         found = read_once(file, busy_timeout, how)
@@ -77,7 +77,7 @@ def test_a_store_at_rest_that_is_opened_meanwhile_is_read_again(path, monkeypatc
                 raise sqlite3.DatabaseError("database disk image is malformed")
         return found
 
-    monkeypatch.setattr(bifrost, "_rows", disturbed)
+    monkeypatch.setattr(reader, "_rows", disturbed)
     assert len(ids(path)) == 2
 
 
@@ -182,9 +182,9 @@ def test_a_locked_store_is_told(run, path):
 
 def test_a_table_without_ids_leaves_its_rows_out(path):
     BifrostStore(path, CURRENT | {"governance_budgets": "max_limit real"}).run("governance_budgets", [{"max_limit": 1}])
-    assert bifrost.read(path, 1).budgets[0].id is None
+    assert reader.read(path, 1).budgets[0].id is None
 
 
 def test_trouble_with_the_file_is_a_refusal(tmp_path):
     with pytest.raises(InvalidRequest):
-        bifrost.read(tmp_path / "none.db", 1)
+        reader.read(tmp_path / "none.db", 1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from governance.domain.limits import MAX_ITEMS
+from governance.domain.limits.limit import MAX_ITEMS
 from tests.bifrost.conftest import read
 from tests.bifrost.stores import LATER, BifrostStore
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from governance import __version__
-from governance.storage import migrations
+from governance.storage.sqlite.files import migrations
 
 ROOT = Path(__file__).resolve().parents[2]
 ON_THE_DATABASE = [

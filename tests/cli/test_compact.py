@@ -5,8 +5,9 @@ from contextlib import closing
 
 import pytest
 
-from governance.storage import compaction, service_lock
-from governance.storage.service_lock import ServiceLock
+from governance.storage.sqlite.files import compaction
+from governance.storage.sqlite.locks import service_lock
+from governance.storage.sqlite.locks.service_lock import ServiceLock
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from app import create_app
 from governance.settings import Settings
 from governance.startup import prepare
-from governance.storage import inspection, migrations
+from governance.storage.sqlite.files import inspection, migrations
 from tests.conftest import ADMIN_KEY, governance_of
 
 CHECKS = [

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from governance.settings import Settings
-from governance.storage import marker, migrations
-from governance.storage.backup import copy
-from tests.storage.test_start_check import crashed, execute
+from governance.storage.sqlite.files import marker, migrations
+from governance.storage.sqlite.files.backup import copy
+from tests.storage.sqlite.files.test_start_check import crashed, execute
 
 COMMANDS = (["limits", "list"], ["keys", "create", "ci", "--scope", "read"], ["verify"], ["backup", "copy.db"])
 

@@ -1,4 +1,4 @@
-"""`flask governance restore` and `init`: what they say; what they do is told in tests/storage/test_restore.py."""
+"""`flask governance restore` and `init`: what they say. tests/storage/sqlite/files/test_restore.py: what they do."""
 
 import json
 import stat
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from governance.storage import migrations
-from governance.storage.service_lock import ServiceLock, opened_by_command
+from governance.storage.sqlite.files import migrations
+from governance.storage.sqlite.locks.service_lock import ServiceLock, opened_by_command
 
 
 @pytest.fixture

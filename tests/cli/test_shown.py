@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.cli import shown, tables
-from governance.domain.decisions import Applied, Standing
-from governance.domain.limits import Counter
+from governance.cli.terminal import formatting, tables
+from governance.domain.limits.limit import Counter
+from governance.domain.metering.decision import Applied, Standing
 from governance.domain.names import visible
 from governance.domain.times import DAY, HOUR, MINUTE, SECOND, lasting
 from tests.storage.stored import limit, rule
@@ -25,11 +25,11 @@ def standing(used: int, reserved: int, most: int, metric: str = "cost") -> Stand
 
 @given(AMOUNTS, AMOUNTS, st.integers(1, 10**18))
 def test_a_bar_is_ten_cells_and_full_only_where_nothing_is_left(used, reserved, most):
-    drawn = shown.bar(standing(used, reserved, most), shown.BLOCKS)
+    drawn = formatting.bar(standing(used, reserved, most), formatting.BLOCKS)
     assert re.fullmatch("█*▒*░*", drawn)
-    assert len(drawn) == shown.BAR
+    assert len(drawn) == formatting.BAR
     assert ("░" not in drawn) == (used + reserved >= most)
-    assert drawn.count("█") <= used * shown.BAR / most + 1e-9
+    assert drawn.count("█") <= used * formatting.BAR / most + 1e-9
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_bar_is_ten_cells_and_full_only_where_nothing_is_left(used, reserved, 
 )
 def test_a_gauge_tells_used_from_reserved_and_rounds_down(used, reserved, drawn, monkeypatch):
     monkeypatch.setattr("sys.stdout", type("Stream", (), {"encoding": "ascii"}))
-    assert click.unstyle(shown.gauge(standing(used, reserved, 100))) == drawn
+    assert click.unstyle(formatting.gauge(standing(used, reserved, 100))) == drawn
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_gauge_tells_used_from_reserved_and_rounds_down(used, reserved, drawn,
     ],
 )
 def test_amounts_are_exact_and_in_their_unit(metric, used, reserved, most, said):
-    assert shown.amounts(standing(used, reserved, most, metric)) == said
+    assert formatting.amounts(standing(used, reserved, most, metric)) == said
 
 
 @pytest.mark.parametrize(

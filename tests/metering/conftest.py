@@ -16,9 +16,9 @@ from werkzeug.test import TestResponse
 from app import create_app
 from governance.domain.times import rfc3339
 from governance.settings import Settings
-from governance.storage import migrations
+from governance.storage.sqlite.files import migrations
 from governance.storage.tables import answers, counters, ledger, reservations
-from governance.web.context import Governance
+from governance.web.http.context import Governance
 from tests.conftest import Api, FakeClock, database_of, governance_of
 
 NANOS = 1_000_000_000

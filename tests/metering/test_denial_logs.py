@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from governance.web.logs import JsonLine
+from governance.web.http.logs import JsonLine
 from tests.metering.conftest import requests
 
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import delete, insert
 
-from governance.services.authentication import ADMIN
+from governance.services.keys.authentication import ADMIN
 from governance.storage.tables import answers, idempotency
 from tests.conftest import Api
 from tests.metering.conftest import DAY, Meter, dollars, ok, requests, stop

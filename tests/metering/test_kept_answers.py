@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from sqlalchemy import func, select, text
 
-from governance.storage.answers import NOTED_AGAIN, Answers, Dictionaries, Kept
+from governance.storage.sqlite.writer.answers import NOTED_AGAIN, Answers, Dictionaries, Kept
 from governance.storage.tables import answer_texts, answers
 from tests.metering.conftest import DAY, dollars, tokens
 

@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from governance.domain.times import SECOND
-from governance.services.upkeep import EVERY, Upkeep
-from governance.storage.pruning import MOST_PAGES, FreePages
-from governance.storage.slices import LARGEST, REST, SMALLEST, WANTED, Slices, SliceSize
+from governance.services.operations.retention import EVERY, Upkeep
+from governance.storage.sqlite.locks.writer_lock import only_one
+from governance.storage.sqlite.retention.pruning import MOST_PAGES, FreePages
+from governance.storage.sqlite.retention.slices import LARGEST, REST, SMALLEST, WANTED, Slices, SliceSize
 from governance.storage.tables import answers, counters, idempotency, ledger, reservations
-from governance.storage.turns import only_one
 from tests.metering.conftest import DAY, dollars, tokens
 
 HIGHEST_RATE = 2000
@@ -168,7 +168,7 @@ def pages(path):
 
 @pytest.mark.usefixtures("many")
 def test_the_file_shrinks_when_much_has_left(clock, upkeep, path, monkeypatch):
-    monkeypatch.setattr("governance.storage.pruning.FREE_PAGES_KEPT", 16)
+    monkeypatch.setattr("governance.storage.sqlite.retention.pruning.FREE_PAGES_KEPT", 16)
     before, _ = pages(path)
     clock.advance(2 * DAY)
     upkeep.due()
@@ -183,7 +183,7 @@ def test_a_slice_gives_back_few_pages(clock, upkeep, path, monkeypatch):
     """A page whose content must move first costs six times one that is free: learning from those before is too late."""
     clock.advance(2 * DAY)
     upkeep.due()
-    monkeypatch.setattr("governance.storage.pruning.FREE_PAGES_KEPT", 16)
+    monkeypatch.setattr("governance.storage.sqlite.retention.pruning.FREE_PAGES_KEPT", 16)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         before = connection.execute("PRAGMA page_count").fetchone()[0]
         pages = FreePages()

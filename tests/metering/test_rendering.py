@@ -6,8 +6,8 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.domain.decisions import Applied, Standing
-from governance.domain.limits import Counter, Limit, Metric, Rule
+from governance.domain.limits.limit import Counter, Limit, Metric, Rule
+from governance.domain.metering.decision import Applied, Standing
 from schemas import metering, render
 
 names = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from governance.storage import migrations
+from governance.storage.sqlite.files import migrations
 from tests.process.service import Service, free_port
 
 pytestmark = pytest.mark.process

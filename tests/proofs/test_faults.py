@@ -23,9 +23,9 @@ from werkzeug.test import TestResponse
 
 from governance.domain.errors import Unavailable
 from governance.settings import Settings
-from governance.storage.batch import Batch
-from governance.storage.database import Database
-from governance.web.context import Governance
+from governance.storage.sqlite.database import Database
+from governance.storage.sqlite.writer.unit_of_work import Batch
+from governance.web.http.context import Governance
 from tests.conftest import Api
 from tests.process.service import until
 from tests.proofs.conftest import Started

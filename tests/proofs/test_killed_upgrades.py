@@ -11,12 +11,12 @@ from signal import SIGKILL
 from time import monotonic
 from typing import Any
 
-from governance.storage import compaction, migrations, restore
-from governance.storage.backup import copy
+from governance.storage.sqlite.files import compaction, migrations, restore
+from governance.storage.sqlite.files.backup import copy
 from tests.conftest import NOON
 from tests.proofs.campaign import Campaign
+from tests.storage.sqlite.files.test_migrations import REVISIONS, of_revision, rows_of
 from tests.storage.stored import fill
-from tests.storage.test_migrations import REVISIONS, of_revision, rows_of
 
 SHARE = 0.04
 MOST_DEATHS = 3
@@ -24,7 +24,7 @@ MOST_DEATHS = 3
 NAME = "governance.db"
 PATIENCE = 30.0
 PROCESSES = get_context("forkserver")
-PROCESSES.set_forkserver_preload(["governance.storage.restore"])
+PROCESSES.set_forkserver_preload(["governance.storage.sqlite.files.restore"])
 
 
 def upgrade(ready: Event, path: Path) -> None:

@@ -23,12 +23,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import text, update
 
 from app import create_app
-from governance.services.mint import Mint
+from governance.services.random_ids import Mint
 from governance.settings import Settings
-from governance.storage import migrations, verification
-from governance.storage.counters import touch
+from governance.storage.limits.counters import touch
+from governance.storage.metering import verification
+from governance.storage.sqlite.files import migrations
 from governance.storage.tables import counters
-from governance.web.context import Governance
+from governance.web.http.context import Governance
 from tests.conftest import ADMIN_KEY, NOON, Api, FakeClock, governance_of
 from tests.proofs import oracle
 from tests.proofs.campaign import Campaign

@@ -121,7 +121,7 @@ import sys
 
 class Shorten(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name != "governance.services.upkeep":
+        if name != "governance.services.operations.retention":
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path)
         execute = spec.loader.exec_module

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine
 
-from governance.storage import migrations
-from governance.storage.database import Database, engine_options
+from governance.storage.sqlite.database import Database, engine_options
+from governance.storage.sqlite.files import migrations
 
 BUSY_TIMEOUT = 0.05
 Opened = Callable[..., Database]

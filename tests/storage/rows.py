@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.engine import Connection
 
 from governance.domain.errors import Code, Unavailable
-from governance.storage.database import Database
+from governance.storage.sqlite.database import Database
 from governance.storage.tables import users
 
 DEADLINE = 30

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Column, MetaData, Table, insert, select
 from sqlalchemy.engine import Connection
 
-from governance.domain.limits import Limit, Rule
+from governance.domain.limits.limit import Limit, Rule
 from governance.domain.names import fold
 from governance.domain.times import DAY, parse_rfc3339
 from governance.storage.tables import counters

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, update
 
 from governance.domain.times import DAY, HOUR, SECOND
 from governance.storage import revisions
-from governance.storage.database import Database, engine_options
+from governance.storage.sqlite.database import Database, engine_options
 from governance.storage.tables import config_revision
 from tests.conftest import FakeClock
 from tests.storage.stored import NOON

@@ -6,12 +6,14 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.engine import Connection
 
-from governance.domain.changes import Changes, Mark
 from governance.domain.keys import ApiKey, User, VirtualKey
+from governance.domain.records.changes import Changes, Mark
 from governance.domain.times import DAY
-from governance.storage import api_keys, counters, limits, revisions, scoped, users, virtual_keys
+from governance.storage import revisions
 from governance.storage.changes import ChangesLoader
-from governance.storage.database import Database
+from governance.storage.keys import api_keys, users, virtual_keys
+from governance.storage.limits import counters, states, writes
+from governance.storage.sqlite.database import Database
 from governance.storage.tables import counters as counter_table
 from tests.conftest import FakeClock
 from tests.storage.stored import count, counted, limit, rule
@@ -60,18 +62,18 @@ class World:
             getattr(self, act)(connection, revision, f"{number}")
 
     def stored(self, connection: Connection, limit_id: str) -> Any:
-        found = scoped.by_ids(connection, [limit_id]).get(limit_id)
+        found = states.by_ids(connection, [limit_id]).get(limit_id)
         return found and found.limit
 
     def limit(self, connection: Connection, revision: int, name: str) -> None:
         """Make, or delete, a limit; ids come back."""
         if self.stored(connection, name):
-            limits.remove(connection, [name], revision)
+            writes.remove(connection, [name], revision)
             return
         scope = {"0": ("global", None), "1": ("user", "1"), "2": ("virtual_key", "2")}[name]
         rules = rule(f"{name} budget"), rule(f"{name} rate", "tokens"), rule(f"{name} rate", "requests")
         made = limit(name, *rules, scope=scope[0], scope_id=scope[1], created_at=self.clock())
-        limits.add(connection, made, revision)
+        writes.add(connection, made, revision)
 
     def edit(self, connection: Connection, revision: int, name: str) -> None:
         """Give a limit's budget other windows, and drop or add its request limit."""
@@ -82,7 +84,7 @@ class World:
         budget = budget._replace(generation=budget.generation + 1, max_limit=budget.max_limit + 1)
         rates = rates[:1] if len(rates) > 1 else [*rates, rule(f"{name} rate", "requests")]
         after = before._replace(version=before.version + 1, rules=(budget, *rates))
-        limits.replace(connection, before, after, revision, self.clock())
+        writes.replace(connection, before, after, revision, self.clock())
 
     def reset(self, connection: Connection, revision: int, name: str) -> None:
         """Zero the usage of a limit."""

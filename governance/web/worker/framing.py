@@ -3,7 +3,7 @@
 import re
 from enum import Enum
 
-from governance.web.flask_app import MAX_BODY
+from governance.web.http.flask_app import MAX_BODY
 
 Bytes = bytes | bytearray
 

@@ -7,12 +7,12 @@ from typing import Any
 from gunicorn.http import errors as http
 
 from governance.domain.errors import Code, GovernanceError, InvalidRequest, NotFound
-from governance.services.statistics import requests_counted
-from governance.web.answers import JSON, NEVER_STORED
-from governance.web.errors import STATUS, document
-from governance.web.masking import masked
-from governance.web.refusals import RefusalLog
-from governance.web.requests import request_id
+from governance.services.metering.statistics import requests_counted
+from governance.web.http.answers import JSON, NEVER_STORED
+from governance.web.http.errors import STATUS, document
+from governance.web.http.masking import masked
+from governance.web.http.refusals import RefusalLog
+from governance.web.http.requests import request_id
 from schemas import render
 
 HEAD_TIMEOUT = InvalidRequest(

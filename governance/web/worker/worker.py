@@ -4,7 +4,7 @@ The loop receives, until a message is complete; a thread reads it, has the app a
 at once; the loop sends the rest. So a thread computes or waits for the database, and never for a peer: but for a body
 of more than 1 MiB, which the app takes from one caller at a time, and only after it has let it in.
 
-What else of gunicorn this relies on is in `RELIED_ON` of `tests/worker/test_gunicorn.py`.
+What else of gunicorn this relies on is in `RELIED_ON` of `tests/web/worker/test_gunicorn.py`.
 """
 
 import logging
@@ -15,7 +15,7 @@ from gunicorn import http
 from gunicorn.errors import ConfigError
 from gunicorn.http.errors import LimitRequestHeaders, NoMoreData
 
-from governance.storage.deadlines import note_arrival
+from governance.domain.deadlines import note_arrival
 from governance.web.worker import refusals
 from governance.web.worker.connection import Connection
 from governance.web.worker.framing import MAX_HEAD

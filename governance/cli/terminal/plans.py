@@ -1,0 +1,36 @@
+"""A plan as a person reads it: like a diff."""
+
+from collections.abc import Iterator
+
+from governance.domain.config.plan import Plan
+from governance.domain.config.steps import Action
+from governance.domain.records.differences import Difference
+
+SIGNS = {Action.CREATE: "+", Action.CHANGE: "~", Action.REPLACE: "±", Action.REMOVE: "-", Action.KEEP: "="}
+
+
+def lines(plan: Plan) -> Iterator[str]:
+    """A line for each step that there is something to say of, its differences under it, and the sum."""
+    for step in plan.steps:
+        if step.action != Action.KEEP or step.note:
+            note = f" ({step.note})" if step.note else ""
+            yield f"{SIGNS[step.action]} {step.action} {step.title} [{step.id}]{note}"
+            shown = _kept if step.action == Action.KEEP else _difference
+            yield from (f"    {shown(each)}" for each in step.differences)
+    counts = ", ".join(f"{number} to {action}" for action, number in plan.counts.items())
+    yield f"Plan: {counts or 'nothing to do'}."
+    if plan.gone:
+        yield f"Made by this file and no longer in it: {plan.gone}. --prune removes them."
+
+
+def _difference(difference: Difference) -> str:
+    what, old, new = difference
+    if old is None or new is None:
+        return f"{what}: {new if old is None else f'{old} → none'}"
+    return f"{what}: {old} → {new}"
+
+
+def _kept(difference: Difference) -> str:
+    """No arrow: it will not change."""
+    what, stored, written = difference
+    return f"{what}: kept {stored or 'none'}, the file says {written or 'none'}"

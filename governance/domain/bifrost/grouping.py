@@ -1,0 +1,216 @@
+"""Which rows of Bifrost's store belong together: to each limit its budgets and rate limits."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from governance.domain.bifrost.rows import (
+    BudgetRow,
+    KeyRow,
+    LimitRow,
+    ProviderConfigRow,
+    ProviderRow,
+    RateLimitRow,
+    Store,
+)
+from governance.domain.limits.limit import Scope
+from governance.domain.names import ALL_MODELS, canonical_provider
+
+OF_KEY = "Bifrost keeps this with the virtual key itself; here it is a limit of the key on all models."
+OF_CONFIG = (
+    "Bifrost keeps this with the virtual key's provider settings; here it is a limit of the key on all models of the "
+    "provider."
+)
+OF_PROVIDER = "Bifrost keeps this with the provider itself; here it is a limit on all its models."
+
+
+class Whole(NamedTuple):
+    """A limit's row with the rows of its budgets and rate limits.
+
+    `origin` says of a limit that has no row of its own where Bifrost keeps what is in it.
+    """
+
+    row: LimitRow
+    budgets: list[BudgetRow]
+    rate_limits: list[RateLimitRow]
+    origin: str | None = None
+
+
+class Stray(NamedTuple):
+    """A budget or rate limit of no limit of ours, and why."""
+
+    row: BudgetRow | RateLimitRow
+    reason: str
+
+
+TEAM = "It belongs to a team, and there are none here."
+CUSTOMER = "It belongs to a customer, and there are none here."
+OWNERS = {"team_id": TEAM, "customer_id": CUSTOMER}
+TABLES = {"governance_teams": TEAM, "governance_customers": CUSTOMER}
+NOBODY = "No model limit and no virtual key refers to it."
+NO_KEY = "A virtual key without an id refers to it."
+NO_PROVIDER = "A provider without a name refers to it."
+NO_CONFIG = "It belongs to provider settings without a provider, or of a virtual key that is not in the store."
+
+
+def reference(value: Any) -> str | None:
+    """An id as it is compared: its text without outer blanks; None where it is absent, which equals no other."""
+    text = str(value).strip() if isinstance(value, str | int) else ""
+    return text or None
+
+
+def assemble(store: Store) -> tuple[list[Whole], list[Stray]]:
+    """The limits of a store, each with what belongs to it, and what belongs to none."""
+    return _Assembly(store).result()
+
+
+class _Assembly:
+    """Hands each budget and rate limit to the limits that it belongs to."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._wholes = [Whole(row, [], []) for row in store.limits]
+        self._by_id = {found: whole for whole in self._wholes if (found := reference(whole.row.id))}
+        self._keys = {found: row for row in store.virtual_keys if (found := reference(row.id))}
+        self._configs = {found: row for row in store.provider_configs if (found := reference(row.id))}
+        self._on_all = {place: whole for whole in self._wholes if (place := _place(whole.row))}
+        self._homeless: dict[tuple[str, str], str] = {}
+        self._foreign = {
+            (column, found): table for table, column, value in store.references if (found := reference(value))
+        }
+
+    def result(self) -> tuple[list[Whole], list[Stray]]:
+        strays = [
+            *self._hand_out(self._store.budgets, "budget_id"),
+            *self._hand_out(self._store.rate_limits, "rate_limit_id"),
+        ]
+        return self._wholes, strays
+
+    def _hand_out(self, rows: Sequence[Any], column: str) -> Iterator[Stray]:
+        naming = self._naming(column, {found for row in rows if (found := reference(row.id))})
+        for row in rows:
+            reasons: list[str] = []
+            named = naming.get(reference(row.id) or "", [])
+            owners = _once([*self._owners(row, reasons), *named])
+            for owner in owners:
+                (owner.budgets if isinstance(row, BudgetRow) else owner.rate_limits).append(row)
+            if not owners:
+                yield Stray(row, next(iter([*reasons, *self._strangers(row, column)]), NOBODY))
+
+    def _naming(self, column: str, ids: set[str]) -> dict[str, list[Whole]]:
+        """Who names each of these budgets or rate limits by a column of its own."""
+        store = self._store
+        found: dict[str, list[Whole]] = {}
+        rows: list[tuple[Any, Whole | None]] = [(whole.row, whole) for whole in self._wholes if whole.origin is None]
+        rows += ((owner, None) for owner in (*store.virtual_keys, *store.provider_configs, *store.providers))
+        for row, known in rows:
+            named = reference(getattr(row, column))
+            if named in ids and named is not None:
+                whole, why = (known, "") if known else self._limit_of(row)
+                if whole is not None:
+                    found.setdefault(named, []).append(whole)
+                else:
+                    self._homeless.setdefault((column, named), why)
+        return found
+
+    def _limit_of(self, owner: KeyRow | ProviderConfigRow | ProviderRow) -> tuple[Whole | None, str]:
+        """The limit that a row stands for, or why it stands for none."""
+        if isinstance(owner, KeyRow):
+            return self._made(_limit_of_key(owner, None), OF_KEY), NO_KEY
+        if isinstance(owner, ProviderRow):
+            return self._made(_limit_of_provider(owner), OF_PROVIDER), NO_PROVIDER
+        key = self._keys.get(reference(owner.virtual_key_id) or "")
+        provider = reference(owner.provider)
+        return self._made(_limit_of_key(key, provider), OF_CONFIG) if key and provider else None, NO_CONFIG
+
+    def _owners(self, row: Any, reasons: list[str]) -> Iterator[Whole]:
+        """The limits that a row itself names; why there are none goes into `reasons`."""
+        kinds: tuple[tuple[str, Mapping[str, Any], str], ...] = (
+            ("model_config_id", self._by_id, "Its model limit '{}' is not in the store."),
+            ("virtual_key_id", self._keys, "Its virtual key '{}' is not in the store."),
+            (
+                "provider_config_id",
+                self._configs,
+                "It belongs to a virtual key's provider settings '{}', which are not in the store.",
+            ),
+        )
+        for column, known, sentence in kinds:
+            named = reference(getattr(row, column, None))
+            owner = known.get(named or "")
+            if isinstance(owner, Whole):
+                yield owner
+            elif owner is not None:
+                whole, why = self._limit_of(owner)
+                yield from [whole] if whole else []
+                reasons += [] if whole else [why]
+            elif named is not None:
+                reasons.append(sentence.format(named))
+
+    def _strangers(self, row: Any, column: str) -> Iterator[str]:
+        """Why a row is of nobody here: it is of a kind of owner that is not read."""
+        yield from (why for name, why in OWNERS.items() if reference(getattr(row, name, None)))
+        own = column, reference(row.id) or ""
+        yield from [self._homeless[own]] if own in self._homeless else []
+        table = self._foreign.get(own)
+        if table is not None:
+            yield TABLES.get(table, f"A row of {table} refers to it, and that table is not read.")
+
+    def _made(self, row: LimitRow, origin: str) -> Whole | None:
+        """The limit of the store on the same; made, with an id that no other has, where there is none."""
+        place = _place(row)
+        if place is None:
+            return None
+        if place not in self._on_all:
+            while row.id in self._by_id:
+                row = row._replace(id=f"{row.id}-limit")
+            self._on_all[place] = self._by_id[row.id] = Whole(row, [], [], origin)
+            self._wholes.append(self._on_all[place])
+        return self._on_all[place]
+
+
+def _once(wholes: list[Whole]) -> list[Whole]:
+    return list({id(whole): whole for whole in wholes}.values())
+
+
+def _place(row: LimitRow) -> tuple[str, str, str] | None:
+    """Whom a limit on all models concerns: scope, scope id, provider; None for other limits and for faulty ones."""
+    scope, scope_id, provider = row.scope or Scope.GLOBAL.value, reference(row.scope_id), reference(row.provider)
+    if row.model_name != ALL_MODELS or (scope == Scope.GLOBAL and provider is None):
+        return None
+    if scope != Scope.GLOBAL and (scope != Scope.VIRTUAL_KEY or scope_id is None):
+        return None
+    return scope, "" if scope == Scope.GLOBAL else scope_id or "", canonical_provider(provider)
+
+
+def _limit_of_key(key: KeyRow, provider: str | None) -> LimitRow:
+    """What a newer store would hold for a key's own budgets and rate limit; the key's id becomes the limit's too."""
+    own_id = reference(key.id)
+    return LimitRow(
+        id=own_id if provider is None else f"{own_id}-{provider}",
+        model_name=ALL_MODELS,
+        provider=provider,
+        scope=Scope.VIRTUAL_KEY.value,
+        scope_id=key.id,
+        calendar_aligned=key.calendar_aligned,
+        created_at=key.created_at,
+        updated_at=key.updated_at,
+    )
+
+
+def _limit_of_provider(provider: ProviderRow) -> LimitRow:
+    """What a newer store would hold for a provider's budget and rate limit."""
+    return LimitRow(
+        id=f"provider-{reference(provider.name)}",
+        model_name=ALL_MODELS,
+        provider=reference(provider.name),
+        scope=Scope.GLOBAL.value,
+        created_at=provider.created_at,
+        updated_at=provider.updated_at,
+    )
+
+
+def missing(row: KeyRow | LimitRow, known: Mapping[str, set[str]]) -> Iterator[str]:
+    """What a row refers to that the store has not; `known` has the ids by the column that refers to them."""
+    for column, ids in known.items():
+        named = reference(getattr(row, column))
+        if named is not None and named not in ids:
+            yield f"Its {column} '{named}' is not in the store."

@@ -1,0 +1,167 @@
+"""Deciding what moves in from another store: what is here already is kept as it is, never overwritten.
+
+Pure: what is stored, ids and the time are arguments.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from governance.domain.bifrost.candidates import Arrival, Arrivals, Decision, Item, Kind, Outcome, Part, Stored, Told
+from governance.domain.keys import VirtualKey
+from governance.domain.limits.edits import Draft, Mint
+from governance.domain.limits.limit import Limit, Opening, Rule, Scope, in_order
+from governance.domain.limits.windows import Alignment, window
+from governance.domain.names import fold
+
+
+def decide(arrivals: Arrivals, stored: Stored, *, now: int, mint: Mint) -> Decision:
+    """What to store of all that arrives."""
+    return _Decider(stored, now, mint).decide(arrivals)
+
+
+WITH_ITS_LIMIT = "Its model limit was left out."
+SHARED = "Several limits share it in Bifrost; here each has its own, which begins with the same usage."
+ANOTHER_ID = "Its id is taken here: it got another."
+ENDED = "Its window has ended: it starts at 0."
+AHEAD = "Its window begins in the future: here it begins now."
+
+
+class _Decider:
+    """Takes rows one by one, each against what is stored and what was taken before it."""
+
+    def __init__(self, stored: Stored, now: int, mint: Mint) -> None:
+        self._before = stored
+        self._stored = stored.copy()
+        self._now = now
+        self._mint = mint
+        self._made = Decision([], [], [], [])
+        self._taken: set[tuple[Kind, str]] = set()
+
+    def decide(self, arrivals: Arrivals) -> Decision:
+        self._made.told.extend(self._key(*arriving) for arriving in arrivals.keys)
+        for arriving in arrivals.limits:
+            self._made.told.extend(self._limit(arriving))
+        return self._made._replace(told=_once([*self._made.told, *arrivals.left_out]), unread=arrivals.unread)
+
+    def _key(self, told: Told, key: VirtualKey) -> Told:
+        stored = self._stored
+        if key.id in self._before.keys:
+            return told.kept()
+        same_id = key.id if key.id in stored.keys else None
+        likes = {"id": same_id, "name": stored.names.get(key.name), "value": stored.digests.get(key.digest)}
+        for what, other in likes.items():
+            if other is not None:
+                return told.left_out(f"Another virtual key, '{other}', has the same {what}.")
+        stored.keys.add(key.id)
+        stored.names[key.name] = stored.digests[key.digest] = key.id
+        self._made.keys.append(key)
+        return told
+
+    def _limit(self, arriving: Arrival) -> Iterator[Told]:
+        """What becomes of a limit and its items."""
+        told, draft, items, *_ = arriving
+        if told.id in self._before.limits or draft.identity in self._before.identities:
+            yield told.kept()
+            yield from (item.told.kept() for item in items)
+        elif reason := self._against(told, draft):
+            yield told.left_out(reason)
+            yield from (item.told.left_out(WITH_ITS_LIMIT) for item in items)
+        else:
+            yield told
+            yield from self._take(arriving)
+
+    def _against(self, told: Told, draft: Draft) -> str | None:
+        """Why a limit that is not here cannot be taken."""
+        if draft.scope == Scope.VIRTUAL_KEY and draft.scope_id not in self._stored.keys:
+            return f"Its virtual key '{draft.scope_id}' is not here."
+        same = self._stored.identities.get(draft.identity)
+        if same is not None:
+            return f"It limits the same as '{same}': case, blanks and the provider's prefix do not count."
+        return "Another limit has its id." if told.id in self._stored.limits else None
+
+    def _take(self, arriving: Arrival) -> Iterator[Told]:
+        """Take a limit; yield what becomes of its items."""
+        rules: list[Rule] = []
+        for item in arriving.items:
+            own, told = self._item(item, arriving.alignment)
+            rules += own
+            yield told
+        self._stored.limits.add(arriving.told.id)
+        self._stored.identities[arriving.draft.identity] = arriving.told.id
+        self._made.limits.append(_built(arriving, rules))
+
+    def _item(self, item: Item, alignment: Alignment) -> tuple[list[Rule], Told]:
+        item_id, remarks = self._claim(item.told)
+        rules = [self._rule(item, part, item_id) for part in item.parts]
+        pairs = zip(rules, item.parts, strict=True)
+        said = [each for pair in pairs for each in self._open(*pair, alignment, rolling=item.rolling)]
+        return rules, item.told.saying(*remarks, *said)
+
+    def _claim(self, told: Told) -> tuple[str, tuple[str, ...]]:
+        """The id under which an item is stored: its own, where no other has it."""
+        if told.id not in self._stored.items:
+            self._stored.items.add(told.id)
+            self._taken.add((told.kind, told.id))
+            return told.id, ()
+        return self._mint(), (SHARED if (told.kind, told.id) in self._taken else ANOTHER_ID,)
+
+    def _rule(self, item: Item, part: Part, item_id: str) -> Rule:
+        began = item.created_at if part.began is None else part.began
+        return Rule(
+            id=item_id,
+            metric=part.ceiling.metric,
+            max_limit=part.ceiling.max_limit,
+            reset_duration=part.ceiling.duration.text,
+            anchor=min(began, self._now),
+            generation=0,
+            config_hash=item.config_hash if item_id == item.told.id else None,
+            created_at=item.created_at,
+            updated_at=item.updated_at,
+        )
+
+    def _open(self, rule: Rule, part: Part, alignment: Alignment, *, rolling: bool) -> Iterator[str]:
+        """Open the rule's counter where its window is the one in which usage was counted; yield what differs.
+
+        A window that was `rolling` may begin here before or after it did there: what is used in it counts on.
+        """
+        start, end = window(rule.duration, alignment, rule.anchor, self._now)
+        if part.began is not None and part.began > self._now:
+            yield AHEAD
+        still = rolling and part.began is not None and part.began + rule.duration.length > self._now
+        if part.used and not still and (part.began is None or part.began < start):
+            yield ENDED
+        elif part.used:
+            self._made.openings.append(Opening(rule, start, end, part.used))
+
+
+def _built(arriving: Arrival, rules: list[Rule]) -> Limit:
+    told, draft, _, config_hash, created_at, updated_at = arriving
+    return Limit(
+        id=told.id,
+        model_name=draft.model_name,
+        provider=draft.provider,
+        scope=draft.scope,
+        scope_id=draft.scope_id,
+        calendar_aligned=arriving.alignment.calendar,
+        timezone=draft.timezone,
+        config_hash=config_hash,
+        created_at=created_at,
+        updated_at=updated_at,
+        version=1,
+        search_name=fold(draft.model_name),
+        rules=in_order(rules),
+    )
+
+
+def _once(told: Iterable[Told]) -> list[Told]:
+    """Each row once: one that belongs to several limits is told by the best that became of it.
+
+    Rows without an id are each a row of their own.
+    """
+    found: dict[tuple[Kind, str | int], Told] = {}
+    order = list(Outcome)
+    for number, row in enumerate(told):
+        key = row.kind, row.id or number
+        known = found.get(key, row)
+        best = min(known, row, key=lambda each: order.index(each.outcome))
+        found[key] = best._replace(remarks=tuple(dict.fromkeys((*known.remarks, *row.remarks))))
+    return list(found.values())

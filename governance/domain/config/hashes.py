@@ -1,0 +1,90 @@
+"""What tells whether a file's entry has changed since it was stored: Bifrost's formulas, so that its hashes carry on.
+
+Lower-case hex SHA-256 of the settings, never of usage or times. Fields of ours follow at the end, and only where they
+are given: an entry in Bifrost's own words has Bifrost's own hash.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from hashlib import sha256
+
+from governance.domain.config.entries import LimitEntry
+from governance.domain.limits import money
+from governance.domain.limits.edits import Ceiling
+from governance.domain.times import rfc3339
+
+PLAIN_FROM = Decimal("1e-6")
+"""Smaller numbers have an exponent in Go's JSON."""
+
+
+def of_budget(budget_id: str, ceiling: Ceiling) -> str:
+    """A budget: id, maximum, duration, with nothing between them."""
+    return _hash(budget_id + go_number(ceiling.max_limit) + ceiling.duration.text)
+
+
+def of_rate_limit(rate_limit_id: str, ceilings: Iterable[Ceiling]) -> str:
+    """A rate limit: id, then maximum and duration of tokens, then those of requests."""
+    return _hash(rate_limit_id + "".join(f"{ceiling.max_limit}{ceiling.duration.text}" for ceiling in ceilings))
+
+
+def of_limit(entry: LimitEntry, limit_id: str, budget_ids: Iterable[str], rate_limit_ids: Iterable[str]) -> str:
+    """A limit: `name:length:value;` for each field, and for each budget by the order of their ids."""
+    draft, alone = entry.draft, entry.rate_limit_id
+    fields = [
+        ("id", limit_id),
+        ("model_name", draft.model_name),
+        ("provider", draft.provider),
+        ("scope", draft.scope),
+        ("scope_id", draft.scope_id),
+        ("budget_id", entry.budget_id),
+        ("rate_limit_id", alone),
+        *(("budget_ids", each) for each in sorted(budget_ids)),
+        *(("rate_limit_ids", each) for each in sorted(rate_limit_ids)),
+    ]
+    if draft.calendar_aligned is not None:
+        fields.append(("calendar_aligned", str(draft.calendar_aligned).lower()))
+    if draft.timezone != "UTC":
+        fields.append(("timezone", draft.timezone))
+    return _hash(_named(fields))
+
+
+def of_key(
+    name: str,
+    description: str | None,
+    value: str | None,
+    *,
+    is_active: bool | None,
+    calendar_aligned: bool,
+    expires_at: int | None,
+) -> str:
+    """A virtual key, as far as Bifrost's formula is ours."""
+    text = f"{name}{description or ''}{value or ''}"
+    if is_active is not None:
+        text += f"isActive:{str(is_active).lower()}"
+    if expires_at is not None:
+        text += f"expiresAt:{rfc3339(expires_at)}"
+    return _hash(text + ("calendarAligned:true" if calendar_aligned else ""))
+
+
+def of_user(user_id: str, name: str) -> str:
+    """A user: ours alone, in the form of a limit's."""
+    return _hash(_named([("id", user_id), ("name", name)]))
+
+
+def go_number(nanos: int) -> str:
+    """Dollars as Go writes them as a JSON number; all their digits where a double would lose some."""
+    exact = Decimal(nanos).scaleb(-9)
+    shortest = Decimal(repr(float(exact)))
+    if shortest != exact:
+        return money.dollars(nanos)
+    if exact >= PLAIN_FROM:
+        return money.dollars(nanos)
+    return f"{float(exact)!r}".replace("e-0", "e-")
+
+
+def _named(fields: Iterable[tuple[str, str | None]]) -> str:
+    return "".join(f"{name}:{len((value or '').encode())}:{value or ''};" for name, value in fields)
+
+
+def _hash(text: str) -> str:
+    return sha256(text.encode()).hexdigest()

@@ -1,0 +1,93 @@
+"""What becomes of each virtual key: matched by id, or by name where the file gives no id."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from governance.domain.config.entries import WantedKey
+from governance.domain.config.steps import BOUND, Action, Aim, Step, edit_note, remembers, returns
+from governance.domain.errors import Fault
+from governance.domain.keys import VirtualKey
+from governance.domain.records.differences import of_keys
+from governance.domain.records.stored import KEY, HeldKey
+
+
+def steps(aim: Aim, keys: Iterable[WantedKey]) -> list[Step]:
+    """A step for each entry."""
+    by_name = {held.key.name: held for held in aim.stored.keys.values()}
+    return [
+        _step(aim, entry, aim.stored.keys.get(entry.id) if entry.named else by_name.get(entry.name)) for entry in keys
+    ]
+
+
+def removal(held: HeldKey, bound: set[str]) -> Step:
+    """The end of a key that its file no longer has, unless limits are `bound` to it that stay."""
+    key = held.key
+    if key.id in bound:
+        return Step(Action.KEEP, KEY, key.id, _title(key), (), BOUND, held, held)
+    return Step(Action.REMOVE, KEY, key.id, _title(key), of_keys(key, None), None, held, None)
+
+
+def clashes(entries: Iterable[WantedKey], steps: Iterable[Step], stored: Mapping[str, HeldKey]) -> Iterator[Fault]:
+    """A fault for each entry whose name or value another stored key has, and will have."""
+    after = {step.id: step.after.key for step in steps if isinstance(step.after, HeldKey)}
+    others = [held.key for key_id, held in stored.items() if key_id not in after]
+    names, values = {key.name: key for key in others}, {key.digest: key for key in others}
+    for entry in entries:
+        if entry.name in names:
+            sentence = (
+                f"Give another name, or the id '{names[entry.name].id}': that virtual key is stored with this name."
+            )
+            yield Fault(f"{entry.path}.name", sentence)
+        if entry.digest in values:
+            sentence = f"Give another value, or the id '{values[entry.digest].id}': that virtual key has this value."
+            yield Fault(f"{entry.path}.value", sentence)
+
+
+def _step(aim: Aim, entry: WantedKey, held: HeldKey | None) -> Step:
+    if held is None:
+        after = HeldKey(_new(entry, aim.now), entry.config_hash, aim.source)
+        note = returns(aim, KEY, entry.id)
+        return Step(Action.CREATE, KEY, entry.id, _title(after.key), of_keys(None, after.key), note, None, after)
+    edited, same = _edited(held.key, entry, aim.now), held.config_hash == entry.config_hash
+    differences = of_keys(held.key, edited)
+    note = edit_note(aim) if differences and same else None
+    known = held._replace(config_hash=entry.config_hash, source=aim.kept(held.source))
+    if differences and (aim.overwrite or not same):
+        return Step(
+            Action.CHANGE, KEY, held.key.id, _title(edited), differences, note, held, known._replace(key=edited)
+        )
+    after = known if remembers(held.source, aim) else held
+    return Step(Action.KEEP, KEY, held.key.id, _title(held.key), differences, note, held, after)
+
+
+def _new(entry: WantedKey, now: int) -> VirtualKey:
+    """A new key; one without a value in the file has none yet."""
+    return VirtualKey(
+        id=entry.id,
+        name=entry.name,
+        description=entry.description,
+        digest=entry.digest or "",
+        value_prefix=entry.value_prefix or "",
+        is_active=entry.is_active is not False,
+        calendar_aligned=entry.calendar_aligned,
+        expires_at=entry.expires_at,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _edited(key: VirtualKey, entry: WantedKey, now: int) -> VirtualKey:
+    """A stored key as its entry says; whether it is active, and its value, stay where the entry does not say."""
+    after = key._replace(
+        name=entry.name,
+        description=entry.description,
+        digest=entry.digest or key.digest,
+        value_prefix=key.value_prefix if entry.value_prefix is None else entry.value_prefix,
+        is_active=key.is_active if entry.is_active is None else entry.is_active,
+        calendar_aligned=entry.calendar_aligned,
+        expires_at=entry.expires_at,
+    )
+    return key if after == key else after._replace(updated_at=now)
+
+
+def _title(key: VirtualKey) -> str:
+    return f"virtual key {key.name}"

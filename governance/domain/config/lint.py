@@ -1,0 +1,118 @@
+"""What cannot bite: a file that is right as it stands, and still does not do what its author will expect of it."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from governance.domain.config.entries import Wanted, WantedLimit
+from governance.domain.limits.edits import Ceiling
+from governance.domain.limits.limit import Metric, Scope
+from governance.domain.names import ALL_MODELS, Identity
+from governance.domain.records.differences import shown
+
+DATE = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8})$")
+"""How providers date a model: `gpt-4o-2024-08-06`, `claude-sonnet-4-20250514`, `claude-sonnet-4@20250514`."""
+
+Caution = tuple[str, str]
+"""A path in the file, and a sentence."""
+
+
+SECTIONS = frozenset({"model_configs", "budgets", "rate_limits", "virtual_keys", "providers", "users"})
+OWNING = frozenset({"model_configs", "virtual_keys", "providers"})
+"""The sections whose entries own budgets and rate limits."""
+
+
+def cautions(wanted: Wanted, now: int, faulty: Iterable[str] = ()) -> list[Caution]:
+    """Every warning there is, with the file's own. `faulty` are the paths of its faults.
+
+    An entry at fault has no warnings beside, and nothing is called missing that one at fault may have.
+    """
+    paths = list(faulty)
+    wrong = _wrong(paths)
+    found = [*wanted.unset, *wanted.notes, *_missing(wanted, wrong)]
+    if not (wanted.limits or wanted.keys or wanted.users or paths):
+        found.append(("", NOTHING))
+    names = {limit.identity: limit.path for limit in wanted.limits}
+    for limit in wanted.limits:
+        found += [*_shadowed(limit), *_dated(limit, names)]
+    found += [(key.path, EXPIRED) for key in wanted.keys if key.expires_at is not None and key.expires_at <= now]
+    return _beside(found, paths)
+
+
+def left_out(wanted: Wanted, faulty: Iterable[str] = ()) -> list[Caution]:
+    """The budgets and rate limits that hold for nobody here, beside faults as with `cautions`."""
+    paths = list(faulty)
+    return _beside(wanted.left_out, paths) if OWNING.isdisjoint(_wrong(paths)) else []
+
+
+def _wrong(paths: Iterable[str]) -> set[str]:
+    return {section for path in paths for section in _sections(path)}
+
+
+def _beside(found: Iterable[Caution], paths: Iterable[str]) -> list[Caution]:
+    """What is found in entries that are not at fault."""
+    entries = {_entry(path) for path in paths}
+    return [caution for caution in found if _entry(caution[0]) not in entries]
+
+
+def _missing(wanted: Wanted, wrong: set[str]) -> Iterator[Caution]:
+    """What no other entry has or refers to, where no section is `wrong` that might."""
+    keys = {key.id for key in wanted.keys}
+    for limit in wanted.limits:
+        if wrong.isdisjoint({"budgets", "rate_limits"}):
+            yield from _idle(limit)
+        if "virtual_keys" not in wrong:
+            yield from _keyless(limit, keys)
+
+
+def _sections(path: str) -> Iterable[str]:
+    """The section in which a path is; all, where it is of no entry."""
+    section, entry, _ = path.removeprefix("governance.").partition("[")
+    return [section] if entry else SECTIONS
+
+
+def _entry(path: str) -> str:
+    return path.partition("]")[0]
+
+
+NOTHING = "This file asks for nothing: limits stand in its section model_configs."
+EXPIRED = "This virtual key has expired: calls with it are refused."
+
+
+def _idle(limit: WantedLimit) -> Iterator[Caution]:
+    if not limit.items:
+        yield limit.path, "This limit has no budget and no rate limit: it limits nothing."
+
+
+def _keyless(limit: WantedLimit, keys: set[str]) -> Iterator[Caution]:
+    draft = limit.draft
+    if draft.scope == Scope.VIRTUAL_KEY and draft.scope_id not in keys:
+        sentence = (
+            f"The virtual key '{draft.scope_id}' is not in this file: where it is not stored either, sync refuses."
+        )
+        yield limit.scope_path, sentence
+
+
+def _shadowed(limit: WantedLimit) -> Iterator[Caution]:
+    """A longer window with no larger maximum is used up first, whatever the shorter one allows."""
+    for metric in Metric:
+        own = [ceiling for item in limit.items for ceiling in item.ceilings if ceiling.metric == metric]
+        own.sort(key=lambda ceiling: ceiling.duration.length)
+        for place, shorter in enumerate(own[:-1], 1):
+            longer = min(own[place:], key=lambda ceiling: ceiling.max_limit)
+            if shorter.max_limit >= longer.max_limit:
+                yield limit.path, f"{_amount(shorter)} is never reached: {_amount(longer)} is used up first."
+
+
+def _amount(ceiling: Ceiling) -> str:
+    """`$50 / 1d`, `2000000 tokens / 1h`."""
+    return shown(ceiling.metric, ceiling.max_limit, ceiling.duration.text)
+
+
+def _dated(limit: WantedLimit, paths: dict[Identity, str]) -> Iterator[Caution]:
+    """A dated name and its undated twin are two models: names are matched as they are written."""
+    identity = limit.identity
+    undated = DATE.sub("", identity.model)
+    twin = paths.get(identity._replace(model=undated))
+    if undated not in (identity.model, ALL_MODELS) and twin is not None:
+        sentence = f"'{identity.model}' is another model than '{undated}' ({twin}): a call counts on the name it gives."
+        yield f"{limit.path}.model_name", sentence

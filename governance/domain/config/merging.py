@@ -1,0 +1,125 @@
+"""What becomes of one stored limit under a file that asks for it: an edit like any other, made of what has changed.
+
+An entry whose hash is the stored one has not changed in the file, so what is stored of it stays, edited or not.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from governance.domain.config.entries import WantedItem, WantedLimit, item_id
+from governance.domain.errors import InvalidRequest
+from governance.domain.limits.edits import Ceiling, Change, Item, changed, created
+from governance.domain.limits.item_matching import match, rules_by_id, windows_of
+from governance.domain.limits.limit import MAX_ITEMS, Limit, Metric, Rule
+
+
+class Setting(NamedTuple):
+    """What a limit depends on beside itself.
+
+    `taken` are the ids of budgets and rate limits that others have; `inherited` is its virtual key's flag.
+    """
+
+    taken: set[str]
+    inherited: bool
+    now: int
+
+
+class _Part(NamedTuple):
+    """A budget or rate limit as it shall be stored, and the one in the file that it is; None: only stored."""
+
+    item: Item
+    wanted: WantedItem | None
+
+
+def new_limit(wanted: WantedLimit, own_id: str, setting: Setting) -> Limit:
+    """The limit that an entry asks for, where nothing is stored of it."""
+    ids = _new_ids(own_id, wanted.items, setting.taken)
+    mint = iter([own_id, *ids]).__next__
+    made = created(wanted.draft, inherited=setting.inherited, now=setting.now, mint=mint)
+    return _hashed(made, wanted, dict(zip(ids, wanted.items, strict=True)))
+
+
+def merged(limit: Limit, wanted: WantedLimit, setting: Setting) -> Limit:
+    """The stored limit under its entry. Where its own edits cannot stand beside the file's, the file has it all."""
+    try:
+        found = _merged(limit, wanted, setting, whole=False)
+    except InvalidRequest:
+        return as_written(limit, wanted, setting)
+    return found if _stands(found) else as_written(limit, wanted, setting)
+
+
+def as_written(limit: Limit, wanted: WantedLimit, setting: Setting) -> Limit:
+    """The stored limit exactly as its entry says, whatever edits it has of its own."""
+    return _merged(limit, wanted, setting, whole=True)
+
+
+def _merged(limit: Limit, wanted: WantedLimit, setting: Setting, *, whole: bool) -> Limit:
+    same = not whole and limit.config_hash == wanted.config_hash
+    budgets = list(_parts(limit, wanted, "budgets", whole=whole, same=same))
+    rates = list(_parts(limit, wanted, "rate_limits", whole=whole, same=same))
+    aligned = wanted.draft.aligned(inherited=setting.inherited)
+    change = Change(
+        identity={},
+        calendar_aligned=None if same else aligned,
+        timezone=None if same else wanted.draft.timezone,
+        budgets=tuple(part.item for part in budgets),
+        rate_limits=tuple(part.item for part in rates),
+        single=frozenset(),
+        reset=frozenset(),
+    )
+    fresh = [part.wanted for part in (*budgets, *rates) if part.item.id is None and part.wanted is not None]
+    ids = _new_ids(limit.id, fresh, setting.taken)
+    after = changed(limit, change, now=setting.now, mint=iter(ids).__next__)
+    known = {part.item.id: part.wanted for part in (*budgets, *rates) if part.item.id and part.wanted}
+    return _hashed(after, wanted, known | dict(zip(ids, fresh, strict=True)))
+
+
+def _parts(limit: Limit, wanted: WantedLimit, kind: str, *, whole: bool, same: bool) -> Iterator[_Part]:
+    """The items of a kind, matched as an edit's are; beside them (`same`) those that no file ever asked for."""
+    items = wanted.budgets if kind == "budgets" else wanted.rate_limits
+    stored = rules_by_id(rule for rule in limit.rules if (rule.metric == Metric.COST) == (kind == "budgets"))
+    for row_id, item in zip(_matched(stored, items, single=kind in wanted.draft.single), items, strict=True):
+        rules = stored.pop(row_id) if row_id is not None else []
+        kept = not whole and rules != [] and rules[0].config_hash == item.config_hash
+        yield _Part(Item(row_id, _ceilings(rules) if kept else item.ceilings), item)
+    for row_id, rules in stored.items():
+        if same and rules[0].config_hash is None:
+            yield _Part(Item(row_id, _ceilings(rules)), None)
+
+
+def _matched(stored: Mapping[str, list[Rule]], items: Iterable[WantedItem], *, single: bool) -> list[str | None]:
+    """The id of the stored item that each one in the file stands for; an id that is not stored means nothing yet."""
+    windows = {row_id: windows_of(rules) for row_id, rules in stored.items()}
+    wanted = [(item.id if item.id in stored else None, item.item.windows) for item in items]
+    return match(windows, wanted, single=single)
+
+
+def _ceilings(rules: Iterable[Rule]) -> tuple[Ceiling, ...]:
+    return tuple(Ceiling(Metric(rule.metric), rule.max_limit, rule.duration) for rule in rules)
+
+
+def _stands(limit: Limit) -> bool:
+    """Whether a limit is one that could have been asked for: each window once, and not too many."""
+    windows = [(rule.metric, rule.duration.length) for rule in limit.rules]
+    budgets = sum(rule.metric == Metric.COST for rule in limit.rules)
+    rates = {rule.id for rule in limit.rules if rule.metric != Metric.COST}
+    return len(set(windows)) == len(windows) and max(budgets, len(rates)) <= MAX_ITEMS
+
+
+def _new_ids(owner: str, items: Iterable[WantedItem], taken: set[str]) -> list[str]:
+    """The ids of new items: the file's own, or, where another has it (also one of the other kind), one made of it."""
+    ids: list[str] = []
+    for item in items:
+        own_id = item.id
+        while own_id in taken or own_id in ids:
+            own_id = item_id(f"{owner} {own_id}", item.item)
+        ids.append(own_id)
+    return ids
+
+
+def _hashed(limit: Limit, wanted: WantedLimit, items: Mapping[str, WantedItem]) -> Limit:
+    """The limit with the hashes of its entries."""
+    rules = (
+        rule._replace(config_hash=items[rule.id].config_hash) if rule.id in items else rule for rule in limit.rules
+    )
+    return limit._replace(config_hash=wanted.config_hash, rules=tuple(rules))

@@ -1,0 +1,195 @@
+"""Putting a file together: each limit with its budgets and rate limits, and what is wrong with the file as a whole."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from governance.domain.config import hashes
+from governance.domain.config.entries import (
+    ItemEntry,
+    LimitEntry,
+    Section,
+    Sections,
+    Wanted,
+    WantedItem,
+    WantedKey,
+    WantedLimit,
+    item_id,
+    limit_id,
+)
+from governance.domain.config.owners import BUDGETS, RATE_LIMITS, owned
+from governance.domain.errors import Fault
+from governance.domain.limits.alignment import limit_flag
+from governance.domain.limits.edits import Draft, Item, draft_faults, flagged
+from governance.domain.limits.limit import MAX_ITEMS, Scope
+from governance.domain.names import ALL_MODELS
+
+
+def resolve(sections: Sections) -> tuple[Wanted, list[Fault]]:
+    """What the sections come to, and every fault of the whole."""
+    entries = [*sections.limits.entries, *sections.implied, *_on_stored_keys(sections)]
+    budgets = owned(entries, sections.budgets, sections.claims, BUDGETS)
+    rates = owned(entries, sections.rate_limits, sections.claims, RATE_LIMITS)
+    flags = {entry.path: _flag(entry, [*budgets.of(entry), *rates.of(entry)]) for entry in entries}
+    every = [_limit(entry, flags[entry.path][0], budgets.of(entry), rates.of(entry)) for entry in entries]
+    limits = tuple(limit for limit in every if limit.items or not limit.implied)
+    keys = tuple(sections.keys.entries)
+    faults = [
+        *_twice((entry.id, f"{entry.path}.id") for entry in entries),
+        *_twice([*_alone(sections.budgets), *_inside(entries, "budgets")]),
+        *_twice([*_alone(sections.rate_limits), *_inside(entries, "rate_limits")]),
+        *_twice(_provider_configs(sections)),
+        *budgets.faults,
+        *rates.faults,
+        *_missing_owners(sections),
+        *(fault for _, found in flags.values() for fault in found),
+        *(fault for limit in limits for fault in _limit_faults(limit)),
+        *_second_identities(limits),
+        *_key_faults(keys),
+        *_twice((user.id, f"{user.path}.id") for user in sections.users.entries),
+    ]
+    found = Wanted(
+        limits=limits,
+        keys=keys,
+        users=tuple(sections.users.entries),
+        skipped=tuple(sections.skipped),
+        notes=tuple(sections.notes),
+        left_out=(*budgets.left_out, *rates.left_out),
+        unset=tuple(sections.unset),
+        owner=sections.owner,
+    )
+    return found, faults
+
+
+def _on_stored_keys(sections: Sections) -> Iterator[LimitEntry]:
+    """The limits of virtual keys that budgets name and the file does not have: they may be stored."""
+    known = {entry.named_by for entry in sections.implied if entry.named_by is not None}
+    for entry in sections.budgets.entries:
+        owner = entry.owner
+        if owner is not None and owner.field == "virtual_key_id" and owner not in known:
+            known.add(owner)
+            draft = Draft(ALL_MODELS, None, Scope.VIRTUAL_KEY, owner.id, None, "UTC", (), ())
+            yield LimitEntry(entry.path, None, draft, None, (), None, (), owner, implied=True)
+
+
+def _alone(section: Section[ItemEntry]) -> Iterator[tuple[str | None, str]]:
+    return ((entry.id, f"{entry.path}.id") for entry in section.entries)
+
+
+def _inside(limits: list[LimitEntry], kind: str) -> Iterator[tuple[str | None, str]]:
+    for limit in limits:
+        for place, item in enumerate(getattr(limit.draft, kind)):
+            yield item.id, f"{limit.path}.{kind}[{place}].id"
+
+
+def _provider_configs(sections: Sections) -> Iterator[tuple[str | None, str]]:
+    """The ids of provider configs that budgets name."""
+    named = {entry.owner for entry in sections.budgets.entries if entry.owner is not None}
+    for entry in sections.implied:
+        owner = entry.named_by
+        if owner is not None and owner.field == "provider_config_id" and owner in named:
+            yield owner.id, f"{entry.path}.id"
+
+
+def _twice(named: Iterable[tuple[str | None, str]], what: str = "id") -> Iterator[Fault]:
+    """A fault for each id (or other thing that may be there once) that stands at a path before."""
+    first: dict[str, str] = {}
+    for value, path in named:
+        if value is not None and value in first:
+            yield Fault(path, f"Give each {what} once: '{value}' stands at {first[value]} too.")
+        elif value is not None:
+            first[value] = path
+
+
+def _missing_owners(sections: Sections) -> Iterator[Fault]:
+    for entry in (*sections.budgets.entries, *sections.rate_limits.entries):
+        owner = entry.owner
+        if owner is not None and owner.field == "model_config_id" and owner.id not in sections.limits.ids:
+            sentence = f"Add a model config with the id '{owner.id}' to the file, or take it out here."
+            yield Fault(f"{entry.path}.model_config_id", sentence)
+
+
+def _flag(entry: LimitEntry, items: Iterable[ItemEntry]) -> tuple[bool | None, list[Fault]]:
+    """The calendar flag of a limit, of which its budgets may speak."""
+    inside = [item.said(f"{entry.path}.{path}") for path, item in flagged(entry.draft)]
+    beside = [each.item.said(each.path) for each in items if each.item.aligned is not None]
+    return limit_flag(entry.draft.calendar_aligned, [*inside, *beside])
+
+
+def _limit(entry: LimitEntry, flag: bool | None, budgets: list[ItemEntry], rates: list[ItemEntry]) -> WantedLimit:
+    """A limit with all that is inside it and all that belongs to it."""
+    inside = entry.draft
+    draft = inside._replace(
+        calendar_aligned=flag,
+        budgets=_settled([*inside.budgets, *(each.item for each in budgets)]),
+        rate_limits=_settled([*inside.rate_limits, *(each.item for each in rates)]),
+    )
+    identity = draft.identity
+    own_id = entry.id or limit_id(identity)
+    return WantedLimit(
+        path=entry.path,
+        id=own_id,
+        identity=identity,
+        draft=draft,
+        budgets=tuple(_budget(own_id, item) for item in draft.budgets),
+        rate_limits=tuple(_rate_limit(own_id, item) for item in draft.rate_limits),
+        config_hash=_hash(entry, own_id, flag, budgets),
+        implied=entry.implied,
+    )
+
+
+def _settled(items: Iterable[Item]) -> tuple[Item, ...]:
+    """The items without what they say of the calendar, which is in their limit's flag now."""
+    return tuple(item._replace(aligned=None) for item in items)
+
+
+def _hash(entry: LimitEntry, own_id: str, flag: bool | None, budgets: list[ItemEntry]) -> str:
+    """The hash of a limit's entry. A budget's own flag counts where it is true, as it always has."""
+    named = {*entry.budget_ids, *(item.id or item_id(own_id, item) for item in entry.draft.budgets)}
+    rated = {*entry.rate_limit_ids, *(item.id or item_id(own_id, item) for item in entry.draft.rate_limits)}
+    if entry.implied:
+        named |= {each.id for each in budgets if each.owner is not None}
+    draft = entry.draft._replace(calendar_aligned=flag or entry.draft.calendar_aligned)
+    return hashes.of_limit(entry._replace(draft=draft), own_id, named, rated)
+
+
+def _budget(owner: str, item: Item) -> WantedItem:
+    own_id = item.id or item_id(owner, item)
+    return WantedItem(own_id, item.ceilings, hashes.of_budget(own_id, item.ceilings[0]))
+
+
+def _rate_limit(owner: str, item: Item) -> WantedItem:
+    own_id = item.id or item_id(owner, item)
+    return WantedItem(own_id, item.ceilings, hashes.of_rate_limit(own_id, item.ceilings))
+
+
+def _limit_faults(limit: WantedLimit) -> Iterator[Fault]:
+    for name, items in (("budgets", limit.draft.budgets), ("rate limits", limit.draft.rate_limits)):
+        if len(items) > MAX_ITEMS:
+            yield Fault(limit.path, f"Give this limit at most {MAX_ITEMS} {name}: it has {len(items)}.")
+        windows = Counter((ceiling.metric, ceiling.duration.length) for item in items for ceiling in item.ceilings)
+        texts = {(c.metric, c.duration.length): c.duration.text for item in items for c in item.ceilings}
+        for window, times in windows.items():
+            if times > 1:
+                sentence = f"Give each window once among {name}: {times} of this limit are as long as {texts[window]}."
+                yield Fault(limit.path, sentence)
+    for fault in draft_faults(limit.draft):
+        yield fault._replace(param=f"{limit.path}.{fault.param}")
+
+
+def _second_identities(limits: Iterable[WantedLimit]) -> Iterator[Fault]:
+    first: dict[object, str] = {}
+    for limit in limits:
+        known = first.setdefault(limit.identity, limit.path)
+        if known != limit.path:
+            sentence = f"Put both into one: {known} is on the same model, provider and scope."
+            yield Fault(limit.path if limit.implied else f"{limit.path}.model_name", sentence)
+
+
+def _key_faults(keys: tuple[WantedKey, ...]) -> Iterator[Fault]:
+    yield from _twice((key.id, f"{key.path}.id") for key in keys if key.named)
+    yield from _twice(((key.name, f"{key.path}.name") for key in keys), "name")
+    first: dict[str, str] = {}
+    for key in keys:
+        known = None if key.digest is None else first.setdefault(key.digest, key.path)
+        if known not in (None, key.path):
+            yield Fault(f"{key.path}.value", f"Give each virtual key a value of its own: {known} has the same.")

@@ -1,0 +1,1 @@
+"""Model limits: their values, their windows and money, and how they change."""

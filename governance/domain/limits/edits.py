@@ -1,0 +1,297 @@
+"""Making and changing a model limit: from what was asked for and what is stored to what shall be stored.
+
+Pure: ids and the time are arguments. Storage only writes down the difference between two limits.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from governance.domain.errors import Fault, InvalidRequest
+from governance.domain.limits.alignment import Said, limit_flag
+from governance.domain.limits.durations import Duration
+from governance.domain.limits.item_matching import Windows, match, predecessors, rules_by_id, windows_of
+from governance.domain.limits.limit import Limit, Metric, Rule, Scope, in_order
+from governance.domain.limits.windows import Alignment, Frame
+from governance.domain.names import Identity, fold
+
+Mint = Callable[[], str]
+UTC = "UTC"
+"""The zone of a limit that names none, and of every one that is not aligned."""
+
+
+class Ceiling(NamedTuple):
+    """A wanted maximum with its window: nano-dollars, tokens or requests."""
+
+    metric: Metric
+    max_limit: int
+    duration: Duration
+
+
+class Item(NamedTuple):
+    """A wanted budget (one ceiling) or rate limit (one or two), with the id of the stored one it stands for.
+
+    `aligned` is what it says itself of the calendar, which is a setting of its limit (`alignment`).
+    """
+
+    id: str | None
+    ceilings: tuple[Ceiling, ...]
+    aligned: bool | None = None
+
+    @property
+    def windows(self) -> Windows:
+        """The item's windows by metric and length: what matches it to a stored one where no id does."""
+        return frozenset((ceiling.metric, ceiling.duration.length) for ceiling in self.ceilings)
+
+    def said(self, path: str) -> Said:
+        """What it says of the calendar; `path` is where it stands."""
+        durations = tuple(ceiling.duration for ceiling in self.ceilings)
+        return Said(f"{path}.calendar_aligned", self.aligned is True, durations)
+
+
+class Draft(NamedTuple):
+    """A limit as it is asked for. `single` names the lists that were given as a singular."""
+
+    model_name: str
+    provider: str | None
+    scope: Scope
+    scope_id: str | None
+    calendar_aligned: bool | None
+    timezone: str
+    budgets: tuple[Item, ...]
+    rate_limits: tuple[Item, ...]
+    single: frozenset[str] = frozenset()
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """All wanted budgets and rate limits."""
+        return self.budgets + self.rate_limits
+
+    @property
+    def alignable(self) -> bool:
+        """Whether any of its windows can be aligned to the calendar."""
+        return any(ceiling.duration.alignable for item in self.items for ceiling in item.ceilings)
+
+    def aligned(self, *, inherited: bool) -> bool:
+        """Whether its windows follow the calendar, given its virtual key's flag."""
+        return inherited and self.alignable if self.calendar_aligned is None else self.calendar_aligned
+
+    @property
+    def identity(self) -> Identity:
+        """What no second limit may share."""
+        return Identity.of(self.scope, self.scope_id, self.provider, self.model_name)
+
+
+class Change(NamedTuple):
+    """An edit of a stored limit; None leaves a thing as it is. `single` names the lists given as a singular.
+
+    `reset` are the metrics of which it zeroes what is used.
+    """
+
+    identity: dict[str, str]
+    calendar_aligned: bool | None
+    timezone: str | None
+    budgets: tuple[Item, ...] | None
+    rate_limits: tuple[Item, ...] | None
+    single: frozenset[str]
+    reset: frozenset[Metric]
+
+
+def created(draft: Draft, *, inherited: bool, now: int, mint: Mint) -> Limit:
+    """The limit that a draft asks for. `inherited` is its virtual key's flag, taken where the draft gives none."""
+    faults = list(draft_faults(draft, inherited=inherited))
+    if faults:
+        raise InvalidRequest.of(faults)
+    limit_id = mint()
+    rules = in_order(rule for item in draft.items for rule in _new_rules(item, now, mint))
+    flag, _ = _drafted_flag(draft)
+    return Limit(
+        id=limit_id,
+        model_name=draft.model_name,
+        provider=draft.provider,
+        scope=draft.scope,
+        scope_id=draft.scope_id,
+        calendar_aligned=draft._replace(calendar_aligned=flag).aligned(inherited=inherited),
+        timezone=draft.timezone,
+        config_hash=None,
+        created_at=now,
+        updated_at=now,
+        version=1,
+        search_name=fold(draft.model_name),
+        rules=rules,
+    )
+
+
+def flagged(asked: Draft | Change) -> Iterator[tuple[str, Item]]:
+    """The items that say something of the calendar themselves, each with its path."""
+    for name, items in (("budgets", asked.budgets), ("rate_limits", asked.rate_limits)):
+        for index, item in enumerate(items or ()):
+            if item.aligned is not None:
+                yield (name.removesuffix("s") if name in asked.single else f"{name}[{index}]"), item
+
+
+def _drafted_flag(draft: Draft) -> tuple[bool | None, list[Fault]]:
+    return limit_flag(draft.calendar_aligned, [item.said(path) for path, item in flagged(draft)])
+
+
+def draft_faults(draft: Draft, *, inherited: bool = True) -> Iterable[Fault]:
+    """What is wrong with a draft as a whole. `inherited` is its virtual key's flag: true where it is not known."""
+    flag, faults = _drafted_flag(draft)
+    yield from faults
+    if flag and not draft.alignable:
+        yield Fault("calendar_aligned", NOT_ALIGNABLE)
+        return
+    inherited = inherited and draft.scope == Scope.VIRTUAL_KEY
+    if draft.timezone != UTC and not draft._replace(calendar_aligned=flag).aligned(inherited=inherited):
+        yield Fault("timezone", NOT_ALIGNED)
+
+
+NOT_ALIGNABLE = (
+    "Give at least one window as a whole number of d, w, M or Y, such as 1d or 1M, or leave calendar_aligned out: "
+    "no window of this limit can be aligned to the calendar."
+)
+
+
+NONE_KEPT = (
+    "Give calendar_aligned as false too, or keep a window of a whole number of d, w, M or Y: "
+    "no window that this edit leaves can be aligned to the calendar."
+)
+
+
+NOT_ALIGNED = (
+    "Give calendar_aligned as true too, or leave timezone out: only windows that follow the calendar have a time zone."
+)
+
+
+def changed(limit: Limit, change: Change, *, now: int, mint: Mint) -> Limit:
+    """The limit after an edit; the very same value where the edit changes nothing."""
+    flag, faults = _edited_flag(limit, change)
+    change = change._replace(calendar_aligned=flag)
+    faults += [*_identity_faults(limit, change), *_item_faults(limit, change), *_zone_faults(limit, change)]
+    if faults:
+        raise InvalidRequest.of(faults)
+    wanted = _retuned(limit, change, _wanted_rules(limit, change, now, mint))
+    if wanted == limit:
+        return limit
+    windows = [rule.duration for rule in wanted.rules]
+    turned_on = wanted.calendar_aligned and not limit.calendar_aligned
+    if wanted.calendar_aligned and (windows or turned_on) and not any(window.alignable for window in windows):
+        sentence = NOT_ALIGNABLE if change.calendar_aligned else NONE_KEPT
+        raise InvalidRequest(sentence, param="calendar_aligned")
+    return wanted._replace(updated_at=now, version=limit.version + 1)
+
+
+def _edited_flag(limit: Limit, change: Change) -> tuple[bool | None, list[Fault]]:
+    """The flag that an edit asks for. What an answer showed of a stored budget gives way to the limit's own flag."""
+    shown = {(rule.id, limit.calendar_aligned and rule.duration.alignable) for rule in limit.rules}
+    given = change.calendar_aligned
+    said = [item.said(path) for path, item in flagged(change) if given is None or (item.id, item.aligned) not in shown]
+    return limit_flag(given, said)
+
+
+def _identity_faults(limit: Limit, change: Change) -> Iterable[Fault]:
+    """Identity is fixed at creation: equal values (as the identity compares them) are no edit, others a fault."""
+    stored = {name: getattr(limit, name) for name in ("model_name", "provider", "scope", "scope_id")}
+    own = Identity.of(limit.scope, limit.scope_id, limit.provider, limit.model_name)
+    for name, value in change.identity.items():
+        if limit.scope == Scope.GLOBAL and name == "scope_id":
+            continue
+        given = {**stored, name: value}
+        if Identity.of(given["scope"], given["scope_id"], given["provider"], given["model_name"]) != own:
+            yield Fault(name, f"Leave {name} as it was: it is fixed when a model limit is created. Create another one.")
+
+
+def _zone_faults(limit: Limit, change: Change) -> Iterable[Fault]:
+    """A zone without alignment; the one that is stored is only the echo of an answer."""
+    aligned = limit.calendar_aligned if change.calendar_aligned is None else change.calendar_aligned
+    if not aligned and change.timezone not in (None, UTC, limit.timezone):
+        yield Fault("timezone", NOT_ALIGNED)
+
+
+def _item_faults(limit: Limit, change: Change) -> Iterable[Fault]:
+    for name, items in (("budgets", change.budgets), ("rate_limits", change.rate_limits)):
+        if items is None:
+            continue
+        stored = {rule.id for rule in limit.rules if (rule.metric == Metric.COST) == (name == "budgets")}
+        singular = name in change.single
+        where = name.removesuffix("s")
+        if singular and len(stored) > 1:
+            yield Fault(
+                where, f"Send the whole list, {name}: this limit has {len(stored)}, and {where} stands for one."
+            )
+        named = [item.id for item in items]
+        for index, item_id in enumerate(named):
+            path = f"{where}.id" if singular else f"{name}[{index}].id"
+            if item_id is not None and item_id not in stored:
+                yield Fault(path, f"Leave the id out to add one: '{item_id}' is none of this limit's {name}.")
+            elif item_id is not None and item_id in named[:index]:
+                yield Fault(path, f"Give each id once: '{item_id}' stands twice among the {name}.")
+
+
+def _wanted_rules(limit: Limit, change: Change, now: int, mint: Mint) -> tuple[Rule, ...]:
+    budgets = [rule for rule in limit.rules if rule.metric == Metric.COST]
+    rates = [rule for rule in limit.rules if rule.metric != Metric.COST]
+    single = [name in change.single for name in ("budgets", "rate_limits")]
+    rules = in_order(
+        (
+            *_merged(budgets, change.budgets, now, mint, single=single[0]),
+            *_merged(rates, change.rate_limits, now, mint, single=single[1]),
+        )
+    )
+    before = predecessors(limit.rules, rules)
+    return tuple(_continued(rule, before.get(rule.key)) for rule in rules)
+
+
+def _merged(
+    stored: Sequence[Rule], wanted: Sequence[Item] | None, now: int, mint: Mint, *, single: bool
+) -> Iterable[Rule]:
+    """The wanted items as rules: those that stand for a stored item keep its id, the rest is new."""
+    if wanted is None:
+        yield from stored
+        return
+    items = rules_by_id(stored)
+    windows = {key: windows_of(rules) for key, rules in items.items()}
+    keys = match(windows, [(item.id, item.windows) for item in wanted], single=single)
+    for key, item in zip(keys, wanted, strict=True):
+        yield from _new_rules(item, now, mint) if key is None else _same_item(items[key], item, now)
+
+
+def _continued(rule: Rule, before: Rule | None) -> Rule:
+    """The rule, with the windows of the one whose counters it goes on with."""
+    return rule if before is None else rule._replace(anchor=before.anchor, generation=before.generation)
+
+
+def _new_rules(item: Item, now: int, mint: Mint) -> list[Rule]:
+    rule_id = mint()
+    return [
+        Rule(rule_id, ceiling.metric, ceiling.max_limit, ceiling.duration.text, now, 0, None, now, now)
+        for ceiling in item.ceilings
+    ]
+
+
+def _same_item(stored: list[Rule], item: Item, now: int) -> Iterable[Rule]:
+    """A stored item with its wanted ceilings: a metric that it had stays, another is new."""
+    known = {rule.metric: rule for rule in stored}
+    ceilings = {(c.metric, c.max_limit, c.duration.text) for c in item.ceilings}
+    edited = ceilings != {(rule.metric, rule.max_limit, rule.reset_duration) for rule in stored}
+    updated_at = now if edited else stored[0].updated_at
+    fresh = stored[0]._replace(anchor=now, generation=0)
+    for metric, max_limit, duration in item.ceilings:
+        yield known.get(metric, fresh)._replace(
+            metric=metric, max_limit=max_limit, reset_duration=duration.text, updated_at=updated_at
+        )
+
+
+def _retuned(limit: Limit, change: Change, rules: tuple[Rule, ...]) -> Limit:
+    """The limit with its wanted settings; a rule whose windows come to lie elsewhere starts a new generation."""
+    aligned = limit.calendar_aligned if change.calendar_aligned is None else change.calendar_aligned
+    zone = change.timezone or limit.timezone if aligned else UTC
+    after = limit._replace(calendar_aligned=aligned, timezone=zone)
+    kept = predecessors(limit.rules, rules)
+    before = {key: rule.frame(limit.alignment) for key, rule in kept.items()}
+    return after._replace(rules=tuple(_regenerated(rule, before.get(rule.key), after.alignment) for rule in rules))
+
+
+def _regenerated(rule: Rule, before: Frame | None, alignment: Alignment) -> Rule:
+    if before is None or before == rule.frame(alignment):
+        return rule
+    return rule._replace(generation=rule.generation + 1)

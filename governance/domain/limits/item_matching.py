@@ -1,0 +1,88 @@
+"""Which stored budgets and rate limits the wanted ones stand for, and whose counters their rules go on with. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from governance.domain.limits.limit import Rule
+
+Window = tuple[str, int]
+"""A metric, and the length of a window in microseconds."""
+Windows = frozenset[Window]
+RuleKey = tuple[str, str]
+
+
+def rules_by_id(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
+    """The budgets and rate limits among rules: each id with its one or two rules."""
+    found: dict[str, list[Rule]] = {}
+    for rule in rules:
+        found.setdefault(rule.id, []).append(rule)
+    return found
+
+
+def windows_of(rules: Iterable[Rule]) -> Windows:
+    """The windows of rules, by metric and length."""
+    return frozenset(_window(rule) for rule in rules)
+
+
+def match(
+    stored: Mapping[str, Windows], wanted: Sequence[tuple[str | None, Windows]], *, single: bool = False
+) -> list[str | None]:
+    """Return the id of the stored item that each wanted item (id, windows) stands for; None for a new item.
+
+    By id. Where `single` says that the wanted item was sent as a singular: the only stored one, whatever its window.
+    Else by equal windows: the pair with most of them first, then the order of the wanted, then of the stored items.
+    """
+    found = [item_id for item_id, _ in wanted]
+    if single and found == [None] and len(stored) == 1:
+        return list(stored)
+    named = {item_id: windows for item_id, windows in wanted if item_id is not None}
+    asked = _union(_without(windows, stored.get(item_id or "")) for item_id, windows in wanted)
+    released = _union(_without(windows, named.get(item_id)) for item_id, windows in stored.items())
+    pairs = [
+        (-len(windows & held), place, number, stored_id)
+        for place, (item_id, windows) in enumerate(wanted)
+        for number, (stored_id, held) in enumerate(stored.items())
+        if item_id is None and stored_id not in named and _is_match(windows, held, asked, released)
+    ]
+    taken: set[str] = set()
+    for _, place, _, stored_id in sorted(pairs):
+        if found[place] is None and stored_id not in taken:
+            found[place] = stored_id
+            taken.add(stored_id)
+    return found
+
+
+def predecessors(before: Sequence[Rule], after: Sequence[Rule]) -> dict[RuleKey, Rule]:
+    """Return, by the key of a rule after an edit, the rule before it whose counters it goes on with.
+
+    That is the rule of the same key; else one of the same metric and length that the edit removed: a request window
+    that moves from one rate limit into another keeps what was used of it.
+    """
+    known = {rule.key: rule for rule in before}
+    kept = {rule.key for rule in after}
+    gone = {_window(rule): rule for rule in before if rule.key not in kept}
+    found = {rule.key: known.get(rule.key) or gone.pop(_window(rule), None) for rule in after}
+    return {key: rule for key, rule in found.items() if rule is not None}
+
+
+def _is_match(wanted: Windows, held: Windows, asked: Windows, released: Windows) -> bool:
+    """Whether an item without id may stand for a stored one: they share a window, and what differs moves nowhere.
+
+    A window that differs is an edit of its duration only where nobody else asks for the stored one (`asked`) and the
+    wanted one is not stored elsewhere (`released`); else each counter follows its own window, see `predecessors`.
+    """
+    differing = [(new, old) for new in wanted for old in held if new[0] == old[0] and new != old]
+    return bool(wanted & held) and all(old not in asked and new not in released for new, old in differing)
+
+
+def _without(windows: Windows, kept: Windows | None) -> Windows:
+    """The windows of the metrics that an item matched by id does not keep."""
+    metrics = {metric for metric, _ in kept or ()}
+    return frozenset(window for window in windows if window[0] not in metrics)
+
+
+def _union(each: Iterable[Windows]) -> Windows:
+    return frozenset().union(*each)
+
+
+def _window(rule: Rule) -> Window:
+    return rule.metric, rule.duration.length

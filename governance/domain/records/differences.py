@@ -1,0 +1,99 @@
+"""What differs between two states of a row, as a person reads it."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from governance.domain.keys import User, VirtualKey
+from governance.domain.limits import money
+from governance.domain.limits.limit import Limit, Metric, Scope
+from governance.domain.names import ALL_MODELS
+from governance.domain.times import rfc3339
+
+
+class Difference(NamedTuple):
+    """One thing that differs; None is nothing there."""
+
+    what: str
+    old: str | None
+    new: str | None
+
+
+SETTINGS = ("calendar_aligned", "timezone")
+PLAIN = {"calendar_aligned": "false", "timezone": "UTC", "is_active": "true"}
+"""What need not be said of a row that comes or goes."""
+
+
+def title(limit: Limit) -> str:
+    """`gpt-4o of openai for virtual_key search-team`."""
+    model = "all models" if limit.model_name == ALL_MODELS else limit.model_name
+    provider = f" of {limit.provider}" if limit.provider else ""
+    scope = "" if limit.scope == Scope.GLOBAL else f" for {limit.scope} {limit.scope_id}"
+    return model + provider + scope
+
+
+def shown(metric: str, max_limit: int, duration: str) -> str:
+    """A maximum with its window, as a person writes it."""
+    much = f"${money.dollars(max_limit)}" if metric == Metric.COST else f"{max_limit} {metric}"
+    return f"{much} / {duration}"
+
+
+def of_limits(before: Limit | None, after: Limit | None) -> tuple[Difference, ...]:
+    """What differs between two states of a limit; None is before its creation, or after its end."""
+    return tuple(_differences(_limit(before), _limit(after)))
+
+
+def of_keys(before: VirtualKey | None, after: VirtualKey | None) -> tuple[Difference, ...]:
+    """What differs between two states of a virtual key; of its value only that it does."""
+    found = list(_differences(_key(before), _key(after)))
+    if before is not None and after is not None and before.digest != after.digest:
+        found.append(Difference("value", f"{before.value_prefix}…", f"{after.value_prefix}…"))
+    return tuple(found)
+
+
+def of_users(before: User | None, after: User | None) -> tuple[Difference, ...]:
+    """What differs between two states of a user."""
+    return tuple(_differences(_user(before), _user(after)))
+
+
+Shown = dict[object, tuple[str, str]]
+"""What there is to see of a row: (name, text) by what tells one thing from another."""
+
+
+def _differences(old: Shown, new: Shown) -> Iterator[Difference]:
+    whole = not old or not new
+    said = PLAIN | {"name": ""}
+    for key in {**old, **new}:
+        what, before = old.get(key, (None, None))
+        name, after = new.get(key, (what, None))
+        if before != after and not (whole and said.get(str(name)) in ("", before or after)):
+            yield Difference(str(name), before, after)
+
+
+def _limit(limit: Limit | None) -> Shown:
+    if limit is None:
+        return {}
+    settings = {name: str(getattr(limit, name)) for name in SETTINGS}
+    settings["calendar_aligned"] = settings["calendar_aligned"].lower()
+    found: Shown = {name: (name, text) for name, text in settings.items()}
+    for rule in limit.rules:
+        name = "budget" if rule.metric == Metric.COST else "rate limit"
+        found[rule.key] = (name, shown(rule.metric, rule.max_limit, rule.reset_duration))
+    return found
+
+
+def _key(key: VirtualKey | None) -> Shown:
+    if key is None:
+        return {}
+    expires_at = None if key.expires_at is None else rfc3339(key.expires_at)
+    texts = {
+        "name": key.name,
+        "description": key.description,
+        "is_active": str(key.is_active).lower(),
+        "calendar_aligned": str(key.calendar_aligned).lower(),
+        "expires_at": expires_at,
+    }
+    return {name: (name, text) for name, text in texts.items() if text is not None}
+
+
+def _user(user: User | None) -> Shown:
+    return {} if user is None else {"name": ("name", user.name)}

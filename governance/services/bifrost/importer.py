@@ -1,0 +1,55 @@
+"""Moving in from Bifrost: its limits, virtual keys and usage, in one transaction; what is here already is kept."""
+
+from pathlib import Path
+
+from sqlalchemy.engine import Connection
+
+from governance.domain.bifrost.candidates import Arrivals, Decision
+from governance.domain.bifrost.plan import decide
+from governance.domain.times import Clock
+from governance.services.random_ids import Mint
+from governance.services.writing import Write, Writer
+from governance.storage import revisions
+from governance.storage.bifrost import existing_ids, reader
+from governance.storage.keys import virtual_keys
+from governance.storage.limits import counters, writes
+from governance.storage.sqlite.database import Database
+from schemas.bifrost.rows import arrivals
+
+
+class BifrostImport:
+    """Imports a Bifrost store."""
+
+    def __init__(self, database: Database, writer: Writer, clock: Clock, mint: Mint, busy_timeout: float) -> None:
+        self._database = database
+        self._writer = writer
+        self._clock = clock
+        self._mint = mint
+        self._busy_timeout = busy_timeout
+
+    def run(self, file: Path, *, dry_run: bool) -> Decision:
+        """Take what a store has and we have not; a dry run only says what that is.
+
+        Raises InvalidRequest, Unavailable.
+        """
+        now = self._clock()
+        arriving = arrivals(reader.read(file, self._busy_timeout), now)
+        with self._database.read() as connection:
+            seen = revisions.current(connection)
+            decided = self._decide(connection, arriving, now)
+        if dry_run or not decided.changes:
+            return decided
+        with self._writer.write() as write:
+            if write.revision != seen + 1:  # another write came between; else nobody waits while thousands are decided
+                decided = self._decide(write.connection, arriving, write.now)
+            _keep(write, decided)
+        return decided
+
+    def _decide(self, connection: Connection, arriving: Arrivals, now: int) -> Decision:
+        return decide(arriving, existing_ids.stored(connection), now=now, mint=self._mint.new_id)
+
+
+def _keep(write: Write, decided: Decision) -> None:
+    virtual_keys.add_all(write.connection, decided.keys, write.revision)
+    writes.add_all(write.connection, decided.limits, write.revision)
+    counters.open_all(write.connection, decided.openings, write.now)

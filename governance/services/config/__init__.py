@@ -1,0 +1,1 @@
+"""Files of limits: check, plan, sync, export."""

@@ -1,0 +1,48 @@
+"""Carrying out the steps of a plan, in a few statements however many there are."""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from governance.domain.config.steps import Action, Step
+from governance.domain.records.stored import Held, HeldKey, HeldLimit, HeldUser, Source
+from governance.services.writing import Write
+from governance.storage.keys import users, virtual_keys
+from governance.storage.limits import writes
+from governance.storage.limits.writes import Edit
+
+HeldT = TypeVar("HeldT", HeldLimit, HeldKey, HeldUser)
+
+
+def carry_out(write: Write, source: Source, steps: Iterable[Step]) -> None:
+    """Write what the steps of a file change. What goes, goes first: its ids, names and identities may come again."""
+    listed = list(steps)
+    gone = [step.before for step in listed if step.action in (Action.REMOVE, Action.REPLACE)]
+    new = [step.after for step in listed if step.action in (Action.CREATE, Action.REPLACE)]
+    moved = [step for step in listed if step.action in (Action.CHANGE, Action.KEEP)]
+    after = [step.after for step in moved]
+    connection, now, revision = write
+    writes.remove(connection, [held.limit.id for held in _of(HeldLimit, gone)], revision)
+    virtual_keys.remove_all(connection, [held.key.id for held in _of(HeldKey, gone)], revision)
+    users.remove_all(connection, [held.user.id for held in _of(HeldUser, gone)], revision)
+    virtual_keys.replace_held(connection, _of(HeldKey, after), revision)
+    virtual_keys.add_held(connection, _of(HeldKey, new), revision)
+    users.replace_held(connection, _of(HeldUser, after), revision)
+    users.add_held(connection, _of(HeldUser, new), revision)
+    writes.replace_all(connection, _edits(moved), revision, now)
+    writes.note_places(connection, _placed(moved))
+    writes.add_all(connection, [held.limit for held in _of(HeldLimit, new)], revision, source)
+
+
+def _of(kind: type[HeldT], rows: Iterable[Held | None]) -> list[HeldT]:
+    return [held for held in rows if isinstance(held, kind)]
+
+
+def _edits(steps: Iterable[Step]) -> list[Edit]:
+    pairs = ((step.before, step.after) for step in steps)
+    return [Edit(b.limit, a.limit) for b, a in pairs if isinstance(b, HeldLimit) and isinstance(a, HeldLimit)]
+
+
+def _placed(steps: Iterable[Step]) -> list[HeldLimit]:
+    """The limits of which it is now known where their file lies."""
+    after = ((step.after, step.before) for step in steps if step.before is not None)
+    return [held for held, before in after if isinstance(held, HeldLimit) and held.source != before.source]

@@ -1,0 +1,33 @@
+"""Where an admin key is that counts: what the start tells of it, and the doctor looks at."""
+
+from enum import StrEnum
+from pathlib import Path
+
+from governance.domain import keys
+from governance.domain.keys import KeyScope
+from governance.storage.keys import api_keys
+from governance.storage.sqlite.database import Database
+
+NEW_KEY = "flask governance keys create admin --scope admin"
+
+
+class AdminKey(StrEnum):
+    """Where a person finds an admin key."""
+
+    NONE = "none is stored"
+    IN_FILE = "the key in the file counts"
+    WITHOUT_FILE = "one is stored, the file is gone"
+    NOT_IN_FILE = "one is stored, the key in the file does not count"
+
+
+def find(database: Database, file: Path, now: int) -> AdminKey:
+    """Where an admin key is that counts now. Raises Unavailable, and OSError where the file cannot be read."""
+    secret = file.read_text(errors="replace").strip() if file.exists() else None
+    with database.read() as connection:
+        key = None if secret is None else api_keys.by_digest(connection, keys.digest(secret))
+        any_admin = api_keys.any_may(connection, KeyScope.ADMIN, now)
+    if not any_admin:
+        return AdminKey.NONE
+    if secret is None:
+        return AdminKey.WITHOUT_FILE
+    return AdminKey.IN_FILE if key and key.live(now) and key.may(KeyScope.ADMIN) else AdminKey.NOT_IN_FILE

@@ -1,0 +1,141 @@
+"""API keys: create, list, revoke; and the first one of a new database."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from governance.domain import keys
+from governance.domain.errors import Code, Conflict, NotFound, NotReady
+from governance.domain.keys import ApiKey, KeyScope
+from governance.domain.records.pages import Page
+from governance.services.keys.virtual_keys import refuse_past
+from governance.services.random_ids import Mint
+from governance.services.writing import Write, Writer
+from governance.storage import private_files
+from governance.storage.keys import api_keys
+from governance.storage.sqlite.database import Database
+
+FIRST_KEY = "first admin key"
+FIRST_WRITE = 1
+"""The config revision of the first management write of a database."""
+
+IN_THE_WAY = (
+    "Remove {} or give it another name: its key is none of this database, and a new one is to be written there."
+)
+LAST = (
+    "Create another admin key that lives as long, or set GOVERNANCE_ADMIN_KEY, before you revoke this one: "
+    "it is the last admin key. flask governance keys revoke does it all the same."
+)
+UNWRITABLE = "Make the folder writable, or set GOVERNANCE_ADMIN_KEY: the admin key cannot be written to {}, {}."
+
+
+class NewApiKey(NamedTuple):
+    """A new API key with its secret, which is shown this once."""
+
+    key: ApiKey
+    secret: str
+
+
+class ApiKeys:
+    """The acts on API keys."""
+
+    def __init__(self, database: Database, writer: Writer, mint: Mint, on_revoked: Callable[[str], None]) -> None:
+        self._database = database
+        self._writer = writer
+        self._mint = mint
+        self._on_revoked = on_revoked
+
+    def page(self, page: Page) -> tuple[list[ApiKey], int]:
+        """A page of keys, and how many there are."""
+        with self._database.read() as connection:
+            return api_keys.page(connection, page)
+
+    def create(self, body: Mapping[str, Any]) -> NewApiKey:
+        """Store a new key. Raises InvalidRequest."""
+        with self._writer.write() as write:
+            refuse_past(body.get("expires_at"), write.now)
+            return self._new(write, body["name"], body["scopes"], body.get("expires_at"))
+
+    def revoke(self, key_id: str, *, keep_last: bool = False) -> bool:
+        """Revoke a key: at once in this worker, within a poll in the others; whether it was the last admin key.
+
+        With `keep_last`, Conflict is raised for that one: nobody could make another one over HTTP. Raises NotFound.
+        """
+        with self._writer.write() as write:
+            last = _is_last(write, key_id)
+            if last and keep_last:
+                raise Conflict(LAST, code=Code.LAST_ADMIN_KEY)
+            if not api_keys.remove(write.connection, key_id, write.revision):
+                raise NotFound("API key not found", code=Code.API_KEY_NOT_FOUND)
+        self._on_revoked(key_id)
+        return last
+
+    def mint_first(self, path: Path) -> bool:
+        """Give a database without any key its first one, written to a file of its own; whether it did.
+
+        The file is written before the key is stored: a key that nobody can read would lock its owner out. A file that
+        is there is never overwritten. A new database takes the key in it; one that had keys does not, since that key
+        may have been revoked. Nothing is written where a key is stored: a start with a full disk goes on.
+        Raises NotReady, Unavailable.
+        """
+        if self._any():
+            return False
+        with self._writer.write() as write:
+            if api_keys.count(write.connection):  # another service has just made it
+                return False
+            secret = _written(path) if write.revision == FIRST_WRITE else None
+            new = self._new(write, FIRST_KEY, [KeyScope.ADMIN], None, secret)
+            if secret is None:
+                _write_secret(path, new.secret)
+        return True
+
+    def _any(self) -> bool:
+        with self._database.read() as connection:
+            return api_keys.count(connection) > 0
+
+    def _new(
+        self, write: Write, name: str, scopes: Sequence[KeyScope], expires_at: int | None, secret: str | None = None
+    ) -> NewApiKey:
+        secret = secret or keys.API_KEY_PREFIX + self._mint.new_secret()
+        key = ApiKey(
+            id=self._mint.new_id(),
+            name=name,
+            key_prefix=keys.shown_prefix(secret),
+            digest=keys.digest(secret),
+            scopes=tuple(dict.fromkeys(scopes)),
+            expires_at=expires_at,
+            last_used_at=None,
+            created_at=write.now,
+        )
+        api_keys.add(write.connection, key, write.revision)
+        return NewApiKey(key, secret)
+
+
+def _is_last(write: Write, key_id: str) -> bool:
+    stored = api_keys.every(write.connection)
+    key = next((key for key in stored if key.id == key_id), None)
+    return key is not None and keys.is_last_admin(key, stored, write.now)
+
+
+def _written(path: Path) -> str | None:
+    """The key in a file that is there already. Raises NotReady where the file holds none."""
+    try:
+        secret = private_files.read(path).decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise NotReady(UNWRITABLE.format(path, error.strerror)) from error
+    if not keys.is_api_key(secret):
+        raise NotReady(IN_THE_WAY.format(path))
+    private_files.close_to_others(path)
+    return secret
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    """Write a secret to a file that is not there yet. Raises NotReady."""
+    try:
+        private_files.write_new(path, f"{secret}\n".encode())
+    except FileExistsError as error:
+        raise NotReady(IN_THE_WAY.format(path)) from error
+    except OSError as error:
+        raise NotReady(UNWRITABLE.format(path, error.strerror)) from error

@@ -1,0 +1,117 @@
+"""Who is calling: API keys by their digest, from memory where it can, looked for once in the database where not."""
+
+from collections.abc import Sequence
+from hmac import compare_digest
+from threading import Lock
+
+from cachetools import TTLCache
+
+from governance.domain import keys
+from governance.domain.errors import Code, Forbidden, Unauthenticated, Unavailable
+from governance.domain.keys import ApiKey, KeyScope, granted
+from governance.domain.times import Clock
+from governance.snapshot.cache import SnapshotCache
+from governance.storage.keys import api_keys
+from governance.storage.sqlite.database import Database
+
+KEYS_ONLY = "management APIs take API keys only, not virtual keys, session tokens or x-api-key."
+MISSING = f"Send an API key as 'Authorization: Bearer {keys.API_KEY_PREFIX}…': {KEYS_ONLY}"
+UNKNOWN = f"Send an API key that exists and has been neither revoked nor expired: {KEYS_ONLY}"
+
+MOST_UNKNOWN = 10_000
+UNKNOWN_FOR = 30.0
+"""Seconds for which a key that the database does not have is not looked for again."""
+
+
+class Authentication:
+    """Recognises API keys, and notes when each was last used."""
+
+    def __init__(self, database: Database, cache: SnapshotCache, clock: Clock, admin_key: str | None) -> None:
+        self._database = database
+        self._cache = cache
+        self._clock = clock
+        self._admin_digest = keys.digest(admin_key) if admin_key else None
+        self._unknown: TTLCache[str, bool] = TTLCache(MOST_UNKNOWN, UNKNOWN_FOR)
+        self._unknown_lock = Lock()
+        self._used: dict[str, int] = {}
+        self._revoked: set[str] = set()
+
+    def authenticate(self, secret: str) -> ApiKey:
+        """The key that a secret is. Raises Unauthenticated; Unavailable where the database had to be asked."""
+        if not secret:
+            raise Unauthenticated(MISSING, code=Code.API_KEY_REQUIRED)
+        digest = keys.digest(secret)
+        if self._admin_digest is not None and compare_digest(digest, self._admin_digest):
+            return ADMIN
+        now = self._clock()
+        key = self._known(digest) or (self._stored(digest) if secret.startswith(keys.API_KEY_PREFIX) else None)
+        if key is None or not self.again(key, now):
+            raise Unauthenticated(UNKNOWN)
+        return key
+
+    def again(self, key: ApiKey, now: int) -> bool:
+        """Whether a key that was recognised in the snapshot in force is good still; if so, it is used once more."""
+        good = key.live(now) and key.id not in self._revoked
+        if good and key is not ADMIN:
+            self._used[key.id] = now
+        return good
+
+    def is_secret(self, text: str) -> bool:
+        """Whether a text is an API key or a virtual key's value that the memory knows."""
+        known = self._cache.peek()
+        digest = keys.digest(text)
+        return known is not None and (digest in known.snapshot.digests or digest in known.snapshot.values)
+
+    def refuse(self, key_id: str) -> None:
+        """Refuse a key from now on, whatever the memory says: it was revoked in this worker."""
+        self._revoked.add(key_id)
+
+    def flush(self) -> None:
+        """Write down when keys were last used: the poller's task, so a crash may lose one poll's worth."""
+        used, self._used = self._used, {}
+        if not used:
+            return
+        try:
+            with self._database.write() as connection:
+                api_keys.note_use(connection, used)
+        except Unavailable:
+            self._used = used | self._used
+            raise
+
+    def _known(self, digest: str) -> ApiKey | None:
+        known = self._cache.peek()
+        return known.snapshot.digests.get(digest) if known else None
+
+    def _stored(self, digest: str) -> ApiKey | None:
+        """The key as the database has it. One that it does not have is remembered for a while.
+
+        No key that is made later can be among those: its 256 random bits were nowhere before.
+        """
+        with self._unknown_lock:
+            if digest in self._unknown:
+                return None
+        with self._database.read() as connection:
+            key = api_keys.by_digest(connection, digest)
+        if key is None:
+            with self._unknown_lock:
+                self._unknown[digest] = True
+        return key
+
+
+ADMIN = ApiKey(
+    id="settings",
+    name="GOVERNANCE_ADMIN_KEY",
+    key_prefix="",
+    digest="",
+    scopes=(KeyScope.ADMIN,),
+    expires_at=None,
+    last_used_at=None,
+    created_at=0,
+)
+
+
+def authorize(key: ApiKey, enough: Sequence[KeyScope]) -> None:
+    """Let a key pass that has one of the scopes that are enough. Raises Forbidden."""
+    if granted(key.scopes).isdisjoint(enough):
+        needed, held = " or ".join(enough), ", ".join(key.scopes)
+        raise Forbidden(f"Use an API key with the scope {needed}: this one has only {held}.")

@@ -1,0 +1,119 @@
+"""Virtual keys: list, read, create, change, delete."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy.engine import Connection
+
+from governance.domain import keys
+from governance.domain.errors import Code, Conflict, InvalidRequest, NotFound
+from governance.domain.keys import VirtualKey
+from governance.domain.limits.limit import Scope
+from governance.domain.names import fold
+from governance.domain.records.pages import Page
+from governance.services.random_ids import Mint
+from governance.services.writing import Write, Writer
+from governance.storage.keys import virtual_keys
+from governance.storage.limits import writes
+from governance.storage.sqlite.database import Database
+
+CLASHES = {
+    "id": ("id", "Give another id: a virtual key with this id already exists."),
+    "name": ("name", "Give another name: a virtual key with this name already exists."),
+    "digest": ("value", "Give another value: a virtual key with this value already exists."),
+}
+
+
+class NewKey(NamedTuple):
+    """A new virtual key with its value, which is shown this once."""
+
+    key: VirtualKey
+    value: str
+
+
+class VirtualKeys:
+    """The acts on virtual keys."""
+
+    def __init__(self, database: Database, writer: Writer, mint: Mint) -> None:
+        self._database = database
+        self._writer = writer
+        self._mint = mint
+
+    def page(self, page: Page, search: str) -> tuple[list[VirtualKey], int]:
+        """A page of keys whose name contains `search`, and how many there are."""
+        with self._database.read() as connection:
+            return virtual_keys.page(connection, page, fold(search))
+
+    def get(self, key_id: str) -> VirtualKey:
+        """One key. Raises NotFound."""
+        with self._database.read() as connection:
+            return _stored(connection, key_id)
+
+    def create(self, body: Mapping[str, Any]) -> NewKey:
+        """Store a new key. Raises InvalidRequest, Conflict."""
+        value = body.get("value") or keys.VIRTUAL_KEY_PREFIX + self._mint.new_secret()
+        with self._writer.write() as write:
+            key = VirtualKey(
+                id=body.get("id") or self._mint.new_id(),
+                name=body["name"],
+                description=body.get("description"),
+                digest=keys.digest(value),
+                value_prefix=keys.shown_prefix(value),
+                is_active=body.get("is_active", True),
+                calendar_aligned=body.get("calendar_aligned", False),
+                expires_at=body.get("expires_at"),
+                created_at=write.now,
+                updated_at=write.now,
+            )
+            refuse_past(key.expires_at, write.now)
+            if virtual_keys.get(write.connection, key.id):
+                raise _clash("id")
+            _refuse_clash(write, key)
+            virtual_keys.add(write.connection, key, write.revision)
+        return NewKey(key, value)
+
+    def change(self, key_id: str, body: Mapping[str, Any]) -> VirtualKey:
+        """Store an edit. Raises NotFound, InvalidRequest, Conflict."""
+        with self._writer.write() as write:
+            before = _stored(write.connection, key_id)
+            after = before._replace(**body)
+            if after == before:
+                return before
+            if after.expires_at != before.expires_at:
+                refuse_past(after.expires_at, write.now)
+            after = after._replace(updated_at=write.now)
+            _refuse_clash(write, after)
+            virtual_keys.replace(write.connection, after, write.revision)
+        return after
+
+    def delete(self, key_id: str) -> None:
+        """Delete a key and its limits. Raises NotFound."""
+        with self._writer.write() as write:
+            _stored(write.connection, key_id)
+            bound = writes.ids_of_scope(write.connection, Scope.VIRTUAL_KEY, key_id)
+            writes.remove(write.connection, bound, write.revision)
+            virtual_keys.remove(write.connection, key_id, write.revision)
+
+
+def refuse_past(expires_at: int | None, now: int) -> None:
+    """Refuse a key that has already expired."""
+    if expires_at is not None and expires_at <= now:
+        raise InvalidRequest("Give expires_at as a time in the future.", param="expires_at")
+
+
+def _stored(connection: Connection, key_id: str) -> VirtualKey:
+    key = virtual_keys.get(connection, key_id)
+    if key is None:
+        raise NotFound("Virtual key not found", code=Code.VIRTUAL_KEY_NOT_FOUND)
+    return key
+
+
+def _refuse_clash(write: Write, key: VirtualKey) -> None:
+    column = virtual_keys.clash(write.connection, key)
+    if column is not None:
+        raise _clash(column)
+
+
+def _clash(column: str) -> Conflict:
+    param, sentence = CLASHES[column]
+    return Conflict(sentence, param=param)

@@ -1,0 +1,159 @@
+"""Model limits: list, read, create, change, delete."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy.engine import Connection
+
+from governance.domain.errors import Code, Conflict, Fault, InvalidRequest, NotFound
+from governance.domain.keys import VirtualKey
+from governance.domain.limits.edits import Change, Draft, changed, created, draft_faults
+from governance.domain.limits.limit import Scope, Scoped
+from governance.domain.records.pages import ListQuery, Page
+from governance.domain.times import Clock
+from governance.services.random_ids import Mint
+from governance.services.writing import Write, Writer
+from governance.snapshot.reader import Held, MemoryReader
+from governance.storage.keys import virtual_keys
+from governance.storage.limits import counters, lists, states
+from governance.storage.limits import writes as stored_limits
+from governance.storage.limits.learnt import Learning
+from governance.storage.sqlite.database import Database
+from schemas import render
+from schemas.render import Rendering
+
+Versions = Callable[[int], bool]
+"""Whether a caller's precondition accepts a limit's version."""
+
+
+class Listing(NamedTuple):
+    """A page of JSON documents with their ETags; `age` in seconds, None where the database answered.
+
+    `held` tells for how long memory would answer the same, where that is known.
+    """
+
+    documents: Sequence[bytes]
+    etags: Sequence[str]
+    total: int
+    age: float | None
+    held: Held | None = None
+
+
+class ModelLimits:
+    """The acts on model limits."""
+
+    def __init__(self, database: Database, memory: MemoryReader, writer: Writer, clock: Clock, mint: Mint) -> None:
+        self._database = database
+        self._memory = memory
+        self._writer = writer
+        self._clock = clock
+        self._mint = mint
+        self._learnt = Learning()
+
+    def page(self, query: ListQuery) -> Listing:
+        """A page of model limits, from memory or from the database: the same bytes for the same data."""
+        if query.from_memory:
+            return Listing(*self._memory.limits(query, self._clock()))
+        with self._database.read() as connection:
+            now = self._clock()
+            found = lists.limits(connection, query, now, self._learnt)
+        page = [self._memory.rendering(entry, now) for entry in found.limits]
+        return Listing(
+            [rendering.body for rendering in page], [rendering.etag for rendering in page], found.total, None
+        )
+
+    def budgets(self, page: Page, *, from_memory: bool) -> Listing:
+        """A page of all budgets."""
+        return self._items(page, from_memory=from_memory, budgets=True)
+
+    def rate_limits(self, page: Page, *, from_memory: bool) -> Listing:
+        """A page of all rate limits."""
+        return self._items(page, from_memory=from_memory, budgets=False)
+
+    def get(self, limit_id: str) -> Rendering:
+        """One limit, from the database. Raises NotFound."""
+        with self._database.read() as connection:
+            return self._render(connection, limit_id)
+
+    def create(self, draft: Draft) -> Rendering:
+        """Store a new limit. Raises InvalidRequest, Conflict."""
+        with self._writer.write() as write:
+            key = _bound_key(write.connection, draft)
+            _refuse_second(write.connection, draft)
+            aligned = key is not None and key.calendar_aligned
+            limit = created(draft, inherited=aligned, now=write.now, mint=self._mint.new_id)
+            stored_limits.add(write.connection, limit, write.revision)
+            return self._render(write.connection, limit.id)
+
+    def change(self, limit_id: str, change: Change, accepts: Versions) -> Rendering:
+        """Store an edit; usage moves only where it says `reset`. Raises NotFound, Conflict, InvalidRequest."""
+        with self._writer.write() as write:
+            before = _checked(write, limit_id, accepts).limit
+            after = changed(before, change, now=write.now, mint=self._mint.new_id)
+            if after is not before:
+                stored_limits.replace(write.connection, before, after, write.revision, write.now)
+            forgiven = tuple(rule for rule in after.rules if rule.metric in change.reset)
+            counters.reset(write.connection, after._replace(rules=forgiven), write.now)
+            return self._render(write.connection, limit_id)
+
+    def delete(self, limit_id: str, accepts: Versions) -> None:
+        """Delete a limit with its rules and counters. Raises NotFound, Conflict."""
+        with self._writer.write() as write:
+            _checked(write, limit_id, accepts)
+            stored_limits.remove(write.connection, [limit_id], write.revision)
+
+    def _render(self, connection: Connection, limit_id: str) -> Rendering:
+        return render.limit(_stored(connection, limit_id), self._clock())
+
+    def _items(self, page: Page, *, from_memory: bool, budgets: bool) -> Listing:
+        age = None
+        if from_memory:
+            now = self._clock()
+            found, total, age = self._memory.items(page, budgets=budgets)
+        else:
+            with self._database.read() as connection:
+                now = self._clock()
+                found, total = (lists.budgets if budgets else lists.rate_limits)(connection, page)
+        documents = [render.item(entry, item_id, now) for item_id, entry in found]
+        return Listing(documents, [render.digest(document) for document in documents], total, age)
+
+
+def _stored(connection: Connection, limit_id: str) -> Scoped:
+    entry = states.by_ids(connection, [limit_id]).get(limit_id)
+    if entry is None:
+        raise NotFound("Model config not found", code=Code.MODEL_CONFIG_NOT_FOUND)
+    return entry
+
+
+def _checked(write: Write, limit_id: str, accepts: Versions) -> Scoped:
+    """The stored limit, where the caller's precondition accepts its version."""
+    entry = _stored(write.connection, limit_id)
+    if not accepts(entry.limit.version):
+        sentence = "Read the model config again and repeat your edit: it has changed since the version in If-Match."
+        raise Conflict(sentence, param="If-Match", code=Code.STALE_VERSION)
+    return entry
+
+
+def _bound_key(connection: Connection, draft: Draft) -> VirtualKey | None:
+    """The virtual key that a draft is bound to. Raises InvalidRequest, with the draft's own faults, if unknown."""
+    if draft.scope != Scope.VIRTUAL_KEY:
+        return None
+    key = virtual_keys.get(connection, draft.scope_id or "")
+    if key is None:
+        unknown = Fault("scope_id", f"Virtual key '{draft.scope_id}' not found")
+        raise InvalidRequest.of([unknown, *draft_faults(draft)])
+    return key
+
+
+def _refuse_second(connection: Connection, draft: Draft) -> None:
+    existing = stored_limits.identical(connection, draft.identity)
+    if existing is None:
+        return
+    provider = f" with provider '{draft.provider}'" if draft.provider else ""
+    scope = f"{draft.scope} '{draft.scope_id}'" if draft.scope_id else draft.scope
+    raise Conflict(
+        f"Model config for model '{draft.model_name}'{provider} ({scope}) already exists: "
+        f"change the one with id {existing}, or delete it first.",
+        param="model_name",
+        extra={"existing_id": existing},
+    )

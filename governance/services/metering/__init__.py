@@ -1,0 +1,1 @@
+"""Reserve, settle, report, check."""

@@ -1,0 +1,105 @@
+"""What is counted about the service itself: for Prometheus, and how often each limit refused a call.
+
+No label names a model, a key or a user. `shared_counts.py` adds up what several workers count.
+"""
+
+from functools import cache
+from threading import Lock
+from time import time
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from governance.domain.errors import Unavailable
+from governance.domain.metering.decision import Verdict
+from governance.snapshot.cache import SnapshotCache
+from governance.storage.limits import denials
+from governance.storage.sqlite.database import Database
+
+REQUESTS = Counter("governance_requests", "Requests by endpoint and status.", ["endpoint", "status"])
+DECISIONS = Counter("governance_decisions", "Decisions on reservations, by word.", ["decision"])
+AUTHENTICATION_FAILURES = Counter(
+    "governance_authentication_failures", "Requests without an API key that counts, by the error's code.", ["code"]
+)
+LATENCY = Histogram(
+    "governance_decision_seconds",
+    "How long a decision took, its commit included.",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)
+EXPIRED = Counter("governance_reservations_expired", "Reservations that were never settled in time.")
+LATE = Counter("governance_reservations_late", "Settles and releases that came after the reservation had expired.")
+
+VERIFIED = "governance_snapshot_verified_timestamp_seconds"
+SNAPSHOT = Gauge(VERIFIED, "When the memory last equalled the database.")
+FAILURES = Counter("governance_snapshot_refresh_failures", "Refreshes of the memory that failed.")
+
+
+@cache
+def requests_counted(endpoint: str, status: int) -> Counter:
+    """What counts the requests of an endpoint that were answered with a status: both are few."""
+    return REQUESTS.labels(endpoint, status)
+
+
+def authentication_failed(code: str) -> None:
+    """Count a request that was refused for want of an API key that counts."""
+    AUTHENTICATION_FAILURES.labels(code).inc()
+
+
+@cache
+def _decisions(word: str) -> Counter:
+    return DECISIONS.labels(word)
+
+
+class Statistics:
+    """Counts decisions; denials by limit go to the database with the poll, so a crash may lose one poll's worth."""
+
+    def __init__(self, database: Database, cache: SnapshotCache) -> None:
+        self._database = database
+        self._cache = cache
+        self._failures = 0
+        self._denials: dict[str, tuple[int, int]] = {}
+        self._lock = Lock()
+
+    def decided(self, seconds: float) -> None:
+        """Note how long a decision took."""
+        LATENCY.observe(seconds)
+
+    def allowed(self) -> None:
+        """Count a call that may pass."""
+        _decisions("allow").inc()
+
+    def denied(self, verdict: Verdict, now: int) -> None:
+        """Count a call that may not, and each limit that refused it."""
+        _decisions(verdict.word).inc()
+        with self._lock:
+            for limit_id in {standing.applied.limit.id for standing in verdict.violations}:
+                count, _ = self._denials.get(limit_id, (0, 0))
+                self._denials[limit_id] = (count + 1, now)
+
+    def note_memory(self) -> None:
+        """Note how old this worker's memory is, and what failed: the poller's task."""
+        known = self._cache.peek()
+        if known is not None:
+            SNAPSHOT.set(time() - self._cache.age(known))
+        failures = self._cache.failures
+        FAILURES.inc(failures - self._failures)
+        self._failures = failures
+
+    def flush(self) -> None:
+        """Write the denials down: the poller's task."""
+        with self._lock:
+            counted, self._denials = self._denials, {}
+        if not counted:
+            return
+        try:
+            with self._database.write() as connection:
+                denials.add(connection, counted)
+        except Unavailable:
+            self._restore(counted)
+            raise
+
+    def _restore(self, counted: dict[str, tuple[int, int]]) -> None:
+        """Take back what could not be written: the next poll tries again."""
+        with self._lock:
+            for limit_id, (count, at) in counted.items():
+                more, later = self._denials.get(limit_id, (0, at))
+                self._denials[limit_id] = (count + more, max(at, later))

@@ -1,0 +1,256 @@
+"""Looks at all that an operator can mend: each check says what it found, or what to do.
+
+It works also where nothing else does: the database may be missing, corrupt, or of another schema.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from stat import S_ISLNK
+from typing import NamedTuple
+
+from governance.domain.errors import GovernanceError, NotReady
+from governance.domain.times import SECOND, Clock, lasting, to_the_second
+from governance.services.keys import admin_key
+from governance.services.keys.admin_key import AdminKey
+from governance.services.operations.health import MISSING
+from governance.storage.limits import counters
+from governance.storage.metering import verification
+from governance.storage.sqlite.database import Database
+from governance.storage.sqlite.files import inspection, migrations, start_check
+
+MIB = 1024 * 1024
+LEAST_FREE = 256 * MIB
+LARGEST_JOURNAL = 64 * MIB
+SLOWEST_POLL = 60
+STEP = SECOND
+"""How far behind its own notes a clock may stand: less is the difference between two readings."""
+OTHERS = 0o077
+OTHERS_WRITE = 0o022
+AGAIN = "Try again shortly: "
+"""What a caller may hope for where the database does not answer, and an operator may not."""
+SKIPPED = "Not looked at, since the database cannot be read."
+
+
+class Subject(NamedTuple):
+    """What is looked at, beside the database: its settings and files. Durations in seconds."""
+
+    admin_key_file: Path
+    virtual_keys_file: Path
+    admin_key_is_set: bool
+    poll_interval: float
+    memory_lifetime: float
+    busy_timeout: float
+
+    @property
+    def secret_files(self) -> tuple[Path, Path]:
+        """The files that hold keys."""
+        return self.admin_key_file, self.virtual_keys_file
+
+
+class Finding(NamedTuple):
+    """What a check found: `ok`, or (False) what to do; None where it could not look."""
+
+    check: str
+    ok: bool | None
+    message: str
+
+
+class Doctor:
+    """The checks. Each returns what it found, and raises a GovernanceError that says what to do."""
+
+    def __init__(self, database: Database, clock: Clock, subject: Subject) -> None:
+        self._database = database
+        self._clock = clock
+        self._subject = subject
+
+    def look(self) -> list[Finding]:
+        """Every check, the database told first: where that cannot be read, those that would read it are left out."""
+        inside = {
+            "integrity": self._integrity,
+            "schema": self._schema,
+            "clock": self._time,
+            "verify": self._verified,
+            "admin key": self._admin_key,
+            "space": self._space,
+        }
+        outside = {
+            "disk": self._disk,
+            "journal": self._journal,
+            "file modes": self._modes,
+            "poller": self._poller,
+            "sqlite": self._sqlite,
+        }
+        beside = [_find(name, check) for name, check in outside.items()]  # opening the database makes files of its own
+        first = _find("database", self._file)
+        found = [_find(name, check) if first.ok else Finding(name, None, SKIPPED) for name, check in inside.items()]
+        return [first, *found, *beside]
+
+    def _file(self) -> str:
+        path = self._database.path
+        if not path.exists():
+            raise NotReady(MISSING.format(path))
+        start_check.check_for_command(path, self._subject.busy_timeout)
+        with self._database.read() as connection:
+            migrations.current_revision(connection)
+        return f"{path}, {_size(path.stat().st_size)}"
+
+    def _integrity(self) -> str:
+        with self._database.read() as connection:
+            fault = inspection.unsound(connection)
+        if fault:
+            raise NotReady(f"Stop the service and restore a backup: the file is damaged ({fault}).")
+        return "SQLite finds no fault in the file"
+
+    def _schema(self) -> str:
+        wanted = migrations.head()
+        with self._database.read() as connection:
+            fault = migrations.fault(migrations.current_revision(connection), wanted)
+        if fault:
+            raise NotReady(fault)
+        return f"{wanted}, as this code wants it"
+
+    def _time(self) -> str:
+        with self._database.read() as connection:
+            newest, now = inspection.newest(connection), self._clock()
+            ahead = counters.furthest_ahead(connection, now)
+        if newest > now + STEP:
+            behind = f"{lasting(newest - now)} behind what was noted at {to_the_second(newest)}"
+            raise NotReady(f"Set the clock right: {to_the_second(now)} is {behind}. Windows stay closed until then.")
+        if ahead is not None:
+            start = to_the_second(ahead.window_start)
+            raise NotReady(f"PUT reset_usage: true on the limit of rule {ahead.rule_id}: its window starts at {start}.")
+        return f"{to_the_second(now)}, the newest note is of {to_the_second(newest)}"
+
+    def _verified(self) -> str:
+        with self._database.read() as connection:
+            last, full = verification.last(connection), verification.full(connection, self._clock())
+        if full:
+            rule_id, metric, _ = full[0]
+            raise NotReady(
+                f"PUT reset_usage: true on the limit of rule {rule_id}: the sum of its {metric} has come near 2^62, "
+                f"and more is refused{_and_others(full)}."
+            )
+        if last is None:
+            return "not asked yet: flask governance verify compares every counter with its ledger"
+        if last.differences:
+            raise NotReady(
+                f"Run flask governance verify, which names them, or restore a backup from before: on "
+                f"{to_the_second(last.at)} {last.differences} of {last.counters} counters differed from their ledger."
+            )
+        return f"on {to_the_second(last.at)} all {last.counters} counters equalled their ledger"
+
+    def _admin_key(self) -> str:
+        if self._subject.admin_key_is_set:
+            return "GOVERNANCE_ADMIN_KEY is set"
+        file = self._subject.admin_key_file
+        found = admin_key.find(self._database, file, self._clock())
+        if found == AdminKey.NONE:
+            raise NotReady(f"Make an admin key: {admin_key.NEW_KEY}. None is stored that counts.")
+        if found == AdminKey.NOT_IN_FILE:
+            raise NotReady(f"Remove {file}: its key was revoked or has expired, and another is stored.")
+        return f"in {file}" if found == AdminKey.IN_FILE else f"one is stored; {file.name} is gone"
+
+    def _space(self) -> str:
+        with self._database.read() as connection:
+            found, parts = inspection.space(connection), inspection.parts(connection)
+        if found.free > max(LEAST_FREE, found.file // 2):
+            raise NotReady(
+                f"Run flask governance compact while the service is stopped: nothing uses {_size(found.free)} of the "
+                f"file's {_size(found.file)}."
+            )
+        told = [f"{name} {_size(size)}" for name, size in (parts | {"free": found.free}).items()]
+        return ", ".join(told)
+
+    def _disk(self) -> str:
+        path = self._database.path
+        wanted = max(LEAST_FREE, path.stat().st_size if path.exists() else 0)
+        folder = next(parent for parent in path.parents if parent.exists())
+        free = shutil.disk_usage(folder).free
+        if free < wanted:
+            raise NotReady(f"Make room in {folder}: {_size(free)} are free, at least {_size(wanted)} are wanted.")
+        return f"{_size(free)} free, at least {_size(wanted)} are wanted"
+
+    def _journal(self) -> str:
+        size = inspection.journal_size(self._database.path)
+        if size > LARGEST_JOURNAL:
+            raise NotReady(
+                f"Restart the service: the write-ahead log has {_size(size)}, and {_size(LARGEST_JOURNAL)} at most is "
+                "usual; a reader that never ends keeps it from being folded in."
+            )
+        return f"{_size(size)} in the write-ahead log, at most {_size(LARGEST_JOURNAL)} are usual"
+
+    def _modes(self) -> str:
+        open_folders = [folder for folder in self._folders() if folder.stat().st_mode & OTHERS_WRITE]
+        if open_folders:
+            raise NotReady(f"chmod 700 {_joined(open_folders)}: others may put files there.")
+        found = inspection.files(self._database.path)
+        found += [file for file in self._subject.secret_files if file.exists()]
+        stats = {file: file.lstat() for file in found}
+        links = [file for file, stat in stats.items() if S_ISLNK(stat.st_mode)]
+        if links:
+            raise NotReady(
+                f"Put files in the place of {_joined(links)}: they are links, which the service does not follow."
+            )
+        readable = [file for file, stat in stats.items() if stat.st_mode & OTHERS]
+        if readable:
+            raise NotReady(f"chmod 600 {_joined(readable)}: others may read or write there.")
+        owners = {stat.st_uid for stat in stats.values()}
+        if len(owners) > 1:
+            raise NotReady(f"Give {_joined(found)} one owner, the service's: they have several.")
+        return f"{len(found)} files, for their owner alone"
+
+    def _folders(self) -> list[Path]:
+        folders = {self._database.path.parent, self._subject.admin_key_file.parent}
+        return sorted(folder for folder in folders if folder.is_dir())
+
+    def _poller(self) -> str:
+        interval, lifetime, busy = self._subject[3:]
+        if interval > SLOWEST_POLL:
+            raise NotReady(
+                f"Set GOVERNANCE_POLL_INTERVAL to {SLOWEST_POLL} or less: at {interval:g} s a revoked key works that "
+                "much longer in other workers, and memory is as old."
+            )
+        if interval + busy >= lifetime:
+            raise NotReady(
+                f"Set GOVERNANCE_BUSY_TIMEOUT below {lifetime - interval:g} (twice GOVERNANCE_POLL_INTERVAL): a poll "
+                f"that waits {busy:g} s for the database lets the memory expire, which lives {lifetime:g} s."
+            )
+        return f"every {interval:g} s, the memory lives {lifetime:g} s (by the settings of this shell)"
+
+    def _sqlite(self) -> str:
+        version, others = inspection.shown_version(), inspection.other_programs(self._database.path)
+        if not inspection.has_reset_fault(inspection.SQLITE):
+            return f"version {version}"
+        if others:
+            raise NotReady(
+                f"Stop {_joined(others)}, or use SQLite 3.51.3 or newer: version {version} may ruin a file that two "
+                "programs write to or checkpoint at the same moment."
+            )
+        return f"version {version}: safe as long as no other program (Litestream, sqlite3) has the database open"
+
+
+def _find(name: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, True, check())
+    except GovernanceError as error:
+        return Finding(name, False, error.message.removeprefix(AGAIN))
+    except OSError as error:
+        return Finding(name, False, f"Make {error.filename} readable: {error.strerror}.")
+    except Exception as error:  # noqa: BLE001 - a damaged file may raise anything, and the other checks go on
+        return Finding(name, False, f"Restore a backup, or report this as a fault: {error!r}.")
+
+
+def _and_others(full: Sequence[object]) -> str:
+    return f"; so it is with {len(full) - 1} more, which flask governance verify names" if len(full) > 1 else ""
+
+
+def _joined(files: Iterable[Path | str]) -> str:
+    return " ".join(str(file) for file in files)
+
+
+def _size(count: int) -> str:
+    for unit, size in (("GiB", 1024 * MIB), ("MiB", MIB), ("KiB", 1024)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"

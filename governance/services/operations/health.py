@@ -1,0 +1,111 @@
+"""Whether the service can do its work now, and what its operator should look at."""
+
+from collections.abc import Callable
+from shutil import disk_usage
+from typing import NamedTuple
+
+from governance.domain.errors import GovernanceError, NotReady
+from governance.domain.times import DAY, Clock
+from governance.services.operations.throttle import Throttle
+from governance.snapshot.cache import SnapshotCache
+from governance.storage.limits import counters
+from governance.storage.sqlite.database import Database
+from governance.storage.sqlite.files import migrations
+from governance.storage.sqlite.writer.fate import WriteProbe
+
+MISSING = (
+    "The database {} is missing: start the service once (make run) where there never was one, run flask governance "
+    "restore BACKUP where it was lost, or set GOVERNANCE_INSTANCE and GOVERNANCE_DATABASE_URL as the service has them."
+)
+MOST_LOOKS = 10
+"""In a second, however many strangers ask."""
+LEAST_FREE = 1024 * 1024
+"""Bytes that a large batch may add to the journal."""
+
+
+class Health(NamedTuple):
+    """Reasons why the service is not ready (none: it is), and warnings that do not keep it from working."""
+
+    reasons: list[str]
+    warnings: list[str]
+
+
+class HealthCheck:
+    """Looks at the database, its schema, the memory, the clock, the disk, and whether decisions can be written."""
+
+    def __init__(self, database: Database, cache: SnapshotCache, clock: Clock, probe: WriteProbe) -> None:
+        self._database = database
+        self._cache = cache
+        self._clock = clock
+        self._probe = probe
+        self._schema = migrations.head()
+        self._standing: list[str] = []
+        self._looks = Throttle(self.look, MOST_LOOKS)
+
+    def remember(self, warnings: list[str]) -> None:
+        """Show these from now on: what the start found, and only another start can mend."""
+        self._standing = warnings
+
+    def get(self) -> Health:
+        """The state of things, less than a second old."""
+        return self._looks.get()
+
+    def look(self) -> Health:
+        """The state of things now. Says nothing of limits, names or keys: anyone may ask."""
+        health = Health([], [*self._standing])
+        _note(health, self._look_at_database)
+        if not health.reasons:
+            _note(health, self._look_at_writer)
+        _note(health, self._look_at_memory)
+        return health
+
+    def refuse_unready(self) -> None:
+        """Raise NotReady where the database is missing or of another schema: for commands, which mend neither."""
+        if not self._database.path.exists():
+            raise NotReady(MISSING.format(self._database.path))
+        with self._database.read() as connection:
+            fault = migrations.fault(migrations.current_revision(connection), self._schema)
+        if fault:
+            raise NotReady(fault)
+
+    def _look_at_database(self, health: Health) -> None:
+        with self._database.read() as connection:
+            schema = migrations.current_revision(connection)
+            ahead = counters.furthest_ahead(connection, self._clock())
+        fault = migrations.fault(schema, self._schema)
+        if fault:
+            health.reasons.append(fault)
+        if ahead is not None:
+            days = (ahead.window_start - self._clock()) // DAY
+            health.warnings.append(
+                f"A counter starts {days} days ahead of the clock: check the clock, then PUT reset_usage: true "
+                "on the limit whose last_reset lies in the future."
+            )
+
+    def _look_at_writer(self, health: Health) -> None:
+        """Also a disk that is all but full is a reason: the next batch may be larger than what was just written."""
+        free = disk_usage(self._database.path.parent).free
+        if free < LEAST_FREE:
+            health.reasons.append(f"Free some space: {free // 1024} KiB are left on the disk of the database.")
+            return
+        fault = self._probe.fault()
+        if fault is not None:
+            health.reasons.append(fault)
+
+    def _look_at_memory(self, health: Health) -> None:
+        known = self._cache.get()
+        error = self._cache.last_error
+        if error is not None:
+            age = round(self._cache.age(known))
+            cause = error.message if isinstance(error, GovernanceError) else "see the log"
+            health.warnings.append(f"The memory is {age} s old, since its last refresh failed: {cause}")
+
+
+def _note(health: Health, check: Callable[[Health], None]) -> None:
+    """Make a check; where it cannot be made, that is a reason."""
+    try:
+        check(health)
+    except GovernanceError as error:
+        health.reasons.append(error.message)
+    except OSError as error:
+        health.reasons.append(f"Look at the disk of the database: {error.strerror}.")

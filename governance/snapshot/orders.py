@@ -1,0 +1,128 @@
+"""The ids of limits in the orders in which they are asked for.
+
+The orders of all limits are sorted once, at the first load, and then kept by insertion. What a filter leaves of one
+is read off it when first asked for, and kept likewise: a page of it then costs the same at any depth, however many
+limits are stored.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from threading import Lock
+from typing import Any, TypeVar
+
+from cachetools import LRUCache
+
+from governance.domain.limits.limit import Limit, Scoped
+from governance.domain.records.pages import Filter
+from governance.snapshot.names import Names
+from governance.snapshot.persistent import PersistentMap
+
+Listed = TypeVar("Listed", list[str], Names)
+Entries = PersistentMap[str, Scoped]
+Kind = tuple[Filter, str]
+
+KEYS: dict[str, Callable[[Limit], Any]] = {
+    "created_at": lambda limit: (limit.created_at, limit.id),
+    "model_name": lambda limit: (limit.search_name, limit.id),
+    "id": lambda limit: limit.id,
+}
+EVERYTHING = Filter()
+KEPT = 2_000_000
+"""Entries of all kept orders together: 16 MB of references."""
+
+
+class Orders:
+    """Ascending orders over the limits of one snapshot; they are never changed once made."""
+
+    def __init__(
+        self,
+        entries: Entries,
+        whole: dict[str, list[str]],
+        filtered: Iterable[tuple[Kind, list[str]]] = (),
+        names: Iterable[tuple[Kind, Names]] = (),
+    ) -> None:
+        self._entries = entries
+        self._whole = whole
+        self._filtered = _kept(filtered)
+        self._names = _kept(names)
+        self._lock = Lock()
+
+    @classmethod
+    def of(cls, entries: Entries) -> "Orders":
+        """Sort everything: once, at the first load."""
+        limits = [entry.limit for entry in entries.values()]
+        return cls(entries, {name: [limit.id for limit in sorted(limits, key=key)] for name, key in KEYS.items()})
+
+    def ids(self, wanted: Filter, sort_by: str) -> list[str]:
+        """The ids of the limits that pass, ascending by a name of `KEYS`. Not to be changed."""
+        if wanted == EVERYTHING:
+            return self._whole[sort_by]
+        with self._lock:
+            kept = self._filtered.get((wanted, sort_by))
+        if kept is None:
+            kept = self._searched(wanted, sort_by) if wanted.search else self._passing(wanted, sort_by)
+            with self._lock, suppress(ValueError):  # one that is longer than all we keep
+                self._filtered[wanted, sort_by] = kept
+        return kept
+
+    def _passing(self, wanted: Filter, sort_by: str) -> list[str]:
+        ids, passes = self._whole[sort_by], wanted.passes
+        return [limit_id for limit_id, entry in zip(ids, self._entries.of(ids), strict=True) if passes(entry.limit)]
+
+    def _searched(self, wanted: Filter, sort_by: str) -> list[str]:
+        """Those of the same filter without the search whose name has the text."""
+        others = wanted._replace(search="")
+        ids = self.ids(others, sort_by)
+        with self._lock:
+            names = self._names.get((others, sort_by))
+        if names is None:
+            names = Names(ids, [entry.limit.search_name for entry in self._entries.of(ids)])
+            with self._lock, suppress(ValueError):
+                self._names[others, sort_by] = names
+        return names.with_text(wanted.search)
+
+    def moved(self, entries: Entries, added: Iterable[Limit], removed: Iterable[Limit]) -> "Orders":
+        """The orders after limits came and went; an edit moves none, since what they sort by is fixed."""
+        added, removed = list(added), list(removed)
+        if not added and not removed:
+            return Orders(entries, self._whole, *self._snapshot())
+        whole = {name: self._order(ids, name, entries, added, removed) for name, ids in self._whole.items()}
+        filtered = [
+            (
+                kind,
+                self._order(
+                    ids,
+                    kind[1],
+                    entries,
+                    [limit for limit in added if kind[0].passes(limit)],
+                    [limit for limit in removed if kind[0].passes(limit)],
+                ),
+            )
+            for kind, ids in self._snapshot()[0]
+        ]
+        return Orders(entries, whole, filtered)
+
+    def _snapshot(self) -> tuple[list[tuple[Kind, list[str]]], list[tuple[Kind, Names]]]:
+        with self._lock:
+            return list(self._filtered.items()), list(self._names.items())
+
+    def _order(
+        self, ids: list[str], name: str, entries: Entries, added: list[Limit], removed: list[Limit]
+    ) -> list[str]:
+        if not added and not removed:
+            return ids
+        made, key = ids.copy(), KEYS[name]
+        for limit in removed:
+            del made[bisect_left(made, key(limit), key=lambda limit_id: key(self._entries[limit_id].limit))]
+        for limit in added:
+            insort(made, limit.id, key=lambda limit_id: key(entries[limit_id].limit))
+        return made
+
+
+def _kept(lists: Iterable[tuple[Kind, Listed]]) -> LRUCache[Kind, Listed]:
+    cache: LRUCache[Kind, Listed] = LRUCache(KEPT, len)
+    with suppress(ValueError):  # more limits, more than before: the longest do not fit any more
+        for kind, ids in lists:
+            cache[kind] = ids
+    return cache

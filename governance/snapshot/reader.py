@@ -1,0 +1,111 @@
+"""Answers from memory: pages of limits, budgets and rate limits without any SQL."""
+
+from collections.abc import Sequence
+from threading import Lock
+from typing import NamedTuple, TypeVar
+
+from governance.domain.limits.limit import Scoped
+from governance.domain.records.pages import ListQuery, Page
+from governance.snapshot import rules
+from governance.snapshot.cache import SnapshotCache
+from governance.snapshot.rankings import Ranked, Rankings
+from governance.snapshot.renderings import Renderings
+from governance.snapshot.rules import Item
+from governance.snapshot.snapshot import Snapshot
+from schemas import render
+from schemas.render import FOREVER, Rendering
+
+Thing = TypeVar("Thing")
+
+
+class Held(NamedTuple):
+    """What a page was read from: the same is read again while that snapshot is in force, within the span."""
+
+    snapshot: Snapshot
+    valid_from: int
+    valid_until: int
+
+
+class FromMemory(NamedTuple):
+    """A page of JSON documents with their ETags, how many match in all, its age in seconds, and what it hangs on."""
+
+    documents: Sequence[bytes]
+    etags: Sequence[str]
+    total: int
+    age: float
+    held: Held
+
+
+class ItemsFromMemory(NamedTuple):
+    """A page of (budget or rate limit id, the limit it is in); total and age as above."""
+
+    page: list[tuple[str, Scoped]]
+    total: int
+    age: float
+
+
+class MemoryReader:
+    """Reads pages off the snapshot that a cache holds."""
+
+    def __init__(self, cache: SnapshotCache, most_bytes: int) -> None:
+        self.cache = cache
+        self._renderings = Renderings(most_bytes)
+        self._rankings = Rankings()
+        self._items = {True: _Items(budgets=True), False: _Items(budgets=False)}
+
+    def limits(self, query: ListQuery, now: int) -> FromMemory:
+        """A page of model limits. Raises Unavailable."""
+        known = self.cache.get()
+        snapshot = known.snapshot
+        ids, total, *span = self._ids(snapshot, query, now)
+        page = self._renderings.page(snapshot.entries.of(ids), now)
+        documents, etags, begins, ends = render.columns(page)
+        held = Held(snapshot, max((span[0], *begins)), min((span[1], *ends)))
+        return FromMemory(documents, etags, total, self.cache.age(known), held)
+
+    def _ids(self, snapshot: Snapshot, query: ListQuery, now: int) -> Ranked:
+        """The page's ids, how many pass in all, and the span of time in which they stand so."""
+        wanted, page, (sort_by, descending) = query.filter, query.page, query.order
+        if sort_by == "usage":
+            return self._rankings.page(snapshot, wanted, now, page, descending=descending)
+        ids = snapshot.orders.ids(wanted, sort_by)
+        return Ranked(_page(ids, page, descending=descending), len(ids), -FOREVER, FOREVER)
+
+    def rendering(self, entry: Scoped, now: int) -> Rendering:
+        """A limit that was read elsewhere, rendered: kept ones serve it too where it reads the same."""
+        return self._renderings.of(entry, now)
+
+    def items(self, page: Page, *, budgets: bool) -> ItemsFromMemory:
+        """A page of budgets, or of rate limits, newest first. Raises Unavailable."""
+        known = self.cache.get()
+        found = self._items[budgets].of(known.snapshot)
+        entries = known.snapshot.entries
+        shown = [(item.id, entries[item.limit_id]) for item in _page(found, page, descending=True)]
+        return ItemsFromMemory(shown, len(found), self.cache.age(known))
+
+
+def _page(ascending: list[Thing], page: Page, *, descending: bool) -> list[Thing]:
+    """A page of an ascending list, read from either end without turning it around."""
+    if not descending:
+        return ascending[page.offset : page.offset + page.limit]
+    end = max(0, len(ascending) - page.offset)
+    return ascending[max(0, end - page.limit) : end][::-1]
+
+
+class _Items:
+    """The flat order of budgets or rate limits at the config revision that was last asked about."""
+
+    def __init__(self, *, budgets: bool) -> None:
+        self._budgets = budgets
+        self._at: object = None
+        self._items: list[Item] = []
+        self._lock = Lock()
+
+    def of(self, snapshot: Snapshot) -> list[Item]:
+        with self._lock:
+            at = (snapshot.mark.file, snapshot.mark.revision)
+            if self._at != at:
+                limits = (entry.limit for entry in snapshot.entries.values())
+                self._items = rules.of(limits, budgets=self._budgets)
+                self._at = at
+            return self._items

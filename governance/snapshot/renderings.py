@@ -1,0 +1,57 @@
+"""The limits' JSON, kept from one read to the next: bounded in bytes, the oldest goes first.
+
+First in, first out, and not least recently used: so a hit writes nothing, and readers need no lock.
+"""
+
+from collections.abc import Iterable
+from threading import Lock
+
+from governance.domain.limits.limit import Scoped
+from schemas import render
+from schemas.render import Rendering
+
+OVERHEAD = 400
+"""What keeping one rendering takes beside its bytes."""
+
+
+class Renderings:
+    """Renderings by limit, each kept until its entry is replaced, its time is over, or room is needed."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._held = 0
+        self._kept: dict[str, tuple[Scoped, Rendering]] = {}
+        self._lock = Lock()
+
+    def page(self, entries: Iterable[Scoped], now: int) -> list[Rendering]:
+        """The renderings of several entries at `now`, found in one go where nothing about them has changed."""
+        kept, page = self._kept.get, []
+        for entry in entries:
+            known, rendering = kept(entry.limit.id, (None, None))
+            if rendering is None or known is not entry or not rendering.valid_from <= now < rendering.valid_until:
+                rendering = self.of(entry, now)
+            page.append(rendering)
+        return page
+
+    def of(self, entry: Scoped, now: int) -> Rendering:
+        """The rendering of an entry at `now`; one that was read anew and says the same is as good."""
+        known, rendering = self._kept.get(entry.limit.id, (None, None))
+        if rendering is None or not rendering.valid_from <= now < rendering.valid_until:
+            return self._keep(entry, render.limit(entry, now))
+        if known is entry:
+            return rendering
+        return self._keep(entry, rendering if known == entry else render.limit(entry, now))
+
+    def _keep(self, entry: Scoped, rendering: Rendering) -> Rendering:
+        with self._lock:
+            self._drop(entry.limit.id)
+            self._kept[entry.limit.id] = (entry, rendering)
+            self._held += len(rendering.body) + OVERHEAD
+            while self._held > self._most:
+                self._drop(next(iter(self._kept)))
+        return rendering
+
+    def _drop(self, limit_id: str) -> None:
+        dropped = self._kept.pop(limit_id, None)
+        if dropped is not None:
+            self._held -= len(dropped[1].body) + OVERHEAD

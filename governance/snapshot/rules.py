@@ -1,0 +1,23 @@
+"""All budgets, or all rate limits, in the order of the flat lists."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from governance.domain.limits.limit import Limit, Metric
+
+
+class Item(NamedTuple):
+    """Where a budget or rate limit stands: sorted by its creation, then its id."""
+
+    created_at: int
+    id: str
+    limit_id: str
+
+
+def of(limits: Iterable[Limit], *, budgets: bool) -> list[Item]:
+    """Every budget, or every rate limit, of these limits, ascending."""
+    return sorted(item for limit in limits for item in _items(limit, budgets=budgets))
+
+
+def _items(limit: Limit, *, budgets: bool) -> set[Item]:
+    return {Item(rule.created_at, rule.id, limit.id) for rule in limit.rules if (rule.metric == Metric.COST) == budgets}

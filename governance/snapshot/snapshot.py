@@ -1,0 +1,152 @@
+"""All that is in the database, as plain values: read without a lock, never changed, replaced whole."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, TypeVar
+
+from governance.domain.keys import ApiKey, VirtualKey
+from governance.domain.limits.limit import Limit, Scoped
+from governance.domain.names import Identity
+from governance.domain.records.changes import Changes, Mark
+from governance.snapshot.orders import Orders
+from governance.snapshot.persistent import PersistentMap
+
+ScopeKey = tuple[str, str]
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+KeyValue = TypeVar("KeyValue", ApiKey, VirtualKey)
+
+
+class Snapshot(NamedTuple):
+    """The state of the database at a mark.
+
+    `entries` are the limits by id, `names` the scope names by (scope, scope_id), `identities` the limits by theirs,
+    `api_keys` and `virtual_keys` the keys by id; `digests` and `values` are the same by the digest of their secret.
+    """
+
+    mark: Mark
+    entries: PersistentMap[str, Scoped]
+    names: PersistentMap[ScopeKey, str]
+    orders: Orders
+    api_keys: PersistentMap[str, ApiKey]
+    digests: PersistentMap[str, ApiKey]
+    virtual_keys: PersistentMap[str, VirtualKey]
+    values: PersistentMap[str, VirtualKey]
+    identities: PersistentMap[Identity, str]
+
+
+def first(changes: Changes) -> Snapshot:
+    """The snapshot of all there is."""
+    names = PersistentMap(_there(changes.names))
+    entries = PersistentMap(
+        (limit_id, Scoped(limit, counters, names.get(_scope(limit))))
+        for limit_id, (limit, counters) in changes.limits.items()
+    )
+    keys, virtual_keys = PersistentMap(_there(changes.api_keys)), PersistentMap(_there(changes.virtual_keys))
+    return Snapshot(
+        mark=changes.mark,
+        entries=entries,
+        names=names,
+        orders=Orders.of(entries),
+        api_keys=keys,
+        digests=PersistentMap((key.digest, key) for key in keys.values()),
+        virtual_keys=virtual_keys,
+        values=PersistentMap((key.digest, key) for key in virtual_keys.values()),
+        identities=PersistentMap((_identity(entry.limit), limit_id) for limit_id, entry in entries.items()),
+    )
+
+
+def moved(before: Snapshot, changes: Changes) -> Snapshot:
+    """The snapshot after changes: the one before where nothing did; what did not change is shared with it."""
+    if changes.whole:
+        return first(changes)
+    names = _merged(before.names, changes.names)
+    entries = _entries(before, changes, names)
+    after = before._replace(
+        mark=changes.mark,
+        entries=entries,
+        names=names,
+        api_keys=_merged(before.api_keys, changes.api_keys),
+        digests=_by_digest(before.digests, before.api_keys, changes.api_keys),
+        virtual_keys=_merged(before.virtual_keys, changes.virtual_keys),
+        values=_by_digest(before.values, before.virtual_keys, changes.virtual_keys),
+    )
+    if entries is not before.entries:
+        after = _reordered(before, after, {*changes.gone, *changes.limits})
+    return before if after == before else after
+
+
+def _entries(before: Snapshot, changes: Changes, names: PersistentMap[ScopeKey, str]) -> PersistentMap[str, Scoped]:
+    """The entries after changes: the very same mapping where nothing that is shown has changed."""
+    gone = {limit_id for limit_id in changes.gone if limit_id in before.entries and limit_id not in changes.limits}
+    news: dict[str, Scoped] = {}
+    for limit_id, (limit, counters) in changes.limits.items():
+        known, entry = before.entries.get(limit_id), Scoped(limit, counters, names.get(_scope(limit)))
+        if known != entry:
+            same = known is not None and known.limit == limit
+            news[limit_id] = entry._replace(limit=known.limit) if same and known else entry
+    renamed = {scope for scope in changes.names if names.get(scope) != before.names.get(scope)}
+    if renamed:
+        for limit_id, entry in before.entries.items():
+            if _scope(entry.limit) in renamed and limit_id not in gone and limit_id not in changes.limits:
+                news[limit_id] = entry._replace(scope_name=names.get(_scope(entry.limit)))
+    return before.entries.replaced(gone, news) if news or gone else before.entries
+
+
+def _reordered(before: Snapshot, after: Snapshot, touched: Iterable[str]) -> Snapshot:
+    """The snapshot with its orders and its index brought after its entries."""
+    added, removed = [], []
+    for limit_id in touched:
+        old, new = before.entries.get(limit_id), after.entries.get(limit_id)
+        if _place(old) != _place(new):
+            removed += [old.limit] if old else []
+            added += [new.limit] if new else []
+    return after._replace(
+        orders=before.orders.moved(after.entries, added, removed),
+        identities=_reindexed(before.identities, added, removed),
+    )
+
+
+def _reindexed(
+    index: PersistentMap[Identity, str], added: list[Limit], removed: list[Limit]
+) -> PersistentMap[Identity, str]:
+    if not added and not removed:
+        return index
+    return index.replaced(map(_identity, removed), {_identity(limit): limit.id for limit in added})
+
+
+def _identity(limit: Limit) -> Identity:
+    return Identity.of(limit.scope, limit.scope_id, limit.provider, limit.model_name)
+
+
+def _place(entry: Scoped | None) -> object:
+    """What decides where a limit stands: in every order, under every filter, in the index by identity."""
+    if entry is None:
+        return None
+    limit = entry.limit
+    return limit.scope, limit.scope_id, limit.provider, limit.model_name, limit.search_name, limit.created_at
+
+
+def _scope(limit: Limit) -> ScopeKey:
+    return limit.scope, limit.scope_id or ""
+
+
+def _there(changes: Mapping[Key, Value | None]) -> Iterator[tuple[Key, Value]]:
+    return ((key, value) for key, value in changes.items() if value is not None)
+
+
+def _merged(known: PersistentMap[Key, Value], changes: Mapping[Key, Value | None]) -> PersistentMap[Key, Value]:
+    """Known values with some changed, or (None) gone; the very same mapping where nothing changed."""
+    if all(known.get(key) == value for key, value in changes.items()):
+        return known
+    return known.replaced((key for key, value in changes.items() if value is None), dict(_there(changes)))
+
+
+def _by_digest(
+    index: PersistentMap[str, KeyValue], known: PersistentMap[str, KeyValue], changes: Mapping[str, KeyValue | None]
+) -> PersistentMap[str, KeyValue]:
+    """The keys by their secrets' digests after changes: an old secret goes with the key that had it."""
+    old = {key_id: known.get(key_id) for key_id in changes}
+    if old == changes:
+        return index
+    gone = (key.digest for _, key in _there(old))
+    return index.replaced(gone, {key.digest: key for _, key in _there(changes)})

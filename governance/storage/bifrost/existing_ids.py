@@ -1,0 +1,30 @@
+"""What is stored already, by all that a newcomer could equal: read whole, so that thousands cost no query each."""
+
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
+
+from governance.domain.bifrost.candidates import Stored
+from governance.domain.names import Identity
+from governance.storage.tables import model_limits, rules, virtual_keys
+
+
+def stored(connection: Connection) -> Stored:
+    """The ids, names, digests and identities of all virtual keys, limits and rules."""
+    keys = connection.execute(select(virtual_keys.c.id, virtual_keys.c.name, virtual_keys.c.digest)).all()
+    limits = connection.execute(
+        select(
+            model_limits.c.id,
+            model_limits.c.scope,
+            model_limits.c.scope_id,
+            model_limits.c.match_provider,
+            model_limits.c.match_name,
+        )
+    ).all()
+    return Stored(
+        keys={key_id for key_id, _, _ in keys},
+        names={name: key_id for key_id, name, _ in keys},
+        digests={digest: key_id for key_id, _, digest in keys},
+        limits={limit_id for limit_id, *_ in limits},
+        identities={Identity._make(identity): limit_id for limit_id, *identity in limits},
+        items=set(connection.execute(select(rules.c.id).distinct()).scalars()),
+    )

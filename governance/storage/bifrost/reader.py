@@ -1,0 +1,151 @@
+"""Reading Bifrost's SQLite store, of whatever version, also while Bifrost writes to it. Nothing is ever written there.
+
+A file in WAL mode that nobody has open has no log beside it; opening it, even to read, would leave one there, which
+Bifrost may then not be allowed to write. Such a file is read as one that cannot change, and read again if it did.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import column, select, table
+
+from governance.domain.bifrost.rows import (
+    BudgetRow,
+    KeyRow,
+    LimitRow,
+    ProviderConfigRow,
+    ProviderRow,
+    RateLimitRow,
+    Store,
+)
+from governance.domain.errors import GovernanceError, InvalidRequest, Unavailable
+from governance.storage.bifrost import unread
+
+MAGIC = b"SQLite format 3\x00"
+WRITE_VERSION = 18
+WAL = 2
+TABLES: dict[str, Any] = {
+    "governance_virtual_keys": KeyRow,
+    "governance_model_configs": LimitRow,
+    "governance_budgets": BudgetRow,
+    "governance_rate_limits": RateLimitRow,
+    "config_providers": ProviderRow,
+    "governance_virtual_key_provider_configs": ProviderConfigRow,
+}
+TELLING = ("governance_virtual_keys", "governance_model_configs")
+"""Tables of which every store has one."""
+ORDER = ("created_at", "id")
+GIVE = "Give the path of Bifrost's SQLite store"
+
+
+def read(path: Path, busy_timeout: float) -> Store:
+    """What a store holds that concerns us, as of one instant. Raises InvalidRequest, Unavailable."""
+    with _told(path):
+        file = path.resolve(strict=True)
+        found = _undisturbed(file, busy_timeout) if _is_at_rest(file) else None
+        return found or _rows(file, busy_timeout, "mode=ro")
+
+
+def _undisturbed(file: Path, busy_timeout: float) -> Store | None:
+    """What a file at rest holds; None where somebody opened it meanwhile, and what was read may be of two states."""
+    before = _mark(file)
+    try:
+        found = _rows(file, busy_timeout, "mode=ro&immutable=1")
+    except sqlite3.Error:
+        if _mark(file) == before:
+            raise
+        return None
+    return found if _mark(file) == before else None
+
+
+def _is_at_rest(file: Path) -> bool:
+    """Whether a file is in WAL mode and nobody has it open. Raises DatabaseError where it is no database."""
+    with file.open("rb") as opened:
+        head = opened.read(100)
+    if not head.startswith(MAGIC):
+        raise sqlite3.DatabaseError("not a database")
+    return head[WRITE_VERSION] == WAL and not _log(file).exists()
+
+
+def _log(file: Path) -> Path:
+    return file.with_name(f"{file.name}-wal")
+
+
+def _mark(file: Path) -> tuple[int, int, int, bool]:
+    """What is another where somebody has written to the file, or has it open."""
+    stat = file.stat()
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size, _log(file).exists()
+
+
+def _rows(file: Path, busy_timeout: float, how: str) -> Store:
+    name = f"file:{quote(str(file))}?{how}"
+    with closing(sqlite3.connect(name, uri=True, timeout=busy_timeout, isolation_level=None)) as connection:
+        connection.text_factory = _text
+        connection.execute("BEGIN")
+        columns = {name: _columns(connection, name) for name in (*TABLES, *_names(connection))}
+        if not any(columns[name] for name in TELLING):
+            raise InvalidRequest(f"{GIVE}: {file} has none of its tables.")
+        known = {name: set(row_type._fields) for name, row_type in TABLES.items()}
+        read_rows = [tuple(_table(connection, name, columns[name])) for name in TABLES]
+        others = unread.references(connection, known, columns), unread.unread(connection, known, columns)
+        return Store._make([*read_rows, *map(tuple, others)])
+
+
+def _text(raw: bytes) -> str | bytes:
+    """Text, or its bytes where they are not UTF-8: a row is then refused, not the whole file."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
+
+
+def _names(connection: sqlite3.Connection) -> list[str]:
+    """The names of all plain tables; a virtual one may need what this SQLite has not."""
+    plain = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
+    return [str(row[0]) for row in connection.execute(plain)]
+
+
+def _columns(connection: sqlite3.Connection, name: str) -> set[str]:
+    """The columns of a table in this version of the store; none where it has no such table."""
+    return {str(row[0]) for row in connection.execute("SELECT name FROM pragma_table_info(?)", (name,))}
+
+
+def _table(connection: sqlite3.Connection, name: str, known: set[str]) -> Iterator[Any]:
+    """The rows of a table, oldest first; a column that it has not is None."""
+    row_type = TABLES[name]
+    wanted = [field for field in row_type._fields if field in known]
+    if not wanted:
+        return
+    columns: list[Any] = [column(field) for field in wanted]
+    order: list[Any] = [column(field) for field in ORDER if field in known]
+    rows = select(*columns).select_from(table(name)).order_by(*order)
+    for row in connection.execute(str(rows)):
+        yield row_type(**dict(zip(wanted, row, strict=True)))
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Trouble with the file as one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidRequest(f"{GIVE}: {path} cannot be read, {error.strerror}.") from error
+    except sqlite3.Error as error:
+        raise _fault(path, str(error)) from error
+
+
+def _fault(path: Path, text: str) -> GovernanceError:
+    if "locked" in text or "busy" in text:
+        return Unavailable(f"Try again shortly: another process holds the lock of {path}.")
+    reasons = {
+        "not a database": "is no SQLite database, or an encrypted one",
+        "malformed": "is damaged",
+        "unable to open": "cannot be opened; read it as a user who may also read its -wal and -shm",
+        "readonly": "holds an unfinished transaction; start and stop Bifrost once",
+    }
+    reason = next((words for key, words in reasons.items() if key in text), f"cannot be read ({text})")
+    return InvalidRequest(f"{GIVE}: {path} {reason}.")

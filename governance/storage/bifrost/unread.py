@@ -1,0 +1,56 @@
+"""What Bifrost's store holds beside what is read: named in the report, so that nobody takes it for imported."""
+
+import re
+from collections.abc import Iterator, Mapping
+from sqlite3 import Connection
+
+from sqlalchemy import ColumnElement, column, func, literal_column, or_, select, table
+
+from governance.domain.bifrost.rows import Reference, Unread
+
+Columns = Mapping[str, set[str]]
+"""The names of columns by table."""
+
+CAPS = re.compile("budget|limit|quota|spend")
+"""What a name has in it where caps may be meant."""
+OF_CAPS = ("governance_model_configs", "governance_budgets", "governance_rate_limits")
+"""Tables in which any column that we do not know may change what a cap means."""
+REFERENCES = ("budget_id", "rate_limit_id")
+TOLD = {
+    "governance_budgets": {"override_cycles_remaining", "override_cycles_total", "override_anchor_reset"},
+}
+"""Columns that are not read but told with another: the remark on an override."""
+
+
+def references(connection: Connection, known: Columns, rest: Columns) -> Iterator[Reference]:
+    """Who else names a budget or a rate limit: the rows of tables that are not read."""
+    for name in sorted(rest.keys() - known.keys()):
+        for wanted in REFERENCES:
+            if wanted in rest[name]:
+                named: ColumnElement[object] = column(wanted)
+                there = select(named).select_from(table(name)).where(named.is_not(None)).distinct()
+                yield from (Reference(name, wanted, row[0]) for row in connection.execute(str(there)))
+
+
+def unread(connection: Connection, known: Columns, rest: Columns) -> Iterator[Unread]:
+    """The columns that may hold caps and are not read, and the tables, where any row has something in them."""
+    for name in sorted(rest):
+        whole = name not in known and CAPS.search(name) is not None
+        for wanted in [None] if whole else sorted(_suspects(name, known, rest)):
+            rows = _filled(connection, name, wanted)
+            if rows:
+                yield Unread(name, wanted, rows)
+
+
+def _suspects(name: str, known: Columns, rest: Columns) -> set[str]:
+    others = rest[name] - known.get(name, set()) - TOLD.get(name, set())
+    return {each for each in others if name in OF_CAPS or CAPS.search(each)}
+
+
+def _filled(connection: Connection, name: str, wanted: str | None) -> int:
+    """How many rows of a table have something other than nothing, 0 and an empty text in a column."""
+    count = select(func.count()).select_from(table(name))
+    if wanted is not None:
+        nothing = or_(*(column(wanted) == literal_column(empty) for empty in ("''", "0", "'[]'", "'{}'", "'null'")))
+        count = count.where(column(wanted).is_not(None), ~nothing)
+    return int(connection.execute(str(count)).fetchone()[0])

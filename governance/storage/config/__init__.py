@@ -1,0 +1,1 @@
+"""What a file or an import is compared with."""

@@ -1,0 +1,43 @@
+"""All that a file can be compared with: every limit, virtual key and user, and the file it came from. No counters."""
+
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
+
+from governance.domain.keys import User, VirtualKey
+from governance.domain.limits.limit import Rule
+from governance.domain.records.stored import KEY, LIMIT, USER, HeldKey, HeldLimit, HeldUser, Source, Stored
+from governance.storage import revisions
+from governance.storage.keys import users as user_rows
+from governance.storage.keys import virtual_keys as key_rows
+from governance.storage.limits import states
+from governance.storage.tables import model_limits, rules, users, virtual_keys
+
+ENTITIES = (LIMIT, KEY, USER)
+
+_limits = select(*states.LIMIT_COLUMNS, model_limits.c.source, model_limits.c.place)
+_rules = select(rules.c.model_limit_id, *states.RULE_COLUMNS).order_by(rules.c.model_limit_id, rules.c.position)
+_keys = select(*key_rows.COLUMNS, virtual_keys.c.config_hash, virtual_keys.c.source, virtual_keys.c.place)
+_users = select(*user_rows.COLUMNS, users.c.config_hash, users.c.source, users.c.place)
+
+
+def everything(connection: Connection) -> Stored:
+    """All that is stored."""
+    counted: states.Counted = {}
+    for limit_id, *rule in connection.execute(_rules).all():
+        counted.setdefault(limit_id, []).append((Rule._make(rule), None))
+    rows = connection.execute(_limits).all()
+    limits = (HeldLimit(states.limit_of(row, counted)[0], Source(row.source, row.place)) for row in rows)
+    keys = (
+        HeldKey(VirtualKey._make(row[:-3]), row.config_hash, Source(row.source, row.place))
+        for row in connection.execute(_keys).all()
+    )
+    people = (
+        HeldUser(User._make(row[:-3]), row.config_hash, Source(row.source, row.place))
+        for row in connection.execute(_users).all()
+    )
+    return Stored(
+        limits={held.limit.id: held for held in limits},
+        keys={held.key.id: held for held in keys},
+        users={held.user.id: held for held in people},
+        buried=frozenset((entity, each) for entity in ENTITIES for each in revisions.buried(connection, entity, -1)),
+    )

@@ -1,0 +1,1 @@
+"""Virtual keys, users and API keys."""

@@ -1,0 +1,76 @@
+"""API keys: rows in and out. A revoked key is a deleted row."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy.engine import Connection, Row
+
+from governance.domain.keys import ApiKey, KeyScope
+from governance.domain.records.pages import Page
+from governance.storage import paging, revisions
+from governance.storage.tables import api_keys
+
+COLUMNS = [api_keys.c[name] for name in ApiKey._fields]
+
+
+def by_digest(connection: Connection, digest: str) -> ApiKey | None:
+    """The key whose secret has this digest."""
+    row = connection.execute(select(*COLUMNS).where(api_keys.c.digest == digest)).one_or_none()
+    return None if row is None else key_of(row)
+
+
+def by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, ApiKey]:
+    """The keys with these ids, by id."""
+    return {row.id: key_of(row) for row in paging.by_ids(connection, COLUMNS, ids)}
+
+
+def count(connection: Connection) -> int:
+    """How many keys are stored."""
+    return int(connection.execute(select(func.count()).select_from(api_keys)).scalar_one())
+
+
+def every(connection: Connection) -> list[ApiKey]:
+    """All keys; a service has few."""
+    return [key_of(row) for row in connection.execute(select(*COLUMNS))]
+
+
+def any_may(connection: Connection, scope: KeyScope, now: int) -> bool:
+    """Whether a key is stored that has not expired and has what a call of this scope needs."""
+    return any(key.live(now) and key.may(scope) for key in every(connection))
+
+
+def page(connection: Connection, wanted: Page) -> tuple[list[ApiKey], int]:
+    """A page of keys, newest first, and how many there are."""
+    rows, total = paging.page(connection, api_keys, COLUMNS, wanted)
+    return [key_of(row) for row in rows], total
+
+
+def add(connection: Connection, key: ApiKey, revision: int) -> None:
+    """Store a new key."""
+    row = key._asdict() | {"scopes": " ".join(key.scopes), "revision": revision}
+    connection.execute(insert(api_keys).values(row))
+
+
+def remove(connection: Connection, key_id: str, revision: int) -> bool:
+    """Revoke a key; False where there is none."""
+    gone = connection.execute(delete(api_keys).where(api_keys.c.id == key_id)).rowcount > 0
+    if gone:
+        revisions.bury(connection, revisions.API_KEY, [key_id], revision)
+    return gone
+
+
+def note_use(connection: Connection, used: Mapping[str, int]) -> None:
+    """Move `last_used_at` of keys (id to instant) forward. Statistics: no revision is raised."""
+    later = (
+        update(api_keys)
+        .where(api_keys.c.id == bindparam("key"), func.coalesce(api_keys.c.last_used_at, 0) < bindparam("at"))
+        .values(last_used_at=bindparam("at"))
+    )
+    connection.execute(later, [{"key": key_id, "at": at} for key_id, at in used.items()])
+
+
+def key_of(row: Row[Any]) -> ApiKey:
+    """The key of a row of `COLUMNS`."""
+    key = ApiKey._make(row)
+    return key._replace(scopes=tuple(row.scopes.split()))

@@ -1,0 +1,1 @@
+"""Model limits, their rules and their counters."""

@@ -1,0 +1,1 @@
+"""Reservations and the proof of their ledger."""

@@ -1,0 +1,107 @@
+"""Does every counter equal its ledger? Asked in one transaction, so it may be asked while the service runs."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import case, func, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.engine import Connection
+
+from governance.domain.limits.money import MAX_COST
+from governance.storage.tables import LARGEST_SUM, counters, ledger, verifications
+
+NEARLY_FULL = LARGEST_SUM - MAX_COST
+HALF = 32
+LOW = (1 << HALF) - 1
+
+_parts = (
+    select(
+        ledger.c.counter_id,
+        *(
+            func.sum(part).label(f"{column.name}_{name}")
+            for column in (ledger.c.used, ledger.c.held)
+            for name, part in (("high", column.bitwise_rshift(HALF)), ("low", column.bitwise_and(LOW)))
+        ),
+    )
+    .group_by(ledger.c.counter_id)
+    .subquery()
+)
+_sums = (
+    select(
+        counters.c.rule_id,
+        counters.c.metric,
+        counters.c.window_start,
+        counters.c.used,
+        counters.c.folded,
+        counters.c.reserved,
+        *(func.coalesce(part, 0) for part in _parts.c if part.name != "counter_id"),
+    )
+    .select_from(counters.outerjoin(_parts, _parts.c.counter_id == counters.c.id))
+    .order_by(counters.c.id)
+)
+"""Each counter with the sums of its ledger, in two halves: SQLite refuses to add up to more than 2^63."""
+_below_zero = case((counters.c.folded < 0, counters.c.folded), else_=0)
+
+
+class Difference(NamedTuple):
+    """A counter that does not equal its ledger: what it says, and what the ledger adds up to."""
+
+    rule_id: str
+    metric: str
+    window_start: int
+    used: int
+    ledger_used: int
+    reserved: int
+    ledger_reserved: int
+
+
+class Full(NamedTuple):
+    """A counter that can hardly take more."""
+
+    rule_id: str
+    metric: str
+    window_start: int
+
+
+class Verified(NamedTuple):
+    """When the counters were last compared with their ledger, how many there were, and how many differed."""
+
+    at: int
+    counters: int
+    differences: int
+
+
+def differences(connection: Connection) -> tuple[int, list[Difference]]:
+    """How many counters there are, and those that differ: used = folded + Σ used, reserved = Σ held."""
+    compared = [_compared(row) for row in connection.execute(_sums)]
+    differ = [each for each in compared if (each.used, each.reserved) != (each.ledger_used, each.ledger_reserved)]
+    return len(compared), differ
+
+
+def _compared(row: Any) -> Difference:
+    rule_id, metric, start, used, folded, reserved, used_high, used_low, held_high, held_low = row
+    ledger_used, held = (used_high << HALF) + used_low, (held_high << HALF) + held_low
+    return Difference(rule_id, metric, start, used, folded + ledger_used, reserved, held)
+
+
+def full(connection: Connection, now: int) -> list[Full]:
+    """The counters of windows of now to which an amount of one call may be too much to add."""
+    rows = connection.execute(
+        select(counters.c.rule_id, counters.c.metric, counters.c.window_start)
+        .where(counters.c.window_end > now, counters.c.used + counters.c.reserved > NEARLY_FULL + _below_zero)
+        .order_by(counters.c.id)
+    )
+    return [Full._make(row) for row in rows]
+
+
+def note(connection: Connection, at: int, total: int, different: int) -> None:
+    """Keep the result of a verification for `/metrics`."""
+    values = {"id": 1, "at": at, "counters": total, "differences": different}
+    statement = insert(verifications).values(values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
+
+
+def last(connection: Connection) -> Verified | None:
+    """The last result; None where nobody has asked."""
+    kept = select(verifications.c.at, verifications.c.counters, verifications.c.differences)
+    row = connection.execute(kept).one_or_none()
+    return None if row is None else Verified._make(row)

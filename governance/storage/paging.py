@@ -1,0 +1,36 @@
+"""Whatever has a name and a time of creation: virtual keys, users, API keys, by page or by id."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Table, func, select
+from sqlalchemy.engine import Connection, Row
+
+from governance.domain.records.pages import Page
+from governance.domain.records.stored import HeldKey, HeldUser
+
+
+def page(
+    connection: Connection, table: Table, columns: Sequence[Column[Any]], wanted: Page, search: str = ""
+) -> tuple[Sequence[Row[Any]], int]:
+    """Rows of a table, newest first, whose folded name contains `search` (folded too); and how many there are."""
+    matches: list[ColumnElement[bool]] = [func.instr(table.c.search_name, search) > 0] if search else []
+    total = connection.execute(select(func.count()).select_from(table).where(*matches)).scalar_one()
+    rows = connection.execute(
+        select(*columns)
+        .where(*matches)
+        .order_by(table.c.created_at.desc(), table.c.id.desc())
+        .limit(wanted.limit)
+        .offset(wanted.offset)
+    ).all()
+    return rows, total
+
+
+def origin(held: HeldKey | HeldUser) -> dict[str, str | None]:
+    """What a row remembers of its entry in a file, and of the file."""
+    return {"config_hash": held.config_hash, "source": held.source.name, "place": held.source.place}
+
+
+def by_ids(connection: Connection, columns: Sequence[Column[Any]], ids: Sequence[str]) -> Sequence[Row[Any]]:
+    """The rows with these ids; the id is the first of the columns."""
+    return connection.execute(select(*columns).where(columns[0].in_(ids))).all()

@@ -1,0 +1,92 @@
+"""A copy of the database file as it is at one instant, made while others write to it.
+
+The copy grows under another name beside its own, and takes its name once it is whole, checked and on the disk.
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from governance.domain.errors import Conflict, InvalidRequest, Unavailable
+from governance.storage import private_files
+from governance.storage.sqlite.database import open_file, unavailable
+from governance.storage.sqlite.files.header import stamp_copy
+
+PAGES = 256
+"""How much is copied at a time: between two steps the command can be interrupted."""
+BELONGINGS = ("", "-wal", "-shm", "-journal", ".id", ".lock", ".queue", ".next", ".running", ".upkeep", ".commands")
+"""What a database file has beside itself, by the end of its name."""
+
+
+class Backup(NamedTuple):
+    """A backup that was made."""
+
+    file: Path
+    size: int
+
+
+def backup(database: Path, file: Path, busy_timeout: float, *, replace: bool) -> Backup:
+    """Copy the database to a file. Raises Conflict where one is there, InvalidRequest, Unavailable."""
+    refuse_target(database, file, replace=replace)
+    try:
+        copy(database, file, busy_timeout)
+    except sqlite3.Error as error:
+        raise _told(error, database, file) from error
+    except OSError as error:
+        raise InvalidRequest(f"Give another FILE, or make room: {file} cannot be written, {error.strerror}.") from error
+    return Backup(file, file.stat().st_size)
+
+
+def copy(source: Path, target: Path, busy_timeout: float) -> None:
+    """Copy a database to a file, in the place of one that is there. Raises OSError, sqlite3.Error."""
+    with private_files.beside(target) as part:
+        with closing(open_file(source, busy_timeout)) as connection:
+            fill(part, connection)
+        part.replace(target)
+    private_files.sync(target.parent)
+
+
+def fill(part: Path, source: sqlite3.Connection) -> None:
+    """Copy a database into an empty file, check the copy and bring it to the disk. Raises OSError, sqlite3.Error."""
+    with closing(sqlite3.connect(part)) as target:
+        # One transaction holds the state of this instant; without it, every write by others would begin the copy
+        # anew (https://www.sqlite.org/c3ref/backup_finish.html), and under load it would never end.
+        source.execute("BEGIN")
+        source.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+        target.execute("PRAGMA journal_mode = OFF")  # it is whole or it goes: there is nothing to roll back
+        target.execute("PRAGMA synchronous = OFF")
+        source.backup(target, pages=PAGES)
+    stamp_copy(part)
+    _check(part)
+    private_files.sync(part)
+
+
+def _check(file: Path) -> None:
+    with closing(sqlite3.connect(f"file:{quote(str(file))}?immutable=1", uri=True)) as connection:
+        (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if found != "ok":
+        raise sqlite3.DatabaseError(f"database disk image is malformed: {found}")
+
+
+def refuse_target(database: Path, file: Path, *, replace: bool) -> None:
+    """Refuse to write over the database itself, what belongs to it, what is no file, or what nobody gave up.
+
+    Raises InvalidRequest, Conflict.
+    """
+    if file.resolve() in {Path(f"{database.resolve()}{end}") for end in BELONGINGS}:
+        raise InvalidRequest(f"Give another FILE: {file} belongs to the database itself.")
+    if not file.exists():
+        return
+    if not file.is_file():
+        raise InvalidRequest(f"Give another FILE: {file} is no file.")
+    if not replace:
+        raise Conflict(f"Give another FILE, or --force to replace it: {file} is there already.")
+
+
+def _told(error: sqlite3.Error, database: Path, file: Path) -> Unavailable:
+    """A disk that is full, or fails, is most likely the backup's; all other trouble is the database's."""
+    if "disk is full" in str(error) or "disk I/O" in str(error):
+        return Unavailable(f"Make room, or give another FILE: {file} was not written ({error}).")
+    return unavailable(error, database)

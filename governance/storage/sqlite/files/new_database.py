@@ -1,0 +1,88 @@
+"""Making a database where there is none: not where an earlier one was, and under its name only once it is whole."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from governance.domain.errors import NotReady
+from governance.storage import private_files
+from governance.storage.sqlite.files import marker
+from governance.storage.sqlite.files.header import Header, new_stamp
+from governance.storage.sqlite.files.start_check import OURS, tables_of
+
+UNFINISHED = (".new", ".part")
+LEFT = ("-wal", "-shm", "-journal", marker.SUFFIX, ".queue")
+"""What stays beside a database's name when the file is gone; the locks of a start are not among it."""
+SECRETS = ("admin.key", "virtual-keys.txt")
+
+MISSING = (
+    "The database {} is missing, and {} is of an earlier one: put the file back, run flask governance restore BACKUP, "
+    "set GOVERNANCE_DATABASE_URL right, or run flask governance init to begin with an empty one."
+)
+
+
+def refuse_earlier(path: Path, folders: Iterable[Path]) -> None:
+    """Raise NotReady where something in the folders says that there was a database before."""
+    sign = next(_signs(path, {path.parent, *folders}), None)
+    if sign:
+        raise NotReady(MISSING.format(path, sign))
+
+
+def make(path: Path, build: Callable[[Path], object]) -> None:
+    """Make a database file: `build` fills an empty one, which then gets its name. Raises OSError."""
+    new = path.with_name(f"{path.name}.new")
+    _remove(new)
+    try:
+        os.close(private_files.create(new))
+        build(new)
+        with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+            connection.execute(f"PRAGMA user_version = {new_stamp()}")
+        private_files.sync(new)
+        new.replace(path)
+    except BaseException:
+        _remove(new)
+        raise
+    private_files.sync(path.parent)
+
+
+def _remove(file: Path) -> None:
+    for end in ("", "-wal", "-shm", "-journal"):
+        file.with_name(f"{file.name}{end}").unlink(missing_ok=True)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is a database of this service, or one that cannot be read any more."""
+    try:
+        if Header.of(path) is None:
+            return False
+        name = f"file:{quote(str(path))}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(name, uri=True)) as connection:
+            return tables_of(connection) >= OURS
+    except sqlite3.Error:
+        return True
+    except OSError:
+        return False
+
+
+def _signs(path: Path, folders: Iterable[Path]) -> Iterator[Path]:
+    """Files that an earlier database left, or that are one."""
+    beside = (path.with_name(f"{path.name}{end}") for end in LEFT)
+    yield from (file for file in beside if os.path.lexists(file))
+    for folder in sorted(folders):
+        yield from (file for name in SECRETS if os.path.lexists(file := folder / name))
+        for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+            whole = not file.name.endswith(UNFINISHED)
+            if whole and (_is_marker(file) or is_ours(file)):
+                yield file
+
+
+def _is_marker(file: Path) -> bool:
+    if file.suffix != marker.SUFFIX:
+        return False
+    try:
+        return marker.Marker.read(file.with_suffix("")) is not None
+    except NotReady:
+        return False  # another program's; our own is told by its name

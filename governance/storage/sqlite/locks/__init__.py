@@ -1,0 +1,1 @@
+"""Who may write, who waits, and who has the database open."""

@@ -1,0 +1,122 @@
+"""The locks that say who has the database open, so that nothing is put in its place meanwhile.
+
+Services share one. Workers inherit it, so it is held until the last of them is gone, however the service ends.
+Commands share another, since a start looks through the file only where no service runs.
+"""
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from governance.domain.errors import NotReady
+from governance.storage import private_files
+from governance.storage.private_files import LockTimeoutError
+from governance.storage.sqlite.files import marker
+from governance.storage.sqlite.files.faults import unusable
+
+logger = logging.getLogger("governance.storage")
+
+SUFFIX = ".running"
+COMMANDS = ".commands"
+PATIENCE = 10.0
+"""Seconds that a start waits for a restore to end."""
+RESTORING = "Try again: the database {} is being restored, {}."
+
+
+class ServiceLock:
+    """Held from before the start's checks until the service has stopped."""
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._descriptor: int | None = None
+        self._checked = False
+
+    def begin(self) -> None:
+        """Take the lock. Raises NotReady where a restore holds it, or it cannot be made."""
+        path = path_of(self._database)
+        try:
+            private_files.make_folder(path.parent)
+            self._descriptor = private_files.open_or_create(path)
+            private_files.lock_within(self._descriptor, path, fcntl.LOCK_SH, PATIENCE)
+        except OSError as error:
+            self._close()
+            raise unusable(self._database, error) from error
+
+    def is_alone(self) -> bool:
+        """Whether no other service runs on the database, asked while the start's lock is held."""
+        if self._descriptor is None:
+            return not is_held(self._database)
+        alone = private_files.try_lock(self._descriptor, fcntl.LOCK_EX)
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+        return alone
+
+    def checked(self) -> None:
+        """Note that the start has found the database sound: only then can its stop be clean."""
+        self._checked = True
+
+    def end(self) -> None:
+        """Give the lock up; where the stop is clean, note that in the marker."""
+        if self._descriptor is not None and self._checked:
+            with suppress(OSError, NotReady):  # else the next start looks at the file more closely, that is all
+                self._note_stop(self._descriptor)
+        self._close()
+
+    def _note_stop(self, descriptor: int) -> None:
+        if private_files.try_lock(descriptor, fcntl.LOCK_EX) and not marker.journal_beside(self._database):
+            known = marker.Marker.read(self._database)
+            if known:
+                marker.write(self._database, known.database_id, stopped=True)
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def path_of(database: Path) -> Path:
+    """Where the lock of a database lies."""
+    return database.with_name(f"{database.name}{SUFFIX}")
+
+
+def is_held(database: Path) -> bool:
+    """Whether a service runs on the database."""
+    if not path_of(database).exists():
+        return False
+    with private_files.opened(path_of(database)) as descriptor:
+        return not private_files.try_lock(descriptor, fcntl.LOCK_EX)
+
+
+@contextmanager
+def opened_by_command(database: Path, patience: float) -> Iterator[None]:
+    """Keep a restore away for the block. Raises NotReady where one goes on.
+
+    Where the lock cannot be made a command goes on without it: a restore cannot make it either.
+    """
+    path = database.with_name(f"{database.name}{COMMANDS}")
+    with ExitStack() as stack:
+        try:
+            if os.path.lexists(database):
+                descriptor = stack.enter_context(private_files.opened(path, os.O_RDONLY))
+                private_files.lock_within(descriptor, path, fcntl.LOCK_SH, patience)
+        except LockTimeoutError as error:
+            raise NotReady(RESTORING.format(database, error)) from error
+        except OSError as error:
+            logger.debug("no lock for the command: %s", error)
+        yield
+
+
+@contextmanager
+def stopped(database: Path) -> Iterator[None]:
+    """Keep services from starting for the block. Raises LockTimeoutError where one runs, OSError."""
+    with private_files.locked(path_of(database), 0):
+        yield
+
+
+@contextmanager
+def without_commands(database: Path, patience: float) -> Iterator[None]:
+    """Keep commands from opening the database for the block. Raises LockTimeoutError where one has it, OSError."""
+    with private_files.locked(database.with_name(f"{database.name}{COMMANDS}"), patience):
+        yield

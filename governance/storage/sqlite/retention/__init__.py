@@ -1,0 +1,1 @@
+"""Dropping what is old in short transactions, and giving the room back."""

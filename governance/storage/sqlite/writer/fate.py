@@ -1,0 +1,102 @@
+"""What became of the last batches, and whether another one can be written now: what readiness asks."""
+
+import sqlite3
+from collections.abc import Callable
+from threading import Lock
+from time import monotonic
+
+from governance.domain.errors import Unavailable
+from governance.storage.sqlite.database import PRIMARY
+from governance.storage.sqlite.writer.unit_of_work import Batch
+
+REMEMBERED = 10.0
+"""Seconds for which a failed batch counts, where no batch of callers was written since: an attempt without a caller is
+smaller, and may pass on a disk that is full for others."""
+FRESH = 1.0
+"""Seconds for which nothing is tried where something was written."""
+PATIENCE = 0.8
+"""Seconds that an attempt may take."""
+DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+STUCK = "Try again shortly: nothing can be written, another process or the disk keeps the writer waiting."
+UNFORESEEN = "Look into the log: an attempt to write failed in a way that nobody foresaw."
+
+
+class Overdue(Unavailable):
+    """An act did not end before its caller's deadline."""
+
+
+class Fate:
+    """What became of the last batches of this process."""
+
+    def __init__(self, timer: Callable[[], float] = monotonic) -> None:
+        self._timer = timer
+        self._written_at: float | None = None
+        self._failed_at = 0.0
+        self._error: Unavailable | None = None
+        self._lasts = False
+
+    def written(self, *, for_callers: bool) -> None:
+        """Note a batch that was written; one without callers does not make up for one of theirs that failed."""
+        self._written_at = self._timer()
+        if for_callers:
+            self._error = None
+
+    def failed(self, error: Unavailable, cause: BaseException) -> None:
+        """Note a batch that was undone. Damage to the file stays until a batch of callers is written again."""
+        self._error, self._failed_at = error, self._timer()
+        self._lasts = getattr(cause, "sqlite_errorcode", 0) & PRIMARY in DAMAGE
+
+    def is_fresh(self) -> bool:
+        """Whether something was written just now."""
+        return self._written_at is not None and self._timer() - self._written_at < FRESH
+
+    def fault(self) -> str | None:
+        """Why the last batch of callers failed, as long as that counts."""
+        error = self._error
+        counts = error is not None and (self._lasts or self._timer() - self._failed_at < REMEMBERED)
+        return error.message if error is not None and counts else None
+
+
+class WriteProbe:
+    """Whether decisions can be written: `attempt` writes something small, until a deadline of the timer.
+
+    However many ask, one attempt is made at a time, and few: what was written or failed just now is the answer.
+    """
+
+    def __init__(self, fate: Fate, attempt: Callable[[float], object], timer: Callable[[], float] = monotonic) -> None:
+        self._fate = fate
+        self._attempt = attempt
+        self._timer = timer
+        self._lock = Lock()
+        self._tried_at: float | None = None
+        self._found: str | None = None
+
+    def fault(self) -> str | None:
+        """Why nothing can be written now; None where it can. Takes less than a second."""
+        fault = self._fate.fault()
+        if fault is not None or self._fate.is_fresh():
+            return fault
+        if not self._lock.acquire(timeout=PATIENCE):
+            return STUCK
+        try:
+            if self._tried_at is None or self._timer() - self._tried_at >= FRESH:
+                self._found, self._tried_at = self._try(), self._timer()
+            return None if self._fate.is_fresh() else self._found
+        finally:
+            self._lock.release()
+
+    def _try(self) -> str | None:
+        try:
+            self._attempt(self._timer() + PATIENCE)
+        except Overdue:
+            return STUCK
+        except Unavailable as error:
+            return error.message
+        except Exception:  # noqa: BLE001 - the writer has logged it; whatever it is, nothing was written
+            return UNFORESEEN
+        return None
+
+
+def touch(batch: Batch) -> None:
+    """Write something that changes nothing that is shown: an attempt without a caller."""
+    batch.touch()

@@ -1,0 +1,237 @@
+"""The unit of work of metering: what waits together is decided in memory, and written together.
+
+Prepared statements on a connection of its own, beside SQLAlchemy: half the time of its session, on the path that
+every call to a model waits for. Each counter is read once a batch, moved in memory by every act, and written once.
+Statements are few and fetch much: each of them gives the interpreter lock away, and has to win it back.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+import orjson
+
+from governance.domain.limits.windows import window
+from governance.domain.metering.decision import Applied
+from governance.domain.metering.reservation import Reservation
+from governance.storage.sqlite.writer import answers
+from governance.storage.sqlite.writer.answers import Answers, Dictionaries, IdempotencyKey, Kept
+from governance.storage.sqlite.writer.pending import Entry, Hold, RuleKey, Tally
+
+RESERVATION = ", ".join(Reservation._fields)
+TALLY = """
+    c.id, c.rule_id, c.metric, c.generation, c.window_start, c.window_end, c.used, c.reserved, c.folded, c.reset_at"""
+NEWEST = f"""
+    SELECT json_group_array(json_array({TALLY})) FROM counters c WHERE c.id IN (
+        SELECT (SELECT o.id FROM counters o WHERE o.rule_id = column1 AND o.metric = column2 AND o.generation = column3
+                ORDER BY o.window_start DESC LIMIT 1)
+        FROM (VALUES {{}}))"""  # noqa: S608
+ADD_COUNTER = """
+    INSERT INTO counters (rule_id, metric, generation, window_start, window_end, touched_at)
+    VALUES (?, ?, ?, ?, ?, ?)"""
+WRITE_COUNTERS = """
+    UPDATE counters SET used = column2, reserved = column3, folded = column4, touched_at = column5
+    FROM (VALUES {}) WHERE id = column1"""
+STRETCH = "UPDATE counters SET window_end = ? WHERE id = ?"
+ADD_RESERVATIONS = f"INSERT INTO reservations (seq, {RESERVATION}) VALUES {{}}"  # noqa: S608
+WRITE_RESERVATION = f"UPDATE reservations SET {' = ?, '.join(Reservation._fields)} = ? WHERE seq = ?"  # noqa: S608
+GET_RESERVATION = f"SELECT seq, {RESERVATION} FROM reservations WHERE id = ? AND status <> 'reported'"  # noqa: S608
+LAPSED = "SELECT id FROM reservations WHERE status = 'open' AND expires_at <= ? ORDER BY expires_at LIMIT ?"
+NOW = """
+    SELECT revision, touched_at, (SELECT seq FROM sqlite_sequence WHERE name = 'reservations')
+    FROM config_revision"""
+TOUCH = "UPDATE config_revision SET touched_at = ?"
+WRITE_ENTRIES = "INSERT OR REPLACE INTO ledger (seq, counter_id, held, used) VALUES {}"
+GET_ENTRIES = f"""
+    SELECT l.counter_id, l.held, l.used, {TALLY} FROM ledger l LEFT JOIN counters c ON c.id = l.counter_id
+    WHERE l.seq = ?"""  # noqa: S608
+
+MOST_ROWS = 256
+"""The most rows of one step: SQLite allows 32,766 values."""
+Row = tuple[object, ...]
+
+
+class Batch:
+    """One transaction of metering, in which acts are done one after another; `now` is the same for all of them."""
+
+    def __init__(self, connection: sqlite3.Connection, now: int, dictionaries: Dictionaries) -> None:
+        self.now = now
+        self._execute = connection.execute
+        self._executemany = connection.executemany
+        self.revision, last_touch, last_seq = self._execute(NOW).fetchone()
+        self._touched_at = max(now, last_touch + 1)
+        self._tallies: dict[int, Tally] = {}
+        self._current: dict[RuleKey, Tally] = {}
+        self._new: list[Row] = []
+        self._entries: list[Row] = []
+        self._holds: dict[str, Hold] = {}
+        self._kept: dict[IdempotencyKey, Kept] = {}
+        self._answers = Answers(connection, dictionaries)
+        self._seq: int = last_seq or 0
+        self._touches = False
+
+    def tallies(self, applied: Sequence[Applied]) -> list[Tally]:
+        """What counts now for these rules, each in its current window; read all together where not known yet."""
+        known = self._current
+        unknown = [each for each in applied if each.key not in known]
+        if unknown:
+            self._look_up(unknown)
+        return [known[each.key] for each in applied]
+
+    def add(self, reservation: Reservation, entries: Sequence[tuple[Tally, int, int]]) -> None:
+        """Store a new reservation, and what it holds and used of each rule: (the rule's tally, held, used).
+
+        Nobody knows its id before the batch has ended, so no other act of this batch can meet it.
+        Raises InvalidRequest, and changes nothing, where a sum would become too large.
+        """
+        for tally, held, used in entries:
+            tally.refuse_beyond(held, used)
+        self._seq += 1
+        self._new.append((self._seq, *reservation))
+        for tally, held, used in entries:
+            if tally.id is None:
+                self._begin(tally)
+            tally.move(held, used)
+            self._entries.append((self._seq, tally.id, held, used))
+
+    def reservation(self, reservation_id: str) -> Hold | None:
+        """The reservation with this id."""
+        known = self._holds.get(reservation_id)
+        if known is None:
+            row = self._execute(GET_RESERVATION, (reservation_id,)).fetchone()
+            if row is None:
+                return None
+            found = Reservation._make(row[1:])
+            known = Hold(row[0], found._replace(late=bool(found.late)))
+            known.entries = [
+                Entry(counter_id, held, used, None if counter[0] is None else self._remember(*counter))
+                for counter_id, held, used, *counter in self._execute(GET_ENTRIES, (known.seq,))
+            ]
+            self._holds[reservation_id] = known
+        return known
+
+    def settle(self, hold: Hold, after: Reservation) -> None:
+        """Move a reservation to its next state: its holds end, and each counter is charged what it now says it used.
+
+        What a reset has forgiven is not taken back once more. Raises InvalidRequest, and changes nothing, where a sum
+        would become too large.
+        """
+        before = hold.reservation
+        charges = [_charge(before, after, entry.tally) for entry in hold.entries]
+        for entry, more in zip(hold.entries, charges, strict=True):
+            if entry.tally is not None:
+                entry.tally.refuse_beyond(-entry.held, more)
+        for entry, more in zip(hold.entries, charges, strict=True):
+            if entry.tally is not None:
+                entry.tally.move(-entry.held, more)
+            entry.held, entry.used = 0, entry.used + more
+        hold.reservation, hold.changed = after._replace(ended_at=self._touched_at), True
+
+    def extend(self, hold: Hold, after: Reservation) -> None:
+        """Note a reservation's later end; its holds stay."""
+        hold.reservation, hold.changed = after, True
+
+    def lapsed(self, most: int, now: int) -> list[str]:
+        """Up to `most` open reservations whose time is over at an instant."""
+        return [row[0] for row in self._execute(LAPSED, (now, most))]
+
+    def answer(self, key: IdempotencyKey, since: int) -> tuple[bytes, bytes] | None:
+        """The fingerprint and the answer that were kept under a key since an instant."""
+        kept = self._kept.get(key)
+        return self._answers.get(key, since) if kept is None else (kept.fingerprint, kept.body)
+
+    def keep(self, key: IdempotencyKey, fingerprint: bytes, body: bytes, texts: tuple[str, ...]) -> None:
+        """Keep the answer to the effect that was added last; `texts` are what it has in common with others."""
+        self._kept[key] = Kept(self._seq, fingerprint, body, texts)
+
+    def touch(self) -> None:
+        """Write the instant of this batch down, whether or not a counter moves."""
+        self._touches = True
+
+    def flush(self) -> None:
+        """Write everything down, each row once."""
+        edited = [hold for hold in self._holds.values() if hold.changed]
+        moved = [tally for tally in self._tallies.values() if tally.moved]
+        at = self._touched_at
+        self._write(ADD_RESERVATIONS, self._new)
+        self._write_each(WRITE_RESERVATION, [(*hold.reservation, hold.seq) for hold in edited])
+        self._write(WRITE_ENTRIES, self._entries + _rows(edited))
+        self._write_each(TOUCH, [(at,)] if moved or self._touches else [])
+        self._write(WRITE_COUNTERS, [(tally.id, tally.used, tally.reserved, tally.folded, at) for tally in moved])
+        self._write_each(STRETCH, [(tally.end, tally.id) for tally in moved if tally.stretched])
+        self._write(answers.PUT, self._answers.rows(self._kept, self.now))
+        self._answers.done()
+
+    def _write(self, statement: str, rows: Sequence[Row]) -> None:
+        """Write rows, many in one step: each step gives the interpreter lock away, and has to win it back.
+
+        Numbers of rows are rounded down to two binary digits, so that statements are few, and prepared once.
+        """
+        done = 0
+        while done < len(rows):
+            size = min(len(rows) - done, MOST_ROWS)
+            size &= 3 << max(0, size.bit_length() - 2)
+            together = rows[done : done + size]
+            self._executemany(_of_rows(statement, len(together[0]), size), [[*chain.from_iterable(together)]])
+            done += size
+
+    def _write_each(self, statement: str, rows: Sequence[Row]) -> None:
+        if rows:
+            self._executemany(statement, rows)
+
+    def _look_up(self, unknown: Sequence[Applied]) -> None:
+        keys = [each.key for each in unknown]
+        newest = _of_rows(NEWEST, len(keys[0]), len(keys))
+        found = self._execute(newest, [*chain.from_iterable(keys)]).fetchone()[0]
+        for row in orjson.loads(found):
+            tally = self._remember(*row)
+            self._current[tally.key] = tally
+        for applied in unknown:
+            last = self._current.get(applied.key)
+            if last is None or last.end <= self.now:
+                self._current[applied.key] = self._following(applied, last)
+
+    def _following(self, applied: Applied, newest: Tally | None) -> Tally:
+        """The window of now after the newest one, which has ended.
+
+        Where the rules of a time zone change, the window of now may begin no later than that: it is the same one then.
+        """
+        start, end = window(applied.rule.duration, applied.limit.alignment, applied.rule.anchor, self.now)
+        if newest is None or newest.start < start:
+            return Tally(None, *applied.key, start, end, 0, 0, 0)
+        newest.stretch(end)
+        return newest
+
+    def _remember(self, counter_id: int, *rest: Any) -> Tally:
+        return self._tallies.setdefault(counter_id, Tally(counter_id, *rest))
+
+    def _begin(self, tally: Tally) -> None:
+        """Store the counter of a window in which nothing was counted yet."""
+        made = self._execute(ADD_COUNTER, (*tally.key, tally.start, tally.end, self._touched_at))
+        tally.id = int(made.lastrowid or 0)
+        self._tallies[tally.id] = tally
+
+
+@lru_cache(maxsize=1024)
+def _of_rows(statement: str, width: int, rows: int) -> str:
+    """A statement with as many rows of values."""
+    return statement.format(", ".join([f"(?{', ?' * (width - 1)})"] * rows))
+
+
+def _forgiven(before: Reservation, tally: Tally) -> bool:
+    """Whether what a reservation was charged for went with a reset of its counter."""
+    return before.ended_at is not None and before.ended_at <= tally.reset_at
+
+
+def _charge(before: Reservation, after: Reservation, tally: Tally | None) -> int:
+    """How much more a counter is charged after a step of a reservation; less than 0 takes back."""
+    if tally is None:
+        return 0
+    more = after.used.of(tally.metric) - before.used.of(tally.metric)
+    return max(0, more) if _forgiven(before, tally) else more
+
+
+def _rows(holds: Iterable[Hold]) -> list[Row]:
+    return [(hold.seq, entry.counter_id, entry.held, entry.used) for hold in holds for entry in hold.entries]

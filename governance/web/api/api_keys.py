@@ -1,0 +1,48 @@
+"""`/api/api-keys`: the keys of this management API."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, Response
+
+from governance.domain.errors import Code
+from governance.domain.keys import KeyScope
+from governance.domain.records.pages import Page
+from governance.web.http.answers import answer, plain_page, secret
+from governance.web.http.context import governance
+from governance.web.http.operation import operation
+from schemas import answers, keys
+from schemas.queries import PageQuery
+
+blueprint = Blueprint("api_keys", __name__, url_prefix="/api/api-keys")
+
+
+@blueprint.get("")
+@operation("List API keys", scope=KeyScope.ADMIN, query=PageQuery(), answer=answers.ApiKeyList())
+def list_api_keys(query: Mapping[str, Any]) -> Response:
+    """Return a page of API keys, newest first; never the keys themselves."""
+    page = Page(query["limit"], query["offset"])
+    found, total = governance().api_keys.page(page)
+    return plain_page("api_keys", [keys.api_key(key) for key in found], total, page)
+
+
+@blueprint.post("")
+@operation("Create an API key", scope=KeyScope.ADMIN, body=keys.ApiKeyCreate(), answer=answers.ApiKeyCreated())
+def create_api_key(body: Mapping[str, Any]) -> Response:
+    """Mint a key. It is in this answer alone."""
+    new = governance().api_keys.create(body)
+    return secret({"message": "API key created successfully", "api_key": keys.api_key(new.key) | {"key": new.secret}})
+
+
+@blueprint.delete("/<id:api_key_id>")
+@operation(
+    "Revoke an API key",
+    scope=KeyScope.ADMIN,
+    answer=answers.Done(),
+    refusals=(Code.API_KEY_NOT_FOUND, Code.LAST_ADMIN_KEY),
+)
+def revoke_api_key(api_key_id: str) -> Response:
+    """Revoke a key: at once in the worker that answers, within one poll in the others. The last admin key stays."""
+    service = governance()
+    service.api_keys.revoke(api_key_id, keep_last=service.settings.admin_key is None)
+    return answer({"message": "API key revoked successfully"})

@@ -1,0 +1,22 @@
+"""`/api/governance/audit`: who changed what, when, from what to what."""
+
+from flask import Blueprint, Response, g
+
+from governance.domain.keys import KeyScope
+from governance.domain.records.audit import AuditQuery, Entity
+from governance.web.http.answers import plain_page
+from governance.web.http.context import governance
+from governance.web.http.operation import operation
+from schemas import answers
+from schemas.audit import AuditListQuery, entry
+
+blueprint = Blueprint("audit", __name__, url_prefix="/api/governance/audit")
+
+
+@blueprint.get("")
+@operation("List who changed what", scope=KeyScope.READ, query=AuditListQuery(), answer=answers.AuditList())
+def list_audit(query: AuditQuery) -> Response:
+    """Return a page of the audit, newest first. No secret is in it; API keys' changes are shown to admin keys alone."""
+    hidden = None if g.api_key.may(KeyScope.ADMIN) else Entity.API_KEY
+    found, total = governance().audit.page(query._replace(hidden=hidden))
+    return plain_page("audit", [entry(each) for each in found], total, query.page)

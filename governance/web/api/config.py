@@ -1,0 +1,79 @@
+"""`/api/governance/config`: files of limits over HTTP, planned first and applied as planned."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Blueprint, Response
+from werkzeug.http import parse_etags
+
+from governance.domain.errors import Code, InvalidRequest
+from governance.domain.keys import KeyScope
+from governance.services.config.uploads import Review, Upload, Wishes
+from governance.web.http.answers import answer
+from governance.web.http.context import governance, the_request
+from governance.web.http.operation import operation
+from schemas import answers
+from schemas.config.body import ConfigFile, ConfigQuery
+from schemas.config.plans import places_json, plan_json
+
+blueprint = Blueprint("config", __name__, url_prefix="/api/governance/config")
+
+PLAN_WANTED = "Plan the file first (POST /api/governance/config/plan), and send the ETag of the plan in If-Match."
+
+
+@blueprint.post("/plan")
+@operation(
+    "Plan a file of limits",
+    scope=KeyScope.WRITE,
+    query=ConfigQuery(),
+    body=ConfigFile(),
+    answer=answers.ConfigPlan(),
+    refusals=(Code.FILE_BUSY,),
+)
+def plan_config(query: Mapping[str, Any], body: Callable[[int], bytes]) -> Response:
+    """Say what an apply of the file would do, and change nothing. The ETag is for the apply."""
+    return _shown(governance().uploads.plan(_upload(body), _wishes(query)), applied=False)
+
+
+@blueprint.post("/apply")
+@operation(
+    "Apply a file of limits as planned",
+    scope=KeyScope.WRITE,
+    query=ConfigQuery(),
+    body=ConfigFile(),
+    answer=answers.ConfigPlan(),
+    refusals=(Code.FILE_BUSY, Code.STALE_VERSION, Code.PLAN_REQUIRED),
+)
+def apply_config(query: Mapping[str, Any], body: Callable[[int], bytes]) -> Response:
+    """Do what was planned, in one transaction; 412 where the file, a parameter or what is stored has changed since."""
+    wanted = parse_etags(the_request().environ.get("HTTP_IF_MATCH")).as_set(include_weak=True)
+    if not wanted:
+        raise InvalidRequest(PLAN_WANTED, code=Code.PLAN_REQUIRED, param="If-Match")
+    return _shown(governance().uploads.apply(_upload(body), _wishes(query), wanted.__contains__), applied=True)
+
+
+def _upload(body: Callable[[int], bytes]) -> Upload:
+    told = the_request().environ.get("CONTENT_LENGTH") or ""
+    return Upload(int(told) if told.isdecimal() else None, body)
+
+
+def _wishes(query: Mapping[str, Any]) -> Wishes:
+    return Wishes(query.get("owner"), query["prune"], query["overwrite"])
+
+
+def _shown(review: Review, *, applied: bool) -> Response:
+    document = review.document
+    made = answer(
+        {
+            "applied": applied,
+            "owner": document.source.name or None,
+            **plan_json(review.plan),
+            "minted": review.minted,
+            "warnings": places_json(review.warnings),
+            "left_out": places_json(review.left_out),
+            "skipped": document.wanted.skipped,
+        }
+    )
+    if not applied:
+        made.headers["ETag"] = f'"{review.etag}"'
+    return made

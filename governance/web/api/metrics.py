@@ -1,0 +1,85 @@
+"""`/metrics` for Prometheus: all workers together. No label names a model, a key or a user."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+
+from flask import Blueprint, current_app
+from flask.blueprints import BlueprintSetupState
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from governance.domain.errors import GovernanceError
+from governance.services.metering.statistics import VERIFIED
+from governance.services.operations.throttle import Throttle
+from governance.web.http.context import EXTENSION as SERVICE
+from governance.web.http.context import Governance
+from governance.web.http.flask_app import Response
+from governance.web.http.operation import operation
+
+blueprint = Blueprint("metrics", __name__)
+
+EXTENSION = "governance.metrics"
+MOST_TEXTS = 5
+"""In a second."""
+
+
+@blueprint.get("/metrics")
+@operation("Metrics for Prometheus", scope=None)
+def metrics() -> Response:
+    """Show what is counted, in Prometheus' own text, less than a second old."""
+    found: Throttle[bytes] = current_app.extensions[EXTENSION]
+    return Response(found.get(), content_type=CONTENT_TYPE_LATEST)
+
+
+@blueprint.record
+def throttle(state: BlueprintSetupState) -> None:
+    """Have each app make its text a few times a second, however many strangers ask."""
+    service: Governance = state.app.extensions[SERVICE]
+    state.app.extensions[EXTENSION] = Throttle(lambda: _text(service), MOST_TEXTS)
+
+
+def _text(service: Governance) -> bytes:
+    registry = CollectorRegistry()
+    registry.register(Current(service))
+    return generate_latest(registry)
+
+
+class Current(Collector):
+    """What the workers count, and what the database and the clock say at the moment of asking."""
+
+    def __init__(self, service: Governance) -> None:
+        self._service = service
+
+    def collect(self) -> Iterable[Metric]:
+        """The metrics of now; those of a database that does not answer are left out."""
+        for metric in self._service.counts.collect():
+            yield from _age(metric) if metric.name == VERIFIED else (metric,)
+        try:
+            opened, differing = self._service.reservations.open_count(), self._service.verification.last()
+            sizes = self._service.growth.look()
+        except GovernanceError:
+            return
+        yield GaugeMetricFamily("governance_reservations_open", "Reservations that hold something now.", opened)
+        yield _by_label(
+            "governance_database_bytes", "Bytes of the file, of its free pages, its journal.", "part", sizes.bytes
+        )
+        yield _by_label("governance_stored_rows", "At most so many rows are stored.", "table", sizes.rows)
+        if differing is not None:
+            help_text = "Counters that differed from their ledger when last verified; anything but 0 is a fault."
+            yield GaugeMetricFamily("governance_verify_differences", help_text, differing)
+
+
+def _by_label(name: str, documentation: str, label: str, values: Mapping[str, int]) -> Metric:
+    metric = GaugeMetricFamily(name, documentation, labels=[label])
+    for word, value in values.items():
+        metric.add_metric([word], value)
+    return metric
+
+
+def _age(verified: Metric) -> Iterator[Metric]:
+    """The age of the oldest worker's memory, from when each last equalled the database (0: it has none yet)."""
+    oldest = min((sample.value for sample in verified.samples if sample.value), default=None)
+    if oldest is not None:
+        age = max(0.0, time.time() - oldest)
+        yield GaugeMetricFamily("governance_snapshot_age_seconds", "Age of the oldest worker's memory.", age)

@@ -1,0 +1,51 @@
+"""What operators and machines ask, outside `/api` and without a key: is it alive, is it ready, what can it do."""
+
+from flask import Blueprint, current_app, render_template
+
+from governance import __version__
+from governance.domain.errors import Code, Unavailable
+from governance.web.docs import documentation, openapi
+from governance.web.http.answers import JSON, answer
+from governance.web.http.context import governance
+from governance.web.http.flask_app import Response
+from governance.web.http.operation import operation
+from schemas import render
+
+HTML = "text/html; charset=utf-8"
+
+blueprint = Blueprint("ops", __name__, template_folder="templates")
+
+
+@blueprint.get("/healthz")
+@operation("Is the process alive?", scope=None)
+def healthz() -> Response:
+    """Answer, as long as the process lives, with its version."""
+    return answer({"status": "ok", "version": __version__})
+
+
+@blueprint.get("/readyz")
+@operation("Is the service ready?", scope=None, refusals=(Code.NOT_READY,))
+def readyz() -> Response:
+    """Check that decisions can be written, the schema is current and the memory fresh; 503 with the reason if not."""
+    health = governance().health.get()
+    if health.reasons:
+        raise Unavailable(" ".join(health.reasons), code=Code.NOT_READY)
+    return answer({"status": "ready", "warnings": health.warnings})
+
+
+@blueprint.get("/openapi.json")
+@operation("The OpenAPI document", scope=None)
+def openapi_json() -> Response:
+    """Describe this API in OpenAPI 3.1."""
+    return documentation.send(current_app, "openapi.json", JSON, lambda: render.dumps(openapi.document(current_app)))
+
+
+@blueprint.get("/docs")
+@operation("The API's documentation", scope=None)
+def docs() -> Response:
+    """Show the OpenAPI document to a person; needs nothing from the internet."""
+    return documentation.send(current_app, "docs", HTML, _page)
+
+
+def _page() -> bytes:
+    return render_template("docs.html", document=openapi.document(current_app)).encode()

@@ -1,0 +1,80 @@
+"""`/api/governance/virtual-keys`: the gateway's keys, to which limits can be bound."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, Response
+
+from governance.domain.errors import Code
+from governance.domain.keys import KeyScope
+from governance.domain.records.pages import Page
+from governance.web.http.answers import answer, plain_page, secret
+from governance.web.http.context import governance
+from governance.web.http.operation import operation
+from schemas import answers, keys
+from schemas.queries import SearchQuery
+
+blueprint = Blueprint("virtual_keys", __name__, url_prefix="/api/governance/virtual-keys")
+
+
+@blueprint.get("")
+@operation("List virtual keys", scope=KeyScope.READ, query=SearchQuery(), answer=answers.VirtualKeyList())
+def list_virtual_keys(query: Mapping[str, Any]) -> Response:
+    """Return a page of virtual keys, newest first."""
+    page = Page(query["limit"], query["offset"])
+    found, total = governance().virtual_keys.page(page, query["search"])
+    return plain_page("virtual_keys", [keys.virtual_key(key) for key in found], total, page)
+
+
+@blueprint.post("")
+@operation(
+    "Create a virtual key",
+    scope=KeyScope.WRITE,
+    body=keys.VirtualKeyCreate(),
+    answer=answers.VirtualKeyCreated(),
+    refusals=(Code.ALREADY_EXISTS,),
+)
+def create_virtual_key(body: Mapping[str, Any]) -> Response:
+    """Store a new key. Its value is in this answer alone."""
+    new = governance().virtual_keys.create(body)
+    shown = keys.virtual_key(new.key) | {"value": new.value}
+    return secret({"message": "Virtual key created successfully", "virtual_key": shown})
+
+
+@blueprint.get("/<id:virtual_key_id>")
+@operation(
+    "Read a virtual key",
+    scope=KeyScope.READ,
+    answer=answers.VirtualKeyFound(),
+    refusals=(Code.VIRTUAL_KEY_NOT_FOUND,),
+)
+def get_virtual_key(virtual_key_id: str) -> Response:
+    """Read one key."""
+    return answer({"virtual_key": keys.virtual_key(governance().virtual_keys.get(virtual_key_id))})
+
+
+@blueprint.put("/<id:virtual_key_id>")
+@operation(
+    "Change a virtual key",
+    scope=KeyScope.WRITE,
+    body=keys.VirtualKeyUpdate(),
+    answer=answers.VirtualKeyWritten(),
+    refusals=(Code.VIRTUAL_KEY_NOT_FOUND, Code.ALREADY_EXISTS),
+)
+def update_virtual_key(virtual_key_id: str, body: Mapping[str, Any]) -> Response:
+    """Store an edit: what is left out stays as it is."""
+    key = governance().virtual_keys.change(virtual_key_id, body)
+    return answer({"message": "Virtual key updated successfully", "virtual_key": keys.virtual_key(key)})
+
+
+@blueprint.delete("/<id:virtual_key_id>")
+@operation(
+    "Delete a virtual key",
+    scope=KeyScope.WRITE,
+    answer=answers.Done(),
+    refusals=(Code.VIRTUAL_KEY_NOT_FOUND,),
+)
+def delete_virtual_key(virtual_key_id: str) -> Response:
+    """Delete a key together with its limits."""
+    governance().virtual_keys.delete(virtual_key_id)
+    return answer({"message": "Virtual key deleted successfully"})

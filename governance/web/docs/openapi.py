@@ -1,0 +1,219 @@
+"""The OpenAPI document, made from what every endpoint is declared with."""
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from itertools import groupby
+from typing import Any, NamedTuple, cast
+
+from apispec import APISpec
+from flask import Flask
+from werkzeug.routing import Rule
+
+import governance
+from governance.domain.errors import Code
+from governance.domain.keys import KeyScope
+from governance.web.docs.openapi_fields import plugins
+from governance.web.http import operation
+from governance.web.http.answers import JSON
+from governance.web.http.errors import STATUS
+from governance.web.http.operation import Operation
+from schemas import answers, queries
+from schemas.config.body import ConfigFile
+
+EXTENSION = "governance.openapi"
+SECURITY = "ManagementBearerAuth"
+PARTS = ("openapi", "info", "tags", "paths", "components")
+ARGUMENT = re.compile(r"<(?:\w+:)?(?:\w*_)?(\w+)>")
+"""`<path:model_config_id>`: what a path is asked for is its `{id}`."""
+
+SCOPES = {
+    KeyScope.READ: "to read under /api/governance (of the audit, all but what it says of API keys), and to check",
+    KeyScope.WRITE: "that, and every change of what is managed there",
+    KeyScope.METER: "reservations, usage and check",
+    KeyScope.ADMIN: "everything, also /api/api-keys and what the audit says of API keys",
+}
+ABOUT = f"{governance.__doc__} Money is in dollars, written exactly; times are RFC 3339 in UTC."
+HOW_TO_AUTHENTICATE = (
+    "Send an API key as `Authorization: Bearer <API key>`. Virtual keys and session tokens are not accepted. "
+    f"A key has scopes: {'; '.join(f'`{scope}`: {what}' for scope, what in SCOPES.items())}."
+)
+
+DENIED = (HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.TOO_MANY_REQUESTS)
+EVERY_CALL = (Code.INVALID_PARAMETER, Code.UNKNOWN_PARAMETER, Code.MALFORMED_REQUEST, Code.INTERNAL_ERROR)
+WITH_A_KEY = (Code.API_KEY_REQUIRED, Code.INVALID_API_KEY, Code.INSUFFICIENT_SCOPE, Code.DATABASE_UNAVAILABLE)
+WITH_A_BODY = (Code.INVALID_BODY, Code.INVALID_FIELD, Code.UNKNOWN_FIELD, Code.BODY_TOO_LARGE)
+
+TEXT = {"type": "string"}
+SECONDS = {"type": "integer", "minimum": 0}
+RELATIVE = "References relative to the URL that was asked, such as `?limit=25&offset=25`: join them to it."
+HEADERS: dict[str, tuple[dict[str, Any], str]] = {
+    "X-Request-Id": (TEXT, "The caller's X-Request-Id where it sent a sane one, else one of ours."),
+    "ETag": (TEXT, 'Strong. A model limit\'s is "<version>.<digest>"; the version moves with edits only.'),
+    "Link": (TEXT, f'The pages beside this one, rel="next" and rel="prev"; left out where there is none. {RELATIVE}'),
+    "Age": (SECONDS, "Memory answers only: seconds since the memory was last known to equal the database."),
+    "X-Governance-Source": ({**TEXT, "enum": ["memory", "database"]}, "Where the answer came from."),
+    "Retry-After": (SECONDS, "Seconds after which to try again."),
+    "Idempotent-Replayed": ({**TEXT, "const": "true"}, "There where this is the first answer again."),
+    "WWW-Authenticate": ({**TEXT, "const": "Bearer"}, "The scheme to use."),
+}
+ERROR_HEADERS = {401: ["WWW-Authenticate"], 402: ["Retry-After"], 429: ["Retry-After"], 503: ["Retry-After"]}
+REQUEST_HEADERS = {
+    "If-None-Match": "An ETag that the caller has: 304 where it is still true.",
+    "If-Match": "Act only where the limit's version is still that of this ETag; 412 where it is not. * is any. "
+    "Of an apply of a file: the ETag of its plan.",
+    "Idempotency-Key": "1 to 255 visible ASCII characters: a repeat within a day gets the first answer again.",
+}
+MEDIA = {"docs": "text/html", "metrics": "text/plain"}
+"""What endpoints answer that do not answer JSON."""
+
+
+class Trait(NamedTuple):
+    """What goes with a kind of operation: the headers that it answers with, and those that it takes."""
+
+    applies: Callable[[Operation], bool]
+    answers: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+
+
+TRAITS = (
+    Trait(lambda _: True, ("X-Request-Id",)),
+    Trait(lambda declared: isinstance(declared.query, queries.PageQuery), ("Link",)),
+    Trait(
+        lambda declared: isinstance(declared.query, queries.RulesQuery),
+        ("ETag", "X-Governance-Source", "Age"),
+        ("If-None-Match",),
+    ),
+    Trait(lambda declared: isinstance(declared.answer, answers.ModelLimitFound), ("ETag",), ("If-None-Match",)),
+    Trait(lambda declared: isinstance(declared.answer, answers.ModelLimitWritten), ("ETag",)),
+    Trait(
+        lambda declared: isinstance(declared.body, ConfigFile) and Code.PLAN_REQUIRED not in declared.refusals,
+        ("ETag",),
+    ),
+    Trait(lambda declared: Code.STALE_VERSION in declared.refusals, (), ("If-Match",)),
+    Trait(
+        lambda declared: Code.IDEMPOTENCY_KEY_REUSED in declared.refusals,
+        ("Idempotent-Replayed",),
+        ("Idempotency-Key",),
+    ),
+)
+
+
+def document(app: Flask) -> dict[str, Any]:
+    """The app's OpenAPI 3.1 document; made once, so not for changing."""
+    if EXTENSION not in app.extensions:
+        app.extensions[EXTENSION] = _made(app)
+    return cast("dict[str, Any]", app.extensions[EXTENSION])
+
+
+def _made(app: Flask) -> dict[str, Any]:
+    spec = APISpec("Model limits", governance.__version__, "3.1.0", plugins(), info={"description": ABOUT})
+    _add_components(spec)
+    for blueprint in app.iter_blueprints():
+        about = inspect.getdoc(sys.modules[blueprint.import_name])
+        spec.tag({"name": blueprint.name, "description": (about or "").partition("\n")[0]})
+    for rule in app.url_map.iter_rules():
+        view = app.view_functions[rule.endpoint]
+        declared = operation.of(view)
+        if declared is not None:
+            described = _operation(rule, inspect.getdoc(view), declared)
+            spec.path(ARGUMENT.sub(r"{\1}", rule.rule), operations=dict.fromkeys(_methods(rule), described))
+    made = spec.to_dict()
+    return {part: made[part] for part in PARTS}
+
+
+def _add_components(spec: APISpec) -> None:
+    spec.components.schema("Error", schema=answers.Error())
+    spec.components.schema("Denial", schema=answers.Denial())
+    scheme = {"type": "http", "scheme": "bearer", "description": HOW_TO_AUTHENTICATE}
+    spec.components.security_scheme(SECURITY, scheme)
+    for name, (schema, about) in HEADERS.items():
+        spec.components.header(name, {"description": about, "schema": schema})
+    for name, about in REQUEST_HEADERS.items():
+        spec.components.parameter(name, "header", {"description": about, "schema": TEXT})
+
+
+def _methods(rule: Rule) -> list[str]:
+    return [method.lower() for method in sorted(rule.methods or ()) if method not in {"HEAD", "OPTIONS"}]
+
+
+def _operation(rule: Rule, about: str | None, declared: Operation) -> dict[str, Any]:
+    tag, _, name = rule.endpoint.rpartition(".")
+    return {
+        "tags": [tag],
+        "operationId": name,
+        "summary": declared.summary,
+        "description": about,
+        "parameters": _parameters(rule, declared),
+        "responses": dict(_responses(name, declared)),
+        **_body(declared),
+        **_security(declared),
+    }
+
+
+def _parameters(rule: Rule, declared: Operation) -> list[Any]:
+    about = "A slash in it may be sent as it is or as %2F." if "<path:" in rule.rule else "As answers show it."
+    names = ARGUMENT.findall(rule.rule)
+    path = [{"in": "path", "name": name, "description": about, "schema": TEXT} for name in names]
+    return [*path, {"in": "query", "schema": declared.query}, *_taken(declared)]
+
+
+def _body(declared: Operation) -> dict[str, Any]:
+    if declared.body is None:
+        return {}
+    optional = getattr(declared.body, "optional", False)
+    required = not optional or any(field.required for field in declared.body.fields.values())
+    return {"requestBody": {"required": required, "content": {JSON: {"schema": declared.body}}}}
+
+
+def _security(declared: Operation) -> dict[str, Any]:
+    """The standard's lists of roles name the scopes; the extension is for tools that leave the lists out."""
+    scopes = [scope.value for scope in declared.scopes]
+    return {"security": [{SECURITY: [scope]} for scope in scopes], "x-key-scopes": scopes} if scopes else {}
+
+
+def _responses(name: str, declared: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
+    headers = [header for trait in _traits(declared) for header in trait.answers]
+    yield "200", _success(name, declared) | {"headers": _named(headers)}
+    if "If-None-Match" in _taken(declared):
+        yield "304", {"description": "Not Modified: the ETag is still true.", "headers": _named(headers)}
+    for status, codes in groupby(_codes(declared), STATUS.__getitem__):
+        yield str(status), _refusal(HTTPStatus(status), [code.value for code in codes])
+
+
+def _success(name: str, declared: Operation) -> dict[str, Any]:
+    if declared.answer is None:
+        return {"description": declared.summary, "content": {MEDIA.get(name, JSON): {}}}
+    return {"description": inspect.getdoc(declared.answer), "content": {JSON: {"schema": declared.answer}}}
+
+
+def _refusal(status: HTTPStatus, codes: list[str]) -> dict[str, Any]:
+    return {
+        "description": f"{status.phrase}: {', '.join(codes)}.",
+        "headers": _named(["X-Request-Id", *ERROR_HEADERS.get(status, ())]),
+        "content": {JSON: {"schema": "Denial" if status in DENIED else "Error"}},
+        "x-error-codes": codes,
+    }
+
+
+def _codes(declared: Operation) -> list[Code]:
+    """Every code that an operation can answer, its own and those of its kind, by status."""
+    with_a_key = WITH_A_KEY if declared.scopes else ()
+    with_a_body = () if declared.body is None else WITH_A_BODY
+    possible = {*EVERY_CALL, *with_a_key, *with_a_body, *declared.refusals}
+    return sorted((code for code in STATUS if code in possible), key=STATUS.__getitem__)
+
+
+def _traits(declared: Operation) -> list[Trait]:
+    return [trait for trait in TRAITS if trait.applies(declared)]
+
+
+def _taken(declared: Operation) -> list[str]:
+    return [header for trait in _traits(declared) for header in trait.takes]
+
+
+def _named(headers: list[str]) -> dict[str, str]:
+    """Headers by reference: apispec makes a name one."""
+    return {header: header for header in headers}

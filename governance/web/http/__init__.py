@@ -1,0 +1,1 @@
+"""What every request goes through: the Flask app, authentication, answers, errors, logs, the response cache."""

@@ -1,0 +1,58 @@
+"""The Flask app, with a request and an answer of our own where Flask offers a place for them."""
+
+import flask
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+
+from governance.snapshot.reader import Held
+
+DIGITS = 12
+"""Of the longest Content-Length that is looked at: whatever is longer is above every bound."""
+MAX_BODY = 1024 * 1024
+"""Of any request that does not say otherwise, in bytes."""
+MOST = "governance.most"
+"""Where in its environ a request notes how large its body may be."""
+
+
+class Request(flask.Request):
+    """A request whose body is read whole or not at all."""
+
+    def whole(self, most: int) -> bytes:
+        """The body. Raises ClientDisconnected (400) where it ended too early, RequestEntityTooLarge above `most`."""
+        self.environ[MOST] = most
+        told = self.environ.get("CONTENT_LENGTH")
+        if told:
+            length = int(told) if told.isdecimal() and len(told) <= DIGITS else most + 1
+            if length > most:
+                raise RequestEntityTooLarge
+            found = self._read(length)
+            if len(found) < length:
+                raise ClientDisconnected
+            return found
+        if "HTTP_TRANSFER_ENCODING" not in self.environ:
+            return b""
+        found = self._read(most + 1)
+        if len(found) > most:
+            raise RequestEntityTooLarge
+        return found
+
+    def _read(self, size: int) -> bytes:
+        try:
+            found: bytes = self.environ["wsgi.input"].read(size)
+        except (OSError, ParseException) as error:  # gunicorn's errors of a chunk are ParseExceptions
+            raise ClientDisconnected from error
+        return found
+
+
+class Response(flask.Response):
+    """An answer."""
+
+    held: Held | None = None
+    """What a page was read from, where it may be given again for as long as that holds."""
+
+
+class App(flask.Flask):
+    """The app."""
+
+    request_class = Request
+    response_class = Response

@@ -1,0 +1,1 @@
+"""Bifrost's rows, judged by the schemas of the HTTP bodies."""

@@ -1,0 +1,210 @@
+"""Bifrost's budgets and rate limits as ours, with what was used of them and since when."""
+
+import re
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from governance.domain import coercion
+from governance.domain.bifrost.candidates import Item, Kind, Part, Told
+from governance.domain.bifrost.rows import BudgetRow, RateLimitRow
+from governance.domain.errors import InvalidRequest
+from governance.domain.limits import money
+from governance.domain.limits.limit import Metric
+from schemas.limits.items import BudgetBody, RateLimitBody
+from schemas.loading import load
+
+LONGEST_SHOWN = 60
+SHA256 = re.compile("[0-9a-fA-F]{64}")
+
+ROUNDED = "Its usage was rounded to the billionth of a dollar."
+SEVERAL = re.compile("0*(?:[2-9]|[1-9][0-9]+)[dwMQY]")
+MULTIPLE = "Bifrost ends a calendar window of several periods after the first; here it lasts for all of them."
+REFUSES = "In Bifrost it refuses every call."
+OF_JANUARY = "Quarters begin in January, April, July and October here, whatever its reset_config says."
+
+
+class Side(NamedTuple):
+    """What a row says of one metric: the names of its columns, which are those of our fields."""
+
+    metric: Metric
+    maximum: str
+    duration: str
+    usage: str
+    last_reset: str
+
+
+COST = Side(Metric.COST, "max_limit", "reset_duration", "current_usage", "last_reset")
+RATES = tuple(
+    Side(metric, f"{word}_max_limit", f"{word}_reset_duration", f"{word}_current_usage", f"{word}_last_reset")
+    for metric, word in ((Metric.TOKENS, "token"), (Metric.REQUESTS, "request"))
+)
+SCHEMAS = {
+    side: (BudgetBody if side is COST else RateLimitBody)(only=("id", side.maximum, side.duration))
+    for side in (COST, *RATES)
+}
+"""What judges each side: no more of a body than a row has, since thousands of rows are judged."""
+METRICS = (None, "", *(side.metric for side in RATES))
+
+
+def is_lost(row: BudgetRow | RateLimitRow, item: Item) -> bool:
+    """Whether a maximum of a row could not come."""
+    came = {part.ceiling.metric for part in item.parts}
+    return any(getattr(row, side.maximum) is not None and side.metric not in came for side in _all_sides(row))
+
+
+def _blocks(row: BudgetRow | RateLimitRow, side: Side) -> bool:
+    """Whether nothing fits under a maximum, so that Bifrost refuses every call. It stores none below 0."""
+    maximum = coercion.number(getattr(row, side.maximum))
+    return isinstance(maximum, int | Decimal) and 0 <= maximum < (money.NANO if side is COST else 1)
+
+
+def told_item(row: BudgetRow | RateLimitRow, limit: str = "") -> Told:
+    """A budget or rate limit before anything became of it; its name says what it allows."""
+    allows = [
+        f"{_shown_maximum(side, row)} in {getattr(row, side.duration)}"
+        for side in _sides(row)
+        if getattr(row, side.maximum) is not None
+    ]
+    name = ", ".join(allows) or "nothing"
+    kind = Kind.BUDGET if isinstance(row, BudgetRow) else Kind.RATE_LIMIT
+    return Told(kind, id_text(row), f"{name} on {limit}" if limit else name)
+
+
+def reasons(error: InvalidRequest, row: tuple[Any, ...]) -> list[str]:
+    """Why a row was refused: each value with what our field would have."""
+    found = []
+    for param, message, _ in error.faults:
+        value = getattr(row, param or "", None)
+        found.append(message if value is None else f"{param} is {_shown(value)}: {message[0].lower()}{message[1:]}")
+    return found
+
+
+def id_text(row: Any) -> str:
+    """The id of a row; empty, which every schema refuses, where it has none."""
+    return "" if row.id is None else str(row.id).strip()
+
+
+def sha256(value: Any) -> str | None:
+    """A SHA-256 in hex, as we write it; None where it is none."""
+    return value.lower() if isinstance(value, str) and SHA256.fullmatch(value) else None
+
+
+def times(row: Any, now: int) -> tuple[int, int]:
+    """When a row was created and last changed; now, where that cannot be read."""
+    created_at = _instant(row.created_at, now)
+    return created_at, _instant(row.updated_at, created_at)
+
+
+def _instant(value: Any, otherwise: int) -> int:
+    try:
+        known = coercion.instant(value)
+    except ValueError:
+        known = None
+    return otherwise if known is None else known
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+
+
+def _shown_maximum(side: Side, row: BudgetRow | RateLimitRow) -> str:
+    value = coercion.number(getattr(row, side.maximum))
+    if side is COST:
+        return f"${money.dollars(nanos)}" if (nanos := coercion.nanos(value)) is not None else f"${value}"
+    return f"{value} {side.metric}"
+
+
+def is_blocking(row: BudgetRow | RateLimitRow) -> bool:
+    """Whether Bifrost refuses every call under a row."""
+    return any(_blocks(row, side) for side in _sides(row))
+
+
+def _sides(row: BudgetRow | RateLimitRow) -> Sequence[Side]:
+    """Of which metrics a row may speak; a later rate limit speaks of the one that it names."""
+    metric = row.metric if isinstance(row, RateLimitRow) else None
+    return [side for side in _all_sides(row) if not metric or metric == side.metric]
+
+
+def _all_sides(row: BudgetRow | RateLimitRow) -> Sequence[Side]:
+    return (COST,) if isinstance(row, BudgetRow) else RATES
+
+
+def item_of(row: BudgetRow | RateLimitRow, limit: str, now: int, *, aligned: bool) -> Item:
+    """A row with as much of it as can be here: no parts where nothing can, and then its remarks say why."""
+    remarks: list[str] = []
+    parts = [part for side in _sides(row) if (part := _part(row, side, remarks)) is not None]
+    if aligned and any(SEVERAL.fullmatch(str(getattr(row, side.duration))) for side in _sides(row)):
+        remarks.append(MULTIPLE)
+    if isinstance(row, BudgetRow):
+        remarks += _budget_remarks(row)
+    elif row.metric not in METRICS:
+        remarks.append(f"metric is {_shown(row.metric)}: only tokens and requests are counted here.")
+    else:
+        remarks += _other_sides(row)
+    told = told_item(row, limit).saying(*remarks)
+    return Item(told, tuple(parts), sha256(row.config_hash), *times(row, now))
+
+
+def _other_sides(row: RateLimitRow) -> Iterable[str]:
+    """The maxima that a rate limit of one metric has of the other."""
+    for side in _all_sides(row):
+        if side not in _sides(row) and getattr(row, side.maximum) is not None:
+            yield f"Its {side.maximum} is not taken: its metric is {row.metric}."
+
+
+def _part(row: BudgetRow | RateLimitRow, side: Side, remarks: list[str]) -> Part | None:
+    """What a row says of one metric; None, and a remark where there is a reason, if that cannot be here."""
+    maximum, duration = getattr(row, side.maximum), getattr(row, side.duration)
+    if maximum is None and side is not COST:
+        return None
+    body = {
+        "id": id_text(row),
+        side.maximum: coercion.dollars(maximum) if side is COST else coercion.number(maximum),
+        side.duration: coercion.duration(duration),
+    }
+    try:
+        wanted = load(SCHEMAS[side], body)
+    except InvalidRequest as error:
+        remarks += reasons(error, row)
+        if _blocks(row, side):
+            remarks.append(REFUSES)
+        return None
+    if body[side.maximum] != coercion.number(maximum):
+        remarks.append(f"Its maximum of {_shown(maximum)} was rounded to the billionth of a dollar.")
+    if body[side.duration] != duration:
+        remarks.append(f"{duration} is written {body[side.duration]} here.")
+    return Part(wanted.ceilings[0], _began(row, side, remarks), _used(row, side, remarks))
+
+
+def _began(row: BudgetRow | RateLimitRow, side: Side, remarks: list[str]) -> int | None:
+    value = getattr(row, side.last_reset)
+    try:
+        return coercion.instant(value)
+    except ValueError:
+        remarks.append(f"{side.last_reset} is {_shown(value)}, which is no time.")
+        return None
+
+
+def _used(row: BudgetRow | RateLimitRow, side: Side, remarks: list[str]) -> int:
+    """What was used, in nano-dollars, tokens or requests, as much as a counter may hold."""
+    value = getattr(row, side.usage)
+    used = coercion.nanos(value) if side is COST else coercion.count(value)
+    if used is None:
+        if value is not None:
+            remarks.append(f"{side.usage} is {_shown(value)}, which is no amount: it starts at 0.")
+        return 0
+    if used != coercion.number(value) * (money.NANOS if side is COST else 1):
+        remarks.append(ROUNDED if side is COST else f"{side.usage} is {_shown(value)}: it was rounded up.")
+    return min(used, money.MAX_LIMIT)
+
+
+def _budget_remarks(row: BudgetRow) -> Iterable[str]:
+    if coercion.flag(row.calendar_aligned) not in (None, "", False, True):
+        yield f"calendar_aligned is {_shown(row.calendar_aligned)}, which is neither true nor false: it is not taken."
+    if row.override_mode:
+        amount, mode = _shown(row.override_amount), _shown(row.override_mode)
+        yield f"Its override (amount {amount}, mode {mode}) is not taken: its own maximum holds."
+    if row.reset_config_json and str(row.reset_duration).endswith("Q"):
+        yield OF_JANUARY

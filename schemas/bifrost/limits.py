@@ -1,0 +1,86 @@
+"""The budgets and rate limits of one of Bifrost's limits together: which come, which cannot, and what that lifts."""
+
+import re
+from typing import NamedTuple
+
+from governance.domain import coercion
+from governance.domain.bifrost.candidates import Item, Told
+from governance.domain.bifrost.grouping import Whole
+from governance.domain.bifrost.rows import BudgetRow
+from governance.domain.limits.edits import Ceiling
+from governance.domain.limits.limit import MAX_ITEMS
+from schemas.bifrost.items import is_blocking, is_lost, item_of
+
+NOTHING_SET = "It sets no maximum."
+CROWDED = f"A limit has at most {MAX_ITEMS} budgets and {MAX_ITEMS} rate limits here."
+ROLLS = "Its windows roll in Bifrost; here they follow the calendar, as a budget of the same limit does."
+ALIGNABLE = re.compile("[0-9]+[dwMQY]")
+
+
+class Found(NamedTuple):
+    """The budgets and rate limits of a limit: as they can be here, and those that cannot, with the reasons.
+
+    `lost` are those of which a cap could not come, `blocking` those that refuse every call in Bifrost; `aligned` says
+    that a budget has its windows follow the calendar, whatever its limit says.
+    """
+
+    items: tuple[Item, ...]
+    left_out: list[Told]
+    lost: list[Told]
+    blocking: list[Told]
+    aligned: bool
+
+
+def items_of(whole: Whole, limit: str, now: int) -> Found:
+    """What becomes of the budgets and rate limits of a limit."""
+    flagged = [row for row in whole.budgets if _is_flagged(row)]
+    aligned = coercion.flag(whole.row.calendar_aligned) is True
+    found = Found((), [], [], [], aligned=bool(flagged))
+    for rows in (whole.budgets, whole.rate_limits):
+        judged = []
+        for row in rows:
+            item = item_of(row, limit, now, aligned=aligned or bool(flagged))
+            found.lost.extend([item.told] if is_lost(row, item) else [])
+            found.blocking.extend([item.told] if is_blocking(row) else [])
+            rolls = bool(flagged) and not aligned and row not in flagged and _is_alignable(item)
+            judged.append(item._replace(rolling=True, told=item.told.saying(ROLLS)) if rolls else item)
+        judged = _tightest(judged)
+        good = [item for item in judged if item.parts]
+        bad = [item.told.left_out(*(item.told.remarks or [NOTHING_SET])) for item in judged if not item.parts]
+        found.left_out.extend([*bad, *(item.told.left_out(CROWDED) for item in good[MAX_ITEMS:])])
+        found.lost.extend(item.told for item in good[MAX_ITEMS:])
+        found = found._replace(items=(*found.items, *good[:MAX_ITEMS]))
+    return found
+
+
+def _is_flagged(row: BudgetRow) -> bool:
+    """Whether a budget has a calendar flag of its own that moves its windows."""
+    return coercion.flag(row.calendar_aligned) is True and ALIGNABLE.fullmatch(str(row.reset_duration)) is not None
+
+
+def _is_alignable(item: Item) -> bool:
+    return any(part.ceiling.duration.alignable for part in item.parts)
+
+
+def _tightest(found: list[Item]) -> list[Item]:
+    """The items without what another of them says of the same window with a lower maximum."""
+    best: dict[tuple[str, int], tuple[int, int]] = {}
+    for index, item in enumerate(found):
+        for ceiling, *_ in item.parts:
+            key = _window(ceiling)
+            best[key] = min(best.get(key, (ceiling.max_limit, index)), (ceiling.max_limit, index))
+    return [_without_looser(item, index, best) for index, item in enumerate(found)]
+
+
+def _without_looser(item: Item, index: int, best: dict[tuple[str, int], tuple[int, int]]) -> Item:
+    kept = tuple(part for part in item.parts if best[_window(part.ceiling)][1] == index)
+    dropped = [part.ceiling for part in item.parts if part not in kept]
+    remarks = [
+        f"Its limit has a lower or equal maximum of {each.metric} in a window as long as {each.duration.text}."
+        for each in dropped
+    ]
+    return item._replace(parts=kept, told=item.told.saying(*remarks)) if dropped else item
+
+
+def _window(ceiling: Ceiling) -> tuple[str, int]:
+    return ceiling.metric, ceiling.duration.length

@@ -1,0 +1,197 @@
+"""Bifrost's rows as ours, each judged by the schema that judges the same thing over the wire.
+
+A row that it refuses is left out with the reason, and stops no other.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from marshmallow import Schema
+
+from governance.domain import coercion
+from governance.domain.bifrost import grouping
+from governance.domain.bifrost.candidates import Arrival, Arrivals, ArrivingKey, Kind, Told
+from governance.domain.bifrost.grouping import Whole, reference
+from governance.domain.bifrost.plan import WITH_ITS_LIMIT
+from governance.domain.bifrost.rows import KeyRow, LimitRow, Store
+from governance.domain.errors import InvalidRequest
+from governance.domain.keys import VirtualKey, digest, shown_prefix
+from governance.domain.limits.edits import Draft
+from governance.domain.limits.limit import Scope
+from governance.domain.names import ALL_MODELS, Identity
+from schemas.bifrost import items
+from schemas.bifrost.items import reasons, told_item
+from schemas.bifrost.limits import Found, items_of
+from schemas.fields import Name
+from schemas.keys import LONGEST_DESCRIPTION, VirtualKeyCreate
+from schemas.limits.model_limits import ModelLimitCreate
+from schemas.loading import load
+
+PLAIN = (None, "", "plain_text")
+REFERENCE = "env."
+"""What a value begins with that only names an environment variable."""
+
+NO_VALUE = (
+    "Its value {}, and no SHA-256 of it is stored: create the key here with its id and its value, then import again."
+)
+TIDIED = "Its description was shortened, or lost control characters."
+IN_A_TEAM = "In Bifrost it belongs to a team or customer, whose limits do not come along."
+BLOCKS_ALL = (
+    "Bifrost refuses every call under it, since {} allows nothing, and no limit here says so: {}create it here with "
+    "the smallest maximum (0.000000001 dollars, 1 token or 1 request)."
+)
+OF_A_KEY = "deactivate its virtual key, or "
+UNCAPPED = (
+    "Bifrost refuses every call of it under '{}', which was left out: deactivate it here, until that is replaced."
+)
+BLOCKED_ALL = "Bifrost refuses every call under it, since {} allows nothing; here only the rest of it holds."
+CAPS_LESS = "It caps less here than in Bifrost: {} could not come whole, and its own line says why."
+
+
+class LimitBody(ModelLimitCreate):
+    """A limit that brings its own id."""
+
+    id = Name(required=True)  # type: ignore[assignment]  # elsewhere only answers show it
+
+
+KEY = VirtualKeyCreate(only=("id", "name", "description", "is_active", "calendar_aligned", "expires_at"))
+LIMIT = LimitBody(only=("id", "model_name", "provider", "scope", "scope_id", "calendar_aligned"))
+
+
+def arrivals(store: Store, now: int) -> Arrivals:
+    """All rows of a store: as what they would be here, or with the reason why not."""
+    return _Reader(store, now).read()
+
+
+class _Reader:
+    """Reads a store; gathers what is left out on the way."""
+
+    def __init__(self, store: Store, now: int) -> None:
+        self._store = store
+        self._now = now
+        self._known = {
+            "budget_id": {found for row in store.budgets if (found := reference(row.id))},
+            "rate_limit_id": {found for row in store.rate_limits if (found := reference(row.id))},
+        }
+        self._left_out: list[Told] = []
+        self._blocked: dict[str, str] = {}
+
+    def read(self) -> Arrivals:
+        wholes, strays = grouping.assemble(self._store)
+        limits = [limit for whole in wholes for limit in self._limit(whole)]
+        keys = [key for row in self._store.virtual_keys for key in self._key(row)]
+        self._left_out += [told_item(row).left_out(reason) for row, reason in strays]
+        return Arrivals(keys, limits, self._left_out, self._store.unread)
+
+    def _key(self, row: KeyRow) -> Iterator[ArrivingKey]:
+        told = Told(Kind.VIRTUAL_KEY, items.id_text(row), str(row.name))
+        secret, shown = _secret(row)
+        data = self._judged(told, KEY, _key_body(row), row, *([] if secret else [NO_VALUE.format(_why_not(row))]))
+        if data is not None:
+            told = told.saying(*_key_remarks(row), *grouping.missing(row, self._known))
+            blocked = self._blocked.get(told.id)
+            told = told.saying(UNCAPPED.format(blocked)) if blocked else told
+            created_at, updated_at = items.times(row, self._now)
+            key = VirtualKey(**data, digest=secret, value_prefix=shown, created_at=created_at, updated_at=updated_at)
+            yield ArrivingKey(told, key)
+
+    def _limit(self, whole: Whole) -> Iterator[Arrival]:
+        row = whole.row
+        told = Told(Kind.LIMIT, items.id_text(row), _limit_name(row))
+        found = items_of(whole, told.name, self._now)
+        draft: Draft | None = self._judged(told, LIMIT, _limit_body(row, aligned=found.aligned), row)
+        self._left_out += found.left_out
+        if draft is None:
+            self._left_out += [item.told.left_out(WITH_ITS_LIMIT) for item in found.items]
+            return
+        if found.blocking and not found.items:
+            instead = OF_A_KEY if draft.scope == Scope.VIRTUAL_KEY else ""
+            if draft.identity == Identity.of(Scope.VIRTUAL_KEY, draft.scope_id, None, ALL_MODELS):
+                self._blocked[draft.scope_id or ""] = told.id
+            self._left_out.append(told.left_out(BLOCKS_ALL.format(_listed(found.blocking), instead)))
+            return
+        told = told.saying(*([whole.origin] if whole.origin else []), *grouping.missing(row, self._known))
+        told = told.saying(*_less(found))
+        config_hash = None if found.left_out else items.sha256(row.config_hash)
+        yield Arrival(told, draft, found.items, config_hash, *items.times(row, self._now))
+
+    def _judged(self, told: Told, schema: Schema, body: Mapping[str, Any], row: KeyRow | LimitRow, *more: str) -> Any:
+        """What a schema makes of a row; None, and the row is left out, where it refuses."""
+        found = list(more)
+        data = None
+        try:
+            data = load(schema, body)
+        except InvalidRequest as error:
+            found += reasons(error, row)
+        if found:
+            self._left_out.append(told.left_out(*found))
+        return None if found else data
+
+
+def _secret(row: KeyRow) -> tuple[str, str]:
+    """The digest of a key's value, and as much of the value as may be shown; empty where they cannot be had."""
+    value = row.value.strip() if isinstance(row.value, str) and row.encryption_status in PLAIN else ""
+    if value and not value.startswith(REFERENCE):
+        return digest(value), shown_prefix(value)
+    return items.sha256(row.value_hash) or "", ""
+
+
+def _why_not(row: KeyRow) -> str:
+    """Why the value of a key cannot be had."""
+    if row.encryption_status not in PLAIN:
+        return "is encrypted"
+    return "only names an environment variable" if row.value and reference(row.value) else "is missing"
+
+
+def _key_body(row: KeyRow) -> dict[str, Any]:
+    aligned, active = coercion.flag(row.calendar_aligned), coercion.flag(row.is_active)
+    return {
+        "id": items.id_text(row),
+        "name": row.name,
+        "description": _tidy(row.description),
+        "is_active": True if active is None else active,
+        "calendar_aligned": False if aligned is None else aligned,
+        "expires_at": coercion.time(row.expires_at),
+    }
+
+
+def _tidy(description: Any) -> Any:
+    """A description on one line, of the length that we keep."""
+    return " ".join(description.split())[:LONGEST_DESCRIPTION] if isinstance(description, str) else description
+
+
+def _key_remarks(row: KeyRow) -> Iterator[str]:
+    if _tidy(row.description) != row.description:
+        yield TIDIED
+    if row.team_id or row.customer_id:
+        yield IN_A_TEAM
+
+
+def _less(found: Found) -> Iterator[str]:
+    """What a limit lacks that it has in Bifrost."""
+    if found.blocking:
+        yield BLOCKED_ALL.format(_listed(found.blocking))
+    lost = [told for told in found.lost if told not in found.blocking]
+    if lost:
+        yield CAPS_LESS.format(_listed(lost))
+
+
+def _listed(rows: Iterable[Told]) -> str:
+    return ", ".join(f"{row.kind.replace('_', ' ')} {row.id}" for row in rows)
+
+
+def _limit_body(row: LimitRow, *, aligned: bool) -> dict[str, Any]:
+    scope = row.scope or Scope.GLOBAL.value
+    return {
+        "id": items.id_text(row),
+        "model_name": row.model_name,
+        "provider": row.provider or None,
+        "scope": scope,
+        "scope_id": None if scope == Scope.GLOBAL else row.scope_id or None,
+        "calendar_aligned": coercion.flag(row.calendar_aligned) or aligned,
+    }
+
+
+def _limit_name(row: LimitRow) -> str:
+    whose = f"{row.scope} {row.scope_id}" if row.scope_id else row.scope or Scope.GLOBAL.value
+    return f"{row.model_name}{f' of {row.provider}' if row.provider else ''} ({whose})"

@@ -1,0 +1,1 @@
+"""Files of limits: entries coming in, exports and plans going out."""

@@ -1,0 +1,211 @@
+"""The entries of a file: the schemas of the HTTP bodies, with what Bifrost's own file says beside them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import ValidationError, fields, post_load, validates_schema
+
+from governance.domain import coercion
+from governance.domain.config.entries import ItemEntry, LimitEntry, Owner
+from governance.domain.limits.durations import Duration
+from governance.domain.limits.edits import Item
+from governance.domain.limits.limit import MAX_ITEMS
+from schemas.fields import Few, Flag, Length, Name, Number, OneOf, Provider, Shown, Told
+from schemas.limits.items import RATES, BudgetBody, RateLimitBody, item_list
+from schemas.limits.model_limits import ModelLimitCreate
+
+OWNERS = ("model_config_id", "virtual_key_id", "provider_config_id", "team_id", "customer_id")
+"""Whom a budget may name as its owner; at most one, as in Bifrost."""
+RULES = ("budget_id", "budget_ids", "budgets", "budget", "rate_limit_id", "rate_limit_ids", "rate_limits", "rate_limit")
+"""How an entry says what its budgets and rate limits are."""
+QUARTERS_BEGIN = (None, 0, 1, 4, 7, 10)
+
+
+class Foreign(Shown):
+    """What Bifrost's file may say here and changes nothing here: skipped, and named in the report."""
+
+
+class Override(Number):
+    """What Bifrost adds to a budget's maximum for a while."""
+
+    default_error_messages = {"range": "Lower max_limit itself: {field} only ever raises it."}  # noqa: RUF012
+    note = "The override is not taken: the budget's own maximum holds."
+
+    def __init__(self) -> None:
+        super().__init__(least=0, most=10**18)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        return self._ranged(value)
+
+
+class Quarters(Length):
+    """A window's length, also in quarters (`1Q`), which are three months each."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Duration:
+        return super()._deserialize(coercion.duration(value))
+
+
+class QuarterStart(Told):
+    """Where Bifrost's quarters begin; ours begin where the calendar's do."""
+
+    default_error_messages = {  # noqa: RUF012
+        "start": "Leave {field} out: quarters begin in January, April, July and October here.",
+    }
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> None:
+        if not isinstance(value, Mapping) or value.get("quarter_start_month") not in QUARTERS_BEGIN:
+            raise self.make_error("start")
+
+
+class RowId(Name):
+    """An id that Bifrost numbers: a whole number, or text."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        number = isinstance(value, int) and not isinstance(value, bool)
+        return super()._deserialize(str(value) if number else value)
+
+
+class OneProvider(Provider):
+    """The provider that an entry is about. Raises where it reads as a pattern: there are none."""
+
+    default_error_messages = {  # noqa: RUF012
+        "star": "Give {field} as the whole name of one provider: one with '*' in it would meet no call.",
+    }
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        provider = super()._deserialize(value)
+        if "*" in provider:
+            raise self.make_error("star")
+        return provider
+
+
+class KeyId(Name):
+    """The id of one virtual key."""
+
+    default_error_messages = {  # noqa: RUF012
+        "star": "Give {field} as the id of one virtual key: '*' is none, and does not stand for each of them.",
+    }
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        key = super()._deserialize(value)
+        if key == "*":
+            raise self.make_error("star")
+        return key
+
+
+class NestedBudget(BudgetBody):
+    """A budget inside an entry that owns it."""
+
+    reset_duration = Quarters(required=True)
+    customer_id = Shown()
+    reset_config = QuarterStart()
+    override_amount = Override()
+    override_mode = Shown()
+    override_cycles_remaining = Shown()
+    override_cycles_total = Shown()
+    override_anchor_reset = Shown()
+
+
+class FileBudget(NestedBudget):
+    """A budget that stands by itself, and may name its owner."""
+
+    id = Name(required=True)
+    model_config_id = Name()  # type: ignore[assignment]  # files may say what answers show
+    virtual_key_id = KeyId()  # type: ignore[assignment]
+    provider_config_id = RowId()  # type: ignore[assignment]
+    team_id = Name()  # type: ignore[assignment]
+    customer_id = Name()  # type: ignore[assignment]
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def one_owner(self, _: Any, original: Mapping[str, Any], **__: Any) -> None:
+        """Refuse a second owner."""
+        first, *others = [name for name in OWNERS if original.get(name) is not None] or [""]
+        if others:
+            raise ValidationError({name: [f"Name one owner: this budget has {first} too."] for name in others})
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> Any:
+        """Turn the entry into an item with its owner."""
+        return _standing(data, super().make(data))
+
+
+class NestedRateLimit(RateLimitBody):
+    """A rate limit inside an entry that owns it; Bifrost's newer ones name the one metric that they are about."""
+
+    token_reset_duration = Quarters()
+    request_reset_duration = Quarters()
+    metric = OneOf({metric.value: metric for metric in RATES})
+    calendar_aligned = Flag()
+    model_config_id = Shown()
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def one_metric(self, data: Any, original: Any, **_: Any) -> None:
+        """Refuse what a rate limit says of another metric than its own."""
+        if not isinstance(original, Mapping):
+            return
+        metric = data.get("metric")
+        others = [prefix for other, prefix in RATES.items() if metric not in (None, other)]
+        names = [f"{prefix}_{name}" for prefix in others for name in ("max_limit", "reset_duration")]
+        wrong = {
+            name: [f"Leave {name} out, or write a rate limit of its own for it: the metric of this one is {metric}."]
+            for name in names
+            if original.get(name) is not None
+        }
+        if wrong:
+            raise ValidationError(wrong)
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> Any:
+        """Turn the body into a wanted item."""
+        return super().make(data)._replace(aligned=data.get("calendar_aligned"))
+
+
+class FileRateLimit(NestedRateLimit):
+    """A rate limit that stands by itself."""
+
+    id = Name(required=True)
+    model_config_id = Name()  # type: ignore[assignment]
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> Any:
+        """Turn the entry into an item with its owner."""
+        return _standing(data, super().make(data))
+
+
+def _standing(data: Mapping[str, Any], item: Item) -> ItemEntry:
+    owner = next((Owner(name, data[name]) for name in OWNERS if name in data), None)
+    return ItemEntry("", data["id"], item, owner)
+
+
+def _ids(what: str) -> Few:
+    wanted = f"Give {what} as a list of ids."
+    return Few(Name(), most=MAX_ITEMS, error_messages={"invalid": wanted, "most": f"Give at most {MAX_ITEMS} {what}."})
+
+
+class FileLimit(ModelLimitCreate):
+    """A model limit: as in a create, with an id of its own, and ids of what stands by itself."""
+
+    id = Name()  # type: ignore[assignment]  # files may say what answers show
+    budgets = item_list(NestedBudget, "budgets")
+    budget = fields.Nested(NestedBudget)
+    rate_limits = item_list(NestedRateLimit, "rate limits")
+    rate_limit = fields.Nested(NestedRateLimit)
+    budget_id = Name()
+    budget_ids = _ids("budget_ids")
+    rate_limit_id = Name()
+    rate_limit_ids = _ids("rate_limit_ids")
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> Any:
+        """Turn the entry into a draft with its references."""
+        own_id = data.get("id")
+        return LimitEntry(
+            path="",
+            id=own_id,
+            draft=super().make(data),
+            budget_id=data.get("budget_id"),
+            budget_ids=tuple(data.get("budget_ids", ())),
+            rate_limit_id=data.get("rate_limit_id"),
+            rate_limit_ids=tuple(data.get("rate_limit_ids", ())),
+            named_by=None if own_id is None else Owner("model_config_id", own_id),
+        )

@@ -1,0 +1,96 @@
+"""All that is stored as a file in the plain form: a sync of it changes nothing. No secret is in it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from governance.domain.config.entries import item_id, limit_id
+from governance.domain.keys import User, VirtualKey
+from governance.domain.limits.edits import Ceiling, Item
+from governance.domain.limits.limit import Limit, Metric, Rule, Scope
+from governance.domain.names import Identity
+from governance.domain.records.stored import Stored
+from governance.domain.times import rfc3339
+from schemas.limits.items import RATES
+from schemas.render import dollars
+
+
+def document(stored: Stored) -> bytes:
+    """The file, indented, its rows in a fixed order."""
+    limits = sorted((held.limit for held in stored.limits.values()), key=_identity)
+    keys = sorted((held.key for held in stored.keys.values()), key=lambda key: key.id)
+    users = sorted((held.user for held in stored.users.values()), key=lambda user: user.id)
+    found = {
+        "users": [_user(user) for user in users],
+        "virtual_keys": [_key(key) for key in keys],
+        "model_configs": [_limit(limit) for limit in limits],
+    }
+    return orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _user(user: User) -> dict[str, Any]:
+    return {"id": user.id, "name": user.name}
+
+
+def _key(key: VirtualKey) -> dict[str, Any]:
+    expires_at = None if key.expires_at is None else rfc3339(key.expires_at)
+    found = {
+        "id": key.id,
+        "name": key.name,
+        "description": key.description,
+        "is_active": key.is_active,
+        "calendar_aligned": key.calendar_aligned,
+        "expires_at": expires_at,
+    }
+    return _said(found)
+
+
+def _limit(limit: Limit) -> dict[str, Any]:
+    found = {
+        "id": None if limit.id == limit_id(_identity(limit)) else limit.id,
+        "model_name": limit.model_name,
+        "provider": limit.provider,
+        "scope": None if limit.scope == Scope.GLOBAL else limit.scope,
+        "scope_id": limit.scope_id,
+        "calendar_aligned": limit.calendar_aligned,
+        "timezone": None if limit.timezone == "UTC" else limit.timezone,
+        "budgets": [_budget(limit, rules) for rules in _items(limit) if rules[0].metric == Metric.COST] or None,
+        "rate_limits": [_rate_limit(limit, rules) for rules in _items(limit) if rules[0].metric != Metric.COST] or None,
+    }
+    return _said(found)
+
+
+def _items(limit: Limit) -> Iterable[list[Rule]]:
+    items: dict[str, list[Rule]] = {}
+    for rule in limit.rules:
+        items.setdefault(rule.id, []).append(rule)
+    return items.values()
+
+
+def _budget(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
+    (rule,) = rules
+    return _id(limit, rules) | {"max_limit": dollars(rule.max_limit), "reset_duration": rule.reset_duration}
+
+
+def _rate_limit(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
+    found = _id(limit, rules)
+    for rule in rules:
+        prefix = RATES[Metric(rule.metric)]
+        found |= {f"{prefix}_max_limit": rule.max_limit, f"{prefix}_reset_duration": rule.reset_duration}
+    return found
+
+
+def _id(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
+    """The id, where it would not come out of the file by itself."""
+    ceilings = tuple(Ceiling(Metric(rule.metric), rule.max_limit, rule.duration) for rule in rules)
+    own = rules[0].id
+    return {} if own == item_id(limit.id, Item(None, ceilings)) else {"id": own}
+
+
+def _said(found: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _identity(limit: Limit) -> Identity:
+    return Identity.of(limit.scope, limit.scope_id, limit.provider, limit.model_name)

@@ -1,0 +1,192 @@
+"""Entries of a file that own budgets and rate limits without being model limits.
+
+What Bifrost keeps on a virtual key, on its settings for a provider, and on a provider is here a limit on all models.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from marshmallow import fields, post_load
+
+from governance.domain import keys
+from governance.domain.config import hashes
+from governance.domain.config.entries import Claim, LimitEntry, Owner, WantedKey, key_id
+from governance.domain.limits.edits import Draft
+from governance.domain.limits.limit import Scope
+from governance.domain.names import ALL_MODELS
+from schemas.config.entries import RULES, FileLimit, Foreign, OneProvider, RowId
+from schemas.fields import Flag, Shown
+from schemas.keys import NewVirtualKey
+from schemas.loading import Body, load
+
+STRANGERS = {"teams": "teams", "customers": "customers", "business_units": "business units"}
+"""Sections of Bifrost's file whose entries may own budgets and rate limits, and of which there are none here."""
+CLAIMS = {
+    "budget": (("budget_id", "budget_ids"), ("budgets", "budget")),
+    "rate limit": (("rate_limit_id", "rate_limit_ids"), ("rate_limits", "rate_limit")),
+}
+"""By kind: the fields that name something, and those that hold it."""
+
+
+class Apart(fields.Raw):
+    """What is read by itself, as part of the limit that an entry stands for (`Implied`)."""
+
+    def __init__(self) -> None:
+        super().__init__(load_only=True, allow_none=True)
+
+
+class Ruled(Body):
+    """An entry with budgets and rate limits."""
+
+    budget_id = Apart()
+    budget_ids = Apart()
+    budgets = Apart()
+    budget = Apart()
+    rate_limit_id = Apart()
+    rate_limit_ids = Apart()
+    rate_limits = Apart()
+    rate_limit = Apart()
+    config_hash = Shown()
+    created_at = Shown()
+    updated_at = Shown()
+
+
+class FileProviderConfig(Ruled):
+    """What a virtual key says of one provider."""
+
+    id = RowId()
+    provider = OneProvider(required=True)
+    virtual_key_id = Shown()
+    weight = Foreign()
+    allowed_models = Foreign()
+    blacklisted_models = Foreign()
+    allow_all_keys = Foreign()
+    key_ids = Foreign()
+    keys = Foreign()
+
+
+class FileKey(Ruled, NewVirtualKey):
+    """A virtual key; a value `env.NAME` is in the environment."""
+
+    provider_configs = fields.List(fields.Nested(FileProviderConfig))
+    team_id = Foreign()
+    team = Foreign()
+    customer_id = Foreign()
+    customer = Foreign()
+    access_profile_id = Foreign()
+    mcp_configs = Foreign()
+    created_by_user_id = Foreign()
+    encryption_status = Shown()
+    value_hash = Shown()
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> WantedKey:
+        """Turn the entry into a wanted key, which keeps of the value what is stored of it."""
+        name, value = data["name"], data.get("value")
+        said = {name: data.get(name) for name in ("is_active", "expires_at")}
+        aligned, description = data.get("calendar_aligned", False), data.get("description")
+        return WantedKey(
+            path="",
+            id=data.get("id") or key_id(name),
+            named="id" in data,
+            name=name,
+            description=description,
+            digest=keys.digest(value) if value else None,
+            value_prefix=keys.shown_prefix(value) if value else None,
+            calendar_aligned=aligned,
+            config_hash=hashes.of_key(name, description, value, calendar_aligned=aligned, **said),
+            **said,
+        )
+
+
+class FileProvider(Ruled):
+    """A provider, as far as it has budgets and rate limits."""
+
+    name = OneProvider(required=True)
+    calendar_aligned = Flag()
+    id = Shown()
+    description = Foreign()
+    keys = Foreign()
+    status = Foreign()
+    network_config = Foreign()
+    proxy_config = Foreign()
+    custom_provider_config = Foreign()
+    openai_config = Foreign()
+    concurrency_and_buffer_size = Foreign()
+    send_back_raw_request = Foreign()
+    send_back_raw_response = Foreign()
+    store_raw_request_response = Foreign()
+
+
+class Implied(NamedTuple):
+    """The limit on all models that an entry stands for: where, whose, and what of it is written."""
+
+    path: str
+    whose: Draft
+    named_by: Owner | None
+    rules: Mapping[str, Any]
+
+
+def of_key(path: str, raw: Mapping[str, Any]) -> Iterator[Implied]:
+    """The limits of a virtual key: its own, and one for each provider that it has settings for."""
+    own_id, name = _text(raw.get("id")), _text(raw.get("name"))
+    key = own_id or (key_id(name) if name else "")
+    if not key:
+        return
+    yield Implied(path, _on(Scope.VIRTUAL_KEY, key), Owner("virtual_key_id", key), _rules(raw))
+    configs = raw.get("provider_configs")
+    for place, config in enumerate(configs if isinstance(configs, list) else ()):
+        provider = _text(config.get("provider")) if isinstance(config, Mapping) else ""
+        if provider:
+            row = config.get("id")
+            named_by = None if row is None else Owner("provider_config_id", str(row).strip())
+            whose = _on(Scope.VIRTUAL_KEY, key, provider)
+            yield Implied(f"{path}.provider_configs[{place}]", whose, named_by, _rules(config))
+
+
+def of_provider(path: str, raw: Mapping[str, Any]) -> Iterator[Implied]:
+    """The limit of a provider on all of its models."""
+    provider = _text(raw.get("name"))
+    if provider:
+        aligned = {name: raw[name] for name in ("calendar_aligned",) if name in raw}
+        yield Implied(path, _on(Scope.GLOBAL, None, provider), None, _rules(raw) | aligned)
+
+
+def limit(implied: Implied, schema: FileLimit) -> LimitEntry:
+    """The entry of an implied limit. Raises InvalidRequest with every fault of its rules."""
+    path, whose, named_by, rules = implied
+    if not rules:
+        return LimitEntry(path, None, whose, None, (), None, (), named_by, implied=True)
+    entry: LimitEntry = load(schema, {"model_name": ALL_MODELS} | dict(rules))
+    draft = whose._replace(
+        calendar_aligned=entry.draft.calendar_aligned,
+        budgets=entry.draft.budgets,
+        rate_limits=entry.draft.rate_limits,
+    )
+    return entry._replace(path=path, draft=draft, named_by=named_by, implied=True)
+
+
+def claims(section: str, path: str, raw: Any) -> Iterator[Claim]:
+    """The budgets and rate limits of an entry of which there is none here, such as a team."""
+    if not isinstance(raw, Mapping):
+        return
+    owners = STRANGERS[section]
+    for kind, (naming, holding) in CLAIMS.items():
+        for field in naming:
+            named = raw.get(field)
+            for item in named if isinstance(named, list) else [named]:
+                if isinstance(item, str):
+                    yield Claim(f"{path}.{field}", owners, kind, item.strip())
+        yield from (Claim(f"{path}.{field}", owners, kind, None) for field in holding if raw.get(field))
+
+
+def _on(scope: Scope, scope_id: str | None, provider: str | None = None) -> Draft:
+    return Draft(ALL_MODELS, provider, scope, scope_id, None, "UTC", (), ())
+
+
+def _rules(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: raw[name] for name in RULES if raw.get(name) is not None}
+
+
+def _text(value: Any) -> str:
+    return value.strip() if isinstance(value, str) else ""

@@ -1,0 +1,28 @@
+"""A plan, and what is said of places in a file, as JSON."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from governance.domain.config.plan import Plan
+from governance.domain.config.steps import Step
+from governance.domain.errors import Misplaced
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """The plan as JSON."""
+    return {
+        "steps": [_step(step) for step in plan.steps],
+        "counts": {action.value: number for action, number in plan.counts.items()},
+        "gone": plan.gone,
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    named = step._asdict()
+    shown = {name: named[name] for name in ("action", "entity", "id", "title", "note")}
+    return shown | {"differences": [difference._asdict() for difference in step.differences]}
+
+
+def places_json(found: Sequence[Misplaced]) -> list[dict[str, Any]]:
+    """Faults or warnings as JSON."""
+    return [each._asdict() for each in found]

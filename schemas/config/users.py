@@ -1,0 +1,46 @@
+"""What a file says of people, and of itself: its users and its owner."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import post_load
+
+from governance.domain.config import hashes
+from governance.domain.config.entries import WantedUser
+from governance.domain.errors import Fault, InvalidRequest
+from schemas.fields import Name, Shown
+from schemas.keys import UserCreate
+from schemas.loading import Body, load
+
+
+class FileUser(UserCreate):
+    """A user: a name for an id."""
+
+    id = Name(required=True, metadata={"description": "The gateway's own id for the user."})
+    config_hash = Shown()
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> WantedUser:
+        """Turn the entry into a wanted user."""
+        return WantedUser("", data["id"], data["name"], hashes.of_user(data["id"], data["name"]))
+
+
+class Owner(Body):
+    """Whose file it is."""
+
+    owner = Name(metadata={"description": "Whose rows the file's are: what `prune` may remove."})
+
+
+OWNER = Owner()
+
+
+def owner(document: Mapping[str, Any], faults: list[Fault]) -> str | None:
+    """The name that a file gives itself, at its top."""
+    if isinstance(inner := document.get("governance"), Mapping) and "owner" in inner:
+        faults.append(Fault("governance.owner", "Write owner at the top of the file, beside governance."))
+    try:
+        found: dict[str, str] = load(OWNER, {"owner": document["owner"]} if "owner" in document else {})
+    except InvalidRequest as error:
+        faults += error.faults
+        return None
+    return found.get("owner")

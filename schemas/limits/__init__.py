@@ -1,0 +1,1 @@
+"""Model limits as they come in."""

@@ -1,0 +1,98 @@
+"""The budgets and rate limits in the body of a model limit."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import ValidationError, fields, post_load, validates_schema
+
+from governance.domain.limits.edits import Ceiling, Item
+from governance.domain.limits.limit import MAX_ITEMS, Metric
+from schemas.fields import Dollars, Few, Flag, Length, Maximum, Name, Shown
+from schemas.loading import Body
+
+WINDOW = {"description": "A window's length, such as 30s, 5m, 1h30m, 1d, 1w, 1M (a month) or 1Y."}
+RATES = {Metric.TOKENS: "token", Metric.REQUESTS: "request"}
+
+
+class BudgetBody(Body):
+    """At most `max_limit` dollars in each window."""
+
+    id = Name(metadata={"description": "In an update: the stored budget that this one stands for."})
+    max_limit = Dollars(required=True, metadata={"description": "Dollars, above 0, at most 9 decimals."})
+    reset_duration = Length(required=True, metadata=WINDOW)
+    last_reset = Shown()
+    current_usage = Shown()
+    reserved = Shown()
+    resets_at = Shown()
+    config_hash = Shown()
+    created_at = Shown()
+    updated_at = Shown()
+    calendar_aligned = Flag(metadata={"description": "The same as calendar_aligned of the limit as a whole."})
+    team_id = Shown()
+    virtual_key_id = Shown()
+    provider_config_id = Shown()
+    model_config_id = Shown()
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> Item:
+        """Turn the body into a wanted item."""
+        ceiling = Ceiling(Metric.COST, data["max_limit"], data["reset_duration"])
+        return Item(data.get("id"), (ceiling,), data.get("calendar_aligned"))
+
+
+class RateLimitBody(Body):
+    """At most so many tokens, or requests, or both, each in its own window."""
+
+    id = Name(metadata={"description": "In an update: the stored rate limit that this one stands for."})
+    token_max_limit = Maximum(metadata={"description": "The most tokens in each window."})
+    token_reset_duration = Length(metadata=WINDOW)
+    request_max_limit = Maximum(metadata={"description": "The most requests in each window."})
+    request_reset_duration = Length(metadata=WINDOW)
+    token_current_usage = Shown()
+    token_reserved = Shown()
+    token_last_reset = Shown()
+    token_resets_at = Shown()
+    request_current_usage = Shown()
+    request_reserved = Shown()
+    request_last_reset = Shown()
+    request_resets_at = Shown()
+    config_hash = Shown()
+    created_at = Shown()
+    updated_at = Shown()
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def pairs(self, _: Any, original: Any, **__: Any) -> None:
+        """Refuse a maximum without its duration, a duration without its maximum, and neither."""
+        if not isinstance(original, Mapping):
+            return
+        given = {name for name, value in original.items() if value is not None}
+        sides = {prefix: (f"{prefix}_max_limit", f"{prefix}_reset_duration") for prefix in RATES.values()}
+        missing = {
+            name: [f"Give {name} too: a maximum and its duration belong together."]
+            for pair in sides.values()
+            for name in pair
+            if name not in given and given & set(pair)
+        }
+        if missing:
+            raise ValidationError(missing)
+        if not any(given & set(pair) for pair in sides.values()):
+            raise ValidationError("Give token_max_limit or request_max_limit, each with its reset duration.")
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> Item:
+        """Turn the body into a wanted item."""
+        ceilings = (
+            Ceiling(metric, data[f"{prefix}_max_limit"], data[f"{prefix}_reset_duration"])
+            for metric, prefix in RATES.items()
+            if f"{prefix}_max_limit" in data
+        )
+        return Item(data.get("id"), tuple(ceilings))
+
+
+def item_list(body: type[Body], what: str) -> fields.List[Any]:
+    """A list of budgets or rate limits."""
+    return Few(
+        fields.Nested(body, error_messages={"null": "Give an object here: it cannot be null."}),
+        most=MAX_ITEMS,
+        error_messages={"invalid": f"Give {what} as a list of objects.", "most": f"Give at most {MAX_ITEMS} {what}."},
+    )

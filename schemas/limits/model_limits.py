@@ -1,0 +1,186 @@
+"""Model limits as they come in: the body of a create and of an update."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from marshmallow import ValidationError, fields, post_load, pre_load, validates_schema
+
+from governance.domain.limits import durations
+from governance.domain.limits.edits import Change, Draft, Item
+from governance.domain.limits.limit import MAX_ITEMS, Metric, Scope
+from schemas.fields import Flag, Name, OneOf, Provider, Shown, Zone
+from schemas.limits import identity
+from schemas.limits.items import BudgetBody, RateLimitBody, item_list
+from schemas.loading import Body
+
+SCOPES = {scope.value: scope for scope in Scope}
+IDENTITY = ("model_name", "provider", "scope", "scope_id")
+SINGULAR = {"budgets": "budget", "rate_limits": "rate_limit"}
+WINDOWS = {"budgets": ("reset_duration",), "rate_limits": ("token_reset_duration", "request_reset_duration")}
+
+
+class ModelLimitBody(Body):
+    """What a create and an update have in common. `emptied`: the singulars that may be empty, and then set none."""
+
+    emptied: ClassVar[tuple[str, ...]] = ("rate_limit",)
+
+    calendar_aligned = Flag(metadata={"description": "Align windows of whole d, w, M or Y to the calendar."})
+    timezone = Zone(metadata={"description": "IANA zone of calendar windows; UTC where none is given."})
+    budgets = item_list(BudgetBody, "budgets")
+    budget = fields.Nested(BudgetBody, metadata={"description": "The same as a list of one."})
+    rate_limits = item_list(RateLimitBody, "rate limits")
+    rate_limit = fields.Nested(RateLimitBody, metadata={"description": "The same as a list of one."})
+    id = Shown()
+    scope_name = Shown()
+    config_hash = Shown()
+    created_at = Shown()
+    updated_at = Shown()
+
+    @pre_load
+    def without_echo(self, data: Any, **_: Any) -> Any:
+        """Drop the singular where it is an answer's echo beside its plural; one that is empty is an empty list."""
+        if not isinstance(data, Mapping):
+            return data
+        kept = dict(data)
+        for plural, singular in SINGULAR.items():
+            if kept.get(plural) is not None and _is_echo(kept.get(singular)):
+                del kept[singular]
+            if singular in self.emptied and _is_empty(kept.get(singular)) and kept.get(plural) is None:
+                del kept[singular]
+                kept[plural] = []
+        return kept
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def one_form(self, _: Any, original: Any, **__: Any) -> None:
+        """Refuse both forms together."""
+        both = {
+            singular: [f"Send {plural} or {singular}, not both."]
+            for plural, singular in SINGULAR.items()
+            if original.get(plural) is not None
+            and original.get(singular) is not None
+            and not _is_echo(original[singular])
+        }
+        if both:
+            raise ValidationError(both)
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def distinct_windows(self, _: Any, original: Any, **__: Any) -> None:
+        """Refuse the same window twice, by length, among budgets or for one metric."""
+        repeated: dict[str, dict[int, dict[str, list[str]]]] = {}
+        for plural, names in WINDOWS.items():
+            items = original.get(plural)
+            for name in names:
+                for index, sentence in _repeated(plural, name, items if isinstance(items, list) else []):
+                    repeated.setdefault(plural, {}).setdefault(index, {})[name] = [sentence]
+        if repeated:
+            raise ValidationError(repeated)
+
+
+def _is_echo(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.get("id") is not None
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether an object sets nothing: `{}`, or nulls alone."""
+    return isinstance(value, Mapping) and all(inner is None for inner in value.values())
+
+
+def _repeated(plural: str, name: str, items: list[Any]) -> Iterator[tuple[int, str]]:
+    """The items whose window is as long as that of one before them, each with its sentence."""
+    seen: dict[int, str] = {}
+    for index, item in enumerate(items[:MAX_ITEMS]):
+        text = item.get(name) if isinstance(item, Mapping) else None
+        length = _length(text)
+        if length in seen:
+            yield index, f"Give each window once among {plural}: {text} is as long as {seen[length]}."
+        elif length is not None:
+            seen[length] = str(text)
+
+
+def _length(text: Any) -> int | None:
+    try:
+        return durations.parse(text).length if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+class ModelLimitCreate(ModelLimitBody):
+    """The body of `POST /model-configs`."""
+
+    model_name = Name(required=True, metadata={"description": "The model, or * for all models."})
+    provider = Provider(metadata={"description": "The provider; all providers where left out."})
+    scope = OneOf(SCOPES, load_default=Scope.GLOBAL)
+    scope_id = Name(metadata={"description": "The virtual key or user; required unless the scope is global."})
+
+    @pre_load
+    def without_empty_id(self, data: Any, **_: Any) -> Any:
+        """Drop a scope_id that is empty, where none is needed."""
+        is_global = isinstance(data, Mapping) and data.get("scope") in (None, Scope.GLOBAL.value)
+        if is_global and identity.is_empty(data.get("scope_id")):
+            return {name: value for name, value in data.items() if name != "scope_id"}
+        return data
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def whom(self, data: dict[str, Any], original: Any, **_: Any) -> None:
+        """Refuse what no call would meet, and a scope and an id that do not go together."""
+        found = identity.faults(data, original)
+        if found:
+            raise ValidationError(found)
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> Draft:
+        """Turn the body into a draft."""
+        return Draft(
+            model_name=data["model_name"],
+            provider=data.get("provider"),
+            scope=data["scope"],
+            scope_id=data.get("scope_id"),
+            calendar_aligned=data.get("calendar_aligned"),
+            timezone=data.get("timezone", "UTC"),
+            budgets=_list(data, "budgets") or (),
+            rate_limits=_list(data, "rate_limits") or (),
+            single=_single(data),
+        )
+
+
+class ModelLimitUpdate(ModelLimitBody):
+    """The body of `PUT /model-configs/{id}`: what is left out or null stays as it is."""
+
+    emptied = ("budget", "rate_limit")
+
+    model_name = Name(metadata={"description": "Fixed at creation: only its own value is accepted."})
+    provider = Name(metadata={"description": "Fixed at creation: only its own value is accepted."})
+    scope = OneOf(SCOPES, metadata={"description": "Fixed at creation: only its own value is accepted."})
+    scope_id = Name(metadata={"description": "Fixed at creation: only its own value is accepted."})
+    reset_usage = Flag(metadata={"description": "Zero what is used in the current windows; holds stay."})
+    reset_budget_usage = Flag(metadata={"description": "The same for the budgets alone, as Bifrost has it."})
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> Change:
+        """Turn the body into a change."""
+        return Change(
+            identity={name: data[name] for name in IDENTITY if name in data},
+            calendar_aligned=data.get("calendar_aligned"),
+            timezone=data.get("timezone"),
+            budgets=_list(data, "budgets"),
+            rate_limits=_list(data, "rate_limits"),
+            single=_single(data),
+            reset=_reset(data),
+        )
+
+
+def _reset(data: Mapping[str, Any]) -> frozenset[Metric]:
+    if data.get("reset_usage"):
+        return frozenset(Metric)
+    return frozenset([Metric.COST] if data.get("reset_budget_usage") else [])
+
+
+def _single(data: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(plural for plural, singular in SINGULAR.items() if singular in data)
+
+
+def _list(data: Mapping[str, Any], plural: str) -> tuple[Item, ...] | None:
+    singular = SINGULAR[plural]
+    if singular in data:
+        return (data[singular],)
+    return tuple(data[plural]) if plural in data else None

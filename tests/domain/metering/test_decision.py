@@ -1,0 +1,141 @@
+"""Deciding, pure (SPEC §6): room, words, order, and when to come back."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from governance.domain.limits.durations import parse
+from governance.domain.limits.limit import Counter, Limit, Metric, Rule
+from governance.domain.metering.decision import Amounts, Applied, RequestedAmounts, Standing, decide, in_order, stand
+from governance.domain.times import SECOND
+
+often = settings(deadline=None, max_examples=150)
+NOW = 1_000_000 * SECOND
+amounts = st.integers(0, 12)
+
+
+def rule(metric, most=10, duration="1h", rule_id="r"):
+    return Rule(rule_id, metric, most, duration, 0, 0, None, 0, 0)
+
+
+LIMIT = Limit("limit", "m", None, "global", None, False, "UTC", None, 0, 0, 1, "m", ())
+
+
+def standing(metric=Metric.REQUESTS, *, most=10, used=0, reserved=0, asked=1, end=NOW + 60 * SECOND, **place):
+    rank = place.pop("rank", (2, 1))
+    applied = Applied(rule(metric, most, **place), LIMIT, None, rank)
+    return Standing(applied, Counter(NOW, end, used, reserved), asked or 0, asked is None)
+
+
+@given(amounts, amounts, st.none() | amounts, st.integers(1, 12))
+@often
+def test_an_amount_must_fit_one_left_out_needs_some_rest_and_a_zero_needs_none(used, reserved, asked, most):
+    state = standing(most=most, used=used, reserved=reserved, asked=asked)
+    left = most - used - reserved
+    assert state.has_room == ((asked == 0) or (left > 0 if asked is None else asked <= left))
+    assert state.remaining == max(0, left)
+    assert state.hopeless == (asked is not None and asked > most)
+
+
+@given(amounts, amounts, st.integers(1, 12))
+@often
+def test_what_has_room_is_at_most_full_after_it_has_held(reserved, asked, most):
+    state = standing(most=most, reserved=reserved, asked=asked)
+    if state.has_room and asked:
+        assert reserved + asked <= most
+
+
+states = st.builds(
+    lambda metric, used, asked, duration, rule_id, rank, end: standing(
+        metric, used=used, asked=asked, duration=duration, rule_id=rule_id, rank=rank, end=NOW + end
+    ),
+    st.sampled_from(Metric),
+    amounts,
+    amounts,
+    st.sampled_from(["1m", "60s", "1h", "1d", "1M"]),
+    st.sampled_from("abc"),
+    st.tuples(st.integers(0, 2), st.integers(0, 3)),
+    st.integers(-5 * SECOND, 100 * SECOND),
+)
+
+
+@given(st.lists(states, max_size=8))
+@often
+def test_a_call_passes_where_all_have_room_and_otherwise_all_without_are_named(found):
+    verdict = decide(found)
+    assert list(verdict.standings) == found
+    assert verdict.violations == [state for state in verdict.standings if not state.has_room]
+    assert verdict.allowed == all(state.has_room for state in found)
+
+
+def order(applied):
+    """Most specific first, then kind, window length, id."""
+    kind = "budget" if applied.rule.metric == Metric.COST else "rate_limit"
+    return applied.rank, kind, parse(applied.rule.reset_duration).length, applied.rule.id
+
+
+@given(st.lists(states, max_size=8), st.randoms())
+@often
+def test_the_order_is_scope_tier_kind_length_and_id_whatever_came_first(found, chance):
+    mixed = [state.applied for state in found]
+    chance.shuffle(mixed)
+    assert [order(applied) for applied in in_order(mixed)] == sorted(order(state.applied) for state in found)
+
+
+WORDS = [
+    ({Metric.COST}, "budget_exceeded"),
+    ({Metric.TOKENS}, "token_limited"),
+    ({Metric.REQUESTS}, "request_limited"),
+    ({Metric.TOKENS, Metric.REQUESTS}, "rate_limited"),
+    ({Metric.COST, Metric.TOKENS}, "budget_exceeded"),
+    ({Metric.COST, Metric.REQUESTS}, "budget_exceeded"),
+    ({Metric.COST, Metric.TOKENS, Metric.REQUESTS}, "budget_exceeded"),
+]
+
+
+@pytest.mark.parametrize(("metrics", "word"), WORDS)
+def test_a_denial_is_called_by_the_metrics_without_room(metrics, word):
+    found = [standing(metric, used=10 if metric in metrics else 0, rule_id=metric) for metric in Metric]
+    assert decide(found).word == word
+
+
+@given(st.lists(states, min_size=1, max_size=8))
+@often
+def test_retry_after_reaches_the_latest_end_among_the_violated_and_only_just(found):
+    verdict = decide(found)
+    if verdict.allowed:
+        return
+    if any(state.requested > state.applied.rule.max_limit for state in verdict.violations):
+        assert (verdict.retryable, verdict.retry_after(NOW)) == (False, None)
+        return
+    seconds = verdict.retry_after(NOW)
+    latest = max(state.window.end for state in verdict.violations)
+    assert verdict.retryable
+    assert seconds >= 1
+    assert NOW + seconds * SECOND >= latest
+    assert seconds == 1 or NOW + (seconds - 1) * SECOND < latest
+
+
+def test_no_rule_at_all_is_no_obstacle():
+    verdict = decide([])
+    assert (verdict.allowed, list(verdict.standings), list(verdict.violations)) == (True, [], [])
+
+
+def test_each_metric_counts_its_own_amount():
+    asked = Amounts(cost=5, tokens=7, requests=2)
+    assert [asked.of(metric) for metric in (Metric.COST, Metric.TOKENS, Metric.REQUESTS)] == [5, 7, 2]
+    assert Amounts() == Amounts(0, 0, 1)
+
+
+def test_each_rule_is_asked_for_the_amount_of_its_metric_and_knows_whether_it_was_left_out():
+    applied = [standing(metric).applied for metric in (Metric.COST, Metric.TOKENS, Metric.REQUESTS)]
+    windows = [Counter(NOW, NOW + SECOND, 0, 0)] * 3
+    asked = [state[2:] for state in stand(applied, windows, RequestedAmounts(cost=None, tokens=0))]
+    assert asked == [(0, True), (0, False), (1, False)]
+    asked = [state[2:] for state in stand(applied, windows, RequestedAmounts(cost=5, requests=2))]
+    assert asked == [(5, False), (0, True), (2, False)]
+
+
+@pytest.mark.parametrize(("metric", "kind"), [("cost", "budget"), ("tokens", "rate_limit"), ("requests", "rate_limit")])
+def test_a_rule_on_cost_is_a_budget_and_the_others_are_rate_limits(metric, kind):
+    assert standing(metric).applied.kind == kind
