@@ -228,7 +228,8 @@ def test_two_restores_in_one_second_keep_both(path, backup):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from governance.storage import private_files, restore
+from governance.storage import private_files
+from governance.storage.sqlite.files import restore
 calls = [0]
 def die(function):
     def counted(*args, **kwargs):

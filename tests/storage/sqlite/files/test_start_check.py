@@ -341,7 +341,8 @@ class TestLookingThrough:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from governance.storage import migrations, new_database, marker, private_files
+from governance.storage import private_files
+from governance.storage.sqlite.files import migrations, new_database, marker
 calls = [0]
 def die(function):
     def counted(*args, **kwargs):
@@ -397,7 +398,7 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from governance.domain.errors import NotReady
-from governance.storage import migrations
+from governance.storage.sqlite.files import migrations
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 import signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -103,7 +103,7 @@ UNPRIVILEGED = f"""
 import os, sys
 from pathlib import Path
 from governance.domain.errors import NotReady
-from governance.storage.migrations import upgrade
+from governance.storage.sqlite.files.migrations import upgrade
 upgrade(Path(sys.argv[1]) / "other" / "governance.db", 1)
 if os.geteuid() == 0:
     os.seteuid({NOBODY})
@@ -145,7 +145,7 @@ def test_a_database_that_another_connection_has_locked_is_told(path, journal):
 TOGETHER = """
 import sys
 from pathlib import Path
-from governance.storage.migrations import upgrade
+from governance.storage.sqlite.files.migrations import upgrade
 print("ready", flush=True)
 sys.stdin.readline()
 upgrade(Path(sys.argv[1]), 10)
