@@ -11,7 +11,7 @@ import pytest
 from governance.domain.limits import durations
 from governance.domain.times import parse_rfc3339
 from governance.web.docs.openapi import document
-from schemas import answers
+from schemas.answers.limits import ModelLimit
 from schemas.queries import ModelLimitsQuery
 
 CONFIG = "/api/governance/config/"
@@ -439,7 +439,7 @@ def test_keys_stand_in_the_order_in_which_the_document_has_them(api, doc, memory
     orders = {name: list(schema["properties"]) for name, schema in doc["components"]["schemas"].items()}
     query = f"?from_memory={memory}"
     (limit,) = api.get("model-configs" + query).get_json()["model_configs"]
-    assert list(limit) == orders["ModelLimit"] == list(answers.ModelLimit().fields)
+    assert list(limit) == orders["ModelLimit"] == list(ModelLimit().fields)
     for budget in (*limit["budgets"], limit["budget"], *api.get("budgets" + query).get_json()["budgets"]):
         assert list(budget) == orders["Budget"]
     for item in (*limit["rate_limits"], limit["rate_limit"], *api.get("rate-limits" + query).get_json()["rate_limits"]):

@@ -11,14 +11,16 @@ from governance.domain.records.pages import Page
 from governance.web.http.answers import answer, plain_page, secret
 from governance.web.http.context import governance
 from governance.web.http.operation import operation
-from schemas import answers, keys
+from schemas import keys
+from schemas.answers.api_keys import ApiKeyCreated, ApiKeyList
+from schemas.answers.pages import Done
 from schemas.queries import PageQuery
 
 blueprint = Blueprint("api_keys", __name__, url_prefix="/api/api-keys")
 
 
 @blueprint.get("")
-@operation("List API keys", scope=KeyScope.ADMIN, query=PageQuery(), answer=answers.ApiKeyList())
+@operation("List API keys", scope=KeyScope.ADMIN, query=PageQuery(), answer=ApiKeyList())
 def list_api_keys(query: Mapping[str, Any]) -> Response:
     """Return a page of API keys, newest first; never the keys themselves."""
     page = Page(query["limit"], query["offset"])
@@ -27,7 +29,7 @@ def list_api_keys(query: Mapping[str, Any]) -> Response:
 
 
 @blueprint.post("")
-@operation("Create an API key", scope=KeyScope.ADMIN, body=keys.ApiKeyCreate(), answer=answers.ApiKeyCreated())
+@operation("Create an API key", scope=KeyScope.ADMIN, body=keys.ApiKeyCreate(), answer=ApiKeyCreated())
 def create_api_key(body: Mapping[str, Any]) -> Response:
     """Mint a key. It is in this answer alone."""
     new = governance().api_keys.create(body)
@@ -38,7 +40,7 @@ def create_api_key(body: Mapping[str, Any]) -> Response:
 @operation(
     "Revoke an API key",
     scope=KeyScope.ADMIN,
-    answer=answers.Done(),
+    answer=Done(),
     refusals=(Code.API_KEY_NOT_FOUND, Code.LAST_ADMIN_KEY),
 )
 def revoke_api_key(api_key_id: str) -> Response:

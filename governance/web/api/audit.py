@@ -7,14 +7,14 @@ from governance.domain.records.audit import AuditQuery, Entity
 from governance.web.http.answers import plain_page
 from governance.web.http.context import governance
 from governance.web.http.operation import operation
-from schemas import answers
+from schemas.answers.audit import AuditList
 from schemas.audit import AuditListQuery, entry
 
 blueprint = Blueprint("audit", __name__, url_prefix="/api/governance/audit")
 
 
 @blueprint.get("")
-@operation("List who changed what", scope=KeyScope.READ, query=AuditListQuery(), answer=answers.AuditList())
+@operation("List who changed what", scope=KeyScope.READ, query=AuditListQuery(), answer=AuditList())
 def list_audit(query: AuditQuery) -> Response:
     """Return a page of the audit, newest first. No secret is in it; API keys' changes are shown to admin keys alone."""
     hidden = None if g.api_key.may(KeyScope.ADMIN) else Entity.API_KEY

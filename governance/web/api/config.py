@@ -12,7 +12,7 @@ from governance.services.config.uploads import Review, Upload, Wishes
 from governance.web.http.answers import answer
 from governance.web.http.context import governance, the_request
 from governance.web.http.operation import operation
-from schemas import answers
+from schemas.answers.config import ConfigPlan
 from schemas.config.body import ConfigFile, ConfigQuery
 from schemas.config.plans import places_json, plan_json
 
@@ -27,7 +27,7 @@ PLAN_WANTED = "Plan the file first (POST /api/governance/config/plan), and send 
     scope=KeyScope.WRITE,
     query=ConfigQuery(),
     body=ConfigFile(),
-    answer=answers.ConfigPlan(),
+    answer=ConfigPlan(),
     refusals=(Code.FILE_BUSY,),
 )
 def plan_config(query: Mapping[str, Any], body: Callable[[int], bytes]) -> Response:
@@ -41,7 +41,7 @@ def plan_config(query: Mapping[str, Any], body: Callable[[int], bytes]) -> Respo
     scope=KeyScope.WRITE,
     query=ConfigQuery(),
     body=ConfigFile(),
-    answer=answers.ConfigPlan(),
+    answer=ConfigPlan(),
     refusals=(Code.FILE_BUSY, Code.STALE_VERSION, Code.PLAN_REQUIRED),
 )
 def apply_config(query: Mapping[str, Any], body: Callable[[int], bytes]) -> Response:

@@ -9,7 +9,8 @@ from governance.domain.records.pages import ListQuery
 from governance.web.http.answers import answer, described, listing, single, versions
 from governance.web.http.context import governance
 from governance.web.http.operation import operation
-from schemas import answers
+from schemas.answers.limits import ModelLimitFound, ModelLimitList, ModelLimitWritten
+from schemas.answers.pages import Done
 from schemas.limits.model_limits import ModelLimitCreate, ModelLimitUpdate
 from schemas.queries import ModelLimitsQuery
 
@@ -21,7 +22,7 @@ blueprint = Blueprint("model_configs", __name__, url_prefix="/api/governance/mod
     "List model limits",
     scope=KeyScope.READ,
     query=ModelLimitsQuery(),
-    answer=answers.ModelLimitList(),
+    answer=ModelLimitList(),
     refusals=(Code.MEMORY_UNAVAILABLE,),
 )
 def list_model_configs(query: ListQuery) -> Response:
@@ -34,7 +35,7 @@ def list_model_configs(query: ListQuery) -> Response:
     "Create a model limit",
     scope=KeyScope.WRITE,
     body=ModelLimitCreate(),
-    answer=answers.ModelLimitWritten(),
+    answer=ModelLimitWritten(),
     refusals=(Code.ALREADY_EXISTS,),
 )
 def create_model_config(body: Draft) -> Response:
@@ -46,7 +47,7 @@ def create_model_config(body: Draft) -> Response:
 @operation(
     "Read a model limit",
     scope=KeyScope.READ,
-    answer=answers.ModelLimitFound(),
+    answer=ModelLimitFound(),
     refusals=(Code.MODEL_CONFIG_NOT_FOUND,),
 )
 def get_model_config(model_config_id: str) -> Response:
@@ -59,7 +60,7 @@ def get_model_config(model_config_id: str) -> Response:
     "Change a model limit",
     scope=KeyScope.WRITE,
     body=ModelLimitUpdate(),
-    answer=answers.ModelLimitWritten(),
+    answer=ModelLimitWritten(),
     refusals=(Code.MODEL_CONFIG_NOT_FOUND, Code.STALE_VERSION),
 )
 def update_model_config(model_config_id: str, body: Change) -> Response:
@@ -72,7 +73,7 @@ def update_model_config(model_config_id: str, body: Change) -> Response:
 @operation(
     "Delete a model limit",
     scope=KeyScope.WRITE,
-    answer=answers.Done(),
+    answer=Done(),
     refusals=(Code.MODEL_CONFIG_NOT_FOUND, Code.STALE_VERSION),
 )
 def delete_model_config(model_config_id: str) -> Response:

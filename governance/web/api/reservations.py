@@ -15,7 +15,9 @@ from governance.web.http.answers import answer, document, plain_page
 from governance.web.http.context import governance, the_request
 from governance.web.http.flask_app import Response
 from governance.web.http.operation import operation
-from schemas import answers, metering
+from schemas import metering
+from schemas.answers.decisions import Admitted, Checked, UsageRecorded
+from schemas.answers.reservations import ReservationFound, ReservationList
 from schemas.metering import Ask
 
 blueprint = Blueprint("reservations", __name__, url_prefix="/api/governance")
@@ -31,7 +33,7 @@ ENDED = (Code.RESERVATION_NOT_FOUND, Code.ALREADY_SETTLED, Code.ALREADY_RELEASED
     "Reserve before a call",
     scope=KeyScope.METER,
     body=metering.ReservationCreate(),
-    answer=answers.Admitted(),
+    answer=Admitted(),
     refusals=(*DENIALS, *REFUSED_KEYS, Code.IDEMPOTENCY_KEY_REUSED),
 )
 def create_reservation(body: Ask) -> Response:
@@ -45,7 +47,7 @@ def create_reservation(body: Ask) -> Response:
     scope=KeyScope.READ,
     also=KeyScope.METER,
     query=metering.ReservationsQuery(),
-    answer=answers.ReservationList(),
+    answer=ReservationList(),
 )
 def list_reservations(query: Mapping[str, Any]) -> Response:
     """Return a page of reservations, newest first."""
@@ -59,7 +61,7 @@ def list_reservations(query: Mapping[str, Any]) -> Response:
     "Read a reservation",
     scope=KeyScope.READ,
     also=KeyScope.METER,
-    answer=answers.ReservationFound(),
+    answer=ReservationFound(),
     refusals=(Code.RESERVATION_NOT_FOUND,),
 )
 def get_reservation(reservation_id: str) -> Response:
@@ -72,7 +74,7 @@ def get_reservation(reservation_id: str) -> Response:
     "Settle a reservation",
     scope=KeyScope.METER,
     body=metering.Settlement(),
-    answer=answers.ReservationFound(),
+    answer=ReservationFound(),
     refusals=ENDED,
 )
 def settle_reservation(reservation_id: str, body: Actual) -> Response:
@@ -81,7 +83,7 @@ def settle_reservation(reservation_id: str, body: Actual) -> Response:
 
 
 @blueprint.post("/reservations/<reservation_id>/release")
-@operation("Release a reservation", scope=KeyScope.METER, answer=answers.ReservationFound(), refusals=ENDED)
+@operation("Release a reservation", scope=KeyScope.METER, answer=ReservationFound(), refusals=ENDED)
 def release_reservation(reservation_id: str) -> Response:
     """Give the hold back: nothing was used."""
     return _shown(governance().reservations.release(reservation_id))
@@ -92,7 +94,7 @@ def release_reservation(reservation_id: str) -> Response:
     "Extend a reservation",
     scope=KeyScope.METER,
     body=metering.Extension(),
-    answer=answers.ReservationFound(),
+    answer=ReservationFound(),
     refusals=(*ENDED, Code.RESERVATION_EXPIRED),
 )
 def extend_reservation(reservation_id: str, body: Mapping[str, Any]) -> Response:
@@ -105,7 +107,7 @@ def extend_reservation(reservation_id: str, body: Mapping[str, Any]) -> Response
     "Report usage without a reservation",
     scope=KeyScope.METER,
     body=metering.UsageReport(),
-    answer=answers.UsageRecorded(),
+    answer=UsageRecorded(),
     refusals=(Code.IDEMPOTENCY_KEY_REUSED,),
 )
 def report_usage(body: Ask) -> Response:
@@ -119,7 +121,7 @@ def report_usage(body: Ask) -> Response:
     scope=KeyScope.READ,
     also=KeyScope.METER,
     body=metering.ReservationCreate(),
-    answer=answers.Checked(),
+    answer=Checked(),
 )
 def check(body: Ask) -> Response:
     """Say what a reservation would be answered, and why limits of the same model or provider would not apply."""

@@ -11,7 +11,7 @@ from governance.domain.records.pages import Page
 from governance.web.http.answers import listing
 from governance.web.http.context import governance
 from governance.web.http.operation import operation
-from schemas import answers
+from schemas.answers.limits import BudgetList, RateLimitList
 from schemas.queries import RulesQuery
 
 blueprint = Blueprint("rules", __name__, url_prefix="/api/governance")
@@ -22,7 +22,7 @@ blueprint = Blueprint("rules", __name__, url_prefix="/api/governance")
     "List budgets",
     scope=KeyScope.READ,
     query=RulesQuery(),
-    answer=answers.BudgetList(),
+    answer=BudgetList(),
     refusals=(Code.MEMORY_UNAVAILABLE,),
 )
 def list_budgets(query: Mapping[str, Any]) -> Response:
@@ -36,7 +36,7 @@ def list_budgets(query: Mapping[str, Any]) -> Response:
     "List rate limits",
     scope=KeyScope.READ,
     query=RulesQuery(),
-    answer=answers.RateLimitList(),
+    answer=RateLimitList(),
     refusals=(Code.MEMORY_UNAVAILABLE,),
 )
 def list_rate_limits(query: Mapping[str, Any]) -> Response:

@@ -11,14 +11,16 @@ from governance.domain.records.pages import Page
 from governance.web.http.answers import answer, plain_page
 from governance.web.http.context import governance
 from governance.web.http.operation import operation
-from schemas import answers, keys
+from schemas import keys
+from schemas.answers.pages import Done
+from schemas.answers.users import UserFound, UserList, UserWritten
 from schemas.queries import SearchQuery
 
 blueprint = Blueprint("users", __name__, url_prefix="/api/governance/users")
 
 
 @blueprint.get("")
-@operation("List users", scope=KeyScope.READ, query=SearchQuery(), answer=answers.UserList())
+@operation("List users", scope=KeyScope.READ, query=SearchQuery(), answer=UserList())
 def list_users(query: Mapping[str, Any]) -> Response:
     """Return a page of users, newest first."""
     page = Page(query["limit"], query["offset"])
@@ -31,7 +33,7 @@ def list_users(query: Mapping[str, Any]) -> Response:
     "Create a user",
     scope=KeyScope.WRITE,
     body=keys.UserCreate(),
-    answer=answers.UserWritten(),
+    answer=UserWritten(),
     refusals=(Code.ALREADY_EXISTS,),
 )
 def create_user(body: Mapping[str, Any]) -> Response:
@@ -41,7 +43,7 @@ def create_user(body: Mapping[str, Any]) -> Response:
 
 
 @blueprint.get("/<id:user_id>")
-@operation("Read a user", scope=KeyScope.READ, answer=answers.UserFound(), refusals=(Code.USER_NOT_FOUND,))
+@operation("Read a user", scope=KeyScope.READ, answer=UserFound(), refusals=(Code.USER_NOT_FOUND,))
 def get_user(user_id: str) -> Response:
     """Read one user."""
     return answer({"user": keys.user(governance().users.get(user_id))})
@@ -52,7 +54,7 @@ def get_user(user_id: str) -> Response:
     "Change a user",
     scope=KeyScope.WRITE,
     body=keys.UserUpdate(),
-    answer=answers.UserWritten(),
+    answer=UserWritten(),
     refusals=(Code.USER_NOT_FOUND,),
 )
 def update_user(user_id: str, body: Mapping[str, Any]) -> Response:
@@ -62,7 +64,7 @@ def update_user(user_id: str, body: Mapping[str, Any]) -> Response:
 
 
 @blueprint.delete("/<id:user_id>")
-@operation("Delete a user", scope=KeyScope.WRITE, answer=answers.Done(), refusals=(Code.USER_NOT_FOUND,))
+@operation("Delete a user", scope=KeyScope.WRITE, answer=Done(), refusals=(Code.USER_NOT_FOUND,))
 def delete_user(user_id: str) -> Response:
     """Delete a user's name; limits on the id stay."""
     governance().users.delete(user_id)

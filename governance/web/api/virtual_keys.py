@@ -11,14 +11,16 @@ from governance.domain.records.pages import Page
 from governance.web.http.answers import answer, plain_page, secret
 from governance.web.http.context import governance
 from governance.web.http.operation import operation
-from schemas import answers, keys
+from schemas import keys
+from schemas.answers.pages import Done
+from schemas.answers.virtual_keys import VirtualKeyCreated, VirtualKeyFound, VirtualKeyList, VirtualKeyWritten
 from schemas.queries import SearchQuery
 
 blueprint = Blueprint("virtual_keys", __name__, url_prefix="/api/governance/virtual-keys")
 
 
 @blueprint.get("")
-@operation("List virtual keys", scope=KeyScope.READ, query=SearchQuery(), answer=answers.VirtualKeyList())
+@operation("List virtual keys", scope=KeyScope.READ, query=SearchQuery(), answer=VirtualKeyList())
 def list_virtual_keys(query: Mapping[str, Any]) -> Response:
     """Return a page of virtual keys, newest first."""
     page = Page(query["limit"], query["offset"])
@@ -31,7 +33,7 @@ def list_virtual_keys(query: Mapping[str, Any]) -> Response:
     "Create a virtual key",
     scope=KeyScope.WRITE,
     body=keys.VirtualKeyCreate(),
-    answer=answers.VirtualKeyCreated(),
+    answer=VirtualKeyCreated(),
     refusals=(Code.ALREADY_EXISTS,),
 )
 def create_virtual_key(body: Mapping[str, Any]) -> Response:
@@ -45,7 +47,7 @@ def create_virtual_key(body: Mapping[str, Any]) -> Response:
 @operation(
     "Read a virtual key",
     scope=KeyScope.READ,
-    answer=answers.VirtualKeyFound(),
+    answer=VirtualKeyFound(),
     refusals=(Code.VIRTUAL_KEY_NOT_FOUND,),
 )
 def get_virtual_key(virtual_key_id: str) -> Response:
@@ -58,7 +60,7 @@ def get_virtual_key(virtual_key_id: str) -> Response:
     "Change a virtual key",
     scope=KeyScope.WRITE,
     body=keys.VirtualKeyUpdate(),
-    answer=answers.VirtualKeyWritten(),
+    answer=VirtualKeyWritten(),
     refusals=(Code.VIRTUAL_KEY_NOT_FOUND, Code.ALREADY_EXISTS),
 )
 def update_virtual_key(virtual_key_id: str, body: Mapping[str, Any]) -> Response:
@@ -71,7 +73,7 @@ def update_virtual_key(virtual_key_id: str, body: Mapping[str, Any]) -> Response
 @operation(
     "Delete a virtual key",
     scope=KeyScope.WRITE,
-    answer=answers.Done(),
+    answer=Done(),
     refusals=(Code.VIRTUAL_KEY_NOT_FOUND,),
 )
 def delete_virtual_key(virtual_key_id: str) -> Response:

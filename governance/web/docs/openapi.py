@@ -20,7 +20,10 @@ from governance.web.http import operation
 from governance.web.http.answers import JSON
 from governance.web.http.errors import STATUS
 from governance.web.http.operation import Operation
-from schemas import answers, queries
+from schemas import queries
+from schemas.answers.decisions import Denial
+from schemas.answers.errors import Error
+from schemas.answers.limits import ModelLimitFound, ModelLimitWritten
 from schemas.config.body import ConfigFile
 
 EXTENSION = "governance.openapi"
@@ -86,8 +89,8 @@ TRAITS = (
         ("ETag", "X-Governance-Source", "Age"),
         ("If-None-Match",),
     ),
-    Trait(lambda declared: isinstance(declared.answer, answers.ModelLimitFound), ("ETag",), ("If-None-Match",)),
-    Trait(lambda declared: isinstance(declared.answer, answers.ModelLimitWritten), ("ETag",)),
+    Trait(lambda declared: isinstance(declared.answer, ModelLimitFound), ("ETag",), ("If-None-Match",)),
+    Trait(lambda declared: isinstance(declared.answer, ModelLimitWritten), ("ETag",)),
     Trait(
         lambda declared: isinstance(declared.body, ConfigFile) and Code.PLAN_REQUIRED not in declared.refusals,
         ("ETag",),
@@ -125,8 +128,8 @@ def _made(app: Flask) -> dict[str, Any]:
 
 
 def _add_components(spec: APISpec) -> None:
-    spec.components.schema("Error", schema=answers.Error())
-    spec.components.schema("Denial", schema=answers.Denial())
+    spec.components.schema("Error", schema=Error())
+    spec.components.schema("Denial", schema=Denial())
     scheme = {"type": "http", "scheme": "bearer", "description": HOW_TO_AUTHENTICATE}
     spec.components.security_scheme(SECURITY, scheme)
     for name, (schema, about) in HEADERS.items():

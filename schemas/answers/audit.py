@@ -1,0 +1,38 @@
+"""Answers about who changed what."""
+
+from marshmallow import Schema, fields
+
+from governance.domain.records.audit import Action, Entity
+from schemas.answers.fields import instant, text, whole
+from schemas.answers.pages import Paged
+
+
+def _value() -> fields.Raw:
+    kinds = ["string", "number", "boolean", "array"]
+    return fields.Raw(required=True, allow_none=True, metadata={"type": kinds, "items": {"type": "string"}})
+
+
+class AuditChange(Schema):
+    """A field that changed; null: it was not there before, or is gone."""
+
+    field = text("As answers name it; a rule stands under its window, such as budgets[1d].max_limit.")
+    old = _value()
+    new = _value()
+
+
+class AuditEntry(Schema):
+    """One thing that one write changed."""
+
+    seq = whole("Rises with every entry.")
+    at = instant()
+    actor = text("key:<id of the API key>, command:<name>, file:<name>, or service.")
+    entity = fields.String(required=True, metadata={"enum": [entity.value for entity in Entity]})
+    entity_id = text()
+    action = fields.String(required=True, metadata={"enum": [action.value for action in Action]})
+    changes = fields.List(fields.Nested(AuditChange), required=True)
+
+
+class AuditList(Paged):
+    """A page of the audit."""
+
+    audit = fields.List(fields.Nested(AuditEntry), required=True)

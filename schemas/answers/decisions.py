@@ -1,0 +1,96 @@
+"""Answers to reserve, report and check, and the denial of a call."""
+
+from marshmallow import Schema, fields
+
+from schemas.answers.errors import ErrorBody
+from schemas.answers.fields import dollars, flag, instant, text, whole
+from schemas.answers.pages import Done
+from schemas.answers.reservations import ReservationShown
+
+
+class StandingShown(Schema):
+    """A rule that applied, in its current window; amounts of a budget are dollars."""
+
+    rule_id = text("The budget's or rate limit's id.")
+    model_config_id = text()
+    kind = fields.String(required=True, metadata={"enum": ["budget", "rate_limit"]})
+    metric = fields.String(required=True, metadata={"enum": ["cost", "tokens", "requests"]})
+    model_name = text()
+    provider = text(null=True)
+    scope = text()
+    scope_id = text(null=True)
+    scope_name = text(null=True)
+    used = dollars("Used in the current window.")
+    reserved = dollars("Held by open reservations, this one included where it was allowed.")
+    requested = dollars("What the call asks for.")
+    limit = dollars("The rule's maximum.")
+    remaining = dollars("What is left; never below 0.")
+    resets_at = instant("End of the current window.")
+
+
+class UsedStanding(StandingShown):
+    """A rule that a report was charged to."""
+
+    over = flag("Whether the rule is used up now.")
+
+
+class Admitted(Schema):
+    """A reservation that holds, and every rule that applied."""
+
+    decision = fields.String(required=True, metadata={"enum": ["allow"]})
+    reservation = fields.Nested(ReservationShown, required=True)
+    limits = fields.List(fields.Nested(StandingShown), required=True)
+
+
+class UsageRecorded(Done):
+    """A charge, and every rule that applied."""
+
+    limits = fields.List(fields.Nested(UsedStanding), required=True)
+
+
+class UnmatchedLimit(Schema):
+    """A limit of the same model or provider that did not apply."""
+
+    model_config_id = text()
+    model_name = text()
+    provider = text(null=True)
+    scope = text()
+    scope_id = text(null=True)
+    reason = text("Why it did not apply.")
+
+
+class Unmatched(Schema):
+    """How many such limits there are, and the first of them."""
+
+    count = whole()
+    limits = fields.List(fields.Nested(UnmatchedLimit), required=True, metadata={"description": "At most 20."})
+
+
+class Checked(Schema):
+    """What a reservation would be answered."""
+
+    decision = fields.String(required=True, metadata={"enum": ["allow", "deny"]})
+    message = text("What a reservation would be told instead of being held; null where it would hold.", null=True)
+    limits = fields.List(fields.Nested(StandingShown), required=True)
+    violations = fields.List(fields.Nested(StandingShown), required=True)
+    unmatched = fields.Nested(Unmatched, required=True)
+
+
+class DenialFields(Schema):
+    """What a denial says beyond its sentence."""
+
+    decision = fields.String(required=True, metadata={"enum": ["deny"]})
+    retryable = flag("Whether the same call may pass later; Retry-After says when.")
+    violations = fields.List(
+        fields.Nested(StandingShown), required=True, metadata={"description": "Every rule without room."}
+    )
+
+
+class Denial(Schema):
+    """A call that a limit has no room for: nothing was consumed."""
+
+    type = text("The denial's word, as in error.type.")
+    is_bifrost_error = flag("Always false.")
+    status_code = whole("The HTTP status.")
+    error = fields.Nested(ErrorBody, required=True)
+    extra_fields = fields.Nested(DenialFields, required=True)

@@ -1,0 +1,23 @@
+"""The one shape of every refusal."""
+
+from marshmallow import Schema, fields
+
+from schemas.answers.fields import flag, text, whole
+
+
+class ErrorBody(Schema):
+    """What was refused, and what to do."""
+
+    type = text("The kind of refusal.")
+    code = text("Finer, and stable.")
+    message = text("One plain sentence that says what to do.")
+    param = text("The field or query parameter.", null=True)
+
+
+class Error(Schema):
+    """The one shape of every refusal."""
+
+    is_bifrost_error = flag("Always false.")
+    status_code = whole("The HTTP status.")
+    error = fields.Nested(ErrorBody, required=True)
+    extra_fields = fields.Dict(required=True, metadata={"description": "`errors` lists all faults of several."})

@@ -1,0 +1,58 @@
+"""Answers about reservations."""
+
+from marshmallow import Schema, fields
+
+from schemas.answers.fields import dollars, flag, instant, text, whole
+from schemas.answers.pages import Paged
+
+
+class TokenAmounts(Schema):
+    """Tokens held at admission, and charged now."""
+
+    reserved = whole()
+    used = whole()
+
+
+class CostAmounts(Schema):
+    """Dollars held at admission, and charged now."""
+
+    reserved = dollars("Dollars held at admission.")
+    used = dollars("Dollars charged now.")
+
+
+class Overrun(Schema):
+    """What was used beyond what was held."""
+
+    tokens = whole()
+    cost = dollars("Dollars.")
+
+
+class ReservationShown(Schema):
+    """A hold on every rule that applied to a call."""
+
+    id = text()
+    status = fields.String(required=True, metadata={"enum": ["open", "settled", "released", "expired"]})
+    model = text()
+    provider = text(null=True)
+    virtual_key_id = text(null=True)
+    user_id = text(null=True)
+    requests = whole("Calls that it counts as: 1, or 0 once released.")
+    tokens = fields.Nested(TokenAmounts, required=True)
+    cost = fields.Nested(CostAmounts, required=True)
+    overrun = fields.Nested(Overrun, required=True)
+    created_at = instant()
+    expires_at = instant("From then on a settle or release is late.")
+    settled_at = instant(null=True)
+    late = flag("Whether it ended after it had expired.")
+
+
+class ReservationFound(Schema):
+    """One reservation."""
+
+    reservation = fields.Nested(ReservationShown, required=True)
+
+
+class ReservationList(Paged):
+    """A page of reservations."""
+
+    reservations = fields.List(fields.Nested(ReservationShown), required=True)

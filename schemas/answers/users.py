@@ -1,0 +1,33 @@
+"""Answers about users."""
+
+from marshmallow import Schema, fields
+
+from schemas.answers.fields import instant, text
+from schemas.answers.pages import Done, Paged
+
+
+class User(Schema):
+    """A name for a user id."""
+
+    id = text()
+    name = text()
+    created_at = instant()
+    updated_at = instant()
+
+
+class UserFound(Schema):
+    """One user."""
+
+    user = fields.Nested(User, required=True)
+
+
+class UserWritten(Done):
+    """One user, stored."""
+
+    user = fields.Nested(User, required=True)
+
+
+class UserList(Paged):
+    """A page of users."""
+
+    users = fields.List(fields.Nested(User), required=True)
