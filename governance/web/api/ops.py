@@ -13,7 +13,7 @@ from schemas import render
 
 HTML = "text/html; charset=utf-8"
 
-blueprint = Blueprint("ops", __name__, template_folder="templates")
+blueprint = Blueprint("ops", __name__, template_folder="../docs/templates")
 
 
 @blueprint.get("/healthz")
