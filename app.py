@@ -37,10 +37,9 @@ from governance.snapshot.cache import SnapshotCache, Timer
 from governance.snapshot.poller import Poller
 from governance.snapshot.reader import MemoryReader
 from governance.storage.changes import ChangesLoader
-from governance.storage.sqlite.database import Database, engine_options
+from governance.storage.sqlite.database import SqliteDatabase, engine_options
 from governance.storage.sqlite.locks.progress import Progress
 from governance.storage.sqlite.retention.slices import Slices
-from governance.storage.sqlite.writer.fate import WriteProbe, touch
 from governance.storage.sqlite.writer.group_commit import GroupCommit
 from governance.storage.tables import metadata
 from governance.web.api import api_keys, audit, config, metrics, model_configs, ops, rules, users, virtual_keys
@@ -107,7 +106,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: M
     steady = SteadyClock(clock, timer, settings.poll_interval / 2)
     steady_for_a_minute = SteadyClock(clock, timer, 60)
     with app.app_context():
-        database = Database(db.engine, settings.database_path, settings.busy_timeout, progress=progress)
+        database = SqliteDatabase(db.engine, settings.database_path, settings.busy_timeout, progress=progress)
     cache = SnapshotCache(ChangesLoader(database), settings.memory_lifetime, time.monotonic, settings.busy_timeout)
     reader = MemoryReader(cache, settings.render_cache_mb * 1024 * 1024)
     writer = Writer(database, cache, clock)
@@ -153,7 +152,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: M
         bifrost_import=BifrostImport(database, writer, clock, mint, settings.busy_timeout),
         group=group,
         database=database,
-        health=HealthCheck(database, cache, clock, WriteProbe(group.fate, lambda until: group.submit(touch, until))),
+        health=HealthCheck(database, cache, clock, group),
         overview=Overview(database, clock),
         doctor=Doctor(database, clock, subject(settings)),
         files=files,

@@ -22,7 +22,7 @@ from governance.storage import revisions
 from governance.storage.keys import users, virtual_keys
 from governance.storage.limits import writes
 from governance.storage.limits.counters import touch
-from governance.storage.sqlite.database import Database, engine_options
+from governance.storage.sqlite.database import SqliteDatabase, engine_options
 from governance.storage.sqlite.files import migrations
 from governance.storage.tables import counters, model_limits, rules
 
@@ -57,7 +57,7 @@ def fill(path: Path, count: int, now: int) -> None:
     migrations.upgrade(path, BUSY)
     engine = create_engine(f"sqlite:///{path}", **engine_options(path, BUSY, 1))
     try:
-        with Database(engine, path).write() as connection:
+        with SqliteDatabase(engine, path).write() as connection:
             _fill(connection, count, now, random.Random(count))
     finally:
         engine.dispose()

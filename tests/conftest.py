@@ -16,7 +16,7 @@ from governance.settings import Settings
 from governance.startup import prepare
 from governance.storage.limits import states
 from governance.storage.limits.counters import touch
-from governance.storage.sqlite.database import Database
+from governance.storage.sqlite.database import SqliteDatabase
 from governance.storage.tables import counters
 from governance.web.http.context import EXTENSION, Governance
 
@@ -113,7 +113,7 @@ def governance(app: Flask) -> Governance:
 
 
 @pytest.fixture
-def database(app: Flask) -> Database:
+def database(app: Flask) -> SqliteDatabase:
     return database_of(app)
 
 
@@ -121,12 +121,12 @@ def governance_of(app: Flask) -> Governance:
     return app.extensions[EXTENSION]
 
 
-def database_of(app: Flask) -> Database:
+def database_of(app: Flask) -> SqliteDatabase:
     return governance_of(app).database
 
 
 @pytest.fixture
-def count(database: Database, clock: FakeClock, governance: Governance):
+def count(database: SqliteDatabase, clock: FakeClock, governance: Governance):
     """Put usage on a rule's window of now, as metering would: money in nano-dollars. Refreshes the memory."""
 
     def put(item_id: str, metric: str, used: int = 0, reserved: int = 0, at: int | None = None) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from governance.domain.records.audit import AuditQuery, Entity, Entry, Recorded
 from governance.services import actor as acting
 from governance.storage import audit
-from governance.storage.sqlite.database import Database
+from governance.storage.store import Database
 from schemas import audit as looks
 
 

@@ -10,7 +10,7 @@ from governance.domain.times import Clock
 from governance.services import audit
 from governance.snapshot.cache import SnapshotCache
 from governance.storage import revisions
-from governance.storage.sqlite.database import Database
+from governance.storage.store import Database
 
 
 class Write(NamedTuple):

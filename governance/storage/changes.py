@@ -14,7 +14,7 @@ from governance.storage import revisions
 from governance.storage.keys import api_keys
 from governance.storage.keys import virtual_keys as virtual_key_rows
 from governance.storage.limits import states
-from governance.storage.sqlite.database import Database
+from governance.storage.store import Database
 from governance.storage.tables import api_keys as api_key_table
 from governance.storage.tables import config_revision, counters, model_limits, rules, users, virtual_keys
 

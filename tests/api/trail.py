@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from governance.storage.sqlite.database import Database
+from governance.storage.sqlite.database import SqliteDatabase
 from governance.storage.tables import audit
 from tests.conftest import Api
 
@@ -45,7 +45,7 @@ def virtual_key(api: Api, **fields: Any) -> dict[str, Any]:
     return dict(ok(api.post("virtual-keys", {"name": "team", **fields}))["virtual_key"])
 
 
-def text(database: Database) -> str:
+def text(database: SqliteDatabase) -> str:
     """All that the audit's table holds, as one text."""
     with database.read() as connection:
         return repr(connection.execute(select(audit)).all())

@@ -12,7 +12,7 @@ from governance.domain.records.differences import shown
 from governance.domain.records.stored import Stored
 from governance.storage.config import current_state
 from governance.storage.revisions import current
-from governance.storage.sqlite.database import Database
+from governance.storage.sqlite.database import SqliteDatabase
 from governance.storage.tables import counters
 from governance.web.http.context import EXTENSION
 
@@ -32,7 +32,7 @@ class Said(NamedTuple):
 class Terminal:
     """Commands of one app, on files in one folder."""
 
-    def __init__(self, app: Flask, folder: Path, database: Database) -> None:
+    def __init__(self, app: Flask, folder: Path, database: SqliteDatabase) -> None:
         self.app, self.folder, self.database = app, folder, database
 
     def write(self, content: Any, name: str = "limits.json") -> Path:
@@ -81,7 +81,7 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(app: Flask, tmp_path: Path, database: Database) -> Terminal:
+def terminal(app: Flask, tmp_path: Path, database: SqliteDatabase) -> Terminal:
     return Terminal(app, tmp_path, database)
 
 

@@ -23,8 +23,8 @@ from werkzeug.test import TestResponse
 
 from governance.domain.errors import Unavailable
 from governance.settings import Settings
-from governance.storage.sqlite.database import Database
-from governance.storage.sqlite.writer.unit_of_work import Batch
+from governance.storage.sqlite.database import SqliteDatabase
+from governance.storage.store import UnitOfWork
 from governance.web.http.context import Governance
 from tests.conftest import Api
 from tests.process.service import until
@@ -268,7 +268,7 @@ def settings(settings: Settings) -> Settings:
 
 
 def test_a_full_disk_undoes_the_batch_and_the_same_keys_pass_once_there_is_room(
-    api: Api, governance: Governance, database: Database
+    api: Api, governance: Governance, database: SqliteDatabase
 ) -> None:
     api.create(**LIMIT)
     assert in_process(api, "first").status_code == 200
@@ -295,7 +295,7 @@ def test_a_full_disk_undoes_the_batch_and_the_same_keys_pass_once_there_is_room(
 def fill_the_disk(governance: Governance) -> None:
     """Let the writer's connection have no page more than there are; it is opened anew after the first trouble."""
 
-    def fill(batch: Batch) -> None:
+    def fill(batch: UnitOfWork) -> None:
         (pages,) = batch._execute("PRAGMA page_count").fetchone()
         batch._execute(f"PRAGMA max_page_count = {pages}")
 
@@ -312,12 +312,12 @@ def add(replies: dict[str, TestResponse], key: str, api: Api) -> TestResponse:
     return replies[key]
 
 
-def count_of(database: Database, table: str) -> int:
+def count_of(database: SqliteDatabase, table: str) -> int:
     with database.read() as connection:
         return int(connection.exec_driver_sql(f"SELECT COUNT(*) FROM {table}").scalar_one())
 
 
-def count_in_process(database: Database) -> int:
+def count_in_process(database: SqliteDatabase) -> int:
     """How many reservations there are; as many requests are held."""
     with database.read() as connection:
         stored = connection.exec_driver_sql("SELECT COUNT(*) FROM reservations").scalar_one()
@@ -400,16 +400,16 @@ def lined_up(governance: Governance, database: Path) -> Iterator[Line]:
         yield line
 
 
-def nothing(batch: Batch) -> None:
+def nothing(batch: UnitOfWork) -> None:
     """An act without effects."""
 
 
-def boom(batch: Batch) -> None:
+def boom(batch: UnitOfWork) -> None:
     """An act that nobody foresaw."""
     raise ZeroDivisionError
 
 
-def submitted(governance: Governance, act: Callable[[Batch], None]) -> Exception | None:
+def submitted(governance: Governance, act: Callable[[UnitOfWork], None]) -> Exception | None:
     """What the caller of an act is told."""
     try:
         governance.group.submit(act)
@@ -419,7 +419,7 @@ def submitted(governance: Governance, act: Callable[[Batch], None]) -> Exception
 
 
 def test_an_unforeseen_exception_in_a_batch_is_its_own_callers_alone(
-    api: Api, governance: Governance, database: Database
+    api: Api, governance: Governance, database: SqliteDatabase
 ) -> None:
     api.create(**LIMIT)
     clients = [Api(api.client.application.test_client()) for _ in range(10)]
@@ -439,9 +439,9 @@ def test_an_unforeseen_exception_in_a_batch_is_its_own_callers_alone(
 
 
 def test_a_row_that_cannot_be_written_is_its_own_callers_alone(
-    api: Api, governance: Governance, database: Database
+    api: Api, governance: Governance, database: SqliteDatabase
 ) -> None:
-    def twice(batch: Batch) -> None:
+    def twice(batch: UnitOfWork) -> None:
         batch._new += [batch._new[-1] if batch._new else (1, *[None] * 16)] * 2
 
     api.create(**LIMIT)
@@ -458,7 +458,7 @@ def test_a_row_that_cannot_be_written_is_its_own_callers_alone(
 
 
 def test_what_is_done_again_without_an_act_is_decided_anew(
-    api: Api, governance: Governance, database: Database
+    api: Api, governance: Governance, database: SqliteDatabase
 ) -> None:
     api.create(**LIMIT)
     held = in_process(api, "held").get_json()["reservation"]["id"]
@@ -475,9 +475,9 @@ def test_what_is_done_again_without_an_act_is_decided_anew(
 
 
 def test_trouble_with_the_database_after_a_failed_act_undoes_the_whole_batch(
-    api: Api, governance: Governance, database: Database
+    api: Api, governance: Governance, database: SqliteDatabase
 ) -> None:
-    def cut_off(batch: Batch) -> None:
+    def cut_off(batch: UnitOfWork) -> None:
         batch._execute("PRAGMA query_only = 1")
         raise ZeroDivisionError
 

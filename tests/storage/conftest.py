@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine
 
-from governance.storage.sqlite.database import Database, engine_options
+from governance.storage.sqlite.database import SqliteDatabase, engine_options
 from governance.storage.sqlite.files import migrations
 
 BUSY_TIMEOUT = 0.05
-Opened = Callable[..., Database]
+Opened = Callable[..., SqliteDatabase]
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +32,9 @@ def opened() -> Iterator[Opened]:
     """Opens a file as the service does; all of them are closed at the end."""
     engines = []
 
-    def open_file(path: Path, busy_timeout: float = BUSY_TIMEOUT, connections: int = 4) -> Database:
+    def open_file(path: Path, busy_timeout: float = BUSY_TIMEOUT, connections: int = 4) -> SqliteDatabase:
         engines.append(create_engine(f"sqlite:///{path}", **engine_options(path, busy_timeout, connections)))
-        return Database(engines[-1], path, busy_timeout)
+        return SqliteDatabase(engines[-1], path, busy_timeout)
 
     yield open_file
     for engine in engines:
@@ -42,7 +42,7 @@ def opened() -> Iterator[Opened]:
 
 
 @pytest.fixture
-def database(path: Path, opened: Opened) -> Database:
+def database(path: Path, opened: Opened) -> SqliteDatabase:
     return opened(path)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.engine import Connection
 
 from governance.domain.errors import Code, Unavailable
-from governance.storage.sqlite.database import Database
+from governance.storage.sqlite.database import SqliteDatabase
 from governance.storage.tables import users
 
 DEADLINE = 30
@@ -25,17 +25,17 @@ def names(connection: Connection) -> list[str]:
     return list(connection.execute(select(users.c.id).order_by(users.c.id)).scalars())
 
 
-def stored(database: Database) -> list[str]:
+def stored(database: SqliteDatabase) -> list[str]:
     with database.read() as connection:
         return names(connection)
 
 
-def write(database: Database, *ids: str) -> None:
+def write(database: SqliteDatabase, *ids: str) -> None:
     with database.write() as connection:
         add(connection, *ids)
 
 
-def refusal(database: Database, act: Callable[..., object], *args: str) -> str:
+def refusal(database: SqliteDatabase, act: Callable[..., object], *args: str) -> str:
     """The sentence with which an act is refused as unavailable; no path and no SQL stands in it."""
     with pytest.raises(Unavailable) as told:
         act(database, *args)
@@ -46,16 +46,16 @@ def refusal(database: Database, act: Callable[..., object], *args: str) -> str:
     return told.value.message
 
 
-def read_refused(database: Database) -> str:
+def read_refused(database: SqliteDatabase) -> str:
     return refusal(database, stored)
 
 
-def write_refused(database: Database) -> str:
+def write_refused(database: SqliteDatabase) -> str:
     return refusal(database, write, "never")
 
 
 @contextmanager
-def writing_elsewhere(database: Database) -> Iterator[None]:
+def writing_elsewhere(database: SqliteDatabase) -> Iterator[None]:
     """Another thread is in the middle of a write for as long as the block lasts."""
 
     def hold() -> None:

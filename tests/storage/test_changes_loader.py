@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, update
 
 from governance.domain.times import DAY, HOUR, SECOND
 from governance.storage import revisions
-from governance.storage.sqlite.database import Database, engine_options
+from governance.storage.sqlite.database import SqliteDatabase, engine_options
 from governance.storage.tables import config_revision
 from tests.conftest import FakeClock
 from tests.storage.stored import NOON
@@ -32,7 +32,7 @@ def play(template: Path):
         with TemporaryDirectory() as folder:
             path = Path(shutil.copy(template, Path(folder) / "governance.db"))
             engine = create_engine(f"sqlite:///{path}", **engine_options(path, 1, 2))
-            world = World(Database(engine, path), FakeClock(NOON))
+            world = World(SqliteDatabase(engine, path), FakeClock(NOON))
             world.poll()
             for act, number in steps:
                 happen(world, act, number)
@@ -68,7 +68,7 @@ def test_a_clock_that_steps_back_hides_nothing(play, steps):
 
 
 @pytest.fixture
-def world(database: Database, clock: FakeClock) -> World:
+def world(database: SqliteDatabase, clock: FakeClock) -> World:
     made = World(database, clock)
     made.write("limit", 0)
     made.poll()

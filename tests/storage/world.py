@@ -13,7 +13,7 @@ from governance.storage import revisions
 from governance.storage.changes import ChangesLoader
 from governance.storage.keys import api_keys, users, virtual_keys
 from governance.storage.limits import counters, states, writes
-from governance.storage.sqlite.database import Database
+from governance.storage.sqlite.database import SqliteDatabase
 from governance.storage.tables import counters as counter_table
 from tests.conftest import FakeClock
 from tests.storage.stored import count, counted, limit, rule
@@ -50,7 +50,7 @@ def whole(load: ChangesLoader) -> dict[str, dict[Any, Any]]:
 class World:
     """A database, a clock, and all that can happen to them; an act that makes no sense now does nothing."""
 
-    def __init__(self, database: Database, clock: FakeClock) -> None:
+    def __init__(self, database: SqliteDatabase, clock: FakeClock) -> None:
         self.database = database
         self.clock = clock
         self.follower = Follower(ChangesLoader(database))

@@ -13,7 +13,7 @@ from governance.storage import revisions
 from governance.storage.bifrost import existing_ids, reader
 from governance.storage.keys import virtual_keys
 from governance.storage.limits import counters, writes
-from governance.storage.sqlite.database import Database
+from governance.storage.store import Database
 from schemas.bifrost.rows import arrivals
 
 

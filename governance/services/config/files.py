@@ -16,7 +16,7 @@ from governance.domain.records.stored import NO_FILE, Source
 from governance.domain.times import Clock
 from governance.services.config.gc_pause import uncollected
 from governance.storage.config import current_state
-from governance.storage.sqlite.database import Database
+from governance.storage.store import Database
 from schemas.config import export, files
 from schemas.loading import MOST_FAULTS
 

@@ -23,7 +23,7 @@ from governance.services.writing import Write, Writer
 from governance.storage import private_files, revisions
 from governance.storage.config import current_state
 from governance.storage.limits.states import any_limits
-from governance.storage.sqlite.database import Database
+from governance.storage.store import Database
 
 logger = logging.getLogger("governance.files")
 

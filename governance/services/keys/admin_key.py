@@ -6,7 +6,7 @@ from pathlib import Path
 from governance.domain import keys
 from governance.domain.keys import KeyScope
 from governance.storage.keys import api_keys
-from governance.storage.sqlite.database import Database
+from governance.storage.store import Database
 
 NEW_KEY = "flask governance keys create admin --scope admin"
 

@@ -13,7 +13,7 @@ from governance.services.random_ids import Mint
 from governance.services.writing import Write, Writer
 from governance.storage import private_files
 from governance.storage.keys import api_keys
-from governance.storage.sqlite.database import Database
+from governance.storage.store import Database
 
 FIRST_KEY = "first admin key"
 FIRST_WRITE = 1

@@ -12,7 +12,7 @@ from governance.domain.keys import ApiKey, KeyScope, granted
 from governance.domain.times import Clock
 from governance.snapshot.cache import SnapshotCache
 from governance.storage.keys import api_keys
-from governance.storage.sqlite.database import Database
+from governance.storage.store import Database
 
 KEYS_ONLY = "management APIs take API keys only, not virtual keys, session tokens or x-api-key."
 MISSING = f"Send an API key as 'Authorization: Bearer {keys.API_KEY_PREFIX}…': {KEYS_ONLY}"

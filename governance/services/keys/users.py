@@ -12,7 +12,7 @@ from governance.domain.records.pages import Page
 from governance.services.random_ids import Mint
 from governance.services.writing import Writer
 from governance.storage.keys import users
-from governance.storage.sqlite.database import Database
+from governance.storage.store import Database
 
 
 class Users:

@@ -15,7 +15,7 @@ from governance.services.random_ids import Mint
 from governance.services.writing import Write, Writer
 from governance.storage.keys import virtual_keys
 from governance.storage.limits import writes
-from governance.storage.sqlite.database import Database
+from governance.storage.store import Database
 
 CLASHES = {
     "id": ("id", "Give another id: a virtual key with this id already exists."),

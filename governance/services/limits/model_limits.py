@@ -18,7 +18,7 @@ from governance.storage.keys import virtual_keys
 from governance.storage.limits import counters, lists, states
 from governance.storage.limits import writes as stored_limits
 from governance.storage.limits.learnt import Learning
-from governance.storage.sqlite.database import Database
+from governance.storage.store import Database
 from schemas import render
 from schemas.render import Rendering
 

@@ -25,10 +25,7 @@ from governance.snapshot.cache import SnapshotCache
 from governance.snapshot.snapshot import Snapshot
 from governance.storage import revisions
 from governance.storage.limits import states
-from governance.storage.sqlite.database import Database
-from governance.storage.sqlite.writer.answers import IdempotencyKey
-from governance.storage.sqlite.writer.group_commit import GroupCommit
-from governance.storage.sqlite.writer.unit_of_work import Batch
+from governance.storage.store import Database, IdempotencyKey, MeteringStore, UnitOfWork
 from schemas import metering as shown
 from schemas import render
 from schemas.metering import Ask
@@ -71,7 +68,7 @@ class Metering:
     def __init__(
         self,
         database: Database,
-        group: GroupCommit,
+        group: MeteringStore,
         cache: SnapshotCache,
         *,
         steady: Clock,
@@ -102,7 +99,7 @@ class Metering:
         return self._matching(ask, lambda matched, _: self._look(ask, matched))
 
     def _together(
-        self, ask: Ask, act: Callable[[Matched, Batch], Outcome | Body], then: Callable[[Outcome | Body], Outcome]
+        self, ask: Ask, act: Callable[[Matched, UnitOfWork], Outcome | Body], then: Callable[[Outcome | Body], Outcome]
     ) -> Outcome:
         """Do an act in the next batch, and after the commit what comes then."""
         return self._matching(ask, lambda matched, until: self._group.submit_then(partial(act, matched), then, until))
@@ -118,13 +115,13 @@ class Metering:
                 self._cache.refresh(until)
         raise Unavailable("Try again shortly: the limits are being changed too quickly to decide.")
 
-    def _admit(self, ask: Ask, repeat: IdempotencyKey | None, matched: Matched, batch: Batch) -> Outcome | Body:
+    def _admit(self, ask: Ask, repeat: IdempotencyKey | None, matched: Matched, batch: UnitOfWork) -> Outcome | Body:
         known = _repeated(batch, repeat, ask, self._steady())
         if known is not None:
             return known
         _compare(matched, batch)
         _refuse_key(matched, batch.now)
-        tallies = batch.tallies(matched.applied)
+        tallies = batch.counters(matched.applied)
         verdict = decide(stand(matched.applied, [tally.counter for tally in tallies], ask.amounts))
         if not verdict.allowed:
             return Denial(verdict, matched.call, batch.now)
@@ -132,12 +129,12 @@ class Metering:
         batch.add(reservation, [(tally, s.requested, 0) for tally, s in zip(tallies, verdict.standings, strict=True)])
         return _kept(batch, repeat, ask, matched, lambda: shown.allowed(reservation, verdict.standings))
 
-    def _charge(self, ask: Ask, repeat: IdempotencyKey | None, matched: Matched, batch: Batch) -> Answer | Body:
+    def _charge(self, ask: Ask, repeat: IdempotencyKey | None, matched: Matched, batch: UnitOfWork) -> Answer | Body:
         known = _repeated(batch, repeat, ask, self._steady())
         if known is not None:
             return known
         _compare(matched, batch)
-        tallies = batch.tallies(matched.applied)
+        tallies = batch.counters(matched.applied)
         standings = stand(matched.applied, [tally.counter for tally in tallies], ask.amounts)
         report = self._reservation(ask, matched.call, batch.now)._replace(
             status=Status.REPORTED,
@@ -207,7 +204,7 @@ class Metering:
         )
 
 
-def _compare(matched: Matched, batch: Batch) -> None:
+def _compare(matched: Matched, batch: UnitOfWork) -> None:
     if batch.revision != matched.revision:
         raise Stale
 
@@ -251,7 +248,7 @@ def _denied(denial: Denial) -> Denied:
     return Denied(sentence, code=Code(verdict.word), extra=extra, retry_after=verdict.retry_after(now), whose=whose)
 
 
-def _repeated(batch: Batch, repeat: IdempotencyKey | None, ask: Ask, now: int) -> Answer | None:
+def _repeated(batch: UnitOfWork, repeat: IdempotencyKey | None, ask: Ask, now: int) -> Answer | None:
     """The first answer, where this caller has had one under the same key for the same body."""
     kept = None if repeat is None else batch.answer(repeat, min(batch.now, now) - ANSWERS_KEPT)
     if kept is None:
@@ -262,7 +259,7 @@ def _repeated(batch: Batch, repeat: IdempotencyKey | None, ask: Ask, now: int) -
     return Answer(kept[1], replayed=True)
 
 
-def _kept(batch: Batch, repeat: IdempotencyKey | None, ask: Ask, matched: Matched, body: Body) -> Answer | Body:
+def _kept(batch: UnitOfWork, repeat: IdempotencyKey | None, ask: Ask, matched: Matched, body: Body) -> Answer | Body:
     """The answer, kept for repeats; where none can come, its rendering can wait until after the commit."""
     if repeat is None:
         return body

@@ -14,7 +14,7 @@ from governance.domain.times import Clock, rfc3339
 from governance.storage.limits import denials, lists, states, usage, writes
 from governance.storage.limits.denials import Denials
 from governance.storage.limits.learnt import Learning
-from governance.storage.sqlite.database import Database
+from governance.storage.store import Database
 
 UNKNOWN = "Give the id or the model of a limit that exists: '{}' is neither (flask governance limits list shows them)."
 MOST = 100

@@ -10,10 +10,8 @@ from governance.domain.records.pages import Page
 from governance.domain.times import SECOND, Clock
 from governance.services.metering.statistics import EXPIRED, LATE
 from governance.storage.metering import reservations as stored
-from governance.storage.sqlite.database import Database
-from governance.storage.sqlite.writer.group_commit import GroupCommit
-from governance.storage.sqlite.writer.pending import Hold
-from governance.storage.sqlite.writer.unit_of_work import Batch
+from governance.storage.metering.pending import PendingReservation
+from governance.storage.store import Database, MeteringStore, UnitOfWork
 
 logger = logging.getLogger("governance.services")
 
@@ -27,7 +25,7 @@ class Reservations:
     Nothing expires by a clock that has just jumped: `steady` says the time without the jump.
     """
 
-    def __init__(self, database: Database, group: GroupCommit, steady: Clock, *, charge_expired: bool) -> None:
+    def __init__(self, database: Database, group: MeteringStore, steady: Clock, *, charge_expired: bool) -> None:
         self._database = database
         self._group = group
         self._steady = steady
@@ -44,7 +42,7 @@ class Reservations:
     def extend(self, reservation_id: str, ttl_seconds: int) -> Reservation:
         """Let the hold last until so many seconds from now. Raises NotFound, Conflict."""
 
-        def act(batch: Batch) -> Reservation:
+        def act(batch: UnitOfWork) -> Reservation:
             hold = _found(batch, reservation_id)
             after = steps.extended(hold.reservation, batch.now + ttl_seconds * SECOND, batch.now)
             batch.extend(hold, after)
@@ -106,22 +104,22 @@ class Reservations:
         with self._database.read() as connection:
             return stored.has_lapsed(connection, min(self._group.clock(), self._steady()))
 
-    def _overdue(self, batch: Batch) -> list[str]:
+    def _overdue(self, batch: UnitOfWork) -> list[str]:
         return batch.lapsed(SWEPT_TOGETHER, min(batch.now, self._steady()))
 
-    def _expire(self, batch: Batch) -> int:
+    def _expire(self, batch: UnitOfWork) -> int:
         lapsed = self._overdue(batch)
         for reservation_id in lapsed:
             self._expire_one(batch, reservation_id)
         return len(lapsed)
 
-    def _expire_one(self, batch: Batch, reservation_id: str) -> None:
+    def _expire_one(self, batch: UnitOfWork, reservation_id: str) -> None:
         hold = _found(batch, reservation_id)
         if hold.reservation.status == Status.OPEN and hold.reservation.is_late(batch.now):
             batch.settle(hold, steps.expired(hold.reservation, charge=self._charge))
 
     def _end(self, reservation_id: str, step: Step) -> Reservation:
-        def act(batch: Batch) -> tuple[Reservation, bool]:
+        def act(batch: UnitOfWork) -> tuple[Reservation, bool]:
             hold = _found(batch, reservation_id)
             before = hold.reservation
             after = step(before, batch.now)
@@ -135,7 +133,7 @@ class Reservations:
         return ended
 
 
-def _found(batch: Batch, reservation_id: str) -> Hold:
+def _found(batch: UnitOfWork, reservation_id: str) -> PendingReservation:
     hold = batch.reservation(reservation_id)
     if hold is None:
         raise _unknown()

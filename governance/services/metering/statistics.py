@@ -13,7 +13,7 @@ from governance.domain.errors import Unavailable
 from governance.domain.metering.decision import Verdict
 from governance.snapshot.cache import SnapshotCache
 from governance.storage.limits import denials
-from governance.storage.sqlite.database import Database
+from governance.storage.store import Database
 
 REQUESTS = Counter("governance_requests", "Requests by endpoint and status.", ["endpoint", "status"])
 DECISIONS = Counter("governance_decisions", "Decisions on reservations, by word.", ["decision"])

@@ -16,8 +16,8 @@ from governance.services.keys.admin_key import AdminKey
 from governance.services.operations.health import MISSING
 from governance.storage.limits import counters
 from governance.storage.metering import verification
-from governance.storage.sqlite.database import Database
 from governance.storage.sqlite.files import inspection, migrations, start_check
+from governance.storage.store import Database
 
 MIB = 1024 * 1024
 LEAST_FREE = 256 * MIB

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from governance.storage.sqlite.database import Database
 from governance.storage.sqlite.files import inspection
+from governance.storage.store import Database
 
 
 class Sizes(NamedTuple):

@@ -9,9 +9,8 @@ from governance.domain.times import DAY, Clock
 from governance.services.operations.throttle import Throttle
 from governance.snapshot.cache import SnapshotCache
 from governance.storage.limits import counters
-from governance.storage.sqlite.database import Database
 from governance.storage.sqlite.files import migrations
-from governance.storage.sqlite.writer.fate import WriteProbe
+from governance.storage.store import Database, MeteringStore
 
 MISSING = (
     "The database {} is missing: start the service once (make run) where there never was one, run flask governance "
@@ -33,11 +32,11 @@ class Health(NamedTuple):
 class HealthCheck:
     """Looks at the database, its schema, the memory, the clock, the disk, and whether decisions can be written."""
 
-    def __init__(self, database: Database, cache: SnapshotCache, clock: Clock, probe: WriteProbe) -> None:
+    def __init__(self, database: Database, cache: SnapshotCache, clock: Clock, store: MeteringStore) -> None:
         self._database = database
         self._cache = cache
         self._clock = clock
-        self._probe = probe
+        self._store = store
         self._schema = migrations.head()
         self._standing: list[str] = []
         self._looks = Throttle(self.look, MOST_LOOKS)
@@ -88,7 +87,7 @@ class HealthCheck:
         if free < LEAST_FREE:
             health.reasons.append(f"Free some space: {free // 1024} KiB are left on the disk of the database.")
             return
-        fault = self._probe.fault()
+        fault = self._store.fault()
         if fault is not None:
             health.reasons.append(fault)
 

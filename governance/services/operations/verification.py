@@ -3,7 +3,7 @@
 from governance.domain.times import Clock
 from governance.storage.metering import verification
 from governance.storage.metering.verification import Difference, Full
-from governance.storage.sqlite.database import Database
+from governance.storage.store import Database
 
 
 class Verification:

@@ -61,7 +61,7 @@ def open_file(path: Path, busy_timeout: float) -> sqlite3.Connection:
     return connection
 
 
-class Database:
+class SqliteDatabase:
     """Transactions on one SQLite file, through an engine made with `engine_options`."""
 
     def __init__(
@@ -174,7 +174,7 @@ def _begin(connection: Connection) -> None:
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """Database trouble as one sentence for the caller; the cause stays with the exception, for the log."""
+    """SqliteDatabase trouble as one sentence for the caller; the cause stays with the exception, for the log."""
     try:
         yield
     except IntegrityError as error:

@@ -27,7 +27,7 @@ from governance.services.operations.verification import Verification
 from governance.settings import Settings
 from governance.snapshot.cache import SnapshotCache
 from governance.snapshot.poller import Poller
-from governance.storage.sqlite.database import Database
+from governance.storage.sqlite.database import SqliteDatabase
 from governance.storage.sqlite.writer.group_commit import GroupCommit
 from governance.web.http.flask_app import Request
 from governance.web.http.refusals import RefusalLog
@@ -56,7 +56,7 @@ class Governance:
     audit: Audit
     bifrost_import: BifrostImport
     group: GroupCommit
-    database: Database
+    database: SqliteDatabase
     health: HealthCheck
     overview: Overview
     doctor: Doctor

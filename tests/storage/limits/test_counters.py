@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 from governance.domain.limits.windows import Alignment
 from governance.domain.times import DAY, HOUR, MINUTE
 from governance.storage.limits import counters, writes
-from governance.storage.sqlite.database import Database
+from governance.storage.sqlite.database import SqliteDatabase
 from governance.storage.tables import counters as table
 from governance.storage.tables import ledger
 from tests.storage.stored import MIDNIGHT, NOON, count, counted, limit, rule
@@ -19,7 +19,7 @@ BUDGET = rule("budget")
 
 
 @pytest.fixture
-def connection(database: Database):
+def connection(database: SqliteDatabase):
     """A transaction on a database with a limit of one budget and one rate limit, all of a day."""
     with database.read() as connection:
         writes.add(connection, LIMIT, 1)

@@ -9,13 +9,13 @@ from sqlalchemy.exc import IntegrityError
 
 from governance.domain.times import DAY
 from governance.storage.limits import writes
-from governance.storage.sqlite.database import Database
+from governance.storage.sqlite.database import SqliteDatabase
 from governance.storage.tables import api_keys, config_revision, counters, model_limits, rules, virtual_keys
 from tests.storage.stored import NOON, count, counted, limit, rule
 
 
 @pytest.fixture
-def connection(database: Database):
+def connection(database: SqliteDatabase):
     """A transaction on a database with one limit, one rule and one counter; what a refused statement did is undone."""
     with database.read() as connection:
         connection.exec_driver_sql("UPDATE config_revision SET revision = 1")

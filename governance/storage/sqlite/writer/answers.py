@@ -16,8 +16,7 @@ from array import array
 from functools import lru_cache
 from typing import NamedTuple, Self
 
-IdempotencyKey = tuple[str, str, str]
-"""(API key's id, path, the caller's key)."""
+from governance.storage.store import IdempotencyKey
 
 PUT = "INSERT OR REPLACE INTO answers (seq, digest, fingerprint, created_at, texts, body) VALUES {}"
 GET = "SELECT fingerprint, texts, body FROM answers WHERE digest = ? AND created_at > ?"

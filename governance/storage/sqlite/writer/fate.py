@@ -7,7 +7,7 @@ from time import monotonic
 
 from governance.domain.errors import Unavailable
 from governance.storage.sqlite.database import PRIMARY
-from governance.storage.sqlite.writer.unit_of_work import Batch
+from governance.storage.sqlite.writer.unit_of_work import SqliteUnitOfWork
 
 REMEMBERED = 10.0
 """Seconds for which a failed batch counts, where no batch of callers was written since: an attempt without a caller is
@@ -97,6 +97,6 @@ class WriteProbe:
         return None
 
 
-def touch(batch: Batch) -> None:
+def touch(batch: SqliteUnitOfWork) -> None:
     """Write something that changes nothing that is shown: an attempt without a caller."""
     batch.touch()

@@ -24,7 +24,7 @@ from governance.storage.sqlite.locks.lock_holders import StoppedHolders
 from governance.storage.sqlite.locks.progress import STALLED, Progress
 from governance.storage.sqlite.locks.writer_lock import Turn, lock_files
 from governance.storage.sqlite.writer.answers import Dictionaries
-from governance.storage.sqlite.writer.fate import Fate, Overdue, touch
+from governance.storage.sqlite.writer.fate import Fate, Overdue, WriteProbe, touch
 from governance.storage.sqlite.writer.waiting import Act, Waiting, do_apart, do_together, end_all
 
 Result = TypeVar("Result")
@@ -68,6 +68,7 @@ class GroupCommit:
         self._holders = StoppedHolders(*lock_files(path))
         self._progress = progress or Progress()
         self.fate = Fate()
+        self._probe = WriteProbe(self.fate, lambda until: self.submit(touch, until))
         self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
         self._starting = Lock()
         self._thread: Thread | None = None
@@ -112,6 +113,10 @@ class GroupCommit:
                 raise Overdue(NOT_DONE if waiting.given_up else MAYBE_DONE)
             self._holders.look()
             seconds = LOOK_AGAIN
+
+    def fault(self) -> str | None:
+        """Why nothing can be written now; None where it can. Takes less than a second."""
+        return self._probe.fault()
 
     def look_for_stopped(self) -> None:
         """Continue a process that was stopped with the turn: all callers may wait in that one."""

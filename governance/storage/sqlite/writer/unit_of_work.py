@@ -16,15 +16,16 @@ import orjson
 from governance.domain.limits.windows import window
 from governance.domain.metering.decision import Applied
 from governance.domain.metering.reservation import Reservation
+from governance.storage.metering.pending import CounterKey, PendingCounter, PendingEntry, PendingReservation
 from governance.storage.sqlite.writer import answers
-from governance.storage.sqlite.writer.answers import Answers, Dictionaries, IdempotencyKey, Kept
-from governance.storage.sqlite.writer.pending import Entry, Hold, RuleKey, Tally
+from governance.storage.sqlite.writer.answers import Answers, Dictionaries, Kept
+from governance.storage.store import IdempotencyKey
 
 RESERVATION = ", ".join(Reservation._fields)
-TALLY = """
+COUNTER = """
     c.id, c.rule_id, c.metric, c.generation, c.window_start, c.window_end, c.used, c.reserved, c.folded, c.reset_at"""
 NEWEST = f"""
-    SELECT json_group_array(json_array({TALLY})) FROM counters c WHERE c.id IN (
+    SELECT json_group_array(json_array({COUNTER})) FROM counters c WHERE c.id IN (
         SELECT (SELECT o.id FROM counters o WHERE o.rule_id = column1 AND o.metric = column2 AND o.generation = column3
                 ORDER BY o.window_start DESC LIMIT 1)
         FROM (VALUES {{}}))"""  # noqa: S608
@@ -45,7 +46,7 @@ NOW = """
 TOUCH = "UPDATE config_revision SET touched_at = ?"
 WRITE_ENTRIES = "INSERT OR REPLACE INTO ledger (seq, counter_id, held, used) VALUES {}"
 GET_ENTRIES = f"""
-    SELECT l.counter_id, l.held, l.used, {TALLY} FROM ledger l LEFT JOIN counters c ON c.id = l.counter_id
+    SELECT l.counter_id, l.held, l.used, {COUNTER} FROM ledger l LEFT JOIN counters c ON c.id = l.counter_id
     WHERE l.seq = ?"""  # noqa: S608
 
 MOST_ROWS = 256
@@ -53,7 +54,7 @@ MOST_ROWS = 256
 Row = tuple[object, ...]
 
 
-class Batch:
+class SqliteUnitOfWork:
     """One transaction of metering, in which acts are done one after another; `now` is the same for all of them."""
 
     def __init__(self, connection: sqlite3.Connection, now: int, dictionaries: Dictionaries) -> None:
@@ -62,17 +63,17 @@ class Batch:
         self._executemany = connection.executemany
         self.revision, last_touch, last_seq = self._execute(NOW).fetchone()
         self._touched_at = max(now, last_touch + 1)
-        self._tallies: dict[int, Tally] = {}
-        self._current: dict[RuleKey, Tally] = {}
+        self._counters: dict[int, PendingCounter] = {}
+        self._current: dict[CounterKey, PendingCounter] = {}
         self._new: list[Row] = []
         self._entries: list[Row] = []
-        self._holds: dict[str, Hold] = {}
+        self._reservations: dict[str, PendingReservation] = {}
         self._kept: dict[IdempotencyKey, Kept] = {}
         self._answers = Answers(connection, dictionaries)
         self._seq: int = last_seq or 0
         self._touches = False
 
-    def tallies(self, applied: Sequence[Applied]) -> list[Tally]:
+    def counters(self, applied: Sequence[Applied]) -> list[PendingCounter]:
         """What counts now for these rules, each in its current window; read all together where not known yet."""
         known = self._current
         unknown = [each for each in applied if each.key not in known]
@@ -80,58 +81,58 @@ class Batch:
             self._look_up(unknown)
         return [known[each.key] for each in applied]
 
-    def add(self, reservation: Reservation, entries: Sequence[tuple[Tally, int, int]]) -> None:
-        """Store a new reservation, and what it holds and used of each rule: (the rule's tally, held, used).
+    def add(self, reservation: Reservation, entries: Sequence[tuple[PendingCounter, int, int]]) -> None:
+        """Store a new reservation, and what it holds and used of each rule: (the rule's counter, held, used).
 
         Nobody knows its id before the batch has ended, so no other act of this batch can meet it.
         Raises InvalidRequest, and changes nothing, where a sum would become too large.
         """
-        for tally, held, used in entries:
-            tally.refuse_beyond(held, used)
+        for counter, held, used in entries:
+            counter.refuse_beyond(held, used)
         self._seq += 1
         self._new.append((self._seq, *reservation))
-        for tally, held, used in entries:
-            if tally.id is None:
-                self._begin(tally)
-            tally.move(held, used)
-            self._entries.append((self._seq, tally.id, held, used))
+        for counter, held, used in entries:
+            if counter.id is None:
+                self._begin(counter)
+            counter.move(held, used)
+            self._entries.append((self._seq, counter.id, held, used))
 
-    def reservation(self, reservation_id: str) -> Hold | None:
+    def reservation(self, reservation_id: str) -> PendingReservation | None:
         """The reservation with this id."""
-        known = self._holds.get(reservation_id)
+        known = self._reservations.get(reservation_id)
         if known is None:
             row = self._execute(GET_RESERVATION, (reservation_id,)).fetchone()
             if row is None:
                 return None
             found = Reservation._make(row[1:])
-            known = Hold(row[0], found._replace(late=bool(found.late)))
+            known = PendingReservation(row[0], found._replace(late=bool(found.late)))
             known.entries = [
-                Entry(counter_id, held, used, None if counter[0] is None else self._remember(*counter))
+                PendingEntry(counter_id, held, used, None if counter[0] is None else self._remember(*counter))
                 for counter_id, held, used, *counter in self._execute(GET_ENTRIES, (known.seq,))
             ]
-            self._holds[reservation_id] = known
+            self._reservations[reservation_id] = known
         return known
 
-    def settle(self, hold: Hold, after: Reservation) -> None:
+    def settle(self, pending: PendingReservation, after: Reservation) -> None:
         """Move a reservation to its next state: its holds end, and each counter is charged what it now says it used.
 
         What a reset has forgiven is not taken back once more. Raises InvalidRequest, and changes nothing, where a sum
         would become too large.
         """
-        before = hold.reservation
-        charges = [_charge(before, after, entry.tally) for entry in hold.entries]
-        for entry, more in zip(hold.entries, charges, strict=True):
-            if entry.tally is not None:
-                entry.tally.refuse_beyond(-entry.held, more)
-        for entry, more in zip(hold.entries, charges, strict=True):
-            if entry.tally is not None:
-                entry.tally.move(-entry.held, more)
+        before = pending.reservation
+        charges = [_charge(before, after, entry.counter) for entry in pending.entries]
+        for entry, more in zip(pending.entries, charges, strict=True):
+            if entry.counter is not None:
+                entry.counter.refuse_beyond(-entry.held, more)
+        for entry, more in zip(pending.entries, charges, strict=True):
+            if entry.counter is not None:
+                entry.counter.move(-entry.held, more)
             entry.held, entry.used = 0, entry.used + more
-        hold.reservation, hold.changed = after._replace(ended_at=self._touched_at), True
+        pending.reservation, pending.changed = after._replace(ended_at=self._touched_at), True
 
-    def extend(self, hold: Hold, after: Reservation) -> None:
+    def extend(self, pending: PendingReservation, after: Reservation) -> None:
         """Note a reservation's later end; its holds stay."""
-        hold.reservation, hold.changed = after, True
+        pending.reservation, pending.changed = after, True
 
     def lapsed(self, most: int, now: int) -> list[str]:
         """Up to `most` open reservations whose time is over at an instant."""
@@ -152,15 +153,15 @@ class Batch:
 
     def flush(self) -> None:
         """Write everything down, each row once."""
-        edited = [hold for hold in self._holds.values() if hold.changed]
-        moved = [tally for tally in self._tallies.values() if tally.moved]
+        edited = [pending for pending in self._reservations.values() if pending.changed]
+        moved = [counter for counter in self._counters.values() if counter.moved]
         at = self._touched_at
         self._write(ADD_RESERVATIONS, self._new)
-        self._write_each(WRITE_RESERVATION, [(*hold.reservation, hold.seq) for hold in edited])
+        self._write_each(WRITE_RESERVATION, [(*pending.reservation, pending.seq) for pending in edited])
         self._write(WRITE_ENTRIES, self._entries + _rows(edited))
         self._write_each(TOUCH, [(at,)] if moved or self._touches else [])
-        self._write(WRITE_COUNTERS, [(tally.id, tally.used, tally.reserved, tally.folded, at) for tally in moved])
-        self._write_each(STRETCH, [(tally.end, tally.id) for tally in moved if tally.stretched])
+        self._write(WRITE_COUNTERS, [(each.id, each.used, each.reserved, each.folded, at) for each in moved])
+        self._write_each(STRETCH, [(counter.end, counter.id) for counter in moved if counter.stretched])
         self._write(answers.PUT, self._answers.rows(self._kept, self.now))
         self._answers.done()
 
@@ -186,32 +187,32 @@ class Batch:
         newest = _of_rows(NEWEST, len(keys[0]), len(keys))
         found = self._execute(newest, [*chain.from_iterable(keys)]).fetchone()[0]
         for row in orjson.loads(found):
-            tally = self._remember(*row)
-            self._current[tally.key] = tally
+            counter = self._remember(*row)
+            self._current[counter.key] = counter
         for applied in unknown:
             last = self._current.get(applied.key)
             if last is None or last.end <= self.now:
                 self._current[applied.key] = self._following(applied, last)
 
-    def _following(self, applied: Applied, newest: Tally | None) -> Tally:
+    def _following(self, applied: Applied, newest: PendingCounter | None) -> PendingCounter:
         """The window of now after the newest one, which has ended.
 
         Where the rules of a time zone change, the window of now may begin no later than that: it is the same one then.
         """
         start, end = window(applied.rule.duration, applied.limit.alignment, applied.rule.anchor, self.now)
         if newest is None or newest.start < start:
-            return Tally(None, *applied.key, start, end, 0, 0, 0)
+            return PendingCounter(None, *applied.key, start, end, 0, 0, 0)
         newest.stretch(end)
         return newest
 
-    def _remember(self, counter_id: int, *rest: Any) -> Tally:
-        return self._tallies.setdefault(counter_id, Tally(counter_id, *rest))
+    def _remember(self, counter_id: int, *rest: Any) -> PendingCounter:
+        return self._counters.setdefault(counter_id, PendingCounter(counter_id, *rest))
 
-    def _begin(self, tally: Tally) -> None:
+    def _begin(self, counter: PendingCounter) -> None:
         """Store the counter of a window in which nothing was counted yet."""
-        made = self._execute(ADD_COUNTER, (*tally.key, tally.start, tally.end, self._touched_at))
-        tally.id = int(made.lastrowid or 0)
-        self._tallies[tally.id] = tally
+        made = self._execute(ADD_COUNTER, (*counter.key, counter.start, counter.end, self._touched_at))
+        counter.id = int(made.lastrowid or 0)
+        self._counters[counter.id] = counter
 
 
 @lru_cache(maxsize=1024)
@@ -220,18 +221,18 @@ def _of_rows(statement: str, width: int, rows: int) -> str:
     return statement.format(", ".join([f"(?{', ?' * (width - 1)})"] * rows))
 
 
-def _forgiven(before: Reservation, tally: Tally) -> bool:
+def _forgiven(before: Reservation, counter: PendingCounter) -> bool:
     """Whether what a reservation was charged for went with a reset of its counter."""
-    return before.ended_at is not None and before.ended_at <= tally.reset_at
+    return before.ended_at is not None and before.ended_at <= counter.reset_at
 
 
-def _charge(before: Reservation, after: Reservation, tally: Tally | None) -> int:
+def _charge(before: Reservation, after: Reservation, counter: PendingCounter | None) -> int:
     """How much more a counter is charged after a step of a reservation; less than 0 takes back."""
-    if tally is None:
+    if counter is None:
         return 0
-    more = after.used.of(tally.metric) - before.used.of(tally.metric)
-    return max(0, more) if _forgiven(before, tally) else more
+    more = after.used.of(counter.metric) - before.used.of(counter.metric)
+    return max(0, more) if _forgiven(before, counter) else more
 
 
-def _rows(holds: Iterable[Hold]) -> list[Row]:
-    return [(hold.seq, entry.counter_id, entry.held, entry.used) for hold in holds for entry in hold.entries]
+def _rows(edited: Iterable[PendingReservation]) -> list[Row]:
+    return [(pending.seq, entry.counter_id, entry.held, entry.used) for pending in edited for entry in pending.entries]

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 from governance.domain.errors import GovernanceError
 from governance.storage.sqlite.database import is_trouble
 from governance.storage.sqlite.writer.answers import Dictionaries
-from governance.storage.sqlite.writer.unit_of_work import Batch
+from governance.storage.sqlite.writer.unit_of_work import SqliteUnitOfWork
 
 Result = TypeVar("Result")
-Act = Callable[[Batch], Result]
+Act = Callable[[SqliteUnitOfWork], Result]
 
 
 class Waiting:
@@ -48,7 +48,7 @@ class Waiting:
         self.taken = self.taken or self._claim.acquire(blocking=False)
         return self.taken
 
-    def do(self, batch: Batch) -> None:
+    def do(self, batch: SqliteUnitOfWork) -> None:
         """Do the act; its refusal is for its caller. Raises what nobody foresaw."""
         self.result = self.error = None
         try:
@@ -78,7 +78,7 @@ class Waiting:
 
 def do_together(acts: list[Waiting], connection: sqlite3.Connection, now: int, dictionaries: Dictionaries) -> None:
     """Do acts in one batch, and write it. An act that fails in a way that nobody foresaw ends it."""
-    batch = Batch(connection, now, dictionaries)
+    batch = SqliteUnitOfWork(connection, now, dictionaries)
     for waiting in acts:
         waiting.do(batch)
     batch.flush()

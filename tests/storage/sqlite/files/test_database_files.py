@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from governance.storage.sqlite.database import Database
+from governance.storage.sqlite.database import SqliteDatabase
 from tests.storage.rows import names, read_refused, refusal, stored, write, write_refused
 
 PAGE = 4096
@@ -47,7 +47,7 @@ def test_a_file_that_came_back_is_used_again(database, template):
     assert stored(database) == ["ann"]
 
 
-def backup(database: Database) -> Path:
+def backup(database: SqliteDatabase) -> Path:
     """A copy of the database as it is, in a file beside it."""
     copy = database.path.with_name("backup.db")
     with closing(sqlite3.connect(database.path)) as source, closing(sqlite3.connect(copy)) as target:
@@ -55,7 +55,7 @@ def backup(database: Database) -> Path:
     return copy
 
 
-def checkpoint(database: Database) -> None:
+def checkpoint(database: SqliteDatabase) -> None:
     with closing(sqlite3.connect(database.path)) as connection:
         assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
 
@@ -95,7 +95,7 @@ def test_a_connection_that_is_opened_only_then_does_not_mix_them_either(database
 
 
 @pytest.fixture
-def full(database: Database) -> Iterator[Database]:
+def full(database: SqliteDatabase) -> Iterator[SqliteDatabase]:
     """A database whose connections may not make the file any longer: to SQLite, a full disk."""
 
     def limit(connection: sqlite3.Connection, _: object) -> None:

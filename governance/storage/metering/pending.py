@@ -1,4 +1,4 @@
-"""What a batch has under way: counters and reservations as they will be when it is written."""
+"""Counters and reservations as they will be when their unit of work is written."""
 
 from dataclasses import dataclass, field
 
@@ -7,12 +7,12 @@ from governance.domain.limits.limit import Counter
 from governance.domain.metering.reservation import Reservation
 from governance.storage.tables import LARGEST_SUM
 
-RuleKey = tuple[str, str, int]
+CounterKey = tuple[str, str, int]
 """(rule's id, metric, generation)."""
 
 
 @dataclass(slots=True)
-class Tally:
+class PendingCounter:
     """A counter under way: what it will be when the batch is written; without an id until it is stored."""
 
     id: int | None
@@ -29,7 +29,7 @@ class Tally:
     stretched: bool = False
 
     @property
-    def key(self) -> RuleKey:
+    def key(self) -> CounterKey:
         """The rule that it counts for."""
         return self.rule_id, self.metric, self.generation
 
@@ -65,20 +65,20 @@ class Tally:
 
 
 @dataclass(slots=True)
-class Entry:
-    """A ledger row under way: what one reservation holds and used of one counter; `tally` is None where it is gone."""
+class PendingEntry:
+    """A ledger row under way: what a reservation holds and used of a counter; `counter` is None where it is gone."""
 
     counter_id: int
     held: int
     used: int
-    tally: Tally | None = None
+    counter: PendingCounter | None = None
 
 
 @dataclass(slots=True)
-class Hold:
+class PendingReservation:
     """A stored reservation under way, with its ledger rows."""
 
     seq: int
     reservation: Reservation
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[PendingEntry] = field(default_factory=list)
     changed: bool = False
