@@ -9,7 +9,7 @@ BENCH := $(WORK)/.ready
 MEASURE := $(WORK)/venv/bin/python -m bench $(if $(QUICK),--quick)
 REDIS := redis-tools libatomic1 libjemalloc2 liblzf1 libssl3 libsystemd0
 
-.PHONY: run test proofs lint bench bench-list bench-decide bench-scale lock clean
+.PHONY: run test proofs lint bench bench-list bench-decide bench-scale bench-hops lock clean
 
 run: $(READY)  ## start the service on 127.0.0.1:8080 (HOST and PORT change that)
 	@$(BIN)/python -c 'import wsgi' && exec $(BIN)/gunicorn wsgi:app  # a bad setting is told before gunicorn reads it
@@ -36,6 +36,9 @@ bench-decide: $(BENCH)  ## decisions a second beside a no-op POST and Flask-Limi
 
 bench-scale: $(BENCH)  ## the memory of a worker at 100,000 limits: loading, following, reading
 	$(MEASURE) scale
+
+bench-hops: $(READY)  ## how many functions and files a request enters; LIST=create: which; TREE=<folder>: in another checkout
+	$(BIN)/python -m bench.hops $(if $(TREE),--tree $(TREE)) $(if $(LIST),--list $(LIST))
 
 lock: $(READY)  ## requirements.txt changed: write its hashed closure anew
 	$(BIN)/pip install --quiet uv
