@@ -8,6 +8,7 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 
 from governance import cli
+from governance.container import EXTENSION, Container
 from governance.domain.steady_clock import SteadyClock
 from governance.domain.times import DAY, SECOND, Clock
 from governance.services.audit import Audit
@@ -24,9 +25,11 @@ from governance.services.metering.metering import Metering
 from governance.services.metering.overview import Overview
 from governance.services.metering.reservations import Reservations
 from governance.services.metering.statistics import Statistics
+from governance.services.operations.database_file import DatabaseFile
 from governance.services.operations.doctor import Doctor, Subject
 from governance.services.operations.growth import Growth
 from governance.services.operations.health import HealthCheck
+from governance.services.operations.refusal_log import RefusalLog
 from governance.services.operations.retention import Upkeep
 from governance.services.operations.shared_counts import SharedCounts
 from governance.services.operations.verification import Verification
@@ -45,10 +48,8 @@ from governance.storage.tables import metadata
 from governance.web.api import api_keys, audit, config, metrics, model_configs, ops, rules, users, virtual_keys
 from governance.web.api import reservations as reservations_api
 from governance.web.http import auth, errors, logs, requests, response_cache
-from governance.web.http.context import EXTENSION, Governance
 from governance.web.http.flask_app import MAX_BODY, App
 from governance.web.http.paths import Id
-from governance.web.http.refusals import RefusalLog
 
 BLUEPRINTS = (model_configs, rules, reservations_api, virtual_keys, users, api_keys, audit, config, metrics, ops)
 
@@ -100,8 +101,8 @@ def _timer_of(clock: Clock) -> Timer:
     return time.monotonic if clock is system_clock else lambda: clock() / SECOND
 
 
-def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: Mint) -> Governance:
-    """The services on their storage and memory."""
+def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: Mint) -> Container:
+    """The services on their storage and snapshot. Long because every part is named once, in the order of its needs."""
     progress = Progress(settings.threads)
     steady = SteadyClock(clock, timer, settings.poll_interval / 2)
     steady_for_a_minute = SteadyClock(clock, timer, 60)
@@ -133,7 +134,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: M
         refusals.flush,
         counts.publish,
     )
-    return Governance(
+    return Container(
         settings=settings,
         cache=cache,
         poller=Poller(tasks, settings.poll_interval),
@@ -152,6 +153,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: M
         bifrost_import=BifrostImport(database, writer, clock, mint, settings.busy_timeout),
         group=group,
         database=database,
+        database_file=DatabaseFile(settings.database_path, settings.busy_timeout, clock),
         health=HealthCheck(database, cache, clock, group),
         overview=Overview(database, clock),
         doctor=Doctor(database, clock, subject(settings)),

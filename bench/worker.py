@@ -16,13 +16,13 @@ from sqlalchemy.engine import Connection
 
 from app import create_app
 from bench import data
+from governance.container import EXTENSION, Container
 from governance.settings import Settings
 from governance.startup import tune
 from governance.storage import revisions
 from governance.storage.limits import writes
 from governance.storage.limits.counters import touch
 from governance.storage.tables import counters, model_limits, rules
-from governance.web.http.context import EXTENSION, Governance
 
 KEY = "gov-the-key-of-the-bench-0123456789abcdef"
 TOGETHER = 100
@@ -37,7 +37,7 @@ class Worker:
         tune()
         self.size = size
         self.app = create_app(Settings(instance=str(folder), admin_key=KEY))
-        self.service: Governance = self.app.extensions[EXTENSION]
+        self.service: Container = self.app.extensions[EXTENSION]
         self._chance = random.Random(size)
         self._numbers = count()
         self._depths = cycle(range(0, size - PAGE, max(PAGE, size // DEPTHS)))

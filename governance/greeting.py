@@ -7,12 +7,12 @@ from pathlib import Path
 
 from flask import Flask
 
+from governance.container import Container
 from governance.domain.errors import GovernanceError
 from governance.services.keys import admin_key
 from governance.services.keys.admin_key import AdminKey
 from governance.settings import Settings
 from governance.startup import service_of
-from governance.web.http.context import Governance
 
 logger = logging.getLogger("governance.startup")
 
@@ -40,7 +40,7 @@ def greeting(app: Flask) -> str:
     )
 
 
-def _admin_key(governance: Governance) -> tuple[str, str]:
+def _admin_key(governance: Container) -> tuple[str, str]:
     """Where a person finds an admin key that counts, in a sentence; and what a shell makes of it."""
     settings = governance.settings
     file = settings.admin_key_file

@@ -12,11 +12,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from governance.container import Container
 from governance.domain.errors import GovernanceError
 from governance.services.config.sync import NOT_WRITTEN
 from governance.settings import ROOT, Settings
 from governance.startup import service_of
-from governance.web.http.context import Governance
 
 logger = logging.getLogger("governance.reload")
 
@@ -47,7 +47,7 @@ def main() -> None:
         sys.stdout.write(json.dumps([] if settings.config_path is None else _applied(governance, settings.config_path)))
 
 
-def _applied(governance: Governance, path: Path) -> list[str]:
+def _applied(governance: Container, path: Path) -> list[str]:
     try:
         governance.health.refuse_unready()
     except GovernanceError as error:

@@ -16,14 +16,14 @@ from pathlib import Path
 from flask import Flask
 
 from governance import __version__
+from governance.container import EXTENSION, Container
 from governance.domain.errors import NotReady, Unavailable
 from governance.services.keys import admin_key
 from governance.settings import Settings
 from governance.storage.limits.states import any_limits
 from governance.storage.private_files import make_folder
 from governance.storage.sqlite.files import migrations
-from governance.storage.sqlite.locks.service_lock import ServiceLock
-from governance.web.http.context import EXTENSION, Governance
+from governance.storage.sqlite.files.service_lock import ServiceLock
 
 logger = logging.getLogger("governance.startup")
 
@@ -124,19 +124,19 @@ def apply_config(app: Flask) -> list[str]:
 
 
 @contextmanager
-def service_of(app: Flask) -> Iterator[Governance]:
+def service_of(app: Flask) -> Iterator[Container]:
     """The service of an app, and nothing of it open afterwards.
 
     A connection that is forked along holds SQLite's locks in the parent's name.
     """
-    governance: Governance = app.extensions[EXTENSION]
+    governance: Container = app.extensions[EXTENSION]
     try:
         yield governance
     finally:
         governance.close()
 
 
-def _make_instance(governance: Governance) -> list[str]:
+def _make_instance(governance: Container) -> list[str]:
     folder = governance.settings.instance_path
     try:
         make_folder(folder)
@@ -145,7 +145,7 @@ def _make_instance(governance: Governance) -> list[str]:
     return []
 
 
-def _mint_first(governance: Governance) -> list[str]:
+def _mint_first(governance: Container) -> list[str]:
     settings = governance.settings
     try:
         if settings.admin_key is None:
@@ -157,7 +157,7 @@ def _mint_first(governance: Governance) -> list[str]:
     return []
 
 
-def _unless_empty(governance: Governance, fault: str, warning: str) -> list[str]:
+def _unless_empty(governance: Container, fault: str, warning: str) -> list[str]:
     """Log what cannot be written at the start; what to warn of. Raises NotReady where no limits are stored."""
     try:
         with governance.database.read() as connection:

@@ -10,6 +10,7 @@ from sqlalchemy import delete, insert, select
 from werkzeug.test import TestResponse
 
 from app import create_app
+from governance.container import EXTENSION, Container
 from governance.domain.limits.limit import current
 from governance.domain.times import SECOND, parse_rfc3339
 from governance.settings import Settings
@@ -18,7 +19,6 @@ from governance.storage.limits import states
 from governance.storage.limits.counters import touch
 from governance.storage.sqlite.database import SqliteDatabase
 from governance.storage.tables import counters
-from governance.web.http.context import EXTENSION, Governance
 
 ADMIN_KEY = "gov-the-admin-key-of-the-tests-0123456789"
 NOON = parse_rfc3339("2026-11-23T12:00:00Z")
@@ -108,7 +108,7 @@ def api(app: Flask) -> Api:
 
 
 @pytest.fixture
-def governance(app: Flask) -> Governance:
+def governance(app: Flask) -> Container:
     return governance_of(app)
 
 
@@ -117,7 +117,7 @@ def database(app: Flask) -> SqliteDatabase:
     return database_of(app)
 
 
-def governance_of(app: Flask) -> Governance:
+def governance_of(app: Flask) -> Container:
     return app.extensions[EXTENSION]
 
 
@@ -126,7 +126,7 @@ def database_of(app: Flask) -> SqliteDatabase:
 
 
 @pytest.fixture
-def count(database: SqliteDatabase, clock: FakeClock, governance: Governance):
+def count(database: SqliteDatabase, clock: FakeClock, governance: Container):
     """Put usage on a rule's window of now, as metering would: money in nano-dollars. Refreshes the memory."""
 
     def put(item_id: str, metric: str, used: int = 0, reserved: int = 0, at: int | None = None) -> None:

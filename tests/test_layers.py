@@ -3,30 +3,16 @@
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+from tests.layers import LAYERS, PARTS, SUBJECTS, against_the_layers, layer_of, subject_of, tables, within
+
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ("governance", "schemas")
-
-ALLOWED = {
-    "governance.domain": set(),
-    "governance.settings": {"governance.domain"},
-    "schemas": {"governance.domain"},
-    "governance.storage": {"schemas", "governance.domain"},
-    "governance.snapshot": {"schemas", "governance.domain"},
-    "governance.services": {"governance.snapshot", "governance.storage", "schemas", "governance.domain"},
-    "governance.web": {
-        "governance.services",
-        "governance.snapshot",
-        "governance.storage",
-        "governance.settings",
-        "schemas",
-        "governance.domain",
-    },
-}
-"""Which layers a layer may import, beside itself. Whatever stands beside the layers assembles them: all are its own."""
 
 WEB_FRAMEWORKS = {"flask", "flask_migrate", "flask_sqlalchemy", "werkzeug", "jinja2", "click", "gunicorn", "apispec"}
 STARTING = (
@@ -38,18 +24,13 @@ STARTING = (
     "wsgi",
     "gunicorn.conf",
 )
-WEB_PLACES = ("governance.web", "governance.cli", *STARTING)
+WEB_PLACES = ("governance.container", "governance.web", "governance.cli", *STARTING)
 SQL_PLACES = ("governance.storage",)
 SQL_VALUE_PLACES = ("governance.services",)
 SQL_VALUES = {"sqlalchemy.engine.Connection"}
 """What services may name of SQLAlchemy: the transaction that they hand on, as a type."""
 VERSION = {"governance", "governance.__version__"}
 ASSEMBLERS = ("governance.cli", *STARTING)
-
-
-def within(name: str, places: tuple[str, ...] | set[str]) -> bool:
-    """Whether a dotted name is one of these places, or inside one."""
-    return any(name == place or name.startswith(place + ".") for place in places)
 
 
 def imported(source: str, module: str, *, package: bool = False) -> Iterator[str]:
@@ -73,9 +54,8 @@ def refused(module: str, name: str) -> str | None:
     """Why a module may not import a name; None where it may."""
     if name in VERSION:
         return None
-    layer = next((layer for layer in ALLOWED if within(module, {layer})), None)
-    if layer and (name.partition(".")[0] in OURS or within(name, ASSEMBLERS)):
-        return None if within(name, ALLOWED[layer] | {layer}) else "an upward arrow"
+    if layer_of(module) and (name.partition(".")[0] in OURS or within(name, ASSEMBLERS)):
+        return against_the_layers(module, name)
     return foreign(module, name)
 
 
@@ -112,8 +92,41 @@ def test_a_module_imports_only_what_is_below_it(module: str, file: Path):
 
 def test_every_layer_exists_and_every_module_is_in_one_or_assembles_them():
     known = {name for name, _ in modules()}
-    assert set(ALLOWED) <= known
-    assert {name for name in known if not within(name, {*ALLOWED, *ASSEMBLERS})} == {"governance"}
+    assert set(LAYERS) | set(PARTS) <= known
+    assert {name for name in known if not within(name, {*LAYERS, *ASSEMBLERS})} == {"governance"}
+
+
+def test_every_subject_has_modules_and_knows_what_exists():
+    assert {subject_of(name) for name, _ in modules()} - {None} == set(SUBJECTS)
+    assert set().union(*SUBJECTS.values()) <= set(SUBJECTS)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_no_two_folders_of_a_layer_know_each_other(layer: str):
+    """The arrows between the folders of one layer make no circle."""
+    arrows: dict[str, set[str]] = {}
+    for module, file in modules():
+        if within(module, {layer}):
+            known = imported(file.read_text(), module, package=file.name == "__init__.py")
+            others = {room_of(name) for name in known if within(name, {layer})}
+            arrows.setdefault(room_of(module), set()).update(others - {room_of(module)})
+    assert list(TopologicalSorter(arrows).static_order())
+
+
+@cache
+def room_of(name: str) -> str:
+    """The folder of a dotted name, or the module itself where it lies beside the folders."""
+    parts = name.split(".")
+    places = [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
+    files = [place for place in places if (ROOT / f"{place.replace('.', '/')}.py").exists()]
+    folders = [place for place in places if (ROOT / place.replace(".", "/")).is_dir()]
+    if folders[-1] in LAYERS or folders[-1] == "governance.storage.sqlite":
+        return files[-1] if files else folders[-1]
+    return folders[-1]
+
+
+def test_the_architecture_page_shows_the_tables():
+    assert tables() in (ROOT / "ARCHITECTURE.md").read_text(), "Put in what `python -m tests.layers` prints."
 
 
 UPWARD = [

@@ -7,7 +7,6 @@ from flask.cli import with_appcontext
 
 from governance.cli.terminal.database import opened
 from governance.cli.terminal.output import json_option, print_json, say
-from governance.storage.sqlite.files import backup as storage
 
 
 @click.command()
@@ -23,8 +22,7 @@ def backup(*, file: Path, force: bool, as_json: bool) -> None:
     Example: flask governance backup backup.db
     """
     with opened() as service:
-        settings = service.settings
-        made = storage.backup(settings.database_path, file, settings.busy_timeout, replace=force)
+        made = service.database_file.back_up(file, replace=force)
     if as_json:
         print_json({"file": str(made.file), "bytes": made.size})
     else:

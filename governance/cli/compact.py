@@ -5,7 +5,6 @@ from flask.cli import with_appcontext
 
 from governance.cli.terminal.database import opened
 from governance.cli.terminal.output import json_option, print_json, say
-from governance.storage.sqlite.files import compaction
 
 
 @click.command()
@@ -21,15 +20,15 @@ def compact(*, dry_run: bool, as_json: bool) -> None:
     Example: flask governance compact --dry-run
     """
     with opened() as service:
-        path, patience = service.settings.database_path, service.settings.busy_timeout
-        before = compaction.look(path, patience)
+        file = service.database_file
+        before = file.size()
         service.close()
-        after = None if dry_run else compaction.compact(path, patience)
+        after = None if dry_run else file.compact()
     told = {"bytes": before.size, "free": before.free, "gives_back_by_itself": before.is_incremental}
     if as_json:
         print_json(told | {"bytes_after": None if after is None else after.size})
         return
-    say(f"{path}: {before.size:,} bytes, {before.free:,} bytes of it free.")
+    say(f"{file.path}: {before.size:,} bytes, {before.free:,} bytes of it free.")
     if after is None:
         say("It would be written anew without them, while the service is stopped; nothing was done.")
     else:

@@ -7,8 +7,6 @@ from flask.cli import with_appcontext
 
 from governance.cli.terminal.database import opened
 from governance.cli.terminal.output import stop
-from governance.storage import private_files
-from governance.storage.sqlite.files.backup import refuse_target
 
 
 @click.command()
@@ -24,15 +22,12 @@ def export(file: Path, *, force: bool, as_json: bool) -> None:  # noqa: ARG001 -
 
     Example: flask governance export limits.json
     """
-    to_file = str(file) != "-"
     with opened() as service:
-        if to_file:
-            refuse_target(service.settings.database_path, file, replace=force)
-        document = service.files.export()
-    if not to_file:
-        click.echo(document, nl=False)
-        return
-    try:
-        private_files.replace(file, document)
-    except OSError as error:
-        stop(f"Give a file that can be written: {file}, {error.strerror}.")
+        if str(file) == "-":
+            click.echo(service.files.export(), nl=False)
+            return
+        try:
+            service.database_file.refuse_target(file, replace=force)
+            service.files.export_to(file)
+        except OSError as error:
+            stop(f"Give a file that can be written: {file}, {error.strerror}.")

@@ -4,8 +4,7 @@ import click
 from flask.cli import with_appcontext
 
 from governance.cli.terminal.output import faults_told, json_option, print_json, say
-from governance.storage.sqlite.files import restore as storage
-from governance.web.http.context import governance
+from governance.container import governance
 
 
 @click.command()
@@ -18,10 +17,10 @@ def init(*, as_json: bool) -> None:
 
     Example: flask governance init
     """
-    settings = governance().settings
+    file = governance().database_file
     with faults_told():
-        storage.begin_anew(settings.database_path, governance().group.clock(), settings.busy_timeout)
+        file.begin_anew()
     if as_json:
-        print_json({"file": str(settings.database_path)})
+        print_json({"file": str(file.path)})
     else:
-        say(f"{settings.database_path}: a new, empty database. Start the service.")
+        say(f"{file.path}: a new, empty database. Start the service.")

@@ -6,8 +6,7 @@ import click
 from flask.cli import with_appcontext
 
 from governance.cli.terminal.output import faults_told, json_option, print_json, say
-from governance.storage.sqlite.files import restore as storage
-from governance.web.http.context import governance
+from governance.container import governance
 
 
 @click.command()
@@ -22,10 +21,8 @@ def restore(*, backup: Path, force: bool, as_json: bool) -> None:
 
     Example: flask governance restore backup.db
     """
-    service = governance()
-    path, busy_timeout = service.settings.database_path, service.settings.busy_timeout
     with faults_told():
-        done = storage.restore(path, backup, service.group.clock(), busy_timeout, force=force)
+        done = governance().database_file.restore(backup, force=force)
     if as_json:
         kept = None if done.kept is None else str(done.kept)
         print_json({"file": str(done.file), "bytes": done.size, "schema": done.schema, "kept": kept})

@@ -11,11 +11,11 @@ from governance.cli.terminal.database import opened
 from governance.cli.terminal.output import json_option, print_json, say, stop
 from governance.cli.terminal.plans import lines
 from governance.cli.terminal.reading import Reading, faults_listed, file_argument, read, told_json
+from governance.container import governance
 from governance.domain.config.plan import Plan
 from governance.services.actor import acting_as
 from governance.services.config.gc_pause import uncollected
 from governance.services.config.sync import Applied
-from governance.web.http.context import governance
 from schemas.config import users
 from schemas.config.plans import plan_json
 from schemas.loading import load

@@ -10,8 +10,8 @@ from governance.cli.terminal.database import opened
 from governance.cli.terminal.output import json_option, note, print_json
 from governance.domain.limits import money
 from governance.domain.limits.limit import Metric
+from governance.domain.metering.verification import CounterDifference, FullCounter
 from governance.domain.times import rfc3339
-from governance.storage.metering.verification import Difference, Full
 
 
 @click.command()
@@ -35,18 +35,18 @@ def verify(*, as_json: bool) -> None:
     sys.exit(1 if found or full else 0)
 
 
-def _print(total: int, found: list[Difference], full: list[Full]) -> None:
+def _print(total: int, found: list[CounterDifference], full: list[FullCounter]) -> None:
     if not found:
         click.echo(f"Counters: {total}. Each equals its ledger.")
     for line in (*map(_line, found), *map(_line_of_full, full)):
         note(line)
 
 
-def _shown(difference: Difference | Full) -> dict[str, Any]:
+def _shown(difference: CounterDifference | FullCounter) -> dict[str, Any]:
     return difference._asdict() | {"window_start": rfc3339(difference.window_start)}
 
 
-def _line(difference: Difference) -> str:
+def _line(difference: CounterDifference) -> str:
     """One difference in a sentence; amounts of a budget are dollars."""
     amount = money.dollars if difference.metric == Metric.COST else str
     used, ledger_used, reserved, ledger_reserved = (amount(value) for value in difference[3:])
@@ -56,7 +56,7 @@ def _line(difference: Difference) -> str:
     )
 
 
-def _line_of_full(counter: Full) -> str:
+def _line_of_full(counter: FullCounter) -> str:
     return (
         f"{counter.metric} of rule {counter.rule_id} from {rfc3339(counter.window_start)}: PUT reset_usage: true on "
         "its limit, since its sum has come near 2^62 and more is refused."

@@ -8,9 +8,9 @@ from threading import Barrier
 import pytest
 
 from app import create_app
+from governance.container import EXTENSION
 from governance.domain.limits.edits import Draft
 from governance.domain.limits.limit import Scope
-from governance.web.http.context import EXTENSION
 
 DAY = {"max_limit": 1, "reset_duration": "1d"}
 TOKENS = {"token_max_limit": 1, "token_reset_duration": "1d"}

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from app import create_app
+from governance.container import EXTENSION
 from governance.domain.errors import Unavailable
 from governance.domain.strict_json import read_object
 from governance.services.limits.model_limits import ModelLimits
@@ -27,7 +28,6 @@ from governance.services.writing import Writer
 from governance.snapshot.cache import SnapshotCache
 from governance.snapshot.reader import MemoryReader
 from governance.storage.changes import ChangesLoader
-from governance.web.http.context import EXTENSION
 from schemas.limits.model_limits import ModelLimitCreate
 from schemas.loading import load
 

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import event
 
 from app import create_app
+from governance.services.operations.refusal_log import ALL, EACH, RefusalLog
 from governance.settings import Settings
 from governance.web.http.logs import JsonLine
-from governance.web.http.refusals import ALL, EACH, RefusalLog
 
 WRONG = "gov-0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
 

@@ -5,9 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from governance.storage.sqlite.files import compaction
-from governance.storage.sqlite.locks import service_lock
-from governance.storage.sqlite.locks.service_lock import ServiceLock
+from governance.storage.sqlite.files import compaction, service_lock
+from governance.storage.sqlite.files.service_lock import ServiceLock
 
 
 @pytest.fixture

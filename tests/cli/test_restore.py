@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from governance.storage.sqlite.files import migrations
-from governance.storage.sqlite.locks.service_lock import ServiceLock, opened_by_command
+from governance.storage.sqlite.files.service_lock import ServiceLock, opened_by_command
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from governance.container import EXTENSION
 from governance.domain.records.differences import shown
 from governance.domain.records.stored import Stored
 from governance.storage.config import current_state
 from governance.storage.revisions import current
 from governance.storage.sqlite.database import SqliteDatabase
 from governance.storage.tables import counters
-from governance.web.http.context import EXTENSION
 
 
 class Said(NamedTuple):

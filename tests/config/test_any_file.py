@@ -6,13 +6,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert
 
+from governance.container import EXTENSION
 from governance.domain.config.steps import Action
 from governance.domain.limits.durations import parse
 from governance.domain.limits.item_matching import predecessors
 from governance.domain.limits.limit import current
 from governance.domain.names import Identity
 from governance.storage.tables import counters, model_limits, tombstones, virtual_keys
-from governance.web.http.context import EXTENSION
 
 often = settings(
     deadline=None,

@@ -6,10 +6,10 @@ from threading import Barrier, Thread
 import pytest
 
 from app import create_app
+from governance.container import EXTENSION
 from governance.domain.errors import NotReady
 from governance.services.config.sync import LEFT_OUT, NOT_APPLIED
 from governance.startup import prepare
-from governance.web.http.context import EXTENSION
 from tests.config.conftest import Terminal, bifrost, budget, nested
 from tests.conftest import governance_of
 

@@ -14,11 +14,11 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from app import create_app
+from governance.container import Container
 from governance.domain.times import rfc3339
 from governance.settings import Settings
 from governance.storage.sqlite.files import migrations
 from governance.storage.tables import answers, counters, ledger, reservations
-from governance.web.http.context import Governance
 from tests.conftest import Api, FakeClock, database_of, governance_of
 
 NANOS = 1_000_000_000
@@ -50,7 +50,7 @@ class Meter:
         self.clock = clock
 
     @property
-    def governance(self) -> Governance:
+    def governance(self) -> Container:
         """The service of the worker that this gateway speaks to."""
         return governance_of(self.api.client.application)
 

@@ -21,11 +21,11 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
+from governance.container import Container
 from governance.domain.errors import Unavailable
 from governance.settings import Settings
 from governance.storage.sqlite.database import SqliteDatabase
 from governance.storage.store import UnitOfWork
-from governance.web.http.context import Governance
 from tests.conftest import Api
 from tests.process.service import until
 from tests.proofs.conftest import Started
@@ -268,7 +268,7 @@ def settings(settings: Settings) -> Settings:
 
 
 def test_a_full_disk_undoes_the_batch_and_the_same_keys_pass_once_there_is_room(
-    api: Api, governance: Governance, database: SqliteDatabase
+    api: Api, governance: Container, database: SqliteDatabase
 ) -> None:
     api.create(**LIMIT)
     assert in_process(api, "first").status_code == 200
@@ -292,7 +292,7 @@ def test_a_full_disk_undoes_the_batch_and_the_same_keys_pass_once_there_is_room(
     assert governance.verification.verify() == (2, [])
 
 
-def fill_the_disk(governance: Governance) -> None:
+def fill_the_disk(governance: Container) -> None:
     """Let the writer's connection have no page more than there are; it is opened anew after the first trouble."""
 
     def fill(batch: UnitOfWork) -> None:
@@ -376,7 +376,7 @@ def noted(heard: dict[str, int], service: Service, key: str) -> int:
 class Line:
     """Acts that wait in a known order for one batch, since the queue's lock is held from outside."""
 
-    def __init__(self, governance: Governance, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, governance: Container, pool: ThreadPoolExecutor) -> None:
         self._group = governance.group
         self._pool = pool
         self._waiting: list[Future[Any]] = []
@@ -390,7 +390,7 @@ class Line:
 
 
 @contextmanager
-def lined_up(governance: Governance, database: Path) -> Iterator[Line]:
+def lined_up(governance: Container, database: Path) -> Iterator[Line]:
     """A line whose acts are all done in one batch at the end of the block."""
     with ThreadPoolExecutor(16) as pool, database.with_name(f"{database.name}.queue").open("a") as queue:
         fcntl.flock(queue, fcntl.LOCK_EX)
@@ -409,7 +409,7 @@ def boom(batch: UnitOfWork) -> None:
     raise ZeroDivisionError
 
 
-def submitted(governance: Governance, act: Callable[[UnitOfWork], None]) -> Exception | None:
+def submitted(governance: Container, act: Callable[[UnitOfWork], None]) -> Exception | None:
     """What the caller of an act is told."""
     try:
         governance.group.submit(act)
@@ -419,7 +419,7 @@ def submitted(governance: Governance, act: Callable[[UnitOfWork], None]) -> Exce
 
 
 def test_an_unforeseen_exception_in_a_batch_is_its_own_callers_alone(
-    api: Api, governance: Governance, database: SqliteDatabase
+    api: Api, governance: Container, database: SqliteDatabase
 ) -> None:
     api.create(**LIMIT)
     clients = [Api(api.client.application.test_client()) for _ in range(10)]
@@ -439,7 +439,7 @@ def test_an_unforeseen_exception_in_a_batch_is_its_own_callers_alone(
 
 
 def test_a_row_that_cannot_be_written_is_its_own_callers_alone(
-    api: Api, governance: Governance, database: SqliteDatabase
+    api: Api, governance: Container, database: SqliteDatabase
 ) -> None:
     def twice(batch: UnitOfWork) -> None:
         batch._new += [batch._new[-1] if batch._new else (1, *[None] * 16)] * 2
@@ -458,7 +458,7 @@ def test_a_row_that_cannot_be_written_is_its_own_callers_alone(
 
 
 def test_what_is_done_again_without_an_act_is_decided_anew(
-    api: Api, governance: Governance, database: SqliteDatabase
+    api: Api, governance: Container, database: SqliteDatabase
 ) -> None:
     api.create(**LIMIT)
     held = in_process(api, "held").get_json()["reservation"]["id"]
@@ -475,7 +475,7 @@ def test_what_is_done_again_without_an_act_is_decided_anew(
 
 
 def test_trouble_with_the_database_after_a_failed_act_undoes_the_whole_batch(
-    api: Api, governance: Governance, database: SqliteDatabase
+    api: Api, governance: Container, database: SqliteDatabase
 ) -> None:
     def cut_off(batch: UnitOfWork) -> None:
         batch._execute("PRAGMA query_only = 1")

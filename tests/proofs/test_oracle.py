@@ -23,13 +23,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import text, update
 
 from app import create_app
+from governance.container import Container
 from governance.services.random_ids import Mint
 from governance.settings import Settings
 from governance.storage.limits.counters import touch
 from governance.storage.metering import verification
 from governance.storage.sqlite.files import migrations
 from governance.storage.tables import counters
-from governance.web.http.context import Governance
 from tests.conftest import ADMIN_KEY, NOON, Api, FakeClock, governance_of
 from tests.proofs import oracle
 from tests.proofs.campaign import Campaign
@@ -280,7 +280,7 @@ class Metering(RuleBasedStateMachine):
 
     # What the service is asked.
 
-    def service(self, worker: int) -> Governance:
+    def service(self, worker: int) -> Container:
         self.last = worker
         return governance_of(self.apps[worker])
 

@@ -9,8 +9,8 @@ from governance.cli.terminal.tables import Styled
 from governance.domain.limits import money
 from governance.domain.limits.limit import Limit, Metric, Scope
 from governance.domain.metering.decision import Standing
+from governance.domain.metering.denials import Denials
 from governance.domain.times import lasting, rfc3339, to_the_second
-from governance.storage.limits.denials import Denials
 
 BAR = 10
 NEARLY = 80

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import click
 
 from governance.cli.terminal.output import note, print_json, stop
+from governance.container import governance
 from governance.domain.errors import FaultyFile, Misplaced
 from governance.services.config.files import Document
-from governance.web.http.context import governance
 from schemas.config.plans import places_json
 
 file_argument = click.argument("file", type=click.Path(path_type=Path))

@@ -15,6 +15,7 @@ from governance.domain.errors import Code, Fault, FaultyFile, InvalidRequest, Mi
 from governance.domain.records.stored import NO_FILE, Source
 from governance.domain.times import Clock
 from governance.services.config.gc_pause import uncollected
+from governance.storage import private_files
 from governance.storage.config import current_state
 from governance.storage.store import Database
 from schemas.config import export, files
@@ -118,6 +119,10 @@ class Files:
         """All limits, virtual keys and users in the plain form, in a fixed order; no secret is in it."""
         with self._database.read() as connection:
             return export.document(current_state.everything(connection))
+
+    def export_to(self, target: Path) -> None:
+        """The same into a file for its owner alone, whole or not at all. Raises OSError."""
+        private_files.replace(target, self.export())
 
 
 def _named(owner: str | None) -> Source:

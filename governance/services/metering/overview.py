@@ -9,11 +9,12 @@ from governance.domain.errors import Code, NotFound
 from governance.domain.limits import durations
 from governance.domain.limits.limit import Scoped, current
 from governance.domain.metering.decision import Applied, Standing
+from governance.domain.metering.denials import Denials
 from governance.domain.records.pages import ListQuery
 from governance.domain.times import Clock, rfc3339
-from governance.storage.limits import denials, lists, states, usage, writes
-from governance.storage.limits.denials import Denials
+from governance.storage.limits import lists, states, usage, writes
 from governance.storage.limits.learnt import Learning
+from governance.storage.metering import denials
 from governance.storage.store import Database
 
 UNKNOWN = "Give the id or the model of a limit that exists: '{}' is neither (flask governance limits list shows them)."

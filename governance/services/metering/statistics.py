@@ -12,7 +12,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from governance.domain.errors import Unavailable
 from governance.domain.metering.decision import Verdict
 from governance.snapshot.cache import SnapshotCache
-from governance.storage.limits import denials
+from governance.storage.metering import denials
 from governance.storage.store import Database
 
 REQUESTS = Counter("governance_requests", "Requests by endpoint and status.", ["endpoint", "status"])

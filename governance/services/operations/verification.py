@@ -1,8 +1,8 @@
 """The proof that every counter equals the sum of its ledger."""
 
+from governance.domain.metering.verification import CounterDifference, FullCounter
 from governance.domain.times import Clock
 from governance.storage.metering import verification
-from governance.storage.metering.verification import Difference, Full
 from governance.storage.store import Database
 
 
@@ -13,7 +13,7 @@ class Verification:
         self._database = database
         self._clock = clock
 
-    def verify(self) -> tuple[int, list[Difference]]:
+    def verify(self) -> tuple[int, list[CounterDifference]]:
         """How many counters there are, and each that differs; the result is kept for `/metrics`."""
         with self._database.read() as connection:
             total, found = verification.differences(connection)
@@ -21,7 +21,7 @@ class Verification:
             verification.note(connection, self._clock(), total, len(found))
         return total, found
 
-    def full(self) -> list[Full]:
+    def full(self) -> list[FullCounter]:
         """The counters of windows of now that can hardly take more: a reset of their usage lets them go on."""
         with self._database.read() as connection:
             return verification.full(connection, self._clock())

@@ -7,6 +7,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import Connection
 
 from governance.domain.limits.money import MAX_COST
+from governance.domain.metering.verification import CounterDifference, FullCounter
 from governance.storage.tables import LARGEST_SUM, counters, ledger, verifications
 
 NEARLY_FULL = LARGEST_SUM - MAX_COST
@@ -42,26 +43,6 @@ _sums = (
 _below_zero = case((counters.c.folded < 0, counters.c.folded), else_=0)
 
 
-class Difference(NamedTuple):
-    """A counter that does not equal its ledger: what it says, and what the ledger adds up to."""
-
-    rule_id: str
-    metric: str
-    window_start: int
-    used: int
-    ledger_used: int
-    reserved: int
-    ledger_reserved: int
-
-
-class Full(NamedTuple):
-    """A counter that can hardly take more."""
-
-    rule_id: str
-    metric: str
-    window_start: int
-
-
 class Verified(NamedTuple):
     """When the counters were last compared with their ledger, how many there were, and how many differed."""
 
@@ -70,27 +51,27 @@ class Verified(NamedTuple):
     differences: int
 
 
-def differences(connection: Connection) -> tuple[int, list[Difference]]:
+def differences(connection: Connection) -> tuple[int, list[CounterDifference]]:
     """How many counters there are, and those that differ: used = folded + Σ used, reserved = Σ held."""
     compared = [_compared(row) for row in connection.execute(_sums)]
     differ = [each for each in compared if (each.used, each.reserved) != (each.ledger_used, each.ledger_reserved)]
     return len(compared), differ
 
 
-def _compared(row: Any) -> Difference:
+def _compared(row: Any) -> CounterDifference:
     rule_id, metric, start, used, folded, reserved, used_high, used_low, held_high, held_low = row
     ledger_used, held = (used_high << HALF) + used_low, (held_high << HALF) + held_low
-    return Difference(rule_id, metric, start, used, folded + ledger_used, reserved, held)
+    return CounterDifference(rule_id, metric, start, used, folded + ledger_used, reserved, held)
 
 
-def full(connection: Connection, now: int) -> list[Full]:
+def full(connection: Connection, now: int) -> list[FullCounter]:
     """The counters of windows of now to which an amount of one call may be too much to add."""
     rows = connection.execute(
         select(counters.c.rule_id, counters.c.metric, counters.c.window_start)
         .where(counters.c.window_end > now, counters.c.used + counters.c.reserved > NEARLY_FULL + _below_zero)
         .order_by(counters.c.id)
     )
-    return [Full._make(row) for row in rows]
+    return [FullCounter._make(row) for row in rows]
 
 
 def note(connection: Connection, at: int, total: int, different: int) -> None:

@@ -2,10 +2,10 @@
 
 from flask import Blueprint, Response, g
 
+from governance.container import governance
 from governance.domain.keys import KeyScope
 from governance.domain.records.audit import AuditQuery, Entity
 from governance.web.http.answers import plain_page
-from governance.web.http.context import governance
 from governance.web.http.operation import operation
 from schemas.answers.audit import AuditList
 from schemas.audit import AuditListQuery, entry

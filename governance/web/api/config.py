@@ -6,11 +6,12 @@ from typing import Any
 from flask import Blueprint, Response
 from werkzeug.http import parse_etags
 
+from governance.container import governance
 from governance.domain.errors import Code, InvalidRequest
 from governance.domain.keys import KeyScope
 from governance.services.config.uploads import Review, Upload, Wishes
 from governance.web.http.answers import answer
-from governance.web.http.context import governance, the_request
+from governance.web.http.context import the_request
 from governance.web.http.operation import operation
 from schemas.answers.config import ConfigPlan
 from schemas.config.body import ConfigFile, ConfigQuery

@@ -9,11 +9,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from governance.container import EXTENSION as SERVICE
+from governance.container import Container
 from governance.domain.errors import GovernanceError
 from governance.services.metering.statistics import VERIFIED
 from governance.services.operations.throttle import Throttle
-from governance.web.http.context import EXTENSION as SERVICE
-from governance.web.http.context import Governance
 from governance.web.http.flask_app import Response
 from governance.web.http.operation import operation
 
@@ -35,11 +35,11 @@ def metrics() -> Response:
 @blueprint.record
 def throttle(state: BlueprintSetupState) -> None:
     """Have each app make its text a few times a second, however many strangers ask."""
-    service: Governance = state.app.extensions[SERVICE]
+    service: Container = state.app.extensions[SERVICE]
     state.app.extensions[EXTENSION] = Throttle(lambda: _text(service), MOST_TEXTS)
 
 
-def _text(service: Governance) -> bytes:
+def _text(service: Container) -> bytes:
     registry = CollectorRegistry()
     registry.register(Current(service))
     return generate_latest(registry)
@@ -48,7 +48,7 @@ def _text(service: Governance) -> bytes:
 class Current(Collector):
     """What the workers count, and what the database and the clock say at the moment of asking."""
 
-    def __init__(self, service: Governance) -> None:
+    def __init__(self, service: Container) -> None:
         self._service = service
 
     def collect(self) -> Iterable[Metric]:

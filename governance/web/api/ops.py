@@ -3,10 +3,10 @@
 from flask import Blueprint, current_app, render_template
 
 from governance import __version__
+from governance.container import governance
 from governance.domain.errors import Code, Unavailable
 from governance.web.docs import documentation, openapi
 from governance.web.http.answers import JSON, answer
-from governance.web.http.context import governance
 from governance.web.http.flask_app import Response
 from governance.web.http.operation import operation
 from schemas import render

@@ -6,13 +6,14 @@ from typing import Any
 
 from flask import Blueprint, g
 
+from governance.container import governance
 from governance.domain.errors import Code, InvalidRequest
 from governance.domain.keys import KeyScope
 from governance.domain.metering.reservation import Actual, Reservation
 from governance.domain.records.pages import Page
 from governance.services.metering.metering import Answer
 from governance.web.http.answers import answer, document, plain_page
-from governance.web.http.context import governance, the_request
+from governance.web.http.context import the_request
 from governance.web.http.flask_app import Response
 from governance.web.http.operation import operation
 from schemas import metering

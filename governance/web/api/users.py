@@ -5,11 +5,11 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from governance.container import governance
 from governance.domain.errors import Code
 from governance.domain.keys import KeyScope
 from governance.domain.records.pages import Page
 from governance.web.http.answers import answer, plain_page
-from governance.web.http.context import governance
 from governance.web.http.operation import operation
 from schemas import keys
 from schemas.answers.pages import Done

@@ -2,18 +2,19 @@
 
 from flask import Flask, g
 
+from governance.container import EXTENSION, Container
 from governance.domain.errors import Code, Unauthenticated
 from governance.domain.keys import KeyScope
 from governance.services.keys import authentication
 from governance.web.http import operation
-from governance.web.http.context import EXTENSION, Governance, the_request
+from governance.web.http.context import the_request
 
 ADMIN_ONLY = (KeyScope.ADMIN,)
 
 
 def protect(app: Flask) -> None:
     """Guard the app. A blueprint's own before_request would not run for 404 and 405."""
-    service: Governance = app.extensions[EXTENSION]
+    service: Container = app.extensions[EXTENSION]
 
     def authenticate() -> None:
         """Let a good key with the right scope pass; a view without a declared scope is for admins."""

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Flask, request
 from werkzeug.exceptions import HTTPException
 
+from governance.container import governance
 from governance.domain.errors import (
     Code,
     Denied,
@@ -16,7 +17,6 @@ from governance.domain.errors import (
     NotFound,
 )
 from governance.web.http.answers import JSON, NEVER_STORED
-from governance.web.http.context import governance
 from governance.web.http.flask_app import MAX_BODY, MOST, Response
 from governance.web.http.masking import masked, masked_sentence
 from schemas import render

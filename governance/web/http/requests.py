@@ -7,9 +7,10 @@ from wsgiref.types import WSGIEnvironment
 
 from flask import Flask, Response, g
 
+from governance.container import Container, governance
 from governance.domain.keys import API_KEY_PREFIX, shown_prefix
 from governance.services.metering.statistics import authentication_failed, requests_counted
-from governance.web.http.context import Governance, governance, the_request
+from governance.web.http.context import the_request
 from governance.web.http.masking import SECRET, masked
 from governance.web.http.peers import forwarded_for, peer
 
@@ -74,7 +75,7 @@ def _log_refusal(environ: WSGIEnvironment, path: str, status: int) -> None:
     service.refusals.write_stranger(fields)
 
 
-def _whose(environ: WSGIEnvironment, service: Governance) -> dict[str, str]:
+def _whose(environ: WSGIEnvironment, service: Container) -> dict[str, str]:
     """Whose a denied call is, as it says itself."""
     told: dict[str, str | None] = environ.get("governance.whose", {})
     is_secret = service.authentication.is_secret

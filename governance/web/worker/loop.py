@@ -15,7 +15,7 @@ from typing import Any
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from governance.domain.errors import GovernanceError
-from governance.web.http.refusals import RefusalLog
+from governance.services.operations.refusal_log import RefusalLog
 from governance.web.worker import refusals
 from governance.web.worker.connection import Connection
 from governance.web.worker.framing import Progress

@@ -8,10 +8,10 @@ from gunicorn.http import errors as http
 
 from governance.domain.errors import Code, GovernanceError, InvalidRequest, NotFound
 from governance.services.metering.statistics import requests_counted
+from governance.services.operations.refusal_log import RefusalLog
 from governance.web.http.answers import JSON, NEVER_STORED
 from governance.web.http.errors import STATUS, document
 from governance.web.http.masking import masked
-from governance.web.http.refusals import RefusalLog
 from governance.web.http.requests import request_id
 from schemas import render
 

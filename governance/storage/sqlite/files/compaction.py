@@ -10,8 +10,7 @@ from typing import NamedTuple
 from governance.domain.errors import Conflict, NotReady
 from governance.storage.private_files import LockTimeoutError
 from governance.storage.sqlite.database import open_file
-from governance.storage.sqlite.files import migrations
-from governance.storage.sqlite.locks import service_lock
+from governance.storage.sqlite.files import migrations, service_lock
 from governance.storage.sqlite.retention.pruning import INCREMENTAL
 
 RUNNING = "Stop the service first: {}."

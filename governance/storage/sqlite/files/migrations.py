@@ -25,7 +25,7 @@ from governance.storage.limits.states import any_limits
 from governance.storage.sqlite.files import marker, new_database, start_check
 from governance.storage.sqlite.files.backup import copy
 from governance.storage.sqlite.files.faults import unusable
-from governance.storage.sqlite.locks.service_lock import ServiceLock
+from governance.storage.sqlite.files.service_lock import ServiceLock
 
 logger = logging.getLogger("governance.migrations")
 

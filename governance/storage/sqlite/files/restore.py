@@ -13,8 +13,7 @@ from governance.domain.times import to_the_second
 from governance.storage import private_files
 from governance.storage.private_files import LockTimeoutError
 from governance.storage.sqlite.database import open_file
-from governance.storage.sqlite.files import backup, inspection, marker, migrations, start_check
-from governance.storage.sqlite.locks import service_lock
+from governance.storage.sqlite.files import backup, inspection, marker, migrations, service_lock, start_check
 
 JOURNALS = ("-wal", "-shm", "-journal")
 

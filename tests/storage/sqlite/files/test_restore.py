@@ -13,10 +13,9 @@ import pytest
 
 from governance.domain.errors import Conflict, InvalidRequest, NotReady
 from governance.storage import private_files
-from governance.storage.sqlite.files import marker, migrations, restore
+from governance.storage.sqlite.files import marker, migrations, restore, service_lock
 from governance.storage.sqlite.files.backup import copy
-from governance.storage.sqlite.locks import service_lock
-from governance.storage.sqlite.locks.service_lock import ServiceLock, opened_by_command
+from governance.storage.sqlite.files.service_lock import ServiceLock, opened_by_command
 from tests.conftest import NOON
 from tests.storage.sqlite.files.test_migrations import of_revision
 from tests.storage.sqlite.files.test_start_check import crashed, execute, revision

@@ -18,7 +18,7 @@ from governance.storage import private_files
 from governance.storage.sqlite.files import marker, migrations, start_check
 from governance.storage.sqlite.files.backup import copy
 from governance.storage.sqlite.files.header import Header
-from governance.storage.sqlite.locks.service_lock import ServiceLock
+from governance.storage.sqlite.files.service_lock import ServiceLock
 from tests.storage.sqlite.files.test_migrations import of_revision
 
 ROOT = Path(__file__).resolve().parents[4]

@@ -1,20 +1,14 @@
 """How often each limit refused a call."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import Connection
 
+from governance.domain.metering.denials import Denials
 from governance.storage.tables import denials, model_limits
-
-
-class Denials(NamedTuple):
-    """How many calls a limit refused, and when last (an instant). At most one poll behind."""
-
-    calls: int
-    last_at: int
 
 
 def add(connection: Connection, counted: Mapping[str, tuple[int, int]]) -> None:

@@ -1,0 +1,84 @@
+"""The assembled services of one app, as the web and the commands see them."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from governance.services.audit import Audit
+from governance.services.bifrost.importer import BifrostImport
+from governance.services.config.files import Files
+from governance.services.config.sync import Sync
+from governance.services.config.uploads import Uploads
+from governance.services.keys.api_keys import ApiKeys
+from governance.services.keys.authentication import Authentication
+from governance.services.keys.users import Users
+from governance.services.keys.virtual_keys import VirtualKeys
+from governance.services.limits.model_limits import ModelLimits
+from governance.services.metering.metering import Metering
+from governance.services.metering.overview import Overview
+from governance.services.metering.reservations import Reservations
+from governance.services.operations.database_file import DatabaseFile
+from governance.services.operations.doctor import Doctor
+from governance.services.operations.growth import Growth
+from governance.services.operations.health import HealthCheck
+from governance.services.operations.refusal_log import RefusalLog
+from governance.services.operations.retention import Upkeep
+from governance.services.operations.shared_counts import SharedCounts
+from governance.services.operations.verification import Verification
+from governance.settings import Settings
+from governance.snapshot.cache import SnapshotCache
+from governance.snapshot.poller import Poller
+from governance.storage.sqlite.database import SqliteDatabase
+from governance.storage.sqlite.writer.group_commit import GroupCommit
+
+EXTENSION = "governance"
+"""Where an app has its services."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """All services, and what the start and the end of a worker need beside them."""
+
+    settings: Settings
+    cache: SnapshotCache
+    poller: Poller
+    watch: Poller
+    pruner: Poller
+    upkeep: Upkeep
+    authentication: Authentication
+    model_limits: ModelLimits
+    virtual_keys: VirtualKeys
+    users: Users
+    api_keys: ApiKeys
+    metering: Metering
+    reservations: Reservations
+    verification: Verification
+    audit: Audit
+    bifrost_import: BifrostImport
+    group: GroupCommit
+    database: SqliteDatabase
+    database_file: DatabaseFile
+    health: HealthCheck
+    overview: Overview
+    doctor: Doctor
+    files: Files
+    sync: Sync
+    uploads: Uploads
+    refusals: RefusalLog
+    counts: SharedCounts
+    growth: Growth
+
+    def close(self) -> None:
+        """End the threads and close the files; what only this worker knows is written down first."""
+        self.upkeep.stop()
+        self.pruner.stop()
+        self.watch.stop()
+        self.poller.stop()
+        self.group.stop()
+        self.database.engine.dispose()
+
+
+def governance() -> Container:
+    """The service of the current app."""
+    return cast("Container", current_app.extensions[EXTENSION])
