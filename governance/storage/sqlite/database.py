@@ -1,10 +1,9 @@
-"""The connection to the database: how a file is opened, what a transaction is, and how trouble is told.
+"""The connection to the database: how a file is opened, and what a transaction is.
 
 Every read of several statements and every write is one explicit transaction. A write takes the write lock when it
 begins (`BEGIN IMMEDIATE`), so it never fails half way for want of it.
 """
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,18 +15,16 @@ from urllib.parse import quote
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DatabaseError, DisconnectionError, IntegrityError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DisconnectionError
 
 from governance.domain.deadlines import deadline
-from governance.domain.errors import Code, Conflict, Unavailable
+from governance.storage.sqlite.errors import raised_for_callers
+from governance.storage.sqlite.file_watch import FileId, FileWatch
 from governance.storage.sqlite.locks.lock_holders import StoppedHolders
 from governance.storage.sqlite.locks.progress import STALLED, Progress
 from governance.storage.sqlite.locks.writer_lock import lock_files, turn_within
 
 WRITE = "write"
-
-
 JOURNAL_LIMIT = 32 * 1024 * 1024
 """Bytes to which a journal that has grown larger is cut back, once it is folded in: twice what is usual."""
 PRAGMAS = (
@@ -72,8 +69,7 @@ class SqliteDatabase:
         self._busy_timeout = busy_timeout
         self._progress = progress or Progress()
         self._holders = StoppedHolders(*lock_files(path))
-        self._known: tuple[int, int] | None = None
-        self._journal: int | None = None
+        self._watch = FileWatch(path)
         self._writer = engine.execution_options(**{WRITE: True})
         event.listen(engine, "begin", _begin)
         event.listen(engine, "connect", self._remember_file)
@@ -82,8 +78,8 @@ class SqliteDatabase:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One consistent view of the database. Raises Unavailable."""
-        with _told(self.path):
-            self._watch()
+        with raised_for_callers(self.path):
+            self._refuse_mixture()
             with self.engine.begin() as connection:
                 yield connection
 
@@ -95,10 +91,10 @@ class SqliteDatabase:
     def write(self, until: float | None = None) -> Iterator[Connection]:
         """One transaction with the write lock held: all of it is kept, or nothing. Raises Unavailable, Conflict."""
         until = self.deadline() if until is None else until
-        with _told(self.path), ExitStack() as stack:
+        with raised_for_callers(self.path), ExitStack() as stack:
             with self._progress:
                 stack.enter_context(turn_within(self.path, until - monotonic(), self._while_waiting))
-                self._watch()
+                self._refuse_mixture()
                 connection = stack.enter_context(self._begun(until))
             yield connection
         self._progress.advanced()
@@ -122,110 +118,29 @@ class SqliteDatabase:
             if self._progress.is_crowded():
                 raise self._progress.refusal()
 
-    def file(self) -> tuple[int, int]:
-        """Which file the database is, as (device, inode): another after a backup was put in its place."""
-        stat = os.stat(self.path)  # noqa: PTH116 - a third of Path.stat's time, on every checkout
-        return stat.st_dev, stat.st_ino
+    def file(self) -> FileId:
+        """Which file the database is: another after a backup was put in its place."""
+        return self._watch.file()
 
     def _remember_file(self, _: object, record: Any) -> None:
-        record.info["file"] = self._known = self.file()
-        self._journal = journal(self.path)
+        record.info["file"] = file = self._watch.file()
+        self._watch.note(file)
 
     def _check_file(self, _: object, record: Any, __: object) -> None:
         """Open anew where another file has taken the path: what is written to a deleted one is lost."""
-        if record.info["file"] != self.file():
+        if record.info["file"] != self._watch.file():
             raise DisconnectionError
 
-    def _watch(self) -> None:
-        """Look, before a connection is opened, whether another file has taken the path."""
-        if self._known is not None and self._known != self.file():
-            refuse_mixture(self.path, self._journal)
+    def _refuse_mixture(self) -> None:
+        """Look, before a connection is opened, whether another file lies beside the log of the one before."""
+        if self._watch.opened is not None:
+            self._watch.is_another(self._watch.file())
 
 
 def _milliseconds(seconds: float) -> int:
     return max(0, round(1000 * seconds))
 
 
-REPLACED = (
-    "Stop the service, remove {0}-wal and {0}-shm, and start it again: the database file was replaced while it ran."
-)
-
-
-def journal(path: Path) -> int | None:
-    """Which file the database's write-ahead log is, by its inode."""
-    log = path.with_name(f"{path.name}-wal")
-    return log.stat().st_ino if log.exists() else None
-
-
-def refuse_mixture(path: Path, old_journal: int | None) -> None:
-    """Refuse to open a file beside which the journal of the file before it still lies, with something in it.
-
-    SQLite would apply it to the new file, and ruin it.
-    """
-    log = path.with_name(f"{path.name}-wal")
-    if journal(path) == old_journal is not None and log.stat().st_size:
-        raise Unavailable(REPLACED.format(path.name))
-
-
 def _begin(connection: Connection) -> None:
     mode = "IMMEDIATE" if connection.get_execution_options().get(WRITE) else "DEFERRED"
     connection.exec_driver_sql(f"BEGIN {mode}")
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """SqliteDatabase trouble as one sentence for the caller; the cause stays with the exception, for the log."""
-    try:
-        yield
-    except IntegrityError as error:
-        if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_CHECK:
-            raise  # a row that may not be stored is our mistake: another attempt fails too
-        raise Conflict("Look the list up again: another request has just stored the same thing.") from error
-    except OperationalError as error:
-        if isinstance(error.orig, sqlite3.Error) and not is_trouble(error.orig):
-            raise
-        raise unavailable(error, path) from error
-    except (DatabaseError, InterfaceError, DisconnectionError, PoolTimeoutError, sqlite3.Error, OSError) as error:
-        raise unavailable(error, path) from error
-
-
-FAULTS_OF_A_STATEMENT = frozenset(
-    {
-        sqlite3.SQLITE_ERROR,
-        sqlite3.SQLITE_CONSTRAINT,
-        sqlite3.SQLITE_TOOBIG,
-        sqlite3.SQLITE_MISMATCH,
-        sqlite3.SQLITE_RANGE,
-        sqlite3.SQLITE_MISUSE,
-    }
-)
-PRIMARY = 0xFF
-"""The part of an error code of SQLite that names its kind."""
-
-
-def is_trouble(error: Exception) -> bool:
-    """Whether the database as a whole is in trouble: a fault of one statement, or of what it stores, is none."""
-    if not isinstance(error, sqlite3.Error):
-        return False
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE)
-    return code & PRIMARY not in FAULTS_OF_A_STATEMENT or "no such" in str(error)
-
-
-def unavailable(error: BaseException, path: Path) -> Unavailable:
-    """What an error of the database means to a caller. The path is for operators: it shows only its name."""
-    text = str(getattr(error, "orig", None) or getattr(error, "strerror", None) or error).lower()
-    reasons = {
-        "locked": "another process holds its lock",
-        "busy": "another process holds its lock",
-        "disk is full": "the disk is full",
-        "readonly": "it is read-only",
-        "malformed": "the file is corrupt; restore a backup",
-        "not a database": "the file is no SQLite database; restore a backup",
-        "symbolic links": f"a link lies beside {path.name}, and is not followed; run flask governance doctor",
-        "unable to open": f"{path.name} cannot be opened",
-        "no such file": f"{path.name} is missing; restore a backup",
-        "no such table": "its tables are missing; restore a backup",
-        "queuepool limit": "all its connections are busy",
-    }
-    reason = next((words for key, words in reasons.items() if key in text), "it failed")
-    return Unavailable(f"Try again shortly: the database cannot answer, {reason}.", code=Code.DATABASE_UNAVAILABLE)

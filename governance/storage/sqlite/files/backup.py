@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 from governance.domain.errors import Conflict, InvalidRequest, Unavailable
 from governance.storage import private_files
-from governance.storage.sqlite.database import open_file, unavailable
+from governance.storage.sqlite.database import open_file
+from governance.storage.sqlite.errors import unavailable
 from governance.storage.sqlite.files.header import stamp_copy
 
 PAGES = 256

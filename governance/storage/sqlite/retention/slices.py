@@ -7,7 +7,8 @@ from pathlib import Path
 from threading import Event
 from time import perf_counter
 
-from governance.storage.sqlite.database import open_file, unavailable
+from governance.storage.sqlite.database import open_file
+from governance.storage.sqlite.errors import unavailable
 from governance.storage.sqlite.locks.writer_lock import Turn, only_one
 from governance.storage.sqlite.retention.pruning import Work
 

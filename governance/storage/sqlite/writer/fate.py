@@ -6,7 +6,7 @@ from threading import Lock
 from time import monotonic
 
 from governance.domain.errors import Unavailable
-from governance.storage.sqlite.database import PRIMARY
+from governance.storage.sqlite.errors import PRIMARY
 from governance.storage.sqlite.writer.unit_of_work import SqliteUnitOfWork
 
 REMEMBERED = 10.0

@@ -6,7 +6,6 @@ left out. Trouble with the database undoes the whole batch, and every caller is 
 """
 
 import logging
-import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,7 +18,9 @@ from typing import TypeVar
 from governance.domain.deadlines import deadline
 from governance.domain.errors import Unavailable
 from governance.domain.times import Clock
-from governance.storage.sqlite.database import is_trouble, journal, open_file, refuse_mixture, unavailable
+from governance.storage.sqlite.database import open_file
+from governance.storage.sqlite.errors import is_trouble, unavailable
+from governance.storage.sqlite.file_watch import FileWatch
 from governance.storage.sqlite.locks.lock_holders import StoppedHolders
 from governance.storage.sqlite.locks.progress import STALLED, Progress
 from governance.storage.sqlite.locks.writer_lock import Turn, lock_files
@@ -74,8 +75,7 @@ class GroupCommit:
         self._thread: Thread | None = None
         self._connection: sqlite3.Connection | None = None
         self._dictionaries = Dictionaries()
-        self._file: tuple[int, int] | None = None
-        self._journal: int | None = None
+        self._watch = FileWatch(path)
         self._expected = 0
         self._all_there = Event()
 
@@ -226,15 +226,13 @@ class GroupCommit:
 
     def _open(self) -> sqlite3.Connection:
         """The connection, to the file that is there now: what is written to a deleted one is lost."""
-        stat = os.stat(self._path)  # noqa: PTH116 - on every batch
-        file = (stat.st_dev, stat.st_ino)
-        if self._file is not None and self._file != file:
-            refuse_mixture(self._path, self._journal)
+        file = self._watch.file()
+        if self._watch.is_another(file):
             self._close()
         if self._connection is None:
             self._connection = open_file(self._path, self._busy_timeout)
             self._connection.execute(f"PRAGMA synchronous = {self._synchronous}")
-            self._file, self._journal = file, journal(self._path)
+            self._watch.note(file)
             self._dictionaries = Dictionaries.of(self._connection)
         return self._connection
 

@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from governance.domain.errors import GovernanceError
-from governance.storage.sqlite.database import is_trouble
+from governance.storage.sqlite.errors import is_trouble
 from governance.storage.sqlite.writer.answers import Dictionaries
 from governance.storage.sqlite.writer.unit_of_work import SqliteUnitOfWork
 
