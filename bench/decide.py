@@ -16,7 +16,7 @@ from bench import cpu, load, machine, overspend, redis, servers
 from bench.data import Databases
 from bench.overspend import RESERVATIONS
 from bench.results import Bars, Part, table
-from bench.rounds import Bench, Case, Measured, Pace, by_rate, measure
+from bench.rounds import Bench, Case, Measured, Pace, by_cpu_rate, by_rate, measure
 from bench.servers import Server
 from bench.targets import Target, worst
 
@@ -120,10 +120,12 @@ def targets(found: dict[int, Figures], over: float) -> list[Target]:
     rate = {size: measured.rate.middle for size, measured in full.items()}
     share = {size: measured.beside(found[size][NOOP], by_rate) for size, measured in full.items()}
     ahead = {size: full[size].beside(of[LIMITER], by_rate) for size, of in found.items() if LIMITER in of}
+    work = {size: measured.beside(found[size][NOOP], by_cpu_rate) for size, measured in full.items()}
     p99 = {size: measured.percentile(0.99) * 1000 for size, measured in full.items()}
     longest = {size: measured.worst * 1000 for size, measured in full.items()}
     return [
         *(worst("reserve ÷ no-op, requests/s", share, least, least=True) for least in (0.5, 0.65)),
+        worst("reserve ÷ no-op, requests/CPU s", work, 0.5, least=True),
         worst("reserve", rate, 2_000, least=True, unit="requests/s"),
         worst("reserve, p99", p99, 30, unit="ms"),
         *(worst("reserve, worst of all", longest, most, unit="ms") for most in (250, 150)),
@@ -143,9 +145,9 @@ def _preamble(pace: Pace, *, quick: bool) -> str:
     how = (
         f"{what} Every server has two workers on one core, under the flags of `gunicorn.conf.py`; the load of "
         f"{CLIENTS} clients comes from the other. Medians of {pace.rounds} interleaved rounds of {pace.seconds:g} s, "
-        "for ÷ of each round's own ratio; *worst* is of all rounds; CPU is that of the workers, and of the Redis. A "
-        "reservation and its settle count as two requests. *full* survives a power cut, *normal* a crash "
-        "(`GOVERNANCE_SYNCHRONOUS`)."
+        "for ÷ of each round's own ratio; *worst* is of all rounds; CPU is that of the workers, and of the Redis, and "
+        "requests/CPU s are those in a second of it. A reservation and its settle count as two requests. *full* "
+        "survives a power cut, *normal* a crash (`GOVERNANCE_SYNCHRONOUS`)."
     )
     return f"## Decide (`make bench-decide`)\n\n{machine.described(quick=quick)}\n\n{how}"
 
