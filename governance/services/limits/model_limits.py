@@ -17,7 +17,6 @@ from governance.snapshot.reader import Held, MemoryReader
 from governance.storage.keys import virtual_keys
 from governance.storage.limits import counters, lists, states
 from governance.storage.limits import writes as stored_limits
-from governance.storage.limits.learnt import Learning
 from governance.storage.store import Database
 from schemas import render
 from schemas.render import Rendering
@@ -48,7 +47,7 @@ class ModelLimits:
         self._writer = writer
         self._clock = clock
         self._mint = mint
-        self._learnt = Learning()
+        self._totals = lists.Totals()
 
     def page(self, query: ListQuery) -> Listing:
         """A page of model limits, from memory or from the database: the same bytes for the same data."""
@@ -56,11 +55,10 @@ class ModelLimits:
             return Listing(*self._memory.limits(query, self._clock()))
         with self._database.read() as connection:
             now = self._clock()
-            found = lists.limits(connection, query, now, self._learnt)
-        page = [self._memory.rendering(entry, now) for entry in found.limits]
-        return Listing(
-            [rendering.body for rendering in page], [rendering.etag for rendering in page], found.total, None
-        )
+            found = lists.limits(connection, query, now)
+            total = self._totals.of(connection, query.filter)
+        page = [self._memory.rendering(entry, now) for entry in found]
+        return Listing([rendering.body for rendering in page], [rendering.etag for rendering in page], total, None)
 
     def budgets(self, page: Page, *, from_memory: bool) -> Listing:
         """A page of all budgets."""

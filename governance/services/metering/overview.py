@@ -13,7 +13,6 @@ from governance.domain.metering.denials import Denials
 from governance.domain.records.pages import ListQuery
 from governance.domain.times import Clock, rfc3339
 from governance.storage.limits import lists, states, usage, writes
-from governance.storage.limits.learnt import Learning
 from governance.storage.metering import denials
 from governance.storage.store import Database
 
@@ -52,8 +51,9 @@ class Overview:
         """A page of limits, as the HTTP list has it."""
         with self._database.read() as connection:
             now = self._clock()
-            found = lists.limits(connection, query, now, Learning())
-            return Seen(found.limits, found.total, _denials(connection, found.limits), now)
+            found = lists.limits(connection, query, now)
+            total = lists.count(connection, query.filter)
+            return Seen(found, total, _denials(connection, found), now)
 
     def named(self, word: str) -> Seen:
         """The limit of an id, or those on a model: the newest hundred. Raises NotFound."""

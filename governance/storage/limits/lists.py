@@ -1,16 +1,17 @@
 """Pages of model limits, budgets and rate limits, straight from the database."""
 
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from threading import Lock
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, func, select, tuple_
+from cachetools import LRUCache
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func, select
 from sqlalchemy.engine import Connection
 
 from governance.domain.limits.limit import Metric, Scoped, share
 from governance.domain.records.pages import Filter, ListQuery, Order, Page
+from governance.storage import revisions
 from governance.storage.limits import states
-from governance.storage.limits.learnt import Learning, Learnt, Place, Values
 from governance.storage.tables import counters, model_limits, rules
 
 SORT_COLUMNS = {"created_at": model_limits.c.created_at, "model_name": model_limits.c.search_name}
@@ -22,36 +23,41 @@ CONDITIONS: dict[str, ColumnElement[bool]] = {
 }
 
 
-class Found(NamedTuple):
-    """A page of limits, and how many match in all."""
-
-    limits: list[Scoped]
-    total: int
+KEPT_TOTALS = 256
 
 
-def limits(connection: Connection, query: ListQuery, now: int, learning: Learning) -> Found:
+def limits(connection: Connection, query: ListQuery, now: int) -> list[Scoped]:
     """A page of model limits."""
-    wanted, learnt = _wanted(query.filter), learning.of(connection)
-    total = learnt.total(_values(wanted))
-    if total is None:
-        total = int(connection.execute(_count(tuple(wanted)), wanted).scalar_one())
-        learnt.count(_values(wanted), total)
+    wanted, page = _wanted(query.filter), query.page
     if query.order.sort_by == "usage":
-        return Found(_by_usage(connection, query, wanted, now), total)
-    return Found(states.whole(connection, _page(connection, query, wanted, learnt)), total)
+        return _by_usage(connection, query, wanted, now)
+    statement = _statement(tuple(wanted), query.order)
+    return states.whole(connection, connection.execute(statement, wanted | page._asdict()).all())
 
 
-def _page(connection: Connection, query: ListQuery, wanted: dict[str, str], learnt: Learnt) -> Sequence[Any]:
-    """The rows of a page, from the nearest row on of which it is known where it stands."""
-    values, order, page = _values(wanted), query.order, query.page
-    place = learnt.before(values, order, page.offset)
-    begin = {} if place is None else {"value": place.value, "id": place.id}
-    skipped = page.offset - (place.offset if place else 0)
-    statement = _statement(tuple(wanted), order, from_place=place is not None)
-    rows = connection.execute(statement, wanted | begin | {"limit": page.limit, "offset": skipped}).all()
-    for offset, row in ((page.offset, rows[0]), (page.offset + len(rows) - 1, rows[-1])) if rows else ():
-        learnt.stand(values, order, Place(offset, getattr(row, SORT_COLUMNS[order.sort_by].name), row.id))
-    return rows
+def count(connection: Connection, given: Filter) -> int:
+    """How many limits pass a filter."""
+    wanted = _wanted(given)
+    return int(connection.execute(_count(tuple(wanted)), wanted).scalar_one())
+
+
+class Totals:
+    """How many limits pass each filter, counted once a config revision: a search reads the names of all limits."""
+
+    def __init__(self) -> None:
+        self._known: LRUCache[tuple[object, int, Filter], int] = LRUCache(KEPT_TOTALS)
+        self._lock = Lock()
+
+    def of(self, connection: Connection, wanted: Filter) -> int:
+        """The total at the revision, and in the file, that this transaction sees."""
+        key = connection.info["file"], revisions.current(connection), wanted
+        with self._lock:
+            total = self._known.get(key)
+        if total is None:
+            total = count(connection, wanted)
+            with self._lock:
+                self._known[key] = total
+        return total
 
 
 @lru_cache(maxsize=256)
@@ -61,14 +67,11 @@ def _count(names: tuple[str, ...]) -> Select[Any]:
 
 
 @lru_cache(maxsize=256)
-def _statement(names: tuple[str, ...], order: Order, *, from_place: bool) -> Select[Any]:
+def _statement(names: tuple[str, ...], order: Order) -> Select[Any]:
     """A page of the limits that pass. Its ids come from an index alone: what an offset skips is never read whole."""
     columns = [SORT_COLUMNS[order.sort_by], model_limits.c.id]
     ordered = [column.desc() if order.descending else column.asc() for column in columns]
     ids = select(model_limits.c.id).where(*(CONDITIONS[name] for name in names)).order_by(*ordered)
-    if from_place:
-        row, place = tuple_(*columns), tuple_(bindparam("value"), bindparam("id"))
-        ids = ids.where(row <= place if order.descending else row >= place)
     on_page = model_limits.c.id.in_(ids.limit(bindparam("limit")).offset(bindparam("offset")))
     return states.named_limits.where(on_page).order_by(*ordered)
 
@@ -76,10 +79,6 @@ def _statement(names: tuple[str, ...], order: Order, *, from_place: bool) -> Sel
 def _wanted(given: Filter) -> dict[str, str]:
     """The conditions that a filter sets, by name."""
     return {name: value for name, value in given._asdict().items() if value}
-
-
-def _values(wanted: dict[str, str]) -> Values:
-    return tuple(wanted.items())
 
 
 def _by_usage(connection: Connection, query: ListQuery, wanted: dict[str, str], now: int) -> list[Scoped]:
