@@ -6,7 +6,7 @@ limits are stored.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from threading import Lock
 from typing import Any, TypeVar
@@ -15,10 +15,9 @@ from cachetools import LRUCache
 
 from governance.domain.limits.limit import Limit, Scoped
 from governance.domain.records.pages import Filter
-from governance.snapshot.names import Names
 from governance.snapshot.persistent import PersistentMap
 
-Listed = TypeVar("Listed", list[str], Names)
+Listed = TypeVar("Listed", list[str], "Names")
 Entries = PersistentMap[str, Scoped]
 Kind = tuple[Filter, str]
 
@@ -30,6 +29,30 @@ KEYS: dict[str, Callable[[Limit], Any]] = {
 EVERYTHING = Filter()
 KEPT = 2_000_000
 """Entries of all kept orders together: 16 MB of references."""
+PIECE = 64
+"""Names that are looked at together first: a text that few names have is found five times as fast as name by name, one
+that most have a tenth slower."""
+
+
+class Names:
+    """The ids of limits with their names, in pieces."""
+
+    def __init__(self, ids: Sequence[str], names: Sequence[str]) -> None:
+        starts = range(0, len(ids), PIECE)
+        self._pieces = [(ids[at : at + PIECE], names[at : at + PIECE]) for at in starts]
+        self._joined = ["\n".join(names) for _, names in self._pieces]
+        self._length = len(ids)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def with_text(self, text: str) -> list[str]:
+        """The ids of those whose name has a text in it, in their order."""
+        found: list[str] = []
+        for joined, (ids, names) in zip(self._joined, self._pieces, strict=True):
+            if text in joined:
+                found += [limit_id for limit_id, name in zip(ids, names, strict=True) if text in name]
+        return found
 
 
 class Orders:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.snapshot.names import PIECE, Names
+from governance.snapshot.orders import PIECE, Names
 
 letters = st.text("ab\né", max_size=3)
 
