@@ -99,6 +99,6 @@ class Identity(NamedTuple):
     model: str
 
     @classmethod
-    def of(cls, scope: str, scope_id: str | None, provider: str | None, model: str) -> "Identity":
+    def of(cls, scope: str, scope_id: str | None, provider: str | None, model_name: str) -> "Identity":
         """The identity of a limit on these, in canonical form."""
-        return cls(scope, scope_id or "", canonical_provider(provider), canonical_model(model, provider))
+        return cls(scope, scope_id or "", canonical_provider(provider), canonical_model(model_name, provider))

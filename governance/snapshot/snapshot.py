@@ -51,7 +51,7 @@ def first(changes: Changes) -> Snapshot:
         digests=PersistentMap((key.digest, key) for key in keys.values()),
         virtual_keys=virtual_keys,
         values=PersistentMap((key.digest, key) for key in virtual_keys.values()),
-        identities=PersistentMap((_identity(entry.limit), limit_id) for limit_id, entry in entries.items()),
+        identities=PersistentMap((entry.limit.identity, limit_id) for limit_id, entry in entries.items()),
     )
 
 
@@ -111,11 +111,7 @@ def _reindexed(
 ) -> PersistentMap[Identity, str]:
     if not added and not removed:
         return index
-    return index.replaced(map(_identity, removed), {_identity(limit): limit.id for limit in added})
-
-
-def _identity(limit: Limit) -> Identity:
-    return Identity.of(limit.scope, limit.scope_id, limit.provider, limit.model_name)
+    return index.replaced((limit.identity for limit in removed), {limit.identity: limit.id for limit in added})
 
 
 def _place(entry: Scoped | None) -> object:

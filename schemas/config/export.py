@@ -1,6 +1,5 @@
 """All that is stored as a file in the plain form: a sync of it changes nothing. No secret is in it."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -8,8 +7,7 @@ import orjson
 from governance.domain.config.entries import item_id, limit_id
 from governance.domain.keys import User, VirtualKey
 from governance.domain.limits.edits import Ceiling, Item
-from governance.domain.limits.limit import Limit, Metric, Rule, Scope
-from governance.domain.names import Identity
+from governance.domain.limits.limit import Limit, Metric, Rule, Scope, rules_by_id
 from governance.domain.records.stored import Stored
 from governance.domain.times import rfc3339
 from schemas.limits.items import RATES
@@ -18,7 +16,7 @@ from schemas.render import dollars
 
 def document(stored: Stored) -> bytes:
     """The file, indented, its rows in a fixed order."""
-    limits = sorted((held.limit for held in stored.limits.values()), key=_identity)
+    limits = sorted((held.limit for held in stored.limits.values()), key=lambda limit: limit.identity)
     keys = sorted((held.key for held in stored.keys.values()), key=lambda key: key.id)
     users = sorted((held.user for held in stored.users.values()), key=lambda user: user.id)
     found = {
@@ -47,25 +45,19 @@ def _key(key: VirtualKey) -> dict[str, Any]:
 
 
 def _limit(limit: Limit) -> dict[str, Any]:
+    items = rules_by_id(limit.rules).values()
     found = {
-        "id": None if limit.id == limit_id(_identity(limit)) else limit.id,
+        "id": None if limit.id == limit_id(limit.identity) else limit.id,
         "model_name": limit.model_name,
         "provider": limit.provider,
         "scope": None if limit.scope == Scope.GLOBAL else limit.scope,
         "scope_id": limit.scope_id,
         "calendar_aligned": limit.calendar_aligned,
         "timezone": None if limit.timezone == "UTC" else limit.timezone,
-        "budgets": [_budget(limit, rules) for rules in _items(limit) if rules[0].metric == Metric.COST] or None,
-        "rate_limits": [_rate_limit(limit, rules) for rules in _items(limit) if rules[0].metric != Metric.COST] or None,
+        "budgets": [_budget(limit, rules) for rules in items if rules[0].metric == Metric.COST] or None,
+        "rate_limits": [_rate_limit(limit, rules) for rules in items if rules[0].metric != Metric.COST] or None,
     }
     return _said(found)
-
-
-def _items(limit: Limit) -> Iterable[list[Rule]]:
-    items: dict[str, list[Rule]] = {}
-    for rule in limit.rules:
-        items.setdefault(rule.id, []).append(rule)
-    return items.values()
 
 
 def _budget(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
@@ -90,7 +82,3 @@ def _id(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
 
 def _said(found: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _identity(limit: Limit) -> Identity:
-    return Identity.of(limit.scope, limit.scope_id, limit.provider, limit.model_name)

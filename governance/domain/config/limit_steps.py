@@ -11,7 +11,6 @@ from governance.domain.config.merging import Setting, as_written, merged, new_li
 from governance.domain.config.steps import STARTS_ANEW, Action, Aim, Step, edit_note, remembers, returns
 from governance.domain.errors import InvalidRequest
 from governance.domain.limits.limit import Limit, Scope
-from governance.domain.names import Identity
 from governance.domain.records.differences import of_limits, title
 from governance.domain.records.stored import LIMIT, HeldLimit
 
@@ -30,7 +29,7 @@ Matches = Mapping[str, Match]
 def matches(limits: Iterable[WantedLimit], stored: Mapping[str, HeldLimit]) -> Matches:
     """By identity; else by id, where no other entry is about the limit of that id."""
     entries = list(limits)
-    by_identity = {_identity(held.limit): held for held in stored.values()}
+    by_identity = {held.limit.identity: held for held in stored.values()}
     same = {entry.path: Match(by_identity[entry.identity]) for entry in entries if entry.identity in by_identity}
     claimed = {match.held.limit.id for match in same.values()}
     free = stored.keys() - claimed
@@ -97,7 +96,3 @@ def _moved(aim: Aim, entry: WantedLimit, held: HeldLimit, setting: Setting) -> S
     drifted = of_limits(held.limit, as_written(held.limit, entry, setting)) if edited else ()
     known = after if remembers(held.source, aim) else held
     return Step(Action.KEEP, LIMIT, limit.id, name, drifted, edit_note(aim) if drifted else None, held, known)
-
-
-def _identity(limit: Limit) -> Identity:
-    return Identity.of(limit.scope, limit.scope_id, limit.provider, limit.model_name)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from governance.domain.errors import Fault, InvalidRequest
 from governance.domain.limits.alignment import Said, limit_flag
 from governance.domain.limits.durations import Duration
-from governance.domain.limits.item_matching import Windows, match, predecessors, rules_by_id, windows_of
-from governance.domain.limits.limit import Limit, Metric, Rule, Scope, in_order
+from governance.domain.limits.item_matching import Windows, match, predecessors, windows_of
+from governance.domain.limits.limit import Limit, Metric, Rule, Scope, in_order, rules_by_id
 from governance.domain.limits.windows import Alignment, Frame
 from governance.domain.names import Identity, fold
 
@@ -191,12 +191,10 @@ def _edited_flag(limit: Limit, change: Change) -> tuple[bool | None, list[Fault]
 def _identity_faults(limit: Limit, change: Change) -> Iterable[Fault]:
     """Identity is fixed at creation: equal values (as the identity compares them) are no edit, others a fault."""
     stored = {name: getattr(limit, name) for name in ("model_name", "provider", "scope", "scope_id")}
-    own = Identity.of(limit.scope, limit.scope_id, limit.provider, limit.model_name)
     for name, value in change.identity.items():
         if limit.scope == Scope.GLOBAL and name == "scope_id":
             continue
-        given = {**stored, name: value}
-        if Identity.of(given["scope"], given["scope_id"], given["provider"], given["model_name"]) != own:
+        if Identity.of(**stored | {name: value}) != limit.identity:
             yield Fault(name, f"Leave {name} as it was: it is fixed when a model limit is created. Create another one.")
 
 

@@ -10,14 +10,6 @@ Windows = frozenset[Window]
 RuleKey = tuple[str, str]
 
 
-def rules_by_id(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
-    """The budgets and rate limits among rules: each id with its one or two rules."""
-    found: dict[str, list[Rule]] = {}
-    for rule in rules:
-        found.setdefault(rule.id, []).append(rule)
-    return found
-
-
 def windows_of(rules: Iterable[Rule]) -> Windows:
     """The windows of rules, by metric and length."""
     return frozenset(_window(rule) for rule in rules)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from governance.domain.limits.durations import Duration, parse
 from governance.domain.limits.windows import Alignment, Frame, frame, window
+from governance.domain.names import Identity
 
 
 class Metric(StrEnum):
@@ -29,7 +30,6 @@ class Scope(StrEnum):
     USER = "user"
 
 
-RATE_METRICS = (Metric.TOKENS, Metric.REQUESTS)
 MAX_COUNT = 2**53 - 1
 """The largest token or request maximum (SPEC §1): every JSON client reads it exactly."""
 MAX_ITEMS = 32
@@ -89,6 +89,11 @@ class Limit(NamedTuple):
         """How the windows of the limit lie."""
         return Alignment(self.calendar_aligned, self.timezone)
 
+    @property
+    def identity(self) -> Identity:
+        """What no second limit may share."""
+        return Identity.of(self.scope, self.scope_id, self.provider, self.model_name)
+
 
 class Counter(NamedTuple):
     """What was used, and what open reservations hold, of one rule in one window."""
@@ -137,10 +142,16 @@ def current(rule: Rule, alignment: Alignment, counter: Counter | None, now: int)
 
 def in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     """Rules as they are shown and stored: budgets, then rate limits, the shortest window first in each."""
-    items: dict[str, list[Rule]] = {}
-    for rule in sorted(rules, key=lambda rule: (rule.metric == Metric.REQUESTS, rule.duration.length)):
-        items.setdefault(rule.id, []).append(rule)
+    items = rules_by_id(sorted(rules, key=lambda rule: (rule.metric == Metric.REQUESTS, rule.duration.length)))
     return tuple(rule for item in sorted(items.values(), key=_place) for rule in item)
+
+
+def rules_by_id(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
+    """The budgets and rate limits among rules: each id with its one or two rules."""
+    found: dict[str, list[Rule]] = {}
+    for rule in rules:
+        found.setdefault(rule.id, []).append(rule)
+    return found
 
 
 def _place(item: list[Rule]) -> tuple[bool, int, bool, str]:

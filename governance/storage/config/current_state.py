@@ -1,10 +1,9 @@
 """All that a file can be compared with: every limit, virtual key and user, and the file it came from. No counters."""
 
-from sqlalchemy import select
+from sqlalchemy import null, select
 from sqlalchemy.engine import Connection
 
 from governance.domain.keys import User, VirtualKey
-from governance.domain.limits.limit import Rule
 from governance.domain.records.stored import KEY, LIMIT, USER, HeldKey, HeldLimit, HeldUser, Source, Stored
 from governance.storage import revisions
 from governance.storage.keys import users as user_rows
@@ -15,16 +14,17 @@ from governance.storage.tables import model_limits, rules, users, virtual_keys
 ENTITIES = (LIMIT, KEY, USER)
 
 _limits = select(*states.LIMIT_COLUMNS, model_limits.c.source, model_limits.c.place)
-_rules = select(rules.c.model_limit_id, *states.RULE_COLUMNS).order_by(rules.c.model_limit_id, rules.c.position)
+_no_counter = [null().label(column.name) for column in states.COUNTER_COLUMNS]
+_rules = select(rules.c.model_limit_id, *_no_counter, *states.RULE_COLUMNS).order_by(
+    rules.c.model_limit_id, rules.c.position
+)
 _keys = select(*key_rows.COLUMNS, virtual_keys.c.config_hash, virtual_keys.c.source, virtual_keys.c.place)
 _users = select(*user_rows.COLUMNS, users.c.config_hash, users.c.source, users.c.place)
 
 
 def everything(connection: Connection) -> Stored:
     """All that is stored."""
-    counted: states.Counted = {}
-    for limit_id, *rule in connection.execute(_rules).all():
-        counted.setdefault(limit_id, []).append((Rule._make(rule), None))
+    counted = states.group(connection.execute(_rules).all())
     rows = connection.execute(_limits).all()
     limits = (HeldLimit(states.limit_of(row, counted)[0], Source(row.source, row.place)) for row in rows)
     keys = (

@@ -107,7 +107,7 @@ def ids_of_model(connection: Connection, model: str) -> list[str]:
 
 
 def _row(limit: Limit, revision: int) -> dict[str, Any]:
-    identity = Identity.of(limit.scope, limit.scope_id, limit.provider, limit.model_name)
+    identity = limit.identity
     return {name: value for name, value in limit._asdict().items() if name in _columns} | {
         "provider": limit.provider or "",
         "scope_id": limit.scope_id or "",
