@@ -138,7 +138,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: M
         settings=settings,
         cache=cache,
         poller=Poller(tasks, settings.poll_interval),
-        watch=Poller((group.look_for_stopped,), WATCH_INTERVAL),
+        watch=Poller((group.look_after,), WATCH_INTERVAL),
         pruner=Poller([upkeep.due], settings.poll_interval),
         upkeep=upkeep,
         authentication=authentication,

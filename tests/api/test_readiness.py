@@ -3,6 +3,7 @@
 import fcntl
 import sqlite3
 from contextlib import closing, contextmanager
+from queue import SimpleQueue
 from threading import Thread
 from time import monotonic
 
@@ -100,6 +101,29 @@ def test_a_writer_thread_that_ended_is_started_again(api, nobody, governance):
     governance.group._queue.put(None)
     thread.join(10)
     assert not thread.is_alive()
+    assert ready(nobody) is None
+    assert api.post("reservations", CALL).status_code == 200
+
+
+class Broken(SimpleQueue):
+    """A queue that ends the thread that takes from it."""
+
+    def get(self, *_, **__):
+        raise SystemExit
+
+
+def test_a_writer_thread_that_does_not_stay_alive_is_a_reason_until_it_does(api, nobody, governance):
+    group = governance.group
+    group.stop()
+    whole, group._queue = group._queue, Broken()
+    response = api.post("reservations", CALL)
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+    for _ in range(2):
+        group._thread.join(10)
+        assert "the writer has ended unexpectedly" in ready(nobody)
+    group._thread.join(10)
+    group._queue = whole
+    assert "the writer has ended unexpectedly" in ready(nobody)  # and is started again
     assert ready(nobody) is None
     assert api.post("reservations", CALL).status_code == 200
 

@@ -2,13 +2,14 @@
 
 An act is a function of the batch. It may refuse (raise) before it has changed anything; that is its own caller's
 affair. Where an act fails in any other way, the batch is undone and done again act by act: only the one that fails is
-left out. Trouble with the database undoes the whole batch, and every caller is told to try again.
+left out. Trouble with the database undoes the whole batch, and every caller is told to try again. So it is where the
+thread ends, whatever ended it: callers are told, `/readyz` says so, and whoever comes next starts it again.
 """
 
 import logging
 import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
@@ -18,13 +19,11 @@ from typing import TypeVar
 from governance.domain.deadlines import deadline
 from governance.domain.errors import Unavailable
 from governance.domain.times import Clock
-from governance.storage.sqlite.database import open_file
 from governance.storage.sqlite.errors import is_trouble, unavailable
-from governance.storage.sqlite.file_watch import FileWatch
 from governance.storage.sqlite.locks.lock_holders import StoppedHolders
 from governance.storage.sqlite.locks.progress import STALLED, Progress
-from governance.storage.sqlite.locks.writer_lock import Turn, lock_files
-from governance.storage.sqlite.writer.answers import Dictionaries
+from governance.storage.sqlite.locks.writer_lock import lock_files
+from governance.storage.sqlite.writer.connection import WriterConnection
 from governance.storage.sqlite.writer.fate import Fate, Overdue, WriteProbe, touch
 from governance.storage.sqlite.writer.waiting import Act, Waiting, do_apart, do_together, end_all
 
@@ -43,6 +42,7 @@ LOOK_AGAIN = 0.25
 NOT_DONE = "Try again shortly: it was not this call's turn to be written in time."
 NO_THREAD = "Try again shortly: the system has no thread left for the writer."
 CUT_OFF = "Try again shortly: the writer was cut off in the middle of its work."
+ENDED = "Try again shortly: the writer has ended unexpectedly, and is being started again; the log says why."
 MAYBE_DONE = (
     "Try again shortly, with the same Idempotency-Key where there is one: the database did not say in time that this "
     "call was written, and it may still be."
@@ -64,8 +64,7 @@ class GroupCommit:
         self._path = path
         self._busy_timeout = busy_timeout
         self.clock = clock
-        self._synchronous = synchronous
-        self._turn = Turn(path)
+        self._writer = WriterConnection(path, busy_timeout, synchronous)
         self._holders = StoppedHolders(*lock_files(path))
         self._progress = progress or Progress()
         self.fate = Fate()
@@ -73,9 +72,8 @@ class GroupCommit:
         self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
         self._starting = Lock()
         self._thread: Thread | None = None
-        self._connection: sqlite3.Connection | None = None
-        self._dictionaries = Dictionaries()
-        self._watch = FileWatch(path)
+        self._told_to_stop = self._ended = False
+        self._batch: list[Waiting] = []
         self._expected = 0
         self._all_there = Event()
 
@@ -85,7 +83,7 @@ class GroupCommit:
 
     def submit(self, act: Act[Result], until: float | None = None) -> Result:
         """Do an act and return its result, once that is on the disk. Raises what the act raises, and Unavailable."""
-        return self.submit_then(act, _as_it_is, until)
+        return self.submit_then(act, lambda result: result, until)
 
     def submit_then(self, act: Act[Result], then: Callable[[Result], Finished], until: float | None = None) -> Finished:
         """Do an act and return what `then` makes of its result, once that is on the disk. Raises what they raise.
@@ -93,10 +91,10 @@ class GroupCommit:
         The writer thread does `then` for a whole batch, one after another: for the callers' threads, each between
         other work, the same is more than twice the time. Raises Unavailable where it is not done until the deadline.
         """
-        self._start()
         waiting = Waiting(act, then)
         with self._progress:
             self._queue.put(waiting)
+            self._start(waiting)
             if 0 < self._expected <= self._queue.qsize():
                 self._all_there.set()
             self._wait(waiting, self.deadline() if until is None else until)
@@ -111,143 +109,141 @@ class GroupCommit:
             late, crowded = monotonic() >= until, self._progress.is_crowded()
             if (late or crowded) and waiting.leave():
                 raise Overdue(NOT_DONE if waiting.given_up else MAYBE_DONE)
-            self._holders.look()
+            self.look_after()
             seconds = LOOK_AGAIN
 
     def fault(self) -> str | None:
         """Why nothing can be written now; None where it can. Takes less than a second."""
-        return self._probe.fault()
+        if not self._has_fallen():
+            return self._probe.fault()
+        self.look_after()
+        return ENDED
 
-    def look_for_stopped(self) -> None:
-        """Continue a process that was stopped with the turn: all callers may wait in that one."""
+    def look_after(self) -> None:
+        """Start the thread again where it has ended, and continue a process that was stopped with the turn."""
         self._holders.look()
+        if self._has_fallen():
+            with suppress(Unavailable):
+                self._start()
+
+    def _is_alive(self) -> bool:
+        """Whether a thread takes from the queue."""
+        return self._thread is not None and not self._ended and self._thread.is_alive()
+
+    def _has_fallen(self) -> bool:
+        """Whether the thread has ended without being told to."""
+        return self._thread is not None and not self._told_to_stop and not self._is_alive()
 
     def stop(self) -> None:
         """End the thread, after all that waits."""
         with self._starting:
             if self._thread is not None:
-                self._queue.put(None)
+                if self._is_alive():
+                    self._queue.put(None)
                 self._thread.join()
                 self._thread = None
 
-    def _start(self) -> None:
-        """See to it that the thread lives. Raises Unavailable where none can be started."""
-        if self._thread is not None and self._thread.is_alive():
+    def _start(self, waiting: Waiting | None = None) -> None:
+        """See to it that the thread lives, and takes what waits. Raises Unavailable where none can be started."""
+        if self._is_alive():
             return
         with self._starting:
-            if self._thread is None or not self._thread.is_alive():
-                thread = Thread(target=self._run, name="group-commit", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError as error:
-                    raise Unavailable(NO_THREAD) from error
+            if self._is_alive():
+                return
+            thread = Thread(target=self._run, name="group-commit", daemon=True)
+            self._told_to_stop = self._ended = False
+            try:
+                thread.start()
                 self._thread = thread
+            except RuntimeError as error:
+                if waiting is None or waiting.leave():
+                    raise Unavailable(NO_THREAD) from error
 
     def _run(self) -> None:
-        while True:
-            first = self._queue.get()
-            if first is None:
-                break
+        """Serve until told to stop. Where it ends in any other way, all that wait are told; `_start` begins anew."""
+        with ExitStack() as stack:
+            stack.callback(self._refuse_all)
+            stack.callback(self._writer.close)
             try:
-                self._serve(first)
+                while (first := self._queue.get()) is not None:
+                    self._serve(first)
+                self._told_to_stop = True
             except BaseException:
-                logger.exception("a batch ended in a way that nobody foresaw")
-                self._close()
-        self._close()
-        self._turn.close()
+                logger.exception("the writer thread ended in a way that nobody foresaw")
 
     def _serve(self, first: Waiting) -> None:
         """One batch: the first that waits, and all that wait by the time it is our turn."""
-        together = [first]
+        self._batch = together = [first]
         error: Unavailable | None = Unavailable(CUT_OFF)
         try:
-            self._gather()
+            self._all_there.clear()
+            if self._queue.qsize() < self._expected:
+                self._all_there.wait(GATHERING)
             error = self._attempt(together)
             self._expected = len(together) - 1
             if error is None:
-                self._written(together)
+                self._progress.advanced()
+                self.fate.written(for_callers=any(waiting.act is not touch for waiting in together))
+                for waiting in together:
+                    waiting.finish()
+        except BaseException:
+            error = error or Unavailable(MAYBE_DONE)
+            logger.exception("a batch ended in a way that nobody foresaw")
+            self._writer.close()
         finally:
             end_all(together, error)
+        self._batch = []
+
+    def _refuse_all(self) -> None:
+        """Wake who waits for a thread that has ended: a batch under way may be written, what waits behind it is not."""
+        batch, self._ended = self._batch, True  # from now on, whoever comes starts another thread
+        if self._told_to_stop:
+            return
+        for waiting in batch:
+            waiting.refuse(Unavailable(MAYBE_DONE))
+        queued: list[Waiting] = []
+        self._take_queued(queued, self._queue.qsize())
+        for waiting in queued:
+            waiting.refuse(Unavailable(ENDED))
 
     def _attempt(self, together: list[Waiting]) -> Unavailable | None:
         """Do a batch; why it was undone."""
         try:
-            with self._turn:
+            with self._writer.lock:
                 self._transact(together)
         except Exception as trouble:
             error = trouble if isinstance(trouble, Unavailable) else unavailable(trouble, self._path)
-            logger.warning("a batch was undone: %s", trouble, exc_info=_unforeseen(trouble))
+            foreseen = isinstance(trouble, sqlite3.Error | OSError | Unavailable)
+            logger.warning("a batch was undone: %s", trouble, exc_info=None if foreseen else trouble)
             self.fate.failed(error, trouble)
-            together += self._waiting()
-            self._close()
-            self._turn.close()
+            self._take_queued(together)
+            self._writer.close()
             return error
         return None
 
-    def _written(self, together: list[Waiting]) -> None:
-        self._progress.advanced()
-        self.fate.written(for_callers=any(waiting.act is not touch for waiting in together))
-        for waiting in together:
-            waiting.finish()
-
-    def _gather(self) -> None:
-        """Wait until as many have come behind the first as did last time, but not long."""
-        self._all_there.clear()
-        if self._queue.qsize() < self._expected:
-            self._all_there.wait(GATHERING)
-
     def _transact(self, together: list[Waiting]) -> None:
-        connection = self._open()
+        connection = self._writer.open()
         connection.execute("BEGIN IMMEDIATE")
-        together += self._waiting()
+        self._take_queued(together)
         taken = [waiting for waiting in together if waiting.take()]
         now = self.clock()
         try:
-            do_together(taken, connection, now, self._dictionaries)
+            do_together(taken, connection, now, self._writer.dictionaries)
         except Exception as fault:
             if is_trouble(fault):
                 raise
             logger.warning("an act failed, so its batch is done again act by act: %r", fault)
             connection.rollback()
             connection.execute("BEGIN IMMEDIATE")
-            do_apart(taken, connection, now, self._dictionaries)
+            do_apart(taken, connection, now, self._writer.dictionaries)
         connection.commit()
 
-    def _waiting(self) -> list[Waiting]:
-        found: list[Waiting] = []
+    def _take_queued(self, together: list[Waiting], most: int = MOST_TOGETHER) -> None:
+        """Move callers from the queue into a batch."""
         with suppress(Empty):
-            while len(found) < MOST_TOGETHER:
+            for _ in range(most):
                 waiting = self._queue.get_nowait()
                 if waiting is None:
                     self._queue.put(None)
                     break
-                found.append(waiting)
-        return found
-
-    def _open(self) -> sqlite3.Connection:
-        """The connection, to the file that is there now: what is written to a deleted one is lost."""
-        file = self._watch.file()
-        if self._watch.is_another(file):
-            self._close()
-        if self._connection is None:
-            self._connection = open_file(self._path, self._busy_timeout)
-            self._connection.execute(f"PRAGMA synchronous = {self._synchronous}")
-            self._watch.note(file)
-            self._dictionaries = Dictionaries.of(self._connection)
-        return self._connection
-
-    def _close(self) -> None:
-        """Give the connection up, and with it whatever transaction it is in."""
-        if self._connection is not None:
-            with suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
-
-
-def _as_it_is(result: Result) -> Result:
-    return result
-
-
-def _unforeseen(trouble: Exception) -> Exception | None:
-    """Trouble that is none of the database's: for the log, with its traceback."""
-    return None if isinstance(trouble, sqlite3.Error | OSError | Unavailable) else trouble
+                together.append(waiting)

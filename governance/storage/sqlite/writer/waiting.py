@@ -25,6 +25,7 @@ class Waiting:
         self.error: BaseException | None = None
         self.taken = False
         self.given_up = False
+        self._ended = False
         self._claim = Lock()
         self._parting = Lock()
         self._follower: Waiting | None = None
@@ -66,7 +67,13 @@ class Waiting:
 
     def end(self, error: BaseException | None, follower: "Waiting | None") -> None:
         """The act is done. The batch's own error goes first: a refusal may be for what was undone with it."""
-        self.error, self._follower = error or self.error, follower
+        self.error, self._follower, self._ended = error or self.error, follower, True
+
+    def refuse(self, error: BaseException) -> None:
+        """Wake the caller of an act whose writer is gone, unless it has left; an act that was ended keeps its end."""
+        if self._parting.acquire(blocking=False):
+            self.error = self.error if self._ended else error
+            self._pending.release()
 
     def wake(self) -> None:
         """Let the caller go on; where it has left, the next one that has not."""
