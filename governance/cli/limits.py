@@ -13,7 +13,7 @@ from governance.cli.terminal.pages import asked, envelope, page_options, tell_pa
 from governance.cli.terminal.tables import table
 from governance.domain.limits.limit import Scoped
 from governance.domain.times import lasting
-from governance.services.metering.overview import Seen, standings
+from governance.services.metering.overview import Seen, statuses
 from schemas import render
 from schemas.queries import ModelLimitsQuery
 
@@ -78,7 +78,7 @@ def _rows(entry: Scoped, now: int) -> Iterator[tuple[str, ...]]:
     """A row for each rule, with the limit in front, so that a line that is searched for stands for itself."""
     limit = entry.limit
     who = (limit.model_name, formatting.provider(limit), formatting.whose(limit, entry.scope_name))
-    for each in standings(entry, now):
+    for each in statuses(entry, now):
         yield (
             *who,
             formatting.gauge(each),
@@ -108,8 +108,8 @@ def _whole(entry: Scoped, seen: Seen) -> str:
             formatting.span(each),
             formatting.when(each.window.start),
             f"{formatting.when(each.window.end)}, in {lasting(each.window.end - seen.now)}",
-            each.applied.rule.id,
+            each.matched.rule.id,
         )
-        for each in standings(entry, seen.now)
+        for each in statuses(entry, seen.now)
     ]
     return f"{table(facts)}\n{table([RULE_HEAD, *rules]) if rules else 'No rule: it caps nothing.'}"

@@ -9,10 +9,10 @@ from governance.cli.terminal import formatting
 from governance.cli.terminal.database import opened
 from governance.cli.terminal.output import json_option, note, print_json, say
 from governance.cli.terminal.tables import table
-from governance.domain.metering.decision import Standing
+from governance.domain.metering.decision import RuleStatus
 from governance.domain.times import lasting
 from governance.services.metering.overview import Nearest
-from schemas import metering
+from schemas.metering import decisions
 
 HEAD = ("USED", "", "MODEL", "PROVIDER", "FOR", "WINDOW", "RESETS IN", "DENIED", "ID")
 DEFAULT, MOST = 20, 1000
@@ -34,31 +34,29 @@ def usage(*, most: int, as_json: bool) -> None:
     with opened() as service:
         found = service.overview.nearest(most)
     if as_json:
-        rules = [_document(each, found) for each in found.standings]
-        print_json({"usage": rules, "count": len(rules), "total_count": found.rules, "full_count": found.full})
+        shown = [_document(each, found) for each in found.statuses]
+        print_json({"usage": shown, "count": len(shown), "total_count": found.rules, "full_count": found.full})
         return
-    if found.standings:
-        say(table([HEAD, *(_row(each, found) for each in found.standings)], spare=1))
+    if found.statuses:
+        say(table([HEAD, *(_row(each, found) for each in found.statuses)], spare=1))
     note(f"{found.full} of {found.rules} budgets and rate limits have nothing left.")
 
 
-def _document(standing: Standing, found: Nearest) -> dict[str, Any]:
-    denials = formatting.denials(found.denials.get(standing.applied.limit.id))
-    return {name: value for name, value in metering.standing(standing).items() if name != "requested"} | {
-        "denials": denials
-    }
+def _document(status: RuleStatus, found: Nearest) -> dict[str, Any]:
+    denials = formatting.denials(found.denials.get(status.matched.limit.id))
+    return {name: value for name, value in decisions.rule(status).items() if name != "requested"} | {"denials": denials}
 
 
-def _row(standing: Standing, found: Nearest) -> tuple[str, ...]:
-    limit, scope_name = standing.applied.limit, standing.applied.scope_name
+def _row(status: RuleStatus, found: Nearest) -> tuple[str, ...]:
+    limit, scope_name = status.matched.limit, status.matched.scope_name
     return (
-        formatting.gauge(standing),
-        formatting.amounts(standing),
+        formatting.gauge(status),
+        formatting.amounts(status),
         limit.model_name,
         formatting.provider(limit),
         formatting.whose(limit, scope_name),
-        formatting.span(standing),
-        lasting(standing.window.end - found.now),
+        formatting.span(status),
+        lasting(status.window.end - found.now),
         formatting.denied(found.denials.get(limit.id), found.now),
         limit.id,
     )

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy.engine import Connection
 
-from governance.domain.metering.decision import Applied
+from governance.domain.metering.decision import MatchedRule
 from governance.domain.metering.reservation import Reservation
 from governance.storage.metering.pending import PendingCounter, PendingReservation
 
@@ -46,7 +46,7 @@ class UnitOfWork(Protocol):
     now: int
     revision: int
 
-    def counters(self, applied: Sequence[Applied]) -> list[PendingCounter]:
+    def counters(self, rules: Sequence[MatchedRule]) -> list[PendingCounter]:
         """What counts now for these rules, each in its current window."""
 
     def add(self, reservation: Reservation, entries: Sequence[tuple[PendingCounter, int, int]]) -> None:

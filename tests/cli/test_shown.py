@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from governance.cli.terminal import formatting, tables
 from governance.domain.limits.limit import Counter
-from governance.domain.metering.decision import Applied, Standing
+from governance.domain.metering.decision import MatchedRule, RuleStatus
 from governance.domain.names import visible
 from governance.domain.times import DAY, HOUR, MINUTE, SECOND, lasting
 from tests.storage.stored import limit, rule
@@ -18,14 +18,14 @@ from tests.storage.stored import limit, rule
 AMOUNTS = st.integers(0, 3 * 10**18)
 
 
-def standing(used: int, reserved: int, most: int, metric: str = "cost") -> Standing:
+def status(used: int, reserved: int, most: int, metric: str = "cost") -> RuleStatus:
     own = rule("r-1", metric, max_limit=most)
-    return Standing(Applied(own, limit("l-1", own), None, (0, 0)), Counter(0, DAY, used, reserved), 0)
+    return RuleStatus(MatchedRule(own, limit("l-1", own), None, (0, 0)), Counter(0, DAY, used, reserved), 0)
 
 
 @given(AMOUNTS, AMOUNTS, st.integers(1, 10**18))
 def test_a_bar_is_ten_cells_and_full_only_where_nothing_is_left(used, reserved, most):
-    drawn = formatting.bar(standing(used, reserved, most), formatting.BLOCKS)
+    drawn = formatting.bar(status(used, reserved, most), formatting.BLOCKS)
     assert re.fullmatch("█*▒*░*", drawn)
     assert len(drawn) == formatting.BAR
     assert ("░" not in drawn) == (used + reserved >= most)
@@ -47,7 +47,7 @@ def test_a_bar_is_ten_cells_and_full_only_where_nothing_is_left(used, reserved, 
 )
 def test_a_gauge_tells_used_from_reserved_and_rounds_down(used, reserved, drawn, monkeypatch):
     monkeypatch.setattr("sys.stdout", type("Stream", (), {"encoding": "ascii"}))
-    assert click.unstyle(formatting.gauge(standing(used, reserved, 100))) == drawn
+    assert click.unstyle(formatting.gauge(status(used, reserved, 100))) == drawn
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_gauge_tells_used_from_reserved_and_rounds_down(used, reserved, drawn,
     ],
 )
 def test_amounts_are_exact_and_in_their_unit(metric, used, reserved, most, said):
-    assert formatting.amounts(standing(used, reserved, most, metric)) == said
+    assert formatting.amounts(status(used, reserved, most, metric)) == said
 
 
 @pytest.mark.parametrize(

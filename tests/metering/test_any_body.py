@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from schemas import metering
+from schemas.metering import requests
 
-SCHEMAS = [metering.ReservationCreate(), metering.UsageReport(), metering.Settlement(), metering.Extension()]
+SCHEMAS = [requests.ReservationCreate(), requests.UsageReport(), requests.Settlement(), requests.Extension()]
 NAMES = sorted({name for schema in SCHEMAS for name in schema.fields})
 good = {
     "model": st.sampled_from(["gpt-4o", " openai/gpt-4o "]),

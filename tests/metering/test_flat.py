@@ -3,9 +3,9 @@
 import pytest
 from marshmallow import INCLUDE, ValidationError, post_dump, post_load, pre_load, validate, validates, validates_schema
 
-from schemas import metering
 from schemas.fields import Name
 from schemas.loading import Body, Flat
+from schemas.metering.requests import Extension
 
 HOOKS = {
     "validates": validates("name"),
@@ -81,4 +81,4 @@ def test_whatever_a_field_says_is_done():
     ],
 )
 def test_whatever_a_schema_is_made_with_is_done(options, body, loaded):
-    assert metering.Extension(**options).read(body) == loaded
+    assert Extension(**options).read(body) == loaded

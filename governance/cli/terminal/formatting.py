@@ -8,7 +8,7 @@ import click
 from governance.cli.terminal.tables import Styled
 from governance.domain.limits import money
 from governance.domain.limits.limit import Limit, Metric, Scope
-from governance.domain.metering.decision import Standing
+from governance.domain.metering.decision import RuleStatus
 from governance.domain.metering.denials import Denials
 from governance.domain.times import lasting, rfc3339, to_the_second
 
@@ -29,36 +29,36 @@ BLOCKS = Cells("█", "▒", "░")
 ASCII = Cells("#", "+", "-")
 
 
-def gauge(standing: Standing) -> Styled:
+def gauge(status: RuleStatus) -> Styled:
     """A rule's bar and percentage: red where nothing passes any more, yellow from 80 %, else green."""
-    percent = taken(standing) * 100 // standing.applied.rule.max_limit
+    percent = taken(status) * 100 // status.matched.rule.max_limit
     colour = "green" if percent < NEARLY else "yellow" if percent < 100 else "red"  # noqa: PLR2004
-    return Styled(f"{click.style(bar(standing, _cells()), fg=colour)} {percent:>3}%")
+    return Styled(f"{click.style(bar(status, _cells()), fg=colour)} {percent:>3}%")
 
 
-def bar(standing: Standing, drawn: Cells) -> str:
+def bar(status: RuleStatus, drawn: Cells) -> str:
     """Used, reserved and free, in tenths that are whole: a bar is full where nothing is left, and only there."""
-    limit, used = standing.applied.rule.max_limit, standing.window.used
-    filled, held = (min(BAR, amount * BAR // limit) for amount in (used, taken(standing)))
+    limit, used = status.matched.rule.max_limit, status.window.used
+    filled, held = (min(BAR, amount * BAR // limit) for amount in (used, taken(status)))
     return drawn.used * filled + drawn.reserved * (held - filled) + drawn.free * (BAR - held)
 
 
-def taken(standing: Standing) -> int:
+def taken(status: RuleStatus) -> int:
     """What is used and reserved."""
-    return standing.window.used + standing.window.reserved
+    return status.window.used + status.window.reserved
 
 
-def amounts(standing: Standing) -> str:
+def amounts(status: RuleStatus) -> str:
     """`$12.5 + $0.2 of $20`: used, what open reservations hold (where they do), and the limit."""
-    metric, window = standing.applied.rule.metric, standing.window
+    metric, window = status.matched.rule.metric, status.window
     reserved = f" + {_amount(metric, window.reserved)}" if window.reserved else ""
     unit = "" if metric == Metric.COST else f" {metric}"
-    return f"{_amount(metric, window.used)}{reserved} of {_amount(metric, standing.applied.rule.max_limit)}{unit}"
+    return f"{_amount(metric, window.used)}{reserved} of {_amount(metric, status.matched.rule.max_limit)}{unit}"
 
 
-def span(standing: Standing) -> str:
+def span(status: RuleStatus) -> str:
     """The window's length, and the zone whose calendar it follows, where it follows one."""
-    rule, limit = standing.applied.rule, standing.applied.limit
+    rule, limit = status.matched.rule, status.matched.limit
     aligned = limit.calendar_aligned and rule.duration.alignable
     return f"{rule.reset_duration} {limit.timezone}" if aligned else rule.reset_duration
 

@@ -3,36 +3,15 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from governance.domain.errors import Code
+from governance.domain.keys import VirtualKey
 from governance.domain.limits.limit import Counter, Limit, Metric, Rule
+from governance.domain.metering.request import Call, RequestedAmounts
+from governance.domain.metering.reservation import Reservation
 from governance.domain.times import SECOND
 
-MAX_TOKENS = 10**12
-"""The most tokens of one call (SPEC §1)."""
-MAX_REQUESTS = 10**6
-"""The most requests of one report (SPEC §1)."""
 
-
-class Amounts(NamedTuple):
-    """What a call holds, or used: nano-dollars, tokens, requests; by the names of the metrics."""
-
-    cost: int = 0
-    tokens: int = 0
-    requests: int = 1
-
-    def of(self, metric: str) -> int:
-        """The amount that a rule of this metric counts."""
-        return int(getattr(self, metric))
-
-
-class RequestedAmounts(NamedTuple):
-    """What a call asks for, in the units of `Amounts`; None is an amount left out, which is not the same as 0."""
-
-    cost: int | None = None
-    tokens: int | None = None
-    requests: int = 1
-
-
-class Applied:
+class MatchedRule:
     """A rule that applies to calls: its limit, the scope's name, and how specific that is.
 
     Made once, met by many calls: so what all of them ask of it is found out here. `kind` is `budget` or `rate_limit`;
@@ -52,15 +31,18 @@ class Applied:
         self.place = (*rank, self.kind, rule.duration.length, rule.id, rule.metric)
 
 
-def in_order(applied: Iterable[Applied]) -> tuple[Applied, ...]:
+def in_order(rules: Iterable[MatchedRule]) -> tuple[MatchedRule, ...]:
     """Rules that apply together, as a decision shows them."""
-    return tuple(sorted(applied, key=lambda each: each.place))
+    return tuple(sorted(rules, key=lambda each: each.place))
 
 
-class Standing(NamedTuple):
-    """A rule in its current window, and what a call asks of it: 0 also where the call has `left_out` the amount."""
+class RuleStatus(NamedTuple):
+    """A rule in its current window, and what a call asks of it: 0 also where the call has `left_out` the amount.
 
-    applied: Applied
+    The window is as it was before the call.
+    """
+
+    matched: MatchedRule
     window: Counter
     requested: int
     left_out: bool = False
@@ -70,35 +52,58 @@ class Standing(NamedTuple):
         """Whether the rule lets the call pass: an amount must fit, one left out needs any rest, and a 0 needs none."""
         if not self.requested and not self.left_out:
             return True
-        taken, limit = self.window.used + self.window.reserved, self.applied.rule.max_limit
+        taken, limit = self.window.used + self.window.reserved, self.matched.rule.max_limit
         return taken < limit and taken + self.requested <= limit
 
     @property
     def remaining(self) -> int:
         """What is left; 0 where more than the limit was used."""
-        return max(0, self.applied.rule.max_limit - self.window.used - self.window.reserved)
+        return max(0, self.matched.rule.max_limit - self.window.used - self.window.reserved)
 
     @property
-    def hopeless(self) -> bool:
+    def exceeds_limit(self) -> bool:
         """Whether no later window will ever let the call pass: it asks for more than the whole limit."""
-        return self.requested > self.applied.rule.max_limit
+        return self.requested > self.matched.rule.max_limit
 
 
-class Verdict(NamedTuple):
-    """Every rule that applied, and those without room, the most specific first."""
+class KeyRefusal(NamedTuple):
+    """Why the virtual key of a call may not be used."""
 
-    standings: Sequence[Standing]
-    violations: Sequence[Standing]
+    message: str
+    code: Code
+    param: str | None = None
+
+
+INACTIVE = KeyRefusal("Activate the virtual key, or use another: it is inactive.", Code.VIRTUAL_KEY_INACTIVE)
+EXPIRED = KeyRefusal("Use another virtual key: this one has expired.", Code.VIRTUAL_KEY_EXPIRED)
+
+
+class Decision(NamedTuple):
+    """What a call is answered at an instant: the status of every rule that applied, the most specific first.
+
+    `violations` are the rules without room, `reservation` is what was held or charged, and `key_refusal` says why the
+    virtual key may not be used. `rendered` is what the renderer that was handed in has made of this. A repeat
+    (`replayed`) is known by what was rendered the first time, and by nothing else.
+    """
+
+    call: Call
+    now: int
+    statuses: Sequence[RuleStatus] = ()
+    violations: Sequence[RuleStatus] = ()
+    reservation: Reservation | None = None
+    key_refusal: KeyRefusal | None = None
+    rendered: bytes = b""
+    replayed: bool = False
 
     @property
     def allowed(self) -> bool:
-        """Whether every rule had room."""
-        return not self.violations
+        """Whether every rule had room, and the virtual key may be used."""
+        return not self.violations and self.key_refusal is None
 
     @property
     def word(self) -> str:
         """What a denial is called: a budget first, since a call that waits for a rate limit would meet it again."""
-        metrics = {standing.applied.rule.metric for standing in self.violations}
+        metrics = {status.matched.rule.metric for status in self.violations}
         if Metric.COST in metrics:
             return "budget_exceeded"
         if metrics == {Metric.TOKENS}:
@@ -106,25 +111,30 @@ class Verdict(NamedTuple):
         return "request_limited" if metrics == {Metric.REQUESTS} else "rate_limited"
 
     @property
-    def retryable(self) -> bool:
-        """Whether the same call may pass later."""
-        return not any(standing.hopeless for standing in self.violations)
-
-    def retry_after(self, now: int) -> int | None:
-        """Whole seconds until every violated rule has begun a new window; None where waiting is of no use."""
-        if not self.retryable:
+    def retry_at(self) -> int | None:
+        """When every violated rule has begun a new window; None where waiting is of no use."""
+        if not self.violations or any(status.exceeds_limit for status in self.violations):
             return None
-        latest = max(standing.window.end for standing in self.violations)
-        return max(1, -(-(latest - now) // SECOND))
+        return max(status.window.end for status in self.violations)
+
+    @property
+    def retry_after(self) -> int | None:
+        """Whole seconds until `retry_at`."""
+        return None if self.retry_at is None else max(1, -(-(self.retry_at - self.now) // SECOND))
 
 
-def stand(applied: Sequence[Applied], windows: Sequence[Counter], amounts: RequestedAmounts) -> list[Standing]:
-    """The standing of each rule in its window, for a call that asks for these amounts."""
+def decide(
+    rules: Sequence[MatchedRule], windows: Sequence[Counter], amounts: RequestedAmounts
+) -> tuple[list[RuleStatus], list[RuleStatus]]:
+    """The status of each rule in its window, for a call that asks for these amounts; and those without room."""
     cost, tokens, requests = amounts
     asked = {"cost": (cost or 0, cost is None), "tokens": (tokens or 0, tokens is None), "requests": (requests, False)}
-    return [Standing(each, window, *asked[each.rule.metric]) for each, window in zip(applied, windows, strict=True)]
+    statuses = [RuleStatus(rule, window, *asked[rule.rule.metric]) for rule, window in zip(rules, windows, strict=True)]
+    return statuses, [status for status in statuses if not status.has_room]
 
 
-def decide(standings: Sequence[Standing]) -> Verdict:
-    """All or nothing; the standings are in order."""
-    return Verdict(standings, [standing for standing in standings if not standing.has_room])
+def key_refusal(key: VirtualKey, now: int) -> KeyRefusal | None:
+    """Why a virtual key may not be used; None where it may."""
+    if not key.is_active:
+        return INACTIVE
+    return EXPIRED if key.expires_at is not None and key.expires_at <= now else None

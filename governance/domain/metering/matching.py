@@ -3,10 +3,11 @@
 Some two dozen look-ups by identity, however many limits are stored.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from governance.domain.limits.limit import Scope
+from governance.domain.limits.limit import Limit, Scope
+from governance.domain.metering.request import Call
 from governance.domain.names import (
     ALL_MODELS,
     Identity,
@@ -16,20 +17,25 @@ from governance.domain.names import (
 )
 
 
-class Call(NamedTuple):
-    """A call to a model, and on whose behalf it is made; ids are None where they are not in play."""
-
-    model: str
-    provider: str | None = None
-    virtual_key_id: str | None = None
-    user_id: str | None = None
-
-
 class Match(NamedTuple):
     """A limit that applies. The lower the rank, the more specific: (scope, tier)."""
 
     limit_id: str
     rank: tuple[int, int]
+
+
+class UnmatchedLimit(NamedTuple):
+    """A limit of a call's model or provider, and why it does not apply to the call."""
+
+    limit: Limit
+    reason: str
+
+
+class UnmatchedLimits(NamedTuple):
+    """How many such limits there are, and the first of them."""
+
+    total: int
+    limits: Sequence[UnmatchedLimit]
 
 
 SCOPES = (Scope.USER, Scope.VIRTUAL_KEY, Scope.GLOBAL)

@@ -11,10 +11,18 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from governance.domain.errors import Code, Conflict
-from governance.domain.metering.decision import Amounts
 
-DEFAULT_TTL = 600
-LONGEST_TTL = 86_400
+
+class Amounts(NamedTuple):
+    """What a call holds, or used: nano-dollars, tokens, requests; by the names of the metrics."""
+
+    cost: int = 0
+    tokens: int = 0
+    requests: int = 1
+
+    def of(self, metric: str) -> int:
+        """The amount that a rule of this metric counts."""
+        return int(getattr(self, metric))
 
 
 class Status(StrEnum):

@@ -7,28 +7,28 @@ import hashlib
 
 import orjson
 
-from schemas.metering import Ask
+from governance.domain.metering.request import ReservationRequest
 
 LENGTH = 16
 """The bytes of a fingerprint: the first ones of a SHA-256."""
 
 
-def of(ask: Ask) -> bytes:
+def of(request: ReservationRequest) -> bytes:
     """The fingerprint of a validated body; an amount left out is not the same as 0."""
-    told = [*ask.call, *ask.amounts, ask.ttl_seconds, ask.virtual_key]
+    told = [*request.call, *request.amounts, request.ttl_seconds, request.virtual_key]
     return _digest(orjson.dumps(told))
 
 
-def before_absence(ask: Ask) -> bytes:
+def before_absence(request: ReservationRequest) -> bytes:
     """The fingerprint of version 0.1.0, to which an amount left out was 0.
 
     Answers live for a day, so a repeat may come after the upgrade. The text has to stay what `repr` made of it.
     """
-    model, provider, virtual_key_id, user_id = ask.call
+    model, provider, virtual_key_id, user_id = request.call
     call = f"Call({model=}, {provider=}, {virtual_key_id=}, {user_id=})"
-    cost, tokens, requests = ask.amounts.cost or 0, ask.amounts.tokens or 0, ask.amounts.requests
+    cost, tokens, requests = request.amounts.cost or 0, request.amounts.tokens or 0, request.amounts.requests
     amounts = f"Amounts({cost=}, {tokens=}, {requests=})"
-    text = f"Ask({call=!s}, {amounts=!s}, ttl_seconds={ask.ttl_seconds}, virtual_key={ask.virtual_key!r})"
+    text = f"Ask({call=!s}, {amounts=!s}, ttl_seconds={request.ttl_seconds}, virtual_key={request.virtual_key!r})"
     return _digest(text.encode())
 
 

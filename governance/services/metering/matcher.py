@@ -1,18 +1,15 @@
 """What a snapshot says about a call: whose it is, and which rules apply."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 from governance.domain import keys
-from governance.domain.errors import Code, Forbidden
+from governance.domain.errors import Code
 from governance.domain.keys import VirtualKey
 from governance.domain.metering import matching
-from governance.domain.metering.decision import Applied, in_order
-from governance.domain.metering.matching import Call
+from governance.domain.metering.decision import KeyRefusal, MatchedRule, in_order
+from governance.domain.metering.request import Call, ReservationRequest
 from governance.snapshot.cache import SnapshotCache
 from governance.snapshot.snapshot import Snapshot
-from schemas.metering import Ask
 
 MOST = 4096
 """How many calls are remembered; then they are forgotten, all at once."""
@@ -20,21 +17,21 @@ UNKNOWN = "Use a virtual key that exists: this one is unknown."
 IS_AN_ID = "Send this as virtual_key_id: it is the id of a virtual key, and virtual_key takes its value."
 
 
-class Matched(NamedTuple):
-    """A call as the limits of a config revision see it; `unknown` makes the refusal of a key that does not exist."""
+class MatchedCall(NamedTuple):
+    """A call as the limits of a config revision see it; `unknown` refuses a virtual key that does not exist."""
 
     revision: int
     call: Call
     key: VirtualKey | None
-    unknown: Callable[[], Forbidden] | None
-    applied: tuple[Applied, ...]
+    unknown: KeyRefusal | None
+    rules: tuple[MatchedRule, ...]
 
 
-class Known(NamedTuple):
+class KnownCalls(NamedTuple):
     """What was matched at a config revision."""
 
     at: object
-    matched: dict[tuple[Call, str | None], Matched]
+    matched: dict[tuple[Call, str | None], MatchedCall]
 
 
 class Matcher:
@@ -42,9 +39,9 @@ class Matcher:
 
     def __init__(self, cache: SnapshotCache) -> None:
         self._cache = cache
-        self._known = Known(None, {})
+        self._known = KnownCalls(None, {})
 
-    def match(self, ask: Ask) -> Matched:
+    def match(self, request: ReservationRequest) -> MatchedCall:
         """The rules that apply, the most specific first; nothing is refused yet, since the snapshot may be behind.
 
         What is matched moves with the config revision alone; usage does not bear on it.
@@ -52,15 +49,15 @@ class Matcher:
         snapshot, known = self._cache.get().snapshot, self._known
         at = (snapshot.mark.file, snapshot.mark.revision)
         if known.at != at or len(known.matched) > MOST:
-            known = self._known = Known(at, {})
-        asked = (ask.call, None if ask.virtual_key is None else keys.digest(ask.virtual_key))
+            known = self._known = KnownCalls(at, {})
+        asked = (request.call, None if request.virtual_key is None else keys.digest(request.virtual_key))
         found = known.matched.get(asked)
         if found is None:
-            found = known.matched[asked] = _matched(snapshot, ask, *asked)
+            found = known.matched[asked] = _matched(snapshot, request, *asked)
         return found
 
 
-def _matched(snapshot: Snapshot, ask: Ask, call: Call, value: str | None) -> Matched:
+def _matched(snapshot: Snapshot, request: ReservationRequest, call: Call, value: str | None) -> MatchedCall:
     key = None
     if value is not None:
         key = snapshot.values.get(value)
@@ -68,16 +65,16 @@ def _matched(snapshot: Snapshot, ask: Ask, call: Call, value: str | None) -> Mat
     elif call.virtual_key_id is not None:
         key = snapshot.virtual_keys.get(call.virtual_key_id)
     named = value is not None or call.virtual_key_id is not None
-    unknown = _unknown(ask.virtual_key, snapshot) if named and key is None else None
-    applied = []
+    unknown = _unknown(request.virtual_key, snapshot) if named and key is None else None
+    rules = []
     for match in matching.matches(call, snapshot.identities):
         limit, _, scope_name = snapshot.entries[match.limit_id]
-        applied += [Applied(rule, limit, scope_name, match.rank) for rule in limit.rules]
-    return Matched(snapshot.mark.revision, call, key, unknown, in_order(applied))
+        rules += [MatchedRule(rule, limit, scope_name, match.rank) for rule in limit.rules]
+    return MatchedCall(snapshot.mark.revision, call, key, unknown, in_order(rules))
 
 
-def _unknown(value: str | None, snapshot: Snapshot) -> Callable[[], Forbidden]:
+def _unknown(value: str | None, snapshot: Snapshot) -> KeyRefusal:
     """The refusal of a virtual key that does not exist; an id in place of a value is told, and nothing else."""
-    sentence = IS_AN_ID if value in snapshot.virtual_keys else UNKNOWN
+    message = IS_AN_ID if value in snapshot.virtual_keys else UNKNOWN
     param = "virtual_key_id" if value is None else "virtual_key"
-    return partial(Forbidden, sentence, param=param, code=Code.VIRTUAL_KEY_UNKNOWN)
+    return KeyRefusal(message, Code.VIRTUAL_KEY_UNKNOWN, param)

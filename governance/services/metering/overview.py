@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from governance.domain.errors import Code, NotFound
 from governance.domain.limits import durations
 from governance.domain.limits.limit import Scoped, current
-from governance.domain.metering.decision import Applied, Standing
+from governance.domain.metering.decision import MatchedRule, RuleStatus
 from governance.domain.metering.denials import Denials
 from governance.domain.records.pages import ListQuery
 from governance.domain.times import Clock, rfc3339
@@ -33,7 +33,7 @@ class Seen(NamedTuple):
 class Nearest(NamedTuple):
     """The rules nearest to their cap, the nearest first, at an instant; all rules there are, and those used up."""
 
-    standings: Sequence[Standing]
+    statuses: Sequence[RuleStatus]
     rules: int
     full: int
     denials: Mapping[str, Denials]
@@ -72,12 +72,12 @@ class Overview:
             now = self._clock()
             found = usage.nearest(connection, most, now)
             known = states.by_ids(connection, sorted({limit_id for limit_id, *_ in found.places}))
-            standing = {
-                (each.applied.limit.id, *each.applied.rule.key): each
+            status = {
+                (each.matched.limit.id, *each.matched.rule.key): each
                 for entry in known.values()
-                for each in standings(entry, now)
+                for each in statuses(entry, now)
             }
-            shown = [standing[place] for place in found.places]
+            shown = [status[place] for place in found.places]
             return Nearest(shown, found.rules, found.full, _denials(connection, known.values()), now)
 
     def instant(self, text: str | None) -> str | None:
@@ -88,11 +88,11 @@ class Overview:
             return text
 
 
-def standings(entry: Scoped, now: int) -> list[Standing]:
+def statuses(entry: Scoped, now: int) -> list[RuleStatus]:
     """Every rule of a limit in its current window; nothing is asked of it."""
     limit, counters, scope_name = entry
     return [
-        Standing(Applied(rule, limit, scope_name, (0, 0)), current(rule, limit.alignment, counter, now), 0)
+        RuleStatus(MatchedRule(rule, limit, scope_name, (0, 0)), current(rule, limit.alignment, counter, now), 0)
         for rule, counter in zip(limit.rules, counters, strict=True)
     ]
 

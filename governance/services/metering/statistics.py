@@ -10,7 +10,7 @@ from time import time
 from prometheus_client import Counter, Gauge, Histogram
 
 from governance.domain.errors import Unavailable
-from governance.domain.metering.decision import Verdict
+from governance.domain.metering.decision import Decision
 from governance.snapshot.cache import SnapshotCache
 from governance.storage.metering import denials
 from governance.storage.store import Database
@@ -59,21 +59,17 @@ class Statistics:
         self._denials: dict[str, tuple[int, int]] = {}
         self._lock = Lock()
 
-    def decided(self, seconds: float) -> None:
-        """Note how long a decision took."""
+    def decided(self, decision: Decision, seconds: float) -> None:
+        """Count a decision on a reservation, and each limit that refused the call; a repeat is only timed."""
         LATENCY.observe(seconds)
-
-    def allowed(self) -> None:
-        """Count a call that may pass."""
-        _decisions("allow").inc()
-
-    def denied(self, verdict: Verdict, now: int) -> None:
-        """Count a call that may not, and each limit that refused it."""
-        _decisions(verdict.word).inc()
-        with self._lock:
-            for limit_id in {standing.applied.limit.id for standing in verdict.violations}:
-                count, _ = self._denials.get(limit_id, (0, 0))
-                self._denials[limit_id] = (count + 1, now)
+        if decision.violations:
+            _decisions(decision.word).inc()
+            with self._lock:
+                for limit_id in {status.matched.limit.id for status in decision.violations}:
+                    count, _ = self._denials.get(limit_id, (0, 0))
+                    self._denials[limit_id] = (count + 1, decision.now)
+        elif not decision.replayed:
+            _decisions("allow").inc()
 
     def note_memory(self) -> None:
         """Note how old this worker's memory is, and what failed: the poller's task."""

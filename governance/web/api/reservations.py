@@ -9,23 +9,28 @@ from flask import Blueprint, g
 from governance.container import governance
 from governance.domain.errors import Code, InvalidRequest
 from governance.domain.keys import KeyScope
+from governance.domain.metering.decision import Decision
+from governance.domain.metering.request import ReservationRequest
 from governance.domain.metering.reservation import Actual, Reservation
 from governance.domain.records.pages import Page
-from governance.services.metering.metering import Answer
+from governance.services.metering.acts import Renderer
 from governance.web.http.answers import answer, document, plain_page
 from governance.web.http.context import the_request
 from governance.web.http.flask_app import Response
 from governance.web.http.operation import operation
-from schemas import metering
 from schemas.answers.decisions import Admitted, Checked, UsageRecorded
 from schemas.answers.reservations import ReservationFound, ReservationList
-from schemas.metering import Ask
+from schemas.metering import decisions, requests
+from schemas.metering.checks import checked
+from schemas.metering.refusals import refusal
 
 blueprint = Blueprint("reservations", __name__, url_prefix="/api/governance")
 
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 DENIALS = (Code.BUDGET_EXCEEDED, Code.REQUEST_LIMITED, Code.TOKEN_LIMITED, Code.RATE_LIMITED)
 REFUSED_KEYS = (Code.VIRTUAL_KEY_UNKNOWN, Code.VIRTUAL_KEY_INACTIVE, Code.VIRTUAL_KEY_EXPIRED)
+RESERVED = Renderer(decisions.allowed, decisions.repeated_texts)
+REPORTED = Renderer(decisions.reported, decisions.repeated_texts)
 ENDED = (Code.RESERVATION_NOT_FOUND, Code.ALREADY_SETTLED, Code.ALREADY_RELEASED)
 
 
@@ -33,13 +38,13 @@ ENDED = (Code.RESERVATION_NOT_FOUND, Code.ALREADY_SETTLED, Code.ALREADY_RELEASED
 @operation(
     "Reserve before a call",
     scope=KeyScope.METER,
-    body=metering.ReservationCreate(),
+    body=requests.ReservationCreate(),
     answer=Admitted(),
     refusals=(*DENIALS, *REFUSED_KEYS, Code.IDEMPOTENCY_KEY_REUSED),
 )
-def create_reservation(body: Ask) -> Response:
+def create_reservation(body: ReservationRequest) -> Response:
     """Hold what a call asks for on every rule that applies, or consume nothing and say which had no room."""
-    return _given(governance().metering.reserve(body, _repeat()))
+    return _answered(governance().metering.reserve(body, RESERVED, _repeat()))
 
 
 @blueprint.get("/reservations")
@@ -47,14 +52,14 @@ def create_reservation(body: Ask) -> Response:
     "List reservations",
     scope=KeyScope.READ,
     also=KeyScope.METER,
-    query=metering.ReservationsQuery(),
+    query=requests.ReservationsQuery(),
     answer=ReservationList(),
 )
 def list_reservations(query: Mapping[str, Any]) -> Response:
     """Return a page of reservations, newest first."""
     page = Page(query["limit"], query["offset"])
     found, total = governance().reservations.page(page, query.get("status"))
-    return plain_page("reservations", [metering.reservation(each) for each in found], total, page)
+    return plain_page("reservations", [decisions.reservation(each) for each in found], total, page)
 
 
 @blueprint.get("/reservations/<reservation_id>")
@@ -74,7 +79,7 @@ def get_reservation(reservation_id: str) -> Response:
 @operation(
     "Settle a reservation",
     scope=KeyScope.METER,
-    body=metering.Settlement(),
+    body=requests.Settlement(),
     answer=ReservationFound(),
     refusals=ENDED,
 )
@@ -94,7 +99,7 @@ def release_reservation(reservation_id: str) -> Response:
 @operation(
     "Extend a reservation",
     scope=KeyScope.METER,
-    body=metering.Extension(),
+    body=requests.Extension(),
     answer=ReservationFound(),
     refusals=(*ENDED, Code.RESERVATION_EXPIRED),
 )
@@ -107,13 +112,13 @@ def extend_reservation(reservation_id: str, body: Mapping[str, Any]) -> Response
 @operation(
     "Report usage without a reservation",
     scope=KeyScope.METER,
-    body=metering.UsageReport(),
+    body=requests.UsageReport(),
     answer=UsageRecorded(),
     refusals=(Code.IDEMPOTENCY_KEY_REUSED,),
 )
-def report_usage(body: Ask) -> Response:
+def report_usage(body: ReservationRequest) -> Response:
     """Charge what was used: always accepted; the answer shows which rules are used up now."""
-    return _given(governance().metering.report(body, _repeat()))
+    return _answered(governance().metering.report(body, REPORTED, _repeat()))
 
 
 @blueprint.post("/check")
@@ -121,12 +126,14 @@ def report_usage(body: Ask) -> Response:
     "Check without any effect",
     scope=KeyScope.READ,
     also=KeyScope.METER,
-    body=metering.ReservationCreate(),
+    body=requests.ReservationCreate(),
     answer=Checked(),
 )
-def check(body: Ask) -> Response:
+def check(body: ReservationRequest) -> Response:
     """Say what a reservation would be answered, and why limits of the same model or provider would not apply."""
-    return answer(governance().metering.check(body))
+    check = governance().metering.check
+    decision = check(body)
+    return answer(checked(decision, check.unmatched(decision)))
 
 
 def _repeat() -> tuple[str, str, str] | None:
@@ -141,9 +148,12 @@ def _repeat() -> tuple[str, str, str] | None:
     return g.api_key.id, request.path, given
 
 
-def _given(made: Answer) -> Response:
-    return document(made.body, [("Idempotent-Replayed", "true")] if made.replayed else [])
+def _answered(decision: Decision) -> Response:
+    """What was rendered of a decision. Raises Denied or Forbidden where it is against the call."""
+    if decision.rendered:
+        return document(decision.rendered, [("Idempotent-Replayed", "true")] if decision.replayed else [])
+    raise refusal(decision)
 
 
 def _shown(held: Reservation) -> Response:
-    return answer({"reservation": metering.reservation(held)})
+    return answer({"reservation": decisions.reservation(held)})

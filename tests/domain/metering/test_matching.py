@@ -5,7 +5,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from governance.domain.limits.limit import Scope
-from governance.domain.metering.matching import Call, matches, reason
+from governance.domain.metering.matching import matches, reason
+from governance.domain.metering.request import Call
 from governance.domain.names import Identity, bare_model, canonical_model, fold, spelled
 
 often = settings(deadline=None, max_examples=150)

@@ -5,8 +5,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.domain.errors import Code, Conflict
-from governance.domain.metering.decision import Amounts
-from governance.domain.metering.reservation import Actual, Reservation, Status, expired, extended, released, settled
+from governance.domain.metering.reservation import (
+    Actual,
+    Amounts,
+    Reservation,
+    Status,
+    expired,
+    extended,
+    released,
+    settled,
+)
 from governance.domain.times import SECOND
 
 often = settings(deadline=None, max_examples=150)

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from governance.domain.limits.windows import window
-from governance.domain.metering.decision import Applied
+from governance.domain.metering.decision import MatchedRule
 from governance.domain.metering.reservation import Reservation
 from governance.storage.metering.pending import CounterKey, PendingCounter, PendingEntry, PendingReservation
 from governance.storage.sqlite.writer import answers
@@ -73,13 +73,13 @@ class SqliteUnitOfWork:
         self._seq: int = last_seq or 0
         self._touches = False
 
-    def counters(self, applied: Sequence[Applied]) -> list[PendingCounter]:
+    def counters(self, rules: Sequence[MatchedRule]) -> list[PendingCounter]:
         """What counts now for these rules, each in its current window; read all together where not known yet."""
         known = self._current
-        unknown = [each for each in applied if each.key not in known]
+        unknown = [each for each in rules if each.key not in known]
         if unknown:
             self._look_up(unknown)
-        return [known[each.key] for each in applied]
+        return [known[each.key] for each in rules]
 
     def add(self, reservation: Reservation, entries: Sequence[tuple[PendingCounter, int, int]]) -> None:
         """Store a new reservation, and what it holds and used of each rule: (the rule's counter, held, used).
@@ -182,7 +182,7 @@ class SqliteUnitOfWork:
         if rows:
             self._executemany(statement, rows)
 
-    def _look_up(self, unknown: Sequence[Applied]) -> None:
+    def _look_up(self, unknown: Sequence[MatchedRule]) -> None:
         keys = [each.key for each in unknown]
         newest = _of_rows(NEWEST, len(keys[0]), len(keys))
         found = self._execute(newest, [*chain.from_iterable(keys)]).fetchone()[0]
@@ -194,7 +194,7 @@ class SqliteUnitOfWork:
             if last is None or last.end <= self.now:
                 self._current[applied.key] = self._following(applied, last)
 
-    def _following(self, applied: Applied, newest: PendingCounter | None) -> PendingCounter:
+    def _following(self, applied: MatchedRule, newest: PendingCounter | None) -> PendingCounter:
         """The window of now after the newest one, which has ended.
 
         Where the rules of a time zone change, the window of now may begin no later than that: it is the same one then.

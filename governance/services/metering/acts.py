@@ -1,0 +1,204 @@
+"""Reserve and report: a call is matched, decided among others in one transaction, and rendered after its commit.
+
+Rules come from memory, counts from the database: the transaction compares the config revision with that of the
+snapshot by which the call was matched. Where it moved, the call is matched again.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
+from time import perf_counter
+from typing import NamedTuple
+
+from governance.domain.errors import Code, GovernanceError, InvalidRequest, Unavailable
+from governance.domain.metering.decision import Decision, MatchedRule, decide, key_refusal
+from governance.domain.metering.request import ReservationRequest
+from governance.domain.metering.reservation import Reservation, Status
+from governance.domain.times import DAY, SECOND, Clock
+from governance.services.metering import fingerprints
+from governance.services.metering.matcher import MatchedCall, Matcher
+from governance.services.metering.statistics import Statistics
+from governance.services.random_ids import Mint
+from governance.snapshot.cache import SnapshotCache
+from governance.storage.store import IdempotencyKey, MeteringStore, UnitOfWork
+
+ATTEMPTS = 20
+CHANGING = "Try again shortly: the limits are being changed too quickly to decide."
+REUSED = "Use a new Idempotency-Key: this one was used for another body."
+ANSWERS_KEPT = DAY
+
+
+class Stale(GovernanceError):
+    """The config revision is another than the snapshot's: match again. Never leaves this module."""
+
+    def __init__(self) -> None:
+        super().__init__("Match again.")
+
+
+class Renderer(NamedTuple):
+    """How a decision is answered, in bytes; the writer thread renders a whole batch in one go.
+
+    `repeated_texts` are what the answers to effects on the same rules have in common: storage keeps them once.
+    """
+
+    answer: Callable[[Decision], bytes]
+    repeated_texts: Callable[[tuple[MatchedRule, ...]], tuple[str, ...]]
+
+
+class ActContext(NamedTuple):
+    """What every act needs."""
+
+    store: MeteringStore
+    cache: SnapshotCache
+    matcher: Matcher
+    steady: Clock
+    mint: Mint
+    statistics: Statistics
+
+
+class MatchedRequest(NamedTuple):
+    """A request on its way: `repeat` tells a repeat of it, `began` is an instant of `perf_counter`."""
+
+    request: ReservationRequest
+    matched: MatchedCall
+    renderer: Renderer
+    repeat: IdempotencyKey | None
+    began: float
+
+
+class Act(ABC):
+    """What is done in the writer thread for one call."""
+
+    def __init__(self, context: ActContext) -> None:
+        self._context = context
+
+    def __call__(
+        self, request: ReservationRequest, renderer: Renderer, repeat: IdempotencyKey | None = None
+    ) -> Decision:
+        """The decision, once it is on the disk, by rules that are as new as the database. Raises Unavailable."""
+        began = perf_counter()
+        store, cache, matcher, *_ = self._context
+        until = store.deadline()
+        for _ in range(ATTEMPTS):
+            given = MatchedRequest(request, matcher.match(request), renderer, repeat, began)
+            try:
+                return store.submit_then(partial(self._decide, given), partial(self._finish, given), until)
+            except Stale:
+                cache.refresh(until)
+        raise Unavailable(CHANGING)
+
+    @abstractmethod
+    def _decide(self, given: MatchedRequest, unit: UnitOfWork) -> Decision:
+        """Decide in the transaction of a batch, and write what follows from it. Raises Stale."""
+
+    @abstractmethod
+    def _finish(self, given: MatchedRequest, decision: Decision) -> Decision:
+        """The decision as it goes out, now that it stands."""
+
+    def _replayed(self, given: MatchedRequest, repeat: IdempotencyKey, unit: UnitOfWork) -> Decision | None:
+        """The first answer, where the caller has had one by the same key to the same body. Raises InvalidRequest."""
+        kept = unit.answer(repeat, min(unit.now, self._context.steady()) - ANSWERS_KEPT)
+        if kept is None:
+            return None
+        fingerprint, body = kept
+        if fingerprint not in (fingerprints.of(given.request), fingerprints.before_absence(given.request)):
+            raise InvalidRequest(REUSED, param="Idempotency-Key", code=Code.IDEMPOTENCY_KEY_REUSED)
+        return Decision(given.matched.call, unit.now, rendered=body, replayed=True)
+
+
+class Reserve(Act):
+    """Hold what a call asks for on every rule that applies, or nothing at all."""
+
+    def _decide(self, given: MatchedRequest, unit: UnitOfWork) -> Decision:
+        request, matched, _, repeat, _ = given
+        replayed = repeat and self._replayed(given, repeat, unit)
+        if replayed is not None:
+            return replayed
+        if unit.revision != matched.revision:
+            raise Stale
+        now, refusal = unit.now, matched.unknown
+        if matched.key is not None:
+            refusal = key_refusal(matched.key, now)
+        if refusal is not None:
+            return Decision(matched.call, now, key_refusal=refusal)
+        counters = unit.counters(matched.rules)
+        statuses, violations = decide(matched.rules, [each.counter for each in counters], request.amounts)
+        if violations:
+            return Decision(matched.call, now, statuses, violations)
+        held = _reservation(request, matched, now, self._context.mint)
+        unit.add(held, [(each, status.requested, 0) for each, status in zip(counters, statuses, strict=True)])
+        decision = Decision(matched.call, now, statuses, reservation=held)
+        return decision if repeat is None else _kept(given, repeat, unit, decision)
+
+    def _finish(self, given: MatchedRequest, decision: Decision) -> Decision:
+        """The decision, rendered and counted; a virtual key that may not be used is none of a limit's decisions."""
+        if decision.key_refusal is not None:
+            return decision
+        if not decision.rendered and not decision.violations:
+            decision = decision._replace(rendered=given.renderer.answer(decision))
+        self._context.statistics.decided(decision, perf_counter() - given.began)
+        return decision
+
+
+class Report(Act):
+    """Charge what was used without a reservation: always accepted."""
+
+    def _decide(self, given: MatchedRequest, unit: UnitOfWork) -> Decision:
+        request, matched, _, repeat, _ = given
+        replayed = repeat and self._replayed(given, repeat, unit)
+        if replayed is not None:
+            return replayed
+        if unit.revision != matched.revision:
+            raise Stale
+        counters = unit.counters(matched.rules)
+        statuses, _ = decide(matched.rules, [each.counter for each in counters], request.amounts)
+        used = _report(request, matched, unit.now, self._context.mint)
+        unit.add(used, [(each, 0, status.requested) for each, status in zip(counters, statuses, strict=True)])
+        decision = Decision(matched.call, unit.now, statuses, reservation=used)
+        return decision if repeat is None else _kept(given, repeat, unit, decision)
+
+    def _finish(self, given: MatchedRequest, decision: Decision) -> Decision:
+        return decision if decision.rendered else decision._replace(rendered=given.renderer.answer(decision))
+
+
+def _kept(given: MatchedRequest, repeat: IdempotencyKey, unit: UnitOfWork, decision: Decision) -> Decision:
+    """The decision, rendered, its answer kept for repeats."""
+    rendered = given.renderer.answer(decision)
+    unit.keep(repeat, fingerprints.of(given.request), rendered, given.renderer.repeated_texts(given.matched.rules))
+    return decision._replace(rendered=rendered)
+
+
+def _reservation(request: ReservationRequest, matched: MatchedCall, now: int, mint: Mint) -> Reservation:
+    return Reservation(
+        mint.new_ordered_id(now),
+        Status.OPEN,
+        *matched.call,
+        requests=1,
+        held_tokens=request.amounts.tokens or 0,
+        held_cost=request.amounts.cost or 0,
+        used_tokens=0,
+        used_cost=0,
+        created_at=now,
+        expires_at=now + request.ttl_seconds * SECOND,
+        settled_at=None,
+        late=False,
+    )
+
+
+def _report(request: ReservationRequest, matched: MatchedCall, now: int, mint: Mint) -> Reservation:
+    """Usage that had no reservation: it holds nothing, and has ended."""
+    return Reservation(
+        mint.new_ordered_id(now),
+        Status.REPORTED,
+        *matched.call,
+        requests=request.amounts.requests,
+        held_tokens=0,
+        held_cost=0,
+        used_tokens=request.amounts.tokens or 0,
+        used_cost=request.amounts.cost or 0,
+        created_at=now,
+        expires_at=now,
+        settled_at=now,
+        late=False,
+        ended_at=now,
+    )

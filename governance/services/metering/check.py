@@ -1,0 +1,73 @@
+"""Check: what a reservation would be answered, without any effect, and why other limits do not apply."""
+
+from governance.domain.errors import Unavailable
+from governance.domain.limits.limit import Counter, current
+from governance.domain.metering import matching
+from governance.domain.metering.decision import Decision, decide, key_refusal
+from governance.domain.metering.matching import UnmatchedLimit, UnmatchedLimits
+from governance.domain.metering.request import ReservationRequest
+from governance.domain.names import spelled
+from governance.services.metering.acts import ATTEMPTS, CHANGING
+from governance.services.metering.matcher import MatchedCall, Matcher
+from governance.snapshot.cache import SnapshotCache
+from governance.storage import revisions
+from governance.storage.limits import states
+from governance.storage.store import Database, MeteringStore
+
+MOST_UNMATCHED = 20
+
+
+class Check:
+    """Decides by what is stored, and writes nothing."""
+
+    def __init__(self, database: Database, store: MeteringStore, cache: SnapshotCache, matcher: Matcher) -> None:
+        self._database = database
+        self._store = store
+        self._cache = cache
+        self._matcher = matcher
+
+    def __call__(self, request: ReservationRequest) -> Decision:
+        """What a reservation would be answered, by rules that are as new as the database. Raises Unavailable."""
+        until = self._store.deadline()
+        for _ in range(ATTEMPTS):
+            matched = self._matcher.match(request)
+            found = self._look(request, matched)
+            if found is not None:
+                return found
+            self._cache.refresh(until)
+        raise Unavailable(CHANGING)
+
+    def _look(self, request: ReservationRequest, matched: MatchedCall) -> Decision | None:
+        """The decision; None where the config revision is another than that by which the call was matched."""
+        with self._database.read() as connection:
+            if revisions.current(connection) != matched.revision:
+                return None
+            now = self._store.clock()
+            stored = states.by_ids(connection, sorted({each.limit.id for each in matched.rules}))
+        newest: dict[object, Counter | None] = {
+            rule.key: counter
+            for entry in stored.values()
+            for rule, counter in zip(entry.limit.rules, entry.counters, strict=True)
+        }
+        windows = [current(each.rule, each.limit.alignment, newest.get(each.rule.key), now) for each in matched.rules]
+        refusal = matched.unknown if matched.key is None else key_refusal(matched.key, now)
+        return Decision(matched.call, now, *decide(matched.rules, windows, request.amounts), key_refusal=refusal)
+
+    def unmatched(self, decision: Decision) -> UnmatchedLimits:
+        """Limits of the same model or provider that do not apply to the call, and why."""
+        snapshot, call = self._cache.get().snapshot, decision.call
+        provider, model = spelled(call.model, call.provider)
+        names = {model, f"{provider}/{model}"}
+        applied = {status.matched.limit.id for status in decision.statuses} | {
+            match.limit_id for match in matching.matches(call, snapshot.identities)
+        }
+        near = [
+            (identity, limit_id)
+            for identity, limit_id in snapshot.identities.items()
+            if (identity.model in names or (provider and identity.provider == provider)) and limit_id not in applied
+        ]
+        limits = [
+            UnmatchedLimit(snapshot.entries[limit_id].limit, matching.reason(call, identity))
+            for identity, limit_id in near[:MOST_UNMATCHED]
+        ]
+        return UnmatchedLimits(len(near), limits)

@@ -1,0 +1,1 @@
+"""Metering: requests coming in; decisions, reservations and refusals going out."""

@@ -1,0 +1,135 @@
+"""Decisions and reservations, going out as JSON; amounts of a budget are dollars.
+
+A rule's JSON is a template with gaps for its figures: what never changes is rendered once.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, lru_cache
+from typing import Any
+
+from orjson import Fragment
+
+from governance.domain.limits import money
+from governance.domain.limits.limit import Metric
+from governance.domain.metering.decision import Decision, MatchedRule, RuleStatus
+from governance.domain.metering.request import Call
+from governance.domain.metering.reservation import Reservation, Status
+from governance.domain.times import rfc3339
+from schemas.render import dollars, dumps
+
+RULES_REMEMBERED = 8192
+GAP = Fragment("\0")
+"""What no JSON has in it."""
+
+
+def allowed(decision: Decision) -> bytes:
+    """The answer to a reservation that holds: each rule as it is now, what was asked of it among what it reserves."""
+    held = decision.reservation
+    texts = [_text(each, each.window.used, each.window.reserved + each.requested) for each in decision.statuses]
+    return dumps({"decision": "allow", "reservation": held and reservation(held), "limits": _array(texts)})
+
+
+def reported(decision: Decision) -> bytes:
+    """The answer to a usage report: each rule as it is now, what was used with it, and whether it is used up."""
+    return dumps({"message": "Usage recorded successfully", "limits": _array(map(_charged, decision.statuses))})
+
+
+@lru_cache(maxsize=RULES_REMEMBERED)
+def repeated_texts(matched: tuple[MatchedRule, ...]) -> tuple[str, ...]:
+    """What the answers to effects on the same rules have in common, and most of their bytes are."""
+    return (_frame(), *map(_template, matched))
+
+
+def reservation(held: Reservation) -> dict[str, Any]:
+    """A reservation as it is shown."""
+    return {
+        "id": held.id,
+        "status": held.status,
+        "model": held.model,
+        "provider": held.provider,
+        "virtual_key_id": held.virtual_key_id,
+        "user_id": held.user_id,
+        "requests": held.requests,
+        "tokens": {"reserved": held.held_tokens, "used": held.used_tokens},
+        "cost": {"reserved": dollars(held.held_cost), "used": dollars(held.used_cost)},
+        "overrun": {
+            "tokens": max(0, held.used_tokens - held.held_tokens),
+            "cost": dollars(max(0, held.used_cost - held.held_cost)),
+        },
+        "created_at": rfc3339(held.created_at),
+        "expires_at": rfc3339(held.expires_at),
+        "settled_at": None if held.settled_at is None else rfc3339(held.settled_at),
+        "late": held.late,
+    }
+
+
+def rule(status: RuleStatus) -> dict[str, Any]:
+    """A rule in its current window."""
+    matched, window, requested, _ = status
+    figures = map(_figure(matched.rule.metric), (window.used, window.reserved, requested, status.remaining))
+    return _shape(matched, figures, rfc3339(window.end))
+
+
+def rules(statuses: Sequence[RuleStatus]) -> Fragment:
+    """Rules in their current windows, as a JSON array."""
+    return _array(_text(each, *each.window[2:]) for each in statuses)
+
+
+@cache
+def _frame() -> str:
+    """The answer to a reservation on no rule."""
+    held = Reservation("", Status.OPEN, "", "", "", "", 1, 1000, 10**7, 0, 0, 0, 0, None, late=False)
+    return allowed(Decision(Call(""), 0, reservation=held)).decode()
+
+
+def _charged(status: RuleStatus) -> str:
+    used, reserved = status.window.used + status.requested, status.window.reserved
+    over = used + reserved >= status.matched.rule.max_limit
+    return f'{_text(status, used, reserved)[:-1]},"over":{"true" if over else "false"}}}'
+
+
+def _array(texts: Iterable[str]) -> Fragment:
+    return Fragment(f"[{','.join(texts)}]")
+
+
+def _text(status: RuleStatus, used: int, reserved: int) -> str:
+    """A rule's JSON, with what is used and reserved by now."""
+    matched, window, requested, _ = status
+    own = matched.rule
+    figures = (used, reserved, requested, max(0, own.max_limit - used - reserved))
+    shown = map(money.dollars, figures) if own.metric == Metric.COST else figures
+    return _template(matched) % (*shown, rfc3339(window.end))
+
+
+@lru_cache(maxsize=RULES_REMEMBERED)
+def _template(matched: MatchedRule) -> str:
+    """A rule's JSON with gaps for its figures."""
+    shown = dumps(_shape(matched, [GAP] * 4, Fragment('"\0"')))
+    return shown.decode().replace("%", "%%").replace("\0", "%s")
+
+
+def _shape(matched: MatchedRule, figures: Iterable[Any], resets_at: Any) -> dict[str, Any]:
+    used, reserved, requested, remaining = figures
+    own, limit = matched.rule, matched.limit
+    return {
+        "rule_id": own.id,
+        "model_config_id": limit.id,
+        "kind": matched.kind,
+        "metric": own.metric,
+        "model_name": limit.model_name,
+        "provider": limit.provider,
+        "scope": limit.scope,
+        "scope_id": limit.scope_id,
+        "scope_name": matched.scope_name,
+        "used": used,
+        "reserved": reserved,
+        "requested": requested,
+        "limit": _figure(own.metric)(own.max_limit),
+        "remaining": remaining,
+        "resets_at": resets_at,
+    }
+
+
+def _figure(metric: str) -> Callable[[int], Any]:
+    """How amounts of a metric are shown."""
+    return dollars if metric == Metric.COST else int

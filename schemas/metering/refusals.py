@@ -1,0 +1,48 @@
+"""A decision against a call, as the error that says what to do."""
+
+from governance.domain.errors import Code, Denied, Forbidden
+from governance.domain.limits import money
+from governance.domain.limits.limit import Metric
+from governance.domain.metering.decision import Decision, RuleStatus
+from governance.domain.times import rfc3339
+from schemas.metering.decisions import rules
+
+
+def refusal(decision: Decision) -> Denied | Forbidden:
+    """Why a call that was not allowed may not pass."""
+    if decision.key_refusal is not None:
+        message, code, param = decision.key_refusal
+        return Forbidden(message, param=param, code=code)
+    first, call, retry_after = decision.violations[0], decision.call, decision.retry_after
+    extra = {"decision": "deny", "retryable": retry_after is not None, "violations": rules(decision.violations)}
+    whose = {
+        "model": call.model,
+        "virtual_key_id": call.virtual_key_id,
+        "user_id": call.user_id,
+        "rule_id": first.matched.rule.id,
+    }
+    return Denied(_sentence(first), code=Code(decision.word), extra=extra, retry_after=retry_after, whose=whose)
+
+
+def _sentence(violated: RuleStatus) -> str:
+    """What a denied caller is to do, from the figures of the first rule without room."""
+    rule, limit = violated.matched.rule, violated.matched.limit
+    whose = f"{limit.scope} {violated.matched.scope_name or limit.scope_id}" if limit.scope_id else limit.scope
+    what = f"{limit.model_name}{f' of {limit.provider}' if limit.provider else ''} ({whose})"
+    advice = "Ask for less" if violated.exceeds_limit else f"Wait until {rfc3339(violated.window.end)}"
+    return (
+        f"{advice}: the limit of {_amount(rule.metric, rule.max_limit)} in {rule.reset_duration} on {what} has "
+        f"{_amount(rule.metric, violated.remaining)} left, and this call {_wish(violated)}."
+    )
+
+
+def _wish(violated: RuleStatus) -> str:
+    """What a denied call asked of a rule, in words."""
+    metric = violated.matched.rule.metric
+    return f"leaves {metric} out" if violated.left_out else f"asks for {_amount(metric, violated.requested)}"
+
+
+def _amount(metric: str, amount: int) -> str:
+    if metric == Metric.COST:
+        return f"${money.dollars(amount)}"
+    return f"{amount} {metric.removesuffix('s') if amount == 1 else metric}"
