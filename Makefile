@@ -9,7 +9,10 @@ BENCH := $(WORK)/.ready
 MEASURE := $(WORK)/venv/bin/python -m bench $(if $(QUICK),--quick)
 REDIS := redis-tools libatomic1 libjemalloc2 liblzf1 libssl3 libsystemd0
 
-.PHONY: run test proofs lint bench bench-list bench-decide bench-scale bench-hops lock clean
+.PHONY: help run test proofs lint format bench bench-list bench-decide bench-scale bench-hops lock clean
+
+help:  ## list the targets
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
 
 run: $(READY)  ## start the service on 127.0.0.1:8080 (HOST and PORT change that)
 	@$(BIN)/python -c 'import wsgi' && exec $(BIN)/gunicorn wsgi:app  # a bad setting is told before gunicorn reads it
@@ -24,6 +27,10 @@ lint: $(READY)  ## ruff and mypy, as CI does
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+format: $(READY)  ## mend what ruff can mend, and lay the code out
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 bench: $(BENCH)  ## all measurements, into bench/RESULTS.md: about 12 minutes; QUICK=1: in a minute, and kept apart
 	$(MEASURE) $(if $(AGAINST),--against $(AGAINST))  # AGAINST=<commit>: what a request costs in both trees, 5 minutes
