@@ -1,1 +1,1 @@
-"""Files of limits: what they ask for, what is wrong with them, and the plan that carries them out."""
+"""Config files: their entries, their faults, and the plan that brings the database to what they say."""

@@ -1,6 +1,6 @@
-"""What a file asks for: its entries as they are written, and (`Wanted`) what they come to when references are resolved.
+"""The entries of a config file: as they are written, and (`Wanted`) with their references resolved.
 
-Paths name a place in the file, such as `governance.model_configs[3].budgets[0]`.
+A path names a position in the file, for example `governance.model_configs[3].budgets[0]`.
 """
 
 import uuid
@@ -10,21 +10,21 @@ from governance.domain.limits.edits import Ceiling, Draft, Item
 from governance.domain.names import Identity
 
 NAMESPACE = uuid.UUID("6a8d2f0e-3f6b-5d0c-9f43-6c1c5b1f8e27")
-"""Ours, for the ids of what has none in its file."""
+"""The UUID namespace of the ids that are derived for entries without an id."""
 
 
 class Owner(NamedTuple):
-    """Whom a budget or rate limit names as its owner: by which field, such as `virtual_key_id`, and by which id."""
+    """The owner that a budget or rate limit names: the field, for example `virtual_key_id`, and the id in it."""
 
     field: str
     id: str
 
 
 class LimitEntry(NamedTuple):
-    """A model limit as it is written: what stands inside it is in the draft, what it refers to is named by id.
+    """A model limit as it is written: `draft` has the nested items, the id fields name the items it refers to.
 
-    `named_by` is how a budget names it as its owner. One that is `implied` is the limit that a virtual key or provider
-    stands for, and is none where it gets no budget and no rate limit.
+    `named_by` is the owner value with which a budget names this limit. An `implied` limit is derived from the budgets
+    and rate limits of a virtual key or provider; it is dropped if it has none.
     """
 
     path: str
@@ -39,7 +39,7 @@ class LimitEntry(NamedTuple):
 
 
 class ItemEntry(NamedTuple):
-    """A budget or rate limit that stands by itself; it may name its owner."""
+    """A budget or rate limit with an entry of its own; it may name its owner."""
 
     path: str
     id: str
@@ -48,9 +48,9 @@ class ItemEntry(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A budget or rate limit (`kind`) of an owner of which there are none here (`owners`, such as teams).
+    """A budget or rate limit (`kind`) of an owner that this service does not have (`owners`, for example teams).
 
-    `item` is its id where the owner names it, None where it stands inside the owner.
+    `item` is its id if the owner refers to it, and None if it is nested in the owner.
     """
 
     path: str
@@ -60,9 +60,9 @@ class Claim(NamedTuple):
 
 
 class WantedKey(NamedTuple):
-    """A virtual key: None leaves what is stored, and `named` says whether the file gives its id.
+    """A virtual key; None leaves the stored value, and `named` says whether the file gives its id.
 
-    Of its value there is only what is kept of it.
+    Of the key's value it has the digest and the prefix only.
     """
 
     path: str
@@ -96,12 +96,12 @@ class WantedItem(NamedTuple):
 
     @property
     def item(self) -> Item:
-        """The same as an item that stands for no stored one."""
+        """The item without an id, so that it matches no stored item."""
         return Item(None, self.ceilings)
 
 
 class WantedLimit(NamedTuple):
-    """A model limit with all its budgets and rate limits; the draft has them too."""
+    """A model limit with all its budgets and rate limits; `draft` has the same items."""
 
     path: str
     id: str
@@ -114,7 +114,7 @@ class WantedLimit(NamedTuple):
 
     @property
     def scope_path(self) -> str:
-        """Where the file says which virtual key or user the limit is on."""
+        """The path of the field that names the limit's virtual key or user."""
         return f"{self.path}.{'virtual_key_id' if self.implied else 'scope_id'}"
 
     @property
@@ -127,14 +127,14 @@ EntryT = TypeVar("EntryT", LimitEntry, ItemEntry, WantedKey, WantedUser)
 
 
 class Section(NamedTuple, Generic[EntryT]):
-    """The entries of a kind that are well formed, and the ids of all, also of those that are not."""
+    """The well-formed entries of one kind, and the ids of all its entries, faulty ones included."""
 
     entries: list[EntryT]
     ids: set[str]
 
 
 class Sections(NamedTuple):
-    """All that is ours in a file, and the names of what is not. `notes`, `unset` and `owner`: see Wanted."""
+    """All sections that the service reads, and the names of those it skips. `notes`, `unset`, `owner`: see Wanted."""
 
     limits: Section[LimitEntry]
     budgets: Section[ItemEntry]
@@ -150,11 +150,11 @@ class Sections(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What a file comes to. All but the names of what is skipped are paths, each with a sentence.
+    """What a file asks for, with all references resolved. `notes`, `left_out`, `unset` are (path, sentence) pairs.
 
-    `notes` are of what is taken, but not as the file says; `left_out` are the budgets and rate limits that hold for
-    nobody here; `unset` are the values that the environment does not have: a fault only for who would store them.
-    `owner` is the name that the file gives itself.
+    `skipped` has the names of skipped sections and fields. `notes` are about values that are not taken as written.
+    `left_out` are the budgets and rate limits that belong to no limit here. `unset` are the values whose environment
+    variable is not set: a fault for a sync, a warning for a check. `owner` is the owner that the file names.
     """
 
     limits: tuple[WantedLimit, ...]
@@ -168,17 +168,17 @@ class Wanted(NamedTuple):
 
 
 def limit_id(identity: Identity) -> str:
-    """The id of a limit that has none in its file: always the same for the same identity."""
+    """Return the id of a limit that has none in its file; equal identities have equal ids."""
     return _derived("limit", *identity)
 
 
 def item_id(owner: str, item: Item) -> str:
-    """The id of a budget or rate limit that has none in its file: always the same for its limit and windows."""
+    """Return the id of a budget or rate limit that has none in its file, derived from its limit and windows."""
     return _derived("item", owner, *(f"{metric} {length}" for metric, length in sorted(item.windows)))
 
 
 def key_id(name: str) -> str:
-    """The id of a virtual key that has none in its file."""
+    """Return the id of a virtual key that has none in its file, derived from its name."""
     return _derived("virtual key", name)
 
 

@@ -1,7 +1,7 @@
-"""What tells whether a file's entry has changed since it was stored: Bifrost's formulas, so that its hashes carry on.
+"""Hashes of file entries, which show whether an entry has changed since it was stored. The formulas are Bifrost's.
 
-Lower-case hex SHA-256 of the settings, never of usage or times. Fields of ours follow at the end, and only where they
-are given: an entry in Bifrost's own words has Bifrost's own hash.
+A hash is the lower-case hex SHA-256 of the entry's settings, without usage and times. Fields that Bifrost does not
+have are appended, and only if they are given, so an entry with Bifrost's fields alone has the same hash as in Bifrost.
 """
 
 from collections.abc import Iterable
@@ -14,21 +14,21 @@ from governance.domain.limits.edits import Ceiling
 from governance.domain.times import rfc3339
 
 PLAIN_FROM = Decimal("1e-6")
-"""Smaller numbers have an exponent in Go's JSON."""
+"""Go's JSON writes smaller numbers with an exponent."""
 
 
 def of_budget(budget_id: str, ceiling: Ceiling) -> str:
-    """A budget: id, maximum, duration, with nothing between them."""
+    """Return the hash of a budget: of its id, maximum and duration, without separators."""
     return _hash(budget_id + go_number(ceiling.max_limit) + ceiling.duration.text)
 
 
 def of_rate_limit(rate_limit_id: str, ceilings: Iterable[Ceiling]) -> str:
-    """A rate limit: id, then maximum and duration of tokens, then those of requests."""
+    """Return the hash of a rate limit: of its id, then maximum and duration of tokens, then those of requests."""
     return _hash(rate_limit_id + "".join(f"{ceiling.max_limit}{ceiling.duration.text}" for ceiling in ceilings))
 
 
 def of_limit(entry: LimitEntry, limit_id: str, budget_ids: Iterable[str], rate_limit_ids: Iterable[str]) -> str:
-    """A limit: `name:length:value;` for each field, and for each budget by the order of their ids."""
+    """Return the hash of a limit: of `name:length:value;` for each field and for each item id, ids sorted."""
     draft, alone = entry.draft, entry.rate_limit_id
     fields = [
         ("id", limit_id),
@@ -57,7 +57,7 @@ def of_key(
     calendar_aligned: bool,
     expires_at: int | None,
 ) -> str:
-    """A virtual key, as far as Bifrost's formula is ours."""
+    """Return the hash of a virtual key: Bifrost's formula, for the fields that this service has."""
     text = f"{name}{description or ''}{value or ''}"
     if is_active is not None:
         text += f"isActive:{str(is_active).lower()}"
@@ -67,12 +67,12 @@ def of_key(
 
 
 def of_user(user_id: str, name: str) -> str:
-    """A user: ours alone, in the form of a limit's."""
+    """Return the hash of a user, in the form of a limit's; Bifrost has none."""
     return _hash(_named([("id", user_id), ("name", name)]))
 
 
 def go_number(nanos: int) -> str:
-    """Dollars as Go writes them as a JSON number; all their digits where a double would lose some."""
+    """Return nano-dollars as Go writes dollars in JSON; with all digits if a double would lose some."""
     exact = Decimal(nanos).scaleb(-9)
     shortest = Decimal(repr(float(exact)))
     if shortest != exact:

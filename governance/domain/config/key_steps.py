@@ -1,25 +1,29 @@
-"""What becomes of each virtual key: matched by id, or by name where the file gives no id."""
+"""The plan's steps for virtual keys. An entry is matched by id, or by name if the file gives no id."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
 from governance.domain.config.entries import WantedKey
-from governance.domain.config.steps import BOUND, Action, Aim, Step, edit_note, remembers, returns
+from governance.domain.config.steps import BOUND, Action, Aim, Step, edit_note, recreation_note, stores_hash
 from governance.domain.errors import Fault
 from governance.domain.keys import VirtualKey
 from governance.domain.records.differences import of_keys
 from governance.domain.records.stored import KEY, HeldKey
 
 
-def steps(aim: Aim, keys: Iterable[WantedKey]) -> list[Step]:
-    """A step for each entry."""
-    by_name = {held.key.name: held for held in aim.stored.keys.values()}
+def steps(context: Aim, keys: Iterable[WantedKey]) -> list[Step]:
+    """Return a step for each entry."""
+    by_name = {held.key.name: held for held in context.stored.keys.values()}
     return [
-        _step(aim, entry, aim.stored.keys.get(entry.id) if entry.named else by_name.get(entry.name)) for entry in keys
+        _step(context, entry, context.stored.keys.get(entry.id) if entry.named else by_name.get(entry.name))
+        for entry in keys
     ]
 
 
 def removal(held: HeldKey, bound: set[str]) -> Step:
-    """The end of a key that its file no longer has, unless limits are `bound` to it that stay."""
+    """Return the removal of a key that its file no longer has; the key stays if it is among the `bound` ids.
+
+    `bound` has the ids of the virtual keys that remaining limits refer to.
+    """
     key = held.key
     if key.id in bound:
         return Step(Action.KEEP, KEY, key.id, _title(key), (), BOUND, held, held)
@@ -27,7 +31,7 @@ def removal(held: HeldKey, bound: set[str]) -> Step:
 
 
 def clashes(entries: Iterable[WantedKey], steps: Iterable[Step], stored: Mapping[str, HeldKey]) -> Iterator[Fault]:
-    """A fault for each entry whose name or value another stored key has, and will have."""
+    """Yield a fault for each entry whose name or value belongs to another stored key that the plan does not change."""
     after = {step.id: step.after.key for step in steps if isinstance(step.after, HeldKey)}
     others = [held.key for key_id, held in stored.items() if key_id not in after]
     names, values = {key.name: key for key in others}, {key.digest: key for key in others}
@@ -42,25 +46,25 @@ def clashes(entries: Iterable[WantedKey], steps: Iterable[Step], stored: Mapping
             yield Fault(f"{entry.path}.value", sentence)
 
 
-def _step(aim: Aim, entry: WantedKey, held: HeldKey | None) -> Step:
+def _step(context: Aim, entry: WantedKey, held: HeldKey | None) -> Step:
     if held is None:
-        after = HeldKey(_new(entry, aim.now), entry.config_hash, aim.source)
-        note = returns(aim, KEY, entry.id)
+        after = HeldKey(_new(entry, context.now), entry.config_hash, context.source)
+        note = recreation_note(context, KEY, entry.id)
         return Step(Action.CREATE, KEY, entry.id, _title(after.key), of_keys(None, after.key), note, None, after)
-    edited, same = _edited(held.key, entry, aim.now), held.config_hash == entry.config_hash
+    edited, same = _edited(held.key, entry, context.now), held.config_hash == entry.config_hash
     differences = of_keys(held.key, edited)
-    note = edit_note(aim) if differences and same else None
-    known = held._replace(config_hash=entry.config_hash, source=aim.kept(held.source))
-    if differences and (aim.overwrite or not same):
+    note = edit_note(context) if differences and same else None
+    known = held._replace(config_hash=entry.config_hash, source=context.with_place(held.source))
+    if differences and (context.overwrite or not same):
         return Step(
             Action.CHANGE, KEY, held.key.id, _title(edited), differences, note, held, known._replace(key=edited)
         )
-    after = known if remembers(held.source, aim) else held
+    after = known if stores_hash(held.source, context) else held
     return Step(Action.KEEP, KEY, held.key.id, _title(held.key), differences, note, held, after)
 
 
 def _new(entry: WantedKey, now: int) -> VirtualKey:
-    """A new key; one without a value in the file has none yet."""
+    """Return a new key; its digest is empty if the file gives no value."""
     return VirtualKey(
         id=entry.id,
         name=entry.name,
@@ -76,7 +80,7 @@ def _new(entry: WantedKey, now: int) -> VirtualKey:
 
 
 def _edited(key: VirtualKey, entry: WantedKey, now: int) -> VirtualKey:
-    """A stored key as its entry says; whether it is active, and its value, stay where the entry does not say."""
+    """Return the stored key with the fields of its entry; is_active and the value stay if the entry lacks them."""
     after = key._replace(
         name=entry.name,
         description=entry.description,

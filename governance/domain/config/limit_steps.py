@@ -1,6 +1,6 @@
-"""What becomes of each limit. It is matched by its identity: usage belongs to what it was spent on.
+"""The plan's steps for limits. An entry is matched by identity: usage stays with the model and scope it was spent on.
 
-A limit whose id stays while its identity changes is replaced; its usage starts anew.
+An entry with the id of a stored limit but another identity replaces that limit; its usage starts at 0.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from governance.domain.config.entries import WantedLimit, limit_id
 from governance.domain.config.merging import Setting, as_written, merged, new_limit
-from governance.domain.config.steps import STARTS_ANEW, Action, Aim, Step, edit_note, remembers, returns
+from governance.domain.config.steps import STARTS_ANEW, Action, Aim, Step, edit_note, recreation_note, stores_hash
 from governance.domain.errors import InvalidRequest
 from governance.domain.limits.limit import Limit, Scope
 from governance.domain.records.differences import of_limits, title
@@ -16,18 +16,18 @@ from governance.domain.records.stored import LIMIT, HeldLimit
 
 
 class Match(NamedTuple):
-    """The stored limit that an entry is about. `replaced`: by its id alone."""
+    """The stored limit that an entry matches. `replaced`: only the id matches, not the identity."""
 
     held: HeldLimit
     replaced: bool = False
 
 
 Matches = Mapping[str, Match]
-"""By the path of the entry."""
+"""Matches by the path of the entry."""
 
 
 def matches(limits: Iterable[WantedLimit], stored: Mapping[str, HeldLimit]) -> Matches:
-    """By identity; else by id, where no other entry is about the limit of that id."""
+    """Match entries to stored limits by identity, else by id if no other entry matches the limit with that id."""
     entries = list(limits)
     by_identity = {held.limit.identity: held for held in stored.values()}
     same = {entry.path: Match(by_identity[entry.identity]) for entry in entries if entry.identity in by_identity}
@@ -38,61 +38,67 @@ def matches(limits: Iterable[WantedLimit], stored: Mapping[str, HeldLimit]) -> M
 
 
 def steps(
-    aim: Aim, limits: Iterable[WantedLimit], found: Matches, removed: set[str], flags: Mapping[str, bool]
+    context: Aim, limits: Iterable[WantedLimit], found: Matches, removed: set[str], flags: Mapping[str, bool]
 ) -> Iterator[Step]:
-    """A step for each entry. `removed` are the limits that go, `flags` the calendar flags of virtual keys by id."""
+    """Yield a step for each entry. `removed` are the ids of the limits to be removed.
+
+    `flags` are the calendar flags of virtual keys by id.
+    """
     wanted = list(limits)
     going = {match.held.limit.id for match in found.values() if match.replaced}
-    staying = (held.limit for key, held in aim.stored.limits.items() if key not in removed | going)
+    staying = (held.limit for key, held in context.stored.limits.items() if key not in removed | going)
     taken = {rule.id for limit in staying for rule in limit.rules}
     for entry in wanted:
         key = entry.draft.scope_id if entry.draft.scope == Scope.VIRTUAL_KEY else None
-        setting = Setting(taken, flags.get(key or "", False), aim.now)
-        step = _located_step(aim, entry, found.get(entry.path), setting)
+        setting = Setting(taken, flags.get(key or "", False), context.now)
+        step = _located_step(context, entry, found.get(entry.path), setting)
         if isinstance(step.after, HeldLimit):
             taken |= {rule.id for rule in step.after.limit.rules}
         yield step
 
 
 def removal(held: HeldLimit) -> Step:
-    """The end of a limit that its file no longer has."""
+    """Return the removal of a limit that its file no longer has."""
     limit = held.limit
     return Step(Action.REMOVE, LIMIT, limit.id, title(limit), of_limits(limit, None), None, held, None)
 
 
-def _located_step(aim: Aim, entry: WantedLimit, match: Match | None, setting: Setting) -> Step:
-    """The step of an entry. Raises InvalidRequest with the entry's place, where its virtual key decides against it."""
+def _located_step(context: Aim, entry: WantedLimit, match: Match | None, setting: Setting) -> Step:
+    """Return the step of an entry. Raises InvalidRequest with the entry's path if the limit would be invalid.
+
+    A limit may be valid or not depending on the calendar flag of its virtual key.
+    """
     try:
-        return _step(aim, entry, match, setting)
+        return _step(context, entry, match, setting)
     except InvalidRequest as error:
         faults = [fault._replace(param=f"{entry.path}.{fault.param}") for fault in error.faults]
         raise InvalidRequest.of(faults) from error
 
 
-def _step(aim: Aim, entry: WantedLimit, match: Match | None, setting: Setting) -> Step:
+def _step(context: Aim, entry: WantedLimit, match: Match | None, setting: Setting) -> Step:
     if match is None:
-        own_id = entry.id if entry.id not in aim.stored.limits else limit_id(entry.identity)
-        note = returns(aim, LIMIT, own_id)
-        return _made(Action.CREATE, new_limit(entry, own_id, setting), None, aim, note)
+        own_id = entry.id if entry.id not in context.stored.limits else limit_id(entry.identity)
+        note = recreation_note(context, LIMIT, own_id)
+        return _new_step(Action.CREATE, new_limit(entry, own_id, setting), None, context, note)
     if match.replaced:
-        return _made(Action.REPLACE, new_limit(entry, entry.id, setting), match.held, aim, STARTS_ANEW)
-    return _moved(aim, entry, match.held, setting)
+        return _new_step(Action.REPLACE, new_limit(entry, entry.id, setting), match.held, context, STARTS_ANEW)
+    return _edit_step(context, entry, match.held, setting)
 
 
-def _made(action: Action, limit: Limit, before: HeldLimit | None, aim: Aim, note: str | None) -> Step:
-    after = HeldLimit(limit, aim.source)
+def _new_step(action: Action, limit: Limit, before: HeldLimit | None, context: Aim, note: str | None) -> Step:
+    after = HeldLimit(limit, context.source)
     return Step(action, LIMIT, limit.id, title(limit), of_limits(None, limit), note, before, after)
 
 
-def _moved(aim: Aim, entry: WantedLimit, held: HeldLimit, setting: Setting) -> Step:
+def _edit_step(context: Aim, entry: WantedLimit, held: HeldLimit, setting: Setting) -> Step:
     kept = merged(held.limit, entry, setting)
-    limit = as_written(held.limit, entry, setting) if aim.overwrite else kept
+    limit = as_written(held.limit, entry, setting) if context.overwrite else kept
     differences = of_limits(held.limit, limit)
-    name, after = title(limit), HeldLimit(limit, aim.kept(held.source))
+    name, after = title(limit), HeldLimit(limit, context.with_place(held.source))
     if differences:
-        note = edit_note(aim) if aim.overwrite and of_limits(kept, limit) else None
+        note = edit_note(context) if context.overwrite and of_limits(kept, limit) else None
         return Step(Action.CHANGE, LIMIT, limit.id, name, differences, note, held, after)
-    edited = held.limit.version > 1 and not aim.overwrite
+    edited = held.limit.version > 1 and not context.overwrite
     drifted = of_limits(held.limit, as_written(held.limit, entry, setting)) if edited else ()
-    known = after if remembers(held.source, aim) else held
-    return Step(Action.KEEP, LIMIT, limit.id, name, drifted, edit_note(aim) if drifted else None, held, known)
+    known = after if stores_hash(held.source, context) else held
+    return Step(Action.KEEP, LIMIT, limit.id, name, drifted, edit_note(context) if drifted else None, held, known)

@@ -1,4 +1,4 @@
-"""What cannot bite: a file that is right as it stands, and still does not do what its author will expect of it."""
+"""Warnings: parts of a valid file that have no effect, or another effect than its author is likely to expect."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from governance.domain.names import ALL_MODELS, Identity
 from governance.domain.records.differences import shown
 
 DATE = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8})$")
-"""How providers date a model: `gpt-4o-2024-08-06`, `claude-sonnet-4-20250514`, `claude-sonnet-4@20250514`."""
+"""The date in a model name: `gpt-4o-2024-08-06`, `claude-sonnet-4-20250514`, `claude-sonnet-4@20250514`."""
 
 Caution = tuple[str, str]
 """A path in the file, and a sentence."""
@@ -22,9 +22,9 @@ OWNING = frozenset({"model_configs", "virtual_keys", "providers"})
 
 
 def cautions(wanted: Wanted, now: int, faulty: Iterable[str] = ()) -> list[Caution]:
-    """Every warning there is, with the file's own. `faulty` are the paths of its faults.
+    """Return all warnings of a file, its `unset` and `notes` included. `faulty` are the paths of its faults.
 
-    An entry at fault has no warnings beside, and nothing is called missing that one at fault may have.
+    A faulty entry gets no warnings. Nothing is reported missing if a faulty entry may define it.
     """
     paths = list(faulty)
     wrong = _wrong(paths)
@@ -39,7 +39,10 @@ def cautions(wanted: Wanted, now: int, faulty: Iterable[str] = ()) -> list[Cauti
 
 
 def left_out(wanted: Wanted, faulty: Iterable[str] = ()) -> list[Caution]:
-    """The budgets and rate limits that hold for nobody here, beside faults as with `cautions`."""
+    """Return the budgets and rate limits that belong to no limit here; empty if a faulty entry may own them.
+
+    `faulty` are the paths of the file's faults; a faulty entry is not reported here either.
+    """
     paths = list(faulty)
     return _beside(wanted.left_out, paths) if OWNING.isdisjoint(_wrong(paths)) else []
 
@@ -49,13 +52,13 @@ def _wrong(paths: Iterable[str]) -> set[str]:
 
 
 def _beside(found: Iterable[Caution], paths: Iterable[str]) -> list[Caution]:
-    """What is found in entries that are not at fault."""
+    """Return the warnings whose entries have no fault."""
     entries = {_entry(path) for path in paths}
     return [caution for caution in found if _entry(caution[0]) not in entries]
 
 
 def _missing(wanted: Wanted, wrong: set[str]) -> Iterator[Caution]:
-    """What no other entry has or refers to, where no section is `wrong` that might."""
+    """Yield the limits without items, and those whose virtual key is missing; `wrong` are the faulty sections."""
     keys = {key.id for key in wanted.keys}
     for limit in wanted.limits:
         if wrong.isdisjoint({"budgets", "rate_limits"}):
@@ -65,7 +68,7 @@ def _missing(wanted: Wanted, wrong: set[str]) -> Iterator[Caution]:
 
 
 def _sections(path: str) -> Iterable[str]:
-    """The section in which a path is; all, where it is of no entry."""
+    """Return the section of a path; all sections if the path is not in an entry."""
     section, entry, _ = path.removeprefix("governance.").partition("[")
     return [section] if entry else SECTIONS
 
@@ -93,7 +96,7 @@ def _keyless(limit: WantedLimit, keys: set[str]) -> Iterator[Caution]:
 
 
 def _shadowed(limit: WantedLimit) -> Iterator[Caution]:
-    """A longer window with no larger maximum is used up first, whatever the shorter one allows."""
+    """Yield each rule that is never reached: a rule with a longer window and no larger maximum is used up first."""
     for metric in Metric:
         own = [ceiling for item in limit.items for ceiling in item.ceilings if ceiling.metric == metric]
         own.sort(key=lambda ceiling: ceiling.duration.length)
@@ -109,7 +112,7 @@ def _amount(ceiling: Ceiling) -> str:
 
 
 def _dated(limit: WantedLimit, paths: dict[Identity, str]) -> Iterator[Caution]:
-    """A dated name and its undated twin are two models: names are matched as they are written."""
+    """Warn if a file has a dated model name and the same name without a date: they are two models."""
     identity = limit.identity
     undated = DATE.sub("", identity.model)
     twin = paths.get(identity._replace(model=undated))

@@ -1,6 +1,6 @@
-"""What becomes of one stored limit under a file that asks for it: an edit like any other, made of what has changed.
+"""Merge a stored limit with its entry in a file: the result is an edit, made of what has changed in the file.
 
-An entry whose hash is the stored one has not changed in the file, so what is stored of it stays, edited or not.
+An entry with the stored hash has not changed in the file, so the stored values stay, edited or not.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,9 +14,10 @@ from governance.domain.limits.limit import MAX_ITEMS, Limit, Metric, Rule, rules
 
 
 class Setting(NamedTuple):
-    """What a limit depends on beside itself.
+    """What the merge needs to know besides the limit and its entry.
 
-    `taken` are the ids of budgets and rate limits that others have; `inherited` is its virtual key's flag.
+    `taken` are the ids of the budgets and rate limits of other limits; `inherited` is the calendar flag of the
+    limit's virtual key; `now` is in microseconds.
     """
 
     taken: set[str]
@@ -25,14 +26,14 @@ class Setting(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """A budget or rate limit as it shall be stored, and the one in the file that it is; None: only stored."""
+    """A budget or rate limit to store, with its entry in the file; `wanted` is None if the file has no such entry."""
 
     item: Item
     wanted: WantedItem | None
 
 
 def new_limit(wanted: WantedLimit, own_id: str, setting: Setting) -> Limit:
-    """The limit that an entry asks for, where nothing is stored of it."""
+    """Return the limit that an entry asks for, for an entry that matches no stored limit."""
     ids = _new_ids(own_id, wanted.items, setting.taken)
     mint = iter([own_id, *ids]).__next__
     made = created(wanted.draft, inherited=setting.inherited, now=setting.now, mint=mint)
@@ -40,16 +41,16 @@ def new_limit(wanted: WantedLimit, own_id: str, setting: Setting) -> Limit:
 
 
 def merged(limit: Limit, wanted: WantedLimit, setting: Setting) -> Limit:
-    """The stored limit under its entry. Where its own edits cannot stand beside the file's, the file has it all."""
+    """Return the stored limit merged with its entry. If edits and file together are invalid, the file wins."""
     try:
         found = _merged(limit, wanted, setting, whole=False)
     except InvalidRequest:
         return as_written(limit, wanted, setting)
-    return found if _stands(found) else as_written(limit, wanted, setting)
+    return found if _is_valid(found) else as_written(limit, wanted, setting)
 
 
 def as_written(limit: Limit, wanted: WantedLimit, setting: Setting) -> Limit:
-    """The stored limit exactly as its entry says, whatever edits it has of its own."""
+    """Return the stored limit exactly as its entry says, without any edits made by the API."""
     return _merged(limit, wanted, setting, whole=True)
 
 
@@ -75,7 +76,7 @@ def _merged(limit: Limit, wanted: WantedLimit, setting: Setting, *, whole: bool)
 
 
 def _parts(limit: Limit, wanted: WantedLimit, kind: str, *, whole: bool, same: bool) -> Iterator[_Part]:
-    """The items of a kind, matched as an edit's are; beside them (`same`) those that no file ever asked for."""
+    """Yield the items of a kind, matched as in an edit; with `same`, also the stored items that came from no file."""
     items = wanted.budgets if kind == "budgets" else wanted.rate_limits
     stored = rules_by_id(rule for rule in limit.rules if (rule.metric == Metric.COST) == (kind == "budgets"))
     for row_id, item in zip(_matched(stored, items, single=kind in wanted.draft.single), items, strict=True):
@@ -88,7 +89,10 @@ def _parts(limit: Limit, wanted: WantedLimit, kind: str, *, whole: bool, same: b
 
 
 def _matched(stored: Mapping[str, list[Rule]], items: Iterable[WantedItem], *, single: bool) -> list[str | None]:
-    """The id of the stored item that each one in the file stands for; an id that is not stored means nothing yet."""
+    """Return, for each item in the file, the id of the stored item it matches, or None.
+
+    An id that is not stored is ignored here: such an item is matched by its windows.
+    """
     windows = {row_id: windows_of(rules) for row_id, rules in stored.items()}
     wanted = [(item.id if item.id in stored else None, item.item.windows) for item in items]
     return match(windows, wanted, single=single)
@@ -98,8 +102,8 @@ def _ceilings(rules: Iterable[Rule]) -> tuple[Ceiling, ...]:
     return tuple(Ceiling(Metric(rule.metric), rule.max_limit, rule.duration) for rule in rules)
 
 
-def _stands(limit: Limit) -> bool:
-    """Whether a limit is one that could have been asked for: each window once, and not too many."""
+def _is_valid(limit: Limit) -> bool:
+    """Return whether a limit has each window once, and at most MAX_ITEMS budgets and rate limits."""
     windows = [(rule.metric, rule.duration.length) for rule in limit.rules]
     budgets = sum(rule.metric == Metric.COST for rule in limit.rules)
     rates = {rule.id for rule in limit.rules if rule.metric != Metric.COST}
@@ -107,7 +111,7 @@ def _stands(limit: Limit) -> bool:
 
 
 def _new_ids(owner: str, items: Iterable[WantedItem], taken: set[str]) -> list[str]:
-    """The ids of new items: the file's own, or, where another has it (also one of the other kind), one made of it."""
+    """Return the ids of new items: the file's, or one derived from it if another item (of either kind) has that id."""
     ids: list[str] = []
     for item in items:
         own_id = item.id
@@ -118,7 +122,7 @@ def _new_ids(owner: str, items: Iterable[WantedItem], taken: set[str]) -> list[s
 
 
 def _hashed(limit: Limit, wanted: WantedLimit, items: Mapping[str, WantedItem]) -> Limit:
-    """The limit with the hashes of its entries."""
+    """Return the limit with the hashes of its entries."""
     rules = (
         rule._replace(config_hash=items[rule.id].config_hash) if rule.id in items else rule for rule in limit.rules
     )

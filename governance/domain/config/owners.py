@@ -1,6 +1,7 @@
-"""Whose each budget and rate limit is that stands by itself: the limit that names it, or the owner that it names.
+"""Find the limit of each budget and rate limit that has an entry of its own.
 
-What belongs to nobody, or to an owner of a kind that there is not here, is left out, and the reason is told.
+A limit may name the item, or the item may name its owner. An item without an owner, or with an owner of a kind that
+this service does not have, is left out with the reason.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +19,7 @@ WORDS = {
 
 
 class Kind(NamedTuple):
-    """Budgets or rate limits: what one is called, and the fields of a limit that name one, name many, hold them."""
+    """Budgets or rate limits: the word for one, and a limit's fields for one id, for many ids and for nested items."""
 
     what: str
     one: str
@@ -31,19 +32,19 @@ RATE_LIMITS = Kind("rate limit", "rate_limit_id", "rate_limit_ids", "rate_limits
 
 
 class Owned(NamedTuple):
-    """The entries of a section by the path of the limit that they belong to; what is wrong, and what is left out."""
+    """The entries of a section by the path of their limit; the faults; and (path, reason) of what is left out."""
 
     by_limit: Mapping[str, list[ItemEntry]]
     faults: list[Fault]
     left_out: list[tuple[str, str]]
 
     def of(self, limit: LimitEntry) -> list[ItemEntry]:
-        """The entries that belong to a limit."""
+        """Return the entries that belong to a limit."""
         return self.by_limit.get(limit.path, [])
 
 
 class Reference(NamedTuple):
-    """A limit and the id of one of its budgets or rate limits, with the place in the file that says so."""
+    """A limit, the id of one of its budgets or rate limits, and the path in the file that connects them."""
 
     limit: LimitEntry
     item: str
@@ -51,35 +52,35 @@ class Reference(NamedTuple):
 
 
 def owned(limits: list[LimitEntry], section: Section[ItemEntry], claims: Iterable[Claim], kind: Kind) -> Owned:
-    """Hand out the entries of a section. `claims` are those of owners that there are not here."""
+    """Assign the entries of a section to limits. `claims` are those of owners that this service does not have."""
     known = {entry.id: entry for entry in section.entries}
     by_owner = {limit.named_by: limit for limit in limits if limit.named_by is not None}
-    strangers = {entry.id: entry for entry in section.entries if _is_strange(entry, by_owner)}
+    foreign = {entry.id: entry for entry in section.entries if _is_foreign(entry, by_owner)}
     owner: dict[str, LimitEntry] = {}
     by_limit: dict[str, list[ItemEntry]] = {}
     faults: list[Fault] = []
     for limit, item, path in _references(limits, section, by_owner, kind):
         if item not in section.ids:
             faults.append(Fault(path, f"Add a {kind.what} with the id '{item}' to the file, or take it out here."))
-        elif item in strangers:
-            faults.append(Fault(path, _strange(strangers[item], kind)))
+        elif item in foreign:
+            faults.append(Fault(path, _foreign_sentence(foreign[item], kind)))
         elif item in owner and owner[item] is not limit:
-            faults.append(Fault(path, _shared(item, owner[item], section, kind)))
+            faults.append(Fault(path, _shared_sentence(item, owner[item], section, kind)))
         elif item in known and item not in owner:
             owner[item] = limit
             by_limit.setdefault(limit.path, []).append(known[item])
     return Owned(by_limit, faults, list(_left_out(section, owner, list(claims), kind)))
 
 
-def _is_strange(entry: ItemEntry, by_owner: Mapping[Owner, LimitEntry]) -> bool:
-    """Whether an entry names an owner that there is not here; a missing model config is a fault of its own."""
+def _is_foreign(entry: ItemEntry, by_owner: Mapping[Owner, LimitEntry]) -> bool:
+    """Return whether an entry names an owner that is not here; a missing model config is reported elsewhere."""
     return entry.owner is not None and entry.owner.field in WORDS and entry.owner not in by_owner
 
 
 def _references(
     limits: list[LimitEntry], section: Section[ItemEntry], by_owner: Mapping[Owner, LimitEntry], kind: Kind
 ) -> Iterator[Reference]:
-    """Each reference of a limit to an entry; what stands inside the limit itself needs none."""
+    """Yield each reference between a limit and an entry; a reference to an item nested in the limit is ignored."""
     for limit in limits:
         inside = {item.id for item in getattr(limit.draft, kind.inside) if item.id is not None}
         single = getattr(limit, kind.one)
@@ -93,8 +94,8 @@ def _references(
             yield Reference(by_owner[entry.owner], entry.id, f"{entry.path}.{entry.owner.field}")
 
 
-def _shared(item: str, limit: LimitEntry, section: Section[ItemEntry], kind: Kind) -> str:
-    """What to write instead of one entry for two limits."""
+def _shared_sentence(item: str, limit: LimitEntry, section: Section[ItemEntry], kind: Kind) -> str:
+    """Return the sentence for an entry that two limits refer to."""
     number = next(n for n in range(2, len(section.ids) + 3) if f"{item}-{n}" not in section.ids)
     return (
         f"Write a {kind.what} of its own for this limit, with another id such as '{item}-{number}', and name that "
@@ -102,14 +103,14 @@ def _shared(item: str, limit: LimitEntry, section: Section[ItemEntry], kind: Kin
     )
 
 
-def _strange(entry: ItemEntry, kind: Kind) -> str:
+def _foreign_sentence(entry: ItemEntry, kind: Kind) -> str:
     return (
         f"Write a {kind.what} of its own for this limit, with another id, and name that here: "
-        f"'{entry.id}' says that it belongs to the {_named(entry)}."
+        f"'{entry.id}' says that it belongs to the {_owner_text(entry)}."
     )
 
 
-def _named(entry: ItemEntry) -> str:
+def _owner_text(entry: ItemEntry) -> str:
     owner = entry.owner
     return "" if owner is None else f"{WORDS[owner.field]} '{owner.id}'"
 
@@ -117,7 +118,7 @@ def _named(entry: ItemEntry) -> str:
 def _left_out(
     section: Section[ItemEntry], owner: Mapping[str, LimitEntry], claims: list[Claim], kind: Kind
 ) -> Iterator[tuple[str, str]]:
-    """Each entry that belongs to no limit, and each thing that an owner claims in vain, with the reason."""
+    """Yield, with the reason, each entry that belongs to no limit and each claim of an owner that is not here."""
     own = [claim for claim in claims if claim.kind == kind.what]
     first = {claim.item: claim for claim in reversed(own) if claim.item is not None}
     for entry in section.entries:
@@ -139,7 +140,7 @@ def _reason(entry: ItemEntry, claim: Claim | None) -> str:
     if owner is not None and owner.field == "provider_config_id":
         return f"no virtual key in this file has a provider config with the id {owner.id}."
     if owner is not None and owner.field in WORDS:
-        return f"it belongs to the {_named(entry)}, and there are no {WORDS[owner.field]}s here."
+        return f"it belongs to the {_owner_text(entry)}, and there are no {WORDS[owner.field]}s here."
     if claim is not None:
         return f"it belongs to {claim.path.rpartition('.')[0]}, and there are no {claim.owners} here."
     return "nothing in this file refers to it, and it names no owner."

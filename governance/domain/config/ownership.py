@@ -1,4 +1,4 @@
-"""Which rows are a file's own: those that it may prune."""
+"""Which rows a file owns: `--prune` may remove only those."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import TypeVar
@@ -18,28 +18,31 @@ UNKNOWN = "a place that was not noted"
 
 
 def without(stored: Stored, limits: Collection[str], keys: Collection[str], users: Collection[str]) -> Stored:
-    """What is stored beside the rows with these ids."""
+    """Return the stored rows without those that have these ids."""
     return Stored(_left(stored.limits, limits), _left(stored.keys, keys), _left(stored.users, users))
 
 
-def owned(aim: Aim, stored: Stored) -> Stored:
-    """The part of it that is the file's own."""
-    return Stored(_own(aim, stored.limits), _own(aim, stored.keys), _own(aim, stored.users))
+def owned(context: Aim, stored: Stored) -> Stored:
+    """Return the stored rows that the file owns."""
+    return Stored(_own(context, stored.limits), _own(context, stored.keys), _own(context, stored.users))
 
 
-def elsewhere(aim: Aim, missing: Stored) -> Iterator[Fault]:
-    """A fault where a file is known by its base name alone, and a file in another place made rows of that name.
+def owner_faults(context: Aim, missing: Stored) -> Iterator[Fault]:
+    """Yield a fault if the owner is a file's base name, and a file of that name in another folder made rows.
 
-    `missing` are the rows that the file does not have. Of rows whose place is not known, it may be another file's.
+    `missing` are the stored rows that the file does not have. Those whose folder is not known count as another file's.
     """
-    if not aim.source.placed:
+    if not context.source.placed:
         return
-    unknown = Source(aim.source.name)
-    foreign = {row.source for row in aim.stored.rows if row.source.name == aim.source.name} - {aim.source, unknown}
+    unknown = Source(context.source.name)
+    foreign = {row.source for row in context.stored.rows if row.source.name == context.source.name} - {
+        context.source,
+        unknown,
+    }
     foreign |= {row.source for row in missing.rows if row.source == unknown}
     if foreign:
         places = " and ".join(sorted({_place(source) for source in foreign}))
-        yield Fault("owner", OWNER_WANTED.format(name=aim.source.name, places=places))
+        yield Fault("owner", OWNER_WANTED.format(name=context.source.name, places=places))
 
 
 def _place(source: Source) -> str:
@@ -50,5 +53,5 @@ def _left(rows: Mapping[str, HeldT], known: Collection[str]) -> dict[str, HeldT]
     return {row_id: held for row_id, held in rows.items() if row_id not in known}
 
 
-def _own(aim: Aim, rows: Mapping[str, HeldT]) -> dict[str, HeldT]:
-    return {row_id: held for row_id, held in rows.items() if aim.owns(held.source)}
+def _own(context: Aim, rows: Mapping[str, HeldT]) -> dict[str, HeldT]:
+    return {row_id: held for row_id, held in rows.items() if context.owns(held.source)}

@@ -1,4 +1,4 @@
-"""What a sync would do: from what a file asks for and what is stored to a list of steps. Pure."""
+"""The plan of a sync: a list of steps from the stored rows to what a file asks for. Pure functions."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,9 +13,9 @@ from governance.domain.records.stored import HeldKey, HeldLimit, Stored
 
 
 class Plan(NamedTuple):
-    """Virtual keys first, then users, then limits, each in the order of the file, then what goes.
+    """The steps: virtual keys, then users, then limits, each in the order of the file; removals last.
 
-    `gone` counts the rows of this file that it no longer has, where they are not pruned.
+    `gone` counts the rows that the file made and no longer has, if they are not pruned.
     """
 
     steps: tuple[Step, ...]
@@ -23,55 +23,59 @@ class Plan(NamedTuple):
 
     @property
     def changes(self) -> tuple[Step, ...]:
-        """The steps that change what is enforced."""
+        """The steps whose action is not KEEP."""
         return tuple(step for step in self.steps if step.action != Action.KEEP)
 
     @property
     def writes(self) -> tuple[Step, ...]:
-        """The steps that write anything, if only the hash of an entry."""
+        """The steps that write to the database, those that only store a hash included."""
         return tuple(step for step in self.steps if step.before != step.after)
 
     @property
     def counts(self) -> dict[Action, int]:
-        """How many rows there are of each action that there is."""
+        """The number of steps by action; an action without steps is absent."""
         found = Counter(step.action for step in self.steps)
         return {action: found[action] for action in Action if found[action]}
 
     @property
     def outline(self) -> tuple[object, ...]:
-        """What a person was shown."""
+        """What a person is shown of the plan, to compare two plans."""
         return tuple(step.outline for step in self.steps)
 
 
-def plan(aim: Aim, wanted: Wanted, *, prune: bool) -> tuple[Plan, list[Fault]]:
-    """The steps to what a file asks for; and what is wrong with it beside what is stored."""
-    stored, keys, users = aim.stored, key_steps.steps(aim, wanted.keys), list(user_steps.steps(aim, wanted.users))
+def plan(context: Aim, wanted: Wanted, *, prune: bool) -> tuple[Plan, list[Fault]]:
+    """Return the plan for a file, and the faults of the file that depend on what is stored."""
+    stored, keys, users = (
+        context.stored,
+        key_steps.steps(context, wanted.keys),
+        list(user_steps.steps(context, wanted.users)),
+    )
     found = limit_steps.matches(wanted.limits, stored.limits)
     matched = {match.held.limit.id for match in found.values()}
     missing = ownership.without(stored, matched, {step.id for step in keys}, {step.id for step in users})
-    gone = ownership.owned(aim, missing)
+    gone = ownership.owned(context, missing)
     flags = _flags(stored.keys.values(), keys)
     removed = set(gone.limits) if prune else set()
-    limits = list(limit_steps.steps(aim, wanted.limits, found, removed, flags))
+    limits = list(limit_steps.steps(context, wanted.limits, found, removed, flags))
     faults = [*key_steps.clashes(wanted.keys, keys, stored.keys), *_keyless(wanted, flags)]
     if not prune:
         return Plan((*keys, *users, *limits), len(gone.rows)), faults
     bound = {
         limit.scope_id or "" for limit in _staying(stored.limits, removed, limits) if limit.scope == Scope.VIRTUAL_KEY
     }
-    faults += ownership.elsewhere(aim, missing)
+    faults += ownership.owner_faults(context, missing)
     return Plan((*keys, *users, *limits, *_ends(gone, bound)), 0), faults
 
 
 def _ends(gone: Stored, bound: set[str]) -> Iterator[Step]:
-    """The end of each row that is gone from the file; `bound` are the virtual keys to which limits stay bound."""
+    """Yield the removal of each row that is gone from the file; `bound` has the ids of keys that limits still use."""
     yield from map(limit_steps.removal, gone.limits.values())
     yield from (key_steps.removal(held, bound) for held in gone.keys.values())
     yield from map(user_steps.removal, gone.users.values())
 
 
 def _flags(held: Iterable[HeldKey], steps: Iterable[Step]) -> dict[str, bool]:
-    """The calendar flag of each virtual key there will be, by its id."""
+    """Return the calendar flag of each virtual key by its id, as it is after the steps."""
     after = (step.after for step in steps if isinstance(step.after, HeldKey))
     return {each.key.id: each.key.calendar_aligned for each in (*held, *after)}
 

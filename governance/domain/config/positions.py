@@ -1,4 +1,4 @@
-"""Where in a JSON text each value stands: for the line of a fault in a file, and asked only when there is one."""
+"""The line of each value in a JSON text; computed only when a file has a fault, to report its line."""
 
 import json
 import re
@@ -10,16 +10,16 @@ LAST_STEP = re.compile(r"[.\[][^.\[]*$")
 
 
 class _Inside(NamedTuple):
-    """An array or object that is open: its path, and the place in it (an index, a key, or None before a key)."""
+    """An open array or object: its path, and the current index or key in it; None if a key comes next."""
 
     path: str
     place: int | str | None
 
 
 def places(text: str) -> Iterator[tuple[str, int]]:
-    """The path of each value in a valid JSON text, such as `budgets[0].max_limit`, with its line; a key's is its own.
+    """Yield the path of each value in a valid JSON text, for example `budgets[0].max_limit`, with its line.
 
-    A path that comes twice is a key that stands twice in one object.
+    For a value in an object the line is that of its key. A path is yielded twice if its object has the key twice.
     """
     line, seen = 1, 0
     opened: list[_Inside] = []
@@ -47,7 +47,7 @@ def _path(inside: _Inside) -> str:
 
 
 def repeated(text: str) -> tuple[str, int]:
-    """The first key that stands twice in one object, by its path, and the line of its second place."""
+    """Return the path of the first duplicate key, and the line where it occurs the second time."""
     seen: set[str] = set()
     for path, line in places(text):
         if path in seen:
@@ -57,7 +57,7 @@ def repeated(text: str) -> tuple[str, int]:
 
 
 def steps_to(path: str) -> Iterator[str]:
-    """A path, and each path that it stands in."""
+    """Yield a path, then the path of each object or array that contains it, from the inside out."""
     yield path
     while LAST_STEP.search(path):
         path = LAST_STEP.sub("", path)
@@ -65,7 +65,7 @@ def steps_to(path: str) -> Iterator[str]:
 
 
 def line_of(path: str, lines: Mapping[str, int]) -> int:
-    """The line of a path, or of what it would stand in where nothing stands there."""
+    """Return the line of a path, or of the nearest object or array around it if the path does not exist."""
     while path not in lines and LAST_STEP.search(path):
         path = LAST_STEP.sub("", path)
     return lines.get(path, 1)

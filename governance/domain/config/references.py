@@ -1,4 +1,4 @@
-"""Putting a file together: each limit with its budgets and rate limits, and what is wrong with the file as a whole."""
+"""Resolve the references in a file: each limit gets its budgets and rate limits; faults of the whole are found."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ from governance.domain.names import ALL_MODELS
 
 
 def resolve(sections: Sections) -> tuple[Wanted, list[Fault]]:
-    """What the sections come to, and every fault of the whole."""
+    """Return what the sections ask for, and all faults that concern more than one entry."""
     entries = [*sections.limits.entries, *sections.implied, *_on_stored_keys(sections)]
     budgets = owned(entries, sections.budgets, sections.claims, BUDGETS)
     rates = owned(entries, sections.rate_limits, sections.claims, RATE_LIMITS)
@@ -61,7 +61,7 @@ def resolve(sections: Sections) -> tuple[Wanted, list[Fault]]:
 
 
 def _on_stored_keys(sections: Sections) -> Iterator[LimitEntry]:
-    """The limits of virtual keys that budgets name and the file does not have: they may be stored."""
+    """Yield a limit for each virtual key that a budget names and the file lacks: the key may be stored."""
     known = {entry.named_by for entry in sections.implied if entry.named_by is not None}
     for entry in sections.budgets.entries:
         owner = entry.owner
@@ -82,7 +82,7 @@ def _inside(limits: list[LimitEntry], kind: str) -> Iterator[tuple[str | None, s
 
 
 def _provider_configs(sections: Sections) -> Iterator[tuple[str | None, str]]:
-    """The ids of provider configs that budgets name."""
+    """Yield (id, path) of the provider configs that budgets name."""
     named = {entry.owner for entry in sections.budgets.entries if entry.owner is not None}
     for entry in sections.implied:
         owner = entry.named_by
@@ -91,7 +91,7 @@ def _provider_configs(sections: Sections) -> Iterator[tuple[str | None, str]]:
 
 
 def _twice(named: Iterable[tuple[str | None, str]], what: str = "id") -> Iterator[Fault]:
-    """A fault for each id (or other thing that may be there once) that stands at a path before."""
+    """Yield a fault for each id (or other unique value, `what`) that an earlier path has too."""
     first: dict[str, str] = {}
     for value, path in named:
         if value is not None and value in first:
@@ -109,14 +109,14 @@ def _missing_owners(sections: Sections) -> Iterator[Fault]:
 
 
 def _flag(entry: LimitEntry, items: Iterable[ItemEntry]) -> tuple[bool | None, list[Fault]]:
-    """The calendar flag of a limit, of which its budgets may speak."""
+    """Return the calendar flag of a limit, which its budgets and rate limits may set too, and its faults."""
     inside = [item.said(f"{entry.path}.{path}") for path, item in flagged(entry.draft)]
     beside = [each.item.said(each.path) for each in items if each.item.aligned is not None]
     return limit_flag(entry.draft.calendar_aligned, [*inside, *beside])
 
 
 def _limit(entry: LimitEntry, flag: bool | None, budgets: list[ItemEntry], rates: list[ItemEntry]) -> WantedLimit:
-    """A limit with all that is inside it and all that belongs to it."""
+    """Return a limit with its nested items and the items that belong to it."""
     inside = entry.draft
     draft = inside._replace(
         calendar_aligned=flag,
@@ -138,12 +138,12 @@ def _limit(entry: LimitEntry, flag: bool | None, budgets: list[ItemEntry], rates
 
 
 def _settled(items: Iterable[Item]) -> tuple[Item, ...]:
-    """The items without what they say of the calendar, which is in their limit's flag now."""
+    """Return the items without their calendar flags: the limit's flag has them now."""
     return tuple(item._replace(aligned=None) for item in items)
 
 
 def _hash(entry: LimitEntry, own_id: str, flag: bool | None, budgets: list[ItemEntry]) -> str:
-    """The hash of a limit's entry. A budget's own flag counts where it is true, as it always has."""
+    """Return the hash of a limit's entry. An item's calendar flag counts if it is true, as in earlier releases."""
     named = {*entry.budget_ids, *(item.id or item_id(own_id, item) for item in entry.draft.budgets)}
     rated = {*entry.rate_limit_ids, *(item.id or item_id(own_id, item) for item in entry.draft.rate_limits)}
     if entry.implied:

@@ -1,4 +1,4 @@
-"""What a plan is made of: the rows that are stored, and what becomes of each."""
+"""The steps of a plan, and the context in which they are computed."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from governance.domain.records.stored import Held, Source, Stored
 
 
 class Action(StrEnum):
-    """What becomes of a row. A kept one may still come to remember the hash of its entry."""
+    """What a step does with its row. A kept row may still get the hash of its entry."""
 
     CREATE = "create"
     CHANGE = "change"
@@ -18,7 +18,10 @@ class Action(StrEnum):
 
 
 class Aim(NamedTuple):
-    """For which file, beside what is stored, and when a plan is made; `overwrite`: edits by API give way to it."""
+    """The context of a plan: the file, the stored rows and the time in microseconds.
+
+    With `overwrite` the file wins over edits by the API.
+    """
 
     source: Source
     stored: Stored
@@ -26,19 +29,19 @@ class Aim(NamedTuple):
     overwrite: bool = False
 
     def owns(self, source: Source) -> bool:
-        """Whether a row is this file's, as far as is known: a place that is not known may be another file's."""
+        """Return whether this file owns a row: the names are equal, and the places too if both are known."""
         if not self.source.name or source.name != self.source.name:
             return False
         return not self.source.placed or source.place in (self.source.place, None)
 
-    def kept(self, source: Source) -> Source:
-        """What a row of this file remembers when it is kept: the place of the file, where it was not known."""
+    def with_place(self, source: Source) -> Source:
+        """Return the source to store with a kept row: with the file's place if it was not known."""
         known = source.place is not None or not self.source.placed
         return source if known or not self.owns(source) else self.source
 
 
 class Step(NamedTuple):
-    """What becomes of one row. `before` and `after` also differ where only its hash does."""
+    """What happens to one row. `before` and `after` also differ if only the hash of the entry does."""
 
     action: Action
     entity: str
@@ -51,7 +54,7 @@ class Step(NamedTuple):
 
     @property
     def outline(self) -> tuple[object, ...]:
-        """The part of the step that a person is shown."""
+        """The fields of the step that a person is shown."""
         return self[:6]
 
 
@@ -62,16 +65,16 @@ STARTS_ANEW = "its usage starts anew: its id now stands for another model, provi
 BOUND = "kept: limits that are not this file's are bound to it"
 
 
-def edit_note(aim: Aim) -> str:
-    """The note on a row that was edited since its entry was written."""
-    return OVERWRITTEN if aim.overwrite else DRIFTED
+def edit_note(context: Aim) -> str:
+    """Return the note on a row that was edited since its entry was stored."""
+    return OVERWRITTEN if context.overwrite else DRIFTED
 
 
-def returns(aim: Aim, entity: str, row_id: str) -> str | None:
-    """The note on a new row that was there before."""
-    return RETURNS if (entity, row_id) in aim.stored.buried else None
+def recreation_note(context: Aim, entity: str, row_id: str) -> str | None:
+    """Return the note on a new row whose id was deleted before, or None."""
+    return RETURNS if (entity, row_id) in context.stored.buried else None
 
 
-def remembers(source: Source, aim: Aim) -> bool:
-    """Whether a row that is kept remembers its entry's hash, so that later edits stay: not one another file made."""
-    return source.name == "" or aim.owns(source)
+def stores_hash(source: Source, context: Aim) -> bool:
+    """Return whether a kept row gets its entry's hash, so that later edits stay; not if another file made it."""
+    return source.name == "" or context.owns(source)
