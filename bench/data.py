@@ -19,7 +19,8 @@ from governance.domain.limits.money import NANOS
 from governance.domain.limits.windows import window
 from governance.domain.times import SECOND
 from governance.storage import revisions
-from governance.storage.keys import users, virtual_keys
+from governance.storage.keys.users import users
+from governance.storage.keys.virtual_keys import virtual_keys
 from governance.storage.limits import writes
 from governance.storage.limits.counters import touch
 from governance.storage.sqlite.database import SqliteDatabase, engine_options

@@ -13,7 +13,9 @@ from sqlalchemy.engine import Connection
 
 from governance.domain.records.audit import AuditQuery, Entity, Entry, Recorded
 from governance.storage import revisions, tables
-from governance.storage.keys import api_keys, users, virtual_keys
+from governance.storage.keys import api_keys
+from governance.storage.keys.users import users
+from governance.storage.keys.virtual_keys import virtual_keys
 from governance.storage.limits import states
 from governance.storage.tables import audit, config_revision, counters, rules, tombstones
 

@@ -12,7 +12,7 @@ from governance.domain.limits.limit import Counters, Limit, Scope
 from governance.domain.records.changes import Changes, Mark, give_way
 from governance.storage import revisions
 from governance.storage.keys import api_keys
-from governance.storage.keys import virtual_keys as virtual_key_rows
+from governance.storage.keys.virtual_keys import virtual_keys as virtual_key_rows
 from governance.storage.limits import states
 from governance.storage.store import Database
 from governance.storage.tables import api_keys as api_key_table
@@ -122,6 +122,6 @@ def _api_keys(connection: Connection, since: int) -> dict[str, Any]:
 
 def _virtual_keys(connection: Connection, since: int) -> dict[str, VirtualKey | None]:
     found: dict[str, VirtualKey | None] = dict.fromkeys(revisions.buried(connection, revisions.VIRTUAL_KEY, since))
-    rows = connection.execute(select(*virtual_key_rows.COLUMNS).where(virtual_keys.c.revision > since))
+    rows = connection.execute(select(*virtual_key_rows.columns).where(virtual_keys.c.revision > since))
     found.update({key.id: key for key in map(VirtualKey._make, rows)})
     return found

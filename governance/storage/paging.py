@@ -7,7 +7,6 @@ from sqlalchemy import Column, ColumnElement, Table, func, select
 from sqlalchemy.engine import Connection, Row
 
 from governance.domain.records.pages import Page
-from governance.domain.records.stored import HeldKey, HeldUser
 
 
 def page(
@@ -24,11 +23,6 @@ def page(
         .offset(wanted.offset)
     ).all()
     return rows, total
-
-
-def origin(held: HeldKey | HeldUser) -> dict[str, str | None]:
-    """What a row remembers of its entry in a file, and of the file."""
-    return {"config_hash": held.config_hash, "source": held.source.name, "place": held.source.place}
 
 
 def by_ids(connection: Connection, columns: Sequence[Column[Any]], ids: Sequence[str]) -> Sequence[Row[Any]]:

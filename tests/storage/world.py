@@ -11,7 +11,9 @@ from governance.domain.records.changes import Changes, Mark
 from governance.domain.times import DAY
 from governance.storage import revisions
 from governance.storage.changes import ChangesLoader
-from governance.storage.keys import api_keys, users, virtual_keys
+from governance.storage.keys import api_keys
+from governance.storage.keys.users import users
+from governance.storage.keys.virtual_keys import virtual_keys
 from governance.storage.limits import counters, states, writes
 from governance.storage.sqlite.database import SqliteDatabase
 from governance.storage.tables import counters as counter_table

@@ -11,7 +11,7 @@ from governance.services.random_ids import Mint
 from governance.services.writing import Write, Writer
 from governance.storage import revisions
 from governance.storage.bifrost import existing_ids, reader
-from governance.storage.keys import virtual_keys
+from governance.storage.keys.virtual_keys import virtual_keys
 from governance.storage.limits import counters, writes
 from governance.storage.store import Database
 from schemas.bifrost.rows import arrivals

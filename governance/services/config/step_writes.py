@@ -6,7 +6,8 @@ from typing import TypeVar
 from governance.domain.config.steps import Action, Step
 from governance.domain.records.stored import Held, HeldKey, HeldLimit, HeldUser, Source
 from governance.services.writing import Write
-from governance.storage.keys import users, virtual_keys
+from governance.storage.keys.users import users
+from governance.storage.keys.virtual_keys import virtual_keys
 from governance.storage.limits import writes
 from governance.storage.limits.writes import Edit
 

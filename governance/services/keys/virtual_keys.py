@@ -3,19 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy.engine import Connection
-
 from governance.domain import keys
-from governance.domain.errors import Code, Conflict, InvalidRequest, NotFound
+from governance.domain.errors import Code, Conflict, InvalidRequest
 from governance.domain.keys import VirtualKey
 from governance.domain.limits.limit import Scope
-from governance.domain.names import fold
-from governance.domain.records.pages import Page
-from governance.services.random_ids import Mint
-from governance.services.writing import Write, Writer
-from governance.storage.keys import virtual_keys
+from governance.domain.records.stored import HeldKey
+from governance.services.keys.named import NamedEntries
+from governance.services.writing import Write
+from governance.storage.keys.virtual_keys import virtual_keys
 from governance.storage.limits import writes
-from governance.storage.store import Database
 
 CLASHES = {
     "id": ("id", "Give another id: a virtual key with this id already exists."),
@@ -31,23 +27,11 @@ class NewKey(NamedTuple):
     value: str
 
 
-class VirtualKeys:
+class VirtualKeys(NamedEntries[VirtualKey, HeldKey]):
     """The acts on virtual keys."""
 
-    def __init__(self, database: Database, writer: Writer, mint: Mint) -> None:
-        self._database = database
-        self._writer = writer
-        self._mint = mint
-
-    def page(self, page: Page, search: str) -> tuple[list[VirtualKey], int]:
-        """A page of keys whose name contains `search`, and how many there are."""
-        with self._database.read() as connection:
-            return virtual_keys.page(connection, page, fold(search))
-
-    def get(self, key_id: str) -> VirtualKey:
-        """One key. Raises NotFound."""
-        with self._database.read() as connection:
-            return _stored(connection, key_id)
+    rows = virtual_keys
+    missing = "Virtual key not found", Code.VIRTUAL_KEY_NOT_FOUND
 
     def create(self, body: Mapping[str, Any]) -> NewKey:
         """Store a new key. Raises InvalidRequest, Conflict."""
@@ -72,40 +56,24 @@ class VirtualKeys:
             virtual_keys.add(write.connection, key, write.revision)
         return NewKey(key, value)
 
-    def change(self, key_id: str, body: Mapping[str, Any]) -> VirtualKey:
-        """Store an edit. Raises NotFound, InvalidRequest, Conflict."""
-        with self._writer.write() as write:
-            before = _stored(write.connection, key_id)
-            after = before._replace(**body)
-            if after == before:
-                return before
-            if after.expires_at != before.expires_at:
-                refuse_past(after.expires_at, write.now)
-            after = after._replace(updated_at=write.now)
-            _refuse_clash(write, after)
-            virtual_keys.replace(write.connection, after, write.revision)
-        return after
-
     def delete(self, key_id: str) -> None:
         """Delete a key and its limits. Raises NotFound."""
         with self._writer.write() as write:
-            _stored(write.connection, key_id)
+            self._stored(write.connection, key_id)
             bound = writes.ids_of_scope(write.connection, Scope.VIRTUAL_KEY, key_id)
             writes.remove(write.connection, bound, write.revision)
             virtual_keys.remove(write.connection, key_id, write.revision)
+
+    def _check(self, write: Write, before: VirtualKey, after: VirtualKey) -> None:
+        if after.expires_at != before.expires_at:
+            refuse_past(after.expires_at, write.now)
+        _refuse_clash(write, after)
 
 
 def refuse_past(expires_at: int | None, now: int) -> None:
     """Refuse a key that has already expired."""
     if expires_at is not None and expires_at <= now:
         raise InvalidRequest("Give expires_at as a time in the future.", param="expires_at")
-
-
-def _stored(connection: Connection, key_id: str) -> VirtualKey:
-    key = virtual_keys.get(connection, key_id)
-    if key is None:
-        raise NotFound("Virtual key not found", code=Code.VIRTUAL_KEY_NOT_FOUND)
-    return key
 
 
 def _refuse_clash(write: Write, key: VirtualKey) -> None:

@@ -14,7 +14,7 @@ from governance.domain.times import Clock
 from governance.services.random_ids import Mint
 from governance.services.writing import Write, Writer
 from governance.snapshot.reader import Held, MemoryReader
-from governance.storage.keys import virtual_keys
+from governance.storage.keys.virtual_keys import virtual_keys
 from governance.storage.limits import counters, lists, states
 from governance.storage.limits import writes as stored_limits
 from governance.storage.store import Database

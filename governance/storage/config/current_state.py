@@ -6,8 +6,8 @@ from sqlalchemy.engine import Connection
 from governance.domain.keys import User, VirtualKey
 from governance.domain.records.stored import KEY, LIMIT, USER, HeldKey, HeldLimit, HeldUser, Source, Stored
 from governance.storage import revisions
-from governance.storage.keys import users as user_rows
-from governance.storage.keys import virtual_keys as key_rows
+from governance.storage.keys.users import users as user_rows
+from governance.storage.keys.virtual_keys import virtual_keys as key_rows
 from governance.storage.limits import states
 from governance.storage.tables import model_limits, rules, users, virtual_keys
 
@@ -18,8 +18,8 @@ _no_counter = [null().label(column.name) for column in states.COUNTER_COLUMNS]
 _rules = select(rules.c.model_limit_id, *_no_counter, *states.RULE_COLUMNS).order_by(
     rules.c.model_limit_id, rules.c.position
 )
-_keys = select(*key_rows.COLUMNS, virtual_keys.c.config_hash, virtual_keys.c.source, virtual_keys.c.place)
-_users = select(*user_rows.COLUMNS, users.c.config_hash, users.c.source, users.c.place)
+_keys = select(*key_rows.columns, virtual_keys.c.config_hash, virtual_keys.c.source, virtual_keys.c.place)
+_users = select(*user_rows.columns, users.c.config_hash, users.c.source, users.c.place)
 
 
 def everything(connection: Connection) -> Stored:

@@ -12,7 +12,7 @@ from governance.domain.keys import KeyScope
 from governance.services.config.uploads import Review, Upload, Wishes
 from governance.web.http.answers import answer
 from governance.web.http.context import the_request
-from governance.web.http.operation import operation
+from governance.web.http.operation import View, operation
 from schemas.answers.config import ConfigPlan
 from schemas.config.body import ConfigFile, ConfigQuery
 from schemas.config.plans import places_json, plan_json
@@ -22,29 +22,27 @@ blueprint = Blueprint("config", __name__, url_prefix="/api/governance/config")
 PLAN_WANTED = "Plan the file first (POST /api/governance/config/plan), and send the ETag of the plan in If-Match."
 
 
+def file_operation(summary: str, *refusals: Code) -> Callable[[View], View]:
+    """Declare an endpoint that takes a file and shows its plan."""
+    return operation(
+        summary,
+        scope=KeyScope.WRITE,
+        query=ConfigQuery(),
+        body=ConfigFile(),
+        answer=ConfigPlan(),
+        refusals=(Code.FILE_BUSY, *refusals),
+    )
+
+
 @blueprint.post("/plan")
-@operation(
-    "Plan a file of limits",
-    scope=KeyScope.WRITE,
-    query=ConfigQuery(),
-    body=ConfigFile(),
-    answer=ConfigPlan(),
-    refusals=(Code.FILE_BUSY,),
-)
+@file_operation("Plan a file of limits")
 def plan_config(query: Mapping[str, Any], body: Callable[[int], bytes]) -> Response:
     """Say what an apply of the file would do, and change nothing. The ETag is for the apply."""
     return _shown(governance().uploads.plan(_upload(body), _wishes(query)), applied=False)
 
 
 @blueprint.post("/apply")
-@operation(
-    "Apply a file of limits as planned",
-    scope=KeyScope.WRITE,
-    query=ConfigQuery(),
-    body=ConfigFile(),
-    answer=ConfigPlan(),
-    refusals=(Code.FILE_BUSY, Code.STALE_VERSION, Code.PLAN_REQUIRED),
-)
+@file_operation("Apply a file of limits as planned", Code.STALE_VERSION, Code.PLAN_REQUIRED)
 def apply_config(query: Mapping[str, Any], body: Callable[[int], bytes]) -> Response:
     """Do what was planned, in one transaction; 412 where the file, a parameter or what is stored has changed since."""
     wanted = parse_etags(the_request().environ.get("HTTP_IF_MATCH")).as_set(include_weak=True)

@@ -1,0 +1,58 @@
+"""The acts that users and virtual keys have in common: list, read, change."""
+
+from collections.abc import Mapping
+from typing import Any, Generic
+
+from sqlalchemy.engine import Connection
+
+from governance.domain.errors import Code, NotFound
+from governance.domain.names import fold
+from governance.domain.records.pages import Page
+from governance.services.random_ids import Mint
+from governance.services.writing import Write, Writer
+from governance.storage.keys.named import HeldT, NamedRows, NamedT
+from governance.storage.store import Database
+
+
+class NamedEntries(Generic[NamedT, HeldT]):
+    """What has an id and a name: a subclass names its rows, and how to say that one is missing."""
+
+    rows: NamedRows[NamedT, HeldT]
+    missing: tuple[str, Code]
+
+    def __init__(self, database: Database, writer: Writer, mint: Mint) -> None:
+        self._database = database
+        self._writer = writer
+        self._mint = mint
+
+    def page(self, page: Page, search: str) -> tuple[list[NamedT], int]:
+        """A page of those whose name contains `search`, and how many there are."""
+        with self._database.read() as connection:
+            return self.rows.page(connection, page, fold(search))
+
+    def get(self, row_id: str) -> NamedT:
+        """One of them. Raises NotFound."""
+        with self._database.read() as connection:
+            return self._stored(connection, row_id)
+
+    def change(self, row_id: str, body: Mapping[str, Any]) -> NamedT:
+        """Store an edit. Raises NotFound, InvalidRequest, Conflict."""
+        with self._writer.write() as write:
+            before = self._stored(write.connection, row_id)
+            after = before._replace(**body)
+            if after == before:
+                return before
+            self._check(write, before, after)
+            after = after._replace(updated_at=write.now)
+            self.rows.replace(write.connection, after, write.revision)
+        return after
+
+    def _stored(self, connection: Connection, row_id: str) -> NamedT:
+        found = self.rows.get(connection, row_id)
+        if found is None:
+            sentence, code = self.missing
+            raise NotFound(sentence, code=code)
+        return found
+
+    def _check(self, write: Write, before: NamedT, after: NamedT) -> None:
+        """Refuse an edit that may not be. Raises InvalidRequest, Conflict."""

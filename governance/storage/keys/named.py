@@ -1,0 +1,84 @@
+"""Rows that have an id, a name and two times: what users and virtual keys have in common in the database."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Table, bindparam, delete, insert, update
+from sqlalchemy.engine import Connection
+
+from governance.domain.keys import User, VirtualKey
+from governance.domain.names import fold
+from governance.domain.records.pages import Page
+from governance.domain.records.stored import HeldKey, HeldUser
+from governance.storage import paging, revisions
+
+NamedT = TypeVar("NamedT", User, VirtualKey)
+HeldT = TypeVar("HeldT", HeldUser, HeldKey)
+
+
+class NamedRows(Generic[NamedT, HeldT]):
+    """The rows of one table, in and out, as values of one type."""
+
+    def __init__(self, table: Table, kind: type[NamedT], entity: str) -> None:
+        self.table = table
+        self.columns = [table.c[name] for name in kind._fields]
+        self.own = table.c.id == bindparam("its_id")
+        self._kind: type[NamedT] = kind
+        self._entity = entity
+
+    def get(self, connection: Connection, row_id: str) -> NamedT | None:
+        """The one with this id."""
+        return self.by_ids(connection, [row_id]).get(row_id)
+
+    def by_ids(self, connection: Connection, ids: Sequence[str]) -> dict[str, NamedT]:
+        """Those with these ids, by id."""
+        return {row.id: self._kind._make(row) for row in paging.by_ids(connection, self.columns, ids)}
+
+    def page(self, connection: Connection, wanted: Page, search: str) -> tuple[list[NamedT], int]:
+        """A page, newest first, and how many match the folded `search`."""
+        rows, total = paging.page(connection, self.table, self.columns, wanted, search)
+        return [self._kind._make(row) for row in rows], total
+
+    def add(self, connection: Connection, new: NamedT, revision: int) -> None:
+        """Store a new one."""
+        self.add_all(connection, [new], revision)
+
+    def add_all(self, connection: Connection, new: Sequence[NamedT], revision: int) -> None:
+        """Store new ones."""
+        if new:
+            connection.execute(insert(self.table), [_row(each, revision) for each in new])
+
+    def replace(self, connection: Connection, edited: NamedT, revision: int) -> None:
+        """Store an edit."""
+        connection.execute(update(self.table).where(self.table.c.id == edited.id).values(_row(edited, revision)))
+
+    def add_held(self, connection: Connection, held: Sequence[HeldT], revision: int) -> None:
+        """Store new ones of a file."""
+        if held:
+            connection.execute(insert(self.table), [_held_row(each, revision) for each in held])
+
+    def replace_held(self, connection: Connection, held: Sequence[HeldT], revision: int) -> None:
+        """Store edits by a file."""
+        if held:
+            rows = [_held_row(each, revision) for each in held]
+            connection.execute(update(self.table).where(self.own), [row | {"its_id": row["id"]} for row in rows])
+
+    def remove(self, connection: Connection, row_id: str, revision: int) -> None:
+        """Delete one; limits on its id are the caller's to delete."""
+        self.remove_all(connection, [row_id], revision)
+
+    def remove_all(self, connection: Connection, ids: Iterable[str], revision: int) -> None:
+        """Delete these; limits on their ids are the caller's to delete."""
+        gone = [{"its_id": row_id} for row_id in ids]
+        if gone:
+            connection.execute(delete(self.table).where(self.own), gone)
+        revisions.bury(connection, self._entity, [row["its_id"] for row in gone], revision)
+
+
+def _row(named: User | VirtualKey, revision: int) -> dict[str, Any]:
+    return named._asdict() | {"search_name": fold(named.name), "revision": revision}
+
+
+def _held_row(held: HeldUser | HeldKey, revision: int) -> dict[str, Any]:
+    origin = {"config_hash": held.config_hash, "source": held.source.name, "place": held.source.place}
+    return _row(held[0], revision) | origin
