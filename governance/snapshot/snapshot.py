@@ -9,6 +9,7 @@ from governance.domain.names import Identity
 from governance.domain.records.changes import Changes, Mark
 from governance.snapshot.orders import Orders
 from governance.snapshot.persistent import PersistentMap
+from governance.snapshot.related import RelatedLimits
 
 ScopeKey = tuple[str, str]
 Key = TypeVar("Key")
@@ -19,8 +20,9 @@ KeyValue = TypeVar("KeyValue", ApiKey, VirtualKey)
 class Snapshot(NamedTuple):
     """The state of the database at a mark.
 
-    `entries` are the limits by id, `names` the scope names by (scope, scope_id), `identities` the limits by theirs,
-    `api_keys` and `virtual_keys` the keys by id; `digests` and `values` are the same by the digest of their secret.
+    `entries` are the limits by id, `names` the scope names by (scope, scope_id), `api_keys` and `virtual_keys` the keys
+    by id; `digests` and `values` are the same by the digest of their secret. `identities` are the limits' ids by their
+    identities, `related` the same identities by provider and by model.
     """
 
     mark: Mark
@@ -32,6 +34,7 @@ class Snapshot(NamedTuple):
     virtual_keys: PersistentMap[str, VirtualKey]
     values: PersistentMap[str, VirtualKey]
     identities: PersistentMap[Identity, str]
+    related: RelatedLimits
 
 
 def first(changes: Changes) -> Snapshot:
@@ -41,6 +44,7 @@ def first(changes: Changes) -> Snapshot:
         (limit_id, Scoped(limit, counters, names.get(_scope(limit))))
         for limit_id, (limit, counters) in changes.limits.items()
     )
+    identities = PersistentMap((entry.limit.identity, limit_id) for limit_id, entry in entries.items())
     keys, virtual_keys = PersistentMap(_there(changes.api_keys)), PersistentMap(_there(changes.virtual_keys))
     return Snapshot(
         mark=changes.mark,
@@ -51,7 +55,8 @@ def first(changes: Changes) -> Snapshot:
         digests=PersistentMap((key.digest, key) for key in keys.values()),
         virtual_keys=virtual_keys,
         values=PersistentMap((key.digest, key) for key in virtual_keys.values()),
-        identities=PersistentMap((entry.limit.identity, limit_id) for limit_id, entry in entries.items()),
+        identities=identities,
+        related=RelatedLimits.of(identities),
     )
 
 
@@ -93,25 +98,18 @@ def _entries(before: Snapshot, changes: Changes, names: PersistentMap[ScopeKey, 
 
 
 def _reordered(before: Snapshot, after: Snapshot, touched: Iterable[str]) -> Snapshot:
-    """The snapshot with its orders and its index brought after its entries."""
+    """The snapshot with its orders and its indexes brought after its entries."""
     added, removed = [], []
     for limit_id in touched:
         old, new = before.entries.get(limit_id), after.entries.get(limit_id)
         if _place(old) != _place(new):
             removed += [old.limit] if old else []
             added += [new.limit] if new else []
-    return after._replace(
-        orders=before.orders.moved(after.entries, added, removed),
-        identities=_reindexed(before.identities, added, removed),
-    )
-
-
-def _reindexed(
-    index: PersistentMap[Identity, str], added: list[Limit], removed: list[Limit]
-) -> PersistentMap[Identity, str]:
+    after = after._replace(orders=before.orders.moved(after.entries, added, removed))
     if not added and not removed:
-        return index
-    return index.replaced((limit.identity for limit in removed), {limit.identity: limit.id for limit in added})
+        return after
+    came, went = {limit.identity: limit.id for limit in added}, [limit.identity for limit in removed]
+    return after._replace(identities=before.identities.replaced(went, came), related=before.related.moved(came, went))
 
 
 def _place(entry: Scoped | None) -> object:

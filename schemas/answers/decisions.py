@@ -63,7 +63,11 @@ class Unmatched(Schema):
     """How many such limits there are, and the first of them."""
 
     count = whole()
-    limits = fields.List(fields.Nested(UnmatchedLimit), required=True, metadata={"description": "At most 20."})
+    limits = fields.List(
+        fields.Nested(UnmatchedLimit),
+        required=True,
+        metadata={"description": "At most 20, ordered by provider, model, scope and scope id."},
+    )
 
 
 class Checked(Schema):

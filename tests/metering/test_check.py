@@ -1,8 +1,18 @@
 """`POST /check` (SPEC §6): the evaluation of a reservation without any effect, and why other limits did not apply."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+from governance.snapshot.persistent import PersistentMap
+from tests.conftest import ADMIN_KEY
 from tests.metering.conftest import dollars, requests, tokens
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -173,6 +183,47 @@ def test_at_most_twenty_are_explained_and_all_are_counted(api, meter):
         api.create("gpt-4o", scope="user", scope_id=f"user-{number}")
     found = meter.checked()["unmatched"]
     assert (found["count"], len(found["limits"])) == (23, 20)
+
+
+def test_what_is_explained_is_the_same_in_every_process(api, meter, settings):
+    for number in range(30):
+        api.create("gpt-4o", scope="user", scope_id=f"user-{number:02}")
+    here = [limit["scope_id"] for limit in meter.checked()["unmatched"]["limits"]]
+    assert here == [f"user-{number:02}" for number in range(20)]
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", ANOTHER_PROCESS, settings.instance, ADMIN_KEY]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+        assert json.loads(done.stdout) == here
+
+
+ANOTHER_PROCESS = """
+import json, sys
+from app import create_app
+from governance.settings import Settings
+app = create_app(Settings(instance=sys.argv[1], admin_key=sys.argv[2]))
+headers = {"Authorization": f"Bearer {sys.argv[2]}"}
+answer = app.test_client().post("/api/governance/check", json={"model": "gpt-4o"}, headers=headers).get_json()
+print(json.dumps([limit["scope_id"] for limit in answer["unmatched"]["limits"]]))
+"""
+
+
+class Unwalkable(PersistentMap):
+    """A mapping in which only keys are looked up."""
+
+    def __iter__(self):
+        raise AssertionError("walked")
+
+    items = values = keys = __iter__
+
+
+def test_nothing_is_explained_by_looking_at_all_limits(api, meter, governance, monkeypatch):
+    api.create("gpt-4o", budget=dollars(1))
+    near = api.create("gpt-4o", provider="azure")
+    known = governance.cache.refresh()
+    guarded = {name: Unwalkable(getattr(known.snapshot, name).items()) for name in ("entries", "identities")}
+    monkeypatch.setattr(governance.cache, "peek", lambda: known._replace(snapshot=known.snapshot._replace(**guarded)))
+    assert list(unmatched(meter.checked())) == [near["id"]]
 
 
 def test_a_check_by_a_worker_whose_memory_is_behind_knows_the_new_rule(api, other):

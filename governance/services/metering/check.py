@@ -54,20 +54,16 @@ class Check:
         return Decision(matched.call, now, *decide(matched.rules, windows, request.amounts), key_refusal=refusal)
 
     def unmatched(self, decision: Decision) -> UnmatchedLimits:
-        """Limits of the same model or provider that do not apply to the call, and why."""
+        """Limits of the same model or provider that do not apply to the call, and why, in the order of `related`."""
         snapshot, call = self._cache.get().snapshot, decision.call
         provider, model = spelled(call.model, call.provider)
-        names = {model, f"{provider}/{model}"}
-        applied = {status.matched.limit.id for status in decision.statuses} | {
-            match.limit_id for match in matching.matches(call, snapshot.identities)
-        }
-        near = [
-            (identity, limit_id)
-            for identity, limit_id in snapshot.identities.items()
-            if (identity.model in names or (provider and identity.provider == provider)) and limit_id not in applied
-        ]
+        ids = {status.matched.limit.id for status in decision.statuses}
+        ids |= {match.limit_id for match in matching.matches(call, snapshot.identities)}
+        applied = {snapshot.entries[limit_id].limit.identity for limit_id in ids if limit_id in snapshot.entries}
+        models = {model, f"{provider}/{model}"}
+        total, found = snapshot.related.find(provider, models, without=applied, most=MOST_UNMATCHED)
         limits = [
-            UnmatchedLimit(snapshot.entries[limit_id].limit, matching.reason(call, identity))
-            for identity, limit_id in near[:MOST_UNMATCHED]
+            UnmatchedLimit(snapshot.entries[snapshot.identities[identity]].limit, matching.reason(call, identity))
+            for identity in found
         ]
-        return UnmatchedLimits(len(near), limits)
+        return UnmatchedLimits(total, limits)

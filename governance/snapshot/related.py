@@ -1,0 +1,70 @@
+"""The limits on a provider or on a model, counted without a walk: in each of two orders they lie together."""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Collection, Iterable
+from collections.abc import Set as AbstractSet
+from heapq import merge
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from governance.domain.names import Identity
+
+Key = Callable[[Identity], Any]
+
+_provider, _model = attrgetter("provider"), attrgetter("model")
+_model_and_provider = attrgetter("model", "provider")
+_by_provider = attrgetter("provider", "model", "scope", "scope_id")
+_by_model = attrgetter("model", "provider", "scope", "scope_id")
+
+
+class RelatedLimits(NamedTuple):
+    """Ascending orders of all identities; they are never changed once made."""
+
+    by_provider: list[Identity]
+    by_model: list[Identity]
+
+    @classmethod
+    def of(cls, identities: Iterable[Identity]) -> "RelatedLimits":
+        """Sort everything: once, at the first load."""
+        by_provider = sorted(identities, key=_by_provider)
+        return cls(by_provider, sorted(by_provider, key=_model))
+
+    def moved(self, added: Collection[Identity], removed: Collection[Identity]) -> "RelatedLimits":
+        """The orders after limits came and went."""
+        return RelatedLimits(
+            _moved(self.by_provider, _by_provider, added, removed), _moved(self.by_model, _by_model, added, removed)
+        )
+
+    def find(
+        self, provider: str, models: AbstractSet[str], without: AbstractSet[Identity], most: int
+    ) -> tuple[int, list[Identity]]:
+        """How many limits are on a provider (empty: on none) or on one of these models, and the first of them.
+
+        They are in the order of provider, model, scope and scope id. Those in `without` are left out.
+        """
+        on_provider = [(self.by_provider, *_span(self.by_provider, provider, _provider))] if provider else []
+        on_models = [(self.by_model, *_span(self.by_model, model, _model)) for model in models]
+        on_both = [_span(self.by_model, (model, provider), _model_and_provider) for model in models if provider]
+        ignored = [each for each in without if each.model in models or (provider and each.provider == provider)]
+        total = sum(end - begin for _, begin, end in on_provider + on_models)
+        total -= sum(end - begin for begin, end in on_both) + len(ignored)
+        enough = most + len(ignored)
+        heads = [ascending[begin : min(end, begin + enough)] for ascending, begin, end in on_provider + on_models]
+        found = dict.fromkeys(merge(*heads, key=_by_provider))
+        return total, [identity for identity in found if identity not in without][:most]
+
+
+def _span(ascending: list[Identity], wanted: Any, key: Key) -> tuple[int, int]:
+    """Where those with a key begin and end."""
+    return bisect_left(ascending, wanted, key=key), bisect_right(ascending, wanted, key=key)
+
+
+def _moved(
+    ascending: list[Identity], key: Key, added: Collection[Identity], removed: Collection[Identity]
+) -> list[Identity]:
+    made = ascending.copy()
+    for identity in removed:
+        del made[bisect_left(made, key(identity), key=key)]
+    for identity in added:
+        insort(made, identity, key=key)
+    return made
