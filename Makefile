@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 WORK := bench/.work
 BENCH := $(WORK)/.ready
 MEASURE := $(WORK)/venv/bin/python -m bench $(if $(QUICK),--quick)
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header
 REDIS := redis-tools libatomic1 libjemalloc2 liblzf1 libssl3 libsystemd0
 
 .PHONY: help run test proofs lint format bench bench-list bench-decide bench-scale bench-hops lock clean
@@ -47,10 +48,10 @@ bench-scale: $(BENCH)  ## the memory of a worker at 100,000 limits: loading, fol
 bench-hops: $(READY)  ## how many functions and files a request enters; LIST=create: which; TREE=<folder>: in another checkout
 	$(BIN)/python -m bench.hops $(if $(TREE),--tree $(TREE)) $(if $(LIST),--list $(LIST))
 
-lock: $(READY)  ## requirements.txt changed: write its hashed closure anew
+lock: $(READY)  ## requirements.txt changed: write its hashed closures anew
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header \
-		requirements.txt -o requirements.lock
+	$(COMPILE) requirements.txt -o requirements-dev.lock
+	sed '/^# Development/,$$d' requirements.txt | $(COMPILE) - -c requirements-dev.lock -o requirements.lock
 
 # An environment of the bench's own: what the service stands on, and what it is measured beside. A machine without a
 # Redis gets Debian's, unpacked here and nowhere else; where that cannot be, the bench goes without.
@@ -66,9 +67,9 @@ $(BENCH): requirements.lock bench/requirements.txt
 clean:  ## remove what make made; the database in instance/ stays
 	rm -rf $(VENV) $(WORK) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-$(READY): requirements.lock
+$(READY): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or newer is needed: make PYTHON=python3.12' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
