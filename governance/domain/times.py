@@ -7,7 +7,6 @@ from functools import lru_cache
 
 Clock = Callable[[], int]
 
-MICROSECOND = 1
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE

@@ -29,10 +29,6 @@ TOO_MANY = f"Split the file: it has more than {MOST_VALUES:,} values."
 NOTHING = Wanted((), (), (), (), (), (), ())
 
 
-SourceOf = Callable[[str | None], Source]
-"""What the rows of a file remember, from the name that it gives itself."""
-
-
 class Document(NamedTuple):
     """A file that is right as it stands. Its `source` is what its rows remember."""
 

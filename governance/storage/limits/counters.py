@@ -79,13 +79,8 @@ def _rename(connection: Connection, moves: Sequence[Move], touched_at: int) -> N
     )
 
 
-def regenerate(connection: Connection, before: Rule, after: Rule, alignment: Alignment, now: int) -> None:
-    """Move a rule's open counter, with all that is in it, into the window that is current under its new setting."""
-    regenerate_all(connection, [Move(before, after, alignment)], now)
-
-
 def regenerate_all(connection: Connection, moves: Sequence[Move], now: int) -> None:
-    """The same for many rules, in a few statements."""
+    """Move open counters, with all that is in them, into the windows that are current under their rules' new settings."""
     for begin in range(0, len(moves), SLICE):
         some = moves[begin : begin + SLICE]
         found = _open(connection, [move.before.id for move in some], now)

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.engine import Connection
 
+from governance.domain.limits.limit import Rule
 from governance.domain.limits.windows import Alignment
 from governance.domain.times import DAY, HOUR, MINUTE
 from governance.storage.limits import counters, writes
@@ -34,6 +35,11 @@ def amounts(connection: Connection, rule_id: str = "budget", metric: str = "cost
     return [(row.window_start, row.used, row.reserved) for row in counted(connection, rule_id, metric)]
 
 
+def regenerate(connection: Connection, before: Rule, after: Rule, alignment: Alignment) -> None:
+    """Move the rule's open counter into the window that is current now under its new setting."""
+    counters.regenerate_all(connection, [counters.Move(before, after, alignment)], NOW)
+
+
 def post(connection: Connection, counter_id: int, *rows: tuple[int, int]) -> None:
     """Put (held, used) rows on a counter's ledger."""
     for held, used in rows:
@@ -56,7 +62,7 @@ def differences(connection: Connection) -> list[str]:
 
 def test_an_open_counter_moves_with_all_that_is_in_it_into_the_window_of_its_new_setting(connection):
     own = count(connection, BUDGET, NOON, used=7, reserved=3, folded=2)
-    counters.regenerate(connection, BUDGET, BUDGET._replace(generation=1), ALIGNED, NOW)
+    regenerate(connection, BUDGET, BUDGET._replace(generation=1), ALIGNED)
     (row,) = counted(connection, "budget")
     assert (row.id, row.generation, row.used, row.reserved, row.folded) == (own, 1, 7, 3, 2)
     assert (row.window_start, row.window_end, row.touched_at) == (MIDNIGHT, MIDNIGHT + DAY, NOW)
@@ -65,7 +71,7 @@ def test_an_open_counter_moves_with_all_that_is_in_it_into_the_window_of_its_new
 def test_a_longer_window_takes_the_open_counter_along(connection):
     count(connection, BUDGET, NOON, used=7, reserved=3)
     longer = BUDGET._replace(reset_duration="1w", generation=1)
-    counters.regenerate(connection, BUDGET, longer, ROLLING, NOW)
+    regenerate(connection, BUDGET, longer, ROLLING)
     (row,) = counted(connection, "budget")
     assert (row.window_start, row.window_end, row.used) == (NOON, NOON + 7 * DAY, 7)
 
@@ -73,20 +79,20 @@ def test_a_longer_window_takes_the_open_counter_along(connection):
 def test_a_closed_counter_stays_as_it_was(connection):
     count(connection, BUDGET, NOON - DAY, used=7, reserved=3)
     before = counted(connection, "budget")
-    counters.regenerate(connection, BUDGET, BUDGET._replace(generation=1), ALIGNED, NOW)
+    regenerate(connection, BUDGET, BUDGET._replace(generation=1), ALIGNED)
     assert counted(connection, "budget") == before
 
 
 def test_only_the_newest_of_several_counters_moves(connection):
     for day in range(3):
         count(connection, BUDGET, NOON - day * DAY, used=day + 1)
-    counters.regenerate(connection, BUDGET, BUDGET._replace(generation=1), ALIGNED, NOW)
+    regenerate(connection, BUDGET, BUDGET._replace(generation=1), ALIGNED)
     moved = [(row.generation, row.window_start, row.used) for row in counted(connection, "budget")]
     assert moved == [(0, NOON - 2 * DAY, 3), (0, NOON - DAY, 2), (1, MIDNIGHT, 1)]
 
 
 def test_a_rule_that_was_never_counted_starts_its_new_setting_without_a_counter(connection):
-    counters.regenerate(connection, BUDGET, BUDGET._replace(generation=1), ALIGNED, NOW)
+    regenerate(connection, BUDGET, BUDGET._replace(generation=1), ALIGNED)
     assert counted(connection, "budget") == []
 
 
@@ -94,8 +100,8 @@ def test_back_and_forth_brings_no_closed_counter_back(connection):
     count(connection, BUDGET, NOON - DAY, used=99)
     count(connection, BUDGET, NOON, used=7)
     versions = [BUDGET._replace(generation=generation) for generation in range(3)]
-    counters.regenerate(connection, versions[0], versions[1], ALIGNED, NOW)
-    counters.regenerate(connection, versions[1], versions[2], ROLLING, NOW)
+    regenerate(connection, versions[0], versions[1], ALIGNED)
+    regenerate(connection, versions[1], versions[2], ROLLING)
     newest = [row for row in counted(connection, "budget") if row.generation == 2]
     assert [(row.window_start, row.used) for row in newest] == [(NOON, 7)]
 
@@ -222,7 +228,7 @@ def test_whatever_moves_a_counter_touches_it_later_than_all_before(connection):
         return connection.execute(select(table.c.touched_at)).scalar_one()
 
     count(connection, BUDGET, NOON, touched_at=1)
-    counters.regenerate(connection, BUDGET, BUDGET._replace(generation=1), ALIGNED, NOW)
+    regenerate(connection, BUDGET, BUDGET._replace(generation=1), ALIGNED)
     moved = touched()
     assert moved >= NOW
     connection.execute(update(table).values(generation=0))
