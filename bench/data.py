@@ -12,8 +12,9 @@ from sqlalchemy import create_engine, insert
 from sqlalchemy.engine import Connection
 
 from governance.domain.keys import User, VirtualKey
+from governance.domain.limits.drafts import Ceiling, Draft, Item
 from governance.domain.limits.durations import parse
-from governance.domain.limits.edits import Ceiling, Draft, Item, created
+from governance.domain.limits.edits import created
 from governance.domain.limits.limit import Limit, Metric, Rule, Scope
 from governance.domain.limits.money import NANOS
 from governance.domain.limits.windows import window

@@ -2,86 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Self
 
-from governance.domain.addresses import netloc, reachable, without_brackets, without_secrets
+from governance.domain import setting_values as values
+from governance.domain.addresses import netloc, reachable, without_brackets
 from governance.domain.errors import NotReady
 from governance.domain.variables import misspelt
 
-Network = IPv4Network | IPv6Network
-SHORTEST_ADMIN_KEY = 32
-FEWEST_DIFFERENT = 8
 ROOT = Path(__file__).resolve().parents[1]
-SQLITE = "sqlite:///"
 ADMIN_KEY_FILE = "admin.key"
-
-
-def _text(value: str) -> str:
-    return value
-
-
-def _seconds(value: str) -> float:
-    seconds = float(value)
-    if not 0 < seconds <= 24 * 3600:
-        raise ValueError("a number of seconds above 0, at most a day")
-    return seconds
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def read(value: str) -> int:
-        number = int(value) if value.isascii() and value.isdigit() else least - 1
-        if not least <= number <= most:
-            raise ValueError(f"a whole number from {least} to {most}")
-        return number
-
-    return read
-
-
-def _sqlite(value: str) -> str:
-    path = value.removeprefix(SQLITE)
-    if path == value or not path or path.startswith(":memory:") or "?" in path:
-        raise ValueError("sqlite:/// and a file's path, such as sqlite:///governance.db")
-    return value
-
-
-def _admin_key(value: str) -> str:
-    if len(value) < SHORTEST_ADMIN_KEY or not value.isascii() or not value.isprintable() or " " in value:
-        raise ValueError(f"at least {SHORTEST_ADMIN_KEY} visible ASCII characters")
-    repeats_itself = value in (value + value)[1:-1]
-    if len(set(value)) < FEWEST_DIFFERENT or repeats_itself:
-        raise ValueError("characters that nobody can guess, such as openssl rand -hex 32 prints")
-    return value
-
-
-def _networks(value: str) -> tuple[Network, ...]:
-    try:
-        return tuple(ip_network(part.strip()) for part in value.split(","))
-    except ValueError as error:
-        raise ValueError("addresses and networks such as 127.0.0.1, 10.0.0.0/8, separated by commas") from error
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def read(value: str) -> str:
-        if value not in words:
-            raise ValueError(" or ".join(words))
-        return value
-
-    return read
-
-
-def _quoted(value: str) -> str:
-    return f"'{value}' is not that"
-
-
-def _unquoted(_: str) -> str:
-    return "it is not that"
-
-
-def _url(value: str) -> str:
-    shown = without_secrets(value)
-    return _unquoted(value) if shown is None else _quoted(shown)
 
 
 def _setting(
@@ -90,11 +20,11 @@ def _setting(
     read: Callable[[str], Any],
     meaning: str,
     *,
-    show: Callable[[str], str] = _quoted,
+    show: Callable[[str], str] = values.quoted,
     secret: bool = False,
 ) -> Any:
     """A field that is read from a variable. `show`: how a refused value is told; a secret is not."""
-    metadata = {"name": name, "read": read, "meaning": meaning, "show": _unquoted if secret else show}
+    metadata = {"name": name, "read": read, "meaning": meaning, "show": values.unquoted if secret else show}
     return field(default=default, repr=not secret, metadata=metadata)
 
 
@@ -105,81 +35,92 @@ class Settings:
     database_url: str = _setting(
         "GOVERNANCE_DATABASE_URL",
         "sqlite:///governance.db",
-        _sqlite,
+        values.sqlite,
         "the SQLite file; a relative path lies under the instance folder",
-        show=_url,
+        show=values.url,
     )
-    instance: str = _setting("GOVERNANCE_INSTANCE", "instance", _text, "the folder of the database and of `admin.key`")
+    instance: str = _setting(
+        "GOVERNANCE_INSTANCE", "instance", values.text, "the folder of the database and of `admin.key`"
+    )
     admin_key: str | None = _setting(
         "GOVERNANCE_ADMIN_KEY",
         None,
-        _admin_key,
+        values.admin_key,
         "an admin API key of at least 32 characters, compared from here and never stored",
         secret=True,
     )
     config: str | None = _setting(
         "GOVERNANCE_CONFIG",
         None,
-        _text,
+        values.text,
         "a file of limits that is applied at each start, before the workers run, and anew at SIGHUP",
     )
     poll_interval: float = _setting(
-        "GOVERNANCE_POLL_INTERVAL", 5.0, _seconds, "how often, in seconds, each worker's memory looks at the database"
+        "GOVERNANCE_POLL_INTERVAL",
+        5.0,
+        values.seconds,
+        "how often, in seconds, each worker's memory looks at the database",
     )
     busy_timeout: float = _setting(
         "GOVERNANCE_BUSY_TIMEOUT",
         5.0,
-        _seconds,
+        values.seconds,
         "how many seconds a call waits for the database's lock before it is 503",
     )
     header_timeout: float = _setting(
-        "GOVERNANCE_HEADER_TIMEOUT", 10.0, _seconds, "in how many seconds the whole head of a request must have come"
+        "GOVERNANCE_HEADER_TIMEOUT",
+        10.0,
+        values.seconds,
+        "in how many seconds the whole head of a request must have come",
     )
     body_timeout: float = _setting(
-        "GOVERNANCE_BODY_TIMEOUT", 30.0, _seconds, "in how many seconds more its whole body must have come"
+        "GOVERNANCE_BODY_TIMEOUT", 30.0, values.seconds, "in how many seconds more its whole body must have come"
     )
     send_timeout: float = _setting(
-        "GOVERNANCE_SEND_TIMEOUT", 30.0, _seconds, "in how many seconds a client must have taken its whole answer"
+        "GOVERNANCE_SEND_TIMEOUT", 30.0, values.seconds, "in how many seconds a client must have taken its whole answer"
     )
     idle_timeout: float = _setting(
-        "GOVERNANCE_IDLE_TIMEOUT", 75.0, _seconds, "after how many seconds without a request a connection is closed"
+        "GOVERNANCE_IDLE_TIMEOUT",
+        75.0,
+        values.seconds,
+        "after how many seconds without a request a connection is closed",
     )
     expired_reservations: str = _setting(
         "GOVERNANCE_EXPIRED_RESERVATIONS",
         "charge",
-        _one_of("charge", "release"),
+        values.one_of("charge", "release"),
         "what becomes of a reservation that nobody settled in time: `charge` its estimate, or `release` it",
     )
     retention_days: int = _setting(
         "GOVERNANCE_RETENTION",
         7,
-        _whole(1, 3650),
+        values.whole(1, 3650),
         "how many days ended reservations and their ledger stay; counters keep their sums",
     )
     synchronous: str = _setting(
         "GOVERNANCE_SYNCHRONOUS",
         "full",
-        _one_of("full", "normal"),
+        values.one_of("full", "normal"),
         "`full`: what metering answers survives a power cut; `normal`: only a crash, and faster",
     )
     render_cache_mb: int = _setting(
-        "GOVERNANCE_RENDER_CACHE_MB", 64, _whole(1, 65536), "how many MiB of rendered limits each worker keeps"
+        "GOVERNANCE_RENDER_CACHE_MB", 64, values.whole(1, 65536), "how many MiB of rendered limits each worker keeps"
     )
-    trusted_proxies: tuple[Network, ...] | None = _setting(
+    trusted_proxies: tuple[values.Network, ...] | None = _setting(
         "GOVERNANCE_TRUSTED_PROXIES",
         None,
-        _networks,
+        values.networks,
         "addresses and networks of the proxies in front, separated by commas: the log then tells whom they forward for",
     )
-    log_format: str = _setting("GOVERNANCE_LOG_FORMAT", "text", _one_of("text", "json"), "`text` or `json`")
+    log_format: str = _setting("GOVERNANCE_LOG_FORMAT", "text", values.one_of("text", "json"), "`text` or `json`")
     host: str = _setting("HOST", "127.0.0.1", without_brackets, "the address to listen on, of IPv4 or IPv6")
-    port: int = _setting("PORT", 8080, _whole(1, 65535), "the port to listen on")
-    workers: int = _setting("WEB_CONCURRENCY", 1, _whole(1, 1024), "worker processes")
-    threads: int = _setting("THREADS", 8, _whole(1, 1024), "threads of each worker")
+    port: int = _setting("PORT", 8080, values.whole(1, 65535), "the port to listen on")
+    workers: int = _setting("WEB_CONCURRENCY", 1, values.whole(1, 1024), "worker processes")
+    threads: int = _setting("THREADS", 8, values.whole(1, 1024), "threads of each worker")
     pin_workers: str = _setting(
         "GOVERNANCE_PIN_WORKERS",
         "0",
-        _one_of("0", "1"),
+        values.one_of("0", "1"),
         "`1` keeps each worker on a processor core of its own: faster where the machine is the service's alone",
     )
 
@@ -231,7 +172,7 @@ class Settings:
     @property
     def database_path(self) -> Path:
         """The database file, absolute."""
-        return self.instance_path / self.database_url.removeprefix(SQLITE)
+        return self.instance_path / self.database_url.removeprefix(values.SQLITE)
 
     @property
     def admin_key_file(self) -> Path:

@@ -7,7 +7,7 @@ from governance.domain import coercion
 from governance.domain.bifrost.candidates import Item, Told
 from governance.domain.bifrost.grouping import Whole
 from governance.domain.bifrost.rows import BudgetRow
-from governance.domain.limits.edits import Ceiling
+from governance.domain.limits.drafts import Ceiling
 from governance.domain.limits.limit import MAX_ITEMS
 from schemas.bifrost.items import is_blocking, is_lost, item_of
 

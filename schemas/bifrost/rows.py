@@ -16,7 +16,7 @@ from governance.domain.bifrost.plan import WITH_ITS_LIMIT
 from governance.domain.bifrost.rows import KeyRow, LimitRow, Store
 from governance.domain.errors import InvalidRequest
 from governance.domain.keys import VirtualKey, digest, shown_prefix
-from governance.domain.limits.edits import Draft
+from governance.domain.limits.drafts import Draft
 from governance.domain.limits.limit import Scope
 from governance.domain.names import ALL_MODELS, Identity
 from schemas.bifrost import items

@@ -7,8 +7,8 @@ from marshmallow import ValidationError, fields, post_load, validates_schema
 
 from governance.domain import coercion
 from governance.domain.config.entries import ItemEntry, LimitEntry, Owner
+from governance.domain.limits.drafts import Item
 from governance.domain.limits.durations import Duration
-from governance.domain.limits.edits import Item
 from governance.domain.limits.limit import MAX_ITEMS
 from schemas.fields import Few, Flag, Length, Name, Number, OneOf, Provider, Shown, Told
 from schemas.limits.items import RATES, BudgetBody, RateLimitBody, item_list

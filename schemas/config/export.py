@@ -6,7 +6,7 @@ import orjson
 
 from governance.domain.config.entries import item_id, limit_id
 from governance.domain.keys import User, VirtualKey
-from governance.domain.limits.edits import Ceiling, Item
+from governance.domain.limits.drafts import Ceiling, Item
 from governance.domain.limits.limit import Limit, Metric, Rule, Scope, rules_by_id
 from governance.domain.records.stored import Stored
 from governance.domain.times import rfc3339

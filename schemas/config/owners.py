@@ -11,7 +11,7 @@ from marshmallow import fields, post_load
 from governance.domain import keys
 from governance.domain.config import hashes
 from governance.domain.config.entries import Claim, LimitEntry, Owner, WantedKey, key_id
-from governance.domain.limits.edits import Draft
+from governance.domain.limits.drafts import Draft
 from governance.domain.limits.limit import Scope
 from governance.domain.names import ALL_MODELS
 from schemas.config.entries import RULES, FileLimit, Foreign, OneProvider, RowId

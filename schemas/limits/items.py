@@ -5,7 +5,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validates_schema
 
-from governance.domain.limits.edits import Ceiling, Item
+from governance.domain.limits.drafts import Ceiling, Item
 from governance.domain.limits.limit import MAX_ITEMS, Metric
 from schemas.fields import Dollars, Few, Flag, Length, Maximum, Name, Shown
 from schemas.loading import Body

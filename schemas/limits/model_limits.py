@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from marshmallow import ValidationError, fields, post_load, pre_load, validates_schema
 
 from governance.domain.limits import durations
-from governance.domain.limits.edits import Change, Draft, Item
+from governance.domain.limits.drafts import Change, Draft, Item
 from governance.domain.limits.limit import MAX_ITEMS, Metric, Scope
 from schemas.fields import Flag, Name, OneOf, Provider, Shown, Zone
 from schemas.limits import identity

@@ -9,7 +9,7 @@ import pytest
 
 from app import create_app
 from governance.container import EXTENSION
-from governance.domain.limits.edits import Draft
+from governance.domain.limits.drafts import Draft
 from governance.domain.limits.limit import Scope
 
 DAY = {"max_limit": 1, "reset_duration": "1d"}

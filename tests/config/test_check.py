@@ -5,8 +5,8 @@ import json
 import pytest
 
 from governance.domain.config.lint import NOTHING
+from governance.domain.limits.drafts import NOT_ALIGNABLE
 from governance.domain.limits.durations import EXAMPLES
-from governance.domain.limits.edits import NOT_ALIGNABLE
 from tests.config.conftest import bifrost, budget, nested
 
 DOLLARS = "a number of dollars above 0 and at most 1000000000"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from governance.domain.bifrost.rows import Unread
 from governance.domain.keys import VirtualKey
-from governance.domain.limits.edits import Ceiling, Draft
+from governance.domain.limits.drafts import Ceiling, Draft
 from governance.domain.limits.limit import Limit, Opening
 from governance.domain.limits.windows import Alignment
 from governance.domain.names import Identity

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from governance.domain.bifrost.candidates import Arrival, Arrivals, Decision, Item, Kind, Outcome, Part, Stored, Told
 from governance.domain.keys import VirtualKey
-from governance.domain.limits.edits import Draft, Mint
+from governance.domain.limits.drafts import Draft
+from governance.domain.limits.edits import Mint
 from governance.domain.limits.limit import Limit, Opening, Rule, Scope, in_order
 from governance.domain.limits.windows import Alignment, window
 from governance.domain.names import fold

@@ -6,7 +6,7 @@ A path names a position in the file, for example `governance.model_configs[3].bu
 import uuid
 from typing import Generic, NamedTuple, TypeVar
 
-from governance.domain.limits.edits import Ceiling, Draft, Item
+from governance.domain.limits.drafts import Ceiling, Draft, Item
 from governance.domain.names import Identity
 
 NAMESPACE = uuid.UUID("6a8d2f0e-3f6b-5d0c-9f43-6c1c5b1f8e27")

@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from governance.domain.config.entries import LimitEntry
 from governance.domain.limits import money
-from governance.domain.limits.edits import Ceiling
+from governance.domain.limits.drafts import Ceiling
 from governance.domain.times import rfc3339
 
 PLAIN_FROM = Decimal("1e-6")

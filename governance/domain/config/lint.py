@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from governance.domain.config.entries import Wanted, WantedLimit
-from governance.domain.limits.edits import Ceiling
+from governance.domain.limits.drafts import Ceiling
 from governance.domain.limits.limit import Metric, Scope
 from governance.domain.names import ALL_MODELS, Identity
 from governance.domain.records.differences import shown

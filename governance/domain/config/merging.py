@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from governance.domain.config.entries import WantedItem, WantedLimit, item_id
 from governance.domain.errors import InvalidRequest
-from governance.domain.limits.edits import Ceiling, Change, Item, changed, created
+from governance.domain.limits.drafts import Ceiling, Change, Item
+from governance.domain.limits.edits import changed, created
 from governance.domain.limits.item_matching import match, windows_of
 from governance.domain.limits.limit import MAX_ITEMS, Limit, Metric, Rule, rules_by_id
 

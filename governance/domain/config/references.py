@@ -19,7 +19,7 @@ from governance.domain.config.entries import (
 from governance.domain.config.owners import BUDGETS, RATE_LIMITS, owned
 from governance.domain.errors import Fault
 from governance.domain.limits.alignment import limit_flag
-from governance.domain.limits.edits import Draft, Item, draft_faults, flagged
+from governance.domain.limits.drafts import Draft, Item, draft_faults, flagged
 from governance.domain.limits.limit import MAX_ITEMS, Scope
 from governance.domain.names import ALL_MODELS
 

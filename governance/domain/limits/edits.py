@@ -3,97 +3,27 @@
 Pure: ids and the time are arguments. Storage only writes down the difference between two limits.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
 
 from governance.domain.errors import Fault, InvalidRequest
-from governance.domain.limits.alignment import Said, limit_flag
-from governance.domain.limits.durations import Duration
-from governance.domain.limits.item_matching import Windows, match, predecessors, windows_of
+from governance.domain.limits.alignment import limit_flag
+from governance.domain.limits.drafts import (
+    NOT_ALIGNABLE,
+    NOT_ALIGNED,
+    UTC,
+    Change,
+    Draft,
+    Item,
+    draft_faults,
+    drafted_flag,
+    flagged,
+)
+from governance.domain.limits.item_matching import match, predecessors, windows_of
 from governance.domain.limits.limit import Limit, Metric, Rule, Scope, in_order, rules_by_id
 from governance.domain.limits.windows import Alignment, Frame
 from governance.domain.names import Identity, fold
 
 Mint = Callable[[], str]
-UTC = "UTC"
-"""The zone of a limit that names none, and of every one that is not aligned."""
-
-
-class Ceiling(NamedTuple):
-    """A wanted maximum with its window: nano-dollars, tokens or requests."""
-
-    metric: Metric
-    max_limit: int
-    duration: Duration
-
-
-class Item(NamedTuple):
-    """A wanted budget (one ceiling) or rate limit (one or two), with the id of the stored one it stands for.
-
-    `aligned` is what it says itself of the calendar, which is a setting of its limit (`alignment`).
-    """
-
-    id: str | None
-    ceilings: tuple[Ceiling, ...]
-    aligned: bool | None = None
-
-    @property
-    def windows(self) -> Windows:
-        """The item's windows by metric and length: what matches it to a stored one where no id does."""
-        return frozenset((ceiling.metric, ceiling.duration.length) for ceiling in self.ceilings)
-
-    def said(self, path: str) -> Said:
-        """What it says of the calendar; `path` is where it stands."""
-        durations = tuple(ceiling.duration for ceiling in self.ceilings)
-        return Said(f"{path}.calendar_aligned", self.aligned is True, durations)
-
-
-class Draft(NamedTuple):
-    """A limit as it is asked for. `single` names the lists that were given as a singular."""
-
-    model_name: str
-    provider: str | None
-    scope: Scope
-    scope_id: str | None
-    calendar_aligned: bool | None
-    timezone: str
-    budgets: tuple[Item, ...]
-    rate_limits: tuple[Item, ...]
-    single: frozenset[str] = frozenset()
-
-    @property
-    def items(self) -> tuple[Item, ...]:
-        """All wanted budgets and rate limits."""
-        return self.budgets + self.rate_limits
-
-    @property
-    def alignable(self) -> bool:
-        """Whether any of its windows can be aligned to the calendar."""
-        return any(ceiling.duration.alignable for item in self.items for ceiling in item.ceilings)
-
-    def aligned(self, *, inherited: bool) -> bool:
-        """Whether its windows follow the calendar, given its virtual key's flag."""
-        return inherited and self.alignable if self.calendar_aligned is None else self.calendar_aligned
-
-    @property
-    def identity(self) -> Identity:
-        """What no second limit may share."""
-        return Identity.of(self.scope, self.scope_id, self.provider, self.model_name)
-
-
-class Change(NamedTuple):
-    """An edit of a stored limit; None leaves a thing as it is. `single` names the lists given as a singular.
-
-    `reset` are the metrics of which it zeroes what is used.
-    """
-
-    identity: dict[str, str]
-    calendar_aligned: bool | None
-    timezone: str | None
-    budgets: tuple[Item, ...] | None
-    rate_limits: tuple[Item, ...] | None
-    single: frozenset[str]
-    reset: frozenset[Metric]
 
 
 def created(draft: Draft, *, inherited: bool, now: int, mint: Mint) -> Limit:
@@ -103,7 +33,7 @@ def created(draft: Draft, *, inherited: bool, now: int, mint: Mint) -> Limit:
         raise InvalidRequest.of(faults)
     limit_id = mint()
     rules = in_order(rule for item in draft.items for rule in _new_rules(item, now, mint))
-    flag, _ = _drafted_flag(draft)
+    flag, _ = drafted_flag(draft)
     return Limit(
         id=limit_id,
         model_name=draft.model_name,
@@ -121,44 +51,9 @@ def created(draft: Draft, *, inherited: bool, now: int, mint: Mint) -> Limit:
     )
 
 
-def flagged(asked: Draft | Change) -> Iterator[tuple[str, Item]]:
-    """The items that say something of the calendar themselves, each with its path."""
-    for name, items in (("budgets", asked.budgets), ("rate_limits", asked.rate_limits)):
-        for index, item in enumerate(items or ()):
-            if item.aligned is not None:
-                yield (name.removesuffix("s") if name in asked.single else f"{name}[{index}]"), item
-
-
-def _drafted_flag(draft: Draft) -> tuple[bool | None, list[Fault]]:
-    return limit_flag(draft.calendar_aligned, [item.said(path) for path, item in flagged(draft)])
-
-
-def draft_faults(draft: Draft, *, inherited: bool = True) -> Iterable[Fault]:
-    """What is wrong with a draft as a whole. `inherited` is its virtual key's flag: true where it is not known."""
-    flag, faults = _drafted_flag(draft)
-    yield from faults
-    if flag and not draft.alignable:
-        yield Fault("calendar_aligned", NOT_ALIGNABLE)
-        return
-    inherited = inherited and draft.scope == Scope.VIRTUAL_KEY
-    if draft.timezone != UTC and not draft._replace(calendar_aligned=flag).aligned(inherited=inherited):
-        yield Fault("timezone", NOT_ALIGNED)
-
-
-NOT_ALIGNABLE = (
-    "Give at least one window as a whole number of d, w, M or Y, such as 1d or 1M, or leave calendar_aligned out: "
-    "no window of this limit can be aligned to the calendar."
-)
-
-
 NONE_KEPT = (
     "Give calendar_aligned as false too, or keep a window of a whole number of d, w, M or Y: "
     "no window that this edit leaves can be aligned to the calendar."
-)
-
-
-NOT_ALIGNED = (
-    "Give calendar_aligned as true too, or leave timezone out: only windows that follow the calendar have a time zone."
 )
 
 

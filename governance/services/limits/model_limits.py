@@ -7,7 +7,8 @@ from sqlalchemy.engine import Connection
 
 from governance.domain.errors import Code, Conflict, Fault, InvalidRequest, NotFound
 from governance.domain.keys import VirtualKey
-from governance.domain.limits.edits import Change, Draft, changed, created, draft_faults
+from governance.domain.limits.drafts import Change, Draft, draft_faults
+from governance.domain.limits.edits import changed, created
 from governance.domain.limits.limit import Scope, Scoped
 from governance.domain.records.pages import ListQuery, Page
 from governance.domain.times import Clock

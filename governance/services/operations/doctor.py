@@ -3,30 +3,24 @@
 It works also where nothing else does: the database may be missing, corrupt, or of another schema.
 """
 
-import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from stat import S_ISLNK
 from typing import NamedTuple
 
 from governance.domain.errors import GovernanceError, NotReady
 from governance.domain.times import SECOND, Clock, lasting, to_the_second
 from governance.services.keys import admin_key
 from governance.services.keys.admin_key import AdminKey
+from governance.services.operations.file_checks import LEAST_FREE, FileChecks, size
 from governance.services.operations.health import MISSING
 from governance.storage.limits import counters
 from governance.storage.metering import verification
 from governance.storage.sqlite.files import inspection, migrations, start_check
 from governance.storage.store import Database
 
-MIB = 1024 * 1024
-LEAST_FREE = 256 * MIB
-LARGEST_JOURNAL = 64 * MIB
 SLOWEST_POLL = 60
 STEP = SECOND
 """How far behind its own notes a clock may stand: less is the difference between two readings."""
-OTHERS = 0o077
-OTHERS_WRITE = 0o022
 AGAIN = "Try again shortly: "
 """What a caller may hope for where the database does not answer, and an operator may not."""
 SKIPPED = "Not looked at, since the database cannot be read."
@@ -66,6 +60,7 @@ class Doctor:
 
     def look(self) -> list[Finding]:
         """Every check, the database told first: where that cannot be read, those that would read it are left out."""
+        files = FileChecks(self._database.path, self._subject.secret_files)
         inside = {
             "integrity": self._integrity,
             "schema": self._schema,
@@ -75,11 +70,11 @@ class Doctor:
             "space": self._space,
         }
         outside = {
-            "disk": self._disk,
-            "journal": self._journal,
-            "file modes": self._modes,
+            "disk": files.disk,
+            "journal": files.journal,
+            "file modes": files.modes,
             "poller": self._poller,
-            "sqlite": self._sqlite,
+            "sqlite": files.sqlite,
         }
         beside = [_find(name, check) for name, check in outside.items()]  # opening the database makes files of its own
         first = _find("database", self._file)
@@ -93,7 +88,7 @@ class Doctor:
         start_check.check_for_command(path, self._subject.busy_timeout)
         with self._database.read() as connection:
             migrations.current_revision(connection)
-        return f"{path}, {_size(path.stat().st_size)}"
+        return f"{path}, {size(path.stat().st_size)}"
 
     def _integrity(self) -> str:
         with self._database.read() as connection:
@@ -156,53 +151,11 @@ class Doctor:
             found, parts = inspection.space(connection), inspection.parts(connection)
         if found.free > max(LEAST_FREE, found.file // 2):
             raise NotReady(
-                f"Run flask governance compact while the service is stopped: nothing uses {_size(found.free)} of the "
-                f"file's {_size(found.file)}."
+                f"Run flask governance compact while the service is stopped: nothing uses {size(found.free)} of the "
+                f"file's {size(found.file)}."
             )
-        told = [f"{name} {_size(size)}" for name, size in (parts | {"free": found.free}).items()]
+        told = [f"{name} {size(count)}" for name, count in (parts | {"free": found.free}).items()]
         return ", ".join(told)
-
-    def _disk(self) -> str:
-        path = self._database.path
-        wanted = max(LEAST_FREE, path.stat().st_size if path.exists() else 0)
-        folder = next(parent for parent in path.parents if parent.exists())
-        free = shutil.disk_usage(folder).free
-        if free < wanted:
-            raise NotReady(f"Make room in {folder}: {_size(free)} are free, at least {_size(wanted)} are wanted.")
-        return f"{_size(free)} free, at least {_size(wanted)} are wanted"
-
-    def _journal(self) -> str:
-        size = inspection.journal_size(self._database.path)
-        if size > LARGEST_JOURNAL:
-            raise NotReady(
-                f"Restart the service: the write-ahead log has {_size(size)}, and {_size(LARGEST_JOURNAL)} at most is "
-                "usual; a reader that never ends keeps it from being folded in."
-            )
-        return f"{_size(size)} in the write-ahead log, at most {_size(LARGEST_JOURNAL)} are usual"
-
-    def _modes(self) -> str:
-        open_folders = [folder for folder in self._folders() if folder.stat().st_mode & OTHERS_WRITE]
-        if open_folders:
-            raise NotReady(f"chmod 700 {_joined(open_folders)}: others may put files there.")
-        found = inspection.files(self._database.path)
-        found += [file for file in self._subject.secret_files if file.exists()]
-        stats = {file: file.lstat() for file in found}
-        links = [file for file, stat in stats.items() if S_ISLNK(stat.st_mode)]
-        if links:
-            raise NotReady(
-                f"Put files in the place of {_joined(links)}: they are links, which the service does not follow."
-            )
-        readable = [file for file, stat in stats.items() if stat.st_mode & OTHERS]
-        if readable:
-            raise NotReady(f"chmod 600 {_joined(readable)}: others may read or write there.")
-        owners = {stat.st_uid for stat in stats.values()}
-        if len(owners) > 1:
-            raise NotReady(f"Give {_joined(found)} one owner, the service's: they have several.")
-        return f"{len(found)} files, for their owner alone"
-
-    def _folders(self) -> list[Path]:
-        folders = {self._database.path.parent, self._subject.admin_key_file.parent}
-        return sorted(folder for folder in folders if folder.is_dir())
 
     def _poller(self) -> str:
         interval, lifetime, busy = self._subject[3:]
@@ -218,17 +171,6 @@ class Doctor:
             )
         return f"every {interval:g} s, the memory lives {lifetime:g} s (by the settings of this shell)"
 
-    def _sqlite(self) -> str:
-        version, others = inspection.shown_version(), inspection.other_programs(self._database.path)
-        if not inspection.has_reset_fault(inspection.SQLITE):
-            return f"version {version}"
-        if others:
-            raise NotReady(
-                f"Stop {_joined(others)}, or use SQLite 3.51.3 or newer: version {version} may ruin a file that two "
-                "programs write to or checkpoint at the same moment."
-            )
-        return f"version {version}: safe as long as no other program (Litestream, sqlite3) has the database open"
-
 
 def _find(name: str, check: Callable[[], str]) -> Finding:
     try:
@@ -243,14 +185,3 @@ def _find(name: str, check: Callable[[], str]) -> Finding:
 
 def _and_others(full: Sequence[object]) -> str:
     return f"; so it is with {len(full) - 1} more, which flask governance verify names" if len(full) > 1 else ""
-
-
-def _joined(files: Iterable[Path | str]) -> str:
-    return " ".join(str(file) for file in files)
-
-
-def _size(count: int) -> str:
-    for unit, size in (("GiB", 1024 * MIB), ("MiB", MIB), ("KiB", 1024)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} bytes"

@@ -80,7 +80,7 @@ def _rename(connection: Connection, moves: Sequence[Move], touched_at: int) -> N
 
 
 def regenerate_all(connection: Connection, moves: Sequence[Move], now: int) -> None:
-    """Move open counters, with all that is in them, into the windows that are current under their rules' new settings."""
+    """Move open counters, with all that is in them, into the windows that their rules' new settings make current."""
     for begin in range(0, len(moves), SLICE):
         some = moves[begin : begin + SLICE]
         found = _open(connection, [move.before.id for move in some], now)

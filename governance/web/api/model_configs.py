@@ -5,7 +5,7 @@ from flask import Blueprint, Response
 from governance.container import governance
 from governance.domain.errors import Code
 from governance.domain.keys import KeyScope
-from governance.domain.limits.edits import Change, Draft
+from governance.domain.limits.drafts import Change, Draft
 from governance.domain.records.pages import ListQuery
 from governance.web.http.answers import answer, described, listing, single, versions
 from governance.web.http.operation import operation

@@ -6,8 +6,8 @@ import pytest
 
 from governance.domain.config import hashes
 from governance.domain.config.entries import LimitEntry
+from governance.domain.limits.drafts import Ceiling, Draft
 from governance.domain.limits.durations import parse
-from governance.domain.limits.edits import Ceiling, Draft
 from governance.domain.limits.limit import Metric, Scope
 
 DRAFT = Draft("gpt-5", "openai", Scope.VIRTUAL_KEY, "vk-1", None, "UTC", (), ())

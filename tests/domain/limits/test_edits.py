@@ -5,8 +5,9 @@ from itertools import count
 import pytest
 
 from governance.domain.errors import InvalidRequest
+from governance.domain.limits.drafts import Ceiling, Change, Draft, Item
 from governance.domain.limits.durations import parse
-from governance.domain.limits.edits import Ceiling, Change, Draft, Item, changed, created
+from governance.domain.limits.edits import changed, created
 from governance.domain.limits.limit import Metric, Scope
 
 NOW, LATER = 1_780_000_000_000_000, 1_790_000_000_000_000

@@ -8,8 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from governance.domain.errors import InvalidRequest
+from governance.domain.limits.drafts import Ceiling, Change, Draft, Item
 from governance.domain.limits.durations import parse
-from governance.domain.limits.edits import Ceiling, Change, Draft, Item, changed, created
+from governance.domain.limits.edits import changed, created
 from governance.domain.limits.item_matching import predecessors
 from governance.domain.limits.limit import Metric, Scope, in_order
 

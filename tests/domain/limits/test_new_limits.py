@@ -5,8 +5,9 @@ from itertools import count
 import pytest
 
 from governance.domain.errors import InvalidRequest
+from governance.domain.limits.drafts import Ceiling, Draft, Item
 from governance.domain.limits.durations import parse
-from governance.domain.limits.edits import Ceiling, Draft, Item, created
+from governance.domain.limits.edits import created
 from governance.domain.limits.limit import Metric, Scope, in_order
 
 NOW = 1_780_000_000_000_000

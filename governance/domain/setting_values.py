@@ -1,0 +1,89 @@
+"""Reading the values of settings from text: each reader raises ValueError with what it wants instead."""
+
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from governance.domain.addresses import without_secrets
+
+Network = IPv4Network | IPv6Network
+SHORTEST_ADMIN_KEY = 32
+FEWEST_DIFFERENT = 8
+SQLITE = "sqlite:///"
+
+
+def text(value: str) -> str:
+    """Any text."""
+    return value
+
+
+def seconds(value: str) -> float:
+    """A duration in seconds."""
+    found = float(value)
+    if not 0 < found <= 24 * 3600:
+        raise ValueError("a number of seconds above 0, at most a day")
+    return found
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """Read a whole number in a range."""
+
+    def read(value: str) -> int:
+        number = int(value) if value.isascii() and value.isdigit() else least - 1
+        if not least <= number <= most:
+            raise ValueError(f"a whole number from {least} to {most}")
+        return number
+
+    return read
+
+
+def sqlite(value: str) -> str:
+    """The URL of an SQLite file."""
+    path = value.removeprefix(SQLITE)
+    if path == value or not path or path.startswith(":memory:") or "?" in path:
+        raise ValueError("sqlite:/// and a file's path, such as sqlite:///governance.db")
+    return value
+
+
+def admin_key(value: str) -> str:
+    """An admin key that is not guessed."""
+    if len(value) < SHORTEST_ADMIN_KEY or not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError(f"at least {SHORTEST_ADMIN_KEY} visible ASCII characters")
+    repeats_itself = value in (value + value)[1:-1]
+    if len(set(value)) < FEWEST_DIFFERENT or repeats_itself:
+        raise ValueError("characters that nobody can guess, such as openssl rand -hex 32 prints")
+    return value
+
+
+def networks(value: str) -> tuple[Network, ...]:
+    """Addresses and networks, separated by commas."""
+    try:
+        return tuple(ip_network(part.strip()) for part in value.split(","))
+    except ValueError as error:
+        raise ValueError("addresses and networks such as 127.0.0.1, 10.0.0.0/8, separated by commas") from error
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """Read one of some words."""
+
+    def read(value: str) -> str:
+        if value not in words:
+            raise ValueError(" or ".join(words))
+        return value
+
+    return read
+
+
+def quoted(value: str) -> str:
+    """How a refused value is told: as it is."""
+    return f"'{value}' is not that"
+
+
+def unquoted(_: str) -> str:
+    """How a refused secret is told: not at all."""
+    return "it is not that"
+
+
+def url(value: str) -> str:
+    """How a refused URL is told: without its secrets."""
+    shown = without_secrets(value)
+    return unquoted(value) if shown is None else quoted(shown)
