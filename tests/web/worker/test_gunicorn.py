@@ -25,6 +25,13 @@ RELIED_ON: dict[Any, str] = {
     gthread.ThreadWorker.handle_exit: "b4e7decd4f92",
     gthread.PollableMethodQueue: "5b4a78bd3cfb",
     base.Worker.init_process: "114caccd7a0e",
+    # what is overridden, though gunicorn does not say that it may be: called as it was, and as often
+    gthread.ThreadWorker.check_config: "677dafbcca4e",
+    gthread.ThreadWorker.accept: "f8dcead3dce5",
+    gthread.ThreadWorker.handle: "ca85c9be3df7",
+    gthread.ThreadWorker.finish_request: "616e7bb15a00",
+    gthread.ThreadWorker.murder_keepalived: "4459960c4ccc",
+    base.Worker.handle_error: "75426448389b",
     # a request is parsed from bytes that are here, and its answer written to what has `sendall`
     gthread.ThreadWorker.handle_request: "6d0de5b91910",
     http.get_parser: "b7d8dcde91e2",
