@@ -47,7 +47,7 @@ from governance.storage.sqlite.writer.group_commit import GroupCommit
 from governance.storage.tables import metadata
 from governance.web.api import api_keys, audit, config, metrics, model_configs, ops, rules, users, virtual_keys
 from governance.web.api import reservations as reservations_api
-from governance.web.http import auth, errors, logs, requests, response_cache
+from governance.web.http import auth, errors, logs, requests
 from governance.web.http.flask_app import MAX_BODY, App
 from governance.web.http.paths import Id
 
@@ -87,8 +87,7 @@ def create_app(
     migrate.init_app(app, db)
     service = assemble(app, settings, clock, timer or _timer_of(clock), mint or Mint())
     app.extensions[EXTENSION] = service
-    response_cache.put_before(app, service.cache, service.authentication, clock)
-    requests.surround(app)
+    requests.surround(app, service.cache, clock)
     auth.protect(app)
     errors.handle_errors(app)
     app.cli.add_command(cli.commands)

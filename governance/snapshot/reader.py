@@ -5,7 +5,7 @@ from threading import Lock
 from typing import NamedTuple, TypeVar
 
 from governance.domain.limits.limit import Scoped
-from governance.domain.records.pages import ListQuery, Page
+from governance.domain.records.pages import ListQuery, Page, Validity
 from governance.snapshot import rules
 from governance.snapshot.cache import SnapshotCache
 from governance.snapshot.rankings import Ranked, Rankings
@@ -18,22 +18,14 @@ from schemas.render import FOREVER, Rendering
 Thing = TypeVar("Thing")
 
 
-class Held(NamedTuple):
-    """What a page was read from: the same is read again while that snapshot is in force, within the span."""
-
-    snapshot: Snapshot
-    valid_from: int
-    valid_until: int
-
-
 class FromMemory(NamedTuple):
-    """A page of JSON documents with their ETags, how many match in all, its age in seconds, and what it hangs on."""
+    """A page of JSON documents with their ETags, how many match in all, its age in seconds, and its validity."""
 
     documents: Sequence[bytes]
     etags: Sequence[str]
     total: int
     age: float
-    held: Held
+    validity: Validity
 
 
 class ItemsFromMemory(NamedTuple):
@@ -60,8 +52,8 @@ class MemoryReader:
         ids, total, *span = self._ids(snapshot, query, now)
         page = self._renderings.page(snapshot.entries.of(ids), now)
         documents, etags, begins, ends = render.columns(page)
-        held = Held(snapshot, max((span[0], *begins)), min((span[1], *ends)))
-        return FromMemory(documents, etags, total, self.cache.age(known), held)
+        validity = Validity(snapshot, max((span[0], *begins)), min((span[1], *ends)))
+        return FromMemory(documents, etags, total, self.cache.age(known), validity)
 
     def _ids(self, snapshot: Snapshot, query: ListQuery, now: int) -> Ranked:
         """The page's ids, how many pass in all, and the span of time in which they stand so."""

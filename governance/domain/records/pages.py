@@ -41,6 +41,14 @@ class Order(NamedTuple):
     descending: bool = True
 
 
+class Validity(NamedTuple):
+    """For how long a page stays as it was read: while that snapshot is in force, within the span (microseconds)."""
+
+    snapshot: object
+    valid_from: int
+    valid_until: int
+
+
 class ListQuery(NamedTuple):
     """A whole question to the list of model limits."""
 

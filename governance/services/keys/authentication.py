@@ -44,7 +44,10 @@ class Authentication:
         if self._admin_digest is not None and compare_digest(digest, self._admin_digest):
             return ADMIN
         now = self._clock()
-        key = self._known(digest) or (self._stored(digest) if secret.startswith(keys.API_KEY_PREFIX) else None)
+        known = self._cache.peek()
+        key = known.snapshot.digests.get(digest) if known else None
+        if key is None and secret.startswith(keys.API_KEY_PREFIX):
+            key = self._stored(digest)
         if key is None or not self.again(key, now):
             raise Unauthenticated(UNKNOWN)
         return key
@@ -77,10 +80,6 @@ class Authentication:
         except Unavailable:
             self._used = used | self._used
             raise
-
-    def _known(self, digest: str) -> ApiKey | None:
-        known = self._cache.peek()
-        return known.snapshot.digests.get(digest) if known else None
 
     def _stored(self, digest: str) -> ApiKey | None:
         """The key as the database has it. One that it does not have is remembered for a while.

@@ -10,11 +10,11 @@ from governance.domain.keys import VirtualKey
 from governance.domain.limits.drafts import Change, Draft, draft_faults
 from governance.domain.limits.edits import changed, created
 from governance.domain.limits.limit import Scope, Scoped
-from governance.domain.records.pages import ListQuery, Page
+from governance.domain.records.pages import ListQuery, Page, Validity
 from governance.domain.times import Clock
 from governance.services.random_ids import Mint
 from governance.services.writing import Write, Writer
-from governance.snapshot.reader import Held, MemoryReader
+from governance.snapshot.reader import MemoryReader
 from governance.storage.keys.virtual_keys import virtual_keys
 from governance.storage.limits import counters, lists, states
 from governance.storage.limits import writes as stored_limits
@@ -29,14 +29,14 @@ Versions = Callable[[int], bool]
 class Listing(NamedTuple):
     """A page of JSON documents with their ETags; `age` in seconds, None where the database answered.
 
-    `held` tells for how long memory would answer the same, where that is known.
+    `validity` tells for how long memory would answer the same, where that is known.
     """
 
     documents: Sequence[bytes]
     etags: Sequence[str]
     total: int
     age: float | None
-    held: Held | None = None
+    validity: Validity | None = None
 
 
 class ModelLimits:

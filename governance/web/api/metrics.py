@@ -14,7 +14,7 @@ from governance.container import Container
 from governance.domain.errors import GovernanceError
 from governance.services.metering.statistics import VERIFIED
 from governance.services.operations.throttle import Throttle
-from governance.web.http.flask_app import Response
+from governance.web.http.flask_app import HttpResponse
 from governance.web.http.operation import operation
 
 blueprint = Blueprint("metrics", __name__)
@@ -26,10 +26,10 @@ MOST_TEXTS = 5
 
 @blueprint.get("/metrics")
 @operation("Metrics for Prometheus", scope=None)
-def metrics() -> Response:
+def metrics() -> HttpResponse:
     """Show what is counted, in Prometheus' own text, less than a second old."""
     found: Throttle[bytes] = current_app.extensions[EXTENSION]
-    return Response(found.get(), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(found.get(), content_type=CONTENT_TYPE_LATEST)
 
 
 @blueprint.record

@@ -7,7 +7,7 @@ from governance.container import governance
 from governance.domain.errors import Code, Unavailable
 from governance.web.docs import documentation, openapi
 from governance.web.http.answers import JSON, answer
-from governance.web.http.flask_app import Response
+from governance.web.http.flask_app import HttpResponse
 from governance.web.http.operation import operation
 from schemas import render
 
@@ -18,14 +18,14 @@ blueprint = Blueprint("ops", __name__, template_folder="../docs/templates")
 
 @blueprint.get("/healthz")
 @operation("Is the process alive?", scope=None)
-def healthz() -> Response:
+def healthz() -> HttpResponse:
     """Answer, as long as the process lives, with its version."""
     return answer({"status": "ok", "version": __version__})
 
 
 @blueprint.get("/readyz")
 @operation("Is the service ready?", scope=None, refusals=(Code.NOT_READY,))
-def readyz() -> Response:
+def readyz() -> HttpResponse:
     """Check that decisions can be written, the schema is current and the memory fresh; 503 with the reason if not."""
     health = governance().health.get()
     if health.reasons:
@@ -35,14 +35,14 @@ def readyz() -> Response:
 
 @blueprint.get("/openapi.json")
 @operation("The OpenAPI document", scope=None)
-def openapi_json() -> Response:
+def openapi_json() -> HttpResponse:
     """Describe this API in OpenAPI 3.1."""
     return documentation.send(current_app, "openapi.json", JSON, lambda: render.dumps(openapi.document(current_app)))
 
 
 @blueprint.get("/docs")
 @operation("The API's documentation", scope=None)
-def docs() -> Response:
+def docs() -> HttpResponse:
     """Show the OpenAPI document to a person; needs nothing from the internet."""
     return documentation.send(current_app, "docs", HTML, _page)
 

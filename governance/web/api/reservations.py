@@ -16,7 +16,7 @@ from governance.domain.records.pages import Page
 from governance.services.metering.acts import Renderer
 from governance.web.http.answers import answer, document, plain_page
 from governance.web.http.context import the_request
-from governance.web.http.flask_app import Response
+from governance.web.http.flask_app import HttpResponse
 from governance.web.http.operation import operation
 from schemas.answers.decisions import Admitted, Checked, UsageRecorded
 from schemas.answers.reservations import ReservationFound, ReservationList
@@ -42,7 +42,7 @@ ENDED = (Code.RESERVATION_NOT_FOUND, Code.ALREADY_SETTLED, Code.ALREADY_RELEASED
     answer=Admitted(),
     refusals=(*DENIALS, *REFUSED_KEYS, Code.IDEMPOTENCY_KEY_REUSED),
 )
-def create_reservation(body: ReservationRequest) -> Response:
+def create_reservation(body: ReservationRequest) -> HttpResponse:
     """Hold what a call asks for on every rule that applies, or consume nothing and say which had no room."""
     return _answered(governance().metering.reserve(body, RESERVED, _repeat()))
 
@@ -55,7 +55,7 @@ def create_reservation(body: ReservationRequest) -> Response:
     query=requests.ReservationsQuery(),
     answer=ReservationList(),
 )
-def list_reservations(query: Mapping[str, Any]) -> Response:
+def list_reservations(query: Mapping[str, Any]) -> HttpResponse:
     """Return a page of reservations, newest first."""
     page = Page(query["limit"], query["offset"])
     found, total = governance().reservations.page(page, query.get("status"))
@@ -70,7 +70,7 @@ def list_reservations(query: Mapping[str, Any]) -> Response:
     answer=ReservationFound(),
     refusals=(Code.RESERVATION_NOT_FOUND,),
 )
-def get_reservation(reservation_id: str) -> Response:
+def get_reservation(reservation_id: str) -> HttpResponse:
     """Read one reservation."""
     return _shown(governance().reservations.get(reservation_id))
 
@@ -83,14 +83,14 @@ def get_reservation(reservation_id: str) -> Response:
     answer=ReservationFound(),
     refusals=ENDED,
 )
-def settle_reservation(reservation_id: str, body: Actual) -> Response:
+def settle_reservation(reservation_id: str, body: Actual) -> HttpResponse:
     """Turn the hold into what was used: an amount left out as held, more than held in full."""
     return _shown(governance().reservations.settle(reservation_id, body))
 
 
 @blueprint.post("/reservations/<reservation_id>/release")
 @operation("Release a reservation", scope=KeyScope.METER, answer=ReservationFound(), refusals=ENDED)
-def release_reservation(reservation_id: str) -> Response:
+def release_reservation(reservation_id: str) -> HttpResponse:
     """Give the hold back: nothing was used."""
     return _shown(governance().reservations.release(reservation_id))
 
@@ -103,7 +103,7 @@ def release_reservation(reservation_id: str) -> Response:
     answer=ReservationFound(),
     refusals=(*ENDED, Code.RESERVATION_EXPIRED),
 )
-def extend_reservation(reservation_id: str, body: Mapping[str, Any]) -> Response:
+def extend_reservation(reservation_id: str, body: Mapping[str, Any]) -> HttpResponse:
     """Let the hold of a long stream last until so many seconds from now, never less long than it did."""
     return _shown(governance().reservations.extend(reservation_id, body["ttl_seconds"]))
 
@@ -116,7 +116,7 @@ def extend_reservation(reservation_id: str, body: Mapping[str, Any]) -> Response
     answer=UsageRecorded(),
     refusals=(Code.IDEMPOTENCY_KEY_REUSED,),
 )
-def report_usage(body: ReservationRequest) -> Response:
+def report_usage(body: ReservationRequest) -> HttpResponse:
     """Charge what was used: always accepted; the answer shows which rules are used up now."""
     return _answered(governance().metering.report(body, REPORTED, _repeat()))
 
@@ -129,7 +129,7 @@ def report_usage(body: ReservationRequest) -> Response:
     body=requests.ReservationCreate(),
     answer=Checked(),
 )
-def check(body: ReservationRequest) -> Response:
+def check(body: ReservationRequest) -> HttpResponse:
     """Say what a reservation would be answered, and why limits of the same model or provider would not apply."""
     check = governance().metering.check
     decision = check(body)
@@ -148,12 +148,12 @@ def _repeat() -> tuple[str, str, str] | None:
     return g.api_key.id, request.path, given
 
 
-def _answered(decision: Decision) -> Response:
+def _answered(decision: Decision) -> HttpResponse:
     """What was rendered of a decision. Raises Denied or Forbidden where it is against the call."""
     if decision.rendered:
         return document(decision.rendered, [("Idempotent-Replayed", "true")] if decision.replayed else [])
     raise refusal(decision)
 
 
-def _shown(held: Reservation) -> Response:
+def _shown(held: Reservation) -> HttpResponse:
     return answer({"reservation": decisions.reservation(held)})

@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 from flask import Flask
 
 from governance.web.http.context import the_request
-from governance.web.http.flask_app import Response
+from governance.web.http.flask_app import HttpResponse
 from schemas import render
 
 EXTENSION = "governance.documents"
@@ -26,7 +26,7 @@ class Document(NamedTuple):
     headers: dict[str, str]
 
 
-def send(app: Flask, name: str, content_type: str, make: Callable[[], bytes]) -> Response:
+def send(app: Flask, name: str, content_type: str, make: Callable[[], bytes]) -> HttpResponse:
     """The document of this name, made by the first who asks; 304 to a client that has it."""
     kept = app.extensions.setdefault(EXTENSION, {})
     if name not in kept:
@@ -34,11 +34,11 @@ def send(app: Flask, name: str, content_type: str, make: Callable[[], bytes]) ->
     document = cast("Document", kept[name])
     request = the_request()
     compressed = request.accept_encodings.quality("gzip") > 0
-    response = Response(document.compressed if compressed else document.body, headers=document.headers)
+    response = HttpResponse(document.compressed if compressed else document.body, headers=document.headers)
     if compressed:
         response.headers["Content-Encoding"] = "gzip"
     response.set_etag(f"{document.etag}-gzip" if compressed else document.etag)
-    return cast("Response", response.make_conditional(request))
+    return cast("HttpResponse", response.make_conditional(request))
 
 
 def _rendered(body: bytes, content_type: str) -> Document:

@@ -1,6 +1,5 @@
 """Answers: JSON bytes with their ETag, Link and Cache-Control, and 304 where the caller has them already."""
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -11,7 +10,7 @@ from governance.domain.errors import Code, InvalidRequest
 from governance.domain.records.pages import Page
 from governance.services.limits.model_limits import Listing, Versions
 from governance.web.http.context import the_request
-from governance.web.http.flask_app import Response
+from governance.web.http.flask_app import HttpResponse
 from schemas import render
 from schemas.render import Rendering
 
@@ -21,75 +20,68 @@ NEVER_STORED = "no-store"
 Header = tuple[str, str]
 
 
-def answer(value: Any) -> Response:
+def answer(value: Any) -> HttpResponse:
     """A plain 200."""
     return document(render.dumps(value), [])
 
 
-def secret(value: Any) -> Response:
+def secret(value: Any) -> HttpResponse:
     """A plain 200 with a secret in it, which is shown this once: nobody on the way may store it."""
     return document(render.dumps(value), [("Cache-Control", NEVER_STORED)])
 
 
-def described(message: str, name: str, rendering: Rendering) -> Response:
+def described(message: str, name: str, rendering: Rendering) -> HttpResponse:
     """The answer to a create or an update of a model limit."""
     body = b'{"message":%b,"%b":%b}' % (render.dumps(message), name.encode(), rendering.body)
     return document(body, [("ETag", f'"{rendering.etag}"')])
 
 
-def single(name: str, rendering: Rendering) -> Response:
+def single(name: str, rendering: Rendering) -> HttpResponse:
     """One model limit, or 304."""
     return conditional(b'{"%b":%b}' % (name.encode(), rendering.body), rendering.etag, [])
 
 
-def listing(name: str, found: Listing, page: Page) -> Response:
+def listing(name: str, found: Listing, page: Page) -> HttpResponse:
     """A page of a list, with where it came from and where the pages beside it are."""
     numbers = (found.total, len(found.documents), *page)
-    body = _enveloped(name, found.documents, b'],"total_count":%d,"count":%d,"limit":%d,"offset":%d}' % numbers)
-    request = the_request()
+    etag = render.digest("\n".join(found.etags).encode() + b"%d,%d,%d,%d" % numbers)  # not of its bytes
     headers = [("X-Governance-Source", "database" if found.age is None else "memory")]
     if found.age is not None:
         headers.append(("Age", str(int(found.age))))
-    links = _links(request.query_string, page, found.total)
+    links = _links(the_request().query_string, page, found.total)
     if links:
         headers.append(("Link", links))
-    made = conditional(body, _etag(found.etags, b"%d,%d,%d,%d" % numbers), headers)
-    made.held = found.held
+    parts = [*found.documents] or [b""]  # the list's ends go to the first and the last: a page's bytes are copied once
+    parts[0] = b'{"%b":[' % name.encode() + parts[0]
+    parts[-1] += b'],"total_count":%d,"count":%d,"limit":%d,"offset":%d}' % numbers
+    made = conditional(b",".join(parts), etag, headers)
+    made.validity = found.validity
     return made
 
 
-def _enveloped(name: str, documents: Sequence[bytes], end: bytes) -> bytes:
-    """The documents in one list; its ends go to the first and the last, so that a page's bytes are copied once."""
-    parts = [*documents] or [b""]
-    parts[0] = b'{"%b":[' % name.encode() + parts[0]
-    parts[-1] += end
-    return b",".join(parts)
-
-
-def plain_page(name: str, shown: list[dict[str, Any]], total: int, page: Page) -> Response:
+def plain_page(name: str, shown: list[dict[str, Any]], total: int, page: Page) -> HttpResponse:
     """A page of what is always read from the database: keys and users."""
-    request = the_request()
     body = {name: shown, "total_count": total, "count": len(shown), **page._asdict()}
     made = answer(body)
-    links = _links(request.query_string, page, total)
+    links = _links(the_request().query_string, page, total)
     if links:
         made.headers["Link"] = links
     return made
 
 
-def conditional(body: bytes, etag: str, headers: list[Header]) -> Response:
+def conditional(body: bytes, etag: str, headers: list[Header]) -> HttpResponse:
     """The body with a strong ETag, or 304 where If-None-Match names it."""
     headers += [("ETag", f'"{etag}"'), ("Cache-Control", CACHING)]
     wanted = the_request().environ.get("HTTP_IF_NONE_MATCH")
     if wanted is not None and parse_etags(wanted).contains_weak(etag):
-        return Response(status=304, headers=headers)
+        return HttpResponse(status=304, headers=headers)
     return document(body, headers)
 
 
-def document(body: bytes, headers: list[Header], status: str = "200 OK") -> Response:
+def document(body: bytes, headers: list[Header], status: str = "200 OK") -> HttpResponse:
     """An answer of JSON. Werkzeug takes whole headers in a list, and a body that it need not look into, fastest."""
     headers += [("Content-Type", JSON), ("Content-Length", str(len(body)))]
-    return Response([body], status, headers, direct_passthrough=True)
+    return HttpResponse([body], status, headers, direct_passthrough=True)
 
 
 def versions() -> Versions:
@@ -108,24 +100,26 @@ def versions() -> Versions:
     return lambda version: etags.star_tag or str(version) in named
 
 
-def _etag(etags: Any, numbers: bytes) -> str:
-    """A page's ETag: from its limits' ETags and the envelope's numbers, not from its bytes."""
-    return render.digest("\n".join(etags).encode() + numbers)
-
-
-@lru_cache(maxsize=1024)
 def _links(raw: bytes, page: Page, total: int) -> str:
     """The Link header: the next and the previous page, where there are such.
 
     Relative references: they hold behind a proxy that adds a prefix to the path.
     """
-    kept = [(name, value) for name, value in parse_qsl(raw.decode()) if name not in Page._fields]
-    offsets = {}
-    if page.offset + page.limit < total:
-        offsets["next"] = page.offset + page.limit
+    further = page.offset + page.limit < total
+    if not further and page.offset == 0:
+        return ""
+    rest = _without_page(b"&".join(part for part in raw.split(b"&") if not part.startswith((b"limit=", b"offset="))))
+    links = []
+    if further:
+        links.append(f'<?limit={page.limit}&offset={page.offset + page.limit}{rest}>; rel="next"')
     if page.offset > 0 and total > 0:
-        offsets["prev"] = max(0, min(page.offset, total) - page.limit)
-    return ", ".join(
-        f'<?{urlencode([("limit", page.limit), ("offset", offset), *kept])}>; rel="{rel}"'
-        for rel, offset in offsets.items()
-    )
+        before = max(0, min(page.offset, total) - page.limit)
+        links.append(f'<?limit={page.limit}&offset={before}{rest}>; rel="prev"')
+    return ", ".join(links)
+
+
+@lru_cache(maxsize=1024)
+def _without_page(raw: bytes) -> str:
+    """The parameters of a query but its page's, to stand behind others."""
+    kept = [(name, value) for name, value in parse_qsl(raw.decode()) if name not in Page._fields]
+    return f"&{urlencode(kept)}" if kept else ""

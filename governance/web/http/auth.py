@@ -21,18 +21,13 @@ def protect(app: Flask) -> None:
         request = the_request()
         if not (request.path + "/").startswith("/api/"):
             return
-        key = service.authentication.authenticate(_secret(request.environ.get("HTTP_AUTHORIZATION", "")))
-        g.api_key = key
-        view = app.view_functions.get(request.endpoint or "")
-        if view is not None:
-            declared = operation.of(view)
+        scheme, _, secret = request.environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthenticated(authentication.MISSING, code=Code.API_KEY_REQUIRED)
+        g.api_key = key = service.authentication.authenticate(secret.strip())
+        endpoint = request.endpoint
+        if endpoint is not None:
+            declared = operation.of(app.view_functions.get(endpoint))
             authentication.authorize(key, (declared and declared.scopes) or ADMIN_ONLY)
 
     app.before_request(authenticate)
-
-
-def _secret(header: str) -> str:
-    scheme, _, secret = header.strip().partition(" ")
-    if scheme.lower() != "bearer":
-        raise Unauthenticated(authentication.MISSING, code=Code.API_KEY_REQUIRED)
-    return secret.strip()

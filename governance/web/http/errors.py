@@ -17,8 +17,9 @@ from governance.domain.errors import (
     NotFound,
 )
 from governance.web.http.answers import JSON, NEVER_STORED
-from governance.web.http.flask_app import MAX_BODY, MOST, Response
+from governance.web.http.flask_app import MAX_BODY, MOST, HttpResponse
 from governance.web.http.masking import masked, masked_sentence
+from governance.web.http.request_ids import ID
 from schemas import render
 
 logger = logging.getLogger("governance.web")
@@ -75,7 +76,7 @@ def handle_errors(app: Flask) -> None:
     app.register_error_handler(Exception, handle)
 
 
-def handle(error: Exception) -> Response:
+def handle(error: Exception) -> HttpResponse:
     """The answer to an error; what was not foreseen is logged, and shown to nobody."""
     if isinstance(error, FaultyFile):
         return shaped(_of_file(error))
@@ -83,19 +84,19 @@ def handle(error: Exception) -> Response:
         return shaped(error)
     if isinstance(error, HTTPException) and error.code is not None and error.code < 500:  # noqa: PLR2004
         return _of_http(error)
-    fields = {"request_id": request.environ.get("governance.request_id")}
+    fields = {"request_id": request.environ.get(ID)}
     logger.error("an error that was not foreseen", exc_info=error, extra={"fields": fields})
     return shaped(GovernanceError("Report this with its X-Request-Id: the service made a mistake."))
 
 
-def shaped(error: GovernanceError) -> Response:
+def shaped(error: GovernanceError) -> HttpResponse:
     """A domain error in the one shape."""
     status = STATUS[error.code]
     request.environ["governance.code"] = error.code
     if isinstance(error, Denied):
         request.environ["governance.whose"] = error.whose
     shown = str if isinstance(error, Denied) else _without_secrets  # a denial tells of what is stored alone
-    response = Response(render.dumps(document(error, shown)), status, content_type=JSON)
+    response = HttpResponse(render.dumps(document(error, shown)), status, content_type=JSON)
     response.headers["Cache-Control"] = NEVER_STORED
     if status == 401:  # noqa: PLR2004
         response.headers["WWW-Authenticate"] = "Bearer"
@@ -133,7 +134,7 @@ def _without_secrets(text: str) -> str:
     return masked_sentence(text, governance().authentication.is_secret)
 
 
-def _of_http(error: HTTPException) -> Response:
+def _of_http(error: HTTPException) -> HttpResponse:
     match error.code:
         case 404:
             return shaped(NotFound(f"Route not found: {_path()} (/docs shows every route)."))

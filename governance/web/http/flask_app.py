@@ -4,7 +4,7 @@ import flask
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from governance.snapshot.reader import Held
+from governance.domain.records.pages import Validity
 
 DIGITS = 12
 """Of the longest Content-Length that is looked at: whatever is longer is above every bound."""
@@ -14,7 +14,7 @@ MOST = "governance.most"
 """Where in its environ a request notes how large its body may be."""
 
 
-class Request(flask.Request):
+class HttpRequest(flask.Request):
     """A request whose body is read whole or not at all."""
 
     def whole(self, most: int) -> bytes:
@@ -44,15 +44,15 @@ class Request(flask.Request):
         return found
 
 
-class Response(flask.Response):
+class HttpResponse(flask.Response):
     """An answer."""
 
-    held: Held | None = None
-    """What a page was read from, where it may be given again for as long as that holds."""
+    validity: Validity | None = None
+    """For how long a page from memory may be given again; None where it may not."""
 
 
 class App(flask.Flask):
     """The app."""
 
-    request_class = Request
-    response_class = Response
+    request_class = HttpRequest
+    response_class = HttpResponse

@@ -13,7 +13,7 @@ from governance.domain.errors import Code, Fault, InvalidRequest
 from governance.domain.keys import KeyScope
 from governance.services.actor import acting_as
 from governance.web.http.context import the_request
-from governance.web.http.flask_app import MAX_BODY, Request
+from governance.web.http.flask_app import MAX_BODY, HttpRequest
 from schemas import queries
 from schemas.loading import load
 
@@ -52,11 +52,13 @@ def operation(
     declared = Operation(summary, scopes, query, body, answer, refusals)
 
     def declare(act: View) -> View:
-        perform = _as_caller(act) if scope in MANAGING else act
-
         @wraps(act)
         def view(**arguments: Any) -> ResponseReturnValue:
-            return perform(**arguments, **_loaded(declared))
+            _load(declared, the_request(), arguments)
+            if scope not in MANAGING:  # reading and metering are spared the note of who acts
+                return act(**arguments)
+            with acting_as(f"key:{g.api_key.id}"):
+                return act(**arguments)
 
         view.operation = declared  # type: ignore[attr-defined]
         return cast("View", view)
@@ -64,48 +66,37 @@ def operation(
     return declare
 
 
-def _as_caller(act: View) -> View:
-    """The act, done on behalf of the key that the call came with; reading and metering are spared this."""
+def _load(declared: Operation, request: HttpRequest, arguments: dict[str, Any]) -> None:
+    """Load what came in into `query` and `body`. Raises InvalidRequest with the faults of both.
 
-    def acted(**arguments: Any) -> ResponseReturnValue:
-        with acting_as(f"key:{g.api_key.id}"):
-            return act(**arguments)
-
-    return acted
-
-
-def _loaded(declared: Operation) -> dict[str, Any]:
-    """What came in, by `query` and `body`. Raises InvalidRequest with the faults of both."""
-    loaded: dict[str, Any] = {}
+    A body is read where none is wanted, too: a message that ended before its declared end changes nothing.
+    """
     faults: list[Fault] = []
-    request = the_request()
-    for name, read in (("query", _query), ("body", _body)):
-        try:
-            loaded |= {name: found} if (found := read(declared, request)) is not None else {}
-        except InvalidRequest as error:
-            faults += error.faults
+    try:
+        query = queries.read(declared.query, request.query_string)
+        if declared.query is not NO_QUERY:
+            arguments["query"] = query
+    except InvalidRequest as error:
+        faults += error.faults
+    try:
+        if declared.body is not None:
+            arguments["body"] = _body(declared.body, request)
+        else:
+            request.whole(MAX_BODY)
+    except InvalidRequest as error:
+        faults += error.faults
     if faults:
         raise InvalidRequest.of(faults)
-    return loaded
 
 
-def _query(declared: Operation, request: Request) -> Any:
-    found = queries.read(declared.query, request.query_string)
-    return None if declared.query is NO_QUERY else found
-
-
-def _body(declared: Operation, request: Request) -> Any:
+def _body(schema: Schema, request: HttpRequest) -> Any:
     """The body, loaded; none at all is an empty one where the schema says that it may be left out.
 
-    It is read where none is wanted, too: a message that ended before its declared end changes nothing. A file is
-    read by the endpoint, with the function that it is given in place of it.
+    A file is read by the endpoint, with the function that it is given in place of it.
     """
-    schema = declared.body
     if getattr(schema, "is_file", False):
         return request.whole
     data = request.whole(MAX_BODY)
-    if schema is None:
-        return None
     return load(schema, {} if not data and getattr(schema, "optional", False) else strict_json.read_object(data))
 
 

@@ -1,55 +1,42 @@
-"""What surrounds every request: its id, and one log line where it was refused or failed."""
+"""What ends every request: it is counted, a known page is kept, and one log line tells of a refusal or a failure."""
 
-import re
-from random import getrandbits
 from time import perf_counter
 from wsgiref.types import WSGIEnvironment
 
 from flask import Flask, Response, g
 
-from governance.container import Container, governance
+from governance.container import EXTENSION, Container, governance
 from governance.domain.keys import API_KEY_PREFIX, shown_prefix
+from governance.domain.times import Clock
 from governance.services.metering.statistics import authentication_failed, requests_counted
 from governance.web.http.context import the_request
-from governance.web.http.masking import SECRET, masked
+from governance.web.http.flask_app import HttpResponse
+from governance.web.http.masking import masked
 from governance.web.http.peers import forwarded_for, peer
+from governance.web.http.request_ids import BEGAN, ID, identified
+from governance.web.http.response_cache import Memory, ResponseCache
 
-# An id needs no secrecy, and os.urandom gives the interpreter lock away in the middle of every request.
-SANE_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
 REFUSED = 400
 UNAUTHENTICATED = 401
-REQUEST_ID = "X-Request-Id"
 
 
-def surround(app: Flask) -> None:
-    """Give every request an id, and log those that did not go well."""
-    app.before_request(begin)
+def surround(app: Flask, memory: Memory, clock: Clock) -> None:
+    """Put what needs no Flask before it, and one hook behind it. Call it first: Flask calls the first hook last."""
+    service: Container = app.extensions[EXTENSION]
+    responses = ResponseCache(identified(app.wsgi_app), memory, service.authentication, clock)
+    app.wsgi_app = responses  # type: ignore[method-assign]
+
+    def end(response: Response) -> Response:
+        """Count the answer, keep a page from memory, and log a refusal: never a key, a query or a body."""
+        request, status = the_request(), response.status_code
+        requests_counted(request.endpoint or "none", status).inc()
+        if isinstance(response, HttpResponse) and response.validity is not None:
+            responses.keep(response, response.validity, request)
+        if status >= REFUSED:
+            _log_refusal(request.environ, request.path, status)
+        return response
+
     app.after_request(end)
-
-
-def begin() -> None:
-    """Note when the request came, and what it is called."""
-    environ = the_request().environ
-    environ["governance.began"] = perf_counter()
-    environ["governance.request_id"] = request_id(environ)
-
-
-def request_id(environ: WSGIEnvironment) -> str:
-    """A request's id: as its caller says, where that is sane and no key."""
-    given: str | None = environ.get("HTTP_X_REQUEST_ID")
-    is_sane = given is not None and SANE_ID.fullmatch(given) and not SECRET.search(given)
-    return given if given is not None and is_sane else f"{getrandbits(64):016x}"
-
-
-def end(response: Response) -> Response:
-    """Give the answer its id; log a refusal: never a key, a query or a body."""
-    request, status = the_request(), response.status_code
-    response.headers.add("X-Content-Type-Options", "nosniff")
-    response.headers.add(REQUEST_ID, request.environ["governance.request_id"])
-    requests_counted(request.endpoint or "none", status).inc()
-    if status >= REFUSED:
-        _log_refusal(request.environ, request.path, status)
-    return response
 
 
 def _log_refusal(environ: WSGIEnvironment, path: str, status: int) -> None:
@@ -59,8 +46,8 @@ def _log_refusal(environ: WSGIEnvironment, path: str, status: int) -> None:
         "path": masked(path, service.authentication.is_secret),
         "status": status,
         "code": environ.get("governance.code", ""),
-        "request_id": environ["governance.request_id"],
-        "ms": round((perf_counter() - environ["governance.began"]) * 1000, 1),
+        "request_id": environ[ID],
+        "ms": round((perf_counter() - environ[BEGAN]) * 1000, 1),
         "peer": peer(environ),
     }
     forwarded = forwarded_for(environ, service.settings.trusted_proxies)

@@ -12,7 +12,7 @@ from governance.services.operations.refusal_log import RefusalLog
 from governance.web.http.answers import JSON, NEVER_STORED
 from governance.web.http.errors import STATUS, document
 from governance.web.http.masking import masked
-from governance.web.http.requests import request_id
+from governance.web.http.request_ids import request_id
 from schemas import render
 
 HEAD_TIMEOUT = InvalidRequest(

@@ -1,0 +1,47 @@
+"""What stands before Flask: each request gets an id, which its answer tells, and may be sent to any Host."""
+
+import re
+from collections.abc import Iterable
+from random import getrandbits
+from time import perf_counter
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from governance.web.http.masking import SECRET
+
+# An id needs no secrecy, and os.urandom gives the interpreter lock away in the middle of every request.
+SANE_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
+REQUEST_ID = "X-Request-Id"
+NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
+HOST = re.compile(r"(?:[^.:]{1,63}\.)*[^.:]{0,63}(?::.*)?", re.DOTALL)
+"""What werkzeug can route: labels of 1 to 63 characters, and a port."""
+BEGAN, ID = "governance.began", "governance.request_id"
+"""Where in its environ a request notes when it came (`perf_counter`), and what it is called."""
+
+
+def request_id(environ: WSGIEnvironment) -> str:
+    """A request's id: as its caller says, where that is sane and no key."""
+    given: str | None = environ.get("HTTP_X_REQUEST_ID")
+    is_sane = given is not None and SANE_ID.fullmatch(given) and not SECRET.search(given)
+    return given if given is not None and is_sane else f"{getrandbits(64):016x}"
+
+
+def identified(flask: WSGIApplication) -> WSGIApplication:
+    """The app, with an id for each request and its answer.
+
+    Nothing here depends on the Host: one that is no name of DNS is left out, as werkzeug does with forbidden
+    characters, since it routes no request with such a name.
+    """
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        own = request_id(environ)
+        environ[BEGAN], environ[ID] = perf_counter(), own
+        if not HOST.fullmatch(environ.get("HTTP_HOST", "")):
+            environ["HTTP_HOST"] = ""
+
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            return start_response(status, [*headers, NO_SNIFFING, (REQUEST_ID, own)], *error)
+
+        return flask(environ, start)
+
+    return answer
