@@ -1,1 +1,1 @@
-"""The rules of the business, as pure functions and values: the standard library only."""
+"""The domain: pure functions and values. It imports the standard library only."""

@@ -1,20 +1,20 @@
-"""Addresses as people write and read them: of the service, and of a database."""
+"""The text of addresses: of the service, and of a database."""
 
 from ipaddress import ip_address
 
 
 def netloc(host: str, port: int) -> str:
-    """Host and port as one word; an IPv6 address is in brackets."""
+    """Return `host:port`; an IPv6 address is in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def without_brackets(host: str) -> str:
-    """`::1` for `[::1]`, as a URL writes an IPv6 address."""
+    """Return the host without the brackets that a URL puts around an IPv6 address: `::1` for `[::1]`."""
     return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
 def reachable(host: str) -> str:
-    """The address to call where a service listens on `host`: this machine's own where that is every address."""
+    """Return the address at which to call a service that listens on `host`: loopback if `host` means all addresses."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -25,7 +25,7 @@ def reachable(host: str) -> str:
 
 
 def without_secrets(url: str) -> str | None:
-    """As much of a database URL as anyone may see: a user, a password or a key may stand in the rest."""
+    """Return a database URL without the parts that may contain a user, a password or a key; None if it is no URL."""
     scheme, mark, rest = url.partition(":")
     if not mark or "@" in scheme or not rest.startswith("//"):
         return None

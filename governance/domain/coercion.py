@@ -1,6 +1,6 @@
-"""Values as a loosely typed store holds them, brought into the form in which the same thing comes over the wire.
+"""Convert loosely typed values of a store into the form that the HTTP schemas expect.
 
-What is of no form that we know stays as it is, for the schema to refuse.
+A value of an unknown form is returned unchanged, and the schema refuses it.
 """
 
 import re
@@ -14,18 +14,18 @@ TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?"
     r" ?(Z|[+-][0-9]{2}:?[0-9]{2})?(?: [A-Za-z0-9+-]+)?(?: m=[+-][0-9.]+)?"
 )
-"""What Go's SQLite drivers write: an offset with or without a colon, then perhaps a zone's name and a clock reading."""
+"""A time as Go's SQLite drivers write it: the offset's colon, a zone name and a monotonic reading are optional."""
 NEVER = "0001-01-01"
 """The date of Go's zero time."""
 MILLISECONDS_FROM = 10**12
-"""The drivers read a larger whole number as milliseconds, others as seconds."""
+"""Go's SQLite drivers read a larger integer as milliseconds, a smaller one as seconds."""
 FLAGS = {0: False, 1: True, "0": False, "1": True, "false": False, "true": True}
 QUARTERS = re.compile(r"([0-9]{1,3})Q")
 SANE = 10**15
 
 
 def time(value: Any) -> Any:
-    """A time as RFC 3339 text; Go's zero time is None."""
+    """Return a time as RFC 3339 text, or None for Go's zero time."""
     if isinstance(value, int):
         return _counted(value)
     match = TIME.fullmatch(value) if isinstance(value, str) else None
@@ -48,7 +48,7 @@ def _counted(value: int) -> Any:
 
 
 def instant(value: Any) -> int | None:
-    """A time in microseconds; None where there is none. ValueError where there is another thing."""
+    """Return a time in microseconds, or None if there is none. Raises ValueError if the value is not a time."""
     text = time(value)
     if text is None:
         return None
@@ -56,18 +56,18 @@ def instant(value: Any) -> int | None:
 
 
 def flag(value: Any) -> Any:
-    """A boolean."""
+    """Return a boolean."""
     known = value.lower() if isinstance(value, str) else value
     return FLAGS.get(known, value) if isinstance(known, int | str) else value
 
 
 def number(value: Any) -> Any:
-    """A number without a float in it: a float stands for the shortest decimal that reads as the same float."""
+    """Return a float as Decimal: the shortest decimal that reads as the same float."""
     return Decimal(repr(value)) if isinstance(value, float) else value
 
 
 def dollars(value: Any) -> Any:
-    """An amount of dollars, rounded to the nearest nano-dollar."""
+    """Return an amount of dollars, rounded to the nearest nano-dollar."""
     amount = number(value)
     if not isinstance(amount, Decimal) or not abs(amount) < SANE:
         return amount
@@ -75,13 +75,13 @@ def dollars(value: Any) -> Any:
 
 
 def nanos(value: Any) -> int | None:
-    """An amount of dollars in nano-dollars, rounded to the nearest; None where it is none from 0 to a sane most."""
+    """Return dollars as nano-dollars, rounded to the nearest; None if the value is not an amount from 0 to 10^15."""
     amount = dollars(value)
     return int(amount * NANOS) if _sane(amount) else None
 
 
 def count(value: Any) -> int | None:
-    """A number of tokens or requests, rounded up; None where it is none from 0 to a sane most."""
+    """Return a number of tokens or requests, rounded up; None if the value is not a number from 0 to 10^15."""
     amount = number(value)
     return int(Decimal(amount).to_integral_value(ROUND_CEILING)) if _sane(amount) else None
 
@@ -91,6 +91,6 @@ def _sane(amount: Any) -> bool:
 
 
 def duration(value: Any) -> Any:
-    """A window's length; a number of quarters is three times as many months, rolling and on the calendar alike."""
+    """Return a window's length; quarters become months (`2Q` is `6M`), which are the same windows."""
     match = QUARTERS.fullmatch(value) if isinstance(value, str) else None
     return f"{3 * int(match[1])}M" if match else value

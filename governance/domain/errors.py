@@ -1,17 +1,17 @@
-"""What can be refused, and why.
+"""The exceptions of the service.
 
 GovernanceError
 ├── InvalidRequest      something in the request is wrong: one or more Faults
-├── Unauthenticated     no API key, or none that counts
-├── Forbidden           the key is good, its scopes do not reach here
-├── NotFound
-├── Conflict            the request is fine, the stored state is against it
+├── Unauthenticated     no API key, or one that is unknown or expired
+├── Forbidden           the API key is valid, but lacks the scope for the call
+├── NotFound            nothing is stored under the id
+├── Conflict            the request is valid, but conflicts with the stored state
 ├── Denied              a limit has no room for the call
-├── Unavailable         the database or the memory cannot answer now; try again
-├── FaultyFile          a file with limits is wrong: all its faults, each with its line
+├── Unavailable         the database or the snapshot cannot answer now; try again
+├── FaultyFile          a config file is wrong: all its faults, each with its line
 └── NotReady            the service cannot start: for the operator, on standard error
 
-Services raise these; the edge (`governance.web.http.errors`) has the one table from code to HTTP status.
+Services raise these; `governance.web.http.errors` maps each code to an HTTP status.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from typing import Any, ClassVar, NamedTuple
 
 
 class Code(StrEnum):
-    """The stable, fine-grained words of `error.code`."""
+    """The stable values of `error.code`."""
 
     INVALID_BODY = "invalid_body"
     INVALID_FIELD = "invalid_field"
@@ -68,7 +68,7 @@ class Code(StrEnum):
 
 
 class Fault(NamedTuple):
-    """One thing that is wrong with a request: where, and what to do about it."""
+    """A fault in a request: the field or parameter, and what to do about it."""
 
     param: str | None
     message: str
@@ -76,7 +76,7 @@ class Fault(NamedTuple):
 
 
 class GovernanceError(Exception):
-    """The root: a plain sentence, the field it is about, and a stable code."""
+    """The base class: a sentence, the field that it is about, and a stable code."""
 
     type: ClassVar[str] = "internal"
     default_code: ClassVar[Code] = Code.INTERNAL_ERROR
@@ -99,14 +99,14 @@ class GovernanceError(Exception):
 
 
 class InvalidRequest(GovernanceError):
-    """The request is wrong. Carries every fault that was found, the first of them in front."""
+    """The request is invalid. `faults` has every fault that was found; message and code are those of the first."""
 
     type = "invalid_request"
     default_code = Code.INVALID_FIELD
 
     @classmethod
     def of(cls, faults: Sequence[Fault]) -> "InvalidRequest":
-        """The refusal of a request with these faults (at least one)."""
+        """Return the error for a request with these faults (at least one)."""
         first = faults[0]
         listed = [{"param": fault.param, "message": fault.message} for fault in faults]
         extra = {"errors": listed} if len(faults) > 1 else {}
@@ -121,37 +121,37 @@ class InvalidRequest(GovernanceError):
 
 
 class Unauthenticated(GovernanceError):
-    """No API key, or none that counts."""
+    """The request has no API key, or one that is unknown or expired."""
 
     type = "authentication"
     default_code = Code.INVALID_API_KEY
 
 
 class Forbidden(GovernanceError):
-    """A good key without the scope for the call."""
+    """The API key is valid, but lacks the scope for the call."""
 
     type = "permission"
     default_code = Code.INSUFFICIENT_SCOPE
 
 
 class NotFound(GovernanceError):
-    """Nothing is stored under that id."""
+    """Nothing is stored under the id."""
 
     type = "not_found"
     default_code = Code.ROUTE_NOT_FOUND
 
 
 class Conflict(GovernanceError):
-    """Another row, or a newer version, stands in the way."""
+    """The request conflicts with another row, or with a newer version of the row."""
 
     type = "conflict"
     default_code = Code.ALREADY_EXISTS
 
 
 class Denied(GovernanceError):
-    """A limit has no room for the call; `type` is the denial's word, which is its code as well.
+    """A limit has no room for the call; `type` in the response equals the code.
 
-    `whose` says for the log what was refused to whom, by ids alone.
+    `whose` has the ids of what was refused to whom, for the log.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class Denied(GovernanceError):
 
 
 class Unavailable(GovernanceError):
-    """The database or the memory cannot answer now; the caller may try again after `retry_after` seconds."""
+    """The database or the snapshot cannot answer now; the caller may try again after `retry_after` seconds."""
 
     type = "unavailable"
     default_code = Code.DATABASE_UNAVAILABLE
@@ -178,7 +178,7 @@ class Unavailable(GovernanceError):
 
 
 class Misplaced(NamedTuple):
-    """A fault of a file: the line (None: of none), the path in the file, and what to do about it."""
+    """A fault of a file: the line (None: unknown), the path in the file, and what to do about it."""
 
     line: int | None
     path: str | None
@@ -186,9 +186,9 @@ class Misplaced(NamedTuple):
 
 
 class FaultyFile(GovernanceError):
-    """A file with limits is wrong, or cannot be read. Its message is a line for each fault.
+    """A config file is wrong, or cannot be read. Its message has a line for each fault.
 
-    `warnings` are what the rest of it says in vain.
+    `warnings` are about entries without faults.
     """
 
     type = "invalid_request"
@@ -204,7 +204,7 @@ class FaultyFile(GovernanceError):
 
 
 def told(file: str, fault: Misplaced) -> str:
-    """`config.json:12: governance.budgets[0].max_limit: Give max_limit as a number.`."""
+    """Return a fault as a line: `config.json:12: governance.budgets[0].max_limit: Give max_limit as a number.`."""
     place = file if fault.line is None else f"{file}:{fault.line}"
     return ": ".join(part for part in (place, fault.path, fault.message) if part)
 

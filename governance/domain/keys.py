@@ -1,4 +1,4 @@
-"""API keys of the management API, and virtual keys of the gateway: what is kept of a secret, and what it may do."""
+"""API keys of the management API, virtual keys of the gateway, and what is stored of a secret."""
 
 import hashlib
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 API_KEY_PREFIX = "gov-"
 SHORTEST_SECRET = 43
-"""256 bits take as many characters of base64."""
+"""The length of 256 random bits in base64."""
 VIRTUAL_KEY_PREFIX = "sk-gov-"
 SHOWN = 12
 
@@ -33,12 +33,12 @@ GRANTS = {
 
 @cache
 def granted(held: tuple[str, ...]) -> frozenset[KeyScope]:
-    """All that the scopes of a key grant."""
+    """Return all scopes that the scopes of a key grant."""
     return frozenset[KeyScope]().union(*(GRANTS[KeyScope(scope)] for scope in held))
 
 
 class ApiKey(NamedTuple):
-    """An API key as it is stored: never the key itself. Instants in microseconds."""
+    """An API key as it is stored: its digest, not the key itself. Instants in microseconds."""
 
     id: str
     name: str
@@ -50,16 +50,16 @@ class ApiKey(NamedTuple):
     created_at: int
 
     def live(self, now: int) -> bool:
-        """Whether the key has not expired."""
+        """Return whether the key has not expired."""
         return self.expires_at is None or now < self.expires_at
 
     def may(self, scope: KeyScope) -> bool:
-        """Whether one of the key's scopes grants what a call needs."""
+        """Return whether one of the key's scopes grants the scope that a call needs."""
         return scope in granted(self.scopes)
 
 
 def is_last_admin(key: ApiKey, others: Iterable[ApiKey], now: int) -> bool:
-    """Whether nobody could administer for as long without this key: every other admin key expires before it."""
+    """Return whether a key is the last admin key: every other admin key expires before it."""
     admins = (other for other in others if other.id != key.id and other.may(KeyScope.ADMIN))
     return key.may(KeyScope.ADMIN) and key.live(now) and all(_end(other) < _end(key) for other in admins)
 
@@ -69,7 +69,7 @@ def _end(key: ApiKey) -> float:
 
 
 class VirtualKey(NamedTuple):
-    """A gateway's key, to which limits can be bound. Only the digest of its value is kept."""
+    """A key of the gateway; limits may have it as their scope. Only the digest of its value is stored."""
 
     id: str
     name: str
@@ -93,16 +93,16 @@ class User(NamedTuple):
 
 
 def is_api_key(text: str) -> bool:
-    """Whether a text has the form of an API key that was minted."""
+    """Return whether a text has the form of an API key that this service created."""
     rest = text.removeprefix(API_KEY_PREFIX)
     return rest != text and len(rest) >= SHORTEST_SECRET and rest.isascii() and rest.isprintable() and " " not in rest
 
 
 def digest(secret: str) -> str:
-    """The SHA-256 of a secret in lower-case hex: enough to recognise 256 random bits, useless to guess them."""
+    """Return the SHA-256 of a secret in lower-case hex. A secret of 256 random bits cannot be guessed from it."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def shown_prefix(secret: str) -> str:
-    """As much of a secret as may be shown to recognise it: never more than a quarter."""
+    """Return the start of a secret that may be shown: 12 characters, and at most a quarter of it."""
     return secret[: min(SHOWN, len(secret) // 4)]

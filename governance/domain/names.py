@@ -1,4 +1,4 @@
-"""Names as people type them, and the one canonical form in which they are stored, searched and matched."""
+"""Names of models and providers, and the canonical form in which they are searched and matched."""
 
 import json
 import re
@@ -14,9 +14,9 @@ HIDDEN = (
     r"\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
     r"|(?<=[!-~])[\ufe00-\ufe0f\U000e0100-\U000e01ef](?!\u20e3)"
 )
-"""Bidirectional marks, zero-width characters and tags, as Unicode's Default_Ignorable_Code_Point has them.
+"""Invisible characters: Unicode's Default_Ignorable_Code_Point (bidirectional marks, zero-width characters, tags).
 
-Variation selectors are letters' and emoji's own; behind an ASCII character they change nothing that can be seen.
+Variation selectors are part of some letters and emoji; after an ASCII character they have no visible effect.
 """
 
 _hidden = re.compile(HIDDEN)
@@ -24,38 +24,38 @@ _unseen = re.compile(rf"{CONTROL}|[\u2028\u2029]|{HIDDEN}")
 
 
 def fold(text: str) -> str:
-    """Text with case taken out by Unicode (NFC + casefold): computed by us, since databases disagree."""
+    """Return case-folded text (NFC + casefold). Computed here, since databases fold case differently."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 def has_control(text: str) -> bool:
-    """Whether a control character (category Cc) hides in the text."""
+    """Return whether the text has a control character (category Cc)."""
     return not text.isprintable() and any(unicodedata.category(character) == "Cc" for character in text)
 
 
 def hidden_in(text: str) -> str | None:
-    """The first character that cannot be seen, as `U+200B`; None where there is none.
+    """Return the first invisible character, as `U+200B`, or None.
 
-    With one in it, a second name would look like the first and match other calls.
+    Two names that differ in an invisible character look the same, and match different calls.
     """
     found = None if text.isascii() else _hidden.search(text)
     return f"U+{ord(found[0]):04X}" if found else None
 
 
 def visible(text: str) -> str:
-    """Text for a terminal or a log: control characters, line ends and what cannot be seen as JSON's escapes."""
+    """Return text for a terminal or a log: control characters, line ends and invisible ones as JSON escapes."""
     if text.isascii() and text.isprintable():
         return text
     return _unseen.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def canonical_provider(provider: str | None) -> str:
-    """A provider as it is matched; none is the empty string."""
+    """Return a provider as it is matched; no provider is the empty string."""
     return fold((provider or "").strip())
 
 
 def canonical_model(model: str, provider: str | None) -> str:
-    """A model as it is matched: a prefix equal to its own provider does not count.
+    """Return a model as it is matched, without a prefix that equals its provider.
 
     `openai/GPT-4o` with provider `openai` is `gpt-4o`.
     """
@@ -65,7 +65,7 @@ def canonical_model(model: str, provider: str | None) -> str:
 
 
 def bare_model(model: str, provider: str | None) -> str:
-    """A model as it is matched, without any prefix equal to its own provider, however often that stands there."""
+    """Return a model as it is matched, without any repetition of a prefix that equals its provider."""
     name = canonical_model(model, provider)
     while (shorter := canonical_model(name, provider)) != name:
         name = shorter
@@ -73,7 +73,7 @@ def bare_model(model: str, provider: str | None) -> str:
 
 
 def spelled(model: str, provider: str | None) -> tuple[str, str]:
-    """Provider and bare model of a call; `p/model` without a provider names its provider itself."""
+    """Return (provider, bare model) of a call; without a provider, `p/model` has provider `p`."""
     named, name = canonical_provider(provider), bare_model(model, provider)
     head, slash, rest = name.partition("/")
     if not named and slash and head.strip() and rest.strip():
@@ -82,16 +82,15 @@ def spelled(model: str, provider: str | None) -> tuple[str, str]:
 
 
 def spellings(provider: str, bare: str) -> tuple[str, str, str]:
-    """The match names under which a limit on a model of a provider may be stored, both in canonical form.
+    """Return the names under which a limit on a model of a provider may be stored; the arguments are canonical.
 
-    A model's own name may begin with its provider, as `groq/compound` of groq does; written out in full that one
-    is `groq/groq/compound`.
+    A model's own name may begin with its provider: `groq/compound` of groq is `groq/groq/compound` in full.
     """
     return bare, f"{provider}/{bare}", f"{provider}/{provider}/{bare}"
 
 
 class Identity(NamedTuple):
-    """What makes two model limits the same one. No part is ever null: the empty string is none."""
+    """The identity of a model limit; no two limits have the same. A part that is absent is the empty string."""
 
     scope: str
     scope_id: str
@@ -100,5 +99,5 @@ class Identity(NamedTuple):
 
     @classmethod
     def of(cls, scope: str, scope_id: str | None, provider: str | None, model_name: str) -> "Identity":
-        """The identity of a limit on these, in canonical form."""
+        """Return the identity of a limit with these fields, in canonical form."""
         return cls(scope, scope_id or "", canonical_provider(provider), canonical_model(model_name, provider))

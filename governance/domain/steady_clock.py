@@ -1,7 +1,7 @@
-"""A clock that is believed only once it has stood where it stands for a while: what it makes old cannot come back.
+"""A clock that ignores a jump of the machine's clock until the clock has run steadily for a while.
 
-A machine's clock may jump ahead for a minute. Decisions follow it, as windows must; but a hold that expires and an
-answer that is dropped are gone when it comes back.
+A machine's clock may jump ahead for a minute. Decisions use the machine's clock, since windows do. Expiry and deletion
+use this one: a reservation that expires and a stored response that is deleted are lost when the clock goes back.
 """
 
 from collections.abc import Callable
@@ -11,26 +11,27 @@ from typing import NamedTuple
 from governance.domain.times import SECOND, Clock
 
 SLACK = SECOND
-"""How far a clock and a timer may come apart between two readings, beside a thousandth of the time between them."""
+"""How far clock and timer may differ between two readings, in addition to a thousandth of the time between them."""
 
 
 class Reading(NamedTuple):
-    """What a clock and a timer said at one instant, in microseconds."""
+    """The readings of clock and timer at one instant, in microseconds."""
 
     clock: int
     timer: int
 
 
 def agree(before: Reading, after: Reading) -> bool:
-    """Whether the clock has run as the timer has between two readings."""
+    """Return whether clock and timer have advanced equally between two readings."""
     passed = after.timer - before.timer
     return abs(after.clock - before.clock - passed) <= SLACK + abs(passed) // 1000
 
 
 class SteadyClock:
-    """Says the clock's time; after a jump the time without it, until two looks, `least` seconds apart, find it there.
+    """Returns the clock's time; after a jump, the time without the jump, until the clock is believed again.
 
-    The timer (seconds) never jumps. For the first `least` seconds it says 0: nothing is old yet.
+    The clock is believed once two calls of `look`, at least `least` seconds apart, find that it has run as the timer.
+    The timer (seconds) never jumps. For the first `least` seconds the time is 0, so that nothing expires.
     """
 
     def __init__(self, clock: Clock, timer: Callable[[], float], least: float) -> None:
@@ -42,7 +43,7 @@ class SteadyClock:
         self._seen = self._read()
 
     def __call__(self) -> int:
-        """Microseconds since 1970."""
+        """Return microseconds since 1970."""
         now = self._read()
         with self._lock:
             believed = self._believed or self._standing(now)
@@ -51,7 +52,7 @@ class SteadyClock:
         return now.clock if agree(believed, now) else believed.clock + now.timer - believed.timer
 
     def look(self) -> None:
-        """Compare with the last look: to be called now and then."""
+        """Compare clock and timer with the last call; to be called regularly."""
         now = self._read()
         with self._lock:
             if not agree(self._seen, now):
@@ -60,7 +61,7 @@ class SteadyClock:
                 self._believed = self._seen = now
 
     def _standing(self, now: Reading) -> Reading | None:
-        """A reading after which the clock has run steadily for long enough."""
+        """Return the last reading if the clock has run steadily for `least` seconds since, else None."""
         steady = agree(self._seen, now) and now.timer - self._seen.timer >= self._least
         return self._seen if steady else None
 

@@ -1,7 +1,7 @@
-"""The one strict reader of JSON that comes in, over the wire and from files.
+"""The strict JSON reader for request bodies and files.
 
-It refuses what would be read differently elsewhere (duplicate keys, NaN, unpaired surrogates), and keeps every
-number exact: an integer of any sane length is an `int`, everything else a `Decimal`; a float never appears.
+It refuses what other readers interpret differently (duplicate keys, NaN, unpaired surrogates). Numbers are exact: an
+integer of at most 40 digits is an `int`, every other number a `Decimal`, never a float.
 """
 
 import json
@@ -12,13 +12,13 @@ from governance.domain.errors import Code, InvalidRequest
 
 MAX_DEPTH = 32
 SHOWN = 100
-"""As much of a key as a refusal repeats."""
+"""How many characters of a key an error message repeats."""
 LONGEST_INTEGER = 40
-"""Longer ones stay Decimals: they are out of every range, and `int()` of a long text takes quadratic time."""
+"""Longer integers become Decimals: they are out of every range, and `int()` takes quadratic time."""
 
 
 class Words(NamedTuple):
-    """How a refusal speaks of what was read."""
+    """The words of an error message for a body or for a file."""
 
     act: str
     it: str
@@ -30,7 +30,7 @@ FILE = Words("Write", "the file", '{"model_configs": [...]}')
 
 
 def read_object(text: bytes, words: Words = BODY) -> dict[str, Any]:
-    """The JSON object that a text holds. Raises InvalidRequest (code `invalid_body`) where it holds none."""
+    """Return the JSON object in a text. Raises InvalidRequest (code `invalid_body`) if it is not a JSON object."""
     try:
         value = _DECODER.decode(text.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -86,7 +86,7 @@ _DECODER = json.JSONDecoder(
 
 
 def _check(value: Any, depth: int, words: Words) -> None:
-    """Refuse nesting beyond the bound, and text that no UTF-8 can carry on."""
+    """Refuse nesting beyond MAX_DEPTH, and text that cannot be encoded as UTF-8."""
     if isinstance(value, str):
         _check_text(value, words)
     elif isinstance(value, dict | list):

@@ -23,28 +23,28 @@ RFC3339 = re.compile(
 
 
 def to_datetime(instant: int) -> datetime:
-    """The aware UTC datetime of an instant."""
+    """Return the aware UTC datetime of an instant."""
     return EPOCH + timedelta(microseconds=instant)
 
 
 def from_datetime(moment: datetime) -> int:
-    """The instant of an aware datetime, exactly (no float in between)."""
+    """Return the instant of an aware datetime, exactly (without a float)."""
     return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 @lru_cache(maxsize=8192)
 def rfc3339(instant: int) -> str:
-    """`2026-11-23T12:00:00.5Z` becomes `…00.500000Z`; a whole second has no fraction."""
+    """Return an instant as RFC 3339 in UTC, with six digits of fraction (`…:00.500000Z`) or none (`…:00Z`)."""
     return to_datetime(instant).isoformat().replace("+00:00", "Z")
 
 
 def to_the_second(instant: int) -> str:
-    """An instant for a person: RFC 3339 without a fraction."""
+    """Return an instant for a person: RFC 3339 without a fraction."""
     return rfc3339(instant - instant % SECOND)
 
 
 def lasting(length: int) -> str:
-    """A length of time for a person, in its two largest units: `4h 12m`."""
+    """Return a length of time (microseconds) for a person, in its two largest units: `4h 12m`."""
     parts = []
     for size, letter in UNITS:
         count, length = divmod(length, size)
@@ -53,7 +53,7 @@ def lasting(length: int) -> str:
 
 
 def parse_rfc3339(text: str) -> int:
-    """The instant that `text` names; digits beyond the microsecond are dropped. ValueError where it names none."""
+    """Return the instant of RFC 3339 text; digits beyond the microsecond are dropped. Raises ValueError."""
     match = RFC3339.fullmatch(text)
     if match is None:
         raise ValueError(text)

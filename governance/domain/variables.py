@@ -1,4 +1,4 @@
-"""Environment variables that look like settings of this service, and are none."""
+"""Environment variables that look like settings of this service, but are not."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -6,12 +6,12 @@ from difflib import get_close_matches
 
 PREFIX = "GOVERNANCE_"
 OF_OTHERS = re.compile(r"GOVERNANCE_(URL|KEY|(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?))")
-"""What clients read, and what Kubernetes makes of a Service whose name begins with `governance`
+"""Variables of others: those of clients, and those that Kubernetes sets for a Service named `governance…`
 (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables)."""
 
 
 def misspelt(environ: Mapping[str, str], known: Collection[str]) -> list[str]:
-    """A sentence for each variable with our prefix that is no setting; one that is empty counts as absent."""
+    """Return a sentence for each variable with the prefix GOVERNANCE_ that is no setting; empty ones are ignored."""
     return [
         f"Unset {name}, or correct its name: there is no such setting{_did_you_mean(name, known)}."
         for name in sorted(environ)
@@ -20,7 +20,7 @@ def misspelt(environ: Mapping[str, str], known: Collection[str]) -> list[str]:
 
 
 def _did_you_mean(name: str, known: Collection[str]) -> str:
-    """The nearest name, compared without the prefix, which makes all names alike."""
+    """Return a hint with the nearest name; names are compared without the common prefix."""
     ours = {each.removeprefix(PREFIX): each for each in known}
     close = get_close_matches(name.removeprefix(PREFIX), ours, n=1)
     return f" (did you mean {ours[close[0]]}?)" if close else ""

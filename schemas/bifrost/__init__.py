@@ -1,1 +1,1 @@
-"""Bifrost's rows, judged by the schemas of the HTTP bodies."""
+"""Bifrost's rows, validated by the schemas of the HTTP bodies."""

@@ -1,4 +1,4 @@
-"""Bifrost's budgets and rate limits as ours, with what was used of them and since when."""
+"""Convert Bifrost's budgets and rate limits, with their usage and the begin of their windows."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ OF_JANUARY = "Quarters begin in January, April, July and October here, whatever 
 
 
 class Side(NamedTuple):
-    """What a row says of one metric: the names of its columns, which are those of our fields."""
+    """The columns of a row for one metric; our fields have the same names."""
 
     metric: Metric
     maximum: str
@@ -43,24 +43,24 @@ SCHEMAS = {
     side: (BudgetBody if side is COST else RateLimitBody)(only=("id", side.maximum, side.duration))
     for side in (COST, *RATES)
 }
-"""What judges each side: no more of a body than a row has, since thousands of rows are judged."""
+"""The schema for each side. It has only the fields that a row has, since thousands of rows are validated."""
 METRICS = (None, "", *(side.metric for side in RATES))
 
 
 def is_lost(row: BudgetRow | RateLimitRow, item: Item) -> bool:
-    """Whether a maximum of a row could not come."""
+    """Return whether a maximum of a row could not be imported."""
     came = {part.ceiling.metric for part in item.parts}
     return any(getattr(row, side.maximum) is not None and side.metric not in came for side in _all_sides(row))
 
 
 def _blocks(row: BudgetRow | RateLimitRow, side: Side) -> bool:
-    """Whether nothing fits under a maximum, so that Bifrost refuses every call. It stores none below 0."""
+    """Return whether a maximum is too small for any call, so that Bifrost refuses every call. It is never below 0."""
     maximum = coercion.number(getattr(row, side.maximum))
     return isinstance(maximum, int | Decimal) and 0 <= maximum < (money.NANO if side is COST else 1)
 
 
 def told_item(row: BudgetRow | RateLimitRow, limit: str = "") -> Told:
-    """A budget or rate limit before anything became of it; its name says what it allows."""
+    """Return the report of a budget or rate limit, with the outcome open; its name says what it allows."""
     allows = [
         f"{_shown_maximum(side, row)} in {getattr(row, side.duration)}"
         for side in _sides(row)
@@ -72,7 +72,7 @@ def told_item(row: BudgetRow | RateLimitRow, limit: str = "") -> Told:
 
 
 def reasons(error: InvalidRequest, row: tuple[Any, ...]) -> list[str]:
-    """Why a row was refused: each value with what our field would have."""
+    """Return why the schema refused a row: each value with the field's error message."""
     found = []
     for param, message, _ in error.faults:
         value = getattr(row, param or "", None)
@@ -81,17 +81,17 @@ def reasons(error: InvalidRequest, row: tuple[Any, ...]) -> list[str]:
 
 
 def id_text(row: Any) -> str:
-    """The id of a row; empty, which every schema refuses, where it has none."""
+    """Return the id of a row, or an empty text, which every schema refuses."""
     return "" if row.id is None else str(row.id).strip()
 
 
 def sha256(value: Any) -> str | None:
-    """A SHA-256 in hex, as we write it; None where it is none."""
+    """Return a SHA-256 in lower-case hex, or None if the value is not a SHA-256."""
     return value.lower() if isinstance(value, str) and SHA256.fullmatch(value) else None
 
 
 def times(row: Any, now: int) -> tuple[int, int]:
-    """When a row was created and last changed; now, where that cannot be read."""
+    """Return when a row was created and updated (microseconds); `now` if a time cannot be read."""
     created_at = _instant(row.created_at, now)
     return created_at, _instant(row.updated_at, created_at)
 
@@ -117,12 +117,12 @@ def _shown_maximum(side: Side, row: BudgetRow | RateLimitRow) -> str:
 
 
 def is_blocking(row: BudgetRow | RateLimitRow) -> bool:
-    """Whether Bifrost refuses every call under a row."""
+    """Return whether Bifrost refuses every call under a row."""
     return any(_blocks(row, side) for side in _sides(row))
 
 
 def _sides(row: BudgetRow | RateLimitRow) -> Sequence[Side]:
-    """Of which metrics a row may speak; a later rate limit speaks of the one that it names."""
+    """Return the sides that a row may have; a rate limit of a newer store has the one metric that it names."""
     metric = row.metric if isinstance(row, RateLimitRow) else None
     return [side for side in _all_sides(row) if not metric or metric == side.metric]
 
@@ -132,7 +132,7 @@ def _all_sides(row: BudgetRow | RateLimitRow) -> Sequence[Side]:
 
 
 def item_of(row: BudgetRow | RateLimitRow, limit: str, now: int, *, aligned: bool) -> Item:
-    """A row with as much of it as can be here: no parts where nothing can, and then its remarks say why."""
+    """Return the parts of a row that can be imported; if there are none, the remarks say why."""
     remarks: list[str] = []
     parts = [part for side in _sides(row) if (part := _part(row, side, remarks)) is not None]
     if aligned and any(SEVERAL.fullmatch(str(getattr(row, side.duration))) for side in _sides(row)):
@@ -148,14 +148,14 @@ def item_of(row: BudgetRow | RateLimitRow, limit: str, now: int, *, aligned: boo
 
 
 def _other_sides(row: RateLimitRow) -> Iterable[str]:
-    """The maxima that a rate limit of one metric has of the other."""
+    """Yield a remark for each maximum of a metric that is not the rate limit's own."""
     for side in _all_sides(row):
         if side not in _sides(row) and getattr(row, side.maximum) is not None:
             yield f"Its {side.maximum} is not taken: its metric is {row.metric}."
 
 
 def _part(row: BudgetRow | RateLimitRow, side: Side, remarks: list[str]) -> Part | None:
-    """What a row says of one metric; None, and a remark where there is a reason, if that cannot be here."""
+    """Return the part of a row for one metric, or None if there is none or it is invalid; append remarks."""
     maximum, duration = getattr(row, side.maximum), getattr(row, side.duration)
     if maximum is None and side is not COST:
         return None
@@ -188,7 +188,7 @@ def _began(row: BudgetRow | RateLimitRow, side: Side, remarks: list[str]) -> int
 
 
 def _used(row: BudgetRow | RateLimitRow, side: Side, remarks: list[str]) -> int:
-    """What was used, in nano-dollars, tokens or requests, as much as a counter may hold."""
+    """Return the usage in nano-dollars, tokens or requests, at most what a counter may have; append remarks."""
     value = getattr(row, side.usage)
     used = coercion.nanos(value) if side is COST else coercion.count(value)
     if used is None:

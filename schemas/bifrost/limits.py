@@ -1,4 +1,4 @@
-"""The budgets and rate limits of one of Bifrost's limits together: which come, which cannot, and what that lifts."""
+"""The budgets and rate limits of one Bifrost limit: which are imported, which are not, and what is lost by that."""
 
 import re
 from typing import NamedTuple
@@ -18,10 +18,10 @@ ALIGNABLE = re.compile("[0-9]+[dwMQY]")
 
 
 class Found(NamedTuple):
-    """The budgets and rate limits of a limit: as they can be here, and those that cannot, with the reasons.
+    """The budgets and rate limits of a limit: those that are imported, and those left out with the reasons.
 
-    `lost` are those of which a cap could not come, `blocking` those that refuse every call in Bifrost; `aligned` says
-    that a budget has its windows follow the calendar, whatever its limit says.
+    `lost` are those with a maximum that is not imported. `blocking` are those that refuse every call in Bifrost.
+    `aligned` is true if a budget has calendar windows of its own.
     """
 
     items: tuple[Item, ...]
@@ -32,7 +32,7 @@ class Found(NamedTuple):
 
 
 def items_of(whole: Whole, limit: str, now: int) -> Found:
-    """What becomes of the budgets and rate limits of a limit."""
+    """Return the budgets and rate limits of a limit that are imported, and those that are not."""
     flagged = [row for row in whole.budgets if _is_flagged(row)]
     aligned = coercion.flag(whole.row.calendar_aligned) is True
     found = Found((), [], [], [], aligned=bool(flagged))
@@ -54,7 +54,7 @@ def items_of(whole: Whole, limit: str, now: int) -> Found:
 
 
 def _is_flagged(row: BudgetRow) -> bool:
-    """Whether a budget has a calendar flag of its own that moves its windows."""
+    """Return whether a budget has a calendar flag of its own that has an effect on its windows."""
     return coercion.flag(row.calendar_aligned) is True and ALIGNABLE.fullmatch(str(row.reset_duration)) is not None
 
 
@@ -63,7 +63,7 @@ def _is_alignable(item: Item) -> bool:
 
 
 def _tightest(found: list[Item]) -> list[Item]:
-    """The items without what another of them says of the same window with a lower maximum."""
+    """Return the items with one rule for each metric and window length: the one with the lowest maximum."""
     best: dict[tuple[str, int], tuple[int, int]] = {}
     for index, item in enumerate(found):
         for ceiling, *_ in item.parts:

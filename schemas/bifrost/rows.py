@@ -1,6 +1,6 @@
-"""Bifrost's rows as ours, each judged by the schema that judges the same thing over the wire.
+"""Convert Bifrost's rows into candidates; each is validated by the schema of the matching HTTP body.
 
-A row that it refuses is left out with the reason, and stops no other.
+A row that the schema refuses is left out with the reason; the other rows are still imported.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,7 +29,7 @@ from schemas.loading import load
 
 PLAIN = (None, "", "plain_text")
 REFERENCE = "env."
-"""What a value begins with that only names an environment variable."""
+"""The prefix of a value that only names an environment variable."""
 
 NO_VALUE = (
     "Its value {}, and no SHA-256 of it is stored: create the key here with its id and its value, then import again."
@@ -49,7 +49,7 @@ CAPS_LESS = "It caps less here than in Bifrost: {} could not come whole, and its
 
 
 class LimitBody(ModelLimitCreate):
-    """A limit that brings its own id."""
+    """A limit with its own id."""
 
     id = Name(required=True)  # type: ignore[assignment]  # elsewhere only answers show it
 
@@ -59,12 +59,12 @@ LIMIT = LimitBody(only=("id", "model_name", "provider", "scope", "scope_id", "ca
 
 
 def arrivals(store: Store, now: int) -> Arrivals:
-    """All rows of a store: as what they would be here, or with the reason why not."""
+    """Return all rows of a store as candidates, or as left out with the reason."""
     return _Reader(store, now).read()
 
 
 class _Reader:
-    """Reads a store; gathers what is left out on the way."""
+    """Reads the rows of a store, and collects those that are left out."""
 
     def __init__(self, store: Store, now: int) -> None:
         self._store = store
@@ -116,7 +116,7 @@ class _Reader:
         yield Arrival(told, draft, found.items, config_hash, *items.times(row, self._now))
 
     def _judged(self, told: Told, schema: Schema, body: Mapping[str, Any], row: KeyRow | LimitRow, *more: str) -> Any:
-        """What a schema makes of a row; None, and the row is left out, where it refuses."""
+        """Return what the schema loads from a row, or None if it refuses; then the row is left out."""
         found = list(more)
         data = None
         try:
@@ -129,7 +129,7 @@ class _Reader:
 
 
 def _secret(row: KeyRow) -> tuple[str, str]:
-    """The digest of a key's value, and as much of the value as may be shown; empty where they cannot be had."""
+    """Return the digest of a key's value and the prefix that may be shown; empty texts if they are not known."""
     value = row.value.strip() if isinstance(row.value, str) and row.encryption_status in PLAIN else ""
     if value and not value.startswith(REFERENCE):
         return digest(value), shown_prefix(value)
@@ -137,7 +137,7 @@ def _secret(row: KeyRow) -> tuple[str, str]:
 
 
 def _why_not(row: KeyRow) -> str:
-    """Why the value of a key cannot be had."""
+    """Return why the value of a key is not known."""
     if row.encryption_status not in PLAIN:
         return "is encrypted"
     return "only names an environment variable" if row.value and reference(row.value) else "is missing"
@@ -156,7 +156,7 @@ def _key_body(row: KeyRow) -> dict[str, Any]:
 
 
 def _tidy(description: Any) -> Any:
-    """A description on one line, of the length that we keep."""
+    """Return a description on one line, cut to the longest that the schema accepts."""
     return " ".join(description.split())[:LONGEST_DESCRIPTION] if isinstance(description, str) else description
 
 
@@ -168,7 +168,7 @@ def _key_remarks(row: KeyRow) -> Iterator[str]:
 
 
 def _less(found: Found) -> Iterator[str]:
-    """What a limit lacks that it has in Bifrost."""
+    """Yield remarks on what a limit lacks compared with Bifrost."""
     if found.blocking:
         yield BLOCKED_ALL.format(_listed(found.blocking))
     lost = [told for told in found.lost if told not in found.blocking]

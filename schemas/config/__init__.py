@@ -1,1 +1,1 @@
-"""Files of limits: entries coming in, exports and plans going out."""
+"""Config files: the schemas of their entries, and the JSON of exports and plans."""

@@ -23,7 +23,7 @@ class ConfigFile(ConfigSections):
     """A file of limits, up to 32 MiB: its sections stand at the top, or under `governance` as in Bifrost's file."""
 
     is_file = True
-    """Its endpoint reads the bytes."""
+    """The endpoint reads the body as bytes."""
 
     owner = Name(metadata={"description": "Whose the file's rows are."})
     governance = fields.Nested(ConfigSections)

@@ -1,4 +1,4 @@
-"""The entries of a file: the schemas of the HTTP bodies, with what Bifrost's own file says beside them."""
+"""The schemas of a config file's entries: those of the HTTP bodies with the additional fields of Bifrost's file."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,18 +15,18 @@ from schemas.limits.items import RATES, BudgetBody, RateLimitBody, item_list
 from schemas.limits.model_limits import ModelLimitCreate
 
 OWNERS = ("model_config_id", "virtual_key_id", "provider_config_id", "team_id", "customer_id")
-"""Whom a budget may name as its owner; at most one, as in Bifrost."""
+"""The fields with which a budget names its owner; at most one is set, as in Bifrost."""
 RULES = ("budget_id", "budget_ids", "budgets", "budget", "rate_limit_id", "rate_limit_ids", "rate_limits", "rate_limit")
-"""How an entry says what its budgets and rate limits are."""
+"""The fields with which an entry names or contains its budgets and rate limits."""
 QUARTERS_BEGIN = (None, 0, 1, 4, 7, 10)
 
 
 class Foreign(Shown):
-    """What Bifrost's file may say here and changes nothing here: skipped, and named in the report."""
+    """A field of Bifrost's file that has no effect here: it is skipped and named in the report."""
 
 
 class Override(Number):
-    """What Bifrost adds to a budget's maximum for a while."""
+    """A temporary addition to a budget's maximum in Bifrost; it is not taken."""
 
     default_error_messages = {"range": "Lower max_limit itself: {field} only ever raises it."}  # noqa: RUF012
     note = "The override is not taken: the budget's own maximum holds."
@@ -39,14 +39,14 @@ class Override(Number):
 
 
 class Quarters(Length):
-    """A window's length, also in quarters (`1Q`), which are three months each."""
+    """The length of a window; quarters are allowed (`1Q` is three months)."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Duration:
         return super()._deserialize(coercion.duration(value))
 
 
 class QuarterStart(Told):
-    """Where Bifrost's quarters begin; ours begin where the calendar's do."""
+    """The first month of Bifrost's quarters; only the calendar's quarters are accepted."""
 
     default_error_messages = {  # noqa: RUF012
         "start": "Leave {field} out: quarters begin in January, April, July and October here.",
@@ -58,7 +58,7 @@ class QuarterStart(Told):
 
 
 class RowId(Name):
-    """An id that Bifrost numbers: a whole number, or text."""
+    """An id that is a number in Bifrost: a whole number, or text."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         number = isinstance(value, int) and not isinstance(value, bool)
@@ -66,7 +66,7 @@ class RowId(Name):
 
 
 class OneProvider(Provider):
-    """The provider that an entry is about. Raises where it reads as a pattern: there are none."""
+    """The name of one provider; a pattern with '*' is refused."""
 
     default_error_messages = {  # noqa: RUF012
         "star": "Give {field} as the whole name of one provider: one with '*' in it would meet no call.",
@@ -80,7 +80,7 @@ class OneProvider(Provider):
 
 
 class KeyId(Name):
-    """The id of one virtual key."""
+    """The id of one virtual key; '*' is refused."""
 
     default_error_messages = {  # noqa: RUF012
         "star": "Give {field} as the id of one virtual key: '*' is none, and does not stand for each of them.",
@@ -94,7 +94,7 @@ class KeyId(Name):
 
 
 class NestedBudget(BudgetBody):
-    """A budget inside an entry that owns it."""
+    """A budget nested in the entry that owns it."""
 
     reset_duration = Quarters(required=True)
     customer_id = Shown()
@@ -107,7 +107,7 @@ class NestedBudget(BudgetBody):
 
 
 class FileBudget(NestedBudget):
-    """A budget that stands by itself, and may name its owner."""
+    """A budget with an entry of its own; it may name its owner."""
 
     id = Name(required=True)
     model_config_id = Name()  # type: ignore[assignment]  # files may say what answers show
@@ -130,7 +130,7 @@ class FileBudget(NestedBudget):
 
 
 class NestedRateLimit(RateLimitBody):
-    """A rate limit inside an entry that owns it; Bifrost's newer ones name the one metric that they are about."""
+    """A rate limit nested in the entry that owns it; in newer versions of Bifrost it has one metric, in `metric`."""
 
     token_reset_duration = Quarters()
     request_reset_duration = Quarters()
@@ -140,7 +140,7 @@ class NestedRateLimit(RateLimitBody):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def one_metric(self, data: Any, original: Any, **_: Any) -> None:
-        """Refuse what a rate limit says of another metric than its own."""
+        """Refuse a maximum or duration of another metric than the rate limit's own."""
         if not isinstance(original, Mapping):
             return
         metric = data.get("metric")
@@ -161,7 +161,7 @@ class NestedRateLimit(RateLimitBody):
 
 
 class FileRateLimit(NestedRateLimit):
-    """A rate limit that stands by itself."""
+    """A rate limit with an entry of its own."""
 
     id = Name(required=True)
     model_config_id = Name()  # type: ignore[assignment]
@@ -183,7 +183,7 @@ def _ids(what: str) -> Few:
 
 
 class FileLimit(ModelLimitCreate):
-    """A model limit: as in a create, with an id of its own, and ids of what stands by itself."""
+    """A model limit: the body of a create, with its own id and the ids of budgets and rate limits elsewhere."""
 
     id = Name()  # type: ignore[assignment]  # files may say what answers show
     budgets = item_list(NestedBudget, "budgets")

@@ -1,4 +1,4 @@
-"""All that is stored as a file in the plain form: a sync of it changes nothing. No secret is in it."""
+"""Export all stored rows as a config file in the plain form, without secrets. A sync of the file changes nothing."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from schemas.render import dollars
 
 
 def document(stored: Stored) -> bytes:
-    """The file, indented, its rows in a fixed order."""
+    """Return the file as indented JSON, with the rows in a fixed order."""
     limits = sorted((held.limit for held in stored.limits.values()), key=lambda limit: limit.identity)
     keys = sorted((held.key for held in stored.keys.values()), key=lambda key: key.id)
     users = sorted((held.user for held in stored.users.values()), key=lambda user: user.id)
@@ -74,7 +74,7 @@ def _rate_limit(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
 
 
 def _id(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
-    """The id, where it would not come out of the file by itself."""
+    """Return the id as a field, unless a sync derives the same id from the entry."""
     ceilings = tuple(Ceiling(Metric(rule.metric), rule.max_limit, rule.duration) for rule in rules)
     own = rules[0].id
     return {} if own == item_id(limit.id, Item(None, ceilings)) else {"id": own}

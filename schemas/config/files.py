@@ -1,7 +1,7 @@
-"""Files with limits: each entry is loaded with the schemas of the HTTP bodies (`file_entries`, `file_owners`).
+"""Read a config file: each entry is loaded with the schemas of the HTTP bodies (`entries`, `owners`, `users`).
 
-Two forms, which may be mixed: Bifrost's (`governance.model_configs` refer by id to `governance.budgets` and
-`governance.rate_limits`) and a plain one (`model_configs` with their budgets and rate limits inside).
+A file may mix two forms: Bifrost's (`governance.model_configs` refer by id to `governance.budgets` and
+`governance.rate_limits`), and the plain one (`model_configs` contain their budgets and rate limits).
 """
 
 import re
@@ -22,9 +22,9 @@ from schemas.loading import load, not_an_object
 OURS = ("model_configs", "budgets", "rate_limits", "virtual_keys", "users")
 OWNER = "owner"
 ROOTS = ("governance", "")
-"""Where our sections may stand: under `governance`, as in Bifrost's file, or at the top."""
+"""Our sections may be under `governance`, as in Bifrost's file, or at the top."""
 PROVIDERS = "providers"
-"""Bifrost's section of provider limits under `governance`; at the top it is one of settings."""
+"""Under `governance`, Bifrost's section of provider limits; at the top it has other settings and is skipped."""
 NOT_IN_FILES = frozenset({"governance"})
 ENVIRONMENT = "env."
 VAULT = "vault."
@@ -40,16 +40,16 @@ Found = Iterator[tuple[str, Any]]
 def sections(
     document: Mapping[str, Any], environment: Environment | None, most: int | None = None
 ) -> tuple[Sections, list[Fault]]:
-    """All that is ours in a file, with every fault of its shape; reading ends early once there are `most` faults.
+    """Return the sections of a file, and the faults of its entries; reading stops once there are `most` faults.
 
-    Without an environment, a value that should come from it is a fault.
+    Without an environment, a value `env.NAME` is a fault.
     """
     reading = _Reading(document, environment, most)
     return reading.sections(), reading.faults
 
 
 class _Reading:
-    """Reads a file; gathers what is wrong, foreign or worth a word on the way."""
+    """Reads a file, and collects its faults, skipped names and notes."""
 
     def __init__(self, document: Mapping[str, Any], environment: Environment | None, most: int | None) -> None:
         self._document = document
@@ -85,7 +85,7 @@ class _Reading:
         )
 
     def _skip_strangers(self) -> None:
-        """Note the names of sections that are none of ours; one that is nearly ours is a fault."""
+        """Note the names of unknown sections as skipped; a name similar to a known section is a fault."""
         for root in ROOTS:
             held = self._document.get(root) if root else self._document
             if held is not None and not isinstance(held, Mapping):
@@ -104,7 +104,7 @@ class _Reading:
             self._skipped[path] = None
 
     def _entries(self, kind: str, roots: Iterable[str] = ROOTS) -> Found:
-        """Each entry of a kind with its path, under both roots."""
+        """Yield each entry of a section with its path, under both roots."""
         for root in roots:
             held = self._document.get(root) if root else self._document
             listed = held.get(kind) if isinstance(held, Mapping) else None
@@ -115,7 +115,7 @@ class _Reading:
                 yield from ((f"{path}[{place}]", raw) for place, raw in enumerate(listed))
 
     def _section(self, found: Iterable[tuple[str, Any]], schema: Schema) -> Section[Any]:
-        """The entries of a section that are well formed, and the ids of all."""
+        """Return the well-formed entries of a section, and the ids of all its entries."""
         section: Section[Any] = Section([], set())
         for path, raw in found:
             if self._most is not None and len(self.faults) >= self._most:
@@ -130,7 +130,7 @@ class _Reading:
         return section
 
     def _implied(self, keys: Iterable[tuple[str, Any]], providers: Iterable[tuple[str, Any]]) -> Iterator[LimitEntry]:
-        """The limits that virtual keys and providers stand for."""
+        """Yield the limits of the budgets and rate limits that virtual keys and providers own."""
         schema = FileLimit()
         for found, limits_of in ((keys, owners.of_key), (providers, owners.of_provider)):
             for path, raw in found:
@@ -145,7 +145,7 @@ class _Reading:
         self.faults += [fault._replace(param=_joined(path, fault.param)) for fault in error.faults]
 
     def _note(self, schema: Schema, raw: Mapping[str, Any], path: str) -> None:
-        """Note what is foreign in an entry, and what of it is not taken as it is written."""
+        """Note the fields of an entry that are skipped, and the values that are not taken as written."""
         for name, value in raw.items():
             field = schema.fields.get(name)
             where = f"{path}.{name}"
@@ -161,7 +161,7 @@ class _Reading:
                         self._note(field.inner.schema, each, f"{where}[{place}]")
 
     def _valued(self, found: Found) -> Found:
-        """Virtual keys with the values that their `env.NAME` stand for; no sentence ever shows a value."""
+        """Yield the virtual keys, with each `env.NAME` replaced by its value. No error message shows a value."""
         for path, raw in found:
             value = raw.get("value") if isinstance(raw, Mapping) else None
             text = value.strip() if isinstance(value, str) else ""

@@ -1,6 +1,6 @@
-"""Entries of a file that own budgets and rate limits without being model limits.
+"""Entries of a file that own budgets and rate limits but are no model limits.
 
-What Bifrost keeps on a virtual key, on its settings for a provider, and on a provider is here a limit on all models.
+The budgets and rate limits of a virtual key, a provider config or a provider in Bifrost are a limit on all models here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,23 +20,23 @@ from schemas.keys import NewVirtualKey
 from schemas.loading import Body, load
 
 STRANGERS = {"teams": "teams", "customers": "customers", "business_units": "business units"}
-"""Sections of Bifrost's file whose entries may own budgets and rate limits, and of which there are none here."""
+"""Sections of Bifrost's file that are skipped, and whose entries may own budgets and rate limits."""
 CLAIMS = {
     "budget": (("budget_id", "budget_ids"), ("budgets", "budget")),
     "rate limit": (("rate_limit_id", "rate_limit_ids"), ("rate_limits", "rate_limit")),
 }
-"""By kind: the fields that name something, and those that hold it."""
+"""By kind: the fields that refer to items by id, and those that contain items."""
 
 
 class Apart(fields.Raw):
-    """What is read by itself, as part of the limit that an entry stands for (`Implied`)."""
+    """A field that this schema does not check: it is loaded as part of the implied limit (`Implied`)."""
 
     def __init__(self) -> None:
         super().__init__(load_only=True, allow_none=True)
 
 
 class Ruled(Body):
-    """An entry with budgets and rate limits."""
+    """An entry that owns budgets and rate limits."""
 
     budget_id = Apart()
     budget_ids = Apart()
@@ -52,7 +52,7 @@ class Ruled(Body):
 
 
 class FileProviderConfig(Ruled):
-    """What a virtual key says of one provider."""
+    """The settings of a virtual key for one provider."""
 
     id = RowId()
     provider = OneProvider(required=True)
@@ -66,7 +66,7 @@ class FileProviderConfig(Ruled):
 
 
 class FileKey(Ruled, NewVirtualKey):
-    """A virtual key; a value `env.NAME` is in the environment."""
+    """A virtual key; a value `env.NAME` is taken from the environment."""
 
     provider_configs = fields.List(fields.Nested(FileProviderConfig))
     team_id = Foreign()
@@ -81,7 +81,7 @@ class FileKey(Ruled, NewVirtualKey):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> WantedKey:
-        """Turn the entry into a wanted key, which keeps of the value what is stored of it."""
+        """Turn the entry into a wanted key, with the digest and the prefix of its value."""
         name, value = data["name"], data.get("value")
         said = {name: data.get(name) for name in ("is_active", "expires_at")}
         aligned, description = data.get("calendar_aligned", False), data.get("description")
@@ -100,7 +100,7 @@ class FileKey(Ruled, NewVirtualKey):
 
 
 class FileProvider(Ruled):
-    """A provider, as far as it has budgets and rate limits."""
+    """A provider with its budgets and rate limits; its other fields are skipped."""
 
     name = OneProvider(required=True)
     calendar_aligned = Flag()
@@ -119,7 +119,7 @@ class FileProvider(Ruled):
 
 
 class Implied(NamedTuple):
-    """The limit on all models that an entry stands for: where, whose, and what of it is written."""
+    """The limit on all models that an entry implies: its path, its scope (a draft without items), its rule fields."""
 
     path: str
     whose: Draft
@@ -128,7 +128,7 @@ class Implied(NamedTuple):
 
 
 def of_key(path: str, raw: Mapping[str, Any]) -> Iterator[Implied]:
-    """The limits of a virtual key: its own, and one for each provider that it has settings for."""
+    """Yield the limits of a virtual key: one on all providers, and one for each provider config."""
     own_id, name = _text(raw.get("id")), _text(raw.get("name"))
     key = own_id or (key_id(name) if name else "")
     if not key:
@@ -145,7 +145,7 @@ def of_key(path: str, raw: Mapping[str, Any]) -> Iterator[Implied]:
 
 
 def of_provider(path: str, raw: Mapping[str, Any]) -> Iterator[Implied]:
-    """The limit of a provider on all of its models."""
+    """Yield the limit of a provider on all its models."""
     provider = _text(raw.get("name"))
     if provider:
         aligned = {name: raw[name] for name in ("calendar_aligned",) if name in raw}
@@ -153,7 +153,7 @@ def of_provider(path: str, raw: Mapping[str, Any]) -> Iterator[Implied]:
 
 
 def limit(implied: Implied, schema: FileLimit) -> LimitEntry:
-    """The entry of an implied limit. Raises InvalidRequest with every fault of its rules."""
+    """Return the entry of an implied limit. Raises InvalidRequest with every fault of its items."""
     path, whose, named_by, rules = implied
     if not rules:
         return LimitEntry(path, None, whose, None, (), None, (), named_by, implied=True)
@@ -167,7 +167,7 @@ def limit(implied: Implied, schema: FileLimit) -> LimitEntry:
 
 
 def claims(section: str, path: str, raw: Any) -> Iterator[Claim]:
-    """The budgets and rate limits of an entry of which there is none here, such as a team."""
+    """Yield the budgets and rate limits of an entry in a section that is skipped, for example of a team."""
     if not isinstance(raw, Mapping):
         return
     owners = STRANGERS[section]

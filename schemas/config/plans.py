@@ -1,4 +1,4 @@
-"""A plan, and what is said of places in a file, as JSON."""
+"""The JSON of a plan, and of faults and warnings."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from governance.domain.errors import Misplaced
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
-    """The plan as JSON."""
+    """Return the plan as JSON."""
     return {
         "steps": [_step(step) for step in plan.steps],
         "counts": {action.value: number for action, number in plan.counts.items()},
@@ -24,5 +24,5 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def places_json(found: Sequence[Misplaced]) -> list[dict[str, Any]]:
-    """Faults or warnings as JSON."""
+    """Return faults or warnings as JSON."""
     return [each._asdict() for each in found]

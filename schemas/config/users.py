@@ -1,4 +1,4 @@
-"""What a file says of people, and of itself: its users and its owner."""
+"""The schemas of a file's users and of its owner."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +26,7 @@ class FileUser(UserCreate):
 
 
 class Owner(Body):
-    """Whose file it is."""
+    """The owner of the rows that a file makes."""
 
     owner = Name(metadata={"description": "Whose rows the file's are: what `prune` may remove."})
 
@@ -35,7 +35,7 @@ OWNER = Owner()
 
 
 def owner(document: Mapping[str, Any], faults: list[Fault]) -> str | None:
-    """The name that a file gives itself, at its top."""
+    """Return the owner that a file names at its top; append its faults to `faults`."""
     if isinstance(inner := document.get("governance"), Mapping) and "owner" in inner:
         faults.append(Fault("governance.owner", "Write owner at the top of the file, beside governance."))
     try:

@@ -1,1 +1,1 @@
-"""Moving in from Bifrost: its rows, what belongs together, and what is decided of each."""
+"""The import from Bifrost: its rows, which of them belong together, and which of them are imported."""

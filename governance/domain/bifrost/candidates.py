@@ -1,4 +1,4 @@
-"""What moves in from another store: the rows that arrive, and what is decided of them."""
+"""The candidates of an import: rows of another store, and the outcome for each."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from governance.domain.names import Identity
 
 
 class Kind(StrEnum):
-    """What a row was in the other store."""
+    """The kind of a row in the other store."""
 
     VIRTUAL_KEY = "virtual_key"
     LIMIT = "model_config"
@@ -21,7 +21,7 @@ class Kind(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of a row. In this order one that belongs to several limits is told by the first."""
+    """The outcome for a row, best first: a row that belongs to several limits is reported with the best of them."""
 
     TAKEN = "taken"
     KEPT = "kept"
@@ -29,7 +29,7 @@ class Outcome(StrEnum):
 
 
 class Told(NamedTuple):
-    """A row of the other store, what became of it, and what there is to say: why not, or what differs here."""
+    """A row of the other store with its outcome. The remarks say why it is left out, or what differs here."""
 
     kind: Kind
     id: str
@@ -38,20 +38,20 @@ class Told(NamedTuple):
     outcome: Outcome = Outcome.TAKEN
 
     def left_out(self, *reasons: str) -> "Told":
-        """The row, not taken for these reasons."""
+        """Return the row as left out for these reasons."""
         return self._replace(outcome=Outcome.LEFT_OUT, remarks=reasons)
 
     def kept(self) -> "Told":
-        """The row, whose like is here already."""
+        """Return the row as kept: the same one is stored already."""
         return self._replace(outcome=Outcome.KEPT, remarks=())
 
     def saying(self, *remarks: str) -> "Told":
-        """The row with more to say."""
+        """Return the row with more remarks."""
         return self._replace(remarks=self.remarks + remarks)
 
 
 class Part(NamedTuple):
-    """One ceiling that arrives, with what was used of it since its window began."""
+    """A rule to import: its maximum and window, when the window began (microseconds) and what was used in it."""
 
     ceiling: Ceiling
     began: int | None
@@ -59,9 +59,9 @@ class Part(NamedTuple):
 
 
 class Item(NamedTuple):
-    """A budget (one part) or a rate limit (one or two) that arrives.
+    """A budget (one part) or a rate limit (one or two parts) to import.
 
-    `rolling`: its windows rolled where it comes from, though its limit follows the calendar here.
+    `rolling`: its windows roll in Bifrost, and follow the calendar here.
     """
 
     told: Told
@@ -73,7 +73,7 @@ class Item(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """A limit that arrives; its draft has no items of its own."""
+    """A limit to import; its draft has no items, they are in `items`."""
 
     told: Told
     draft: Draft
@@ -84,21 +84,21 @@ class Arrival(NamedTuple):
 
     @property
     def alignment(self) -> Alignment:
-        """How its windows will lie: on the calendar only where any of them can."""
+        """The alignment of its windows: to the calendar only if any of them can be aligned."""
         durations = (part.ceiling.duration for item in self.items for part in item.parts)
         aligned = bool(self.draft.calendar_aligned) and any(duration.alignable for duration in durations)
         return Alignment(aligned, self.draft.timezone)
 
 
 class ArrivingKey(NamedTuple):
-    """A virtual key that arrives."""
+    """A virtual key to import."""
 
     told: Told
     key: VirtualKey
 
 
 class Arrivals(NamedTuple):
-    """All that could be read of another store, the rows that could not, and what in it is not read."""
+    """The valid rows of another store, the rows left out as invalid, and the columns that are not read."""
 
     keys: list[ArrivingKey]
     limits: list[Arrival]
@@ -107,7 +107,7 @@ class Arrivals(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """What is here already, by all that a newcomer could equal: each set or mapping leads to ids."""
+    """What is stored already: ids, and the ids by the names, digests and identities that must be unique."""
 
     keys: set[str]
     names: dict[str, str]
@@ -117,7 +117,7 @@ class Stored(NamedTuple):
     items: set[str]
 
     def copy(self) -> "Stored":
-        """The same, to be added to."""
+        """Return a copy that may be added to."""
         return Stored(
             set(self.keys),
             dict(self.names),
@@ -129,7 +129,7 @@ class Stored(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What shall be stored, what became of each row, and what is not read."""
+    """The rows to store, the outcome for each row, and the columns that are not read."""
 
     keys: list[VirtualKey]
     limits: list[Limit]
@@ -139,5 +139,5 @@ class Decision(NamedTuple):
 
     @property
     def changes(self) -> bool:
-        """Whether there is anything to store."""
+        """Return whether there is anything to store."""
         return bool(self.keys or self.limits)

@@ -1,4 +1,4 @@
-"""Which rows of Bifrost's store belong together: to each limit its budgets and rate limits."""
+"""Group the rows of Bifrost's store: each limit gets its budgets and rate limits."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ OF_PROVIDER = "Bifrost keeps this with the provider itself; here it is a limit o
 class Whole(NamedTuple):
     """A limit's row with the rows of its budgets and rate limits.
 
-    `origin` says of a limit that has no row of its own where Bifrost keeps what is in it.
+    If Bifrost has no row for the limit, `origin` says where Bifrost keeps its budgets and rate limits.
     """
 
     row: LimitRow
@@ -36,7 +36,7 @@ class Whole(NamedTuple):
 
 
 class Stray(NamedTuple):
-    """A budget or rate limit of no limit of ours, and why."""
+    """A budget or rate limit that belongs to no limit here, and the reason."""
 
     row: BudgetRow | RateLimitRow
     reason: str
@@ -53,18 +53,18 @@ NO_CONFIG = "It belongs to provider settings without a provider, or of a virtual
 
 
 def reference(value: Any) -> str | None:
-    """An id as it is compared: its text without outer blanks; None where it is absent, which equals no other."""
+    """Return an id in the form in which ids are compared: its stripped text, or None if it is absent or empty."""
     text = str(value).strip() if isinstance(value, str | int) else ""
     return text or None
 
 
 def assemble(store: Store) -> tuple[list[Whole], list[Stray]]:
-    """The limits of a store, each with what belongs to it, and what belongs to none."""
+    """Return the limits of a store with their budgets and rate limits, and the items that belong to no limit."""
     return _Assembly(store).result()
 
 
 class _Assembly:
-    """Hands each budget and rate limit to the limits that it belongs to."""
+    """Assigns each budget and rate limit to the limits that it belongs to."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -97,7 +97,7 @@ class _Assembly:
                 yield Stray(row, next(iter([*reasons, *self._strangers(row, column)]), NOBODY))
 
     def _naming(self, column: str, ids: set[str]) -> dict[str, list[Whole]]:
-        """Who names each of these budgets or rate limits by a column of its own."""
+        """Return, by item id, the limits that refer to it in `column`: directly, or through a key or provider."""
         store = self._store
         found: dict[str, list[Whole]] = {}
         rows: list[tuple[Any, Whole | None]] = [(whole.row, whole) for whole in self._wholes if whole.origin is None]
@@ -113,7 +113,7 @@ class _Assembly:
         return found
 
     def _limit_of(self, owner: KeyRow | ProviderConfigRow | ProviderRow) -> tuple[Whole | None, str]:
-        """The limit that a row stands for, or why it stands for none."""
+        """Return the limit for the items of a key, provider or provider config, or the reason why there is none."""
         if isinstance(owner, KeyRow):
             return self._made(_limit_of_key(owner, None), OF_KEY), NO_KEY
         if isinstance(owner, ProviderRow):
@@ -123,7 +123,7 @@ class _Assembly:
         return self._made(_limit_of_key(key, provider), OF_CONFIG) if key and provider else None, NO_CONFIG
 
     def _owners(self, row: Any, reasons: list[str]) -> Iterator[Whole]:
-        """The limits that a row itself names; why there are none goes into `reasons`."""
+        """Yield the limits that a row itself refers to; append to `reasons` why a reference leads to none."""
         kinds: tuple[tuple[str, Mapping[str, Any], str], ...] = (
             ("model_config_id", self._by_id, "Its model limit '{}' is not in the store."),
             ("virtual_key_id", self._keys, "Its virtual key '{}' is not in the store."),
@@ -146,7 +146,7 @@ class _Assembly:
                 reasons.append(sentence.format(named))
 
     def _strangers(self, row: Any, column: str) -> Iterator[str]:
-        """Why a row is of nobody here: it is of a kind of owner that is not read."""
+        """Yield the reasons why a row has no limit here: its owner is of a kind that is not imported."""
         yield from (why for name, why in OWNERS.items() if reference(getattr(row, name, None)))
         own = column, reference(row.id) or ""
         yield from [self._homeless[own]] if own in self._homeless else []
@@ -155,7 +155,7 @@ class _Assembly:
             yield TABLES.get(table, f"A row of {table} refers to it, and that table is not read.")
 
     def _made(self, row: LimitRow, origin: str) -> Whole | None:
-        """The limit of the store on the same; made, with an id that no other has, where there is none."""
+        """Return the limit with the same scope and provider on all models; add one, with a new id, if there is none."""
         place = _place(row)
         if place is None:
             return None
@@ -172,7 +172,7 @@ def _once(wholes: list[Whole]) -> list[Whole]:
 
 
 def _place(row: LimitRow) -> tuple[str, str, str] | None:
-    """Whom a limit on all models concerns: scope, scope id, provider; None for other limits and for faulty ones."""
+    """Return (scope, scope id, provider) of a limit on all models; None for other limits and for faulty ones."""
     scope, scope_id, provider = row.scope or Scope.GLOBAL.value, reference(row.scope_id), reference(row.provider)
     if row.model_name != ALL_MODELS or (scope == Scope.GLOBAL and provider is None):
         return None
@@ -182,7 +182,7 @@ def _place(row: LimitRow) -> tuple[str, str, str] | None:
 
 
 def _limit_of_key(key: KeyRow, provider: str | None) -> LimitRow:
-    """What a newer store would hold for a key's own budgets and rate limit; the key's id becomes the limit's too."""
+    """Return the row that a newer store has for a key's budgets and rate limit; the limit's id is the key's."""
     own_id = reference(key.id)
     return LimitRow(
         id=own_id if provider is None else f"{own_id}-{provider}",
@@ -197,7 +197,7 @@ def _limit_of_key(key: KeyRow, provider: str | None) -> LimitRow:
 
 
 def _limit_of_provider(provider: ProviderRow) -> LimitRow:
-    """What a newer store would hold for a provider's budget and rate limit."""
+    """Return the row that a newer store has for a provider's budget and rate limit."""
     return LimitRow(
         id=f"provider-{reference(provider.name)}",
         model_name=ALL_MODELS,
@@ -209,7 +209,7 @@ def _limit_of_provider(provider: ProviderRow) -> LimitRow:
 
 
 def missing(row: KeyRow | LimitRow, known: Mapping[str, set[str]]) -> Iterator[str]:
-    """What a row refers to that the store has not; `known` has the ids by the column that refers to them."""
+    """Yield a remark for each dangling reference of a row; `known` has the ids by the column that refers to them."""
     for column, ids in known.items():
         named = reference(getattr(row, column))
         if named is not None and named not in ids:

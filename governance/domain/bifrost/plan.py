@@ -1,6 +1,6 @@
-"""Deciding what moves in from another store: what is here already is kept as it is, never overwritten.
+"""Decide which rows of another store are imported. Rows that are stored already are kept and never overwritten.
 
-Pure: what is stored, ids and the time are arguments.
+Pure functions: the stored rows, new ids and the time are arguments.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from governance.domain.names import fold
 
 
 def decide(arrivals: Arrivals, stored: Stored, *, now: int, mint: Mint) -> Decision:
-    """What to store of all that arrives."""
+    """Return the rows to store, and the outcome for each candidate."""
     return _Decider(stored, now, mint).decide(arrivals)
 
 
@@ -27,7 +27,7 @@ AHEAD = "Its window begins in the future: here it begins now."
 
 
 class _Decider:
-    """Takes rows one by one, each against what is stored and what was taken before it."""
+    """Decides rows one by one, each against the stored rows and those taken before it."""
 
     def __init__(self, stored: Stored, now: int, mint: Mint) -> None:
         self._before = stored
@@ -58,7 +58,7 @@ class _Decider:
         return told
 
     def _limit(self, arriving: Arrival) -> Iterator[Told]:
-        """What becomes of a limit and its items."""
+        """Yield the outcome for a limit and for each of its items."""
         told, draft, items, *_ = arriving
         if told.id in self._before.limits or draft.identity in self._before.identities:
             yield told.kept()
@@ -71,7 +71,7 @@ class _Decider:
             yield from self._take(arriving)
 
     def _against(self, told: Told, draft: Draft) -> str | None:
-        """Why a limit that is not here cannot be taken."""
+        """Return why a limit that is not stored yet cannot be taken, or None if it can."""
         if draft.scope == Scope.VIRTUAL_KEY and draft.scope_id not in self._stored.keys:
             return f"Its virtual key '{draft.scope_id}' is not here."
         same = self._stored.identities.get(draft.identity)
@@ -80,7 +80,7 @@ class _Decider:
         return "Another limit has its id." if told.id in self._stored.limits else None
 
     def _take(self, arriving: Arrival) -> Iterator[Told]:
-        """Take a limit; yield what becomes of its items."""
+        """Take a limit, and yield the outcome for each of its items."""
         rules: list[Rule] = []
         for item in arriving.items:
             own, told = self._item(item, arriving.alignment)
@@ -98,7 +98,7 @@ class _Decider:
         return rules, item.told.saying(*remarks, *said)
 
     def _claim(self, told: Told) -> tuple[str, tuple[str, ...]]:
-        """The id under which an item is stored: its own, where no other has it."""
+        """Return the id under which an item is stored, and the remarks on it: its own id, or a new one if taken."""
         if told.id not in self._stored.items:
             self._stored.items.add(told.id)
             self._taken.add((told.kind, told.id))
@@ -120,9 +120,10 @@ class _Decider:
         )
 
     def _open(self, rule: Rule, part: Part, alignment: Alignment, *, rolling: bool) -> Iterator[str]:
-        """Open the rule's counter where its window is the one in which usage was counted; yield what differs.
+        """Open the rule's counter if usage was counted in its current window; yield what differs.
 
-        A window that was `rolling` may begin here before or after it did there: what is used in it counts on.
+        The window of a `rolling` rule may begin earlier or later here than in Bifrost: its usage is taken over while
+        Bifrost's window lasts.
         """
         start, end = window(rule.duration, alignment, rule.anchor, self._now)
         if part.began is not None and part.began > self._now:
@@ -154,15 +155,15 @@ def _built(arriving: Arrival, rules: list[Rule]) -> Limit:
 
 
 def _once(told: Iterable[Told]) -> list[Told]:
-    """Each row once: one that belongs to several limits is told by the best that became of it.
+    """Return each row once, with the best of its outcomes and all its remarks.
 
-    Rows without an id are each a row of their own.
+    Rows without an id are never merged.
     """
-    found: dict[tuple[Kind, str | int], Told] = {}
+    merged: dict[tuple[Kind, str | int], Told] = {}
     order = list(Outcome)
     for number, row in enumerate(told):
         key = row.kind, row.id or number
-        known = found.get(key, row)
+        known = merged.get(key, row)
         best = min(known, row, key=lambda each: order.index(each.outcome))
-        found[key] = best._replace(remarks=tuple(dict.fromkeys((*known.remarks, *row.remarks))))
-    return list(found.values())
+        merged[key] = best._replace(remarks=tuple(dict.fromkeys((*known.remarks, *row.remarks))))
+    return list(merged.values())

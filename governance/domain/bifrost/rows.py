@@ -1,13 +1,13 @@
-"""The rows of Bifrost's store that concern us, as its tables hold them.
+"""The rows of Bifrost's store that the import reads, with the values as SQLite returns them.
 
-Every value may be of any type that SQLite knows, and None where an older store has no such column.
+A value may be of any SQLite type. It is None if the store's version has no such column.
 """
 
 from typing import Any, NamedTuple
 
 
 class KeyRow(NamedTuple):
-    """A row of `governance_virtual_keys`. `budget_id` and `rate_limit_id` are of older stores."""
+    """A row of `governance_virtual_keys`. Older stores have `budget_id` and `rate_limit_id`."""
 
     id: Any = None
     name: Any = None
@@ -27,7 +27,7 @@ class KeyRow(NamedTuple):
 
 
 class LimitRow(NamedTuple):
-    """A row of `governance_model_configs`. `budget_id` is of older stores."""
+    """A row of `governance_model_configs`. Older stores have `budget_id`."""
 
     id: Any = None
     model_name: Any = None
@@ -43,9 +43,9 @@ class LimitRow(NamedTuple):
 
 
 class BudgetRow(NamedTuple):
-    """A row of `governance_budgets`; one of its owners is set, or an owner names it.
+    """A row of `governance_budgets`; it names one owner, or an owner's row names it.
 
-    `calendar_aligned` is of stores in which each budget had its own.
+    `calendar_aligned` exists in stores that have it per budget.
     """
 
     id: Any = None
@@ -68,7 +68,7 @@ class BudgetRow(NamedTuple):
 
 
 class RateLimitRow(NamedTuple):
-    """A row of `governance_rate_limits`; an owner names it, or (`model_config_id`) it names its limit."""
+    """A row of `governance_rate_limits`; an owner's row names it, or `model_config_id` names its limit."""
 
     id: Any = None
     model_config_id: Any = None
@@ -87,7 +87,7 @@ class RateLimitRow(NamedTuple):
 
 
 class ProviderRow(NamedTuple):
-    """A row of `config_providers`, which named a budget and a rate limit before model configs did."""
+    """A row of `config_providers`; in older stores it names a budget and a rate limit."""
 
     id: Any = None
     name: Any = None
@@ -98,7 +98,7 @@ class ProviderRow(NamedTuple):
 
 
 class ProviderConfigRow(NamedTuple):
-    """A row of `governance_virtual_key_provider_configs`: what a virtual key may use of one provider."""
+    """A row of `governance_virtual_key_provider_configs`: the settings of a virtual key for one provider."""
 
     id: Any = None
     virtual_key_id: Any = None
@@ -108,7 +108,7 @@ class ProviderConfigRow(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """That a row of a table which is not read names a budget (`budget_id`) or a rate limit (`rate_limit_id`)."""
+    """A reference from a table that is not read to a budget (`budget_id`) or a rate limit (`rate_limit_id`)."""
 
     table: str
     column: str
@@ -116,7 +116,7 @@ class Reference(NamedTuple):
 
 
 class Unread(NamedTuple):
-    """A column that may hold caps and is not read, or (column None) a whole table, and in how many rows."""
+    """A column (None: a whole table) that is not read and may contain limits; `rows` counts the rows with a value."""
 
     table: str
     column: str | None
@@ -124,7 +124,7 @@ class Unread(NamedTuple):
 
 
 class Store(NamedTuple):
-    """All that is read of a store, and what in it is not."""
+    """All rows that are read of a store, and the columns that are not read."""
 
     virtual_keys: tuple[KeyRow, ...] = ()
     limits: tuple[LimitRow, ...] = ()

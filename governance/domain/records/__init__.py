@@ -1,1 +1,1 @@
-"""Rows as they are stored, read by page or since a mark, and compared."""
+"""Stored rows: with their source, in pages, as changes since a mark, and their differences."""

@@ -1,4 +1,4 @@
-"""The audit: who changed what, when, from what to what."""
+"""The audit log: who changed which fields of what, when, with the old and new values."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from governance.domain.records.pages import Page
 
 
 class Entity(StrEnum):
-    """The kinds of things whose changes are recorded."""
+    """The kinds of objects whose changes are recorded."""
 
     MODEL_CONFIG = "model_config"
     VIRTUAL_KEY = "virtual_key"
@@ -16,7 +16,7 @@ class Entity(StrEnum):
 
 
 class Action(StrEnum):
-    """What became of a thing."""
+    """What a change did to the object."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -24,7 +24,7 @@ class Action(StrEnum):
 
 
 class Entry(NamedTuple):
-    """One thing that one write changed. `at` in microseconds; `changes` is JSON, a list of {field, old, new}."""
+    """A change of one object by one write. `at` in microseconds; `changes` is JSON, a list of {field, old, new}."""
 
     at: int
     actor: str
@@ -35,14 +35,17 @@ class Entry(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """An entry with its place in the audit: `seq` rises with every entry, whatever the clock does."""
+    """A stored entry: `seq` rises with every entry, even if the clock goes back."""
 
     seq: int
     entry: Entry
 
 
 class AuditQuery(NamedTuple):
-    """A whole question to the audit: None lets all pass; from `since` on, before `until`; `hidden` is an entity."""
+    """A query of the audit log. None is no filter; `since` is inclusive, `until` exclusive (microseconds).
+
+    `hidden` is an entity whose entries are left out.
+    """
 
     page: Page = Page()
     entity: str | None = None

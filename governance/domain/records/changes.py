@@ -1,4 +1,4 @@
-"""What the memory of a worker asks of the database, and what it is told; and how both go about it."""
+"""What a worker's snapshot reads from the database: the changes since a mark."""
 
 from collections.abc import Callable
 from time import sleep
@@ -9,10 +9,10 @@ from governance.domain.limits.limit import Counters, Limit
 
 
 class Mark(NamedTuple):
-    """Up to where a memory knows the database.
+    """The state of the database that a snapshot has read.
 
-    `file` is which database file it was (a restored backup is another), `revision` the config revision, and
-    `touched_at` what the last write noted on the counters it moved: later writes note later instants.
+    `file` identifies the database file (a restored backup is another one). `revision` is the config revision.
+    `touched_at` (microseconds) is the newest of all counters; each later write sets a later one.
     """
 
     file: tuple[int, int]
@@ -21,10 +21,10 @@ class Mark(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What became of the database since a mark, or (`whole`) all that is in it.
+    """The changes in the database since a mark, or (`whole`) all its rows.
 
-    `limits` holds each limit that was made, edited or counted against; `names` maps (scope, scope_id) to a
-    name, None where it is gone; `api_keys` and `virtual_keys` map ids likewise.
+    `limits` has each limit that was created, edited or whose counters moved; `gone` the ids of deleted limits.
+    `names` maps (scope, scope_id) to a name, `api_keys` and `virtual_keys` map ids to keys; None is a deleted one.
     """
 
     mark: Mark
@@ -37,15 +37,15 @@ class Changes(NamedTuple):
 
 
 Loader = Callable[[Mark | None], Changes]
-"""Reads what changed since a mark, in one transaction; all there is where the mark is None or of another file."""
+"""Reads the changes since a mark in one transaction; all rows if the mark is None or of another file."""
 
 BREATH = 0.0001
-"""Seconds."""
+"""The sleep of `give_way`, in seconds."""
 
 
 def give_way() -> None:
-    """Let those go first who answer calls; to be called after each half millisecond of a refresh, or so.
+    """Sleep for a moment, so that threads with requests run; a refresh calls it about every half millisecond.
 
-    On a busy core the scheduler would let a thread that computes go on for a tick, 4 ms, before any that has waited.
+    On a busy core the scheduler lets a computing thread run on for a tick of 4 ms while other threads wait.
     """
     sleep(BREATH)

@@ -1,4 +1,4 @@
-"""What differs between two states of a row, as a person reads it."""
+"""The differences between two states of a row, as text for a person."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from governance.domain.times import rfc3339
 
 
 class Difference(NamedTuple):
-    """One thing that differs; None is nothing there."""
+    """A value that differs; `old` or `new` is None if it is absent in that state."""
 
     what: str
     old: str | None
@@ -20,11 +20,11 @@ class Difference(NamedTuple):
 
 SETTINGS = ("calendar_aligned", "timezone")
 PLAIN = {"calendar_aligned": "false", "timezone": "UTC", "is_active": "true"}
-"""What need not be said of a row that comes or goes."""
+"""Default values, which are not listed for a row that is created or removed."""
 
 
 def title(limit: Limit) -> str:
-    """`gpt-4o of openai for virtual_key search-team`."""
+    """Return the title of a limit, for example `gpt-4o of openai for virtual_key search-team`."""
     model = "all models" if limit.model_name == ALL_MODELS else limit.model_name
     provider = f" of {limit.provider}" if limit.provider else ""
     scope = "" if limit.scope == Scope.GLOBAL else f" for {limit.scope} {limit.scope_id}"
@@ -32,18 +32,18 @@ def title(limit: Limit) -> str:
 
 
 def shown(metric: str, max_limit: int, duration: str) -> str:
-    """A maximum with its window, as a person writes it."""
+    """Return a maximum with its window, for example `$50 / 1d` or `2000 tokens / 1h`."""
     much = f"${money.dollars(max_limit)}" if metric == Metric.COST else f"{max_limit} {metric}"
     return f"{much} / {duration}"
 
 
 def of_limits(before: Limit | None, after: Limit | None) -> tuple[Difference, ...]:
-    """What differs between two states of a limit; None is before its creation, or after its end."""
+    """Return the differences between two states of a limit; None is before its creation or after its removal."""
     return tuple(_differences(_limit(before), _limit(after)))
 
 
 def of_keys(before: VirtualKey | None, after: VirtualKey | None) -> tuple[Difference, ...]:
-    """What differs between two states of a virtual key; of its value only that it does."""
+    """Return the differences between two states of a virtual key; of its value only the prefixes are shown."""
     found = list(_differences(_key(before), _key(after)))
     if before is not None and after is not None and before.digest != after.digest:
         found.append(Difference("value", f"{before.value_prefix}…", f"{after.value_prefix}…"))
@@ -51,12 +51,12 @@ def of_keys(before: VirtualKey | None, after: VirtualKey | None) -> tuple[Differ
 
 
 def of_users(before: User | None, after: User | None) -> tuple[Difference, ...]:
-    """What differs between two states of a user."""
+    """Return the differences between two states of a user."""
     return tuple(_differences(_user(before), _user(after)))
 
 
 Shown = dict[object, tuple[str, str]]
-"""What there is to see of a row: (name, text) by what tells one thing from another."""
+"""The values of a row that are shown: (name, text) by a key that identifies the value in both states."""
 
 
 def _differences(old: Shown, new: Shown) -> Iterator[Difference]:

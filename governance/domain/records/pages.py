@@ -1,4 +1,4 @@
-"""Which part of which list is asked for, and in which order."""
+"""The query of a list: page, filter and order."""
 
 from typing import NamedTuple
 
@@ -10,14 +10,14 @@ FARTHEST_OFFSET = 1_000_000_000
 
 
 class Page(NamedTuple):
-    """Skip `offset` rows, then show at most `limit`."""
+    """A page: skip `offset` rows, then return at most `limit`."""
 
     limit: int = DEFAULT_PAGE
     offset: int = 0
 
 
 class Filter(NamedTuple):
-    """Which model limits are meant: None (or, for `search`, nothing) lets all pass. `search` is folded."""
+    """A filter of model limits; None, or an empty `search`, is no filter. `search` is case-folded."""
 
     scope: str | None = None
     scope_id: str | None = None
@@ -25,7 +25,7 @@ class Filter(NamedTuple):
     search: str = ""
 
     def passes(self, limit: Limit) -> bool:
-        """Whether a limit is meant."""
+        """Return whether a limit passes the filter."""
         return (
             (self.scope is None or limit.scope == self.scope)
             and (self.scope_id is None or limit.scope_id == self.scope_id)
@@ -35,7 +35,7 @@ class Filter(NamedTuple):
 
 
 class Order(NamedTuple):
-    """By `created_at`, `model_name` or `usage`; ties by id, in the same direction."""
+    """The order: by `created_at`, `model_name` or `usage`; ties by id, in the same direction."""
 
     sort_by: str = "created_at"
     descending: bool = True
@@ -50,7 +50,7 @@ class Validity(NamedTuple):
 
 
 class ListQuery(NamedTuple):
-    """A whole question to the list of model limits."""
+    """A query of the list of model limits."""
 
     page: Page = Page()
     filter: Filter = Filter()

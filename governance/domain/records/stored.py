@@ -1,4 +1,4 @@
-"""Rows as they are stored, with the file that each came from."""
+"""Stored rows, each with the file that made it."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -7,13 +7,13 @@ from governance.domain.keys import User, VirtualKey
 from governance.domain.limits.limit import Limit
 
 LIMIT, KEY, USER = "model_limit", "virtual_key", "user"
-"""The kinds of rows, by the words that the tombstones have for them."""
+"""The kinds of rows, as the tombstones name them."""
 
 
 class Source(NamedTuple):
-    """What a row remembers of the file that made it: the name of its owner, and the folder and name of the file.
+    """The source of a row: the owner of the file that made it, and the path of that file (`place`).
 
-    The name is '' where no file did. The place is '' where the owner was given by name, and None where it is not known.
+    `name` is '' if no file made the row. `place` is '' if the owner was named, and None if the path is not known.
     """
 
     name: str = ""
@@ -21,12 +21,12 @@ class Source(NamedTuple):
 
     @property
     def placed(self) -> bool:
-        """Whether the name is a file's base name: another file, in another place, may have the same."""
+        """Return whether the name is a file's base name: a file in another folder may have the same name."""
         return bool(self.name and self.place)
 
 
 NO_FILE = Source()
-"""What rows remember that the API or an import made."""
+"""The source of rows that the API or an import made."""
 
 
 class HeldLimit(NamedTuple):
@@ -56,7 +56,7 @@ Held = HeldLimit | HeldKey | HeldUser
 
 
 class Stored(NamedTuple):
-    """All that is stored, by id, and (entity, id) of what was deleted."""
+    """All stored rows by id, and (entity, id) of deleted ones in `buried`."""
 
     limits: Mapping[str, HeldLimit]
     keys: Mapping[str, HeldKey]
@@ -65,5 +65,5 @@ class Stored(NamedTuple):
 
     @property
     def rows(self) -> tuple[Held, ...]:
-        """All rows, whatever they are."""
+        """All rows of all kinds."""
         return (*self.limits.values(), *self.keys.values(), *self.users.values())
