@@ -54,7 +54,7 @@ def _shown(decided: Decision, *, dry_run: bool) -> dict[str, Any]:
         "changes": decided.changes,
         "with_usage": len(decided.openings),
         "counts": {kind.value: dict(zip(COUNTED, _counts(decided, kind), strict=True)) for kind in Kind},
-        "rows": [row._asdict() for row in decided.told],
+        "rows": [row._asdict() for row in decided.notes],
         "not_read": [each._asdict() for each in decided.unread],
     }
 
@@ -64,15 +64,15 @@ def _lines(decided: Decision, *, dry_run: bool) -> Iterator[str]:
     yield _columns(HEADS)
     for kind in Kind:
         yield _columns((NAMES[kind][1], *map(str, _counts(decided, kind))))
-    yield from _section("Left out", _left_out(decided.told))
-    yield from _section("Different here", _differences(decided.told))
+    yield from _section("Left out", _left_out(decided.notes))
+    yield from _section("Different here", _differences(decided.notes))
     yield from _section("Not read, though it may hold caps", map(_unread, decided.unread))
     yield ""
     yield _end(decided, dry_run=dry_run)
 
 
 def _counts(decided: Decision, kind: Kind) -> list[int]:
-    outcomes = [row.outcome for row in decided.told if row.kind == kind]
+    outcomes = [row.outcome for row in decided.notes if row.kind == kind]
     return [len(outcomes), *(outcomes.count(outcome) for outcome in Outcome)]
 
 
@@ -87,17 +87,17 @@ def _section(head: str, lines: Iterable[str]) -> Iterator[str]:
         yield from ("", f"{head}:", *(f"  {line}" for line in found))
 
 
-def _left_out(told: Iterable[Told]) -> Iterator[str]:
+def _left_out(notes: Iterable[Told]) -> Iterator[str]:
     order = list(Kind)
-    for row in sorted(told, key=lambda row: order.index(row.kind)):
+    for row in sorted(notes, key=lambda row: order.index(row.kind)):
         if row.outcome == Outcome.LEFT_OUT:
             yield _printable(f"{NAMES[row.kind][0]} {row.id} ({row.name}): {' '.join(row.remarks)}")
 
 
-def _differences(told: Iterable[Told]) -> Iterator[str]:
+def _differences(notes: Iterable[Told]) -> Iterator[str]:
     """What is to say of rows that came: many of which the same is true share a line."""
     groups: dict[tuple[Kind, str], list[str]] = {}
-    for row in told:
+    for row in notes:
         for remark in row.remarks if row.outcome == Outcome.TAKEN else ():
             groups.setdefault((row.kind, remark), []).append(row.id)
     for (kind, remark), ids in groups.items():
@@ -111,7 +111,7 @@ def _unread(each: Unread) -> str:
 
 
 def _end(decided: Decision, *, dry_run: bool) -> str:
-    if not decided.changes and any(row.outcome == Outcome.LEFT_OUT for row in decided.told):
+    if not decided.changes and any(row.outcome == Outcome.LEFT_OUT for row in decided.notes):
         return "Nothing was stored: what is not here already was left out."
     if not decided.changes:
         return "Nothing to do: there is nothing in it that is not here."

@@ -197,13 +197,13 @@ class FaultyFile(GovernanceError):
     def __init__(
         self, file: str, faults: Sequence[Misplaced], warnings: Sequence[Misplaced] = (), *, code: Code | None = None
     ) -> None:
-        super().__init__("\n".join(told(file, fault) for fault in faults), code=code)
+        super().__init__("\n".join(fault_line(file, fault) for fault in faults), code=code)
         self.file = file
         self.faults = tuple(faults)
         self.warnings = tuple(warnings)
 
 
-def told(file: str, fault: Misplaced) -> str:
+def fault_line(file: str, fault: Misplaced) -> str:
     """Return a fault as a line: `config.json:12: governance.budgets[0].max_limit: Give max_limit as a number.`."""
     place = file if fault.line is None else f"{file}:{fault.line}"
     return ": ".join(part for part in (place, fault.path, fault.message) if part)

@@ -46,7 +46,7 @@ class SteadyClock:
         """Return microseconds since 1970."""
         now = self._read()
         with self._lock:
-            believed = self._believed or self._standing(now)
+            believed = self._believed or self._steady_reading(now)
         if believed is None:
             return 0
         return now.clock if agree(believed, now) else believed.clock + now.timer - believed.timer
@@ -60,7 +60,7 @@ class SteadyClock:
             elif now.timer - self._seen.timer >= self._least:
                 self._believed = self._seen = now
 
-    def _standing(self, now: Reading) -> Reading | None:
+    def _steady_reading(self, now: Reading) -> Reading | None:
         """Return the last reading if the clock has run steadily for `least` seconds since, else None."""
         steady = agree(self._seen, now) and now.timer - self._seen.timer >= self._least
         return self._seen if steady else None

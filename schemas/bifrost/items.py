@@ -59,7 +59,7 @@ def _blocks(row: BudgetRow | RateLimitRow, side: Side) -> bool:
     return isinstance(maximum, int | Decimal) and 0 <= maximum < (money.NANO if side is COST else 1)
 
 
-def told_item(row: BudgetRow | RateLimitRow, limit: str = "") -> Told:
+def item_note(row: BudgetRow | RateLimitRow, limit: str = "") -> Told:
     """Return the report of a budget or rate limit, with the outcome open; its name says what it allows."""
     allows = [
         f"{_shown_maximum(side, row)} in {getattr(row, side.duration)}"
@@ -143,8 +143,8 @@ def item_of(row: BudgetRow | RateLimitRow, limit: str, now: int, *, aligned: boo
         remarks.append(f"metric is {_shown(row.metric)}: only tokens and requests are counted here.")
     else:
         remarks += _other_sides(row)
-    told = told_item(row, limit).saying(*remarks)
-    return Item(told, tuple(parts), sha256(row.config_hash), *times(row, now))
+    note = item_note(row, limit).saying(*remarks)
+    return Item(note, tuple(parts), sha256(row.config_hash), *times(row, now))
 
 
 def _other_sides(row: RateLimitRow) -> Iterable[str]:

@@ -31,24 +31,24 @@ class Found(NamedTuple):
     aligned: bool
 
 
-def items_of(whole: Whole, limit: str, now: int) -> Found:
+def items_of(rows: Whole, limit: str, now: int) -> Found:
     """Return the budgets and rate limits of a limit that are imported, and those that are not."""
-    flagged = [row for row in whole.budgets if _is_flagged(row)]
-    aligned = coercion.flag(whole.row.calendar_aligned) is True
+    flagged = [row for row in rows.budgets if _is_flagged(row)]
+    aligned = coercion.flag(rows.row.calendar_aligned) is True
     found = Found((), [], [], [], aligned=bool(flagged))
-    for rows in (whole.budgets, whole.rate_limits):
+    for group in (rows.budgets, rows.rate_limits):
         judged = []
-        for row in rows:
+        for row in group:
             item = item_of(row, limit, now, aligned=aligned or bool(flagged))
-            found.lost.extend([item.told] if is_lost(row, item) else [])
-            found.blocking.extend([item.told] if is_blocking(row) else [])
+            found.lost.extend([item.note] if is_lost(row, item) else [])
+            found.blocking.extend([item.note] if is_blocking(row) else [])
             rolls = bool(flagged) and not aligned and row not in flagged and _is_alignable(item)
-            judged.append(item._replace(rolling=True, told=item.told.saying(ROLLS)) if rolls else item)
+            judged.append(item._replace(rolling=True, note=item.note.saying(ROLLS)) if rolls else item)
         judged = _tightest(judged)
         good = [item for item in judged if item.parts]
-        bad = [item.told.left_out(*(item.told.remarks or [NOTHING_SET])) for item in judged if not item.parts]
-        found.left_out.extend([*bad, *(item.told.left_out(CROWDED) for item in good[MAX_ITEMS:])])
-        found.lost.extend(item.told for item in good[MAX_ITEMS:])
+        bad = [item.note.left_out(*(item.note.remarks or [NOTHING_SET])) for item in judged if not item.parts]
+        found.left_out.extend([*bad, *(item.note.left_out(CROWDED) for item in good[MAX_ITEMS:])])
+        found.lost.extend(item.note for item in good[MAX_ITEMS:])
         found = found._replace(items=(*found.items, *good[:MAX_ITEMS]))
     return found
 
@@ -79,7 +79,7 @@ def _without_looser(item: Item, index: int, best: dict[tuple[str, int], tuple[in
         f"Its limit has a lower or equal maximum of {each.metric} in a window as long as {each.duration.text}."
         for each in dropped
     ]
-    return item._replace(parts=kept, told=item.told.saying(*remarks)) if dropped else item
+    return item._replace(parts=kept, note=item.note.saying(*remarks)) if dropped else item
 
 
 def _window(ceiling: Ceiling) -> tuple[str, int]:

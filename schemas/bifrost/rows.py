@@ -20,7 +20,7 @@ from governance.domain.limits.drafts import Draft
 from governance.domain.limits.limit import Scope
 from governance.domain.names import ALL_MODELS, Identity
 from schemas.bifrost import items
-from schemas.bifrost.items import reasons, told_item
+from schemas.bifrost.items import item_note, reasons
 from schemas.bifrost.limits import Found, items_of
 from schemas.fields import Name
 from schemas.keys import LONGEST_DESCRIPTION, VirtualKeyCreate
@@ -77,45 +77,45 @@ class _Reader:
         self._blocked: dict[str, str] = {}
 
     def read(self) -> Arrivals:
-        wholes, strays = grouping.assemble(self._store)
-        limits = [limit for whole in wholes for limit in self._limit(whole)]
+        limits, unused = grouping.assemble(self._store)
+        candidates = [each for limit in limits for each in self._limit(limit)]
         keys = [key for row in self._store.virtual_keys for key in self._key(row)]
-        self._left_out += [told_item(row).left_out(reason) for row, reason in strays]
-        return Arrivals(keys, limits, self._left_out, self._store.unread)
+        self._left_out += [item_note(row).left_out(reason) for row, reason in unused]
+        return Arrivals(keys, candidates, self._left_out, self._store.unread)
 
     def _key(self, row: KeyRow) -> Iterator[ArrivingKey]:
-        told = Told(Kind.VIRTUAL_KEY, items.id_text(row), str(row.name))
+        note = Told(Kind.VIRTUAL_KEY, items.id_text(row), str(row.name))
         secret, shown = _secret(row)
-        data = self._judged(told, KEY, _key_body(row), row, *([] if secret else [NO_VALUE.format(_why_not(row))]))
+        data = self._loaded(note, KEY, _key_body(row), row, *([] if secret else [NO_VALUE.format(_why_not(row))]))
         if data is not None:
-            told = told.saying(*_key_remarks(row), *grouping.missing(row, self._known))
-            blocked = self._blocked.get(told.id)
-            told = told.saying(UNCAPPED.format(blocked)) if blocked else told
+            note = note.saying(*_key_remarks(row), *grouping.missing(row, self._known))
+            blocked = self._blocked.get(note.id)
+            note = note.saying(UNCAPPED.format(blocked)) if blocked else note
             created_at, updated_at = items.times(row, self._now)
             key = VirtualKey(**data, digest=secret, value_prefix=shown, created_at=created_at, updated_at=updated_at)
-            yield ArrivingKey(told, key)
+            yield ArrivingKey(note, key)
 
-    def _limit(self, whole: Whole) -> Iterator[Arrival]:
-        row = whole.row
-        told = Told(Kind.LIMIT, items.id_text(row), _limit_name(row))
-        found = items_of(whole, told.name, self._now)
-        draft: Draft | None = self._judged(told, LIMIT, _limit_body(row, aligned=found.aligned), row)
+    def _limit(self, rows: Whole) -> Iterator[Arrival]:
+        row = rows.row
+        note = Told(Kind.LIMIT, items.id_text(row), _limit_name(row))
+        found = items_of(rows, note.name, self._now)
+        draft: Draft | None = self._loaded(note, LIMIT, _limit_body(row, aligned=found.aligned), row)
         self._left_out += found.left_out
         if draft is None:
-            self._left_out += [item.told.left_out(WITH_ITS_LIMIT) for item in found.items]
+            self._left_out += [item.note.left_out(WITH_ITS_LIMIT) for item in found.items]
             return
         if found.blocking and not found.items:
             instead = OF_A_KEY if draft.scope == Scope.VIRTUAL_KEY else ""
             if draft.identity == Identity.of(Scope.VIRTUAL_KEY, draft.scope_id, None, ALL_MODELS):
-                self._blocked[draft.scope_id or ""] = told.id
-            self._left_out.append(told.left_out(BLOCKS_ALL.format(_listed(found.blocking), instead)))
+                self._blocked[draft.scope_id or ""] = note.id
+            self._left_out.append(note.left_out(BLOCKS_ALL.format(_listed(found.blocking), instead)))
             return
-        told = told.saying(*([whole.origin] if whole.origin else []), *grouping.missing(row, self._known))
-        told = told.saying(*_less(found))
+        note = note.saying(*([rows.origin] if rows.origin else []), *grouping.missing(row, self._known))
+        note = note.saying(*_loss_remarks(found))
         config_hash = None if found.left_out else items.sha256(row.config_hash)
-        yield Arrival(told, draft, found.items, config_hash, *items.times(row, self._now))
+        yield Arrival(note, draft, found.items, config_hash, *items.times(row, self._now))
 
-    def _judged(self, told: Told, schema: Schema, body: Mapping[str, Any], row: KeyRow | LimitRow, *more: str) -> Any:
+    def _loaded(self, note: Told, schema: Schema, body: Mapping[str, Any], row: KeyRow | LimitRow, *more: str) -> Any:
         """Return what the schema loads from a row, or None if it refuses; then the row is left out."""
         found = list(more)
         data = None
@@ -124,7 +124,7 @@ class _Reader:
         except InvalidRequest as error:
             found += reasons(error, row)
         if found:
-            self._left_out.append(told.left_out(*found))
+            self._left_out.append(note.left_out(*found))
         return None if found else data
 
 
@@ -167,11 +167,11 @@ def _key_remarks(row: KeyRow) -> Iterator[str]:
         yield IN_A_TEAM
 
 
-def _less(found: Found) -> Iterator[str]:
+def _loss_remarks(found: Found) -> Iterator[str]:
     """Yield remarks on what a limit lacks compared with Bifrost."""
     if found.blocking:
         yield BLOCKED_ALL.format(_listed(found.blocking))
-    lost = [told for told in found.lost if told not in found.blocking]
+    lost = [note for note in found.lost if note not in found.blocking]
     if lost:
         yield CAPS_LESS.format(_listed(lost))
 

@@ -126,7 +126,7 @@ class FileBudget(NestedBudget):
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Any:
         """Turn the entry into an item with its owner."""
-        return _standing(data, super().make(data))
+        return _item_entry(data, super().make(data))
 
 
 class NestedRateLimit(RateLimitBody):
@@ -169,10 +169,10 @@ class FileRateLimit(NestedRateLimit):
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Any:
         """Turn the entry into an item with its owner."""
-        return _standing(data, super().make(data))
+        return _item_entry(data, super().make(data))
 
 
-def _standing(data: Mapping[str, Any], item: Item) -> ItemEntry:
+def _item_entry(data: Mapping[str, Any], item: Item) -> ItemEntry:
     owner = next((Owner(name, data[name]) for name in OWNERS if name in data), None)
     return ItemEntry("", data["id"], item, owner)
 

@@ -41,7 +41,7 @@ def _key(key: VirtualKey) -> dict[str, Any]:
         "calendar_aligned": key.calendar_aligned,
         "expires_at": expires_at,
     }
-    return _said(found)
+    return _without_none(found)
 
 
 def _limit(limit: Limit) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def _limit(limit: Limit) -> dict[str, Any]:
         "budgets": [_budget(limit, rules) for rules in items if rules[0].metric == Metric.COST] or None,
         "rate_limits": [_rate_limit(limit, rules) for rules in items if rules[0].metric != Metric.COST] or None,
     }
-    return _said(found)
+    return _without_none(found)
 
 
 def _budget(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
@@ -80,5 +80,5 @@ def _id(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
     return {} if own == item_id(limit.id, Item(None, ceilings)) else {"id": own}
 
 
-def _said(found: dict[str, Any]) -> dict[str, Any]:
+def _without_none(found: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}

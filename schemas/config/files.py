@@ -61,7 +61,7 @@ class _Reading:
         self._unset: list[tuple[str, str]] = []
 
     def sections(self) -> Sections:
-        self._skip_strangers()
+        self._skip_unknown()
         keys = list(self._valued(self._entries("virtual_keys")))
         providers = list(self._entries(PROVIDERS, ("governance",)))
         self._section(providers, FileProvider())
@@ -74,7 +74,7 @@ class _Reading:
             implied=list(self._implied(keys, providers)),
             claims=[
                 claim
-                for name in owners.STRANGERS
+                for name in owners.SKIPPED_OWNERS
                 for path, raw in self._entries(name)
                 for claim in owners.claims(name, path, raw)
             ],
@@ -84,7 +84,7 @@ class _Reading:
             owner=owner(self._document, self.faults),
         )
 
-    def _skip_strangers(self) -> None:
+    def _skip_unknown(self) -> None:
         """Note the names of unknown sections as skipped; a name similar to a known section is a fault."""
         for root in ROOTS:
             held = self._document.get(root) if root else self._document

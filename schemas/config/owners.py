@@ -19,7 +19,7 @@ from schemas.fields import Flag, Shown
 from schemas.keys import NewVirtualKey
 from schemas.loading import Body, load
 
-STRANGERS = {"teams": "teams", "customers": "customers", "business_units": "business units"}
+SKIPPED_OWNERS = {"teams": "teams", "customers": "customers", "business_units": "business units"}
 """Sections of Bifrost's file that are skipped, and whose entries may own budgets and rate limits."""
 CLAIMS = {
     "budget": (("budget_id", "budget_ids"), ("budgets", "budget")),
@@ -133,14 +133,14 @@ def of_key(path: str, raw: Mapping[str, Any]) -> Iterator[Implied]:
     key = own_id or (key_id(name) if name else "")
     if not key:
         return
-    yield Implied(path, _on(Scope.VIRTUAL_KEY, key), Owner("virtual_key_id", key), _rules(raw))
+    yield Implied(path, _draft_on(Scope.VIRTUAL_KEY, key), Owner("virtual_key_id", key), _rules(raw))
     configs = raw.get("provider_configs")
     for place, config in enumerate(configs if isinstance(configs, list) else ()):
         provider = _text(config.get("provider")) if isinstance(config, Mapping) else ""
         if provider:
             row = config.get("id")
             named_by = None if row is None else Owner("provider_config_id", str(row).strip())
-            whose = _on(Scope.VIRTUAL_KEY, key, provider)
+            whose = _draft_on(Scope.VIRTUAL_KEY, key, provider)
             yield Implied(f"{path}.provider_configs[{place}]", whose, named_by, _rules(config))
 
 
@@ -149,7 +149,7 @@ def of_provider(path: str, raw: Mapping[str, Any]) -> Iterator[Implied]:
     provider = _text(raw.get("name"))
     if provider:
         aligned = {name: raw[name] for name in ("calendar_aligned",) if name in raw}
-        yield Implied(path, _on(Scope.GLOBAL, None, provider), None, _rules(raw) | aligned)
+        yield Implied(path, _draft_on(Scope.GLOBAL, None, provider), None, _rules(raw) | aligned)
 
 
 def limit(implied: Implied, schema: FileLimit) -> LimitEntry:
@@ -170,7 +170,7 @@ def claims(section: str, path: str, raw: Any) -> Iterator[Claim]:
     """Yield the budgets and rate limits of an entry in a section that is skipped, for example of a team."""
     if not isinstance(raw, Mapping):
         return
-    owners = STRANGERS[section]
+    owners = SKIPPED_OWNERS[section]
     for kind, (naming, holding) in CLAIMS.items():
         for field in naming:
             named = raw.get(field)
@@ -180,7 +180,7 @@ def claims(section: str, path: str, raw: Any) -> Iterator[Claim]:
         yield from (Claim(f"{path}.{field}", owners, kind, None) for field in holding if raw.get(field))
 
 
-def _on(scope: Scope, scope_id: str | None, provider: str | None = None) -> Draft:
+def _draft_on(scope: Scope, scope_id: str | None, provider: str | None = None) -> Draft:
     return Draft(ALL_MODELS, provider, scope, scope_id, None, "UTC", (), ())
 
 

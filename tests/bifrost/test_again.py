@@ -116,5 +116,5 @@ def test_what_is_stored_between_the_look_and_the_write_is_kept(store, path, api,
     meanwhile = Meanwhile(governance.database, lambda: api.create("gpt-4o"))
     writer = Writer(governance.database, governance.cache, clock)
     importing = BifrostImport(meanwhile, writer, clock, Mint(), 0.3)
-    assert [row.outcome for row in importing.run(path, dry_run=False).told] == ["kept"]
+    assert [row.outcome for row in importing.run(path, dry_run=False).notes] == ["kept"]
     assert api.list()["total_count"] == 1

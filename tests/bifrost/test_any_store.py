@@ -111,10 +111,10 @@ def test_whatever_a_store_holds_each_row_is_told_and_a_second_run_takes_nothing(
     arriving = arrivals(store, NOON)
     decided = decide(arriving, nothing, now=NOON, mint=lambda: f"minted-{next(minted)}")
     given_ids = {("" if row.id is None else str(row.id).strip()) for rows_ in store[:TOLD] for row in rows_}
-    told = {row.id for row in decided.told}
+    told = {row.id for row in decided.notes}
     assert given_ids <= told
-    assert {row.kind for row in decided.told if row.id in told - given_ids} <= {Kind.LIMIT}
-    assert all(row.remarks for row in decided.told if row.outcome == Outcome.LEFT_OUT)
+    assert {row.kind for row in decided.notes if row.id in told - given_ids} <= {Kind.LIMIT}
+    assert all(row.remarks for row in decided.notes if row.outcome == Outcome.LEFT_OUT)
     identities = [Identity.of(each.scope, each.scope_id, each.provider, each.model_name) for each in decided.limits]
     rule_keys = [rule.key for limit in decided.limits for rule in limit.rules]
     assert len(set(identities)) == len(identities)

@@ -64,7 +64,7 @@ class Item(NamedTuple):
     `rolling`: its windows roll in Bifrost, and follow the calendar here.
     """
 
-    told: Told
+    note: Told
     parts: tuple[Part, ...]
     config_hash: str | None
     created_at: int
@@ -75,7 +75,7 @@ class Item(NamedTuple):
 class Arrival(NamedTuple):
     """A limit to import; its draft has no items, they are in `items`."""
 
-    told: Told
+    note: Told
     draft: Draft
     items: tuple[Item, ...]
     config_hash: str | None
@@ -93,7 +93,7 @@ class Arrival(NamedTuple):
 class ArrivingKey(NamedTuple):
     """A virtual key to import."""
 
-    told: Told
+    note: Told
     key: VirtualKey
 
 
@@ -134,7 +134,7 @@ class Decision(NamedTuple):
     keys: list[VirtualKey]
     limits: list[Limit]
     openings: list[Opening]
-    told: list[Told]
+    notes: list[Told]
     unread: tuple[Unread, ...] = ()
 
     @property

@@ -68,59 +68,59 @@ class _Assembly:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._wholes = [Whole(row, [], []) for row in store.limits]
-        self._by_id = {found: whole for whole in self._wholes if (found := reference(whole.row.id))}
+        self._limits = [Whole(row, [], []) for row in store.limits]
+        self._by_id = {found: limit for limit in self._limits if (found := reference(limit.row.id))}
         self._keys = {found: row for row in store.virtual_keys if (found := reference(row.id))}
         self._configs = {found: row for row in store.provider_configs if (found := reference(row.id))}
-        self._on_all = {place: whole for whole in self._wholes if (place := _place(whole.row))}
-        self._homeless: dict[tuple[str, str], str] = {}
+        self._by_scope = {key: limit for limit in self._limits if (key := _scope_key(limit.row))}
+        self._without_limit: dict[tuple[str, str], str] = {}
         self._foreign = {
             (column, found): table for table, column, value in store.references if (found := reference(value))
         }
 
     def result(self) -> tuple[list[Whole], list[Stray]]:
-        strays = [
-            *self._hand_out(self._store.budgets, "budget_id"),
-            *self._hand_out(self._store.rate_limits, "rate_limit_id"),
+        unused = [
+            *self._assign(self._store.budgets, "budget_id"),
+            *self._assign(self._store.rate_limits, "rate_limit_id"),
         ]
-        return self._wholes, strays
+        return self._limits, unused
 
-    def _hand_out(self, rows: Sequence[Any], column: str) -> Iterator[Stray]:
-        naming = self._naming(column, {found for row in rows if (found := reference(row.id))})
+    def _assign(self, rows: Sequence[Any], column: str) -> Iterator[Stray]:
+        by_item = self._limits_by_item(column, {found for row in rows if (found := reference(row.id))})
         for row in rows:
             reasons: list[str] = []
-            named = naming.get(reference(row.id) or "", [])
-            owners = _once([*self._owners(row, reasons), *named])
+            named = by_item.get(reference(row.id) or "", [])
+            owners = _unique([*self._owners(row, reasons), *named])
             for owner in owners:
                 (owner.budgets if isinstance(row, BudgetRow) else owner.rate_limits).append(row)
             if not owners:
-                yield Stray(row, next(iter([*reasons, *self._strangers(row, column)]), NOBODY))
+                yield Stray(row, next(iter([*reasons, *self._foreign_reasons(row, column)]), NOBODY))
 
-    def _naming(self, column: str, ids: set[str]) -> dict[str, list[Whole]]:
+    def _limits_by_item(self, column: str, ids: set[str]) -> dict[str, list[Whole]]:
         """Return, by item id, the limits that refer to it in `column`: directly, or through a key or provider."""
         store = self._store
         found: dict[str, list[Whole]] = {}
-        rows: list[tuple[Any, Whole | None]] = [(whole.row, whole) for whole in self._wholes if whole.origin is None]
+        rows: list[tuple[Any, Whole | None]] = [(limit.row, limit) for limit in self._limits if limit.origin is None]
         rows += ((owner, None) for owner in (*store.virtual_keys, *store.provider_configs, *store.providers))
         for row, known in rows:
             named = reference(getattr(row, column))
             if named in ids and named is not None:
-                whole, why = (known, "") if known else self._limit_of(row)
-                if whole is not None:
-                    found.setdefault(named, []).append(whole)
+                limit, why = (known, "") if known else self._limit_of(row)
+                if limit is not None:
+                    found.setdefault(named, []).append(limit)
                 else:
-                    self._homeless.setdefault((column, named), why)
+                    self._without_limit.setdefault((column, named), why)
         return found
 
     def _limit_of(self, owner: KeyRow | ProviderConfigRow | ProviderRow) -> tuple[Whole | None, str]:
         """Return the limit for the items of a key, provider or provider config, or the reason why there is none."""
         if isinstance(owner, KeyRow):
-            return self._made(_limit_of_key(owner, None), OF_KEY), NO_KEY
+            return self._limit_on_all(_limit_of_key(owner, None), OF_KEY), NO_KEY
         if isinstance(owner, ProviderRow):
-            return self._made(_limit_of_provider(owner), OF_PROVIDER), NO_PROVIDER
+            return self._limit_on_all(_limit_of_provider(owner), OF_PROVIDER), NO_PROVIDER
         key = self._keys.get(reference(owner.virtual_key_id) or "")
         provider = reference(owner.provider)
-        return self._made(_limit_of_key(key, provider), OF_CONFIG) if key and provider else None, NO_CONFIG
+        return self._limit_on_all(_limit_of_key(key, provider), OF_CONFIG) if key and provider else None, NO_CONFIG
 
     def _owners(self, row: Any, reasons: list[str]) -> Iterator[Whole]:
         """Yield the limits that a row itself refers to; append to `reasons` why a reference leads to none."""
@@ -139,39 +139,39 @@ class _Assembly:
             if isinstance(owner, Whole):
                 yield owner
             elif owner is not None:
-                whole, why = self._limit_of(owner)
-                yield from [whole] if whole else []
-                reasons += [] if whole else [why]
+                limit, why = self._limit_of(owner)
+                yield from [limit] if limit else []
+                reasons += [] if limit else [why]
             elif named is not None:
                 reasons.append(sentence.format(named))
 
-    def _strangers(self, row: Any, column: str) -> Iterator[str]:
+    def _foreign_reasons(self, row: Any, column: str) -> Iterator[str]:
         """Yield the reasons why a row has no limit here: its owner is of a kind that is not imported."""
         yield from (why for name, why in OWNERS.items() if reference(getattr(row, name, None)))
         own = column, reference(row.id) or ""
-        yield from [self._homeless[own]] if own in self._homeless else []
+        yield from [self._without_limit[own]] if own in self._without_limit else []
         table = self._foreign.get(own)
         if table is not None:
             yield TABLES.get(table, f"A row of {table} refers to it, and that table is not read.")
 
-    def _made(self, row: LimitRow, origin: str) -> Whole | None:
+    def _limit_on_all(self, row: LimitRow, origin: str) -> Whole | None:
         """Return the limit with the same scope and provider on all models; add one, with a new id, if there is none."""
-        place = _place(row)
-        if place is None:
+        key = _scope_key(row)
+        if key is None:
             return None
-        if place not in self._on_all:
+        if key not in self._by_scope:
             while row.id in self._by_id:
                 row = row._replace(id=f"{row.id}-limit")
-            self._on_all[place] = self._by_id[row.id] = Whole(row, [], [], origin)
-            self._wholes.append(self._on_all[place])
-        return self._on_all[place]
+            self._by_scope[key] = self._by_id[row.id] = Whole(row, [], [], origin)
+            self._limits.append(self._by_scope[key])
+        return self._by_scope[key]
 
 
-def _once(wholes: list[Whole]) -> list[Whole]:
-    return list({id(whole): whole for whole in wholes}.values())
+def _unique(limits: list[Whole]) -> list[Whole]:
+    return list({id(limit): limit for limit in limits}.values())
 
 
-def _place(row: LimitRow) -> tuple[str, str, str] | None:
+def _scope_key(row: LimitRow) -> tuple[str, str, str] | None:
     """Return (scope, scope id, provider) of a limit on all models; None for other limits and for faulty ones."""
     scope, scope_id, provider = row.scope or Scope.GLOBAL.value, reference(row.scope_id), reference(row.provider)
     if row.model_name != ALL_MODELS or (scope == Scope.GLOBAL and provider is None):

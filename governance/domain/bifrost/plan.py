@@ -38,72 +38,72 @@ class _Decider:
         self._taken: set[tuple[Kind, str]] = set()
 
     def decide(self, arrivals: Arrivals) -> Decision:
-        self._made.told.extend(self._key(*arriving) for arriving in arrivals.keys)
+        self._made.notes.extend(self._key(*arriving) for arriving in arrivals.keys)
         for arriving in arrivals.limits:
-            self._made.told.extend(self._limit(arriving))
-        return self._made._replace(told=_once([*self._made.told, *arrivals.left_out]), unread=arrivals.unread)
+            self._made.notes.extend(self._limit(arriving))
+        return self._made._replace(notes=_unique([*self._made.notes, *arrivals.left_out]), unread=arrivals.unread)
 
-    def _key(self, told: Told, key: VirtualKey) -> Told:
+    def _key(self, note: Told, key: VirtualKey) -> Told:
         stored = self._stored
         if key.id in self._before.keys:
-            return told.kept()
+            return note.kept()
         same_id = key.id if key.id in stored.keys else None
         likes = {"id": same_id, "name": stored.names.get(key.name), "value": stored.digests.get(key.digest)}
         for what, other in likes.items():
             if other is not None:
-                return told.left_out(f"Another virtual key, '{other}', has the same {what}.")
+                return note.left_out(f"Another virtual key, '{other}', has the same {what}.")
         stored.keys.add(key.id)
         stored.names[key.name] = stored.digests[key.digest] = key.id
         self._made.keys.append(key)
-        return told
+        return note
 
     def _limit(self, arriving: Arrival) -> Iterator[Told]:
         """Yield the outcome for a limit and for each of its items."""
-        told, draft, items, *_ = arriving
-        if told.id in self._before.limits or draft.identity in self._before.identities:
-            yield told.kept()
-            yield from (item.told.kept() for item in items)
-        elif reason := self._against(told, draft):
-            yield told.left_out(reason)
-            yield from (item.told.left_out(WITH_ITS_LIMIT) for item in items)
+        note, draft, items, *_ = arriving
+        if note.id in self._before.limits or draft.identity in self._before.identities:
+            yield note.kept()
+            yield from (item.note.kept() for item in items)
+        elif reason := self._obstacle(note, draft):
+            yield note.left_out(reason)
+            yield from (item.note.left_out(WITH_ITS_LIMIT) for item in items)
         else:
-            yield told
+            yield note
             yield from self._take(arriving)
 
-    def _against(self, told: Told, draft: Draft) -> str | None:
+    def _obstacle(self, note: Told, draft: Draft) -> str | None:
         """Return why a limit that is not stored yet cannot be taken, or None if it can."""
         if draft.scope == Scope.VIRTUAL_KEY and draft.scope_id not in self._stored.keys:
             return f"Its virtual key '{draft.scope_id}' is not here."
         same = self._stored.identities.get(draft.identity)
         if same is not None:
             return f"It limits the same as '{same}': case, blanks and the provider's prefix do not count."
-        return "Another limit has its id." if told.id in self._stored.limits else None
+        return "Another limit has its id." if note.id in self._stored.limits else None
 
     def _take(self, arriving: Arrival) -> Iterator[Told]:
         """Take a limit, and yield the outcome for each of its items."""
         rules: list[Rule] = []
         for item in arriving.items:
-            own, told = self._item(item, arriving.alignment)
+            own, note = self._item(item, arriving.alignment)
             rules += own
-            yield told
-        self._stored.limits.add(arriving.told.id)
-        self._stored.identities[arriving.draft.identity] = arriving.told.id
+            yield note
+        self._stored.limits.add(arriving.note.id)
+        self._stored.identities[arriving.draft.identity] = arriving.note.id
         self._made.limits.append(_built(arriving, rules))
 
     def _item(self, item: Item, alignment: Alignment) -> tuple[list[Rule], Told]:
-        item_id, remarks = self._claim(item.told)
+        item_id, remarks = self._claim(item.note)
         rules = [self._rule(item, part, item_id) for part in item.parts]
         pairs = zip(rules, item.parts, strict=True)
         said = [each for pair in pairs for each in self._open(*pair, alignment, rolling=item.rolling)]
-        return rules, item.told.saying(*remarks, *said)
+        return rules, item.note.saying(*remarks, *said)
 
-    def _claim(self, told: Told) -> tuple[str, tuple[str, ...]]:
+    def _claim(self, note: Told) -> tuple[str, tuple[str, ...]]:
         """Return the id under which an item is stored, and the remarks on it: its own id, or a new one if taken."""
-        if told.id not in self._stored.items:
-            self._stored.items.add(told.id)
-            self._taken.add((told.kind, told.id))
-            return told.id, ()
-        return self._mint(), (SHARED if (told.kind, told.id) in self._taken else ANOTHER_ID,)
+        if note.id not in self._stored.items:
+            self._stored.items.add(note.id)
+            self._taken.add((note.kind, note.id))
+            return note.id, ()
+        return self._mint(), (SHARED if (note.kind, note.id) in self._taken else ANOTHER_ID,)
 
     def _rule(self, item: Item, part: Part, item_id: str) -> Rule:
         began = item.created_at if part.began is None else part.began
@@ -114,7 +114,7 @@ class _Decider:
             reset_duration=part.ceiling.duration.text,
             anchor=min(began, self._now),
             generation=0,
-            config_hash=item.config_hash if item_id == item.told.id else None,
+            config_hash=item.config_hash if item_id == item.note.id else None,
             created_at=item.created_at,
             updated_at=item.updated_at,
         )
@@ -136,9 +136,9 @@ class _Decider:
 
 
 def _built(arriving: Arrival, rules: list[Rule]) -> Limit:
-    told, draft, _, config_hash, created_at, updated_at = arriving
+    note, draft, _, config_hash, created_at, updated_at = arriving
     return Limit(
-        id=told.id,
+        id=note.id,
         model_name=draft.model_name,
         provider=draft.provider,
         scope=draft.scope,
@@ -154,14 +154,14 @@ def _built(arriving: Arrival, rules: list[Rule]) -> Limit:
     )
 
 
-def _once(told: Iterable[Told]) -> list[Told]:
+def _unique(notes: Iterable[Told]) -> list[Told]:
     """Return each row once, with the best of its outcomes and all its remarks.
 
     Rows without an id are never merged.
     """
     merged: dict[tuple[Kind, str | int], Told] = {}
     order = list(Outcome)
-    for number, row in enumerate(told):
+    for number, row in enumerate(notes):
         key = row.kind, row.id or number
         known = merged.get(key, row)
         best = min(known, row, key=lambda each: order.index(each.outcome))

@@ -11,7 +11,7 @@ from governance.domain import keys
 from governance.domain.config import plan as plans
 from governance.domain.config.plan import Plan
 from governance.domain.config.steps import Aim, Step
-from governance.domain.errors import Code, Conflict, FaultyFile, GovernanceError, NotReady, Unavailable, told
+from governance.domain.errors import Code, Conflict, FaultyFile, GovernanceError, NotReady, Unavailable, fault_line
 from governance.domain.records.stored import HeldKey
 from governance.domain.times import SECOND, Clock
 from governance.services.actor import acting_as
@@ -126,7 +126,7 @@ class Sync:
                 document = self._files.read(path)
                 left_out = self._files.left_out(document)
                 for place in left_out:
-                    logger.warning("%s", told(document.name, place))
+                    logger.warning("%s", fault_line(document.name, place))
                 self._patiently(document, tries)
         except (FaultyFile, NotReady, Unavailable) as error:
             return error, []
