@@ -1,12 +1,14 @@
 """A real app on a database file of its own, a clock that only tests move, and a client with the admin key."""
 
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import delete, insert, select
+from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from app import create_app
@@ -154,3 +156,20 @@ def count(database: SqliteDatabase, clock: FakeClock, governance: Container):
         governance.cache.refresh()
 
     return put
+
+
+@pytest.fixture
+def serve():
+    """Serve WSGI apps on ports of their own; answers their addresses."""
+    servers = []
+
+    def start(app):
+        server = make_server("127.0.0.1", 0, app, threaded=True)
+        servers.append(server)
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        return f"http://127.0.0.1:{server.port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()

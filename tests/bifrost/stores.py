@@ -1,6 +1,6 @@
 """Bifrost stores of several versions, made of what is known of its tables.
 
-`python -m tests.bifrost.stores FILE` makes the small one that the README shows.
+`python -m tests.bifrost.stores FILE` makes the small one that docs/from-bifrost.md shows.
 """
 
 import hashlib
@@ -146,7 +146,7 @@ def sha256(value: str) -> str:
 
 
 def example(path: Path, today: str) -> BifrostStore:
-    """The small store of the README: a company that has used some of its limits since midnight of `today`."""
+    """The small store of docs/from-bifrost.md: a company that has used some of its limits since midnight of `today`."""
     store = BifrostStore(path, LATER)
     midnight, now = f"{today} 00:00:00+00:00", f"{today} 08:30:00.25+00:00"
     store.key(id="vk-platform", name="platform", value=KEY_VALUE, value_hash=sha256(KEY_VALUE))

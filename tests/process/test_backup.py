@@ -1,4 +1,4 @@
-"""A backup of a running service: taken under load, killed on its way, and restored as the README says."""
+"""A backup of a running service: taken under load, killed on its way, and restored as the docs say."""
 
 import os
 import signal
@@ -34,14 +34,14 @@ def done(service: Service, *words: str) -> str:
 
 
 def how_to_restore() -> str:
-    """The README's commands, but for the start, which is the test's own."""
-    section = (ROOT / "README.md").read_text().split("\n## Backup and restore\n")[1].split("\n## ")[0]
+    """The commands of docs/operations.md, but for the start, which is the test's own."""
+    section = (ROOT / "docs/operations.md").read_text().split("\n## Restore\n")[1].split("\n## ")[0]
     commands = section.split("```sh\n")[1].split("```")[0]
     assert commands.endswith("make run\n")
     return commands.removesuffix("make run\n")
 
 
-def test_a_backup_taken_under_load_is_restored_as_the_readme_says_and_every_counter_equals_its_ledger(service):
+def test_a_backup_taken_under_load_is_restored_as_the_docs_say_and_every_counter_equals_its_ledger(service):
     made = service(WEB_CONCURRENCY="2", GOVERNANCE_POLL_INTERVAL="5").start()
     kept = made.create("gpt-4o", budget={"max_limit": 1_000_000, "reset_duration": "1d"})
     over, spent = Event(), [0] * 4

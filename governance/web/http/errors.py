@@ -68,7 +68,7 @@ STATUS: dict[Code, int] = {
     Code.MEMORY_UNAVAILABLE: 503,
     Code.NOT_READY: 503,
 }
-"""The table from code to status. The README lists it, and a test keeps that list true."""
+"""The table from code to status. docs/api.md lists it, and a test keeps that list true."""
 
 
 def handle_errors(app: Flask) -> None:

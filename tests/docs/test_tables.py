@@ -1,24 +1,17 @@
-"""The README's tables are made of the code they describe; these tests say what a row must be."""
+"""The tables of docs/ are made of the code that they describe; these tests say what a row must be."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 import pytest
 from flask import Flask
 
 from governance import cli
+from governance.domain.errors import Code
 from governance.settings import Settings
 from governance.web.http import operation
 from governance.web.http.errors import STATUS
-
-README = Path(__file__).parents[1] / "README.md"
-
-
-def rows(heading: str) -> list[str]:
-    """The table rows under a heading of the README, without the table's head."""
-    section = README.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return [line for line in section.splitlines() if line.startswith("| `")]
+from tests.docs.pages import ROOT, table
 
 
 def endpoints(app: Flask) -> list[str]:
@@ -36,15 +29,12 @@ def endpoints(app: Flask) -> list[str]:
     return found
 
 
-def codes() -> list[str]:
-    return [f"| `{code}` | {status} |" for code, status in STATUS.items()]
-
-
-def settings() -> list[str]:
+def settings() -> list[list[str]]:
+    """The cells of a row for each setting, but for its unit: its variable, its default, its meaning."""
     found = []
     for name, default, meaning in Settings.table():
         shown = "–" if default is None else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
-        found.append(f"| `{name}` | {shown} | {meaning} |")
+        found.append([f"`{name}`", shown, meaning])
     return found
 
 
@@ -67,8 +57,8 @@ def command_rows() -> list[str]:
     return found
 
 
-def test_the_readme_lists_every_command():
-    assert rows("Commands") == command_rows()
+def test_every_command_is_in_its_table():
+    assert table("docs/commands.md", "All commands") == command_rows()
 
 
 @pytest.mark.parametrize(("name", "command"), list(commands()), ids=[name for name, _ in commands()])
@@ -81,24 +71,29 @@ def test_every_command_has_json_and_a_help_with_an_example_that_is_one(name, com
     assert "--json" in shown
 
 
-def test_the_readme_lists_every_endpoint_with_its_scope(app):
-    assert rows("Endpoints") == endpoints(app)
+def test_every_endpoint_is_in_its_table_with_its_scope(app):
+    assert table("docs/api.md", "All endpoints") == endpoints(app)
 
 
-def test_the_readme_lists_every_error_code_with_its_status():
-    assert rows("Errors") == codes()
+def test_every_endpoint_of_the_openapi_document_has_an_example(app):
+    paths = app.test_client().get("/openapi.json").get_json()["paths"]
+    headings = (ROOT / "docs/api.md").read_text().splitlines()
+    missing = [
+        f"### {method.upper()} {path}"
+        for path, methods in paths.items()
+        for method in methods
+        if f"### {method.upper()} {path}" not in headings
+    ]
+    assert missing == []
 
 
-def test_the_readme_lists_every_setting_with_its_default():
-    assert rows("Settings") == settings()
+def test_every_error_code_is_in_its_table_with_its_status():
+    rows = [row.rsplit("|", 2)[0] for row in table("docs/api.md", "Errors")]
+    assert [row.split("|")[1:3] for row in rows] == [[f" `{code}` ", f" {status} "] for code, status in STATUS.items()]
+    assert STATUS.keys() == set(Code)
 
 
-@pytest.mark.parametrize("document", ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"])
-def test_a_document_names_only_files_that_exist(document):
-    root = README.parent
-    words = (root / document).read_text().replace("(", " ").replace(")", " ").replace("`", " ").split()
-    paths = {
-        word.strip(".,:;→") for word in words if "/" in word and word.strip(".,:;").endswith((".py", ".md", ".sh"))
-    }
-    known = [root, root / "governance"]
-    assert [path for path in paths if not any((folder / path).exists() for folder in known)] == []
+def test_every_setting_is_in_its_table_with_its_default_and_its_unit():
+    rows = [row.removeprefix("| ").removesuffix(" |").split(" | ") for row in table("docs/install.md", "Settings")]
+    assert [[variable, default, meaning] for variable, default, _unit, meaning in rows] == settings()
+    assert all(unit for _, _, unit, _ in rows)

@@ -1,0 +1,89 @@
+"""What was done, over HTTP or to files, before the examples of a section are run."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bifrost.stores import example
+from tests.conftest import Api, FakeClock
+from tests.docs.pages import ROOT
+
+
+def first_limit(api: Api, clock: FakeClock) -> None:
+    """The README's first limit, some use of it, and a call that it refused; and 40 seconds."""
+    api.create(
+        "claude-opus-4-1",
+        provider="anthropic",
+        budget={"max_limit": 20, "reset_duration": "1d"},
+        rate_limit={"request_max_limit": 15, "request_reset_duration": "1m"},
+    )
+    call = {"model": "claude-opus-4-1", "provider": "anthropic"}
+    api.post("usage", call | {"cost": 16.4, "requests": 4})
+    api.post("reservations", call | {"cost": 2.5})
+    api.post("reservations", call | {"cost": 2.5})
+    clock.advance(40)
+
+
+def some_usage(api: Api, clock: FakeClock) -> None:
+    """A few limits, some use of them, and a call that was refused; and 40 seconds."""
+    api.post("virtual-keys", {"id": "search", "name": "Search team"})
+    api.create("*", budget={"max_limit": 500, "reset_duration": "1M"}, calendar_aligned=True)
+    api.create(
+        "claude-opus-4-1",
+        provider="anthropic",
+        budget={"max_limit": 20, "reset_duration": "1d"},
+        rate_limit={"request_max_limit": 15, "request_reset_duration": "1m"},
+    )
+    tokens = {"token_max_limit": 2_000_000, "token_reset_duration": "1d"}
+    api.create("gpt-4o", provider="openai", scope="virtual_key", scope_id="search", rate_limit=tokens)
+    api.post("usage", {"model": "o3", "cost": 271.5})
+    api.post("usage", {"model": "openai/gpt-4o", "virtual_key_id": "search", "tokens": 640_000, "cost": 1.6})
+    call = {"model": "claude-opus-4-1", "provider": "anthropic"}
+    api.post("usage", call | {"cost": 16.4, "requests": 4})
+    api.post("reservations", call | {"cost": 2.5})
+    api.post("reservations", call | {"cost": 2.5})
+    clock.advance(40)
+
+
+def used_limit(api: Api, _: FakeClock) -> None:
+    """An edit of a limit that was used."""
+    made = api.create(
+        budget={"max_limit": 20, "reset_duration": "1d"},
+        rate_limit={"request_max_limit": 15, "request_reset_duration": "1m"},
+    )
+    api.post("usage", {"model": "gpt-4o", "cost": 19.25})
+    after = {"budget": {"max_limit": 50, "reset_duration": "1d"}, "reset_usage": True}
+    api.put(f"model-configs/{made['id']}", after)
+
+
+def edited_files(api: Api, _: FakeClock) -> None:
+    """The example was applied; then its author changed a budget and added a limit, and elsewhere made two mistakes."""
+    text = (ROOT / "examples/config.json").read_text()
+    Path("config.json").write_text(text)
+    api.client.application.test_cli_runner().invoke(args=["governance", "sync", "config.json", "--yes"])
+    more = '{"id": "gpt-5-nano", "model_name": "gpt-5-nano", "provider": "openai", "budget_ids": ["nano-day"]},'
+    day = '{"id": "nano-day", "max_limit": 5, "reset_duration": "1d"},'
+    edited = text.replace('"max_limit": 60,', '"max_limit": 75,').replace('"budgets": [', f'"budgets": [{day}')
+    Path("config.json").write_text(edited.replace('{"id": "gemini-pro"', f'{more}{{"id": "gemini-pro"'))
+    broken = text.replace('"coding-day", "max_limit"', '"coding-day", "max_limt"')
+    Path("broken.json").write_text(broken.replace('["reports-night"]', '["reports-nigt"]'))
+
+
+def bifrost_store(*_: object) -> None:
+    """A small store of Bifrost's in the folder."""
+    example(Path("config.db"), "2026-11-23")
+
+
+def nothing(*_: object) -> None:
+    """A fresh instance."""
+
+
+BEFORE: dict[str, Callable[[Api, FakeClock], None]] = {
+    "README.md: Model limits": some_usage,
+    "README.md: Start": nothing,
+    "docs/audit.md: The audit: who changed what": used_limit,
+    "docs/commands.md: Commands": first_limit,
+    "docs/config-files.md: Check a file": edited_files,
+    "docs/config-files.md: Over HTTP": nothing,
+    "docs/from-bifrost.md: Moving from Bifrost": bifrost_store,
+}
+"""By page and heading. A section that stands here begins on an instance of its own."""

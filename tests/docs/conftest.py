@@ -1,0 +1,32 @@
+"""An instance as a newcomer has it, a server before it, and a folder in which examples may leave files."""
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from governance.settings import Settings
+from tests.conftest import Api
+from tests.docs.pages import ROOT
+from tests.docs.sessions import Session, environment
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """With the admin key that the first start mints."""
+    return Settings(instance=str(tmp_path / "instance"))
+
+
+@pytest.fixture
+def api(app: Flask, settings: Settings) -> Api:
+    return Api(app.test_client(), settings.admin_key_file.read_text().strip())
+
+
+@pytest.fixture
+def session(app: Flask, serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    folder = tmp_path / "session"
+    folder.mkdir()
+    for name, target in (("examples", ROOT / "examples"), ("instance", tmp_path / "instance")):
+        (folder / name).symlink_to(target)
+    monkeypatch.chdir(folder)
+    return Session(app, serve(app), environment(folder))
