@@ -15,7 +15,7 @@ SHOWN = 12
 
 
 class KeyScope(StrEnum):
-    """What an API key may do (SPEC §2)."""
+    """What an API key may do (docs/contract.md §2)."""
 
     READ = "read"
     WRITE = "write"

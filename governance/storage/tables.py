@@ -34,7 +34,7 @@ metadata = MetaData(
 Big = SQLBigInteger().with_variant(Integer, "sqlite")
 
 LARGEST_SUM = 2**62
-"""The most that a counter and the sum of its ledger may come to (SPEC §1); SQLite's integers end at 2^63."""
+"""The most that a counter, and the sum of its ledger, may be (docs/contract.md §1); SQLite's integers end at 2^63."""
 
 config_revision = Table(
     "config_revision",

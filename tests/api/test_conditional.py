@@ -1,4 +1,4 @@
-"""ETag with If-None-Match on every read, If-Match on PUT and DELETE (SPEC §3 and §4)."""
+"""ETag with If-None-Match on every read, If-Match on PUT and DELETE (docs/contract.md §3 and §4)."""
 
 import re
 from inspect import signature

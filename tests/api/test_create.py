@@ -1,4 +1,5 @@
-"""`POST /model-configs` (SPEC §4): what is stored, what counts as the same limit, every check before a write."""
+"""`POST /model-configs` (docs/contract.md §4): what is stored, what counts as the same limit, every check before a
+write."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

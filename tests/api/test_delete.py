@@ -1,4 +1,4 @@
-"""`DELETE /model-configs/{id}`, and what the deletion of a key or a user does to limits (SPEC §4)."""
+"""`DELETE /model-configs/{id}`, and what the deletion of a key or a user does to limits (docs/contract.md §4)."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""What a limit, a budget and a rate limit show (SPEC §3.1), in the limit and in `/budgets` and `/rate-limits` (§4)."""
+"""What a limit, a budget and a rate limit show (docs/contract.md §3.1), in the limit and in `/budgets` and
+`/rate-limits` (§4)."""
 
 import re
 from decimal import Decimal

@@ -1,4 +1,5 @@
-"""Characters that cannot be seen (SPEC §1): refused in names and ids, escaped where a person reads what is stored."""
+"""Characters that cannot be seen (docs/contract.md §1): refused in names and ids, escaped where a person reads what
+is stored."""
 
 import logging
 

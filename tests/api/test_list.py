@@ -1,4 +1,4 @@
-"""`GET /model-configs`: every parameter and header of the list (SPEC §3), asked of both sources alike."""
+"""`GET /model-configs`: every parameter and header of the list (docs/contract.md §3), asked of both sources alike."""
 
 import re
 from fractions import Fraction

@@ -55,7 +55,8 @@ PAGE = {
 """The page's example, word for word."""
 
 NULLABLE = {"config_hash", "team_id", "provider_config_id"}
-"""Null in every limit that was made through the API (SPEC §3.1); the rest is filled where there is something."""
+"""Null in every limit that was made through the API (docs/contract.md §3.1); the rest is filled where there is
+something."""
 
 
 @pytest.fixture

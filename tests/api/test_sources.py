@@ -1,4 +1,5 @@
-"""The two sources give the same bytes; the memory answers without SQL, hears of changes, and expires (SPEC §3)."""
+"""The two sources give the same bytes; the memory answers without SQL, hears of changes, and expires
+(docs/contract.md §3)."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

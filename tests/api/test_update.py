@@ -1,4 +1,4 @@
-"""`PUT /model-configs/{id}` (SPEC §4): every sentence about what an edit changes, keeps and refuses."""
+"""`PUT /model-configs/{id}` (docs/contract.md §4): every sentence about what an edit changes, keeps and refuses."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Windows through the API (SPEC §5): where they lie, what moves them, and a clock that steps back."""
+"""Windows through the API (docs/contract.md §5): where they lie, what moves them, and a clock that steps back."""
 
 import pytest
 

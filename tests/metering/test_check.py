@@ -1,4 +1,5 @@
-"""`POST /check` (SPEC §6): the evaluation of a reservation without any effect, and why other limits did not apply."""
+"""`POST /check` (docs/contract.md §6): the evaluation of a reservation without any effect, and why other limits did
+not apply."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The clock jumps ahead for a minute (SPEC §6): no hold expires, and no kept answer is dropped."""
+"""The clock jumps ahead for a minute (docs/contract.md §6): no hold expires, and no kept answer is dropped."""
 
 import pytest
 

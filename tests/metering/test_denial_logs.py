@@ -1,4 +1,4 @@
-"""The log line of a denial says whose it is (SPEC §8): by ids, never by a key's value, and never a body."""
+"""The log line of a denial says whose it is (docs/contract.md §8): by ids, never by a key's value, and never a body."""
 
 import json
 import logging

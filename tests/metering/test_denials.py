@@ -1,4 +1,5 @@
-"""Denials (SPEC §6): 402 before 429, the words, every violation in its order, when to come back; nothing consumed."""
+"""Denials (docs/contract.md §6): 402 before 429, the words, every violation in its order, when to come back; nothing
+consumed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Limits that change, and clocks that step, while calls are under way (SPEC §5, §6)."""
+"""Limits that change, and clocks that step, while calls are under way (docs/contract.md §5, §6)."""
 
 import pytest
 

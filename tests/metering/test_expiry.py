@@ -1,4 +1,5 @@
-"""What happens at `expires_at` (SPEC §6): the estimate is charged, or (policy) everything goes; each exactly once."""
+"""What happens at `expires_at` (docs/contract.md §6): the estimate is charged, or (policy) everything goes; each
+exactly once."""
 
 import logging
 

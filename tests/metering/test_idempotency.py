@@ -1,4 +1,4 @@
-"""`Idempotency-Key` (SPEC §6): an effect happens once, and its repeat gets the first answer."""
+"""`Idempotency-Key` (docs/contract.md §6): an effect happens once, and its repeat gets the first answer."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,5 @@
-"""The whole state table of SPEC §6: what settle, release and extend do to a reservation in each of its states."""
+"""The whole state table of docs/contract.md §6: what settle, release and extend do to a reservation in each of its
+states."""
 
 import pytest
 

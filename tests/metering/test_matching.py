@@ -1,4 +1,4 @@
-"""Which limits apply to a call (SPEC §6): four tiers in three scopes, all together, each limit once."""
+"""Which limits apply to a call (docs/contract.md §6): four tiers in three scopes, all together, each limit once."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""`/metrics` and the denials by limit (SPEC §8): the names, their values, and nothing that names a model or a key."""
+"""`/metrics` and the denials by limit (docs/contract.md §8): the names, their values, and nothing that names a model
+or a key."""
 
 import logging
 

@@ -1,4 +1,5 @@
-"""The service beside a plain model of SPEC §6: the same random calls must be decided and counted the same."""
+"""The service beside a plain model of docs/contract.md §6: the same random calls must be decided and counted the
+same."""
 
 import random
 from collections import defaultdict

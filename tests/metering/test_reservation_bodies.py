@@ -1,4 +1,5 @@
-"""The bodies of metering (SPEC §1, §6): every bound, every type, every two ways of saying the same thing."""
+"""The bodies of metering (docs/contract.md §1, §6): every bound, every type, every two ways of saying the same
+thing."""
 
 import json
 

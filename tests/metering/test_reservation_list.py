@@ -1,4 +1,4 @@
-"""`GET /reservations` (SPEC §6): newest first, by status, paged like every list; and reading one."""
+"""`GET /reservations` (docs/contract.md §6): newest first, by status, paged like every list; and reading one."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""`POST /reservations` (SPEC §6): what an allow answers and holds, who has room, and whose virtual key may call."""
+"""`POST /reservations` (docs/contract.md §6): what an allow answers and holds, who has room, and whose virtual key
+may call."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,5 @@
-"""`reset_usage: true` among reservations that are under way (SPEC §4, §5): usage goes, holds stay, it adds up."""
+"""`reset_usage: true` among reservations that are under way (docs/contract.md §4, §5): usage goes, holds stay, it
+adds up."""
 
 import pytest
 

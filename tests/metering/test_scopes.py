@@ -1,4 +1,5 @@
-"""Which API keys may meter (SPEC §2): `meter` for all that has an effect, `read` too where there is none."""
+"""Which API keys may meter (docs/contract.md §2): `meter` for all that has an effect, `read` too where there is
+none."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""What metering did, as the list of model limits shows it (SPEC §3): the same bytes from memory one poll later."""
+"""What metering did, as the list of model limits shows it (docs/contract.md §3): the same bytes from memory one poll
+later."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""No sum passes 2^62 (SPEC §1): an amount that would is 400, and what has come near it is named and can be reset."""
+"""No sum passes 2^62 (docs/contract.md §1): an amount that would is 400, and what has come near it is named and can
+be reset."""
 
 import json
 

@@ -1,4 +1,5 @@
-"""`POST /usage` (SPEC §6): what had no reservation is always accepted, charged, and shown where it is too much."""
+"""`POST /usage` (docs/contract.md §6): what had no reservation is always accepted, charged, and shown where it is
+too much."""
 
 import pytest
 from sqlalchemy import update

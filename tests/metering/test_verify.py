@@ -1,4 +1,5 @@
-"""`flask governance verify` (SPEC §6): every counter equals the sum of its ledger, and a difference is named."""
+"""`flask governance verify` (docs/contract.md §6): every counter equals the sum of its ledger, and a difference is
+named."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""What SPEC sections 5 and 6 promise, told a second time: one caller after another, lists, no storage, no haste.
+"""What docs/contract.md §5 and §6 promise, told a second time: one caller after another, lists, no storage, no haste.
 
 Shares no code with `governance`. Money is kept in whole nano-dollars, and shown as Fractions of a dollar; instants are
 microseconds. Calendar zones are those in which every day has exactly one midnight.

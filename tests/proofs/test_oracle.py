@@ -290,7 +290,8 @@ class Metering(RuleBasedStateMachine):
         return Api(self.apps[worker].test_client())
 
     def trusted_time(self, worker: int, least: int) -> int:
-        """The clock's time; 0 where the worker has not yet seen for so long that it stands right (SPEC section 6)."""
+        """The clock's time; 0 where the worker has not yet seen for so long that it stands right (docs/contract.md
+        §6)."""
         is_trusted = least in self.trusted[worker] or self.clock.now - self.began[worker] >= least
         return self.clock.now if is_trusted else 0
 

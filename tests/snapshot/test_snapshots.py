@@ -31,7 +31,8 @@ FILTERS = [
 
 @st.composite
 def limits(draw: st.DrawFn) -> Any:
-    """A limit's identity is fixed by its id (SPEC §4), so is its creation; its rules and counters are not."""
+    """A limit's identity is fixed by its id (docs/contract.md §4), so is its creation; its rules and counters are
+    not."""
     number = draw(st.integers(0, 7))
     scope, scope_id = SCOPES[number % 4]
     rules = [rule(f"{number} {index}", metric) for index, metric in enumerate(("cost", "tokens", "requests"))]
@@ -137,7 +138,7 @@ def test_a_limit_that_is_given_another_provider_in_place_leaves_the_lists_of_its
     wanted = Filter(provider="openai")
     assert before.orders.ids(wanted, "created_at") == []
     after = snapshots.moved(before, new.since(old, 2))
-    # No API call can do this to a limit; a synced file that keeps an id (SPEC §7, the file wins) can.
+    # No API call can do this to a limit; a synced file that keeps an id (docs/contract.md §7, the file wins) can.
     assert after.orders.ids(wanted, "created_at") == ["a"]
     assert after.identities == snapshots.first(new.whole()).identities
 

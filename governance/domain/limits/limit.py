@@ -31,9 +31,9 @@ class Scope(StrEnum):
 
 
 MAX_COUNT = 2**53 - 1
-"""The largest token or request maximum (SPEC §1): every JSON client reads it exactly."""
+"""The largest token or request maximum (docs/contract.md §1): every JSON client reads it exactly."""
 MAX_ITEMS = 32
-"""The most budgets, and the most rate limits, of one limit (SPEC §1)."""
+"""The most budgets, and the most rate limits, of one limit (docs/contract.md §1)."""
 
 
 class Rule(NamedTuple):
@@ -129,8 +129,8 @@ def current(rule: Rule, alignment: Alignment, counter: Counter | None, now: int)
     """The window of a rule that counts at `now`, with what was used in it.
 
     A counter whose window has not ended is the current one also where the clock stepped back before its start:
-    nothing reopens a closed window (SPEC §5). Where the rules of a time zone change, the window of `now` may begin no
-    later than a counter that has ended: it is that counter's window then, with another end.
+    nothing reopens a closed window (docs/contract.md §5). Where the rules of a time zone change, the window of `now`
+    may begin no later than a counter that has ended: it is that counter's window then, with another end.
     """
     if counter is not None and counter.end > now:
         return counter

@@ -10,9 +10,9 @@ NANO = Decimal("1e-9")
 UP = Context(prec=40, rounding=ROUND_CEILING, traps=[])
 
 MAX_LIMIT = 1_000_000_000 * NANOS
-"""The largest budget: a billion dollars (SPEC §1)."""
+"""The largest budget: a billion dollars (docs/contract.md §1)."""
 MAX_COST = 1_000_000 * NANOS
-"""The largest cost of one call: a million dollars (SPEC §1)."""
+"""The largest cost of one call: a million dollars (docs/contract.md §1)."""
 
 
 def nanos(dollars: int | Decimal, most: int) -> tuple[int, bool]:

@@ -2,7 +2,7 @@
 
 A window's start is part of its counter's identity, so the end of a window is no event and no job resets it.
 Rolling windows are anchor + k × length. Calendar windows are counted from 1970 in a zone's own days, and a day
-begins at the first instant of its local date, which need not be midnight (SPEC §5).
+begins at the first instant of its local date, which need not be midnight (docs/contract.md §5).
 """
 
 from datetime import date, datetime, timedelta, tzinfo

@@ -1,4 +1,4 @@
-"""Which limits apply to a call: four tiers in each scope in play, all of them together (SPEC §6).
+"""Which limits apply to a call: four tiers in each scope in play, all of them together (docs/contract.md §6).
 
 Some two dozen look-ups by identity, however many limits are stored.
 """

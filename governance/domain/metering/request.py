@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 MAX_TOKENS = 10**12
-"""The most tokens of one call (SPEC §1)."""
+"""The most tokens of one call (docs/contract.md §1)."""
 MAX_REQUESTS = 10**6
-"""The most requests of one report (SPEC §1)."""
+"""The most requests of one report (docs/contract.md §1)."""
 DEFAULT_TTL = 600
 """Seconds that a hold lasts where the request does not say how long."""
 LONGEST_TTL = 86_400

@@ -118,7 +118,7 @@ def windows(ceilings_):
 
 
 def place(limit, rule):
-    """Where the windows of a rule lie, told by §5 of the SPEC."""
+    """Where the windows of a rule lie, told by docs/contract.md §5."""
     duration = parse(rule.reset_duration)
     if limit.calendar_aligned and duration.unit:
         return duration.unit, duration.multiple, limit.timezone

@@ -1,4 +1,4 @@
-"""Deciding, pure (SPEC §6): room, words, order, and when to come back."""
+"""Deciding, pure (docs/contract.md §6): room, words, order, and when to come back."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""Matching, pure (SPEC §6): the tiers and scopes of a call, against a plain statement of the rule."""
+"""Matching, pure (docs/contract.md §6): the tiers and scopes of a call, against a plain statement of the rule."""
 
 import pytest
 from hypothesis import example, given, settings
@@ -46,7 +46,7 @@ limits = st.builds(
 
 
 def as_written(call):
-    """The (provider, model) pairs that a call is, by the words of the SPEC, in canonical form."""
+    """The (provider, model) pairs that a call is, by docs/contract.md §6, in canonical form."""
     provider = fold((call.provider or "").strip())
     model = canonical_model(call.model, call.provider)
     pairs = [(provider, model)]
