@@ -75,9 +75,9 @@ def provider(limit: Limit) -> str:
     return limit.provider or "all"
 
 
-def when(instant: int | None, absent: str = "–") -> str:
+def when(instant: int | None) -> str:
     """An instant to the second."""
-    return absent if instant is None else to_the_second(instant)
+    return "–" if instant is None else to_the_second(instant)
 
 
 def expiry(instant: int | None) -> str:

@@ -45,7 +45,6 @@ def upgrade(
     *,
     folders: tuple[Path, ...] = (),
     service: ServiceLock | None = None,
-    patience: float = PATIENCE,
 ) -> list[str]:
     """Make the file where none was before, or check and migrate it; then mark it as in use. What to warn of.
 
@@ -54,7 +53,7 @@ def upgrade(
     """
     try:
         private_files.make_folder(path.parent)
-        with alone(path, patience):
+        with alone(path, PATIENCE):
             warnings = _ready(path, busy_timeout, folders, service)
             warnings += _marked(path, busy_timeout)
             if service:
