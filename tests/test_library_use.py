@@ -29,6 +29,11 @@ OFFERED = {
     ("marshmallow.fields", "__init__"): "Python's own: the arguments of a custom field.",
     ("apispec.plugin", "schema_helper"): "Writing plugins: may return definition as a dict.",
     ("apispec.ext", "init_spec"): "Writing plugins: initialize plugin with APISpec object.",
+    ("sqlalchemy.sql", "type"): "Custom SQL constructs: class utcnow(expression.FunctionElement): type = DateTime().",
+    (
+        "sqlalchemy.sql",
+        "inherit_cache",
+    ): "Custom SQL constructs: class coalesce(FunctionElement): inherit_cache = True.",
     ("gunicorn.workers", "__init__"): "This is called pre-fork so it shouldn't do anything to the current process.",
     ("gunicorn.workers", "run"): "You should override this method in a subclass to provide the intended behaviour.",
 }
@@ -65,7 +70,15 @@ HOOK_TABLES = {
     "url_value_preprocessors",
     "url_default_functions",
 }
-OF_METACLASSES = {"_hooks", "_abc_impl", "_declared_fields", "opts", "__abstractmethods__", "__slotnames__"}
+OF_METACLASSES = {
+    "_hooks",
+    "_abc_impl",
+    "_declared_fields",
+    "opts",
+    "__abstractmethods__",
+    "__slotnames__",
+    "_compiler_dispatch",
+}
 OF_PYTHON = set(dir(type("Plain", (), {}))) - {"__init__"} | {"__annotations__", "__parameters__", "__orig_bases__"}
 LIBRARIES = {
     "apispec",

@@ -7,13 +7,14 @@ from sqlalchemy import Column, ColumnElement, Table, func, select
 from sqlalchemy.engine import Connection, Row
 
 from governance.domain.records.pages import Page
+from governance.storage.functions import contains
 
 
 def page(
     connection: Connection, table: Table, columns: Sequence[Column[Any]], wanted: Page, search: str = ""
 ) -> tuple[Sequence[Row[Any]], int]:
     """Rows of a table, newest first, whose folded name contains `search` (folded too); and how many there are."""
-    matches: list[ColumnElement[bool]] = [func.instr(table.c.search_name, search) > 0] if search else []
+    matches: list[ColumnElement[bool]] = [contains(table.c.search_name, search)] if search else []
     total = connection.execute(select(func.count()).select_from(table).where(*matches)).scalar_one()
     rows = connection.execute(
         select(*columns)

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
 from governance.storage.tables import config_revision, tombstones
@@ -12,6 +11,10 @@ LIMIT = "model_limit"
 VIRTUAL_KEY = "virtual_key"
 USER = "user"
 API_KEY = "api_key"
+
+_forget = delete(tombstones).where(
+    tombstones.c.entity == bindparam("its_entity"), tombstones.c.id == bindparam("its_id")
+)
 
 
 def current(connection: Connection) -> int:
@@ -29,11 +32,8 @@ def bury(connection: Connection, entity: str, ids: Iterable[str], revision: int)
     """Note that these rows are gone since `revision`."""
     rows = [{"entity": entity, "id": row_id, "revision": revision} for row_id in ids]
     if rows:
-        statement = upsert(tombstones)
-        replace = statement.on_conflict_do_update(
-            index_elements=["entity", "id"], set_={"revision": statement.excluded.revision}
-        )
-        connection.execute(replace, rows)
+        connection.execute(_forget, [{"its_entity": entity, "its_id": row["id"]} for row in rows])
+        connection.execute(insert(tombstones), rows)
 
 
 def buried(connection: Connection, entity: str, since: int) -> list[str]:

@@ -18,7 +18,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    text,
+    column,
+    literal,
 )
 
 metadata = MetaData(
@@ -76,7 +77,7 @@ model_limits = Table(
     Column("calendar_aligned", Boolean, nullable=False),
     Column("timezone", Text, nullable=False),
     Column("config_hash", Text),
-    Column("source", Text, nullable=False, server_default=text("''")),
+    Column("source", Text, nullable=False, server_default=literal("")),
     Column("place", Text),
     Column("created_at", Big, nullable=False),
     Column("updated_at", Big, nullable=False),
@@ -155,7 +156,7 @@ virtual_keys = Table(
     Column("calendar_aligned", Boolean, nullable=False),
     Column("expires_at", Big),
     Column("config_hash", Text),
-    Column("source", Text, nullable=False, server_default=text("''")),
+    Column("source", Text, nullable=False, server_default=literal("")),
     Column("place", Text),
     Column("created_at", Big, nullable=False),
     Column("updated_at", Big, nullable=False),
@@ -170,7 +171,7 @@ users = Table(
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("config_hash", Text),
-    Column("source", Text, nullable=False, server_default=text("''")),
+    Column("source", Text, nullable=False, server_default=literal("")),
     Column("place", Text),
     Column("created_at", Big, nullable=False),
     Column("updated_at", Big, nullable=False),
@@ -194,6 +195,8 @@ api_keys = Table(
     Index("ix_api_keys_created", "created_at", "id"),
 )
 
+_is_open = column("status") == "open"
+
 reservations = Table(
     "reservations",
     metadata,
@@ -215,7 +218,7 @@ reservations = Table(
     Column("late", Boolean, nullable=False),
     Column("ended_at", Big),
     CheckConstraint("status IN ('open', 'settled', 'released', 'expired', 'reported')", name="status"),
-    Index("ix_reservations_open", "expires_at", sqlite_where=text("status = 'open'")),
+    Index("ix_reservations_open", "expires_at", sqlite_where=_is_open, postgresql_where=_is_open),
     sqlite_autoincrement=True,
     comment="Reservations, and (reported) usage that had none. seq rises with admission and names them in the ledger.",
 )

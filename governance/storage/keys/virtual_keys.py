@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select, update
+from sqlalchemy import literal, select, update
 from sqlalchemy.engine import Connection
 
 from governance.domain.keys import VirtualKey
 from governance.domain.records.stored import HeldKey
 from governance.storage import revisions, tables
 from governance.storage.keys.named import NamedRows
+
+UNPRINTABLE = "\x1f"
+"""Begins no name and no digest."""
 
 
 class VirtualKeyRows(NamedRows[VirtualKey, HeldKey]):
@@ -26,7 +29,7 @@ class VirtualKeyRows(NamedRows[VirtualKey, HeldKey]):
     def replace_held(self, connection: Connection, held: Sequence[HeldKey], revision: int) -> None:
         """Store edits by a file. Names and values are first taken off, so that two keys may change theirs over."""
         if held:
-            aside = self.table.c.id + func.char(0)
+            aside = literal(UNPRINTABLE) + self.table.c.id
             taken_off = update(self.table).where(self.own).values(name=aside, digest=aside)
             connection.execute(taken_off, [{"its_id": each.key.id} for each in held])
         super().replace_held(connection, held, revision)

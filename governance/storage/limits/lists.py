@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 from governance.domain.limits.limit import Metric, Scoped, share
 from governance.domain.records.pages import Filter, ListQuery, Order, Page
 from governance.storage import revisions
+from governance.storage.functions import contains
 from governance.storage.limits import states
 from governance.storage.tables import counters, model_limits, rules
 
@@ -19,7 +20,7 @@ CONDITIONS: dict[str, ColumnElement[bool]] = {
     "scope": model_limits.c.scope == bindparam("scope"),
     "scope_id": model_limits.c.scope_id == bindparam("scope_id"),
     "provider": model_limits.c.provider == bindparam("provider"),
-    "search": func.instr(model_limits.c.search_name, bindparam("search")) > 0,
+    "search": contains(model_limits.c.search_name, bindparam("search")),
 }
 
 

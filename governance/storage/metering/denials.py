@@ -1,27 +1,30 @@
 """How often each limit refused a call."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from sqlalchemy import Select, bindparam, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import bindparam, exists, insert, literal, select, update
 from sqlalchemy.engine import Connection
 
 from governance.domain.metering.denials import Denials
 from governance.storage.tables import denials, model_limits
 
+_counted = exists().where(denials.c.model_limit_id == model_limits.c.id)
+_uncounted = select(model_limits.c.id, literal(0), literal(0)).where(
+    model_limits.c.id == bindparam("limit_id"), ~_counted
+)
+_begin = insert(denials).from_select(["model_limit_id", "count", "last_at"], _uncounted)
+_add = (
+    update(denials)
+    .where(denials.c.model_limit_id == bindparam("limit_id"))
+    .values(count=denials.c.count + bindparam("more"), last_at=bindparam("at"))
+)
+
 
 def add(connection: Connection, counted: Mapping[str, tuple[int, int]]) -> None:
     """Add denials, (how many, when last) by limit; a limit that is gone meanwhile is left out."""
-    there: Select[Any, Any, Any] = select(bindparam("limit_id"), bindparam("more"), bindparam("at")).where(
-        select(model_limits.c.id).where(model_limits.c.id == bindparam("limit_id")).exists()
-    )
-    statement = insert(denials).from_select(["model_limit_id", "count", "last_at"], there)
-    more = statement.on_conflict_do_update(
-        index_elements=["model_limit_id"],
-        set_={"count": denials.c.count + statement.excluded.count, "last_at": statement.excluded.last_at},
-    )
-    connection.execute(more, [{"limit_id": key, "more": count, "at": at} for key, (count, at) in counted.items()])
+    rows = [{"limit_id": key, "more": count, "at": at} for key, (count, at) in counted.items()]
+    connection.execute(_begin, rows)
+    connection.execute(_add, rows)
 
 
 def of_limits(connection: Connection, ids: Sequence[str]) -> dict[str, Denials]:

@@ -2,8 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import case, func, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import case, delete, func, insert, select
 from sqlalchemy.engine import Connection
 
 from governance.domain.limits.money import MAX_COST
@@ -60,7 +59,8 @@ def differences(connection: Connection) -> tuple[int, list[CounterDifference]]:
 
 def _compared(row: Any) -> CounterDifference:
     rule_id, metric, start, used, folded, reserved, used_high, used_low, held_high, held_low = row
-    ledger_used, held = (used_high << HALF) + used_low, (held_high << HALF) + held_low
+    ledger_used = (int(used_high) << HALF) + int(used_low)
+    held = (int(held_high) << HALF) + int(held_low)
     return CounterDifference(rule_id, metric, start, used, folded + ledger_used, reserved, held)
 
 
@@ -77,8 +77,8 @@ def full(connection: Connection, now: int) -> list[FullCounter]:
 def note(connection: Connection, at: int, total: int, different: int) -> None:
     """Keep the result of a verification for `/metrics`."""
     values = {"id": 1, "at": at, "counters": total, "differences": different}
-    statement = insert(verifications).values(values)
-    connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
+    connection.execute(delete(verifications))
+    connection.execute(insert(verifications).values(values))
 
 
 def last(connection: Connection) -> Verified | None:

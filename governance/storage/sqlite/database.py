@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DisconnectionError
 
 from governance.domain.deadlines import deadline
+from governance.storage.sqlite import functions as _functions  # noqa: F401 - how SQLite calls them
 from governance.storage.sqlite.errors import raised_for_callers
 from governance.storage.sqlite.file_watch import FileId, FileWatch
 from governance.storage.sqlite.locks.lock_holders import StoppedHolders
