@@ -47,7 +47,7 @@ class Text(Told):
         text = value.strip()
         if not self.least <= len(text) <= self.most:
             raise self.make_error("length", least=self.least, most=self.most)
-        if has_control(text):
+        if not text.isprintable() and has_control(text):
             raise self.make_error("control")
         return text
 
@@ -64,7 +64,7 @@ class Name(Text):
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         name = super()._deserialize(value)
-        character = hidden_in(name)
+        character = None if name.isascii() else hidden_in(name)
         if character:
             raise self.make_error("hidden", character=character)
         return name

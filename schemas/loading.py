@@ -76,9 +76,15 @@ class Flat(Body):
         if not self._is_plain:
             return self.load(data)
         try:
-            return self._loaded(self.drop_nulls_and_shown(data))
+            given, known = self.drop_nulls_and_shown(data), self.load_fields
+            needed, defaults = self._left_out
+            loaded = {name: known[name].deserialize(value, name, given) for name, value in given.items()}
+            if needed <= given.keys():
+                self.one_form(loaded, given)
+                return self.make({**defaults, **loaded})
         except (AttributeError, KeyError, ValidationError):
-            return self.load(data)
+            pass
+        return self.load(data)
 
     def one_form(self, data: dict[str, Any], original: Any) -> None:
         """Refuse two ways of saying the same thing. Raises ValidationError."""
@@ -103,14 +109,6 @@ class Flat(Body):
         loaded = self.load_fields.values()
         usual = self.unknown == RAISE and not self.many and not self.partial
         return usual and all(field.attribute is None and not callable(field.load_default) for field in loaded)
-
-    def _loaded(self, given: dict[str, Any]) -> Any:
-        known, (needed, defaults) = self.load_fields, self._left_out
-        loaded = {name: known[name].deserialize(value, name, given) for name, value in given.items()}
-        if not needed <= given.keys():
-            raise KeyError
-        self.one_form(loaded, given)
-        return self.make({**defaults, **loaded})
 
     @cached_property
     def _left_out(self) -> tuple[frozenset[str], dict[str, Any]]:

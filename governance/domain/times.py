@@ -35,7 +35,8 @@ def from_datetime(moment: datetime) -> int:
 @lru_cache(maxsize=8192)
 def rfc3339(instant: int) -> str:
     """Return an instant as RFC 3339 in UTC, with six digits of fraction (`…:00.500000Z`) or none (`…:00Z`)."""
-    return to_datetime(instant).isoformat().replace("+00:00", "Z")
+    moment = EPOCH + timedelta(microseconds=instant)
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def to_the_second(instant: int) -> str:

@@ -25,8 +25,10 @@ class RelatedLimits(NamedTuple):
 
     @classmethod
     def of(cls, identities: Iterable[Identity]) -> "RelatedLimits":
-        """Sort everything: once, at the first load."""
-        by_provider = sorted(identities, key=_by_provider)
+        """Sort everything: once, at the first load, by one part after another. Keys of all parts take twice as long."""
+        by_provider = list(identities)
+        for part in ("scope_id", "scope", "model", "provider"):
+            by_provider.sort(key=attrgetter(part))
         return cls(by_provider, sorted(by_provider, key=_model))
 
     def moved(self, added: Collection[Identity], removed: Collection[Identity]) -> "RelatedLimits":

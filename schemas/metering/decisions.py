@@ -26,7 +26,8 @@ def allowed(decision: Decision) -> bytes:
     """The answer to a reservation that holds: each rule as it is now, what was asked of it among what it reserves."""
     held = decision.reservation
     texts = [_text(each, each.window.used, each.window.reserved + each.requested) for each in decision.statuses]
-    return dumps({"decision": "allow", "reservation": held and reservation(held), "limits": _array(texts)})
+    limits = Fragment(f"[{','.join(texts)}]")
+    return dumps({"decision": "allow", "reservation": held and reservation(held), "limits": limits})
 
 
 def reported(decision: Decision) -> bytes:

@@ -72,10 +72,11 @@ class ReservationCreate(CallBody):
 
     def one_form(self, data: dict[str, Any], original: Any) -> None:
         """Refuse two ways of saying the same thing."""
-        given = original if isinstance(original, Mapping) else {}
-        if given.get("tokens") is not None and (_has(given, "input_tokens") or _has(given, "output_tokens")):
+        given = original.get if isinstance(original, Mapping) else data.get
+        in_parts = given("input_tokens") is not None or given("output_tokens") is not None
+        if in_parts and given("tokens") is not None:
             raise ValidationError("Give tokens, or input_tokens and output_tokens, not both.", "tokens")
-        if given.get("virtual_key") is not None and _has(given, "virtual_key_id"):
+        if given("virtual_key") is not None and given("virtual_key_id") is not None:
             raise ValidationError("Give virtual_key or virtual_key_id, not both.", "virtual_key")
         if data.get("input_tokens", 0) + data.get("output_tokens", 0) > MAX_TOKENS:
             sentence = f"Give input_tokens and output_tokens of at most {MAX_TOKENS} together."
@@ -86,8 +87,9 @@ class ReservationCreate(CallBody):
         tokens = data.get("tokens")
         if "input_tokens" in data or "output_tokens" in data:
             tokens = data.get("input_tokens", 0) + data.get("output_tokens", 0)
+        call = Call(data["model"], data.get("provider"), data.get("virtual_key_id"), data.get("user_id"))
         amounts = RequestedAmounts(data.get("cost"), tokens)
-        return ReservationRequest(_call(data), amounts, data["ttl_seconds"], data.get("virtual_key"))
+        return ReservationRequest(call, amounts, data["ttl_seconds"], data.get("virtual_key"))
 
 
 class UsageReport(CallBody):
@@ -99,8 +101,9 @@ class UsageReport(CallBody):
 
     def make(self, data: dict[str, Any]) -> ReservationRequest:
         """Turn the body into what was used."""
+        call = Call(data["model"], data.get("provider"), data.get("virtual_key_id"), data.get("user_id"))
         amounts = RequestedAmounts(data.get("cost", 0), data.get("tokens", 0), data["requests"])
-        return ReservationRequest(_call(data), amounts)
+        return ReservationRequest(call, amounts)
 
 
 class Settlement(Flat):
@@ -134,11 +137,3 @@ class ReservationsQuery(PageQuery):
         {status.value: status.value for status in Status if status != Status.REPORTED},
         metadata={"description": "Only reservations in this state."},
     )
-
-
-def _call(data: Mapping[str, Any]) -> Call:
-    return Call(data["model"], data.get("provider"), data.get("virtual_key_id"), data.get("user_id"))
-
-
-def _has(given: Mapping[str, Any], name: str) -> bool:
-    return given.get(name) is not None

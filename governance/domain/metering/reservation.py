@@ -35,6 +35,9 @@ class Status(StrEnum):
     REPORTED = "reported"
 
 
+OVER = {Status.SETTLED: Code.ALREADY_SETTLED, Status.RELEASED: Code.ALREADY_RELEASED}
+
+
 class Reservation(NamedTuple):
     """A hold on every rule that applied to a call. Instants in microseconds, money in nano-dollars.
 
@@ -89,7 +92,8 @@ def settled(before: Reservation, actual: Actual, now: int) -> Reservation:
     cost = before.held_cost if actual.cost is None else actual.cost
     if before.status == Status.SETTLED:
         return _repeated(before, actual)
-    _refuse(before, Status.RELEASED)
+    if before.status == Status.RELEASED:
+        raise _over(before)
     return before._replace(
         status=Status.SETTLED,
         requests=1,
@@ -112,13 +116,15 @@ def released(before: Reservation, now: int) -> Reservation:
     """The reservation after a release; the very same where it repeats the first one. Raises Conflict."""
     if before.status == Status.RELEASED:
         return before
-    _refuse(before, Status.SETTLED)
+    if before.status == Status.SETTLED:
+        raise _over(before)
     return before._replace(status=Status.RELEASED, requests=0, used_tokens=0, used_cost=0, late=before.is_late(now))
 
 
 def extended(before: Reservation, expires_at: int, now: int) -> Reservation:
     """The reservation with a later end, never an earlier one. Raises Conflict where it is no longer open."""
-    _refuse(before, Status.SETTLED, Status.RELEASED)
+    if before.status in OVER:
+        raise _over(before)
     if before.is_late(now):
         sentence = "Reserve anew: this reservation has expired. What was used can still be settled."
         raise Conflict(sentence, code=Code.RESERVATION_EXPIRED)
@@ -132,7 +138,5 @@ def expired(before: Reservation, *, charge: bool) -> Reservation:
     return before._replace(status=Status.EXPIRED, requests=0, used_tokens=0, used_cost=0)
 
 
-def _refuse(before: Reservation, *ended: Status) -> None:
-    if before.status in ended:
-        code = Code.ALREADY_SETTLED if before.status == Status.SETTLED else Code.ALREADY_RELEASED
-        raise Conflict(f"Leave it: this reservation is {before.status} already.", code=code)
+def _over(before: Reservation) -> Conflict:
+    return Conflict(f"Leave it: this reservation is {before.status} already.", code=OVER[Status(before.status)])

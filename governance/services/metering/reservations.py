@@ -10,7 +10,6 @@ from governance.domain.records.pages import Page
 from governance.domain.times import SECOND, Clock
 from governance.services.metering.statistics import EXPIRED, LATE
 from governance.storage.metering import reservations as stored
-from governance.storage.metering.pending import PendingReservation
 from governance.storage.store import Database, MeteringStore, UnitOfWork
 
 logger = logging.getLogger("governance.services")
@@ -25,9 +24,9 @@ class Reservations:
     Nothing expires by a clock that has just jumped: `steady` says the time without the jump.
     """
 
-    def __init__(self, database: Database, group: MeteringStore, steady: Clock, *, charge_expired: bool) -> None:
+    def __init__(self, database: Database, store: MeteringStore, steady: Clock, *, charge_expired: bool) -> None:
         self._database = database
-        self._group = group
+        self._store = store
         self._steady = steady
         self._charge = charge_expired
 
@@ -42,13 +41,15 @@ class Reservations:
     def extend(self, reservation_id: str, ttl_seconds: int) -> Reservation:
         """Let the hold last until so many seconds from now. Raises NotFound, Conflict."""
 
-        def act(batch: UnitOfWork) -> Reservation:
-            hold = _found(batch, reservation_id)
-            after = steps.extended(hold.reservation, batch.now + ttl_seconds * SECOND, batch.now)
-            batch.extend(hold, after)
+        def act(unit: UnitOfWork) -> Reservation:
+            pending = unit.reservation(reservation_id)
+            if pending is None:
+                raise _unknown()
+            after = steps.extended(pending.reservation, unit.now + ttl_seconds * SECOND, unit.now)
+            unit.extend(pending, after)
             return after
 
-        return self._group.submit(act)
+        return self._store.submit(act)
 
     def get(self, reservation_id: str) -> Reservation:
         """One reservation. Raises NotFound."""
@@ -82,16 +83,16 @@ class Reservations:
     def _sweep_some(self) -> int:
         """Expire some, together; where one of them cannot be, each by itself, so that it holds up no other."""
         try:
-            return self._group.submit(self._expire)
+            return self._store.submit(self._expire)
         except Unavailable:
             raise
         except Exception:
             logger.exception("reservations could not be expired together")
-            return sum(map(self._expired_alone, self._group.submit(self._overdue)))
+            return sum(map(self._expired_alone, self._store.submit(self._overdue)))
 
     def _expired_alone(self, reservation_id: str) -> bool:
         try:
-            self._group.submit(lambda batch: self._expire_one(batch, reservation_id))
+            self._store.submit(lambda unit: self._expire_one(unit, reservation_id))
         except Unavailable:
             raise
         except Exception:
@@ -102,42 +103,39 @@ class Reservations:
     def _lapsed(self) -> bool:
         """Whether there is anything to sweep: asked without taking the lock that all writers wait for."""
         with self._database.read() as connection:
-            return stored.has_lapsed(connection, min(self._group.clock(), self._steady()))
+            return stored.has_lapsed(connection, min(self._store.clock(), self._steady()))
 
-    def _overdue(self, batch: UnitOfWork) -> list[str]:
-        return batch.lapsed(SWEPT_TOGETHER, min(batch.now, self._steady()))
+    def _overdue(self, unit: UnitOfWork) -> list[str]:
+        return unit.lapsed(SWEPT_TOGETHER, min(unit.now, self._steady()))
 
-    def _expire(self, batch: UnitOfWork) -> int:
-        lapsed = self._overdue(batch)
+    def _expire(self, unit: UnitOfWork) -> int:
+        lapsed = self._overdue(unit)
         for reservation_id in lapsed:
-            self._expire_one(batch, reservation_id)
+            self._expire_one(unit, reservation_id)
         return len(lapsed)
 
-    def _expire_one(self, batch: UnitOfWork, reservation_id: str) -> None:
-        hold = _found(batch, reservation_id)
-        if hold.reservation.status == Status.OPEN and hold.reservation.is_late(batch.now):
-            batch.settle(hold, steps.expired(hold.reservation, charge=self._charge))
+    def _expire_one(self, unit: UnitOfWork, reservation_id: str) -> None:
+        pending = unit.reservation(reservation_id)
+        if pending is None:
+            raise _unknown()
+        if pending.reservation.status == Status.OPEN and pending.reservation.is_late(unit.now):
+            unit.settle(pending, steps.expired(pending.reservation, charge=self._charge))
 
     def _end(self, reservation_id: str, step: Step) -> Reservation:
-        def act(batch: UnitOfWork) -> tuple[Reservation, bool]:
-            hold = _found(batch, reservation_id)
-            before = hold.reservation
-            after = step(before, batch.now)
+        def act(unit: UnitOfWork) -> tuple[Reservation, Reservation]:
+            pending = unit.reservation(reservation_id)
+            if pending is None:
+                raise _unknown()
+            before = pending.reservation
+            after = step(before, unit.now)
             if after is not before:
-                batch.settle(hold, after)
-            return after, after is not before
+                unit.settle(pending, after)
+            return before, after
 
-        ended, changed = self._group.submit(act)
-        if changed and ended.late:
+        before, after = self._store.submit(act)
+        if after is not before and after.late:
             LATE.inc()
-        return ended
-
-
-def _found(batch: UnitOfWork, reservation_id: str) -> PendingReservation:
-    hold = batch.reservation(reservation_id)
-    if hold is None:
-        raise _unknown()
-    return hold
+        return after
 
 
 def _unknown() -> NotFound:
