@@ -93,7 +93,26 @@ def test_columns_begin_in_the_same_cell_of_every_row(rows):
 
 @pytest.mark.parametrize(
     ("text", "cells"),
-    [("", 0), ("abc", 3), ("模型", 4), ("é", 1), ("e\u0301", 1), ("😀", 2), ("\x1b[31mred\x1b[0m", 3), ("a\u200bb", 2)],
+    [
+        ("", 0),
+        ("abc", 3),
+        ("模型", 4),
+        ("ｶﾅ", 2),
+        ("한국", 4),
+        ("é", 1),
+        ("e\u0301", 1),
+        ("क्षि", 2),
+        ("😀", 2),
+        ("👍🏽", 2),
+        ("❤", 1),
+        ("❤\ufe0f", 2),
+        ("1\ufe0f\u20e3", 2),
+        ("🇩🇪", 2),
+        ("👨\u200d👩\u200d👧", 2),
+        ("\x1b[31mred\x1b[0m", 3),
+        ("\x1b[31m模型\x1b[0m", 4),
+        ("a\u200bb", 2),
+    ],
 )
 def test_the_width_of_a_text_is_what_a_terminal_gives_it(text, cells):
     assert tables.cells(text) == cells

@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-import unicodedata
 from collections.abc import Sequence
 
 import click
@@ -10,8 +9,6 @@ import click
 from governance.domain.names import visible
 
 BETWEEN = "  "
-WIDE = "WF"
-WITHOUT_WIDTH = {"Mn", "Me", "Cf"}
 
 
 class Styled(str):
@@ -22,7 +19,12 @@ class Styled(str):
 
 def cells(text: str) -> int:
     """How many cells of a terminal a text takes: wide characters two, combining ones and colours none."""
-    return sum(_cells(character) for character in click.unstyle(text))
+    plain = click.unstyle(text)
+    if plain.isascii():
+        return len(plain)
+    import wcwidth  # noqa: PLC0415 - 8 MiB of tables; every worker imports this module, and only commands need them
+
+    return sum(map(wcwidth.width, wcwidth.iter_graphemes(plain)))  # in one go, a virama would act beyond a space
 
 
 def table(rows: Sequence[Sequence[str]], *, spare: int = 0) -> str:
@@ -46,9 +48,3 @@ def _total(widths: Sequence[int]) -> int:
 
 def _room() -> float:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else float("inf")
-
-
-def _cells(character: str) -> int:
-    if unicodedata.category(character) in WITHOUT_WIDTH:
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in WIDE else 1
