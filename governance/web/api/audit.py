@@ -1,11 +1,12 @@
 """`/api/governance/audit`: who changed what, when, from what to what."""
 
-from flask import Blueprint, Response, g
+from flask import Blueprint, Response
 
 from governance.container import governance
 from governance.domain.keys import KeyScope
 from governance.domain.records.audit import AuditQuery, Entity
 from governance.web.http.answers import plain_page
+from governance.web.http.context import the_request
 from governance.web.http.operation import operation
 from schemas.answers.audit import AuditList
 from schemas.audit import AuditListQuery, entry
@@ -17,6 +18,6 @@ blueprint = Blueprint("audit", __name__, url_prefix="/api/governance/audit")
 @operation("List who changed what", scope=KeyScope.READ, query=AuditListQuery(), answer=AuditList())
 def list_audit(query: AuditQuery) -> Response:
     """Return a page of the audit, newest first. No secret is in it; API keys' changes are shown to admin keys alone."""
-    hidden = None if g.api_key.may(KeyScope.ADMIN) else Entity.API_KEY
+    hidden = None if the_request().api_key.may(KeyScope.ADMIN) else Entity.API_KEY
     found, total = governance().audit.page(query._replace(hidden=hidden))
     return plain_page("audit", [entry(each) for each in found], total, query.page)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, g
+from flask import Blueprint
 
 from governance.container import governance
 from governance.domain.errors import Code, InvalidRequest
@@ -145,7 +145,7 @@ def _repeat() -> tuple[str, str, str] | None:
     if IDEMPOTENCY_KEY.fullmatch(given) is None:
         sentence = "Give Idempotency-Key 1 to 255 visible ASCII characters."
         raise InvalidRequest(sentence, param="Idempotency-Key", code=Code.INVALID_PARAMETER)
-    return g.api_key.id, request.path, given
+    return request.api_key.id, request.path, given
 
 
 def _answered(decision: Decision) -> HttpResponse:

@@ -17,7 +17,7 @@ EXTENSION = "governance.documents"
 STYLE = re.compile(rb"<style>(.*?)</style>", re.DOTALL)
 
 
-class Document(NamedTuple):
+class PublicDocument(NamedTuple):
     """A rendered document: as it is, compressed, and what tells whether a client has it already."""
 
     body: bytes
@@ -31,7 +31,7 @@ def send(app: Flask, name: str, content_type: str, make: Callable[[], bytes]) ->
     kept = app.extensions.setdefault(EXTENSION, {})
     if name not in kept:
         kept[name] = _rendered(make(), content_type)
-    document = cast("Document", kept[name])
+    document = cast("PublicDocument", kept[name])
     request = the_request()
     compressed = request.accept_encodings.quality("gzip") > 0
     response = HttpResponse(document.compressed if compressed else document.body, headers=document.headers)
@@ -41,11 +41,11 @@ def send(app: Flask, name: str, content_type: str, make: Callable[[], bytes]) ->
     return cast("HttpResponse", response.make_conditional(request))
 
 
-def _rendered(body: bytes, content_type: str) -> Document:
+def _rendered(body: bytes, content_type: str) -> PublicDocument:
     headers = {"Content-Type": content_type, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
     if content_type.startswith("text/html"):
         headers |= _for_browsers(body)
-    return Document(body, gzip.compress(body, mtime=0), render.digest(body), headers)
+    return PublicDocument(body, gzip.compress(body, mtime=0), render.digest(body), headers)
 
 
 def _for_browsers(page: bytes) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Who may call: before anything else is looked at, on every path under `/api`, also unknown ones."""
 
-from flask import Flask, g
+from flask import Flask
 
 from governance.container import EXTENSION, Container
 from governance.domain.errors import Code, Unauthenticated
@@ -24,7 +24,7 @@ def protect(app: Flask) -> None:
         scheme, _, secret = request.environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthenticated(authentication.MISSING, code=Code.API_KEY_REQUIRED)
-        g.api_key = key = service.authentication.authenticate(secret.strip())
+        request.api_key = key = service.authentication.authenticate(secret.strip())
         endpoint = request.endpoint
         if endpoint is not None:
             declared = operation.of(app.view_functions.get(endpoint))

@@ -4,6 +4,7 @@ import flask
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
+from governance.domain.keys import ApiKey
 from governance.domain.records.pages import Validity
 
 DIGITS = 12
@@ -16,6 +17,9 @@ MOST = "governance.most"
 
 class HttpRequest(flask.Request):
     """A request whose body is read whole or not at all."""
+
+    api_key: ApiKey
+    """The key that the caller was let in with: there on all paths under `/api`, once it is known to be good."""
 
     def whole(self, most: int) -> bytes:
         """The body. Raises ClientDisconnected (400) where it ended too early, RequestEntityTooLarge above `most`."""

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, NamedTuple, cast
 
-from flask import g
 from flask.typing import ResponseReturnValue
 from marshmallow import Schema
 
@@ -54,10 +53,11 @@ def operation(
     def declare(act: View) -> View:
         @wraps(act)
         def view(**arguments: Any) -> ResponseReturnValue:
-            _load(declared, the_request(), arguments)
-            if scope not in MANAGING:  # reading and metering are spared the note of who acts
+            request = the_request()
+            _load(declared, request, arguments)
+            if scope not in MANAGING:  # reading and metering are spared this
                 return act(**arguments)
-            with acting_as(f"key:{g.api_key.id}"):
+            with acting_as(f"key:{request.api_key.id}"):
                 return act(**arguments)
 
         view.operation = declared  # type: ignore[attr-defined]

@@ -3,14 +3,14 @@
 from time import perf_counter
 from wsgiref.types import WSGIEnvironment
 
-from flask import Flask, Response, g
+from flask import Flask, Response
 
 from governance.container import EXTENSION, Container, governance
-from governance.domain.keys import API_KEY_PREFIX, shown_prefix
+from governance.domain.keys import API_KEY_PREFIX, ApiKey, shown_prefix
 from governance.domain.times import Clock
 from governance.services.metering.statistics import authentication_failed, requests_counted
 from governance.web.http.context import the_request
-from governance.web.http.flask_app import HttpResponse
+from governance.web.http.flask_app import HttpRequest, HttpResponse
 from governance.web.http.masking import masked
 from governance.web.http.peers import forwarded_for, peer
 from governance.web.http.request_ids import BEGAN, ID, identified
@@ -33,17 +33,17 @@ def surround(app: Flask, memory: Memory, clock: Clock) -> None:
         if isinstance(response, HttpResponse) and response.validity is not None:
             responses.keep(response, response.validity, request)
         if status >= REFUSED:
-            _log_refusal(request.environ, request.path, status)
+            _log_refusal(request, status)
         return response
 
     app.after_request(end)
 
 
-def _log_refusal(environ: WSGIEnvironment, path: str, status: int) -> None:
-    service = governance()
+def _log_refusal(request: HttpRequest, status: int) -> None:
+    service, environ = governance(), request.environ
     fields = {
         "method": environ["REQUEST_METHOD"],
-        "path": masked(path, service.authentication.is_secret),
+        "path": masked(request.path, service.authentication.is_secret),
         "status": status,
         "code": environ.get("governance.code", ""),
         "request_id": environ[ID],
@@ -53,8 +53,9 @@ def _log_refusal(environ: WSGIEnvironment, path: str, status: int) -> None:
     forwarded = forwarded_for(environ, service.settings.trusted_proxies)
     if forwarded is not None:
         fields["forwarded_for"] = forwarded
-    if "api_key" in g:
-        service.refusals.write(fields | {"api_key_id": g.api_key.id} | _whose(environ, service))
+    key: ApiKey | None = getattr(request, "api_key", None)
+    if key is not None:
+        service.refusals.write(fields | {"api_key_id": key.id} | _whose(environ, service))
         return
     if status == UNAUTHENTICATED:
         authentication_failed(fields["code"])

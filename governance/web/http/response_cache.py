@@ -13,7 +13,6 @@ from threading import Lock
 from typing import Any, NamedTuple, Protocol, Self
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import g
 from prometheus_client import Counter
 
 from governance.domain.keys import ApiKey
@@ -80,7 +79,7 @@ class CachedResponse(NamedTuple):
         counter = requests_counted(request.endpoint or "none", response.status_code)
         span = validity.valid_from, validity.valid_until
         behind = [*headers[age + 1 :], NO_SNIFFING]
-        return cls(status, headers[:age], behind, b"".join(body), g.api_key, counter, *span)
+        return cls(status, headers[:age], behind, b"".join(body), request.api_key, counter, *span)
 
     def headers(self, age: int, request_id: str) -> list[Header]:
         """The headers as they were, but for what is new each time."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-from governance.web.worker.framing import Framing, Progress
+from governance.web.worker.framing import Framing, MessageProgress
 
 PIECE = 32 * 1024
 """As many bytes are received in one go."""
@@ -96,7 +96,7 @@ class Connection:
         except (BlockingIOError, InterruptedError):
             return None
 
-    def add(self, data: bytes) -> Progress:
+    def add(self, data: bytes) -> MessageProgress:
         """Put bytes behind those that are here; how far the message then is."""
         if self.received:
             if not isinstance(self.received, bytearray):
@@ -108,11 +108,11 @@ class Connection:
 
     def take(self) -> None:
         """Make a message of what is here, to be answered; the rest belongs to the next one."""
-        self.is_whole, self.is_chunked = self.framing.progress is Progress.WHOLE, self.framing.is_chunked
+        self.is_whole, self.is_chunked = self.framing.progress is MessageProgress.WHOLE, self.framing.is_chunked
         end = self.framing.end if self.is_whole else len(self.received)
         self.message, self.received = bytes(self.received[:end]), bytes(self.received[end:])
         self.expects_continue = self.framing.expects_continue
-        self.rest = self.framing.end - end if self.framing.progress is Progress.LARGE else 0
+        self.rest = self.framing.end - end if self.framing.progress is MessageProgress.LARGE else 0
         self.came_at = None if self.rest else monotonic()
         self.framing = Framing()
 

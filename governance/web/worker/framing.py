@@ -19,7 +19,7 @@ BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;|$)")
 
 
-class Progress(Enum):
+class MessageProgress(Enum):
     """How far a message has come."""
 
     HEAD = "its head is not complete"
@@ -35,76 +35,76 @@ class Framing:
     __slots__ = ("_chunk", "_decoded", "_head", "_seen", "end", "expects_continue", "is_chunked", "progress")
 
     def __init__(self) -> None:
-        self.progress = Progress.HEAD
+        self.progress = MessageProgress.HEAD
         self.end = 0
         """Where the message ends, once all of it is here."""
         self.expects_continue = self.is_chunked = False
         self._head = self._seen = self._chunk = self._decoded = 0
 
-    def look(self, data: Bytes) -> Progress:
+    def look(self, data: Bytes) -> MessageProgress:
         """How far the message has come, of which these are all bytes so far."""
-        if self.progress is Progress.HEAD:
+        if self.progress is MessageProgress.HEAD:
             self.progress = self._look_for_head(data)
-        if self.progress is Progress.BODY:
+        if self.progress is MessageProgress.BODY:
             self.progress = self._look_for_body(data)
         return self.progress
 
-    def _look_for_head(self, data: Bytes) -> Progress:
+    def _look_for_head(self, data: Bytes) -> MessageProgress:
         found = data.find(b"\r\n\r\n", max(0, self._seen - 3))
         if found < 0:
             seen, self._seen = self._seen, len(data)
             refused = len(data) > MAX_HEAD or BARE_LINE_FEED.search(data, seen)
-            return Progress.REFUSED if refused else Progress.HEAD
+            return MessageProgress.REFUSED if refused else MessageProgress.HEAD
         self._head = self.end = found + 4
         fields = FIELDS.findall(data, 0, self._head)
-        return self._framed(data, fields) if fields else Progress.WHOLE
+        return self._framed(data, fields) if fields else MessageProgress.WHOLE
 
-    def _framed(self, data: Bytes, fields: list[tuple[bytes, bytes]]) -> Progress:
+    def _framed(self, data: Bytes, fields: list[tuple[bytes, bytes]]) -> MessageProgress:
         """BODY, or REFUSED where the fields do not say in one way how long it is."""
         found = {name.lower(): value.strip(b" \t").lower() for name, value in fields}
         if len(found) < len(fields):
-            return Progress.REFUSED
+            return MessageProgress.REFUSED
         expected = found.pop(b"expect", b"100-continue")
         self.expects_continue = b" HTTP/1.1\r\n" in data[: self._head] and len(found) < len(fields)
         match found:
             case _ if expected != b"100-continue":
-                return Progress.REFUSED
+                return MessageProgress.REFUSED
             case {b"transfer-encoding": b"chunked"} if len(found) == 1:
                 self._chunk, self.is_chunked = self._head, True
             case {b"content-length": length} if len(found) == 1 and length.isdigit() and len(length) < 12:  # noqa: PLR2004
                 self.end += int(length)
             case _ if found:
-                return Progress.REFUSED
-        return Progress.LARGE if self.end - self._head > MAX_BODY else Progress.BODY
+                return MessageProgress.REFUSED
+        return MessageProgress.LARGE if self.end - self._head > MAX_BODY else MessageProgress.BODY
 
-    def _look_for_body(self, data: Bytes) -> Progress:
+    def _look_for_body(self, data: Bytes) -> MessageProgress:
         if len(data) > MAX_MESSAGE:
-            return Progress.REFUSED
+            return MessageProgress.REFUSED
         if self.is_chunked:
             return self._look_for_last_chunk(data)
-        return Progress.WHOLE if len(data) >= self.end else Progress.BODY
+        return MessageProgress.WHOLE if len(data) >= self.end else MessageProgress.BODY
 
-    def _look_for_last_chunk(self, data: Bytes) -> Progress:
+    def _look_for_last_chunk(self, data: Bytes) -> MessageProgress:
         while (line := data.find(b"\r\n", self._chunk)) >= 0:
             size = CHUNK_SIZE.match(data, self._chunk, line)
             if size is None:
-                return Progress.REFUSED
+                return MessageProgress.REFUSED
             length, begin = int(size[1], 16), line + 2
             if length == 0:
                 return self._look_for_trailers(data, line)
             if self._decoded + min(length, len(data) - begin) > MAX_BODY:
-                return Progress.REFUSED
+                return MessageProgress.REFUSED
             end = begin + length + 2
             if len(data) < end:
-                return Progress.BODY
+                return MessageProgress.BODY
             if data[end - 2 : end] != b"\r\n":
-                return Progress.REFUSED
+                return MessageProgress.REFUSED
             self._chunk, self._decoded = end, self._decoded + length
-        return Progress.REFUSED if len(data) - self._chunk > MAX_LINE else Progress.BODY
+        return MessageProgress.REFUSED if len(data) - self._chunk > MAX_LINE else MessageProgress.BODY
 
-    def _look_for_trailers(self, data: Bytes, line: int) -> Progress:
+    def _look_for_trailers(self, data: Bytes, line: int) -> MessageProgress:
         found = data.find(b"\r\n\r\n", line)
         if found < 0:
-            return Progress.REFUSED if len(data) - line > MAX_LINE else Progress.BODY
+            return MessageProgress.REFUSED if len(data) - line > MAX_LINE else MessageProgress.BODY
         self.end = found + 4
-        return Progress.WHOLE
+        return MessageProgress.WHOLE

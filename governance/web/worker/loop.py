@@ -1,6 +1,9 @@
 """The loop of a worker: takes peers, waits for their messages, sends what they did not take at once, ends every wait.
 
 `handle`, which a thread calls with one message, is `worker.py`'s.
+
+Long because it is one state machine: each method is a step of it, and may change which wait a connection is in and
+whether its socket is watched. Of two files, a reader would need both open.
 """
 
 import errno
@@ -18,7 +21,7 @@ from governance.domain.errors import GovernanceError
 from governance.services.operations.refusal_log import RefusalLog
 from governance.web.worker import refusals
 from governance.web.worker.connection import Connection
-from governance.web.worker.framing import Progress
+from governance.web.worker.framing import MessageProgress
 from governance.web.worker.waits import Timeouts, Waits, leave
 
 OTHER_FILES = 128
@@ -35,7 +38,7 @@ TICK = 0.1
 """Seconds between two looks at the ends of waits."""
 
 
-READY = frozenset({Progress.WHOLE, Progress.LARGE, Progress.REFUSED})
+READY = frozenset({MessageProgress.WHOLE, MessageProgress.LARGE, MessageProgress.REFUSED})
 """What a thread answers: a large body is read there, once the app has let its caller in."""
 
 
@@ -120,11 +123,11 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         elif data is not None:
             self._ended(connection)
 
-    def _proceed(self, connection: Connection, progress: Progress) -> None:
+    def _proceed(self, connection: Connection, progress: MessageProgress) -> None:
         """Answer a complete message; wait for the rest of one that is not."""
         if progress in READY:
             self._answer(connection)
-        elif progress is Progress.BODY:
+        elif progress is MessageProgress.BODY:
             self._await_body(connection)
         elif connection.wait is not self.waits.head:
             self.waits.head.begin(connection, monotonic())

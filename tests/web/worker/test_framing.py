@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from governance.web.http.flask_app import MAX_BODY
-from governance.web.worker.framing import MAX_HEAD, MAX_LINE, MAX_MESSAGE, Framing, Progress
+from governance.web.worker.framing import MAX_HEAD, MAX_LINE, MAX_MESSAGE, Framing, MessageProgress
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: localhost\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -52,11 +52,11 @@ REFUSED = [
 """What gunicorn refuses or closes, and what nobody shall wait for."""
 
 
-def looked(data: bytes, cuts: list[int]) -> tuple[Progress, int]:
+def looked(data: bytes, cuts: list[int]) -> tuple[MessageProgress, int]:
     """How a message ends up whose bytes come in pieces."""
     framing = Framing()
     for cut in [*sorted(cuts), len(data)]:
-        if framing.look(data[:cut]) in {Progress.WHOLE, Progress.REFUSED}:
+        if framing.look(data[:cut]) in {MessageProgress.WHOLE, MessageProgress.REFUSED}:
             break
     return framing.progress, framing.end
 
@@ -73,12 +73,12 @@ def consumed(data: bytes) -> int:
 def test_a_message_ends_where_gunicorn_says(message: bytes):
     for data in (message, message + NEXT):
         assert consumed(data) == len(message)
-        assert looked(data, []) == (Progress.WHOLE, len(message))
+        assert looked(data, []) == (MessageProgress.WHOLE, len(message))
 
 
 @pytest.mark.parametrize("message", GOOD)
 def test_a_message_less_a_byte_is_waited_for(message: bytes):
-    assert Framing().look(message[:-1]) in {Progress.HEAD, Progress.BODY}
+    assert Framing().look(message[:-1]) in {MessageProgress.HEAD, MessageProgress.BODY}
 
 
 @pytest.mark.parametrize("message", [*GOOD, *REFUSED])
@@ -88,7 +88,7 @@ def test_a_message_that_comes_byte_by_byte_is_judged_alike(message: bytes):
 
 @pytest.mark.parametrize("message", REFUSED)
 def test_what_has_no_clear_end_is_not_waited_for(message: bytes):
-    assert looked(message, [])[0] is Progress.REFUSED
+    assert looked(message, [])[0] is MessageProgress.REFUSED
 
 
 lines = st.sampled_from(
@@ -102,7 +102,7 @@ def test_whatever_comes_no_whole_message_ends_elsewhere_than_gunicorn_says(head:
     data = head + rest
     progress, end = looked(data, [cut for cut in cuts if cut < len(data)])
     assert looked(data, [])[0] is progress
-    if progress is Progress.WHOLE:
+    if progress is MessageProgress.WHOLE:
         try:
             assert consumed(data) == end
         except (ParseException, NoMoreData):
@@ -113,7 +113,7 @@ def test_whatever_comes_no_whole_message_ends_elsewhere_than_gunicorn_says(head:
 def test_any_chunked_body_in_any_pieces_ends_with_its_last_chunk(chunks: list[bytes], cuts: list[int]):
     body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
     data = CHUNKED + body + NEXT
-    assert looked(data, [cut for cut in cuts if cut < len(data)]) == (Progress.WHOLE, len(CHUNKED + body))
+    assert looked(data, [cut for cut in cuts if cut < len(data)]) == (MessageProgress.WHOLE, len(CHUNKED + body))
 
 
 @pytest.mark.parametrize(
@@ -128,15 +128,15 @@ def test_any_chunked_body_in_any_pieces_ends_with_its_last_chunk(chunks: list[by
     ],
 )
 def test_what_is_too_large_is_not_waited_for(data: bytes):
-    assert looked(data, [])[0] is Progress.REFUSED
+    assert looked(data, [])[0] is MessageProgress.REFUSED
 
 
 def test_a_body_of_more_than_a_mebibyte_is_left_to_whom_the_app_lets_in():
     head = HEAD + b"Content-Length: %d\r\n\r\n" % (MAX_BODY + 1)
-    assert looked(head, []) == (Progress.LARGE, len(head) + MAX_BODY + 1)
+    assert looked(head, []) == (MessageProgress.LARGE, len(head) + MAX_BODY + 1)
 
 
 def test_a_chunked_body_of_a_mebibyte_is_waited_for_and_found():
     body = b"".join([b"%x\r\n%b\r\n" % (65536, b"x" * 65536)] * 16)
-    assert Framing().look(CHUNKED + body) is Progress.BODY
-    assert Framing().look(CHUNKED + body + b"0\r\n\r\n") is Progress.WHOLE
+    assert Framing().look(CHUNKED + body) is MessageProgress.BODY
+    assert Framing().look(CHUNKED + body + b"0\r\n\r\n") is MessageProgress.WHOLE
