@@ -1,5 +1,8 @@
 """What operators and machines ask, outside `/api` and without a key: is it alive, is it ready, what can it do."""
 
+import json
+from functools import partial
+
 from flask import Blueprint, current_app, render_template
 
 from governance import __version__
@@ -48,4 +51,5 @@ def docs() -> HttpResponse:
 
 
 def _page() -> bytes:
-    return render_template("docs.html", document=openapi.document(current_app)).encode()
+    pretty = partial(json.dumps, indent=2, ensure_ascii=False)
+    return render_template("docs.html", document=openapi.document(current_app), pretty=pretty).encode()

@@ -1,11 +1,13 @@
 """The OpenAPI document, made from what every endpoint is declared with."""
 
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from itertools import groupby
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from apispec import APISpec
@@ -69,6 +71,8 @@ REQUEST_HEADERS = {
     "Of an apply of a file: the ETag of its plan.",
     "Idempotency-Key": "1 to 255 visible ASCII characters: a repeat within a day gets the first answer again.",
 }
+EXAMPLES: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("examples.json").read_text())
+"""A request and its answer, by operation: what docs/api.md shows, in full."""
 MEDIA = {"docs": "text/html", "metrics": "text/plain"}
 """What endpoints answer that do not answer JSON."""
 
@@ -151,7 +155,7 @@ def _operation(rule: Rule, about: str | None, declared: Operation) -> dict[str, 
         "description": about,
         "parameters": _parameters(rule, declared),
         "responses": dict(_responses(name, declared)),
-        **_body(declared),
+        **_body(name, declared),
         **_security(declared),
     }
 
@@ -163,12 +167,18 @@ def _parameters(rule: Rule, declared: Operation) -> list[Any]:
     return [*path, {"in": "query", "schema": declared.query}, *_taken(declared)]
 
 
-def _body(declared: Operation) -> dict[str, Any]:
+def _body(name: str, declared: Operation) -> dict[str, Any]:
     if declared.body is None:
         return {}
     optional = getattr(declared.body, "optional", False)
     required = not optional or any(field.required for field in declared.body.fields.values())
-    return {"requestBody": {"required": required, "content": {JSON: {"schema": declared.body}}}}
+    content = {"schema": declared.body, **_example(name, "request")}
+    return {"requestBody": {"required": required, "content": {JSON: content}}}
+
+
+def _example(name: str, part: str) -> dict[str, Any]:
+    found = EXAMPLES.get(name, {})
+    return {"example": found[part]} if part in found else {}
 
 
 def _security(declared: Operation) -> dict[str, Any]:
@@ -188,8 +198,9 @@ def _responses(name: str, declared: Operation) -> Iterator[tuple[str, dict[str, 
 
 def _success(name: str, declared: Operation) -> dict[str, Any]:
     if declared.answer is None:
-        return {"description": declared.summary, "content": {MEDIA.get(name, JSON): {}}}
-    return {"description": inspect.getdoc(declared.answer), "content": {JSON: {"schema": declared.answer}}}
+        return {"description": declared.summary, "content": {MEDIA.get(name, JSON): _example(name, "response")}}
+    content = {"schema": declared.answer, **_example(name, "response")}
+    return {"description": inspect.getdoc(declared.answer), "content": {JSON: content}}
 
 
 def _refusal(status: HTTPStatus, codes: list[str]) -> dict[str, Any]:
