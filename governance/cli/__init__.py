@@ -1,6 +1,7 @@
-"""`flask governance …`: what an operator does in a terminal. Thin, like `web/`: load, act, show.
+"""The commands `flask governance …`: like an endpoint, a command loads its options, calls a service, shows a result.
 
-Exit codes: 0 done or nothing to do; 1 a fault, said on standard error; 2 (`--dry-run`) something would change.
+Exit codes: 0 done or nothing to do; 1 an error, with a message on standard error; 2 (`--dry-run`) something would
+change.
 """
 
 import os
@@ -38,10 +39,10 @@ class Commands(AppGroup):
     """The group of all commands."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command. A misspelt option is a fault like any other: 2 would say that something would change."""
+        """Run a command. A usage error exits with 1, not with click's 2, which means that something would change."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
-                stream.reconfigure(errors="replace")  # a name that the terminal's encoding lacks stops no command
+                stream.reconfigure(errors="replace")  # for characters that its encoding lacks
         try:
             return super().invoke(ctx)
         except click.UsageError as error:

@@ -1,4 +1,4 @@
-"""`flask governance audit`: who changed what, when, from what to what."""
+"""`flask governance audit`: list the audit log."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from flask.cli import with_appcontext
 
 from governance.cli.terminal.database import opened
 from governance.cli.terminal.output import json_option, say
-from governance.cli.terminal.pages import asked
+from governance.cli.terminal.pages import load_query
 from governance.domain.records.audit import Action, Recorded
 from governance.domain.records.pages import DEFAULT_PAGE, FARTHEST_OFFSET, Page
 from governance.domain.times import rfc3339
@@ -19,7 +19,7 @@ from schemas.audit import AuditListQuery, entry
 
 QUERY = AuditListQuery()
 OF_ITEMS = "[*].id"
-"""How the fields end that name the ids of a limit's items: the windows say as much to people."""
+"""The end of the fields with ids of a limit's items; they are hidden, since the items' windows identify them."""
 
 
 @click.command()
@@ -38,7 +38,7 @@ def audit(*, limit: int, as_json: bool, **filters: str | None) -> None:
     Example: flask governance audit --entity model_config --limit 5
     """
     with opened() as service:
-        query = asked(QUERY, filters)
+        query = load_query(QUERY, filters)
         found, total = service.audit.page(query._replace(page=Page(limit)))
     if as_json:
         shown = {"audit": [entry(each) for each in found], "total_count": total, "count": len(found), "limit": limit}
@@ -46,24 +46,24 @@ def audit(*, limit: int, as_json: bool, **filters: str | None) -> None:
         return
     for each in found:
         say("\n".join(_lines(each)))
-    say(_end(len(found), total))
+    say(_summary(len(found), total))
 
 
-def _end(shown: int, total: int) -> str:
+def _summary(shown: int, total: int) -> str:
     return f"Changes: {total}." if shown == total else f"Changes: {total}; shown are the newest {shown} (see --limit)."
 
 
 def _lines(recorded: Recorded) -> Iterator[str]:
-    """What was changed, and under it how."""
-    told = recorded.entry
-    yield f"{rfc3339(told.at):27}  {told.action}  {told.entity} {told.entity_id}  by {told.actor}"
-    changes = json.loads(told.changes, parse_float=Decimal)
+    """Yield a line for the changed object, and a line for each changed field."""
+    row = recorded.entry
+    yield f"{rfc3339(row.at):27}  {row.action}  {row.entity} {row.entity_id}  by {row.actor}"
+    changes = json.loads(row.changes, parse_float=Decimal)
     for change in [each for each in changes if not each["field"].endswith(OF_ITEMS)] or changes:
-        yield f"    {change['field']}: {_change(told.action, change)}"
+        yield f"    {change['field']}: {_change(row.action, change)}"
 
 
 def _change(action: str, change: dict[str, Any]) -> str:
-    """From what to what; of a thing that is new or gone, what it is or was."""
+    """Return `old → new`; only the new value of a created object, only the old one of a deleted object."""
     sides = {Action.CREATE: ("new",), Action.DELETE: ("old",)}.get(Action(action), ("old", "new"))
     return " → ".join(_value(change[side]) for side in sides)
 

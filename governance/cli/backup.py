@@ -1,4 +1,4 @@
-"""`flask governance backup`: a copy of the database while the service runs."""
+"""`flask governance backup`: copy the database while the service runs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`flask governance check`: whether a file of limits is right, and what in it cannot bite."""
+"""`flask governance check`: list the faults and warnings of a config file."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import click
 from flask.cli import with_appcontext
 
 from governance.cli.terminal.output import json_option, print_json, say
-from governance.cli.terminal.reading import faults_listed, file_argument, read, told_json
+from governance.cli.terminal.reading import exit_on_faults, file_argument, read, reading_json
 
 
 @click.command()
@@ -21,7 +21,7 @@ def check(file: Path, *, as_json: bool) -> None:
 
     Example: flask governance check examples/config.json
     """
-    with faults_listed(as_json=as_json):
+    with exit_on_faults(as_json=as_json):
         reading = read(file, as_json=as_json, valued=False)
     document, warnings, left_out = reading
     wanted = document.wanted
@@ -31,9 +31,9 @@ def check(file: Path, *, as_json: bool) -> None:
         "users": len(wanted.users),
     }
     if as_json:
-        print_json({"file": document.name, "faults": []} | told_json(reading) | counts)
+        print_json({"file": document.name, "faults": []} | reading_json(reading) | counts)
     else:
         right = f"right but for what is left out ({len(left_out)})" if left_out else "right"
         limits, keys, users = counts.values()
-        told = f"limits {limits}, virtual keys {keys}" + (f", users {users}" if users else "")
-        say(f"{document.name} is {right}: {told}, warnings {len(warnings)}.")
+        counted = f"limits {limits}, virtual keys {keys}" + (f", users {users}" if users else "")
+        say(f"{document.name} is {right}: {counted}, warnings {len(warnings)}.")

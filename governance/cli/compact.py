@@ -1,4 +1,4 @@
-"""`flask governance compact`: give the room that nothing uses any more back to the disk."""
+"""`flask governance compact`: rewrite the database file without its free pages."""
 
 import click
 from flask.cli import with_appcontext
@@ -24,9 +24,9 @@ def compact(*, dry_run: bool, as_json: bool) -> None:
         before = file.size()
         service.close()
         after = None if dry_run else file.compact()
-    told = {"bytes": before.size, "free": before.free, "gives_back_by_itself": before.is_incremental}
+    sizes = {"bytes": before.size, "free": before.free, "gives_back_by_itself": before.is_incremental}
     if as_json:
-        print_json(told | {"bytes_after": None if after is None else after.size})
+        print_json(sizes | {"bytes_after": None if after is None else after.size})
         return
     say(f"{file.path}: {before.size:,} bytes, {before.free:,} bytes of it free.")
     if after is None:

@@ -1,11 +1,11 @@
-"""`flask governance doctor`: what is well, and what to do about the rest."""
+"""`flask governance doctor`: check the service's surroundings, and say what to do about each problem."""
 
 import sys
 
 import click
 from flask.cli import with_appcontext
 
-from governance.cli.terminal.database import held
+from governance.cli.terminal.database import unchecked
 from governance.cli.terminal.output import json_option, note, print_json, say
 from governance.cli.terminal.tables import Styled, table
 from governance.services.operations.doctor import Finding
@@ -27,16 +27,16 @@ def doctor(*, as_json: bool) -> None:
 
     Example: flask governance doctor
     """
-    with held() as service:
+    with unchecked() as service:
         found = service.doctor.look()
-    ill = sum(finding.ok is False for finding in found)
+    failed = sum(finding.ok is False for finding in found)
     if as_json:
-        print_json({"ok": not ill, "checks": [finding._asdict() for finding in found]})
+        print_json({"ok": not failed, "checks": [finding._asdict() for finding in found]})
     else:
         say(table([_row(finding) for finding in found]))
-    if ill and not as_json:
-        note(f"{ill} of {len(found)} checks say what to do.")
-    sys.exit(1 if ill else 0)
+    if failed and not as_json:
+        note(f"{failed} of {len(found)} checks say what to do.")
+    sys.exit(1 if failed else 0)
 
 
 def _row(finding: Finding) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""`flask governance export`: all limits, virtual keys and users as a file."""
+"""`flask governance export`: write all limits, virtual keys and users to a file."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`flask governance import-bifrost`: moving in from Bifrost, and the table of what came and what did not."""
+"""`flask governance import-bifrost`: import Bifrost's store, and report which rows were imported."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -22,7 +22,7 @@ NAMES = {
 COUNTED = ("found", *(outcome.value for outcome in Outcome))
 HEADS = ("", "found", "taken", "kept", "left out")
 NAMED = 3
-"""Of how many rows that differ alike each is named."""
+"""How many ids a line names that applies to several rows."""
 
 
 @click.command("import-bifrost")
@@ -48,7 +48,7 @@ def import_bifrost(file: Path, *, dry_run: bool, as_json: bool) -> None:
 
 
 def _shown(decided: Decision, *, dry_run: bool) -> dict[str, Any]:
-    """The report as JSON: counts by kind, and every row."""
+    """Return the report as JSON: counts by kind, and every row."""
     return {
         "dry_run": dry_run,
         "changes": decided.changes,
@@ -60,7 +60,7 @@ def _shown(decided: Decision, *, dry_run: bool) -> dict[str, Any]:
 
 
 def _lines(decided: Decision, *, dry_run: bool) -> Iterator[str]:
-    """The report as text: a table of counts, each row that was left out, what differs here, and what is not read."""
+    """Yield the report as text: the counts, the rows left out, the differences, and the columns that are not read."""
     yield _columns(HEADS)
     for kind in Kind:
         yield _columns((NAMES[kind][1], *map(str, _counts(decided, kind))))
@@ -68,7 +68,7 @@ def _lines(decided: Decision, *, dry_run: bool) -> Iterator[str]:
     yield from _section("Different here", _differences(decided.notes))
     yield from _section("Not read, though it may hold caps", map(_unread, decided.unread))
     yield ""
-    yield _end(decided, dry_run=dry_run)
+    yield _summary(decided, dry_run=dry_run)
 
 
 def _counts(decided: Decision, kind: Kind) -> list[int]:
@@ -95,7 +95,7 @@ def _left_out(notes: Iterable[Told]) -> Iterator[str]:
 
 
 def _differences(notes: Iterable[Told]) -> Iterator[str]:
-    """What is to say of rows that came: many of which the same is true share a line."""
+    """Yield the remarks on imported rows; rows with the same remark share a line."""
     groups: dict[tuple[Kind, str], list[str]] = {}
     for row in notes:
         for remark in row.remarks if row.outcome == Outcome.TAKEN else ():
@@ -110,7 +110,7 @@ def _unread(each: Unread) -> str:
     return _printable(f"{what} ({each.rows} row{'s' if each.rows > 1 else ''})")
 
 
-def _end(decided: Decision, *, dry_run: bool) -> str:
+def _summary(decided: Decision, *, dry_run: bool) -> str:
     if not decided.changes and any(row.outcome == Outcome.LEFT_OUT for row in decided.notes):
         return "Nothing was stored: what is not here already was left out."
     if not decided.changes:
@@ -120,5 +120,5 @@ def _end(decided: Decision, *, dry_run: bool) -> str:
 
 
 def _printable(text: str) -> str:
-    """Text of another store for a terminal, which control characters could rewrite."""
+    """Return text of another store without control characters, which could change the terminal's output."""
     return "".join(character if character.isprintable() else "�" for character in text)

@@ -1,9 +1,9 @@
-"""`flask governance init`: a new, empty database, also where an earlier one was lost."""
+"""`flask governance init`: make a new, empty database, also if an earlier one was lost."""
 
 import click
 from flask.cli import with_appcontext
 
-from governance.cli.terminal.output import faults_told, json_option, print_json, say
+from governance.cli.terminal.output import exit_on_errors, json_option, print_json, say
 from governance.container import governance
 
 
@@ -18,7 +18,7 @@ def init(*, as_json: bool) -> None:
     Example: flask governance init
     """
     file = governance().database_file
-    with faults_told():
+    with exit_on_errors():
         file.begin_anew()
     if as_json:
         print_json({"file": str(file.path)})

@@ -1,4 +1,4 @@
-"""`flask governance keys …`: API keys, as `/api/api-keys` has them."""
+"""`flask governance keys …`: create, list and revoke API keys, as `/api/api-keys` does."""
 
 import click
 from flask.cli import with_appcontext
@@ -6,7 +6,7 @@ from flask.cli import with_appcontext
 from governance.cli.terminal import formatting
 from governance.cli.terminal.database import opened
 from governance.cli.terminal.output import expires_option, json_option, note, print_json, say
-from governance.cli.terminal.pages import asked, envelope, page_options, tell_page
+from governance.cli.terminal.pages import envelope, load_query, note_page, page_options
 from governance.cli.terminal.tables import table
 from governance.domain.errors import NotFound
 from governance.domain.records.pages import Page
@@ -71,7 +71,7 @@ def list_keys(*, as_json: bool, **given: str | None) -> None:
     Example: flask governance keys list --json
     """
     with opened() as service:
-        page = Page(**asked(QUERY, given))
+        page = Page(**load_query(QUERY, given))
         found, total = service.api_keys.page(page)
     if as_json:
         print_json(envelope("api_keys", [schemas.api_key(key) for key in found], total, page))
@@ -90,7 +90,7 @@ def list_keys(*, as_json: bool, **given: str | None) -> None:
     ]
     if rows:
         say(table([HEAD, *rows]))
-    tell_page(len(rows), total, page)
+    note_page(len(rows), total, page)
 
 
 @keys.command("revoke")

@@ -1,4 +1,4 @@
-"""`flask governance limits …`: the limits that are stored, with what is used of them now."""
+"""`flask governance limits …`: show the stored limits with their current usage."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from flask.cli import with_appcontext
 from governance.cli.terminal import formatting
 from governance.cli.terminal.database import opened
 from governance.cli.terminal.output import json_option, note, print_json, say
-from governance.cli.terminal.pages import asked, envelope, page_options, tell_page
+from governance.cli.terminal.pages import envelope, load_query, note_page, page_options
 from governance.cli.terminal.tables import table
 from governance.domain.limits.limit import Scoped
 from governance.domain.times import lasting
@@ -40,14 +40,14 @@ def list_limits(*, as_json: bool, **given: str | None) -> None:
     Example: flask governance limits list --scope virtual_key --sort-by usage
     """
     with opened() as service:
-        query = asked(QUERY, given)
+        query = load_query(QUERY, given)
         seen = service.overview.page(query)
     if as_json:
         print_json(envelope("model_configs", _documents(seen), seen.total, query.page))
         return
     if seen.limits:
         say(table([HEAD, *(row for entry in seen.limits for row in _rows(entry, seen.now))], spare=1))
-    tell_page(len(seen.limits), seen.total, query.page)
+    note_page(len(seen.limits), seen.total, query.page)
 
 
 @limits.command("show")
@@ -65,7 +65,7 @@ def show_limit(*, limit: str, as_json: bool) -> None:
         denials = {entry.limit.id: formatting.denials(seen.denials.get(entry.limit.id)) for entry in seen.limits}
         print_json({"model_configs": _documents(seen), "total_count": seen.total, "denials": denials})
         return
-    say("\n\n".join(_whole(entry, seen) for entry in seen.limits))
+    say("\n\n".join(_details(entry, seen) for entry in seen.limits))
     if seen.total > len(seen.limits):
         note(f"Shown: the newest {len(seen.limits)} of {seen.total}; limits list --search shows more.")
 
@@ -75,9 +75,9 @@ def _documents(seen: Seen) -> list[orjson.Fragment]:
 
 
 def _rows(entry: Scoped, now: int) -> Iterator[tuple[str, ...]]:
-    """A row for each rule, with the limit in front, so that a line that is searched for stands for itself."""
+    """Yield a row for each rule; each begins with its limit, so that a line found by grep is complete."""
     limit = entry.limit
-    who = (limit.model_name, formatting.provider(limit), formatting.whose(limit, entry.scope_name))
+    who = (limit.model_name, formatting.provider(limit), formatting.scope(limit, entry.scope_name))
     for each in statuses(entry, now):
         yield (
             *who,
@@ -91,12 +91,12 @@ def _rows(entry: Scoped, now: int) -> Iterator[tuple[str, ...]]:
         yield *who, *NO_RULE, limit.id
 
 
-def _whole(entry: Scoped, seen: Seen) -> str:
+def _details(entry: Scoped, seen: Seen) -> str:
     limit, denied = entry.limit, seen.denials.get(entry.limit.id)
     facts = [
         ("model", limit.model_name),
         ("provider", formatting.provider(limit)),
-        ("for", formatting.whose(limit, entry.scope_name)),
+        ("for", formatting.scope(limit, entry.scope_name)),
         ("id", limit.id),
         ("created", f"{formatting.when(limit.created_at)}, changed {formatting.when(limit.updated_at)}"),
         ("denied", formatting.denied(denied, seen.now)),

@@ -1,11 +1,11 @@
-"""`flask governance restore`: a backup in the place of the database, while the service is stopped."""
+"""`flask governance restore`: replace the database with a backup while the service is stopped."""
 
 from pathlib import Path
 
 import click
 from flask.cli import with_appcontext
 
-from governance.cli.terminal.output import faults_told, json_option, print_json, say
+from governance.cli.terminal.output import exit_on_errors, json_option, print_json, say
 from governance.container import governance
 
 
@@ -21,7 +21,7 @@ def restore(*, backup: Path, force: bool, as_json: bool) -> None:
 
     Example: flask governance restore backup.db
     """
-    with faults_told():
+    with exit_on_errors():
         done = governance().database_file.restore(backup, force=force)
     if as_json:
         kept = None if done.kept is None else str(done.kept)

@@ -1,4 +1,4 @@
-"""`flask governance sync`: make the database what a file asks for."""
+"""`flask governance sync`: bring the database to what a config file asks for."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ from flask.cli import with_appcontext
 from governance.cli.terminal.database import opened
 from governance.cli.terminal.output import json_option, print_json, say, stop
 from governance.cli.terminal.plans import lines
-from governance.cli.terminal.reading import Reading, faults_listed, file_argument, read, told_json
+from governance.cli.terminal.reading import Reading, exit_on_faults, file_argument, read, reading_json
 from governance.container import governance
 from governance.domain.config.plan import Plan
 from governance.services.actor import acting_as
@@ -42,14 +42,14 @@ def sync(
 
     Example: flask governance sync examples/config.json --dry-run
     """
-    with opened() as service, faults_listed(as_json=as_json), uncollected():
+    with opened() as service, exit_on_faults(as_json=as_json), uncollected():
         named = None if owner is None else load(users.OWNER, {"owner": owner})["owner"]
         reading = read(file, as_json=as_json, owner=named)
         planned = service.sync.plan(reading.document, prune=prune, overwrite=overwrite)
         plan = planned.plan
         if not as_json:
             say("\n".join(lines(plan)))
-        if dry_run or (plan.changes and not _agreed(yes=yes, as_json=as_json)):
+        if dry_run or (plan.changes and not _is_confirmed(yes=yes, as_json=as_json)):
             if as_json:
                 print_json(_shown(reading, plan, applied=False))
             sys.exit(WOULD_CHANGE if dry_run and plan.changes else 0)
@@ -63,18 +63,18 @@ def sync(
         _say_done(plan, done)
 
 
-def _agreed(*, yes: bool, as_json: bool) -> bool:
-    """Whether the plan may be carried out. Ends the command where nobody can be asked."""
+def _is_confirmed(*, yes: bool, as_json: bool) -> bool:
+    """Return whether the plan may be carried out. Ends the command if there is no terminal to ask on."""
     if not yes and (as_json or not sys.stdin.isatty()):
         stop(UNASKED)
     return yes or click.confirm("Apply this?")
 
 
 def _shown(reading: Reading, plan: Plan, *, applied: bool) -> dict[str, Any]:
-    """The plan as JSON, with what was said of the file."""
+    """Return the plan as JSON, with the warnings about the file."""
     document = reading.document
     named = {"file": document.name, "owner": document.source.name}
-    return named | plan_json(plan) | {"applied": applied} | told_json(reading)
+    return named | plan_json(plan) | {"applied": applied} | reading_json(reading)
 
 
 def _say_done(shown: Plan, done: Applied) -> None:

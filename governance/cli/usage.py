@@ -1,4 +1,4 @@
-"""`flask governance usage`: what an operator asks first when calls are refused."""
+"""`flask governance usage`: list the rules that are nearest to their maximum."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ def _row(status: RuleStatus, found: Nearest) -> tuple[str, ...]:
         formatting.amounts(status),
         limit.model_name,
         formatting.provider(limit),
-        formatting.whose(limit, scope_name),
+        formatting.scope(limit, scope_name),
         formatting.span(status),
         lasting(status.window.end - found.now),
         formatting.denied(found.denials.get(limit.id), found.now),

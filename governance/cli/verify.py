@@ -1,4 +1,4 @@
-"""`flask governance verify`: whether each counter equals its ledger."""
+"""`flask governance verify`: compare each counter with its ledger."""
 
 import sys
 from typing import Any
@@ -47,7 +47,7 @@ def _shown(difference: CounterDifference | FullCounter) -> dict[str, Any]:
 
 
 def _line(difference: CounterDifference) -> str:
-    """One difference in a sentence; amounts of a budget are dollars."""
+    """Return a difference as a sentence; amounts of a budget are in dollars."""
     amount = money.dollars if difference.metric == Metric.COST else str
     used, ledger_used, reserved, ledger_reserved = (amount(value) for value in difference[3:])
     return (

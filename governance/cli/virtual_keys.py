@@ -1,4 +1,4 @@
-"""`flask governance virtual-keys …`: the gateway's keys, as `/api/governance/virtual-keys` has them."""
+"""`flask governance virtual-keys …`: create and list virtual keys, as `/api/governance/virtual-keys` does."""
 
 import click
 from flask.cli import with_appcontext
@@ -6,7 +6,7 @@ from flask.cli import with_appcontext
 from governance.cli.terminal import formatting
 from governance.cli.terminal.database import opened
 from governance.cli.terminal.output import expires_option, json_option, note, print_json, say
-from governance.cli.terminal.pages import asked, envelope, page_options, tell_page
+from governance.cli.terminal.pages import envelope, load_query, note_page, page_options
 from governance.cli.terminal.tables import table
 from governance.domain.keys import VirtualKey
 from governance.domain.records.pages import Page
@@ -68,7 +68,7 @@ def list_virtual_keys(*, as_json: bool, **given: str | None) -> None:
     Example: flask governance virtual-keys list --search red
     """
     with opened() as service:
-        query = asked(QUERY, given)
+        query = load_query(QUERY, given)
         page = Page(query["limit"], query["offset"])
         found, total = service.virtual_keys.page(page, query["search"])
     if as_json:
@@ -76,7 +76,7 @@ def list_virtual_keys(*, as_json: bool, **given: str | None) -> None:
         return
     if found:
         say(table([HEAD, *(_row(key) for key in found)]))
-    tell_page(len(found), total, page)
+    note_page(len(found), total, page)
 
 
 def _row(key: VirtualKey) -> tuple[str, ...]:

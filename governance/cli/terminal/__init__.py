@@ -1,1 +1,1 @@
-"""What commands share: the database they open, their options, tables and colours."""
+"""Code that commands share: opening the database, options, tables and colours."""

@@ -1,25 +1,25 @@
-"""The service as commands find it: on a database that is there, and of this code's schema."""
+"""The services for a command, after a check that the database exists and has this code's schema."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from governance.cli.terminal.output import faults_told
+from governance.cli.terminal.output import exit_on_errors
 from governance.container import Container, governance
 
 
 @contextmanager
 def opened() -> Iterator[Container]:
-    """The service to act with; whatever it refuses ends the command with exit code 1 and a sentence."""
-    with held() as service:
+    """Yield the services. An error that they raise ends the command with exit code 1 and a sentence."""
+    with unchecked() as service:
         service.database_file.check()
         service.health.refuse_unready()
         yield service
 
 
 @contextmanager
-def held() -> Iterator[Container]:
-    """The service, with nothing put in its database's place until all that the block opened is closed."""
-    with faults_told():
+def unchecked() -> Iterator[Container]:
+    """Yield the services; the database file is not replaced until the block's connections are closed."""
+    with exit_on_errors():
         service = governance()
         with service.database_file.opened():
             try:

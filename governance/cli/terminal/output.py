@@ -1,4 +1,4 @@
-"""What all commands share: `--json`, a fault as a sentence on standard error, and colour where a person looks."""
+"""Output that all commands share: `--json`, error messages on standard error, and colour on a terminal."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from governance.domain.names import visible
 from schemas import render
 
 COLOURS = re.compile("(\x1b\\[[0-9;]*m)")
-"""What `click.style` writes."""
+"""The escape sequences that `click.style` writes."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 expires_option = click.option(
@@ -25,7 +25,7 @@ expires_option = click.option(
 
 
 @contextmanager
-def faults_told() -> Iterator[None]:
+def exit_on_errors() -> Iterator[None]:
     """End the command with exit code 1 and every fault's sentence on standard error."""
     try:
         yield
@@ -43,21 +43,21 @@ def stop(*sentences: str) -> NoReturn:
 
 
 def print_json(value: dict[str, Any]) -> None:
-    """One JSON object on a line; what `schemas.render` made may stand in it."""
+    """Print a JSON object on one line; it may contain values that `schemas.render` has rendered."""
     click.echo(render.dumps(value).decode())
 
 
 def say(text: str) -> None:
-    """Text for a person: in colour on a terminal alone, and never where NO_COLOR is set (no-color.org)."""
+    """Print text on standard output: in colour only on a terminal, and not if NO_COLOR is set (no-color.org)."""
     shown = "".join(part if COLOURS.match(part) else _lines(part) for part in COLOURS.split(text))
     click.echo(shown, color=False if os.environ.get("NO_COLOR") else None)
 
 
 def note(text: str) -> None:
-    """What explains the output, on standard error: so that a script can take standard output as it is."""
+    """Print an explanation on standard error, so that a script can use standard output unchanged."""
     click.echo(_lines(text), err=True)
 
 
 def _lines(text: str) -> str:
-    """Lines in which nothing is left that a terminal obeys."""
+    """Return the lines with control characters escaped."""
     return "\n".join(map(visible, text.split("\n")))

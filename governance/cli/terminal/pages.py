@@ -1,4 +1,4 @@
-"""Pages of lists in a terminal: the same parameters as over HTTP, read by the same schemas."""
+"""Pages of lists: the options are the query parameters of the HTTP API, read by the same schemas."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def page_options(schema: Schema, leave_out: Collection[str] = ()) -> Callable[[Command], Command]:
-    """An option for each parameter of a query; the schema reads what it is given."""
+    """Return a decorator that adds an option for each parameter of a query schema."""
 
     def add(command: Command) -> Command:
         for name in reversed([name for name in schema.fields if name not in leave_out]):
@@ -28,18 +28,18 @@ def page_options(schema: Schema, leave_out: Collection[str] = ()) -> Callable[[C
     return add
 
 
-def asked(schema: Schema, given: Mapping[str, str | None]) -> Any:
-    """What options ask for; an empty one is an absent one. Raises InvalidRequest."""
+def load_query(schema: Schema, given: Mapping[str, str | None]) -> Any:
+    """Load options with a query schema; an empty option counts as absent. Raises InvalidRequest."""
     return load(schema, {name: value for name, value in given.items() if value})
 
 
 def envelope(name: str, shown: list[Any], total: int, page: Page) -> dict[str, Any]:
-    """A page as one JSON object, as HTTP has it."""
+    """Return a page as a JSON object, as in the HTTP API."""
     return {name: shown, "total_count": total, "count": len(shown), **page._asdict()}
 
 
-def tell_page(shown: int, total: int, page: Page) -> None:
-    """Say which part of a list this is, where it is not all."""
+def note_page(shown: int, total: int, page: Page) -> None:
+    """Print which part of a list is shown, if it is not all of it."""
     if shown < total or not total:
         part = f"{page.offset + 1} to {page.offset + shown}" if shown else "none"
         more = f"; --offset {page.offset + shown} shows more" if shown and page.offset + shown < total else ""

@@ -1,4 +1,4 @@
-"""A plan as a person reads it: like a diff."""
+"""A plan as text for a person, in the form of a diff."""
 
 from collections.abc import Iterator
 
@@ -10,12 +10,12 @@ SIGNS = {Action.CREATE: "+", Action.CHANGE: "~", Action.REPLACE: "±", Action.RE
 
 
 def lines(plan: Plan) -> Iterator[str]:
-    """A line for each step that there is something to say of, its differences under it, and the sum."""
+    """Yield a line for each step that has a change or a note, with its differences, and the counts at the end."""
     for step in plan.steps:
         if step.action != Action.KEEP or step.note:
             note = f" ({step.note})" if step.note else ""
             yield f"{SIGNS[step.action]} {step.action} {step.title} [{step.id}]{note}"
-            shown = _kept if step.action == Action.KEEP else _difference
+            shown = _kept_difference if step.action == Action.KEEP else _difference
             yield from (f"    {shown(each)}" for each in step.differences)
     counts = ", ".join(f"{number} to {action}" for action, number in plan.counts.items())
     yield f"Plan: {counts or 'nothing to do'}."
@@ -30,7 +30,7 @@ def _difference(difference: Difference) -> str:
     return f"{what}: {old} → {new}"
 
 
-def _kept(difference: Difference) -> str:
-    """No arrow: it will not change."""
+def _kept_difference(difference: Difference) -> str:
+    """Return a difference without an arrow, since the value will not change."""
     what, stored, written = difference
     return f"{what}: kept {stored or 'none'}, the file says {written or 'none'}"

@@ -1,4 +1,4 @@
-"""Reading a file in a command: what it says in vain on standard error, and all its faults where it has any."""
+"""Read a config file in a command; its warnings and faults go to standard error."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ file_argument = click.argument("file", type=click.Path(path_type=Path))
 
 
 class Reading(NamedTuple):
-    """A file that is right as it stands, what it says in vain, and which of its rules hold for nobody here."""
+    """A file without faults, its warnings, and its budgets and rate limits that belong to no limit here."""
 
     document: Document
     warnings: list[Misplaced]
@@ -25,33 +25,33 @@ class Reading(NamedTuple):
 
 
 def read(file: Path, *, as_json: bool, valued: bool = True, owner: str | None = None) -> Reading:
-    """Read a file; a person is told its warnings at once. Raises FaultyFile. `valued`, `owner`: see `Files.read`."""
+    """Read a file; without `as_json`, print its warnings. Raises FaultyFile. `valued`, `owner`: see `Files.read`."""
     files = governance().files
     document = files.read(file, valued=valued, owner=owner)
     reading = Reading(document, files.cautions(document), files.left_out(document))
     if not as_json:
         if document.wanted.skipped:
             note(f"Skipped, none of ours: {', '.join(document.wanted.skipped)}.")
-        _tell("Warning", document.name, reading.warnings)
-        _tell("Left out", document.name, reading.left_out)
+        _note_places("Warning", document.name, reading.warnings)
+        _note_places("Left out", document.name, reading.left_out)
     return reading
 
 
-def told_json(reading: Reading) -> dict[str, Any]:
-    """What is said of a file beside its faults, as JSON."""
+def reading_json(reading: Reading) -> dict[str, Any]:
+    """Return the warnings, the items left out and the skipped names of a file, as JSON."""
     document, warnings, left_out = reading
     places = {"warnings": places_json(warnings), "left_out": places_json(left_out)}
     return places | {"skipped": document.wanted.skipped}
 
 
-def _tell(what: str, file: str, found: Iterable[Misplaced]) -> None:
+def _note_places(what: str, file: str, found: Iterable[Misplaced]) -> None:
     for line, path, message in found:
         note(f"{what}: {file}:{line}: {path}: {message}")
 
 
 @contextmanager
-def faults_listed(*, as_json: bool) -> Iterator[None]:
-    """End the command with exit code 1 where a file is faulty: warnings and faults on standard error, or as JSON."""
+def exit_on_faults(*, as_json: bool) -> Iterator[None]:
+    """End the command with exit code 1 if a file is faulty; print its warnings and faults, or JSON."""
     try:
         yield
     except FaultyFile as error:
@@ -59,5 +59,5 @@ def faults_listed(*, as_json: bool) -> Iterator[None]:
             found = {"faults": places_json(error.faults), "warnings": places_json(error.warnings)}
             print_json({"file": error.file} | found)
         else:
-            _tell("Warning", error.file, error.warnings)
+            _note_places("Warning", error.file, error.warnings)
         stop(error.message)

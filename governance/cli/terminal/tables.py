@@ -1,4 +1,4 @@
-"""Tables for a terminal: columns as wide as what they show, counted in the cells that it takes there."""
+"""Tables for a terminal. The width of a column is counted in terminal cells."""
 
 import shutil
 import sys
@@ -12,23 +12,24 @@ BETWEEN = "  "
 
 
 class Styled(str):
-    """A cell with colours of ours. Every other cell is escaped: what is stored may hold what a terminal obeys."""
+    """A cell that may have colours. Other cells are escaped: stored text may contain control characters."""
 
     __slots__ = ()
 
 
 def cells(text: str) -> int:
-    """How many cells of a terminal a text takes: wide characters two, combining ones and colours none."""
+    """Return how many terminal cells a text takes: 2 for a wide character, 0 for a combining one and for colours."""
     plain = click.unstyle(text)
     if plain.isascii():
         return len(plain)
-    import wcwidth  # noqa: PLC0415 - 8 MiB of tables; every worker imports this module, and only commands need them
+    import wcwidth  # noqa: PLC0415 - 8 MiB of tables, which only commands need, and every worker imports this module
 
-    return sum(map(wcwidth.width, wcwidth.iter_graphemes(plain)))  # in one go, a virama would act beyond a space
+    # One call for all of the text would let a virama join letters across a space.
+    return sum(map(wcwidth.width, wcwidth.iter_graphemes(plain)))
 
 
 def table(rows: Sequence[Sequence[str]], *, spare: int = 0) -> str:
-    """Rows, aligned. The last `spare` columns are left out where a terminal is too narrow for them."""
+    """Return rows with aligned columns. The last `spare` columns are dropped if the terminal is too narrow."""
     rows = [[cell if isinstance(cell, Styled) else visible(cell) for cell in row] for row in rows]
     widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
     shown = len(widths)

@@ -1,1 +1,1 @@
-"""Moving in from Bifrost's store."""
+"""The import from Bifrost's store."""

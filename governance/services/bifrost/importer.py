@@ -1,4 +1,4 @@
-"""Moving in from Bifrost: its limits, virtual keys and usage, in one transaction; what is here already is kept."""
+"""Import limits, virtual keys and usage from Bifrost in one transaction. Rows that are stored already are kept."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class BifrostImport:
         self._busy_timeout = busy_timeout
 
     def run(self, file: Path, *, dry_run: bool) -> Decision:
-        """Take what a store has and we have not; a dry run only says what that is.
+        """Store the rows of a Bifrost store that are not stored yet; a dry run only returns what it would store.
 
         Raises InvalidRequest, Unavailable.
         """
@@ -40,16 +40,16 @@ class BifrostImport:
         if dry_run or not decided.changes:
             return decided
         with self._writer.write() as write:
-            if write.revision != seen + 1:  # another write came between; else nobody waits while thousands are decided
+            if write.revision != seen + 1:  # another write came between; decide again, under the lock
                 decided = self._decide(write.connection, arriving, write.now)
-            _keep(write, decided)
+            _store(write, decided)
         return decided
 
     def _decide(self, connection: Connection, arriving: Arrivals, now: int) -> Decision:
         return decide(arriving, existing_ids.stored(connection), now=now, mint=self._mint.new_id)
 
 
-def _keep(write: Write, decided: Decision) -> None:
+def _store(write: Write, decided: Decision) -> None:
     virtual_keys.add_all(write.connection, decided.keys, write.revision)
     writes.add_all(write.connection, decided.limits, write.revision)
     counters.open_all(write.connection, decided.openings, write.now)

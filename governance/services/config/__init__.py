@@ -1,1 +1,1 @@
-"""Files of limits: check, plan, sync, export."""
+"""Config files: check, plan, sync, export."""

@@ -1,4 +1,4 @@
-"""Files with limits: reading one whole or refusing it with every fault it has, and making one of what is stored."""
+"""Read a config file, or refuse it with all its faults; export the stored rows as a config file."""
 
 import codecs
 import os
@@ -24,13 +24,13 @@ from schemas.loading import MOST_FAULTS
 MAX_FILE = 64 * 1024 * 1024
 MARKS = (b"{", b"[", b",")
 MOST_VALUES = 2_000_000
-"""A file that came over HTTP has no more values than it has marks: this bounds the memory that reading it takes."""
+"""The most values of a file that comes over HTTP, which bounds the memory for reading it; counted by MARKS."""
 TOO_MANY = f"Split the file: it has more than {MOST_VALUES:,} values."
 NOTHING = Wanted((), (), (), (), (), (), ())
 
 
 class Document(NamedTuple):
-    """A file that is right as it stands. Its `source` is what its rows remember."""
+    """A config file without faults. `source` is stored with its rows."""
 
     name: str
     text: str
@@ -39,16 +39,16 @@ class Document(NamedTuple):
 
     @property
     def actor(self) -> str:
-        """On whose behalf a sync of it is done."""
+        """The actor of a sync of the file, for the audit log."""
         return f"file:{self.source.name}"
 
     def refusal(self, faults: Sequence[Fault]) -> FaultyFile:
-        """The refusal of the file for what else was found wrong with it."""
-        return FaultyFile(self.name, _placed(self.text, faults))
+        """Return the error for faults that were found after the file was read."""
+        return FaultyFile(self.name, _with_lines(self.text, faults))
 
 
 class Files:
-    """Reads and writes files with limits."""
+    """Reads and writes config files."""
 
     def __init__(self, database: Database, clock: Clock, environment: Mapping[str, str]) -> None:
         self._database = database
@@ -56,25 +56,25 @@ class Files:
         self._environment = environment
 
     def read(self, path: Path, *, valued: bool = True, owner: str | None = None) -> Document:
-        """What a file asks for. Asks no database. Raises FaultyFile with all its faults and warnings.
+        """Read a file, without the database. Raises FaultyFile with all its faults and warnings.
 
-        `valued`: a value that the environment does not have is a fault, not a warning. `owner` goes before the file's
-        own; where there is neither, its rows remember its base name, and its place.
+        `valued`: a value whose environment variable is not set is a fault, not a warning. `owner` overrides the owner
+        that the file names; without either, the source is the file's base name and its path.
         """
         with uncollected():
-            return self._document(path.name, _bytes(path), lambda own: _source(path, owner or own), valued=valued)
+            return self._document(path.name, _bytes(path), lambda own: _file_source(path, owner or own), valued=valued)
 
     def received(self, raw: bytes, owner: str | None) -> Document:
-        """What a file asks for that came over HTTP: without an owner, its rows are nobody's. Raises FaultyFile.
+        """Read a file that came over HTTP. Without an owner, its rows have no source. Raises FaultyFile.
 
-        No value is taken from the environment, which a caller could ask for secrets; and no more faults are told than
-        of any other body.
+        No value is taken from the environment: a caller could read secrets that way. The number of reported faults is
+        bounded as for any other body.
         """
         most, raw = MOST_FAULTS, raw.removeprefix(codecs.BOM_UTF8)
         if sum(map(raw.count, MARKS)) > MOST_VALUES:
             raise InvalidRequest(TOO_MANY, code=Code.BODY_TOO_LARGE)
         try:
-            return self._document("the file", raw, lambda own: _named(owner or own), most=most)
+            return self._document("the file", raw, lambda own: _named_source(owner or own), most=most)
         except FaultyFile as error:
             raise FaultyFile(error.file, error.faults[:most], code=error.code) from error
 
@@ -87,46 +87,46 @@ class Files:
         valued: bool = True,
         most: int | None = None,
     ) -> Document:
-        """What the bytes of a file ask for; `most`: they came over HTTP, and no more faults need be found."""
+        """Read the bytes of a file. `most` is given for HTTP alone: reading stops after so many faults."""
         try:
             document = strict_json.read_object(raw, strict_json.FILE)
         except InvalidRequest as error:
-            raise FaultyFile(name, [_misread(raw, error)], code=Code.INVALID_BODY) from error
+            raise FaultyFile(name, [_syntax_fault(raw, error)], code=Code.INVALID_BODY) from error
         sections, faults = files.sections(document, self._environment if most is None else None, most)
         wanted, more = resolve(sections) if most is None or len(faults) < most else (NOTHING, [])
         found = Document(name, raw.decode(), wanted, source(wanted.owner))
         faults += [*more, *(Fault(*each) for each in wanted.unset if valued)]
         if faults:
             warnings = [] if most else [*self.cautions(found, faults), *self.left_out(found, faults)]
-            raise FaultyFile(name, _placed(found.text, faults[:most]), warnings)
+            raise FaultyFile(name, _with_lines(found.text, faults[:most]), warnings)
         return found
 
     def cautions(self, document: Document, faults: Sequence[Fault] = ()) -> list[Misplaced]:
-        """What a file, beside its faults, says in vain, or other than its author will think."""
+        """Return the warnings of a file: entries without effect, or with an effect its author may not expect."""
         found = lint.cautions(document.wanted, self._clock(), [fault.param or "" for fault in faults])
-        return _placed(document.text, [Fault(path, sentence) for path, sentence in found])
+        return _with_lines(document.text, [Fault(path, sentence) for path, sentence in found])
 
     def left_out(self, document: Document, faults: Sequence[Fault] = ()) -> list[Misplaced]:
-        """The budgets and rate limits of a file that hold for nobody here, each with the reason."""
+        """Return the budgets and rate limits of a file that belong to no limit here, each with the reason."""
         found = lint.left_out(document.wanted, [fault.param or "" for fault in faults])
-        return _placed(document.text, [Fault(path, sentence) for path, sentence in found])
+        return _with_lines(document.text, [Fault(path, sentence) for path, sentence in found])
 
     def export(self) -> bytes:
-        """All limits, virtual keys and users in the plain form, in a fixed order; no secret is in it."""
+        """Return all limits, virtual keys and users as a file in the plain form, in a fixed order, without secrets."""
         with self._database.read() as connection:
             return export.document(current_state.everything(connection))
 
     def export_to(self, target: Path) -> None:
-        """The same into a file for its owner alone, whole or not at all. Raises OSError."""
+        """Write the export to a file that only its owner may read, atomically. Raises OSError."""
         private_files.replace(target, self.export())
 
 
-def _named(owner: str | None) -> Source:
+def _named_source(owner: str | None) -> Source:
     return Source(owner, "") if owner else NO_FILE
 
 
-def _source(path: Path, owner: str | None) -> Source:
-    """The place is as it was given: a link to it may lead elsewhere tomorrow, as those of mounted files do."""
+def _file_source(path: Path, owner: str | None) -> Source:
+    """Return the source of a file. Its path is not resolved: links to mounted files change with each version."""
     return Source(owner, "") if owner else Source(path.name, os.path.abspath(path))  # noqa: PTH100
 
 
@@ -140,16 +140,16 @@ def _bytes(path: Path) -> bytes:
         raise FaultyFile(path.name, [Misplaced(None, None, sentence)]) from error
 
 
-def _misread(raw: bytes, error: InvalidRequest) -> Misplaced:
-    """Where a file is no JSON object as we read it."""
+def _syntax_fault(raw: bytes, error: InvalidRequest) -> Misplaced:
+    """Return the fault of a file that is not valid JSON, with its line."""
     if error.param is not None:
         path, line = repeated(raw.decode())
         return Misplaced(line, path, error.message)
     return Misplaced(getattr(error.__cause__, "lineno", None), None, error.message)
 
 
-def _placed(text: str, faults: Sequence[Fault]) -> list[Misplaced]:
-    """Faults with their lines, in the order of the file."""
+def _with_lines(text: str, faults: Sequence[Fault]) -> list[Misplaced]:
+    """Return faults with their lines, in the order of the file."""
     if not faults:
         return []
     wanted = {step for fault in faults for step in steps_to(fault.param or "")}

@@ -1,4 +1,4 @@
-"""Carrying out the steps of a plan, in a few statements however many there are."""
+"""Write the steps of a plan; the number of statements does not depend on the number of steps."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -15,7 +15,7 @@ HeldT = TypeVar("HeldT", HeldLimit, HeldKey, HeldUser)
 
 
 def carry_out(write: Write, source: Source, steps: Iterable[Step]) -> None:
-    """Write what the steps of a file change. What goes, goes first: its ids, names and identities may come again."""
+    """Write the steps of a file. Removals come first, since new rows may have their ids, names and identities."""
     listed = list(steps)
     gone = [step.before for step in listed if step.action in (Action.REMOVE, Action.REPLACE)]
     new = [step.after for step in listed if step.action in (Action.CREATE, Action.REPLACE)]
@@ -30,7 +30,7 @@ def carry_out(write: Write, source: Source, steps: Iterable[Step]) -> None:
     users.replace_held(connection, _of(HeldUser, after), revision)
     users.add_held(connection, _of(HeldUser, new), revision)
     writes.replace_all(connection, _edits(moved), revision, now)
-    writes.note_places(connection, _placed(moved))
+    writes.note_places(connection, _with_new_place(moved))
     writes.add_all(connection, [held.limit for held in _of(HeldLimit, new)], revision, source)
 
 
@@ -43,7 +43,7 @@ def _edits(steps: Iterable[Step]) -> list[Edit]:
     return [Edit(b.limit, a.limit) for b, a in pairs if isinstance(b, HeldLimit) and isinstance(a, HeldLimit)]
 
 
-def _placed(steps: Iterable[Step]) -> list[HeldLimit]:
-    """The limits of which it is now known where their file lies."""
+def _with_new_place(steps: Iterable[Step]) -> list[HeldLimit]:
+    """Return the limits whose source has changed: the path of their file was not known before."""
     after = ((step.after, step.before) for step in steps if step.before is not None)
     return [held for held, before in after if isinstance(held, HeldLimit) and held.source != before.source]

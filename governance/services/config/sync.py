@@ -1,4 +1,4 @@
-"""Making the database what a file asks for: planned, shown, planned again where it is written, whole or not at all."""
+"""Bring the database to what a file asks for: plan, show the plan, plan again in the transaction that writes it."""
 
 import logging
 from collections.abc import Iterable
@@ -30,9 +30,9 @@ logger = logging.getLogger("governance.files")
 VALUES_FILE = "virtual-keys.txt"
 FRESH = 5 * SECOND
 TRIES = 12
-"""How often a start waits for its turn to write; each time as long as any writer would."""
+"""How often a start tries to get the write lock; each try waits as long as any other write."""
 TRIES_WHILE_RUNNING = 3
-"""The same for a reload, which keeps gunicorn's master from looking after its workers."""
+"""The tries of a reload; meanwhile gunicorn's master does not supervise its workers."""
 
 
 IN_FORCE = "the limits of before are in force. Look at the log, mend it, and send SIGHUP or restart the service."
@@ -45,19 +45,19 @@ MOVED = "Plan again: the file, its parameters or what is stored are not as they 
 
 
 class Planned(NamedTuple):
-    """A plan, with the config revision and the instant at which it was made."""
+    """A plan, with the config revision and the time (microseconds) at which it was made."""
 
     plan: Plan
     revision: int
     at: int
 
     def holds(self, write: Write) -> bool:
-        """Whether a plan made in the write itself would be the same: nobody wrote in between, and it is not old."""
+        """Return whether the plan is still valid in this write: no write came between, and it is less than 5 s old."""
         return write.revision == self.revision + 1 and 0 <= write.now - self.at < FRESH
 
 
 class Applied(NamedTuple):
-    """What was done, and how many virtual keys got a value that stands in `VALUES_FILE`."""
+    """The plan that was carried out, and how many virtual keys got a new value, which is in `VALUES_FILE`."""
 
     plan: Plan
     minted: int
@@ -77,9 +77,9 @@ class Sync:
         self.values = folder / VALUES_FILE
 
     def plan(self, document: Document, *, prune: bool, overwrite: bool = False) -> Planned:
-        """What a sync would do now. Raises FaultyFile where the file does not go with what is stored.
+        """Return what a sync would do now. Raises FaultyFile if the file conflicts with stored rows.
 
-        `prune` removes the rows of this file that it no longer has; `overwrite` takes back what was edited by API.
+        `prune` removes the rows that the file made and no longer has; `overwrite` undoes edits by the API.
         """
         with self._database.read() as connection:
             now = self._clock()
@@ -89,57 +89,58 @@ class Sync:
     def apply(
         self, document: Document, planned: Planned, *, prune: bool, overwrite: bool = False, exact: bool = False
     ) -> Applied:
-        """Do what was planned, in one transaction; planned again in it, where that might differ. Raises FaultyFile.
+        """Carry out a plan in one transaction; it is made again there if it may be out of date. Raises FaultyFile.
 
-        `exact`: nothing is done where anything was written since, and Conflict is raised.
+        `exact`: raise Conflict if anything was written since the plan was made.
         """
         with self._writer.write() as write:
             if exact and write.revision != planned.revision + 1:
                 raise Conflict(MOVED, code=Code.STALE_VERSION, param="If-Match")
             known = planned.plan if planned.holds(write) else None
             plan = known or _plan(write.connection, document, write.now, prune=prune, overwrite=overwrite)
-            steps, values = self._valued(plan.writes)
+            steps, values = self._with_values(plan.writes)
             carry_out(write, document.source, steps)
-            self._note(values)
+            self._save_values(values)
         return Applied(plan, len(values))
 
     def at_start(self, path: Path) -> list[str]:
-        """Sync a file before the service starts; what `/readyz` shall say of it.
+        """Sync a file before the service starts; return what `/readyz` reports about it.
 
-        Raises NotReady, with every fault, unless there are limits already: then the service starts with those.
+        Raises NotReady with every fault if the file cannot be applied and no limits are stored. If limits are stored,
+        the service starts with them.
         """
-        error, notes = self._tried(path, TRIES)
+        error, notes = self._try(path, TRIES)
         if error is not None and not self._any_limits():
             advice = "mend it and start again" if isinstance(error, FaultyFile) else "it could not be written"
             raise NotReady(f"{error.message}\n{path.name} was not applied: {advice}.") from error
-        return notes if error is None else _told(path, error)
+        return notes if error is None else _log_failure(path, error)
 
     def at_reload(self, path: Path) -> list[str]:
-        """Sync a file while the service runs; what `/readyz` shall say of it. Whatever fails, the limits stay."""
-        error, notes = self._tried(path, TRIES_WHILE_RUNNING)
-        return notes if error is None else _told(path, error)
+        """Sync a file while the service runs; return what `/readyz` reports about it. On failure the limits stay."""
+        error, notes = self._try(path, TRIES_WHILE_RUNNING)
+        return notes if error is None else _log_failure(path, error)
 
-    def _tried(self, path: Path, tries: int) -> tuple[GovernanceError | None, list[str]]:
-        """What kept a file from being applied; else what `/readyz` shall say of it."""
+    def _try(self, path: Path, tries: int) -> tuple[GovernanceError | None, list[str]]:
+        """Apply a file; return the error, or None with what `/readyz` reports about it."""
         try:
             with uncollected():
                 document = self._files.read(path)
                 left_out = self._files.left_out(document)
                 for place in left_out:
                     logger.warning("%s", fault_line(document.name, place))
-                self._patiently(document, tries)
+                self._apply_with_retries(document, tries)
         except (FaultyFile, NotReady, Unavailable) as error:
             return error, []
         return None, [LEFT_OUT.format(path.name, len(left_out))] if left_out else []
 
-    def _patiently(self, document: Document, tries: int) -> None:
-        """Apply a file where it changes anything; another service may be at it, so wait longer than a caller would."""
+    def _apply_with_retries(self, document: Document, tries: int) -> None:
+        """Apply a file if it changes anything. Retry if the database is busy: another service may be applying it."""
         for left in reversed(range(tries)):
             try:
                 planned = self.plan(document, prune=False)
                 with acting_as(document.actor):
                     done = self.apply(document, planned, prune=False) if planned.plan.writes else planned
-                return _tell(document, done.plan)
+                return _log_applied(document, done.plan)
             except Unavailable:
                 if not left:
                     raise
@@ -149,8 +150,8 @@ class Sync:
         with self._database.read() as connection:
             return any_limits(connection)
 
-    def _valued(self, steps: Iterable[Step]) -> tuple[list[Step], dict[str, str]]:
-        """The steps, with a value for each new virtual key that has none; and these values by the keys' ids."""
+    def _with_values(self, steps: Iterable[Step]) -> tuple[list[Step], dict[str, str]]:
+        """Return the steps, with a value for each new virtual key that has none, and these values by key id."""
         found, values = [], {}
         for step in steps:
             after = step.after
@@ -162,8 +163,8 @@ class Sync:
                 found.append(step)
         return found, values
 
-    def _note(self, values: dict[str, str]) -> None:
-        """Write new values down for their owner's eyes only, before they count: no log and no terminal shows them."""
+    def _save_values(self, values: dict[str, str]) -> None:
+        """Append new values to a private file before the commit; they are never logged or printed."""
         if not values:
             return
         lines = "".join(f"{key_id}\t{value}\n" for key_id, value in values.items())
@@ -175,20 +176,20 @@ class Sync:
 
 
 def _plan(connection: Connection, document: Document, now: int, *, prune: bool, overwrite: bool) -> Plan:
-    aim = Aim(document.source, current_state.everything(connection), now, overwrite)
-    plan, faults = plans.plan(aim, document.wanted, prune=prune)
+    context = Aim(document.source, current_state.everything(connection), now, overwrite)
+    plan, faults = plans.plan(context, document.wanted, prune=prune)
     if faults:
         raise document.refusal(faults)
     return plan
 
 
-def _tell(document: Document, plan: Plan) -> None:
+def _log_applied(document: Document, plan: Plan) -> None:
     counts = ", ".join(f"{number} to {action}" for action, number in plan.counts.items())
     logger.info("%s was applied: %s", document.name, counts or "it asks for nothing")
 
 
-def _told(path: Path, error: GovernanceError) -> list[str]:
-    """Log why a file was not applied; what `/readyz`, which anyone may read, shall say of it."""
+def _log_failure(path: Path, error: GovernanceError) -> list[str]:
+    """Log why a file was not applied; return what `/readyz`, which anyone may read, reports about it."""
     for line in error.message.splitlines():
         logger.error("%s", line)
     logger.error("%s was NOT applied: the limits that were stored before are in force", path.name)

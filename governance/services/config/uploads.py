@@ -1,4 +1,4 @@
-"""Files of limits that come over HTTP: planned, and applied where the plan is still what it was."""
+"""Config files that come over HTTP: they are planned, and applied only if the plan has not changed since."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,14 +14,14 @@ from governance.services.config.sync import MOVED, Planned, Sync
 
 MAX_FILE = 32 * 1024 * 1024
 LARGE = 1024 * 1024
-"""Larger files are read one at a time in a worker: reading 10,000 limits (2.4 MiB) took 3.3 s on two busy cores."""
+"""A worker reads larger files one at a time: 10,000 limits (2.4 MiB) took 3.3 s on two busy cores."""
 ANOTHER = "Try again in a minute: another large file is being read."
 OWNER_WANTED = 'Name an owner to prune for, as ?owner=NAME or as "owner" at the top of the file.'
 UNWRITTEN = "Try again once the service's disk can be written: the values of new virtual keys are kept there."
 
 
 class Wishes(NamedTuple):
-    """How a file shall be applied: see `flask governance sync`."""
+    """The options of a sync, as in `flask governance sync`."""
 
     owner: str | None
     prune: bool
@@ -29,14 +29,14 @@ class Wishes(NamedTuple):
 
 
 class Upload(NamedTuple):
-    """A file on its way: its size where that is told, and how it is read, up to a bound."""
+    """A file that is being received: its size, if the request gives it, and a function that reads at most n bytes."""
 
     size: int | None
     read: Callable[[int], bytes]
 
 
 class Review(NamedTuple):
-    """A plan, what is said of its file, and the tag that an apply has to bring."""
+    """A plan, the warnings about its file, and the ETag that an apply has to send."""
 
     document: Document
     plan: Plan
@@ -46,13 +46,13 @@ class Review(NamedTuple):
 
     @property
     def minted(self) -> int:
-        """How many new virtual keys have no value in the file, and get one."""
+        """The number of new virtual keys without a value in the file; each gets a new value."""
         after = (step.after for step in self.plan.writes)
         return sum(isinstance(held, HeldKey) and not held.key.digest for held in after)
 
 
 class Uploads:
-    """Plans and applies what came over HTTP."""
+    """Plans and applies files that come over HTTP."""
 
     def __init__(self, files: Files, sync: Sync) -> None:
         self._files = files
@@ -60,13 +60,13 @@ class Uploads:
         self._large = Lock()
 
     def plan(self, upload: Upload, wishes: Wishes) -> Review:
-        """What an apply would do now. Raises FaultyFile."""
-        with self._turn(upload):
+        """Return what an apply would do now. Raises FaultyFile."""
+        with self._admitted(upload):
             return self._planned(upload.read(MAX_FILE), wishes)[0]
 
     def apply(self, upload: Upload, wishes: Wishes, is_wanted: Callable[[str], bool]) -> Review:
-        """Do what was planned under the wanted tag. Raises FaultyFile, and Conflict where anything has moved since."""
-        with self._turn(upload):
+        """Apply a file if its plan has the wanted ETag. Raises FaultyFile, and Conflict if anything has changed."""
+        with self._admitted(upload):
             review, planned = self._planned(upload.read(MAX_FILE), wishes)
             if not is_wanted(review.etag):
                 raise Conflict(MOVED, code=Code.STALE_VERSION, param="If-Match")
@@ -85,12 +85,12 @@ class Uploads:
         if wishes.prune and not document.source.name:
             raise document.refusal([Fault("owner", OWNER_WANTED)])
         planned = self._sync.plan(document, prune=wishes.prune, overwrite=wishes.overwrite)
-        said = self._files.cautions(document), self._files.left_out(document)
-        return Review(document, planned.plan, *said, _etag(raw, wishes, planned.revision)), planned
+        remarks = self._files.cautions(document), self._files.left_out(document)
+        return Review(document, planned.plan, *remarks, _etag(raw, wishes, planned.revision)), planned
 
     @contextmanager
-    def _turn(self, upload: Upload) -> Iterator[None]:
-        """Have one large file at a time, from its first byte on: so slow callers hold one thread at most."""
+    def _admitted(self, upload: Upload) -> Iterator[None]:
+        """Admit one large file at a time, from its first byte on, so that slow clients block one thread at most."""
         if upload.size is not None and upload.size <= LARGE:
             yield
         elif self._large.acquire(blocking=False):
@@ -103,5 +103,5 @@ class Uploads:
 
 
 def _etag(raw: bytes, wishes: Wishes, revision: int) -> str:
-    """A tag of the file, its parameters and the config revision."""
+    """Return the digest of a file's bytes, its parameters and the config revision."""
     return sha256(repr((tuple(wishes), revision, sha256(raw).hexdigest())).encode()).hexdigest()

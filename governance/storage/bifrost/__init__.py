@@ -1,1 +1,1 @@
-"""Reading Bifrost's own store."""
+"""SQL of the import from Bifrost: Bifrost's SQLite file, and the ids that are stored already."""

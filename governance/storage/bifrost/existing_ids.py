@@ -1,4 +1,4 @@
-"""What is stored already, by all that a newcomer could equal: read whole, so that thousands cost no query each."""
+"""The stored ids, names, digests and identities, read at once: an import then needs no query for each row."""
 
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
@@ -9,7 +9,7 @@ from governance.storage.tables import model_limits, rules, virtual_keys
 
 
 def stored(connection: Connection) -> Stored:
-    """The ids, names, digests and identities of all virtual keys, limits and rules."""
+    """Return the ids, names, digests and identities of all virtual keys, limits and rules."""
     keys = connection.execute(select(virtual_keys.c.id, virtual_keys.c.name, virtual_keys.c.digest)).all()
     limits = connection.execute(
         select(

@@ -1,7 +1,7 @@
-"""Reading Bifrost's SQLite store, of whatever version, also while Bifrost writes to it. Nothing is ever written there.
+"""Read Bifrost's SQLite store, of any version, also while Bifrost writes to it. Nothing is written there.
 
-A file in WAL mode that nobody has open has no log beside it; opening it, even to read, would leave one there, which
-Bifrost may then not be allowed to write. Such a file is read as one that cannot change, and read again if it did.
+A file in WAL mode that no process has open has no `-wal` file. To open it, even for reading, would create one, which
+Bifrost may then not be allowed to write. So it is opened as immutable, and read again if it changed meanwhile.
 """
 
 import sqlite3
@@ -36,34 +36,34 @@ TABLES: dict[str, Any] = {
     "config_providers": ProviderRow,
     "governance_virtual_key_provider_configs": ProviderConfigRow,
 }
-TELLING = ("governance_virtual_keys", "governance_model_configs")
-"""Tables of which every store has one."""
+EVIDENCE = ("governance_virtual_keys", "governance_model_configs")
+"""Every store has at least one of these tables."""
 ORDER = ("created_at", "id")
 GIVE = "Give the path of Bifrost's SQLite store"
 
 
 def read(path: Path, busy_timeout: float) -> Store:
-    """What a store holds that concerns us, as of one instant. Raises InvalidRequest, Unavailable."""
-    with _told(path):
+    """Return the rows of a store that the import needs, in one transaction. Raises InvalidRequest, Unavailable."""
+    with _errors_as_sentences(path):
         file = path.resolve(strict=True)
-        found = _undisturbed(file, busy_timeout) if _is_at_rest(file) else None
+        found = _read_immutable(file, busy_timeout) if _is_closed(file) else None
         return found or _rows(file, busy_timeout, "mode=ro")
 
 
-def _undisturbed(file: Path, busy_timeout: float) -> Store | None:
-    """What a file at rest holds; None where somebody opened it meanwhile, and what was read may be of two states."""
-    before = _mark(file)
+def _read_immutable(file: Path, busy_timeout: float) -> Store | None:
+    """Return the rows of a file that no process has open; None if it was opened or changed meanwhile."""
+    before = _fingerprint(file)
     try:
         found = _rows(file, busy_timeout, "mode=ro&immutable=1")
     except sqlite3.Error:
-        if _mark(file) == before:
+        if _fingerprint(file) == before:
             raise
         return None
-    return found if _mark(file) == before else None
+    return found if _fingerprint(file) == before else None
 
 
-def _is_at_rest(file: Path) -> bool:
-    """Whether a file is in WAL mode and nobody has it open. Raises DatabaseError where it is no database."""
+def _is_closed(file: Path) -> bool:
+    """Return whether a file is in WAL mode and has no `-wal` file. Raises DatabaseError if it is no database."""
     with file.open("rb") as opened:
         head = opened.read(100)
     if not head.startswith(MAGIC):
@@ -75,28 +75,28 @@ def _log(file: Path) -> Path:
     return file.with_name(f"{file.name}-wal")
 
 
-def _mark(file: Path) -> tuple[int, int, int, bool]:
-    """What is another where somebody has written to the file, or has it open."""
+def _fingerprint(file: Path) -> tuple[int, int, int, bool]:
+    """Return values that differ if a process has written to the file or has opened it."""
     stat = file.stat()
     return stat.st_ino, stat.st_mtime_ns, stat.st_size, _log(file).exists()
 
 
-def _rows(file: Path, busy_timeout: float, how: str) -> Store:
-    name = f"file:{quote(str(file))}?{how}"
+def _rows(file: Path, busy_timeout: float, mode: str) -> Store:
+    name = f"file:{quote(str(file))}?{mode}"
     with closing(sqlite3.connect(name, uri=True, timeout=busy_timeout, isolation_level=None)) as connection:
         connection.text_factory = _text
         connection.execute("BEGIN")
         columns = {name: _columns(connection, name) for name in (*TABLES, *_names(connection))}
-        if not any(columns[name] for name in TELLING):
+        if not any(columns[name] for name in EVIDENCE):
             raise InvalidRequest(f"{GIVE}: {file} has none of its tables.")
         known = {name: set(row_type._fields) for name, row_type in TABLES.items()}
         read_rows = [tuple(_table(connection, name, columns[name])) for name in TABLES]
-        others = unread.references(connection, known, columns), unread.unread(connection, known, columns)
-        return Store._make([*read_rows, *map(tuple, others)])
+        rest = unread.references(connection, known, columns), unread.unread(connection, known, columns)
+        return Store._make([*read_rows, *map(tuple, rest)])
 
 
 def _text(raw: bytes) -> str | bytes:
-    """Text, or its bytes where they are not UTF-8: a row is then refused, not the whole file."""
+    """Return text, or the bytes if they are not UTF-8: then the row is refused, not the whole file."""
     try:
         return raw.decode()
     except UnicodeDecodeError:
@@ -104,18 +104,18 @@ def _text(raw: bytes) -> str | bytes:
 
 
 def _names(connection: sqlite3.Connection) -> list[str]:
-    """The names of all plain tables; a virtual one may need what this SQLite has not."""
+    """Return the names of all tables but virtual ones, which may need a module that this SQLite does not have."""
     plain = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
     return [str(row[0]) for row in connection.execute(plain)]
 
 
 def _columns(connection: sqlite3.Connection, name: str) -> set[str]:
-    """The columns of a table in this version of the store; none where it has no such table."""
+    """Return the columns of a table in this version of the store; empty if it has no such table."""
     return {str(row[0]) for row in connection.execute("SELECT name FROM pragma_table_info(?)", (name,))}
 
 
 def _table(connection: sqlite3.Connection, name: str, known: set[str]) -> Iterator[Any]:
-    """The rows of a table, oldest first; a column that it has not is None."""
+    """Yield the rows of a table, oldest first; a missing column is None."""
     row_type = TABLES[name]
     wanted = [field for field in row_type._fields if field in known]
     if not wanted:
@@ -128,8 +128,8 @@ def _table(connection: sqlite3.Connection, name: str, known: set[str]) -> Iterat
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Trouble with the file as one sentence."""
+def _errors_as_sentences(path: Path) -> Iterator[None]:
+    """Turn errors of the file or of SQLite into one sentence."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What Bifrost's store holds beside what is read: named in the report, so that nobody takes it for imported."""
+"""Find the tables and columns of Bifrost's store that are not read; the report names them as not imported."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,21 +9,21 @@ from sqlalchemy import ColumnElement, column, func, literal_column, or_, select,
 from governance.domain.bifrost.rows import Reference, Unread
 
 Columns = Mapping[str, set[str]]
-"""The names of columns by table."""
+"""Column names by table."""
 
 CAPS = re.compile("budget|limit|quota|spend")
-"""What a name has in it where caps may be meant."""
+"""A part of the names of tables and columns that may contain limits."""
 OF_CAPS = ("governance_model_configs", "governance_budgets", "governance_rate_limits")
-"""Tables in which any column that we do not know may change what a cap means."""
+"""Tables in which an unknown column may change what a limit means."""
 REFERENCES = ("budget_id", "rate_limit_id")
-TOLD = {
+COVERED = {
     "governance_budgets": {"override_cycles_remaining", "override_cycles_total", "override_anchor_reset"},
 }
-"""Columns that are not read but told with another: the remark on an override."""
+"""Columns that are not read, but are covered by the remark on an override."""
 
 
 def references(connection: Connection, known: Columns, rest: Columns) -> Iterator[Reference]:
-    """Who else names a budget or a rate limit: the rows of tables that are not read."""
+    """Yield the references to budgets and rate limits in tables that are not read."""
     for name in sorted(rest.keys() - known.keys()):
         for wanted in REFERENCES:
             if wanted in rest[name]:
@@ -33,7 +33,7 @@ def references(connection: Connection, known: Columns, rest: Columns) -> Iterato
 
 
 def unread(connection: Connection, known: Columns, rest: Columns) -> Iterator[Unread]:
-    """The columns that may hold caps and are not read, and the tables, where any row has something in them."""
+    """Yield the columns and tables that are not read and may contain limits, if any row has a value in them."""
     for name in sorted(rest):
         whole = name not in known and CAPS.search(name) is not None
         for wanted in [None] if whole else sorted(_suspects(name, known, rest)):
@@ -43,12 +43,12 @@ def unread(connection: Connection, known: Columns, rest: Columns) -> Iterator[Un
 
 
 def _suspects(name: str, known: Columns, rest: Columns) -> set[str]:
-    others = rest[name] - known.get(name, set()) - TOLD.get(name, set())
+    others = rest[name] - known.get(name, set()) - COVERED.get(name, set())
     return {each for each in others if name in OF_CAPS or CAPS.search(each)}
 
 
 def _filled(connection: Connection, name: str, wanted: str | None) -> int:
-    """How many rows of a table have something other than nothing, 0 and an empty text in a column."""
+    """Return how many rows of a table have a value in a column other than NULL, 0, empty text and empty JSON."""
     count = select(func.count()).select_from(table(name))
     if wanted is not None:
         nothing = or_(*(column(wanted) == literal_column(empty) for empty in ("''", "0", "'[]'", "'{}'", "'null'")))

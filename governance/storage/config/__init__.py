@@ -1,1 +1,1 @@
-"""What a file or an import is compared with."""
+"""The stored rows that a config file is compared with."""

@@ -1,4 +1,4 @@
-"""All that a file can be compared with: every limit, virtual key and user, and the file it came from. No counters."""
+"""Read every limit, virtual key and user with its source, to compare them with a config file. Counters are not read."""
 
 from sqlalchemy import null, select
 from sqlalchemy.engine import Connection
@@ -23,7 +23,7 @@ _users = select(*user_rows.columns, users.c.config_hash, users.c.source, users.c
 
 
 def everything(connection: Connection) -> Stored:
-    """All that is stored."""
+    """Return all stored limits, virtual keys and users, and the ids of deleted ones."""
     counted = states.group(connection.execute(_rules).all())
     rows = connection.execute(_limits).all()
     limits = (HeldLimit(states.limit_of(row, counted)[0], Source(row.source, row.place)) for row in rows)
