@@ -1,1 +1,1 @@
-"""The gunicorn worker of this service: one loop waits for all peers, and threads see complete messages only."""
+"""The gunicorn worker of this service: one loop waits for all clients; threads get complete requests only."""

@@ -1,4 +1,4 @@
-"""What is answered in the service's one shape before there is a request that Flask could answer."""
+"""Error responses for requests that do not reach Flask, in the JSON shape of all other errors."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -43,23 +43,23 @@ REFUSALS: tuple[tuple[type[Exception], GovernanceError], ...] = (
     (http.ConfigurationProblem, NotFound("Route not found: the path does not begin with SCRIPT_NAME.")),
     (http.ParseException, MALFORMED),
 )
-"""What is said of gunicorn's errors; the first that fits."""
+"""The response to each of gunicorn's errors; the first match counts."""
 
 
 def refusal_of(error: Exception) -> GovernanceError:
-    """What is said of an error that was raised while a request was read or answered."""
+    """Return the response to an error that was raised while a request was read or answered."""
     return next((refusal for kind, refusal in REFUSALS if isinstance(error, kind)), UNFORESEEN)
 
 
 class Refusals:
-    """Renders refusals, counts them, and has them logged as those of strangers are: nobody's key was looked at."""
+    """Renders refusals, counts them, and logs them as unauthenticated: no key was looked at."""
 
     def __init__(self, log: RefusalLog, is_secret: Callable[[str], bool]) -> None:
         self._log = log
         self._is_secret = is_secret
 
     def rendered(self, error: GovernanceError, client: Any, request: Any = None) -> bytes:
-        """The answer, in HTTP, after which the connection is closed."""
+        """Return the HTTP response as bytes; the connection is closed after it."""
         status, own = HTTPStatus(STATUS[error.code]), request_id({})
         self._log.write_stranger(
             {

@@ -1,4 +1,4 @@
-"""What the loop waits for, and until when: each wait for a peer has an end, counted from its beginning."""
+"""The queues of connections that the loop waits for. Each wait has a deadline, counted from its beginning."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -7,13 +7,13 @@ from typing import NamedTuple
 from governance.web.worker.connection import Connection
 
 LINGER = 2.0
-"""Seconds in which a peer that got its last answer can read it and hang up."""
+"""Seconds for a client to read its last response and close."""
 ROOM = 64 * 1024 * 1024
-"""Bytes that all connections of a worker keep together: bodies that come or wait for a thread, and answers that go."""
+"""The most bytes of all connections of a worker: bodies received, bodies that wait for a thread, unsent responses."""
 
 
 class Timeouts(NamedTuple):
-    """Seconds for each wait, over the whole of it."""
+    """The seconds of each wait, in total."""
 
     header: float = 10.0
     body: float = 30.0
@@ -22,7 +22,7 @@ class Timeouts(NamedTuple):
 
 
 class Wait:
-    """Connections that wait for the same thing, equally long: who began first is first."""
+    """Connections that wait for the same thing with the same timeout, the longest waiting first."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -35,52 +35,52 @@ class Wait:
         return iter(self._ends)
 
     def begin(self, connection: Connection, now: float) -> None:
-        """Have a connection wait, which leaves any other wait."""
+        """Add a connection, and remove it from its other queue."""
         leave(connection)
         self._ends[connection] = now + self.seconds
         connection.wait = self
 
     def forget(self, connection: Connection) -> None:
-        """Have a connection wait no longer."""
+        """Remove a connection."""
         del self._ends[connection]
 
     def first(self) -> Connection | None:
-        """The connection that has waited longest."""
+        """Return the connection that has waited longest."""
         return next(iter(self._ends), None)
 
     def began(self) -> float:
-        """When the first connection began to wait; never where there is none."""
+        """Return when the first connection began to wait; infinity if there is none."""
         return next(iter(self._ends.values()), float("inf")) - self.seconds
 
     def over(self, now: float) -> Iterator[Connection]:
-        """The connections whose time is over; the caller has each leave the wait."""
+        """Yield the connections whose time is over; the caller must remove each from the queue."""
         while (first := self.first()) is not None and self._ends[first] <= now:
             yield first
 
     def shorten(self, end: float) -> None:
-        """Have nobody wait longer than to this end."""
+        """Let no connection wait longer than until `end`."""
         for connection, until in self._ends.items():
             self._ends[connection] = min(until, end)
 
 
 def leave(connection: Connection) -> None:
-    """End the wait that a connection is in, if any."""
+    """Remove a connection from its queue, if it is in one."""
     if connection.wait is not None:
         connection.wait.forget(connection)
         connection.wait = None
 
 
 class Waits:
-    """All waits of a worker."""
+    """All queues of a worker."""
 
     def __init__(self, timeouts: Timeouts) -> None:
         self.head, self.body = Wait(timeouts.header), Wait(timeouts.body)
         self.send, self.idle = Wait(timeouts.send), Wait(timeouts.idle)
         self.linger = Wait(LINGER)
         self.all = (self.linger, self.head, self.idle, self.body, self.send)
-        """In the order in which connections are given up when there is no place for another."""
+        """In the order in which connections are closed if there are too many."""
         self.held = 0
-        """Bytes that the connections keep."""
+        """The bytes that the connections keep."""
 
     def weigh(self, connection: Connection, held: int) -> None:
         """Note how many bytes a connection keeps."""
@@ -88,9 +88,9 @@ class Waits:
         connection.held = held
 
     def least_missed(self) -> Connection | None:
-        """Whom to give up for a new peer: a message that does not come is missed less than one that is on its way."""
+        """Return the connection to close for a new one: the first in the order of `all`."""
         return next((wait.first() for wait in self.all if wait), None)
 
     def largest_debtor(self) -> Connection | None:
-        """Whom to give up for room: of the bodies that come and the answers that go, the one that takes longest."""
+        """Return the connection to close if all keep too many bytes: the longest receiving or sending; else None."""
         return None if self.held <= ROOM else min(self.body, self.send, key=Wait.began).first()

@@ -1,10 +1,10 @@
-"""gunicorn's threaded worker, with one difference: its loop alone waits for peers, and no wait is without an end.
+"""gunicorn's threaded worker, but the loop waits for clients instead of the threads, and every wait has a timeout.
 
-The loop receives, until a message is complete; a thread reads it, has the app answer it, and sends what the peer takes
-at once; the loop sends the rest. So a thread computes or waits for the database, and never for a peer: but for a body
-of more than 1 MiB, which the app takes from one caller at a time, and only after it has let it in.
+The loop receives until a message is complete. A thread parses it, calls the app, and sends as much of the response as
+the socket takes at once. The loop sends the rest. So a thread never waits for a client, with one exception: a body of
+more than 1 MiB, which the app reads from one client at a time, after authentication.
 
-What else of gunicorn this relies on is in `RELIED_ON` of `tests/web/worker/test_gunicorn.py`.
+`RELIED_ON` in `tests/web/worker/test_gunicorn.py` lists the parts of gunicorn that this relies on.
 """
 
 import logging
@@ -29,7 +29,7 @@ class Worker(PeerLoop):
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
-        """Refuse what this worker does not speak."""
+        """Raise ConfigError for TLS, the PROXY protocol and protocols other than HTTP."""
         super().check_config(cfg, log)
         if cfg.is_ssl or cfg.proxy_protocol != "off" or cfg.protocol != "http":
             raise ConfigError("Leave TLS and the PROXY protocol to a reverse proxy: this worker speaks HTTP/1.1.")
@@ -37,13 +37,13 @@ class Worker(PeerLoop):
     def handle(self, connection: Connection) -> bool:
         """Answer a message, in a thread. Returns whether the connection can be used again.
 
-        More of the message will not come, be it complete or not, unless it is a large one.
+        No more of the message is received, complete or not, unless it is a large one.
         """
         note_arrival(connection.came_at)
         is_reusable = self._answered(connection)
         try:
             connection.answer()
-        except OSError:  # the peer has gone
+        except OSError:  # the client has gone
             connection.unsent = []
             return False
         return is_reusable
@@ -55,18 +55,18 @@ class Worker(PeerLoop):
             request = next(parser)
             if not connection.is_whole:
                 request.force_close()
-            elif connection.is_chunked:  # read here, so that a faulty one is refused before anything is answered
+            elif connection.is_chunked:  # read here, so that a malformed one is refused before the app runs
                 request.body = BytesIO(request.body.read())
-            return bool(self.handle_request(request, connection))  # nothing to drain: the message was handed over alone
+            return bool(self.handle_request(request, connection))  # the message has no rest to drain
         except (NoMoreData, StopIteration):
             if len(connection.message) > MAX_HEAD:
                 self.handle_error(request, connection.sock, connection.client, LimitRequestHeaders(""))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the peer is told
+        except Exception as error:  # noqa: BLE001 - the client gets a response to every error
             self.handle_error(request, connection.sock, connection.client, error)
         return False
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        """Answer an error in the service's shape, in place of what may have been written."""
+        """Answer an error with JSON; drops what may have been written of the response."""
         refusal = refusals.refusal_of(exc)
         if refusal is refusals.UNFORESEEN:
             logger.error("an error that was not foreseen", exc_info=exc)
