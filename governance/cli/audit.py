@@ -39,14 +39,19 @@ def audit(*, limit: int, as_json: bool, **filters: str | None) -> None:
     """
     with opened() as service:
         query = load_query(QUERY, filters)
-        found, total = service.audit.page(query._replace(page=Page(limit)))
+        entries, total = service.audit.page(query._replace(page=Page(limit)))
     if as_json:
-        shown = {"audit": [entry(each) for each in found], "total_count": total, "count": len(found), "limit": limit}
+        shown = {
+            "audit": [entry(each) for each in entries],
+            "total_count": total,
+            "count": len(entries),
+            "limit": limit,
+        }
         click.echo(render.dumps(shown | {"offset": 0}))
         return
-    for each in found:
+    for each in entries:
         say("\n".join(_lines(each)))
-    say(_summary(len(found), total))
+    say(_summary(len(entries), total))
 
 
 def _summary(shown: int, total: int) -> str:

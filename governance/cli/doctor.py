@@ -28,14 +28,14 @@ def doctor(*, as_json: bool) -> None:
     Example: flask governance doctor
     """
     with unchecked() as service:
-        found = service.doctor.look()
-    failed = sum(finding.ok is False for finding in found)
+        findings = service.doctor.look()
+    failed = sum(finding.ok is False for finding in findings)
     if as_json:
-        print_json({"ok": not failed, "checks": [finding._asdict() for finding in found]})
+        print_json({"ok": not failed, "checks": [finding._asdict() for finding in findings]})
     else:
-        say(table([_row(finding) for finding in found]))
+        say(table([_row(finding) for finding in findings]))
     if failed and not as_json:
-        note(f"{failed} of {len(found)} checks say what to do.")
+        note(f"{failed} of {len(findings)} checks say what to do.")
     sys.exit(1 if failed else 0)
 
 

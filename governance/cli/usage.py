@@ -32,22 +32,22 @@ def usage(*, most: int, as_json: bool) -> None:
     Example: flask governance usage --limit 5
     """
     with opened() as service:
-        found = service.overview.nearest(most)
+        nearest = service.overview.nearest(most)
     if as_json:
-        shown = [_document(each, found) for each in found.statuses]
-        print_json({"usage": shown, "count": len(shown), "total_count": found.rules, "full_count": found.full})
+        shown = [_document(each, nearest) for each in nearest.statuses]
+        print_json({"usage": shown, "count": len(shown), "total_count": nearest.rules, "full_count": nearest.full})
         return
-    if found.statuses:
-        say(table([HEAD, *(_row(each, found) for each in found.statuses)], spare=1))
-    note(f"{found.full} of {found.rules} budgets and rate limits have nothing left.")
+    if nearest.statuses:
+        say(table([HEAD, *(_row(each, nearest) for each in nearest.statuses)], spare=1))
+    note(f"{nearest.full} of {nearest.rules} budgets and rate limits have nothing left.")
 
 
-def _document(status: RuleStatus, found: Nearest) -> dict[str, Any]:
-    denials = formatting.denials(found.denials.get(status.matched.limit.id))
+def _document(status: RuleStatus, nearest: Nearest) -> dict[str, Any]:
+    denials = formatting.denials(nearest.denials.get(status.matched.limit.id))
     return {name: value for name, value in decisions.rule(status).items() if name != "requested"} | {"denials": denials}
 
 
-def _row(status: RuleStatus, found: Nearest) -> tuple[str, ...]:
+def _row(status: RuleStatus, nearest: Nearest) -> tuple[str, ...]:
     limit, scope_name = status.matched.limit, status.matched.scope_name
     return (
         formatting.gauge(status),
@@ -56,7 +56,7 @@ def _row(status: RuleStatus, found: Nearest) -> tuple[str, ...]:
         formatting.provider(limit),
         formatting.scope(limit, scope_name),
         formatting.span(status),
-        lasting(status.window.end - found.now),
-        formatting.denied(found.denials.get(limit.id), found.now),
+        lasting(status.window.end - nearest.now),
+        formatting.denied(nearest.denials.get(limit.id), nearest.now),
         limit.id,
     )

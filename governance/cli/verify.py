@@ -25,20 +25,20 @@ def verify(*, as_json: bool) -> None:
     Example: flask governance verify --json
     """
     with opened() as service:
-        total, found = service.verification.verify()
+        total, differences = service.verification.verify()
         full = service.verification.full()
     if as_json:
-        shown = {"differences": [_shown(each) for each in found], "full": [_shown(each) for each in full]}
+        shown = {"differences": [_shown(each) for each in differences], "full": [_shown(each) for each in full]}
         print_json({"counters": total, **shown})
     else:
-        _print(total, found, full)
-    sys.exit(1 if found or full else 0)
+        _print(total, differences, full)
+    sys.exit(1 if differences or full else 0)
 
 
-def _print(total: int, found: list[CounterDifference], full: list[FullCounter]) -> None:
-    if not found:
+def _print(total: int, differences: list[CounterDifference], full: list[FullCounter]) -> None:
+    if not differences:
         click.echo(f"Counters: {total}. Each equals its ledger.")
-    for line in (*map(_line, found), *map(_line_of_full, full)):
+    for line in (*map(_line, differences), *map(_line_of_full, full)):
         note(line)
 
 

@@ -38,15 +38,15 @@ def hidden_in(text: str) -> str | None:
 
     Two names that differ in an invisible character look the same, and match different calls.
     """
-    found = None if text.isascii() else _hidden.search(text)
-    return f"U+{ord(found[0]):04X}" if found else None
+    match = None if text.isascii() else _hidden.search(text)
+    return f"U+{ord(match[0]):04X}" if match else None
 
 
 def visible(text: str) -> str:
     """Return text for a terminal or a log: control characters, line ends and invisible ones as JSON escapes."""
     if text.isascii() and text.isprintable():
         return text
-    return _unseen.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    return _unseen.sub(lambda match: json.dumps(match[0])[1:-1], text)
 
 
 def canonical_provider(provider: str | None) -> str:

@@ -18,10 +18,10 @@ def text(value: str) -> str:
 
 def seconds(value: str) -> float:
     """A duration in seconds."""
-    found = float(value)
-    if not 0 < found <= 24 * 3600:
+    number = float(value)
+    if not 0 < number <= 24 * 3600:
         raise ValueError("a number of seconds above 0, at most a day")
-    return found
+    return number
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:

@@ -56,13 +56,13 @@ def _refusal(message: str, param: str | None = None) -> InvalidRequest:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in result:
             shown = _printable(key[:SHOWN])
             raise _refusal(f"Give {shown!r} once: it stands twice in the same object.", shown)
-        found[key] = value
-    return found
+        result[key] = value
+    return result
 
 
 def _integer(digits: str) -> int | Decimal:

@@ -49,8 +49,8 @@ METRICS = (None, "", *(side.metric for side in RATES))
 
 def is_lost(row: BudgetRow | RateLimitRow, item: Item) -> bool:
     """Return whether a maximum of a row could not be imported."""
-    came = {part.ceiling.metric for part in item.parts}
-    return any(getattr(row, side.maximum) is not None and side.metric not in came for side in _all_sides(row))
+    imported = {part.ceiling.metric for part in item.parts}
+    return any(getattr(row, side.maximum) is not None and side.metric not in imported for side in _all_sides(row))
 
 
 def _blocks(row: BudgetRow | RateLimitRow, side: Side) -> bool:
@@ -73,11 +73,11 @@ def item_note(row: BudgetRow | RateLimitRow, limit: str = "") -> Told:
 
 def reasons(error: InvalidRequest, row: tuple[Any, ...]) -> list[str]:
     """Return why the schema refused a row: each value with the field's error message."""
-    found = []
+    sentences = []
     for param, message, _ in error.faults:
         value = getattr(row, param or "", None)
-        found.append(message if value is None else f"{param} is {_shown(value)}: {message[0].lower()}{message[1:]}")
-    return found
+        sentences.append(message if value is None else f"{param} is {_shown(value)}: {message[0].lower()}{message[1:]}")
+    return sentences
 
 
 def id_text(row: Any) -> str:

@@ -35,22 +35,22 @@ def items_of(rows: Whole, limit: str, now: int) -> Found:
     """Return the budgets and rate limits of a limit that are imported, and those that are not."""
     flagged = [row for row in rows.budgets if _is_flagged(row)]
     aligned = coercion.flag(rows.row.calendar_aligned) is True
-    found = Found((), [], [], [], aligned=bool(flagged))
+    result = Found((), [], [], [], aligned=bool(flagged))
     for group in (rows.budgets, rows.rate_limits):
-        judged = []
+        items = []
         for row in group:
             item = item_of(row, limit, now, aligned=aligned or bool(flagged))
-            found.lost.extend([item.note] if is_lost(row, item) else [])
-            found.blocking.extend([item.note] if is_blocking(row) else [])
+            result.lost.extend([item.note] if is_lost(row, item) else [])
+            result.blocking.extend([item.note] if is_blocking(row) else [])
             rolls = bool(flagged) and not aligned and row not in flagged and _is_alignable(item)
-            judged.append(item._replace(rolling=True, note=item.note.saying(ROLLS)) if rolls else item)
-        judged = _tightest(judged)
-        good = [item for item in judged if item.parts]
-        bad = [item.note.left_out(*(item.note.remarks or [NOTHING_SET])) for item in judged if not item.parts]
-        found.left_out.extend([*bad, *(item.note.left_out(CROWDED) for item in good[MAX_ITEMS:])])
-        found.lost.extend(item.note for item in good[MAX_ITEMS:])
-        found = found._replace(items=(*found.items, *good[:MAX_ITEMS]))
-    return found
+            items.append(item._replace(rolling=True, note=item.note.saying(ROLLS)) if rolls else item)
+        items = _tightest(items)
+        valid = [item for item in items if item.parts]
+        invalid = [item.note.left_out(*(item.note.remarks or [NOTHING_SET])) for item in items if not item.parts]
+        result.left_out.extend([*invalid, *(item.note.left_out(CROWDED) for item in valid[MAX_ITEMS:])])
+        result.lost.extend(item.note for item in valid[MAX_ITEMS:])
+        result = result._replace(items=(*result.items, *valid[:MAX_ITEMS]))
+    return result
 
 
 def _is_flagged(row: BudgetRow) -> bool:
@@ -62,14 +62,14 @@ def _is_alignable(item: Item) -> bool:
     return any(part.ceiling.duration.alignable for part in item.parts)
 
 
-def _tightest(found: list[Item]) -> list[Item]:
+def _tightest(items: list[Item]) -> list[Item]:
     """Return the items with one rule for each metric and window length: the one with the lowest maximum."""
     best: dict[tuple[str, int], tuple[int, int]] = {}
-    for index, item in enumerate(found):
+    for index, item in enumerate(items):
         for ceiling, *_ in item.parts:
             key = _window(ceiling)
             best[key] = min(best.get(key, (ceiling.max_limit, index)), (ceiling.max_limit, index))
-    return [_without_looser(item, index, best) for index, item in enumerate(found)]
+    return [_without_looser(item, index, best) for index, item in enumerate(items)]
 
 
 def _without_looser(item: Item, index: int, best: dict[tuple[str, int], tuple[int, int]]) -> Item:

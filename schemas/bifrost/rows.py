@@ -117,15 +117,15 @@ class _Reader:
 
     def _loaded(self, note: Told, schema: Schema, body: Mapping[str, Any], row: KeyRow | LimitRow, *more: str) -> Any:
         """Return what the schema loads from a row, or None if it refuses; then the row is left out."""
-        found = list(more)
+        faults = list(more)
         data = None
         try:
             data = load(schema, body)
         except InvalidRequest as error:
-            found += reasons(error, row)
-        if found:
-            self._left_out.append(note.left_out(*found))
-        return None if found else data
+            faults += reasons(error, row)
+        if faults:
+            self._left_out.append(note.left_out(*faults))
+        return None if faults else data
 
 
 def _secret(row: KeyRow) -> tuple[str, str]:

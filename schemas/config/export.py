@@ -16,15 +16,15 @@ from schemas.render import dollars
 
 def document(stored: Stored) -> bytes:
     """Return the file as indented JSON, with the rows in a fixed order."""
-    limits = sorted((held.limit for held in stored.limits.values()), key=lambda limit: limit.identity)
-    keys = sorted((held.key for held in stored.keys.values()), key=lambda key: key.id)
-    users = sorted((held.user for held in stored.users.values()), key=lambda user: user.id)
-    found = {
+    limits = sorted((row.limit for row in stored.limits.values()), key=lambda limit: limit.identity)
+    keys = sorted((row.key for row in stored.keys.values()), key=lambda key: key.id)
+    users = sorted((row.user for row in stored.users.values()), key=lambda user: user.id)
+    sections = {
         "users": [_user(user) for user in users],
         "virtual_keys": [_key(key) for key in keys],
         "model_configs": [_limit(limit) for limit in limits],
     }
-    return orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(sections, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def _user(user: User) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def _user(user: User) -> dict[str, Any]:
 
 def _key(key: VirtualKey) -> dict[str, Any]:
     expires_at = None if key.expires_at is None else rfc3339(key.expires_at)
-    found = {
+    fields = {
         "id": key.id,
         "name": key.name,
         "description": key.description,
@@ -41,12 +41,12 @@ def _key(key: VirtualKey) -> dict[str, Any]:
         "calendar_aligned": key.calendar_aligned,
         "expires_at": expires_at,
     }
-    return _without_none(found)
+    return _without_none(fields)
 
 
 def _limit(limit: Limit) -> dict[str, Any]:
     items = rules_by_id(limit.rules).values()
-    found = {
+    fields = {
         "id": None if limit.id == limit_id(limit.identity) else limit.id,
         "model_name": limit.model_name,
         "provider": limit.provider,
@@ -57,7 +57,7 @@ def _limit(limit: Limit) -> dict[str, Any]:
         "budgets": [_budget(limit, rules) for rules in items if rules[0].metric == Metric.COST] or None,
         "rate_limits": [_rate_limit(limit, rules) for rules in items if rules[0].metric != Metric.COST] or None,
     }
-    return _without_none(found)
+    return _without_none(fields)
 
 
 def _budget(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
@@ -66,11 +66,11 @@ def _budget(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
 
 
 def _rate_limit(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
-    found = _id(limit, rules)
+    fields = _id(limit, rules)
     for rule in rules:
         prefix = RATES[Metric(rule.metric)]
-        found |= {f"{prefix}_max_limit": rule.max_limit, f"{prefix}_reset_duration": rule.reset_duration}
-    return found
+        fields |= {f"{prefix}_max_limit": rule.max_limit, f"{prefix}_reset_duration": rule.reset_duration}
+    return fields
 
 
 def _id(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
@@ -80,5 +80,5 @@ def _id(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
     return {} if own == item_id(limit.id, Item(None, ceilings)) else {"id": own}
 
 
-def _without_none(found: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in found.items() if value is not None}
+def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

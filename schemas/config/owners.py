@@ -83,7 +83,7 @@ class FileKey(Ruled, NewVirtualKey):
     def make(self, data: dict[str, Any], **_: Any) -> WantedKey:
         """Turn the entry into a wanted key, with the digest and the prefix of its value."""
         name, value = data["name"], data.get("value")
-        said = {name: data.get(name) for name in ("is_active", "expires_at")}
+        optional = {name: data.get(name) for name in ("is_active", "expires_at")}
         aligned, description = data.get("calendar_aligned", False), data.get("description")
         return WantedKey(
             path="",
@@ -94,8 +94,8 @@ class FileKey(Ruled, NewVirtualKey):
             digest=keys.digest(value) if value else None,
             value_prefix=keys.shown_prefix(value) if value else None,
             calendar_aligned=aligned,
-            config_hash=hashes.of_key(name, description, value, calendar_aligned=aligned, **said),
-            **said,
+            config_hash=hashes.of_key(name, description, value, calendar_aligned=aligned, **optional),
+            **optional,
         )
 
 

@@ -39,8 +39,8 @@ def owner(document: Mapping[str, Any], faults: list[Fault]) -> str | None:
     if isinstance(inner := document.get("governance"), Mapping) and "owner" in inner:
         faults.append(Fault("governance.owner", "Write owner at the top of the file, beside governance."))
     try:
-        found: dict[str, str] = load(OWNER, {"owner": document["owner"]} if "owner" in document else {})
+        fields: dict[str, str] = load(OWNER, {"owner": document["owner"]} if "owner" in document else {})
     except InvalidRequest as error:
         faults += error.faults
         return None
-    return found.get("owner")
+    return fields.get("owner")

@@ -85,14 +85,14 @@ def expiry(instant: int | None) -> str:
     return "never expires" if instant is None else f"expires at {to_the_second(instant)}"
 
 
-def denied(found: Denials | None, now: int) -> str:
+def denied(refused: Denials | None, now: int) -> str:
     """Return how many calls a limit refused, and how long ago the last one was."""
-    return "–" if found is None else f"{found.calls:,}, {lasting(max(0, now - found.last_at))} ago"
+    return "–" if refused is None else f"{refused.calls:,}, {lasting(max(0, now - refused.last_at))} ago"
 
 
-def denials(found: Denials | None) -> dict[str, Any]:
+def denials(refused: Denials | None) -> dict[str, Any]:
     """Return the number of refused calls and the time of the last one, as JSON."""
-    return {"count": found.calls if found else 0, "last_at": rfc3339(found.last_at) if found else None}
+    return {"count": refused.calls if refused else 0, "last_at": rfc3339(refused.last_at) if refused else None}
 
 
 def _amount(metric: str, amount: int) -> str:

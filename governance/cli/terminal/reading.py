@@ -44,8 +44,8 @@ def reading_json(reading: Reading) -> dict[str, Any]:
     return places | {"skipped": document.wanted.skipped}
 
 
-def _note_places(what: str, file: str, found: Iterable[Misplaced]) -> None:
-    for line, path, message in found:
+def _note_places(what: str, file: str, places: Iterable[Misplaced]) -> None:
+    for line, path, message in places:
         note(f"{what}: {file}:{line}: {path}: {message}")
 
 

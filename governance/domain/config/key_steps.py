@@ -12,28 +12,28 @@ from governance.domain.records.stored import KEY, HeldKey
 
 def steps(context: Aim, keys: Iterable[WantedKey]) -> list[Step]:
     """Return a step for each entry."""
-    by_name = {held.key.name: held for held in context.stored.keys.values()}
+    by_name = {row.key.name: row for row in context.stored.keys.values()}
     return [
         _step(context, entry, context.stored.keys.get(entry.id) if entry.named else by_name.get(entry.name))
         for entry in keys
     ]
 
 
-def removal(held: HeldKey, bound: set[str]) -> Step:
+def removal(row: HeldKey, bound: set[str]) -> Step:
     """Return the removal of a key that its file no longer has; the key stays if it is among the `bound` ids.
 
     `bound` has the ids of the virtual keys that remaining limits refer to.
     """
-    key = held.key
+    key = row.key
     if key.id in bound:
-        return Step(Action.KEEP, KEY, key.id, _title(key), (), BOUND, held, held)
-    return Step(Action.REMOVE, KEY, key.id, _title(key), of_keys(key, None), None, held, None)
+        return Step(Action.KEEP, KEY, key.id, _title(key), (), BOUND, row, row)
+    return Step(Action.REMOVE, KEY, key.id, _title(key), of_keys(key, None), None, row, None)
 
 
 def clashes(entries: Iterable[WantedKey], steps: Iterable[Step], stored: Mapping[str, HeldKey]) -> Iterator[Fault]:
     """Yield a fault for each entry whose name or value belongs to another stored key that the plan does not change."""
     after = {step.id: step.after.key for step in steps if isinstance(step.after, HeldKey)}
-    others = [held.key for key_id, held in stored.items() if key_id not in after]
+    others = [row.key for key_id, row in stored.items() if key_id not in after]
     names, values = {key.name: key for key in others}, {key.digest: key for key in others}
     for entry in entries:
         if entry.name in names:
@@ -46,21 +46,19 @@ def clashes(entries: Iterable[WantedKey], steps: Iterable[Step], stored: Mapping
             yield Fault(f"{entry.path}.value", sentence)
 
 
-def _step(context: Aim, entry: WantedKey, held: HeldKey | None) -> Step:
-    if held is None:
+def _step(context: Aim, entry: WantedKey, row: HeldKey | None) -> Step:
+    if row is None:
         after = HeldKey(_new(entry, context.now), entry.config_hash, context.source)
         note = recreation_note(context, KEY, entry.id)
         return Step(Action.CREATE, KEY, entry.id, _title(after.key), of_keys(None, after.key), note, None, after)
-    edited, same = _edited(held.key, entry, context.now), held.config_hash == entry.config_hash
-    differences = of_keys(held.key, edited)
+    edited, same = _edited(row.key, entry, context.now), row.config_hash == entry.config_hash
+    differences = of_keys(row.key, edited)
     note = edit_note(context) if differences and same else None
-    known = held._replace(config_hash=entry.config_hash, source=context.with_place(held.source))
+    known = row._replace(config_hash=entry.config_hash, source=context.with_place(row.source))
     if differences and (context.overwrite or not same):
-        return Step(
-            Action.CHANGE, KEY, held.key.id, _title(edited), differences, note, held, known._replace(key=edited)
-        )
-    after = known if stores_hash(held.source, context) else held
-    return Step(Action.KEEP, KEY, held.key.id, _title(held.key), differences, note, held, after)
+        return Step(Action.CHANGE, KEY, row.key.id, _title(edited), differences, note, row, known._replace(key=edited))
+    after = known if stores_hash(row.source, context) else row
+    return Step(Action.KEEP, KEY, row.key.id, _title(row.key), differences, note, row, after)
 
 
 def _new(entry: WantedKey, now: int) -> VirtualKey:

@@ -18,7 +18,7 @@ from governance.domain.records.stored import LIMIT, HeldLimit
 class Match(NamedTuple):
     """The stored limit that an entry matches. `replaced`: only the id matches, not the identity."""
 
-    held: HeldLimit
+    row: HeldLimit
     replaced: bool = False
 
 
@@ -29,38 +29,38 @@ Matches = Mapping[str, Match]
 def matches(limits: Iterable[WantedLimit], stored: Mapping[str, HeldLimit]) -> Matches:
     """Match entries to stored limits by identity, else by id if no other entry matches the limit with that id."""
     entries = list(limits)
-    by_identity = {held.limit.identity: held for held in stored.values()}
+    by_identity = {row.limit.identity: row for row in stored.values()}
     same = {entry.path: Match(by_identity[entry.identity]) for entry in entries if entry.identity in by_identity}
-    claimed = {match.held.limit.id for match in same.values()}
+    claimed = {match.row.limit.id for match in same.values()}
     free = stored.keys() - claimed
     others = (entry for entry in entries if entry.path not in same and entry.id in free)
     return same | {entry.path: Match(stored[entry.id], replaced=True) for entry in others}
 
 
 def steps(
-    context: Aim, limits: Iterable[WantedLimit], found: Matches, removed: set[str], flags: Mapping[str, bool]
+    context: Aim, limits: Iterable[WantedLimit], matched: Matches, removed: set[str], flags: Mapping[str, bool]
 ) -> Iterator[Step]:
     """Yield a step for each entry. `removed` are the ids of the limits to be removed.
 
     `flags` are the calendar flags of virtual keys by id.
     """
     wanted = list(limits)
-    going = {match.held.limit.id for match in found.values() if match.replaced}
-    staying = (held.limit for key, held in context.stored.limits.items() if key not in removed | going)
+    replaced = {match.row.limit.id for match in matched.values() if match.replaced}
+    staying = (row.limit for key, row in context.stored.limits.items() if key not in removed | replaced)
     taken = {rule.id for limit in staying for rule in limit.rules}
     for entry in wanted:
         key = entry.draft.scope_id if entry.draft.scope == Scope.VIRTUAL_KEY else None
         setting = Setting(taken, flags.get(key or "", False), context.now)
-        step = _located_step(context, entry, found.get(entry.path), setting)
+        step = _located_step(context, entry, matched.get(entry.path), setting)
         if isinstance(step.after, HeldLimit):
             taken |= {rule.id for rule in step.after.limit.rules}
         yield step
 
 
-def removal(held: HeldLimit) -> Step:
+def removal(row: HeldLimit) -> Step:
     """Return the removal of a limit that its file no longer has."""
-    limit = held.limit
-    return Step(Action.REMOVE, LIMIT, limit.id, title(limit), of_limits(limit, None), None, held, None)
+    limit = row.limit
+    return Step(Action.REMOVE, LIMIT, limit.id, title(limit), of_limits(limit, None), None, row, None)
 
 
 def _located_step(context: Aim, entry: WantedLimit, match: Match | None, setting: Setting) -> Step:
@@ -81,8 +81,8 @@ def _step(context: Aim, entry: WantedLimit, match: Match | None, setting: Settin
         note = recreation_note(context, LIMIT, own_id)
         return _new_step(Action.CREATE, new_limit(entry, own_id, setting), None, context, note)
     if match.replaced:
-        return _new_step(Action.REPLACE, new_limit(entry, entry.id, setting), match.held, context, STARTS_ANEW)
-    return _edit_step(context, entry, match.held, setting)
+        return _new_step(Action.REPLACE, new_limit(entry, entry.id, setting), match.row, context, STARTS_ANEW)
+    return _edit_step(context, entry, match.row, setting)
 
 
 def _new_step(action: Action, limit: Limit, before: HeldLimit | None, context: Aim, note: str | None) -> Step:
@@ -90,15 +90,15 @@ def _new_step(action: Action, limit: Limit, before: HeldLimit | None, context: A
     return Step(action, LIMIT, limit.id, title(limit), of_limits(None, limit), note, before, after)
 
 
-def _edit_step(context: Aim, entry: WantedLimit, held: HeldLimit, setting: Setting) -> Step:
-    kept = merged(held.limit, entry, setting)
-    limit = as_written(held.limit, entry, setting) if context.overwrite else kept
-    differences = of_limits(held.limit, limit)
-    name, after = title(limit), HeldLimit(limit, context.with_place(held.source))
+def _edit_step(context: Aim, entry: WantedLimit, row: HeldLimit, setting: Setting) -> Step:
+    kept = merged(row.limit, entry, setting)
+    limit = as_written(row.limit, entry, setting) if context.overwrite else kept
+    differences = of_limits(row.limit, limit)
+    name, after = title(limit), HeldLimit(limit, context.with_place(row.source))
     if differences:
         note = edit_note(context) if context.overwrite and of_limits(kept, limit) else None
-        return Step(Action.CHANGE, LIMIT, limit.id, name, differences, note, held, after)
-    edited = held.limit.version > 1 and not context.overwrite
-    drifted = of_limits(held.limit, as_written(held.limit, entry, setting)) if edited else ()
-    known = after if stores_hash(held.source, context) else held
-    return Step(Action.KEEP, LIMIT, limit.id, name, drifted, edit_note(context) if drifted else None, held, known)
+        return Step(Action.CHANGE, LIMIT, limit.id, name, differences, note, row, after)
+    edited = row.limit.version > 1 and not context.overwrite
+    drifted = of_limits(row.limit, as_written(row.limit, entry, setting)) if edited else ()
+    known = after if stores_hash(row.source, context) else row
+    return Step(Action.KEEP, LIMIT, limit.id, name, drifted, edit_note(context) if drifted else None, row, known)

@@ -28,14 +28,14 @@ def cautions(wanted: Wanted, now: int, faulty: Iterable[str] = ()) -> list[Cauti
     """
     paths = list(faulty)
     wrong = _wrong(paths)
-    found = [*wanted.unset, *wanted.notes, *_missing(wanted, wrong)]
+    warnings = [*wanted.unset, *wanted.notes, *_missing(wanted, wrong)]
     if not (wanted.limits or wanted.keys or wanted.users or paths):
-        found.append(("", NOTHING))
+        warnings.append(("", NOTHING))
     names = {limit.identity: limit.path for limit in wanted.limits}
     for limit in wanted.limits:
-        found += [*_shadowed(limit), *_dated(limit, names)]
-    found += [(key.path, EXPIRED) for key in wanted.keys if key.expires_at is not None and key.expires_at <= now]
-    return _beside(found, paths)
+        warnings += [*_shadowed(limit), *_dated(limit, names)]
+    warnings += [(key.path, EXPIRED) for key in wanted.keys if key.expires_at is not None and key.expires_at <= now]
+    return _without_faulty(warnings, paths)
 
 
 def left_out(wanted: Wanted, faulty: Iterable[str] = ()) -> list[Caution]:
@@ -44,17 +44,17 @@ def left_out(wanted: Wanted, faulty: Iterable[str] = ()) -> list[Caution]:
     `faulty` are the paths of the file's faults; a faulty entry is not reported here either.
     """
     paths = list(faulty)
-    return _beside(wanted.left_out, paths) if OWNING.isdisjoint(_wrong(paths)) else []
+    return _without_faulty(wanted.left_out, paths) if OWNING.isdisjoint(_wrong(paths)) else []
 
 
 def _wrong(paths: Iterable[str]) -> set[str]:
     return {section for path in paths for section in _sections(path)}
 
 
-def _beside(found: Iterable[Caution], paths: Iterable[str]) -> list[Caution]:
+def _without_faulty(warnings: Iterable[Caution], paths: Iterable[str]) -> list[Caution]:
     """Return the warnings whose entries have no fault."""
     entries = {_entry(path) for path in paths}
-    return [caution for caution in found if _entry(caution[0]) not in entries]
+    return [caution for caution in warnings if _entry(caution[0]) not in entries]
 
 
 def _missing(wanted: Wanted, wrong: set[str]) -> Iterator[Caution]:

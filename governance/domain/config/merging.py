@@ -44,10 +44,10 @@ def new_limit(wanted: WantedLimit, own_id: str, setting: Setting) -> Limit:
 def merged(limit: Limit, wanted: WantedLimit, setting: Setting) -> Limit:
     """Return the stored limit merged with its entry. If edits and file together are invalid, the file wins."""
     try:
-        found = _merged(limit, wanted, setting, whole=False)
+        result = _merged(limit, wanted, setting, whole=False)
     except InvalidRequest:
         return as_written(limit, wanted, setting)
-    return found if _is_valid(found) else as_written(limit, wanted, setting)
+    return result if _is_valid(result) else as_written(limit, wanted, setting)
 
 
 def as_written(limit: Limit, wanted: WantedLimit, setting: Setting) -> Limit:
@@ -72,8 +72,8 @@ def _merged(limit: Limit, wanted: WantedLimit, setting: Setting, *, whole: bool)
     fresh = [part.wanted for part in (*budgets, *rates) if part.item.id is None and part.wanted is not None]
     ids = _new_ids(limit.id, fresh, setting.taken)
     after = changed(limit, change, now=setting.now, mint=iter(ids).__next__)
-    known = {part.item.id: part.wanted for part in (*budgets, *rates) if part.item.id and part.wanted}
-    return _hashed(after, wanted, known | dict(zip(ids, fresh, strict=True)))
+    by_id = {part.item.id: part.wanted for part in (*budgets, *rates) if part.item.id and part.wanted}
+    return _hashed(after, wanted, by_id | dict(zip(ids, fresh, strict=True)))
 
 
 def _parts(limit: Limit, wanted: WantedLimit, kind: str, *, whole: bool, same: bool) -> Iterator[_Part]:

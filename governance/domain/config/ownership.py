@@ -19,12 +19,14 @@ UNKNOWN = "a place that was not noted"
 
 def without(stored: Stored, limits: Collection[str], keys: Collection[str], users: Collection[str]) -> Stored:
     """Return the stored rows without those that have these ids."""
-    return Stored(_left(stored.limits, limits), _left(stored.keys, keys), _left(stored.users, users))
+    return Stored(_other_rows(stored.limits, limits), _other_rows(stored.keys, keys), _other_rows(stored.users, users))
 
 
 def owned(context: Aim, stored: Stored) -> Stored:
     """Return the stored rows that the file owns."""
-    return Stored(_own(context, stored.limits), _own(context, stored.keys), _own(context, stored.users))
+    return Stored(
+        _owned_rows(context, stored.limits), _owned_rows(context, stored.keys), _owned_rows(context, stored.users)
+    )
 
 
 def owner_faults(context: Aim, missing: Stored) -> Iterator[Fault]:
@@ -49,9 +51,9 @@ def _place(source: Source) -> str:
     return UNKNOWN if source.place is None else source.place or OF_AN_OWNER
 
 
-def _left(rows: Mapping[str, HeldT], known: Collection[str]) -> dict[str, HeldT]:
-    return {row_id: held for row_id, held in rows.items() if row_id not in known}
+def _other_rows(rows: Mapping[str, HeldT], known: Collection[str]) -> dict[str, HeldT]:
+    return {row_id: row for row_id, row in rows.items() if row_id not in known}
 
 
-def _own(context: Aim, rows: Mapping[str, HeldT]) -> dict[str, HeldT]:
-    return {row_id: held for row_id, held in rows.items() if context.owns(held.source)}
+def _owned_rows(context: Aim, rows: Mapping[str, HeldT]) -> dict[str, HeldT]:
+    return {row_id: row for row_id, row in rows.items() if context.owns(row.source)}

@@ -34,8 +34,8 @@ class Plan(NamedTuple):
     @property
     def counts(self) -> dict[Action, int]:
         """The number of steps by action; an action without steps is absent."""
-        found = Counter(step.action for step in self.steps)
-        return {action: found[action] for action in Action if found[action]}
+        counter = Counter(step.action for step in self.steps)
+        return {action: counter[action] for action in Action if counter[action]}
 
     @property
     def outline(self) -> tuple[object, ...]:
@@ -50,13 +50,13 @@ def plan(context: Aim, wanted: Wanted, *, prune: bool) -> tuple[Plan, list[Fault
         key_steps.steps(context, wanted.keys),
         list(user_steps.steps(context, wanted.users)),
     )
-    found = limit_steps.matches(wanted.limits, stored.limits)
-    matched = {match.held.limit.id for match in found.values()}
-    missing = ownership.without(stored, matched, {step.id for step in keys}, {step.id for step in users})
+    matches = limit_steps.matches(wanted.limits, stored.limits)
+    matched_ids = {match.row.limit.id for match in matches.values()}
+    missing = ownership.without(stored, matched_ids, {step.id for step in keys}, {step.id for step in users})
     gone = ownership.owned(context, missing)
     flags = _flags(stored.keys.values(), keys)
     removed = set(gone.limits) if prune else set()
-    limits = list(limit_steps.steps(context, wanted.limits, found, removed, flags))
+    limits = list(limit_steps.steps(context, wanted.limits, matches, removed, flags))
     faults = [*key_steps.clashes(wanted.keys, keys, stored.keys), *_keyless(wanted, flags)]
     if not prune:
         return Plan((*keys, *users, *limits), len(gone.rows)), faults
@@ -70,18 +70,18 @@ def plan(context: Aim, wanted: Wanted, *, prune: bool) -> tuple[Plan, list[Fault
 def _ends(gone: Stored, bound: set[str]) -> Iterator[Step]:
     """Yield the removal of each row that is gone from the file; `bound` has the ids of keys that limits still use."""
     yield from map(limit_steps.removal, gone.limits.values())
-    yield from (key_steps.removal(held, bound) for held in gone.keys.values())
+    yield from (key_steps.removal(row, bound) for row in gone.keys.values())
     yield from map(user_steps.removal, gone.users.values())
 
 
-def _flags(held: Iterable[HeldKey], steps: Iterable[Step]) -> dict[str, bool]:
+def _flags(row: Iterable[HeldKey], steps: Iterable[Step]) -> dict[str, bool]:
     """Return the calendar flag of each virtual key by its id, as it is after the steps."""
     after = (step.after for step in steps if isinstance(step.after, HeldKey))
-    return {each.key.id: each.key.calendar_aligned for each in (*held, *after)}
+    return {each.key.id: each.key.calendar_aligned for each in (*row, *after)}
 
 
 def _staying(stored: Mapping[str, HeldLimit], removed: set[str], steps: Iterable[Step]) -> Iterator[Limit]:
-    yield from (held.limit for key, held in stored.items() if key not in removed)
+    yield from (row.limit for key, row in stored.items() if key not in removed)
     yield from (step.after.limit for step in steps if isinstance(step.after, HeldLimit))
 
 

@@ -30,14 +30,14 @@ def resolve(sections: Sections) -> tuple[Wanted, list[Fault]]:
     budgets = owned(entries, sections.budgets, sections.claims, BUDGETS)
     rates = owned(entries, sections.rate_limits, sections.claims, RATE_LIMITS)
     flags = {entry.path: _flag(entry, [*budgets.of(entry), *rates.of(entry)]) for entry in entries}
-    every = [_limit(entry, flags[entry.path][0], budgets.of(entry), rates.of(entry)) for entry in entries]
-    limits = tuple(limit for limit in every if limit.items or not limit.implied)
+    all_limits = [_limit(entry, flags[entry.path][0], budgets.of(entry), rates.of(entry)) for entry in entries]
+    limits = tuple(limit for limit in all_limits if limit.items or not limit.implied)
     keys = tuple(sections.keys.entries)
     faults = [
-        *_twice((entry.id, f"{entry.path}.id") for entry in entries),
-        *_twice([*_alone(sections.budgets), *_inside(entries, "budgets")]),
-        *_twice([*_alone(sections.rate_limits), *_inside(entries, "rate_limits")]),
-        *_twice(_provider_configs(sections)),
+        *_duplicates((entry.id, f"{entry.path}.id") for entry in entries),
+        *_duplicates([*_alone(sections.budgets), *_inside(entries, "budgets")]),
+        *_duplicates([*_alone(sections.rate_limits), *_inside(entries, "rate_limits")]),
+        *_duplicates(_provider_configs(sections)),
         *budgets.faults,
         *rates.faults,
         *_missing_owners(sections),
@@ -45,7 +45,7 @@ def resolve(sections: Sections) -> tuple[Wanted, list[Fault]]:
         *(fault for limit in limits for fault in _limit_faults(limit)),
         *_second_identities(limits),
         *_key_faults(keys),
-        *_twice((user.id, f"{user.path}.id") for user in sections.users.entries),
+        *_duplicates((user.id, f"{user.path}.id") for user in sections.users.entries),
     ]
     found = Wanted(
         limits=limits,
@@ -90,7 +90,7 @@ def _provider_configs(sections: Sections) -> Iterator[tuple[str | None, str]]:
             yield owner.id, f"{entry.path}.id"
 
 
-def _twice(named: Iterable[tuple[str | None, str]], what: str = "id") -> Iterator[Fault]:
+def _duplicates(named: Iterable[tuple[str | None, str]], what: str = "id") -> Iterator[Fault]:
     """Yield a fault for each id (or other unique value, `what`) that an earlier path has too."""
     first: dict[str, str] = {}
     for value, path in named:
@@ -179,17 +179,17 @@ def _limit_faults(limit: WantedLimit) -> Iterator[Fault]:
 def _second_identities(limits: Iterable[WantedLimit]) -> Iterator[Fault]:
     first: dict[object, str] = {}
     for limit in limits:
-        known = first.setdefault(limit.identity, limit.path)
-        if known != limit.path:
-            sentence = f"Put both into one: {known} is on the same model, provider and scope."
+        earlier = first.setdefault(limit.identity, limit.path)
+        if earlier != limit.path:
+            sentence = f"Put both into one: {earlier} is on the same model, provider and scope."
             yield Fault(limit.path if limit.implied else f"{limit.path}.model_name", sentence)
 
 
 def _key_faults(keys: tuple[WantedKey, ...]) -> Iterator[Fault]:
-    yield from _twice((key.id, f"{key.path}.id") for key in keys if key.named)
-    yield from _twice(((key.name, f"{key.path}.name") for key in keys), "name")
+    yield from _duplicates((key.id, f"{key.path}.id") for key in keys if key.named)
+    yield from _duplicates(((key.name, f"{key.path}.name") for key in keys), "name")
     first: dict[str, str] = {}
     for key in keys:
-        known = None if key.digest is None else first.setdefault(key.digest, key.path)
-        if known not in (None, key.path):
-            yield Fault(f"{key.path}.value", f"Give each virtual key a value of its own: {known} has the same.")
+        earlier = None if key.digest is None else first.setdefault(key.digest, key.path)
+        if earlier not in (None, key.path):
+            yield Fault(f"{key.path}.value", f"Give each virtual key a value of its own: {earlier} has the same.")

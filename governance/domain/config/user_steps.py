@@ -14,26 +14,26 @@ def steps(context: Aim, users: Iterable[WantedUser]) -> Iterator[Step]:
     return (_step(context, entry, context.stored.users.get(entry.id)) for entry in users)
 
 
-def removal(held: HeldUser) -> Step:
+def removal(row: HeldUser) -> Step:
     """Return the removal of a user that its file no longer has; limits on the id stay."""
-    user = held.user
-    return Step(Action.REMOVE, USER, user.id, _title(user), of_users(user, None), None, held, None)
+    user = row.user
+    return Step(Action.REMOVE, USER, user.id, _title(user), of_users(user, None), None, row, None)
 
 
-def _step(context: Aim, entry: WantedUser, held: HeldUser | None) -> Step:
-    if held is None:
+def _step(context: Aim, entry: WantedUser, row: HeldUser | None) -> Step:
+    if row is None:
         user = User(entry.id, entry.name, context.now, context.now)
         after, note = HeldUser(user, entry.config_hash, context.source), recreation_note(context, USER, entry.id)
         return Step(Action.CREATE, USER, user.id, _title(user), of_users(None, user), note, None, after)
-    edited, same = _edited(held.user, entry, context.now), held.config_hash == entry.config_hash
-    differences = of_users(held.user, edited)
+    edited, same = _edited(row.user, entry, context.now), row.config_hash == entry.config_hash
+    differences = of_users(row.user, edited)
     note = edit_note(context) if differences and same else None
-    known = held._replace(config_hash=entry.config_hash, source=context.with_place(held.source))
+    known = row._replace(config_hash=entry.config_hash, source=context.with_place(row.source))
     if differences and (context.overwrite or not same):
         after = known._replace(user=edited)
-        return Step(Action.CHANGE, USER, edited.id, _title(edited), differences, note, held, after)
-    kept = known if stores_hash(held.source, context) else held
-    return Step(Action.KEEP, USER, held.user.id, _title(held.user), differences, note, held, kept)
+        return Step(Action.CHANGE, USER, edited.id, _title(edited), differences, note, row, after)
+    kept = known if stores_hash(row.source, context) else row
+    return Step(Action.KEEP, USER, row.user.id, _title(row.user), differences, note, row, kept)
 
 
 def _edited(user: User, entry: WantedUser, now: int) -> User:

@@ -44,10 +44,10 @@ def of_limits(before: Limit | None, after: Limit | None) -> tuple[Difference, ..
 
 def of_keys(before: VirtualKey | None, after: VirtualKey | None) -> tuple[Difference, ...]:
     """Return the differences between two states of a virtual key; of its value only the prefixes are shown."""
-    found = list(_differences(_key(before), _key(after)))
+    differences = list(_differences(_key(before), _key(after)))
     if before is not None and after is not None and before.digest != after.digest:
-        found.append(Difference("value", f"{before.value_prefix}…", f"{after.value_prefix}…"))
-    return tuple(found)
+        differences.append(Difference("value", f"{before.value_prefix}…", f"{after.value_prefix}…"))
+    return tuple(differences)
 
 
 def of_users(before: User | None, after: User | None) -> tuple[Difference, ...]:
@@ -60,12 +60,12 @@ Shown = dict[object, tuple[str, str]]
 
 
 def _differences(old: Shown, new: Shown) -> Iterator[Difference]:
-    whole = not old or not new
-    said = PLAIN | {"name": ""}
+    is_whole = not old or not new
+    defaults = PLAIN | {"name": ""}
     for key in {**old, **new}:
         what, before = old.get(key, (None, None))
         name, after = new.get(key, (what, None))
-        if before != after and not (whole and said.get(str(name)) in ("", before or after)):
+        if before != after and not (is_whole and defaults.get(str(name)) in ("", before or after)):
             yield Difference(str(name), before, after)
 
 
@@ -74,11 +74,11 @@ def _limit(limit: Limit | None) -> Shown:
         return {}
     settings = {name: str(getattr(limit, name)) for name in SETTINGS}
     settings["calendar_aligned"] = settings["calendar_aligned"].lower()
-    found: Shown = {name: (name, text) for name, text in settings.items()}
+    values: Shown = {name: (name, text) for name, text in settings.items()}
     for rule in limit.rules:
         name = "budget" if rule.metric == Metric.COST else "rate limit"
-        found[rule.key] = (name, shown(rule.metric, rule.max_limit, rule.reset_duration))
-    return found
+        values[rule.key] = (name, shown(rule.metric, rule.max_limit, rule.reset_duration))
+    return values
 
 
 def _key(key: VirtualKey | None) -> Shown:

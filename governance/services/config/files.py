@@ -94,22 +94,22 @@ class Files:
             raise FaultyFile(name, [_syntax_fault(raw, error)], code=Code.INVALID_BODY) from error
         sections, faults = files.sections(document, self._environment if most is None else None, most)
         wanted, more = resolve(sections) if most is None or len(faults) < most else (NOTHING, [])
-        found = Document(name, raw.decode(), wanted, source(wanted.owner))
+        file = Document(name, raw.decode(), wanted, source(wanted.owner))
         faults += [*more, *(Fault(*each) for each in wanted.unset if valued)]
         if faults:
-            warnings = [] if most else [*self.cautions(found, faults), *self.left_out(found, faults)]
-            raise FaultyFile(name, _with_lines(found.text, faults[:most]), warnings)
-        return found
+            warnings = [] if most else [*self.cautions(file, faults), *self.left_out(file, faults)]
+            raise FaultyFile(name, _with_lines(file.text, faults[:most]), warnings)
+        return file
 
     def cautions(self, document: Document, faults: Sequence[Fault] = ()) -> list[Misplaced]:
         """Return the warnings of a file: entries without effect, or with an effect its author may not expect."""
-        found = lint.cautions(document.wanted, self._clock(), [fault.param or "" for fault in faults])
-        return _with_lines(document.text, [Fault(path, sentence) for path, sentence in found])
+        warnings = lint.cautions(document.wanted, self._clock(), [fault.param or "" for fault in faults])
+        return _with_lines(document.text, [Fault(path, sentence) for path, sentence in warnings])
 
     def left_out(self, document: Document, faults: Sequence[Fault] = ()) -> list[Misplaced]:
         """Return the budgets and rate limits of a file that belong to no limit here, each with the reason."""
-        found = lint.left_out(document.wanted, [fault.param or "" for fault in faults])
-        return _with_lines(document.text, [Fault(path, sentence) for path, sentence in found])
+        items = lint.left_out(document.wanted, [fault.param or "" for fault in faults])
+        return _with_lines(document.text, [Fault(path, sentence) for path, sentence in items])
 
     def export(self) -> bytes:
         """Return all limits, virtual keys and users as a file in the plain form, in a fixed order, without secrets."""
@@ -154,5 +154,5 @@ def _with_lines(text: str, faults: Sequence[Fault]) -> list[Misplaced]:
         return []
     wanted = {step for fault in faults for step in steps_to(fault.param or "")}
     lines = {path: line for path, line in places(text) if path in wanted}
-    found = (Misplaced(line_of(fault.param or "", lines), fault.param or None, fault.message) for fault in faults)
-    return sorted(dict.fromkeys(found), key=lambda fault: fault.line or 0)
+    placed = (Misplaced(line_of(fault.param or "", lines), fault.param or None, fault.message) for fault in faults)
+    return sorted(dict.fromkeys(placed), key=lambda fault: fault.line or 0)

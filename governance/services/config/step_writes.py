@@ -17,25 +17,25 @@ HeldT = TypeVar("HeldT", HeldLimit, HeldKey, HeldUser)
 def carry_out(write: Write, source: Source, steps: Iterable[Step]) -> None:
     """Write the steps of a file. Removals come first, since new rows may have their ids, names and identities."""
     listed = list(steps)
-    gone = [step.before for step in listed if step.action in (Action.REMOVE, Action.REPLACE)]
+    removed = [step.before for step in listed if step.action in (Action.REMOVE, Action.REPLACE)]
     new = [step.after for step in listed if step.action in (Action.CREATE, Action.REPLACE)]
-    moved = [step for step in listed if step.action in (Action.CHANGE, Action.KEEP)]
-    after = [step.after for step in moved]
+    remaining = [step for step in listed if step.action in (Action.CHANGE, Action.KEEP)]
+    after = [step.after for step in remaining]
     connection, now, revision = write
-    writes.remove(connection, [held.limit.id for held in _of(HeldLimit, gone)], revision)
-    virtual_keys.remove_all(connection, [held.key.id for held in _of(HeldKey, gone)], revision)
-    users.remove_all(connection, [held.user.id for held in _of(HeldUser, gone)], revision)
+    writes.remove(connection, [row.limit.id for row in _of(HeldLimit, removed)], revision)
+    virtual_keys.remove_all(connection, [row.key.id for row in _of(HeldKey, removed)], revision)
+    users.remove_all(connection, [row.user.id for row in _of(HeldUser, removed)], revision)
     virtual_keys.replace_held(connection, _of(HeldKey, after), revision)
     virtual_keys.add_held(connection, _of(HeldKey, new), revision)
     users.replace_held(connection, _of(HeldUser, after), revision)
     users.add_held(connection, _of(HeldUser, new), revision)
-    writes.replace_all(connection, _edits(moved), revision, now)
-    writes.note_places(connection, _with_new_place(moved))
-    writes.add_all(connection, [held.limit for held in _of(HeldLimit, new)], revision, source)
+    writes.replace_all(connection, _edits(remaining), revision, now)
+    writes.note_places(connection, _with_new_place(remaining))
+    writes.add_all(connection, [row.limit for row in _of(HeldLimit, new)], revision, source)
 
 
 def _of(kind: type[HeldT], rows: Iterable[Held | None]) -> list[HeldT]:
-    return [held for held in rows if isinstance(held, kind)]
+    return [row for row in rows if isinstance(row, kind)]
 
 
 def _edits(steps: Iterable[Step]) -> list[Edit]:
@@ -46,4 +46,4 @@ def _edits(steps: Iterable[Step]) -> list[Edit]:
 def _with_new_place(steps: Iterable[Step]) -> list[HeldLimit]:
     """Return the limits whose source has changed: the path of their file was not known before."""
     after = ((step.after, step.before) for step in steps if step.before is not None)
-    return [held for held, before in after if isinstance(held, HeldLimit) and held.source != before.source]
+    return [row for row, before in after if isinstance(row, HeldLimit) and row.source != before.source]

@@ -48,7 +48,7 @@ class Review(NamedTuple):
     def minted(self) -> int:
         """The number of new virtual keys without a value in the file; each gets a new value."""
         after = (step.after for step in self.plan.writes)
-        return sum(isinstance(held, HeldKey) and not held.key.digest for held in after)
+        return sum(isinstance(row, HeldKey) and not row.key.digest for row in after)
 
 
 class Uploads:

@@ -46,20 +46,20 @@ def read(path: Path, busy_timeout: float) -> Store:
     """Return the rows of a store that the import needs, in one transaction. Raises InvalidRequest, Unavailable."""
     with _errors_as_sentences(path):
         file = path.resolve(strict=True)
-        found = _read_immutable(file, busy_timeout) if _is_closed(file) else None
-        return found or _rows(file, busy_timeout, "mode=ro")
+        store = _read_immutable(file, busy_timeout) if _is_closed(file) else None
+        return store or _rows(file, busy_timeout, "mode=ro")
 
 
 def _read_immutable(file: Path, busy_timeout: float) -> Store | None:
     """Return the rows of a file that no process has open; None if it was opened or changed meanwhile."""
     before = _fingerprint(file)
     try:
-        found = _rows(file, busy_timeout, "mode=ro&immutable=1")
+        store = _rows(file, busy_timeout, "mode=ro&immutable=1")
     except sqlite3.Error:
         if _fingerprint(file) == before:
             raise
         return None
-    return found if _fingerprint(file) == before else None
+    return store if _fingerprint(file) == before else None
 
 
 def _is_closed(file: Path) -> bool:

@@ -36,8 +36,8 @@ def everything(connection: Connection) -> Stored:
         for row in connection.execute(_users).all()
     )
     return Stored(
-        limits={held.limit.id: held for held in limits},
-        keys={held.key.id: held for held in keys},
-        users={held.user.id: held for held in people},
+        limits={row.limit.id: row for row in limits},
+        keys={row.key.id: row for row in keys},
+        users={row.user.id: row for row in people},
         buried=frozenset((entity, each) for entity in ENTITIES for each in revisions.buried(connection, entity, -1)),
     )
