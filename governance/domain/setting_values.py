@@ -1,4 +1,4 @@
-"""Reading the values of settings from text: each reader raises ValueError with what it wants instead."""
+"""Readers of the values of settings. Each raises ValueError with a text that says which values are valid."""
 
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -12,12 +12,12 @@ SQLITE = "sqlite:///"
 
 
 def text(value: str) -> str:
-    """Any text."""
+    """Return the text unchanged."""
     return value
 
 
 def seconds(value: str) -> float:
-    """A duration in seconds."""
+    """Return a duration in seconds."""
     number = float(value)
     if not 0 < number <= 24 * 3600:
         raise ValueError("a number of seconds above 0, at most a day")
@@ -25,7 +25,7 @@ def seconds(value: str) -> float:
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
-    """Read a whole number in a range."""
+    """Return a reader of whole numbers in a range."""
 
     def read(value: str) -> int:
         number = int(value) if value.isascii() and value.isdigit() else least - 1
@@ -37,7 +37,7 @@ def whole(least: int, most: int) -> Callable[[str], int]:
 
 
 def sqlite(value: str) -> str:
-    """The URL of an SQLite file."""
+    """Return the URL of an SQLite file."""
     path = value.removeprefix(SQLITE)
     if path == value or not path or path.startswith(":memory:") or "?" in path:
         raise ValueError("sqlite:/// and a file's path, such as sqlite:///governance.db")
@@ -45,7 +45,7 @@ def sqlite(value: str) -> str:
 
 
 def admin_key(value: str) -> str:
-    """An admin key that is not guessed."""
+    """Return an admin key; short ones, and those with few or repeated characters, are refused."""
     if len(value) < SHORTEST_ADMIN_KEY or not value.isascii() or not value.isprintable() or " " in value:
         raise ValueError(f"at least {SHORTEST_ADMIN_KEY} visible ASCII characters")
     repeats_itself = value in (value + value)[1:-1]
@@ -55,7 +55,7 @@ def admin_key(value: str) -> str:
 
 
 def networks(value: str) -> tuple[Network, ...]:
-    """Addresses and networks, separated by commas."""
+    """Return the IP addresses and networks in a comma-separated list."""
     try:
         return tuple(ip_network(part.strip()) for part in value.split(","))
     except ValueError as error:
@@ -63,7 +63,7 @@ def networks(value: str) -> tuple[Network, ...]:
 
 
 def one_of(*words: str) -> Callable[[str], str]:
-    """Read one of some words."""
+    """Return a reader that accepts one of some words."""
 
     def read(value: str) -> str:
         if value not in words:
@@ -74,16 +74,16 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 
 def quoted(value: str) -> str:
-    """How a refused value is told: as it is."""
+    """Return the end of the error message for a refused value: it shows the value."""
     return f"'{value}' is not that"
 
 
 def unquoted(_: str) -> str:
-    """How a refused secret is told: not at all."""
+    """Return the end of the error message for a refused secret: it does not show the value."""
     return "it is not that"
 
 
 def url(value: str) -> str:
-    """How a refused URL is told: without its secrets."""
+    """Return the end of the error message for a refused URL: it shows the URL without its secrets."""
     shown = without_secrets(value)
     return unquoted(value) if shown is None else quoted(shown)

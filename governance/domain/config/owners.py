@@ -1,4 +1,4 @@
-"""Find the limit of each budget and rate limit that has an entry of its own.
+"""Find the limit to which each budget and rate limit with its own entry belongs.
 
 A limit may name the item, or the item may name its owner. An item without an owner, or with an owner of a kind that
 this service does not have, is left out with the reason.

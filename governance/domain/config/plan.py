@@ -74,10 +74,10 @@ def _ends(gone: Stored, bound: set[str]) -> Iterator[Step]:
     yield from map(user_steps.removal, gone.users.values())
 
 
-def _flags(row: Iterable[HeldKey], steps: Iterable[Step]) -> dict[str, bool]:
+def _flags(rows: Iterable[HeldKey], steps: Iterable[Step]) -> dict[str, bool]:
     """Return the calendar flag of each virtual key by its id, as it is after the steps."""
     after = (step.after for step in steps if isinstance(step.after, HeldKey))
-    return {each.key.id: each.key.calendar_aligned for each in (*row, *after)}
+    return {each.key.id: each.key.calendar_aligned for each in (*rows, *after)}
 
 
 def _staying(stored: Mapping[str, HeldLimit], removed: set[str], steps: Iterable[Step]) -> Iterator[Limit]:
