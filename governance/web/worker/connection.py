@@ -1,4 +1,4 @@
-"""One peer: what came from it and is not answered yet, and what it has not taken yet."""
+"""A connection: the bytes received but not answered yet, and the bytes of the response not sent yet."""
 
 import select
 import socket
@@ -11,42 +11,42 @@ from typing import Any
 from governance.web.worker.framing import Framing, MessageProgress
 
 PIECE = 32 * 1024
-"""As many bytes are received in one go."""
+"""The most bytes of one `recv`."""
 LARGE_PIECE = 256 * 1024
-"""Of a large body."""
+"""The most bytes of one `recv` of a large body."""
 MOST_PIECES = 512
-"""As many pieces are sent in one go; Linux takes 1,024."""
+"""The most pieces of one `sendmsg`; Linux allows 1,024."""
 ABORT = struct.pack("ii", 1, 0)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Outbox:
-    """What gunicorn takes for the socket when it writes an answer: keeps the pieces, so that they are sent together."""
+    """Stands in for the socket when gunicorn writes a response: collects the pieces, so that they are sent together."""
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
 
     def sendall(self, data: bytes) -> None:
-        """Keep a piece of the answer."""
+        """Keep a piece of the response."""
         self.pieces.append(data)
 
     def send(self, data: bytes) -> int:
-        """Drop "100 Continue", all that gunicorn sends this way: the loop sent it before it waited for the body."""
+        """Drop the data: gunicorn sends only "100 Continue" with `send`, and the loop has sent that already."""
         return len(data)
 
     def shutdown(self, _how: int) -> None:
-        """Refuse: gunicorn closes an answer that failed half-way, and shall not wait for the peer."""
+        """Raise OSError: gunicorn calls it after a response that failed half-way, and must not wait then."""
         raise OSError
 
     def close(self) -> None:
-        """Forget the answer."""
+        """Drop the response."""
         self.pieces.clear()
 
 
 class Connection:
-    """A peer's socket and its bytes in both directions. Nothing here waits.
+    """A client's socket and its bytes in both directions. No method but `pieces` waits.
 
-    The loop has it, but for the time in which `is_busy`: then a thread answers `message`.
+    The loop owns it, except while `is_busy` is set: then a thread owns it and answers `message`.
     """
 
     __slots__ = (
@@ -80,24 +80,24 @@ class Connection:
         self.framing = Framing()
         self.message, self.is_whole, self.is_chunked = b"", False, False
         self.came_at: float | None = None
-        """When all of the message was here (monotonic clock); None where the rest of it is still to come."""
+        """When the message was received completely (monotonic clock); None if the rest of it is still to come."""
         self.unsent: list[bytes | memoryview] = []
         self.is_busy = self.is_registered = self.is_ended = self.is_reusable = False
         self.drained = self.held = 0
         self.expects_continue, self.rest = False, 0
-        """Of a large message: whether its peer waits to be asked for the body, and how much of that is to come."""
+        """For a large message: whether the client waits for "100 Continue", and how many bytes are still to come."""
         self.wait: Any = None
-        """The wait that the connection is in, if any."""
+        """The queue (`Wait`) that the connection is in, if any."""
 
     def receive(self) -> bytes | None:
-        """What has come; nothing where the peer has ended, None where nothing is there. Raises OSError."""
+        """Return received bytes; empty if the client has closed, None if there are none yet. Raises OSError."""
         try:
             return self.socket.recv(PIECE)
         except (BlockingIOError, InterruptedError):
             return None
 
     def add(self, data: bytes) -> MessageProgress:
-        """Put bytes behind those that are here; how far the message then is."""
+        """Append received bytes; return the progress of the message."""
         if self.received:
             if not isinstance(self.received, bytearray):
                 self.received = bytearray(self.received)
@@ -107,7 +107,7 @@ class Connection:
         return self.framing.look(self.received)
 
     def take(self) -> None:
-        """Make a message of what is here, to be answered; the rest belongs to the next one."""
+        """Move the message out of the received bytes, to be answered; the rest belongs to the next message."""
         self.is_whole, self.is_chunked = self.framing.progress is MessageProgress.WHOLE, self.framing.is_chunked
         end = self.framing.end if self.is_whole else len(self.received)
         self.message, self.received = bytes(self.received[:end]), bytes(self.received[end:])
@@ -117,13 +117,13 @@ class Connection:
         self.framing = Framing()
 
     def ask_for_body(self) -> None:
-        """Tell a peer that waits for it that its body is wanted."""
+        """Send "100 Continue" if the client waits for it."""
         if self.framing.expects_continue:
-            with suppress(OSError):  # whoever does not take 25 bytes will not get an answer either
+            with suppress(OSError):  # a client that cannot take 25 bytes cannot take a response either
                 self.socket.send(CONTINUE)
 
     def pieces(self, seconds: float) -> Iterator[bytes]:
-        """The message; then, of a large one, what comes of its body within so many seconds. Raises OSError."""
+        """Yield the message; for a large one also the rest of its body, for at most `seconds`. Raises OSError."""
         yield self.message
         if self.rest and self.expects_continue:
             self.socket.send(CONTINUE)
@@ -137,27 +137,27 @@ class Connection:
             yield data
 
     def answer(self) -> None:
-        """Send of the answer what the peer takes at once. Raises OSError."""
+        """Send as much of the response as the socket takes without waiting. Raises OSError."""
         self.unsent += self.sock.pieces
         self.sock.pieces = []
         self.flush()
 
     def flush(self) -> None:
-        """Send what the peer takes at once. Raises OSError."""
+        """Send as many unsent bytes as the socket takes without waiting. Raises OSError."""
         if self.unsent:
             with suppress(BlockingIOError, InterruptedError):
                 self.unsent = _behind(self.unsent, self.socket.sendmsg(self.unsent[:MOST_PIECES]))
 
     def end(self) -> None:
-        """Tell the peer that nothing more will come. Raises OSError."""
+        """Shut down the sending side of the socket. Raises OSError."""
         self.socket.shutdown(socket.SHUT_WR)
 
     def weigh(self) -> int:
-        """How many bytes are kept for the peer."""
+        """Return how many bytes are kept for the client."""
         return len(self.received) + sum(map(len, self.unsent))
 
     def close(self) -> None:
-        """Forget the peer; what it has not taken, the system shall not keep for it either."""
+        """Close the socket. If the response is not sent completely, the system drops the rest too."""
         with suppress(OSError):
             if self.unsent:
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
@@ -166,7 +166,7 @@ class Connection:
 
 
 def _behind(pieces: Iterable[bytes | memoryview], sent: int) -> list[bytes | memoryview]:
-    """The pieces, less as many bytes."""
+    """Return the pieces without the first `sent` bytes."""
     rest: list[bytes | memoryview] = []
     for piece in pieces:
         if sent >= len(piece):

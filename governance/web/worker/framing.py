@@ -1,4 +1,4 @@
-"""Where one HTTP/1 message ends in the bytes of its connection. gunicorn's parser alone says what the message means."""
+"""Find the end of an HTTP/1 message in the bytes of a connection. Only gunicorn's parser interprets the message."""
 
 import re
 from enum import Enum
@@ -8,11 +8,11 @@ from governance.web.http.flask_app import MAX_BODY
 Bytes = bytes | bytearray
 
 MAX_HEAD = 64 * 1024
-"""gunicorn's own bounds (a request line of 4,094 bytes, 100 fields of 8,190) would let a head be 800 KiB."""
+"""The most bytes of a head. gunicorn's bounds (a line of 4,094 bytes, 100 fields of 8,190) would allow 800 KiB."""
 MAX_LINE = 8190
-"""Of the line before a chunk, and of all trailers together."""
+"""The most bytes of the line before a chunk, and of all trailers together."""
 MAX_MESSAGE = MAX_HEAD + 2 * MAX_BODY
-"""Of head and body as they come, with the lines between the chunks."""
+"""The most bytes of head and body as received, including the lines between chunks."""
 
 FIELDS = re.compile(rb"\r\n(content-length|transfer-encoding|expect):[ \t]*([^\r\n]*)", re.IGNORECASE)
 BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
@@ -20,7 +20,7 @@ CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;|$)")
 
 
 class MessageProgress(Enum):
-    """How far a message has come."""
+    """How much of a message has been received."""
 
     HEAD = "its head is not complete"
     BODY = "its head is complete, its body is not"
@@ -30,19 +30,19 @@ class MessageProgress(Enum):
 
 
 class Framing:
-    """Finds the end of one message. `look` is called again with all its bytes whenever more of them have come."""
+    """Finds the end of one message. After more bytes are received, `look` is called again with all of them."""
 
     __slots__ = ("_chunk", "_decoded", "_head", "_seen", "end", "expects_continue", "is_chunked", "progress")
 
     def __init__(self) -> None:
         self.progress = MessageProgress.HEAD
         self.end = 0
-        """Where the message ends, once all of it is here."""
+        """The index of the message's end, once it is received completely."""
         self.expects_continue = self.is_chunked = False
         self._head = self._seen = self._chunk = self._decoded = 0
 
     def look(self, data: Bytes) -> MessageProgress:
-        """How far the message has come, of which these are all bytes so far."""
+        """Return the progress of the message, given all bytes received so far."""
         if self.progress is MessageProgress.HEAD:
             self.progress = self._look_for_head(data)
         if self.progress is MessageProgress.BODY:
@@ -50,30 +50,30 @@ class Framing:
         return self.progress
 
     def _look_for_head(self, data: Bytes) -> MessageProgress:
-        found = data.find(b"\r\n\r\n", max(0, self._seen - 3))
-        if found < 0:
+        end = data.find(b"\r\n\r\n", max(0, self._seen - 3))
+        if end < 0:
             seen, self._seen = self._seen, len(data)
             refused = len(data) > MAX_HEAD or BARE_LINE_FEED.search(data, seen)
             return MessageProgress.REFUSED if refused else MessageProgress.HEAD
-        self._head = self.end = found + 4
+        self._head = self.end = end + 4
         fields = FIELDS.findall(data, 0, self._head)
         return self._framed(data, fields) if fields else MessageProgress.WHOLE
 
     def _framed(self, data: Bytes, fields: list[tuple[bytes, bytes]]) -> MessageProgress:
-        """BODY, or REFUSED where the fields do not say in one way how long it is."""
-        found = {name.lower(): value.strip(b" \t").lower() for name, value in fields}
-        if len(found) < len(fields):
+        """Return BODY or LARGE, or REFUSED if the fields are repeated, contradictory or of an unknown form."""
+        values = {name.lower(): value.strip(b" \t").lower() for name, value in fields}
+        if len(values) < len(fields):
             return MessageProgress.REFUSED
-        expected = found.pop(b"expect", b"100-continue")
-        self.expects_continue = b" HTTP/1.1\r\n" in data[: self._head] and len(found) < len(fields)
-        match found:
+        expected = values.pop(b"expect", b"100-continue")
+        self.expects_continue = b" HTTP/1.1\r\n" in data[: self._head] and len(values) < len(fields)
+        match values:
             case _ if expected != b"100-continue":
                 return MessageProgress.REFUSED
-            case {b"transfer-encoding": b"chunked"} if len(found) == 1:
+            case {b"transfer-encoding": b"chunked"} if len(values) == 1:
                 self._chunk, self.is_chunked = self._head, True
-            case {b"content-length": length} if len(found) == 1 and length.isdigit() and len(length) < 12:  # noqa: PLR2004
+            case {b"content-length": length} if len(values) == 1 and length.isdigit() and len(length) < 12:  # noqa: PLR2004
                 self.end += int(length)
-            case _ if found:
+            case _ if values:
                 return MessageProgress.REFUSED
         return MessageProgress.LARGE if self.end - self._head > MAX_BODY else MessageProgress.BODY
 
@@ -103,8 +103,8 @@ class Framing:
         return MessageProgress.REFUSED if len(data) - self._chunk > MAX_LINE else MessageProgress.BODY
 
     def _look_for_trailers(self, data: Bytes, line: int) -> MessageProgress:
-        found = data.find(b"\r\n\r\n", line)
-        if found < 0:
+        end = data.find(b"\r\n\r\n", line)
+        if end < 0:
             return MessageProgress.REFUSED if len(data) - line > MAX_LINE else MessageProgress.BODY
-        self.end = found + 4
+        self.end = end + 4
         return MessageProgress.WHOLE

@@ -1,9 +1,9 @@
-"""The loop of a worker: takes peers, waits for their messages, sends what they did not take at once, ends every wait.
+"""The loop of a worker: accepts connections, receives messages, sends the rest of responses, and ends every wait.
 
-`handle`, which a thread calls with one message, is `worker.py`'s.
+`handle`, which a thread calls with one message, is in `worker.py`.
 
-Long because it is one state machine: each method is a step of it, and may change which wait a connection is in and
-whether its socket is watched. Of two files, a reader would need both open.
+The file is long because it is one state machine: each method may change the queue (`Wait`) of a connection and whether
+its socket is registered. In two files, a reader would need both open.
 """
 
 import errno
@@ -25,25 +25,28 @@ from governance.web.worker.framing import MessageProgress
 from governance.web.worker.waits import Timeouts, Waits, leave
 
 OTHER_FILES = 128
-"""As many open files are left to the database, the log and the listeners."""
+"""The number of file descriptors reserved for the database, the log and the listeners."""
 DRAINED = 1024 * 1024
-"""As many bytes are read from a peer that sends on after its last answer, for it to read that."""
+"""The most bytes that are read and dropped from a client after its last response, so that it can read that."""
 SEND_BUFFER = 128 * 1024
-"""Bytes of answers that the system keeps for a connection, by itself up to 4 MiB; Linux doubles the number."""
+"""The send buffer of a connection in bytes; Linux doubles it. Without it, the buffer grows up to 4 MiB."""
 MOST_ACCEPTED = 4
-"""Peers in one turn of the loop. One alone let an honest peer wait 4 s behind 200 that each sent 1 MB; many would leave
-other workers without."""
+"""Connections that are accepted in one pass of the loop.
+
+With 1, a client waited 4 s behind 200 clients that each sent 1 MB. With many, one worker takes connections that other
+workers could serve.
+"""
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 TICK = 0.1
-"""Seconds between two looks at the ends of waits."""
+"""Seconds between two checks for waits that are over."""
 
 
 READY = frozenset({MessageProgress.WHOLE, MessageProgress.LARGE, MessageProgress.REFUSED})
-"""What a thread answers: a large body is read there, once the app has let its caller in."""
+"""The states in which a thread takes the message. It reads a large body itself, after the app has authenticated."""
 
 
 class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
-    """gunicorn's threaded worker, whose loop alone waits for peers. `gunicorn.conf.py` hands it the timeouts."""
+    """gunicorn's threaded worker whose loop does all waiting for clients. `gunicorn.conf.py` sets timeouts."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -54,31 +57,31 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self.is_stopping = False
 
     def serve_with(self, timeouts: Timeouts, own_refusals: refusals.Refusals) -> None:
-        """Have every wait end after so many seconds, and refuse in this way; before the worker runs."""
+        """Set the timeouts and the renderer of refusals; called before the worker runs."""
         self.waits, self.refusals = Waits(timeouts), own_refusals
 
     def run(self) -> None:
-        """Serve until told to stop, then finish what is under way."""
+        """Serve until the worker is stopped, then finish open requests."""
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if files != resource.RLIM_INFINITY:
             self.worker_connections = max(1, min(self.worker_connections, files - OTHER_FILES))
-        for listener in self.sockets:  # what they accept inherits it
+        for listener in self.sockets:  # accepted sockets inherit it
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         super().run()
 
-    # In the loop: peers come, their messages become complete.
+    # In the loop: accept connections and receive messages.
 
     def accept(self, listener: Any) -> None:
-        """Take a few of the peers that have come."""
+        """Accept a few of the waiting connections."""
         for _ in range(MOST_ACCEPTED):
             if not self._accept(listener):
                 return
 
     def _accept(self, listener: Any) -> bool:
-        """Take a new peer, if there is one. Where there is no place for it, the one who is missed least goes."""
+        """Accept a connection, if one is waiting; close others if there are too many. Returns whether it did."""
         try:
             connected, client = listener.accept()
-        except OSError as error:  # most often: another worker was faster, or the peer has gone already
+        except OSError as error:  # most often: another worker accepted it, or the client has gone
             if error.errno in OUT_OF_FILES:
                 self.worker_connections = max(1, self.nr_conns * 9 // 10)
                 self._make_place()
@@ -105,9 +108,9 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             connection.is_registered = False
 
     def _readable(self, connection: Connection, _socket: socket.socket) -> None:
-        """Receive, unless the last message is not answered yet: what comes meanwhile stays with the system."""
+        """Receive bytes; while the last message is being answered, they stay in the system's buffer."""
         if not connection.is_registered or connection.wait is self.waits.send:
-            return  # of the events that came together, another has changed what is waited for
+            return  # an earlier event of the same pass has changed what the loop waits for
         if connection.is_busy:
             self._ignore(connection)
             return
@@ -124,7 +127,7 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             self._ended(connection)
 
     def _proceed(self, connection: Connection, progress: MessageProgress) -> None:
-        """Answer a complete message; wait for the rest of one that is not."""
+        """Answer a complete message, or wait for the rest of it."""
         if progress in READY:
             self._answer(connection)
         elif progress is MessageProgress.BODY:
@@ -139,7 +142,7 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self._weigh(connection)
 
     def _ended(self, connection: Connection) -> None:
-        """Have a body that was cut off refused; there is nobody to tell of half a head."""
+        """Handle the client's close: an incomplete body is answered with a refusal, an incomplete head is dropped."""
         connection.is_ended = True
         if connection.wait is self.waits.body:
             self._ignore(connection)
@@ -154,10 +157,10 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         connection.is_busy = True
         self.enqueue_req(connection)
 
-    # In the loop again: the rest is sent, and the peer's next message awaited.
+    # In the loop again: send the rest of the response, and wait for the next message.
 
     def finish_request(self, conn: Connection, fs: "Future[bool]") -> None:
-        """Take a connection back from its thread."""
+        """Take a connection back from its thread (called by gunicorn)."""
         conn.is_busy, conn.message = False, b""
         self.waits.weigh(conn, 0)
         conn.is_reusable = not fs.cancelled() and fs.exception() is None and fs.result()
@@ -188,20 +191,20 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             self._sent(connection)
 
     def _sent(self, connection: Connection) -> None:
-        """Go on with the next message, or close."""
+        """Continue with the next message, or close."""
         if not connection.is_reusable:
             self._close(connection)
             return
         self.waits.idle.begin(connection, monotonic())
         if not self.alive:
             self.waits.idle.shorten(monotonic() + STOP_KEEPALIVE_LINGER)
-        if connection.received:  # it came together with the last one
+        if connection.received:  # the next message was received together with the last one
             self._proceed(connection, connection.framing.look(connection.received))
         if not connection.is_busy:
             self._listen_to(connection)
 
     def _close(self, connection: Connection) -> None:
-        """Say that nothing more will come; then let the peer read its answer and hang up."""
+        """Shut down the sending side; then give the client time to read the response and close."""
         try:
             connection.end()
         except OSError:
@@ -217,10 +220,10 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         if data == b"" or connection.drained > DRAINED:
             self._drop(connection)
 
-    # Waits end.
+    # Timeouts.
 
     def murder_keepalived(self, force: bool = False) -> None:
-        """End the waits whose time is over; all of them, once the worker ends."""
+        """End the waits whose time is over; with `force`, when the worker ends, all of them."""
         now = monotonic()
         if not self.alive and not self.is_stopping:
             self._end_idling(now + STOP_KEEPALIVE_LINGER)
@@ -238,7 +241,7 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
                 self._drop(connection)
 
     def _end_idling(self, deadline: float) -> None:
-        """End idle waits by then: the worker stops. Whoever has not sent a byte yet is idle too."""
+        """Let idle waits end at `deadline`, since the worker stops. A client that has sent no byte counts as idle."""
         self.is_stopping = True
         for connection in [each for each in self.waits.head if not each.received]:
             self.waits.idle.begin(connection, monotonic())
@@ -261,13 +264,13 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self._close(connection)
 
     def _weigh(self, connection: Connection) -> None:
-        """Note what a connection keeps; where all keep too much, whoever takes longest goes."""
+        """Note the bytes that a connection keeps; while all keep too many, drop the one that has waited longest."""
         self.waits.weigh(connection, connection.weigh())
         while (debtor := self.waits.largest_debtor()) is not None:
             self._drop(debtor)
 
     def _drop(self, connection: Connection) -> None:
-        """Close without a word."""
+        """Close the connection without a response."""
         leave(connection)
         self.waits.weigh(connection, 0)
         self._ignore(connection)
