@@ -45,6 +45,7 @@ def upgrade(
     *,
     folders: tuple[Path, ...] = (),
     service: ServiceLock | None = None,
+    patience: float = PATIENCE,
 ) -> list[str]:
     """Make the file where none was before, or check and migrate it; then mark it as in use. What to warn of.
 
@@ -53,7 +54,7 @@ def upgrade(
     """
     try:
         private_files.make_folder(path.parent)
-        with alone(path, PATIENCE):
+        with alone(path, patience):
             warnings = _ready(path, busy_timeout, folders, service)
             warnings += _marked(path, busy_timeout)
             if service:
