@@ -4,7 +4,6 @@ import os
 import time
 
 from flask import Flask
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 
 from governance import cli
@@ -54,7 +53,6 @@ from governance.web.http.paths import Id
 BLUEPRINTS = (model_configs, rules, reservations_api, virtual_keys, users, api_keys, audit, config, metrics, ops)
 
 db = SQLAlchemy(metadata=metadata)
-migrate = Migrate(render_as_batch=True)
 
 
 WATCH_INTERVAL = 1.2
@@ -84,7 +82,6 @@ def create_app(
     app.url_map.converters["id"] = Id
     logs.configure(settings.log_format)
     db.init_app(app)
-    migrate.init_app(app, db)
     service = assemble(app, settings, clock, timer or _timer_of(clock), mint or Mint())
     app.extensions[EXTENSION] = service
     requests.surround(app, service.cache, clock)

@@ -85,7 +85,6 @@ LIBRARIES = {
     "cachetools",
     "click",
     "flask",
-    "flask_migrate",
     "flask_sqlalchemy",
     "gunicorn",
     "marshmallow",
