@@ -171,7 +171,7 @@ def _pairs(raw: bytes) -> list[tuple[str, str]]:
 
 def _fault(schema: Schema, name: str, value: str, given: dict[str, str]) -> Fault | None:
     shown = name.encode("utf-8", "replace").decode("utf-8")
-    if shown != name or not _is_utf8(value):
+    if shown != name or value.encode("utf-8", "replace").decode("utf-8") != value:
         return Fault(shown, f"Send {shown} as valid UTF-8.", Code.INVALID_PARAMETER)
     if name not in schema.fields:
         hint = meant(name, schema.fields) or f" (there are: {', '.join(schema.fields) or 'none'})"
@@ -179,7 +179,3 @@ def _fault(schema: Schema, name: str, value: str, given: dict[str, str]) -> Faul
     if name in given:
         return Fault(name, f"Give {name} once: it is there twice.", Code.INVALID_PARAMETER)
     return None
-
-
-def _is_utf8(text: str) -> bool:
-    return text.encode("utf-8", "replace").decode("utf-8") == text

@@ -4,7 +4,6 @@ A rendering knows for how long it is true: from the start of the youngest window
 of any window it shows. Within that span, and while its rows are the same, it need not be made again.
 """
 
-from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -43,11 +42,6 @@ def limit(scoped: Scoped, now: int) -> Rendering:
     states, valid_from, valid_until = _states(scoped, now)
     body = dumps(_limit(scoped, states))
     return Rendering(body, f"{scoped.limit.version}.{digest(body)}", valid_from, valid_until)
-
-
-def columns(page: Sequence[Rendering]) -> tuple[tuple[Any, ...], ...]:
-    """The bodies of some renderings, their ETags, and the begins and the ends of their spans."""
-    return tuple(zip(*page, strict=True)) or ((), (), (), ())
 
 
 def item(scoped: Scoped, item_id: str, now: int) -> bytes:
@@ -96,7 +90,11 @@ def _states(scoped: Scoped, now: int) -> tuple[list[_State], int, int]:
 def _limit(scoped: Scoped, states: list[_State]) -> dict[str, Any]:
     limit = scoped.limit
     budgets = [_budget(limit, state) for state in states if state.rule.metric == Metric.COST]
-    rate_limits = [_rate_limit(sides) for sides in _rate_items(states)]
+    items: dict[str, list[_State]] = {}
+    for state in states:
+        if state.rule.metric != Metric.COST:
+            items.setdefault(state.rule.id, []).append(state)
+    rate_limits = [_rate_limit(sides) for sides in items.values()]
     return {
         "id": limit.id,
         "model_name": limit.model_name,
@@ -114,14 +112,6 @@ def _limit(scoped: Scoped, states: list[_State]) -> dict[str, Any]:
         "created_at": rfc3339(limit.created_at),
         "updated_at": rfc3339(limit.updated_at),
     }
-
-
-def _rate_items(states: list[_State]) -> list[list[_State]]:
-    items: dict[str, list[_State]] = {}
-    for state in states:
-        if state.rule.metric != Metric.COST:
-            items.setdefault(state.rule.id, []).append(state)
-    return list(items.values())
 
 
 def _budget(limit: Limit, state: _State) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from governance.snapshot.rankings import Ranked, Rankings
 from governance.snapshot.renderings import Renderings
 from governance.snapshot.rules import Item
 from governance.snapshot.snapshot import Snapshot
-from schemas import render
 from schemas.render import FOREVER, Rendering
 
 Thing = TypeVar("Thing")
@@ -51,7 +50,7 @@ class MemoryReader:
         snapshot = known.snapshot
         ids, total, *span = self._ids(snapshot, query, now)
         page = self._renderings.page(snapshot.entries.of(ids), now)
-        documents, etags, begins, ends = render.columns(page)
+        documents, etags, begins, ends = zip(*page, strict=True) if page else ((), (), (), ())
         validity = Validity(snapshot, max((span[0], *begins)), min((span[1], *ends)))
         return FromMemory(documents, etags, total, self.cache.age(known), validity)
 

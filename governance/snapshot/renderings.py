@@ -44,14 +44,12 @@ class Renderings:
 
     def _keep(self, entry: Scoped, rendering: Rendering) -> Rendering:
         with self._lock:
-            self._drop(entry.limit.id)
+            _, replaced = self._kept.pop(entry.limit.id, (None, None))
+            if replaced is not None:
+                self._held -= len(replaced.body) + OVERHEAD
             self._kept[entry.limit.id] = (entry, rendering)
             self._held += len(rendering.body) + OVERHEAD
             while self._held > self._most:
-                self._drop(next(iter(self._kept)))
+                _, oldest = self._kept.pop(next(iter(self._kept)))
+                self._held -= len(oldest.body) + OVERHEAD
         return rendering
-
-    def _drop(self, limit_id: str) -> None:
-        dropped = self._kept.pop(limit_id, None)
-        if dropped is not None:
-            self._held -= len(dropped[1].body) + OVERHEAD

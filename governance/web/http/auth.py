@@ -6,8 +6,8 @@ from governance.container import EXTENSION, Container
 from governance.domain.errors import Code, Unauthenticated
 from governance.domain.keys import KeyScope
 from governance.services.keys import authentication
-from governance.web.http import operation
 from governance.web.http.context import the_request
+from governance.web.http.operation import Operation
 
 ADMIN_ONLY = (KeyScope.ADMIN,)
 
@@ -27,7 +27,7 @@ def protect(app: Flask) -> None:
         request.api_key = key = service.authentication.authenticate(secret.strip())
         endpoint = request.endpoint
         if endpoint is not None:
-            declared = operation.of(app.view_functions.get(endpoint))
+            declared: Operation | None = getattr(app.view_functions.get(endpoint), "operation", None)
             authentication.authorize(key, (declared and declared.scopes) or ADMIN_ONLY)
 
     app.before_request(authenticate)
