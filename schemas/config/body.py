@@ -30,7 +30,7 @@ class ConfigFile(ConfigSections):
 
 
 class ConfigQuery(Query):
-    """How a file shall be applied."""
+    """The options of a plan or an apply."""
 
     prune = Boolean(load_default=False, metadata={"description": "Remove the owner's rows that are not in the file."})
     overwrite = Boolean(load_default=False, metadata={"description": "Let the file win over edits by API."})

@@ -15,7 +15,7 @@ from governance.domain.limits.limit import MAX_ITEMS, Limit, Metric, Rule, rules
 
 
 class Setting(NamedTuple):
-    """What the merge needs to know besides the limit and its entry.
+    """The context of a merge, besides the limit and its entry.
 
     `taken` are the ids of the budgets and rate limits of other limits; `inherited` is the calendar flag of the
     limit's virtual key; `now` is in microseconds.

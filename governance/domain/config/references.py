@@ -1,4 +1,4 @@
-"""Resolve the references in a file: each limit gets its budgets and rate limits; faults of the whole are found."""
+"""Resolve the references in a file: assign budgets and rate limits to limits, and find faults across entries."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

@@ -42,7 +42,7 @@ class Order(NamedTuple):
 
 
 class Validity(NamedTuple):
-    """For how long a page stays as it was read: while that snapshot is in force, within the span (microseconds)."""
+    """How long a page is valid: while `snapshot` is current, from `valid_from` until `valid_until` (microseconds)."""
 
     snapshot: object
     valid_from: int
