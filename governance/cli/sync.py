@@ -13,8 +13,8 @@ from governance.cli.terminal.plans import lines
 from governance.cli.terminal.reading import Reading, exit_on_faults, file_argument, read, reading_json
 from governance.container import governance
 from governance.domain.config.plan import Plan
+from governance.domain.gc_pause import pause_gc
 from governance.services.actor import acting_as
-from governance.services.config.gc_pause import uncollected
 from governance.services.config.sync import Applied
 from schemas.config import users
 from schemas.config.plans import plan_json
@@ -42,7 +42,7 @@ def sync(
 
     Example: flask governance sync examples/config.json --dry-run
     """
-    with opened() as service, exit_on_faults(as_json=as_json), uncollected():
+    with opened() as service, exit_on_faults(as_json=as_json), pause_gc():
         named = None if owner is None else load(users.OWNER, {"owner": owner})["owner"]
         reading = read(file, as_json=as_json, owner=named)
         planned = service.sync.plan(reading.document, prune=prune, overwrite=overwrite)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from cachetools import TTLCache
 
 from governance.domain.errors import Code, GovernanceError, Unavailable
+from governance.domain.gc_pause import pause_gc
 from governance.domain.records.changes import Loader, give_way
 from governance.snapshot import snapshot as snapshots
 from governance.snapshot.snapshot import Snapshot
@@ -163,9 +164,8 @@ class SnapshotCache:
 @contextmanager
 def _for_good() -> Iterator[None]:
     """Make what stays for good: the garbage collector looks at none of it, neither meanwhile nor ever after."""
-    gc.disable()
     try:
-        yield
+        with pause_gc():
+            yield
     finally:
-        gc.enable()
         gc.freeze()

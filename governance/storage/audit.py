@@ -26,7 +26,7 @@ class Kind(NamedTuple):
     """Where one kind of things is stored: its table, its word among the tombstones, and how it is read."""
 
     table: Table
-    buried: str
+    tombstone: str
     by_ids: Callable[[Connection, Sequence[str]], Mapping[str, Any]]
 
 
@@ -43,7 +43,7 @@ _written = [
 ]
 _removed = [
     select(literal(entity.value).label("entity"), tombstones.c.id).where(
-        tombstones.c.entity == kind.buried, tombstones.c.revision == bindparam("revision")
+        tombstones.c.entity == kind.tombstone, tombstones.c.revision == bindparam("revision")
     )
     for entity, kind in KINDS.items()
 ]

@@ -75,7 +75,7 @@ def _since(connection: Connection, since: Mark, mark: Mark) -> Changes:
         mark=mark,
         whole=False,
         limits=_limits(connection, sorted(ids)),
-        gone=revisions.buried(connection, revisions.LIMIT, since.revision) if edited else [],
+        gone=revisions.deleted_since(connection, revisions.LIMIT, since.revision) if edited else [],
         names=_names(connection, since.revision) if edited else {},
         api_keys=_api_keys(connection, since.revision) if edited else {},
         virtual_keys=_virtual_keys(connection, since.revision) if edited else {},
@@ -107,21 +107,23 @@ def _names(connection: Connection, since: int) -> dict[tuple[str, str], str | No
     found: dict[tuple[str, str], str | None] = {}
     kinds = ((Scope.VIRTUAL_KEY, virtual_keys, revisions.VIRTUAL_KEY), (Scope.USER, users, revisions.USER))
     for scope, table, entity in kinds:
-        found.update({(scope, row_id): None for row_id in revisions.buried(connection, entity, since)})
+        found.update({(scope, row_id): None for row_id in revisions.deleted_since(connection, entity, since)})
         rows = connection.execute(select(table.c.id, table.c.name).where(table.c.revision > since))
         found.update({(scope, row_id): name for row_id, name in rows})
     return found
 
 
 def _api_keys(connection: Connection, since: int) -> dict[str, Any]:
-    found: dict[str, Any] = dict.fromkeys(revisions.buried(connection, revisions.API_KEY, since))
+    found: dict[str, Any] = dict.fromkeys(revisions.deleted_since(connection, revisions.API_KEY, since))
     rows = connection.execute(select(*api_keys.COLUMNS).where(api_key_table.c.revision > since))
     found.update({key.id: key for key in map(api_keys.key_of, rows)})
     return found
 
 
 def _virtual_keys(connection: Connection, since: int) -> dict[str, VirtualKey | None]:
-    found: dict[str, VirtualKey | None] = dict.fromkeys(revisions.buried(connection, revisions.VIRTUAL_KEY, since))
+    found: dict[str, VirtualKey | None] = dict.fromkeys(
+        revisions.deleted_since(connection, revisions.VIRTUAL_KEY, since)
+    )
     rows = connection.execute(select(*virtual_key_rows.columns).where(virtual_keys.c.revision > since))
     found.update({key.id: key for key in map(VirtualKey._make, rows)})
     return found

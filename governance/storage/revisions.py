@@ -28,7 +28,7 @@ def advance(connection: Connection) -> int:
     return int(connection.execute(raised.returning(config_revision.c.revision)).scalar_one())
 
 
-def bury(connection: Connection, entity: str, ids: Iterable[str], revision: int) -> None:
+def add_tombstones(connection: Connection, entity: str, ids: Iterable[str], revision: int) -> None:
     """Note that these rows are gone since `revision`."""
     rows = [{"entity": entity, "id": row_id, "revision": revision} for row_id in ids]
     if rows:
@@ -36,7 +36,7 @@ def bury(connection: Connection, entity: str, ids: Iterable[str], revision: int)
         connection.execute(insert(tombstones), rows)
 
 
-def buried(connection: Connection, entity: str, since: int) -> list[str]:
+def deleted_since(connection: Connection, entity: str, since: int) -> list[str]:
     """The ids of rows of a kind that were deleted after revision `since`."""
     gone = select(tombstones.c.id).where(tombstones.c.entity == entity, tombstones.c.revision > since)
     return list(connection.execute(gone).scalars())

@@ -1,6 +1,7 @@
 """The tables. Instants are microseconds, money is nano-dollars, ids are text; `''` is "none" where identity counts.
 
-A NULL is distinct from every other in a unique index, so no column of an identity is nullable.
+A NULL is distinct from every other in a unique index, so no column of an identity is nullable. Long because it is
+one schema: its tables refer to one another, and the migrations are compared with it as a whole.
 """
 
 from sqlalchemy import BigInteger as SQLBigInteger

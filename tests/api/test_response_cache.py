@@ -218,7 +218,7 @@ def test_a_key_revoked_by_another_worker_is_refused_after_the_next_poll(kept, ag
     with database.write() as connection:
         revision = revisions.advance(connection)
         connection.execute(delete(api_keys).where(api_keys.c.id == key_id))
-        revisions.bury(connection, revisions.API_KEY, [key_id], revision)
+        revisions.add_tombstones(connection, revisions.API_KEY, [key_id], revision)
     governance.cache.refresh()
     assert again(caller=caller)[1].status_code == 401
 

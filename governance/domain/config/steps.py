@@ -72,7 +72,7 @@ def edit_note(context: Aim) -> str:
 
 def recreation_note(context: Aim, entity: str, row_id: str) -> str | None:
     """Return the note on a new row whose id was deleted before, or None."""
-    return RETURNS if (entity, row_id) in context.stored.buried else None
+    return RETURNS if (entity, row_id) in context.stored.deleted else None
 
 
 def stores_hash(source: Source, context: Aim) -> bool:

@@ -56,12 +56,12 @@ Held = HeldLimit | HeldKey | HeldUser
 
 
 class Stored(NamedTuple):
-    """All stored rows by id, and (entity, id) of deleted ones in `buried`."""
+    """All stored rows by id, and (entity, id) of deleted ones in `deleted`."""
 
     limits: Mapping[str, HeldLimit]
     keys: Mapping[str, HeldKey]
     users: Mapping[str, HeldUser]
-    buried: frozenset[tuple[str, str]] = frozenset()
+    deleted: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def rows(self) -> tuple[Held, ...]:

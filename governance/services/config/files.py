@@ -12,9 +12,9 @@ from governance.domain.config.entries import Wanted
 from governance.domain.config.positions import line_of, places, repeated, steps_to
 from governance.domain.config.references import resolve
 from governance.domain.errors import Code, Fault, FaultyFile, InvalidRequest, Misplaced
+from governance.domain.gc_pause import pause_gc
 from governance.domain.records.stored import NO_FILE, Source
 from governance.domain.times import Clock
-from governance.services.config.gc_pause import uncollected
 from governance.storage import private_files
 from governance.storage.config import current_state
 from governance.storage.store import Database
@@ -61,7 +61,7 @@ class Files:
         `valued`: a value whose environment variable is not set is a fault, not a warning. `owner` overrides the owner
         that the file names; without either, the source is the file's base name and its path.
         """
-        with uncollected():
+        with pause_gc():
             return self._document(path.name, _bytes(path), lambda own: _file_source(path, owner or own), valued=valued)
 
     def received(self, raw: bytes, owner: str | None) -> Document:

@@ -12,11 +12,11 @@ from governance.domain.config import plan as plans
 from governance.domain.config.plan import Plan
 from governance.domain.config.steps import Aim, Step
 from governance.domain.errors import Code, Conflict, FaultyFile, GovernanceError, NotReady, Unavailable, fault_line
+from governance.domain.gc_pause import pause_gc
 from governance.domain.records.stored import HeldKey
 from governance.domain.times import SECOND, Clock
 from governance.services.actor import acting_as
 from governance.services.config.files import Document, Files
-from governance.services.config.gc_pause import uncollected
 from governance.services.config.step_writes import carry_out
 from governance.services.random_ids import Mint
 from governance.services.writing import Write, Writer
@@ -123,7 +123,7 @@ class Sync:
     def _try(self, path: Path, tries: int) -> tuple[GovernanceError | None, list[str]]:
         """Apply a file; return the error, or None with what `/readyz` reports about it."""
         try:
-            with uncollected():
+            with pause_gc():
                 document = self._files.read(path)
                 left_out = self._files.left_out(document)
                 for place in left_out:

@@ -39,5 +39,7 @@ def everything(connection: Connection) -> Stored:
         limits={row.limit.id: row for row in limits},
         keys={row.key.id: row for row in keys},
         users={row.user.id: row for row in people},
-        buried=frozenset((entity, each) for entity in ENTITIES for each in revisions.buried(connection, entity, -1)),
+        deleted=frozenset(
+            (entity, each) for entity in ENTITIES for each in revisions.deleted_since(connection, entity, -1)
+        ),
     )

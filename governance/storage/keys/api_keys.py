@@ -56,7 +56,7 @@ def remove(connection: Connection, key_id: str, revision: int) -> bool:
     """Revoke a key; False where there is none."""
     gone = connection.execute(delete(api_keys).where(api_keys.c.id == key_id)).rowcount > 0
     if gone:
-        revisions.bury(connection, revisions.API_KEY, [key_id], revision)
+        revisions.add_tombstones(connection, revisions.API_KEY, [key_id], revision)
     return gone
 
 

@@ -72,7 +72,7 @@ class NamedRows(Generic[NamedT, HeldT]):
         gone = [{"its_id": row_id} for row_id in ids]
         if gone:
             connection.execute(delete(self.table).where(self.own), gone)
-        revisions.bury(connection, self._entity, [row["its_id"] for row in gone], revision)
+        revisions.add_tombstones(connection, self._entity, [row["its_id"] for row in gone], revision)
 
 
 def _row(named: User | VirtualKey, revision: int) -> dict[str, Any]:

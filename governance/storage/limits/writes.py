@@ -86,7 +86,7 @@ def remove(connection: Connection, ids: Iterable[str], revision: int) -> None:
     gone = [{"its_id": limit_id} for limit_id in ids]
     if gone:
         connection.execute(delete(model_limits).where(_one_limit), gone)
-    revisions.bury(connection, revisions.LIMIT, [row["its_id"] for row in gone], revision)
+    revisions.add_tombstones(connection, revisions.LIMIT, [row["its_id"] for row in gone], revision)
 
 
 def ids_of_scope(connection: Connection, scope: str, scope_id: str) -> list[str]:

@@ -11,14 +11,13 @@ from urllib.parse import quote
 
 from governance.domain.errors import Conflict, InvalidRequest, Unavailable
 from governance.storage import private_files
+from governance.storage.sqlite import paths
 from governance.storage.sqlite.database import open_file
 from governance.storage.sqlite.errors import unavailable
 from governance.storage.sqlite.files.header import stamp_copy
 
 PAGES = 256
 """How much is copied at a time: between two steps the command can be interrupted."""
-BELONGINGS = ("", "-wal", "-shm", "-journal", ".id", ".lock", ".queue", ".next", ".running", ".upkeep", ".commands")
-"""What a database file has beside itself, by the end of its name."""
 
 
 class Backup(NamedTuple):
@@ -76,7 +75,7 @@ def refuse_target(database: Path, file: Path, *, replace: bool) -> None:
 
     Raises InvalidRequest, Conflict.
     """
-    if file.resolve() in {Path(f"{database.resolve()}{end}") for end in BELONGINGS}:
+    if file.resolve() in {Path(f"{database.resolve()}{end}") for end in paths.BELONGINGS}:
         raise InvalidRequest(f"Give another FILE: {file} belongs to the database itself.")
     if not file.exists():
         return

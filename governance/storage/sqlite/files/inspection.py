@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 
 from governance.storage import tables
-from governance.storage.sqlite.files.backup import BELONGINGS
+from governance.storage.sqlite import paths
 
 INSTANTS = (
     tables.config_revision.c.touched_at,
@@ -97,13 +97,13 @@ def _span(connection: Connection, column: Column[int]) -> int:
 
 def journal_size(path: Path) -> int:
     """The bytes of the write-ahead log beside a database file."""
-    log = path.with_name(f"{path.name}-wal")
+    log = paths.beside(path, paths.WAL)
     return log.stat().st_size if log.exists() else 0
 
 
 def files(path: Path) -> list[Path]:
     """The files in which a database lies: itself, what SQLite keeps beside it, and the copies before migrations."""
-    beside = [path.with_name(f"{path.name}{end}") for end in BELONGINGS]
+    beside = [paths.beside(path, end) for end in paths.BELONGINGS]
     copies = (file for kind in ("before", "replaced") for file in sorted(path.parent.glob(f"{path.name}.{kind}-*")))
     return [file for file in (*beside, *copies) if file.exists()]
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple, Self
 
 from governance.domain.errors import NotReady
 from governance.storage import private_files
+from governance.storage.sqlite import paths
 from governance.storage.sqlite.files.header import Header
 
-SUFFIX = ".id"
-JOURNALS = ("-wal", "-journal")
+JOURNALS = (paths.WAL, paths.JOURNAL)
 
 
 class Marker(NamedTuple):
@@ -61,7 +61,7 @@ DAMAGED = "Remove {} and start again: it cannot be read, and is made anew from t
 
 def path_of(database: Path) -> Path:
     """Where the marker of a database lies."""
-    return database.with_name(f"{database.name}{SUFFIX}")
+    return paths.beside(database, paths.MARKER)
 
 
 def write(database: Path, database_id: str, *, stopped: bool) -> None:
@@ -85,7 +85,7 @@ def write(database: Path, database_id: str, *, stopped: bool) -> None:
 
 def journal_beside(database: Path) -> Path | None:
     """A journal with something in it beside a database file."""
-    found = (database.with_name(f"{database.name}{end}") for end in JOURNALS)
+    found = (paths.beside(database, end) for end in JOURNALS)
     return next((file for file in found if file.exists() and file.stat().st_size), None)
 
 

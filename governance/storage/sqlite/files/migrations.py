@@ -22,6 +22,7 @@ from governance import __version__
 from governance.domain.errors import NotReady
 from governance.storage import private_files
 from governance.storage.limits.states import any_limits
+from governance.storage.sqlite import paths
 from governance.storage.sqlite.files import marker, new_database, start_check
 from governance.storage.sqlite.files.backup import copy
 from governance.storage.sqlite.files.faults import unusable
@@ -78,7 +79,7 @@ def mark(path: Path, busy_timeout: float) -> None:
 
 def alone(path: Path, patience: float) -> AbstractContextManager[None]:
     """One process at a time: two services that start together on one file migrate it once."""
-    return private_files.locked(path.with_name(f"{path.name}.lock"), patience)
+    return private_files.locked(paths.beside(path, paths.START), patience)
 
 
 def current_revision(connection: Connection) -> str | None:

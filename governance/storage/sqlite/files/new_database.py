@@ -9,12 +9,13 @@ from urllib.parse import quote
 
 from governance.domain.errors import NotReady
 from governance.storage import private_files
+from governance.storage.sqlite import paths
 from governance.storage.sqlite.files import marker
 from governance.storage.sqlite.files.header import Header, new_stamp
 from governance.storage.sqlite.files.start_check import OURS, tables_of
 
 UNFINISHED = (".new", ".part")
-LEFT = ("-wal", "-shm", "-journal", marker.SUFFIX, ".queue")
+LEFT = (*paths.JOURNALS, paths.MARKER, paths.QUEUE)
 """What stays beside a database's name when the file is gone; the locks of a start are not among it."""
 SECRETS = ("admin.key", "virtual-keys.txt")
 
@@ -49,8 +50,8 @@ def make(path: Path, build: Callable[[Path], object]) -> None:
 
 
 def _remove(file: Path) -> None:
-    for end in ("", "-wal", "-shm", "-journal"):
-        file.with_name(f"{file.name}{end}").unlink(missing_ok=True)
+    for end in ("", *paths.JOURNALS):
+        paths.beside(file, end).unlink(missing_ok=True)
 
 
 def is_ours(path: Path) -> bool:
@@ -69,7 +70,7 @@ def is_ours(path: Path) -> bool:
 
 def _signs(path: Path, folders: Iterable[Path]) -> Iterator[Path]:
     """Files that an earlier database left, or that are one."""
-    beside = (path.with_name(f"{path.name}{end}") for end in LEFT)
+    beside = (paths.beside(path, end) for end in LEFT)
     yield from (file for file in beside if os.path.lexists(file))
     for folder in sorted(folders):
         yield from (file for name in SECRETS if os.path.lexists(file := folder / name))
@@ -80,7 +81,7 @@ def _signs(path: Path, folders: Iterable[Path]) -> Iterator[Path]:
 
 
 def _is_marker(file: Path) -> bool:
-    if file.suffix != marker.SUFFIX:
+    if file.suffix != paths.MARKER:
         return False
     try:
         return marker.Marker.read(file.with_suffix("")) is not None

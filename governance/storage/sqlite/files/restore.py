@@ -12,10 +12,9 @@ from governance.domain.errors import Conflict, GovernanceError, InvalidRequest, 
 from governance.domain.times import to_the_second
 from governance.storage import private_files
 from governance.storage.private_files import LockTimeoutError
+from governance.storage.sqlite import paths
 from governance.storage.sqlite.database import open_file
 from governance.storage.sqlite.files import backup, inspection, marker, migrations, service_lock, start_check
-
-JOURNALS = ("-wal", "-shm", "-journal")
 
 RUNNING = "Stop the service first: {}."
 OPEN = "End the other command first: {}."
@@ -93,7 +92,7 @@ def _nobody_else(database: Path, patience: float) -> Iterator[None]:
 
 
 def _refuse_itself(database: Path, file: Path) -> None:
-    if file.resolve() in {Path(f"{database.resolve()}{end}") for end in backup.BELONGINGS}:
+    if file.resolve() in {Path(f"{database.resolve()}{end}") for end in paths.BELONGINGS}:
         raise InvalidRequest(ITSELF.format(file))
     if not file.is_file():
         raise InvalidRequest(UNREADABLE.format(file, "there is no such file"))
@@ -145,10 +144,10 @@ def _put_away(database: Path, now: int) -> Path | None:
     """Give what lies there another name: the database first, so that it is never without its journal."""
     stamp = to_the_second(now).replace("-", "").replace(":", "")
     name, number = f"{database.name}.replaced-{stamp}", 1
-    while any(os.path.lexists(database.with_name(f"{name}{end}")) for end in ("", *JOURNALS)):
+    while any(os.path.lexists(database.with_name(f"{name}{end}")) for end in ("", *paths.JOURNALS)):
         number += 1
         name = f"{database.name}.replaced-{stamp}-{number}"
-    there = [end for end in ("", *JOURNALS) if os.path.lexists(f"{database}{end}")]
+    there = [end for end in ("", *paths.JOURNALS) if os.path.lexists(f"{database}{end}")]
     for end in there:
         Path(f"{database}{end}").rename(database.with_name(f"{name}{end}"))
         private_files.sync(database.parent)

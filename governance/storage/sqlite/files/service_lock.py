@@ -14,13 +14,12 @@ from pathlib import Path
 from governance.domain.errors import NotReady
 from governance.storage import private_files
 from governance.storage.private_files import LockTimeoutError
+from governance.storage.sqlite import paths
 from governance.storage.sqlite.files import marker
 from governance.storage.sqlite.files.faults import unusable
 
 logger = logging.getLogger("governance.storage")
 
-SUFFIX = ".running"
-COMMANDS = ".commands"
 PATIENCE = 10.0
 """Seconds that a start waits for a restore to end."""
 RESTORING = "Try again: the database {} is being restored, {}."
@@ -78,7 +77,7 @@ class ServiceLock:
 
 def path_of(database: Path) -> Path:
     """Where the lock of a database lies."""
-    return database.with_name(f"{database.name}{SUFFIX}")
+    return paths.beside(database, paths.RUNNING)
 
 
 def is_held(database: Path) -> bool:
@@ -95,7 +94,7 @@ def opened_by_command(database: Path, patience: float) -> Iterator[None]:
 
     Where the lock cannot be made a command goes on without it: a restore cannot make it either.
     """
-    path = database.with_name(f"{database.name}{COMMANDS}")
+    path = paths.beside(database, paths.COMMANDS)
     with ExitStack() as stack:
         try:
             if os.path.lexists(database):
@@ -118,5 +117,5 @@ def stopped(database: Path) -> Iterator[None]:
 @contextmanager
 def without_commands(database: Path, patience: float) -> Iterator[None]:
     """Keep commands from opening the database for the block. Raises LockTimeoutError where one has it, OSError."""
-    with private_files.locked(database.with_name(f"{database.name}{COMMANDS}"), patience):
+    with private_files.locked(paths.beside(database, paths.COMMANDS), patience):
         yield

@@ -17,6 +17,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from governance.storage import private_files
+from governance.storage.sqlite import paths
 
 LOOK_AGAIN = 0.001
 SET, CLEAR = b"\1", b"\0"
@@ -24,12 +25,12 @@ SET, CLEAR = b"\1", b"\0"
 
 def lock_files(database: Path) -> tuple[Path, Path]:
     """The file of which the lock is the turn, and the one of which the lock is the right to be next."""
-    return database.with_name(f"{database.name}.queue"), database.with_name(f"{database.name}.next")
+    return paths.beside(database, paths.QUEUE), paths.beside(database, paths.NEXT)
 
 
 def pruning_file(database: Path) -> Path:
     """The file that is locked by the worker that prunes."""
-    return database.with_name(f"{database.name}.upkeep")
+    return paths.beside(database, paths.UPKEEP)
 
 
 @contextmanager
@@ -63,7 +64,7 @@ def only_one(database: Path) -> Iterator[bool]:
         yield private_files.try_lock(lock, fcntl.LOCK_EX)
 
 
-class Turn:
+class WriterLock:
     """The turn of a thread that writes all the time: it stands in the kernel's queue, and keeps its files open."""
 
     def __init__(self, database: Path) -> None:

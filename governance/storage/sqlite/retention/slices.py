@@ -9,7 +9,7 @@ from time import perf_counter
 
 from governance.storage.sqlite.database import open_file
 from governance.storage.sqlite.errors import unavailable
-from governance.storage.sqlite.locks.writer_lock import Turn, only_one
+from governance.storage.sqlite.locks.writer_lock import WriterLock, only_one
 from governance.storage.sqlite.retention.pruning import Work
 
 WANTED = 0.008
@@ -63,16 +63,16 @@ class Slices:
             raise unavailable(error, self._path) from error
 
     def _all(self, works: tuple[Work, ...]) -> None:
-        with closing(Turn(self._path)) as turn, closing(open_file(self._path, self._busy_timeout)) as connection:
+        with closing(WriterLock(self._path)) as lock, closing(open_file(self._path, self._busy_timeout)) as connection:
             connection.execute("PRAGMA wal_autocheckpoint = 0")  # a checkpoint took 10 ms of the turn: see `_one`
             for work in works:
                 work.look(connection)
-                self._one(work, connection, turn)
+                self._one(work, connection, lock)
 
-    def _one(self, work: Work, connection: sqlite3.Connection, turn: Turn) -> None:
+    def _one(self, work: Work, connection: sqlite3.Connection, lock: WriterLock) -> None:
         size, more = SliceSize(), True
         while more and not self._stopped.is_set():
-            with turn:
+            with lock:
                 began = self._timer()
                 connection.execute("BEGIN IMMEDIATE")
                 with connection:

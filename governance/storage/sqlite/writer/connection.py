@@ -6,7 +6,7 @@ from pathlib import Path
 
 from governance.storage.sqlite.database import open_file
 from governance.storage.sqlite.file_watch import FileWatch
-from governance.storage.sqlite.locks.writer_lock import Turn
+from governance.storage.sqlite.locks.writer_lock import WriterLock
 from governance.storage.sqlite.writer.answers import Dictionaries
 
 
@@ -19,7 +19,7 @@ class WriterConnection:
         self._synchronous = synchronous
         self._watch = FileWatch(path)
         self._connection: sqlite3.Connection | None = None
-        self.lock = Turn(path)
+        self.lock = WriterLock(path)
         self.dictionaries = Dictionaries()
 
     def open(self) -> sqlite3.Connection:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def pause_gc() -> Iterator[None]:
     """Pause the cyclic garbage collector in the block; for commands and starts, not while requests are served."""
     was = gc.isenabled()
     gc.disable()
