@@ -34,6 +34,9 @@ def exit_on_errors() -> Iterator[None]:
         stop(*(fault.message for fault in faults))
     except PermissionError as error:
         stop(f"Use the service's own user: {error.filename} may not be read ({error.strerror}).")
+    except Exception as error:  # noqa: BLE001 - a terminal shows one line, not a traceback
+        first_line = str(error).partition("\n")[0]
+        stop(f"Report this fault of the service: {type(error).__name__}, {first_line}")
 
 
 def stop(*sentences: str) -> NoReturn:
