@@ -77,16 +77,16 @@ class SnapshotCache:
         """
         with self._turn:
             mine = self._must_run(self._begun + 1, until)
-        return self._share(mine=mine)
+        if mine:
+            self._run()
+        return self._outcome()
 
     def catch_up(self, until: float | None = None) -> None:
         """Refresh, unless nothing was ever read here, as in a command: then the first load comes after what was done.
 
         Raises what the loader raises.
         """
-        with self._turn:
-            idle = self._begun == 0
-        if not idle:
+        if self._begun > 0:
             self.refresh(until)
 
     def _reloaded(self) -> Known:
@@ -94,8 +94,10 @@ class SnapshotCache:
         with self._turn:
             known = self.peek()
             mine = known is None and self._must_run(self._ended + 1)
+        if mine:
+            self._run()
         try:
-            return known or self._share(mine=mine)
+            return known or self._outcome()
         except Exception as error:
             sentence = "Try again shortly, or ask without from_memory: the memory has expired and cannot be reloaded."
             raise Unavailable(sentence, code=Code.MEMORY_UNAVAILABLE) from error
@@ -110,9 +112,8 @@ class SnapshotCache:
         self._begun += 1
         return True
 
-    def _share(self, *, mine: bool) -> Known:
-        if mine:
-            self._run()
+    def _outcome(self) -> Known:
+        """What the last refresh brought. Raises what it raised."""
         if self._error is not None:
             raise self._error
         known = self.peek()
@@ -122,7 +123,10 @@ class SnapshotCache:
 
     def _run(self) -> None:
         try:
-            self._hold(self._load())
+            known = self._load()
+            self._last = known.snapshot
+            with self._slot_lock:
+                self._slot[SLOT] = known
             self._error = None
         except Exception as error:  # noqa: BLE001 - whatever it is, the last good snapshot stays, and it is told
             self._fail(error)
@@ -134,25 +138,16 @@ class SnapshotCache:
     def _load(self) -> Known:
         verified_at = self._timer()
         last = self._last
-        if last is not None:
-            return Known(self._followed(last), verified_at)
-        with _for_good():
-            return Known(snapshots.first(self._loader(None)), verified_at)
-
-    def _followed(self, last: Snapshot) -> Snapshot:
-        """The snapshot after what has changed since the last one."""
+        if last is None:
+            with _for_good():
+                return Known(snapshots.first(self._loader(None)), verified_at)
         changes = self._loader(last.mark)
         if changes.mark == last.mark:
-            return snapshots.moved(last, changes)
+            return Known(last, verified_at)
         give_way()
         after = snapshots.moved(last, changes)
         give_way()
-        return after
-
-    def _hold(self, known: Known) -> None:
-        self._last = known.snapshot
-        with self._slot_lock:
-            self._slot[SLOT] = known
+        return Known(after, verified_at)
 
     def _fail(self, error: Exception) -> None:
         self._error = error

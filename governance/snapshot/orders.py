@@ -9,7 +9,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 
 from cachetools import LRUCache
 
@@ -17,7 +17,6 @@ from governance.domain.limits.limit import Limit, Scoped
 from governance.domain.records.pages import Filter
 from governance.snapshot.persistent import PersistentMap
 
-Listed = TypeVar("Listed", list[str], "Names")
 Entries = PersistentMap[str, Scoped]
 Kind = tuple[Filter, str]
 
@@ -67,9 +66,13 @@ class Orders:
     ) -> None:
         self._entries = entries
         self._whole = whole
-        self._filtered = _kept(filtered)
-        self._names = _kept(names)
+        self._filtered: LRUCache[Kind, list[str]] = LRUCache(KEPT, len)
+        self._names: LRUCache[Kind, Names] = LRUCache(KEPT, len)
         self._lock = Lock()
+        with suppress(ValueError):  # more limits, more than before: the longest do not fit any more
+            self._filtered.update(filtered)
+        with suppress(ValueError):
+            self._names.update(names)
 
     @classmethod
     def of(cls, entries: Entries) -> "Orders":
@@ -108,8 +111,10 @@ class Orders:
     def moved(self, entries: Entries, added: Iterable[Limit], removed: Iterable[Limit]) -> "Orders":
         """The orders after limits came and went; an edit moves none, since what they sort by is fixed."""
         added, removed = list(added), list(removed)
+        with self._lock:
+            filtered, names = list(self._filtered.items()), list(self._names.items())
         if not added and not removed:
-            return Orders(entries, self._whole, *self._snapshot())
+            return Orders(entries, self._whole, filtered, names)
         whole = {name: self._order(ids, name, entries, added, removed) for name, ids in self._whole.items()}
         filtered = [
             (
@@ -122,13 +127,9 @@ class Orders:
                     [limit for limit in removed if kind[0].passes(limit)],
                 ),
             )
-            for kind, ids in self._snapshot()[0]
+            for kind, ids in filtered
         ]
         return Orders(entries, whole, filtered)
-
-    def _snapshot(self) -> tuple[list[tuple[Kind, list[str]]], list[tuple[Kind, Names]]]:
-        with self._lock:
-            return list(self._filtered.items()), list(self._names.items())
 
     def _order(
         self, ids: list[str], name: str, entries: Entries, added: list[Limit], removed: list[Limit]
@@ -141,11 +142,3 @@ class Orders:
         for limit in added:
             insort(made, limit.id, key=lambda limit_id: key(entries[limit_id].limit))
         return made
-
-
-def _kept(lists: Iterable[tuple[Kind, Listed]]) -> LRUCache[Kind, Listed]:
-    cache: LRUCache[Kind, Listed] = LRUCache(KEPT, len)
-    with suppress(ValueError):  # more limits, more than before: the longest do not fit any more
-        for kind, ids in lists:
-            cache[kind] = ids
-    return cache

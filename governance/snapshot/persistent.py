@@ -68,19 +68,13 @@ class PersistentMap(Mapping[Key, Value]):
 
     def replaced(self, gone: Iterable[Key], news: Mapping[Key, Value]) -> Self:
         """The version without the keys that are gone, and with the new values."""
-        pieces, own = self.pieces.copy(), set()
-
-        def piece(key: Key) -> dict[Key, Value]:
-            place = hash(key) % PIECES
-            if place not in own:
-                own.add(place)
-                pieces[place] = pieces[place].copy()
-            return pieces[place]
-
+        pieces, gone = self.pieces.copy(), list(gone)
+        for place in {hash(key) % PIECES for key in (*gone, *news)}:
+            pieces[place] = pieces[place].copy()
         for key in gone:
-            piece(key).pop(key, None)
+            pieces[hash(key) % PIECES].pop(key, None)
         for key, value in news.items():
-            piece(key)[key] = value
+            pieces[hash(key) % PIECES][key] = value
         made = object.__new__(type(self))
         made.pieces = pieces
         return made

@@ -33,9 +33,13 @@ class RelatedLimits(NamedTuple):
 
     def moved(self, added: Collection[Identity], removed: Collection[Identity]) -> "RelatedLimits":
         """The orders after limits came and went."""
-        return RelatedLimits(
-            _moved(self.by_provider, _by_provider, added, removed), _moved(self.by_model, _by_model, added, removed)
-        )
+        after = RelatedLimits(self.by_provider.copy(), self.by_model.copy())
+        for ascending, key in ((after.by_provider, _by_provider), (after.by_model, _by_model)):
+            for identity in removed:
+                del ascending[bisect_left(ascending, key(identity), key=key)]
+            for identity in added:
+                insort(ascending, identity, key=key)
+        return after
 
     def find(
         self, provider: str, models: AbstractSet[str], without: AbstractSet[Identity], most: int
@@ -59,14 +63,3 @@ class RelatedLimits(NamedTuple):
 def _span(ascending: list[Identity], wanted: Any, key: Key) -> tuple[int, int]:
     """Where those with a key begin and end."""
     return bisect_left(ascending, wanted, key=key), bisect_right(ascending, wanted, key=key)
-
-
-def _moved(
-    ascending: list[Identity], key: Key, added: Collection[Identity], removed: Collection[Identity]
-) -> list[Identity]:
-    made = ascending.copy()
-    for identity in removed:
-        del made[bisect_left(made, key(identity), key=key)]
-    for identity in added:
-        insort(made, identity, key=key)
-    return made

@@ -64,17 +64,19 @@ def moved(before: Snapshot, changes: Changes) -> Snapshot:
     """The snapshot after changes: the one before where nothing did; what did not change is shared with it."""
     if changes.whole:
         return first(changes)
-    names = _merged(before.names, changes.names)
+    names = _merged(before.names, changes.names) if changes.names else before.names
     entries = _entries(before, changes, names)
-    after = before._replace(
-        mark=changes.mark,
-        entries=entries,
-        names=names,
-        api_keys=_merged(before.api_keys, changes.api_keys),
-        digests=_by_digest(before.digests, before.api_keys, changes.api_keys),
-        virtual_keys=_merged(before.virtual_keys, changes.virtual_keys),
-        values=_by_digest(before.values, before.virtual_keys, changes.virtual_keys),
-    )
+    after = before._replace(mark=changes.mark, entries=entries, names=names)
+    if changes.api_keys:
+        after = after._replace(
+            api_keys=_merged(before.api_keys, changes.api_keys),
+            digests=_by_digest(before.digests, before.api_keys, changes.api_keys),
+        )
+    if changes.virtual_keys:
+        after = after._replace(
+            virtual_keys=_merged(before.virtual_keys, changes.virtual_keys),
+            values=_by_digest(before.values, before.virtual_keys, changes.virtual_keys),
+        )
     if entries is not before.entries:
         after = _reordered(before, after, {*changes.gone, *changes.limits})
     return before if after == before else after
@@ -102,9 +104,10 @@ def _reordered(before: Snapshot, after: Snapshot, touched: Iterable[str]) -> Sna
     added, removed = [], []
     for limit_id in touched:
         old, new = before.entries.get(limit_id), after.entries.get(limit_id)
-        if _place(old) != _place(new):
-            removed += [old.limit] if old else []
-            added += [new.limit] if new else []
+        if old and new and _place(old.limit) == _place(new.limit):
+            continue
+        removed += [old.limit] if old else []
+        added += [new.limit] if new else []
     after = after._replace(orders=before.orders.moved(after.entries, added, removed))
     if not added and not removed:
         return after
@@ -112,11 +115,8 @@ def _reordered(before: Snapshot, after: Snapshot, touched: Iterable[str]) -> Sna
     return after._replace(identities=before.identities.replaced(went, came), related=before.related.moved(came, went))
 
 
-def _place(entry: Scoped | None) -> object:
+def _place(limit: Limit) -> tuple[object, ...]:
     """What decides where a limit stands: in every order, under every filter, in the index by identity."""
-    if entry is None:
-        return None
-    limit = entry.limit
     return limit.scope, limit.scope_id, limit.provider, limit.model_name, limit.search_name, limit.created_at
 
 
