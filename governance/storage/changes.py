@@ -1,5 +1,6 @@
 """What changed in the database since a mark: how the memory of a worker follows it."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from itertools import chain
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
 
-from governance.domain.keys import VirtualKey
+from governance.domain.keys import ApiKey, VirtualKey
 from governance.domain.limits.limit import Counters, Limit, Scope
 from governance.domain.records.changes import Changes, Mark, give_way
 from governance.storage import revisions
@@ -16,7 +17,7 @@ from governance.storage.keys.virtual_keys import virtual_keys as virtual_key_row
 from governance.storage.limits import states
 from governance.storage.store import Database
 from governance.storage.tables import api_keys as api_key_table
-from governance.storage.tables import config_revision, counters, model_limits, rules, users, virtual_keys
+from governance.storage.tables import config_revision, counters, model_limits, rules, tombstones, users, virtual_keys
 
 SLICE = 2000
 """Rows that a first load fetches at a time: one call for all would stop every thread."""
@@ -33,6 +34,10 @@ _touched = (
     .where(counters.c.touched_at > bindparam("since"))
     .distinct()
 )
+_gone_since = select(tombstones.c.entity, tombstones.c.id).where(tombstones.c.revision > bindparam("since"))
+_api_keys_since = select(*api_keys.COLUMNS).where(api_key_table.c.revision > bindparam("since"))
+_virtual_keys_since = select(*virtual_key_rows.columns).where(virtual_keys.c.revision > bindparam("since"))
+_users_since = select(users.c.id, users.c.name).where(users.c.revision > bindparam("since"))
 _now = select(config_revision.c.revision, config_revision.c.touched_at)
 
 
@@ -53,33 +58,17 @@ class ChangesLoader:
 
 def _everything(connection: Connection, mark: Mark) -> Changes:
     counted = states.group(_sliced(connection, states.counted_rules))
-    limits = dict(_pairs(_sliced(connection, _plain), counted))
-    keys = (api_keys.key_of(row) for row in connection.execute(select(*api_keys.COLUMNS)))
-    return Changes(
-        mark=mark,
-        whole=True,
-        limits=limits,
-        gone=[],
-        names=_names(connection, -1),
-        api_keys={key.id: key for key in keys},
-        virtual_keys=_virtual_keys(connection, -1),
-    )
+    limits = {row[0]: states.limit_of(row, counted) for row in _sliced(connection, _plain)}
+    return _edits(connection, -1, mark)._replace(whole=True, limits=limits, gone=[])
 
 
 def _since(connection: Connection, since: Mark, mark: Mark) -> Changes:
-    edited = since.revision != mark.revision
+    changes = Changes(mark, whole=False, limits={}, gone=[], names={}, api_keys={}, virtual_keys={})
     ids = set(connection.execute(_touched, {"since": since.touched_at}).scalars())
-    if edited:
+    if since.revision != mark.revision:
+        changes = _edits(connection, since.revision, mark)
         ids |= set(connection.execute(_limits_since, {"since": since.revision}).scalars())
-    return Changes(
-        mark=mark,
-        whole=False,
-        limits=_limits(connection, sorted(ids)),
-        gone=revisions.deleted_since(connection, revisions.LIMIT, since.revision) if edited else [],
-        names=_names(connection, since.revision) if edited else {},
-        api_keys=_api_keys(connection, since.revision) if edited else {},
-        virtual_keys=_virtual_keys(connection, since.revision) if edited else {},
-    )
+    return changes._replace(limits=_limits(connection, sorted(ids)))
 
 
 def _limits(connection: Connection, ids: list[str]) -> dict[str, tuple[Limit, Counters]]:
@@ -88,13 +77,9 @@ def _limits(connection: Connection, ids: list[str]) -> dict[str, tuple[Limit, Co
         give_way()
         some = {"ids": ids[begin : begin + TOGETHER]}
         counted = states.group(connection.execute(_rules_by_id, some))
-        found.update(_pairs(connection.execute(_limits_by_id, some), counted))
+        found.update({row[0]: states.limit_of(row, counted) for row in connection.execute(_limits_by_id, some)})
     give_way()
     return found
-
-
-def _pairs(rows: Iterable[Any], counted: states.Counted) -> Iterable[tuple[str, tuple[Limit, Counters]]]:
-    return ((row[0], states.limit_of(row, counted)) for row in rows)
 
 
 def _sliced(connection: Connection, statement: Any) -> Iterable[Any]:
@@ -103,27 +88,19 @@ def _sliced(connection: Connection, statement: Any) -> Iterable[Any]:
     return chain.from_iterable(result.partitions())
 
 
-def _names(connection: Connection, since: int) -> dict[tuple[str, str], str | None]:
-    found: dict[tuple[str, str], str | None] = {}
-    kinds = ((Scope.VIRTUAL_KEY, virtual_keys, revisions.VIRTUAL_KEY), (Scope.USER, users, revisions.USER))
-    for scope, table, entity in kinds:
-        found.update({(scope, row_id): None for row_id in revisions.deleted_since(connection, entity, since)})
-        rows = connection.execute(select(table.c.id, table.c.name).where(table.c.revision > since))
-        found.update({(scope, row_id): name for row_id, name in rows})
-    return found
-
-
-def _api_keys(connection: Connection, since: int) -> dict[str, Any]:
-    found: dict[str, Any] = dict.fromkeys(revisions.deleted_since(connection, revisions.API_KEY, since))
-    rows = connection.execute(select(*api_keys.COLUMNS).where(api_key_table.c.revision > since))
-    found.update({key.id: key for key in map(api_keys.key_of, rows)})
-    return found
-
-
-def _virtual_keys(connection: Connection, since: int) -> dict[str, VirtualKey | None]:
-    found: dict[str, VirtualKey | None] = dict.fromkeys(
-        revisions.deleted_since(connection, revisions.VIRTUAL_KEY, since)
+def _edits(connection: Connection, revision: int, mark: Mark) -> Changes:
+    """The changes since a revision, without the limits that were created or edited."""
+    since = {"since": revision}
+    gone: defaultdict[str, list[str]] = defaultdict(list)
+    for entity, row_id in connection.execute(_gone_since, since):
+        gone[entity].append(row_id)
+    keys: dict[str, ApiKey | None] = dict.fromkeys(gone[revisions.API_KEY])
+    keys.update({key.id: key for key in map(api_keys.key_of, connection.execute(_api_keys_since, since))})
+    virtual: dict[str, VirtualKey | None] = dict.fromkeys(gone[revisions.VIRTUAL_KEY])
+    virtual.update({key.id: key for key in map(VirtualKey._make, connection.execute(_virtual_keys_since, since))})
+    names = {(Scope.VIRTUAL_KEY.value, key_id): key and key.name for key_id, key in virtual.items()}
+    names.update({(Scope.USER.value, user_id): None for user_id in gone[revisions.USER]})
+    names.update({(Scope.USER.value, user_id): name for user_id, name in connection.execute(_users_since, since)})
+    return Changes(
+        mark, whole=False, limits={}, gone=gone[revisions.LIMIT], names=names, api_keys=keys, virtual_keys=virtual
     )
-    rows = connection.execute(select(*virtual_key_rows.columns).where(virtual_keys.c.revision > since))
-    found.update({key.id: key for key in map(VirtualKey._make, rows)})
-    return found

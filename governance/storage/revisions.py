@@ -34,9 +34,3 @@ def add_tombstones(connection: Connection, entity: str, ids: Iterable[str], revi
     if rows:
         connection.execute(_forget, [{"its_entity": entity, "its_id": row["id"]} for row in rows])
         connection.execute(insert(tombstones), rows)
-
-
-def deleted_since(connection: Connection, entity: str, since: int) -> list[str]:
-    """The ids of rows of a kind that were deleted after revision `since`."""
-    gone = select(tombstones.c.id).where(tombstones.c.entity == entity, tombstones.c.revision > since)
-    return list(connection.execute(gone).scalars())

@@ -5,11 +5,10 @@ from sqlalchemy.engine import Connection
 
 from governance.domain.keys import User, VirtualKey
 from governance.domain.records.stored import KEY, LIMIT, USER, HeldKey, HeldLimit, HeldUser, Source, Stored
-from governance.storage import revisions
 from governance.storage.keys.users import users as user_rows
 from governance.storage.keys.virtual_keys import virtual_keys as key_rows
 from governance.storage.limits import states
-from governance.storage.tables import model_limits, rules, users, virtual_keys
+from governance.storage.tables import model_limits, rules, tombstones, users, virtual_keys
 
 ENTITIES = (LIMIT, KEY, USER)
 
@@ -35,11 +34,10 @@ def everything(connection: Connection) -> Stored:
         HeldUser(User._make(row[:-3]), row.config_hash, Source(row.source, row.place))
         for row in connection.execute(_users).all()
     )
+    gone = connection.execute(select(tombstones.c.entity, tombstones.c.id).where(tombstones.c.entity.in_(ENTITIES)))
     return Stored(
         limits={row.limit.id: row for row in limits},
         keys={row.key.id: row for row in keys},
         users={row.user.id: row for row in people},
-        deleted=frozenset(
-            (entity, each) for entity in ENTITIES for each in revisions.deleted_since(connection, entity, -1)
-        ),
+        deleted=frozenset((entity, row_id) for entity, row_id in gone),
     )
