@@ -75,7 +75,7 @@ class World:
         scope = {"0": ("global", None), "1": ("user", "1"), "2": ("virtual_key", "2")}[name]
         rules = rule(f"{name} budget"), rule(f"{name} rate", "tokens"), rule(f"{name} rate", "requests")
         made = limit(name, *rules, scope=scope[0], scope_id=scope[1], created_at=self.clock())
-        writes.add(connection, made, revision)
+        writes.add_all(connection, [made], revision)
 
     def edit(self, connection: Connection, revision: int, name: str) -> None:
         """Give a limit's budget other windows, and drop or add its request limit."""

@@ -80,30 +80,23 @@ def whole(connection: Connection, rows: Sequence[Any]) -> list[Scoped]:
     if not rows:
         return []
     counted = group(connection.execute(_of_limits, {"ids": [row[0] for row in rows]}).all())
-    return [scoped(row, counted) for row in rows]
+    return [Scoped(*limit_of(row, counted), row[-1]) for row in rows]
 
 
 def group(rows: Iterable[Any]) -> Counted:
-    """Rules and their newest counters by limit, from rows of `counted_rules`."""
+    """Rules and their newest counters by limit, from rows of `counted_rules`.
+
+    Values that many rows repeat are one object: that is a sixth of the memory of all limits.
+    """
     found: Counted = {}
-    for limit_id, start, end, used, reserved, *rule in rows:
+    for limit_id, start, end, used, reserved, rule_id, metric, most, duration, anchor, *rest in rows:
+        generation, config_hash, created, updated = rest
         counter = None if start is None else Counter(start, end, used, reserved)
-        found.setdefault(limit_id, []).append((_rule(*rule), counter))
+        created = anchor if created == anchor else created
+        updated = created if updated == created else updated
+        rule = Rule(rule_id, intern(metric), most, intern(duration), anchor, generation, config_hash, created, updated)
+        found.setdefault(limit_id, []).append((rule, counter))
     return found
-
-
-def _rule(rule_id: str, metric: str, most: int, duration: str, anchor: int, *rest: Any) -> Rule:
-    """A rule of a row. Values that many rows repeat are one object: that is a sixth of the memory of all limits."""
-    generation, config_hash, created, updated = rest
-    created = anchor if created == anchor else created
-    updated = created if updated == created else updated
-    return Rule(rule_id, intern(metric), most, intern(duration), anchor, generation, config_hash, created, updated)
-
-
-def scoped(row: Any, counted: Counted) -> Scoped:
-    """One limit of a row of `named_limits`."""
-    limit, found = limit_of(row, counted)
-    return Scoped(limit, found, row[-1])
 
 
 def limit_of(row: Any, counted: Counted) -> tuple[Limit, Counters]:

@@ -38,17 +38,14 @@ class Edit(NamedTuple):
     after: Limit
 
 
-def add(connection: Connection, limit: Limit, revision: int) -> None:
-    """Store a new limit with its rules."""
-    add_all(connection, [limit], revision)
-
-
 def add_all(connection: Connection, limits: Sequence[Limit], revision: int, source: Source = NO_FILE) -> None:
     """Store new limits with their rules; `source` is the file that makes them."""
     origin = {"source": source.name, "place": source.place}
     if limits:
         connection.execute(insert(model_limits), [_row(limit, revision) | origin for limit in limits])
-    _add_rules(connection, [_rule_row(limit, rule) for limit in limits for rule in limit.rules])
+    added = [_rule_row(limit, rule) for limit in limits for rule in limit.rules]
+    if added:
+        connection.execute(insert(rules), added)
 
 
 def note_places(connection: Connection, held: Iterable[HeldLimit]) -> None:
@@ -74,7 +71,9 @@ def replace_all(connection: Connection, edits: Sequence[Edit], revision: int, no
     kept = [_rule_row(*after[key]) | _rule_key(key) for key in after.keys() & before]
     if kept:
         connection.execute(update(rules).where(*_one_rule), kept)
-    _add_rules(connection, [_rule_row(*found) for key, found in after.items() if key not in before])
+    added = [_rule_row(*found) for key, found in after.items() if key not in before]
+    if added:
+        connection.execute(insert(rules), added)
     counters.move_all(connection, [move for edit in edits for move in _moves(edit)], now)
     gone = [_rule_key(key) for key in before - after.keys()]
     if gone:
@@ -124,11 +123,6 @@ def _moves(edit: Edit) -> Iterable[counters.Move]:
         known = before.get(rule.key, rule)
         if (known.id, known.generation) != (rule.id, rule.generation):
             yield counters.Move(known, rule, edit.after.alignment)
-
-
-def _add_rules(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(insert(rules), rows)
 
 
 def _rule_key(key: RuleKey) -> dict[str, str]:

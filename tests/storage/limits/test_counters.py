@@ -23,7 +23,7 @@ BUDGET = rule("budget")
 def connection(database: SqliteDatabase):
     """A transaction on a database with a limit of one budget and one rate limit, all of a day."""
     with database.read() as connection:
-        writes.add(connection, LIMIT, 1)
+        writes.add_all(connection, [LIMIT], 1)
         yield connection
 
 
@@ -170,7 +170,7 @@ def test_a_counter_brought_back_leaves_closed_ones_alone(connection):
 def test_one_reset_removes_every_counter_that_lies_ahead(connection):
     minutes = rule("minutes", reset_duration="1m")
     short = limit("short", minutes)
-    writes.add(connection, short, 2)
+    writes.add_all(connection, [short], 2)
     for minute in range(3):
         start = NOW + 9 * DAY + minute * MINUTE
         own = count(connection, minutes, start, window_end=start + MINUTE, used=5, reserved=2)

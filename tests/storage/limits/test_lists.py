@@ -25,7 +25,7 @@ def store(database, numbers):
     with database.write() as connection:
         revision = revisions.advance(connection)
         for number in numbers:
-            writes.add(connection, numbered(number), revision)
+            writes.add_all(connection, [numbered(number)], revision)
 
 
 def remove(database, numbers):

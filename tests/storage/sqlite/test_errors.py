@@ -39,7 +39,7 @@ KEY = {
 def filled(database):
     """A database with one limit, one rule, one counter, one virtual key, one user and one API key."""
     with database.write() as connection:
-        writes.add(connection, limit("stored", rule("budget")), 1)
+        writes.add_all(connection, [limit("stored", rule("budget"))], 1)
         count(connection, rule("budget"), NOON, used=5)
         connection.execute(insert(virtual_keys).values(virtual_key("1", "one", "a")))
         connection.execute(insert(users).values(user("ann")))

@@ -19,7 +19,7 @@ def connection(database: SqliteDatabase):
     """A transaction on a database with one limit, one rule and one counter; what a refused statement did is undone."""
     with database.read() as connection:
         connection.exec_driver_sql("UPDATE config_revision SET revision = 1")
-        writes.add(connection, limit("stored", rule("budget")), 1)
+        writes.add_all(connection, [limit("stored", rule("budget"))], 1)
         count(connection, rule("budget"), NOON, used=5)
         yield connection
 
@@ -138,7 +138,7 @@ def test_a_limit_that_goes_takes_its_rules_and_counters_along(connection):
 
 
 def test_a_rule_that_goes_takes_its_own_counters_along(connection):
-    writes.add(connection, limit("other", rule("kept")), 1)
+    writes.add_all(connection, [limit("other", rule("kept"))], 1)
     count(connection, rule("kept"), NOON)
     connection.execute(delete(rules).where(rules.c.id == "budget"))
     assert counted(connection, "budget") == []
