@@ -4,7 +4,7 @@ Fields have the names that answers give them; a rule stands under its window, as
 two rules of one metric share it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from marshmallow import post_load
 
 from governance.domain.keys import VirtualKey
 from governance.domain.limits import money
-from governance.domain.limits.limit import Limit, Metric, Scoped, current
+from governance.domain.limits.limit import Metric, Scoped, current
 from governance.domain.records.audit import Action, AuditQuery, Entity, Recorded
 from governance.domain.records.pages import Page
 from governance.domain.times import rfc3339
@@ -44,22 +44,18 @@ class Secret(NamedTuple):
 
 def _limit(scoped: Scoped, now: int) -> Facts:
     limit = scoped.limit
-    facts = {name: getattr(limit, name) for name in SETTINGS} | _items(limit)
+    facts = {name: getattr(limit, name) for name in SETTINGS}
+    for rule in limit.rules:
+        ids = facts.setdefault(f"{PLACES[Metric(rule.metric)][0]}[*].id", [])
+        ids += [rule.id] if rule.id not in ids else []
     for rule, counter in zip(limit.rules, scoped.counters, strict=True):
         items, prefix = PLACES[Metric(rule.metric)]
         at = f"{items}[{rule.reset_duration}].{prefix}"
-        amount = _dollars if rule.metric == Metric.COST else int
-        facts[f"{at}max_limit"] = amount(rule.max_limit)
-        facts[f"{at}{USAGE}"] = amount(current(rule, limit.alignment, counter, now).used)
+        amounts: list[Any] = [rule.max_limit, current(rule, limit.alignment, counter, now).used]
+        if rule.metric == Metric.COST:
+            amounts = [Decimal(money.dollars(nanos)) for nanos in amounts]
+        facts[f"{at}max_limit"], facts[f"{at}{USAGE}"] = amounts
     return facts
-
-
-def _items(limit: Limit) -> Facts:
-    """The ids of budgets and of rate limits, in the order in which answers show them."""
-    ids: dict[str, dict[str, None]] = {}
-    for rule in limit.rules:
-        ids.setdefault(f"{PLACES[Metric(rule.metric)][0]}[*].id", {})[rule.id] = None
-    return {name: list(found) for name, found in ids.items()}
 
 
 def _virtual_key(key: VirtualKey, _: int) -> Facts:
@@ -68,10 +64,6 @@ def _virtual_key(key: VirtualKey, _: int) -> Facts:
 
 def _told(shown: Facts) -> Facts:
     return {name: value for name, value in shown.items() if name not in UNTOLD}
-
-
-def _dollars(nanos: int) -> Decimal:
-    return Decimal(money.dollars(nanos))
 
 
 FACTS: dict[Entity, Callable[[Any, int], Facts]] = {
@@ -85,16 +77,13 @@ FACTS: dict[Entity, Callable[[Any, int], Facts]] = {
 def changes(entity: Entity, before: Any, after: Any, now: int) -> str | None:
     """What differs between two looks at a thing (None: it was not there), as JSON; None where nothing does."""
     old, new = ({} if value is None else FACTS[entity](value, now) for value in (before, after))
-    found = list(_differences(old, new))
-    return orjson.dumps(found, default=_plain).decode() if found else None
-
-
-def _differences(old: Facts, new: Facts) -> Iterator[Facts]:
-    """Each field that differs. That nothing was used yet of a rule that comes or goes is not told."""
+    found = []
     for name in dict.fromkeys((*old, *new)):
         was, becomes = old.get(name), new.get(name)
-        if was != becomes and (was or becomes or not name.endswith(USAGE)):
-            yield {"field": name, "old": was, "new": becomes}
+        is_unused = name.endswith(USAGE) and not was and not becomes  # of a rule that comes or goes
+        if was != becomes and not is_unused:
+            found.append({"field": name, "old": was, "new": becomes})
+    return orjson.dumps(found, default=_plain).decode() if found else None
 
 
 def _plain(value: Any) -> str | orjson.Fragment:

@@ -1,6 +1,6 @@
 """Whom a new model limit may concern: faults of its model, provider, scope and scope id that no field sees alone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from governance.domain.limits.limit import Scope
@@ -19,28 +19,23 @@ ID_OF_GLOBAL = "Leave scope_id out, or give scope as virtual_key or user: a limi
 
 def faults(data: Mapping[str, Any], original: Any) -> dict[str, list[str]]:
     """The faults by field; `data` is what was loaded, without what a field refused, `original` what was sent."""
-    return {name: [sentence] for name, sentence in (*_patterns(data), *_id_of_scope(data, original))}
+    found: dict[str, list[str]] = {}
+    model, provider = data.get("model_name", ALL_MODELS), data.get("provider")
+    if "*" in model and canonical_model(model, provider) != ALL_MODELS:
+        found["model_name"] = [STAR_IN_MODEL]
+    if "*" in (provider or ""):
+        found["provider"] = [STAR_IN_PROVIDER]
+    if data.get("scope_id") == "*":
+        found["scope_id"] = [STAR_AS_ID]
+    scope, scope_id = data.get("scope"), original.get("scope_id")
+    if scope_id is None:
+        if scope not in (None, Scope.GLOBAL):
+            found["scope_id"] = [f"Give scope_id: the scope {scope} needs one."]
+    elif scope == Scope.GLOBAL and not is_empty(scope_id):
+        found["scope_id"] = [ID_OF_GLOBAL]
+    return found
 
 
 def is_empty(value: Any) -> bool:
     """Whether an id is as good as left out."""
     return value is None or (isinstance(value, str) and not value.strip())
-
-
-def _patterns(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """A `*` that reads as a pattern: there are none, so that such a limit would never be met."""
-    model, provider = data.get("model_name", ALL_MODELS), data.get("provider")
-    if "*" in model and canonical_model(model, provider) != ALL_MODELS:
-        yield "model_name", STAR_IN_MODEL
-    if "*" in (provider or ""):
-        yield "provider", STAR_IN_PROVIDER
-    if data.get("scope_id") == "*":
-        yield "scope_id", STAR_AS_ID
-
-
-def _id_of_scope(data: Mapping[str, Any], original: Any) -> Iterator[tuple[str, str]]:
-    scope, scope_id = data.get("scope"), original.get("scope_id")
-    if scope == Scope.GLOBAL and not is_empty(scope_id):
-        yield "scope_id", ID_OF_GLOBAL
-    if scope not in (None, Scope.GLOBAL) and scope_id is None:
-        yield "scope_id", f"Give scope_id: the scope {scope} needs one."

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from marshmallow import ValidationError, fields, post_load, pre_load, validates_schema
 
 from governance.domain.limits import durations
-from governance.domain.limits.drafts import Change, Draft, Item
+from governance.domain.limits.drafts import Change, Draft
 from governance.domain.limits.limit import MAX_ITEMS, Metric, Scope
 from schemas.fields import Flag, Name, OneOf, Provider, Shown, Zone
 from schemas.limits import identity
@@ -43,9 +43,12 @@ class ModelLimitBody(Body):
             return data
         kept = dict(data)
         for plural, singular in SINGULAR.items():
-            if kept.get(plural) is not None and _is_echo(kept.get(singular)):
+            given, listed = kept.get(singular), kept.get(plural)
+            if given is None:
+                continue
+            if listed is not None and _is_echo(given):
                 del kept[singular]
-            if singular in self.emptied and _is_empty(kept.get(singular)) and kept.get(plural) is None:
+            if singular in self.emptied and listed is None and _is_empty(given):
                 del kept[singular]
                 kept[plural] = []
         return kept
@@ -90,18 +93,14 @@ def _repeated(plural: str, name: str, items: list[Any]) -> Iterator[tuple[int, s
     seen: dict[int, str] = {}
     for index, item in enumerate(items[:MAX_ITEMS]):
         text = item.get(name) if isinstance(item, Mapping) else None
-        length = _length(text)
+        try:
+            length = durations.parse(text).length if isinstance(text, str) else None
+        except ValueError:
+            continue
         if length in seen:
             yield index, f"Give each window once among {plural}: {text} is as long as {seen[length]}."
         elif length is not None:
             seen[length] = str(text)
-
-
-def _length(text: Any) -> int | None:
-    try:
-        return durations.parse(text).length if isinstance(text, str) else None
-    except ValueError:
-        return None
 
 
 class ModelLimitCreate(ModelLimitBody):
@@ -115,8 +114,10 @@ class ModelLimitCreate(ModelLimitBody):
     @pre_load
     def without_empty_id(self, data: Any, **_: Any) -> Any:
         """Drop a scope_id that is empty, where none is needed."""
-        is_global = isinstance(data, Mapping) and data.get("scope") in (None, Scope.GLOBAL.value)
-        if is_global and identity.is_empty(data.get("scope_id")):
+        if not isinstance(data, Mapping) or "scope_id" not in data:
+            return data
+        is_global = data.get("scope") in (None, Scope.GLOBAL.value)
+        if is_global and identity.is_empty(data["scope_id"]):
             return {name: value for name, value in data.items() if name != "scope_id"}
         return data
 
@@ -137,9 +138,7 @@ class ModelLimitCreate(ModelLimitBody):
             scope_id=data.get("scope_id"),
             calendar_aligned=data.get("calendar_aligned"),
             timezone=data.get("timezone", "UTC"),
-            budgets=_list(data, "budgets") or (),
-            rate_limits=_list(data, "rate_limits") or (),
-            single=_single(data),
+            **_items(data, ()),
         )
 
 
@@ -162,9 +161,7 @@ class ModelLimitUpdate(ModelLimitBody):
             identity={name: data[name] for name in IDENTITY if name in data},
             calendar_aligned=data.get("calendar_aligned"),
             timezone=data.get("timezone"),
-            budgets=_list(data, "budgets"),
-            rate_limits=_list(data, "rate_limits"),
-            single=_single(data),
+            **_items(data, None),
             reset=_reset(data),
         )
 
@@ -175,12 +172,11 @@ def _reset(data: Mapping[str, Any]) -> frozenset[Metric]:
     return frozenset([Metric.COST] if data.get("reset_budget_usage") else [])
 
 
-def _single(data: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(plural for plural, singular in SINGULAR.items() if singular in data)
-
-
-def _list(data: Mapping[str, Any], plural: str) -> tuple[Item, ...] | None:
-    singular = SINGULAR[plural]
-    if singular in data:
-        return (data[singular],)
-    return tuple(data[plural]) if plural in data else None
+def _items(data: Mapping[str, Any], absent: tuple[()] | None) -> dict[str, Any]:
+    """`budgets` and `rate_limits`, or `absent` where neither form is given; and `single`, those given as a singular."""
+    single = frozenset(plural for plural, singular in SINGULAR.items() if singular in data)
+    items: dict[str, Any] = {"single": single}
+    for plural, singular in SINGULAR.items():
+        listed = [data[singular]] if plural in single else data.get(plural)
+        items[plural] = absent if listed is None else tuple(listed)
+    return items

@@ -19,7 +19,7 @@ from governance.domain.config.entries import (
 from governance.domain.config.owners import BUDGETS, RATE_LIMITS, owned
 from governance.domain.errors import Fault
 from governance.domain.limits.alignment import limit_flag
-from governance.domain.limits.drafts import Draft, Item, draft_faults, flagged
+from governance.domain.limits.drafts import Draft, Item, drafted_flag, flagged
 from governance.domain.limits.limit import MAX_ITEMS, Scope
 from governance.domain.names import ALL_MODELS
 
@@ -172,7 +172,7 @@ def _limit_faults(limit: WantedLimit) -> Iterator[Fault]:
             if times > 1:
                 sentence = f"Give each window once among {name}: {times} of this limit are as long as {texts[window]}."
                 yield Fault(limit.path, sentence)
-    for fault in draft_faults(limit.draft):
+    for fault in drafted_flag(limit.draft)[1]:
         yield fault._replace(param=f"{limit.path}.{fault.param}")
 
 

@@ -1,6 +1,6 @@
 """What is asked for of a model limit: a draft of a new one, a change of a stored one; what is wrong with a draft."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from governance.domain.errors import Fault
@@ -106,18 +106,18 @@ def flagged(asked: Draft | Change) -> Iterator[tuple[str, Item]]:
                 yield (name.removesuffix("s") if name in asked.single else f"{name}[{index}]"), item
 
 
-def drafted_flag(draft: Draft) -> tuple[bool | None, list[Fault]]:
-    """The calendar flag that a draft asks for, of which its budgets may speak, and what is wrong with that."""
-    return limit_flag(draft.calendar_aligned, [item.said(path) for path, item in flagged(draft)])
+def drafted_flag(draft: Draft, *, inherited: bool = True) -> tuple[bool | None, list[Fault]]:
+    """The calendar flag that a draft asks for, which its budgets may set too; and what is wrong with the draft.
 
-
-def draft_faults(draft: Draft, *, inherited: bool = True) -> Iterable[Fault]:
-    """What is wrong with a draft as a whole. `inherited` is its virtual key's flag: true where it is not known."""
-    flag, faults = drafted_flag(draft)
-    yield from faults
+    `inherited` is its virtual key's flag: true where it is not known.
+    """
+    flag, faults = draft.calendar_aligned, list[Fault]()
+    said = [item.said(path) for path, item in flagged(draft)]
+    if said:
+        flag, faults = limit_flag(flag, said)
     if flag and not draft.alignable:
-        yield Fault("calendar_aligned", NOT_ALIGNABLE)
-        return
+        return flag, [*faults, Fault("calendar_aligned", NOT_ALIGNABLE)]
     inherited = inherited and draft.scope == Scope.VIRTUAL_KEY
     if draft.timezone != UTC and not draft._replace(calendar_aligned=flag).aligned(inherited=inherited):
-        yield Fault("timezone", NOT_ALIGNED)
+        faults.append(Fault("timezone", NOT_ALIGNED))
+    return flag, faults

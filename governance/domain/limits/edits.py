@@ -14,7 +14,6 @@ from governance.domain.limits.drafts import (
     Change,
     Draft,
     Item,
-    draft_faults,
     drafted_flag,
     flagged,
 )
@@ -28,12 +27,11 @@ Mint = Callable[[], str]
 
 def created(draft: Draft, *, inherited: bool, now: int, mint: Mint) -> Limit:
     """The limit that a draft asks for. `inherited` is its virtual key's flag, taken where the draft gives none."""
-    faults = list(draft_faults(draft, inherited=inherited))
+    flag, faults = drafted_flag(draft, inherited=inherited)
     if faults:
         raise InvalidRequest.of(faults)
     limit_id = mint()
     rules = in_order(rule for item in draft.items for rule in _new_rules(item, now, mint))
-    flag, _ = drafted_flag(draft)
     return Limit(
         id=limit_id,
         model_name=draft.model_name,

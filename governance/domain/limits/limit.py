@@ -143,7 +143,12 @@ def current(rule: Rule, alignment: Alignment, counter: Counter | None, now: int)
 def in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     """Rules as they are shown and stored: budgets, then rate limits, the shortest window first in each."""
     items = rules_by_id(sorted(rules, key=lambda rule: (rule.metric == Metric.REQUESTS, rule.duration.length)))
-    return tuple(rule for item in sorted(items.values(), key=_place) for rule in item)
+    windows = {rule_id: min(rule.duration.length for rule in item) for rule_id, item in items.items()}
+    items_in_order = sorted(
+        (first.metric != Metric.COST, windows[first.id], first.metric == Metric.REQUESTS, first.id)
+        for first, *_ in items.values()
+    )
+    return tuple(rule for *_, rule_id in items_in_order for rule in items[rule_id])
 
 
 def rules_by_id(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
@@ -152,11 +157,6 @@ def rules_by_id(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
     for rule in rules:
         found.setdefault(rule.id, []).append(rule)
     return found
-
-
-def _place(item: list[Rule]) -> tuple[bool, int, bool, str]:
-    shortest = min(rule.duration.length for rule in item)
-    return item[0].metric != Metric.COST, shortest, item[0].metric == Metric.REQUESTS, item[0].id
 
 
 SHARE = 2**128

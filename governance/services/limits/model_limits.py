@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 
 from governance.domain.errors import Code, Conflict, Fault, InvalidRequest, NotFound
 from governance.domain.keys import VirtualKey
-from governance.domain.limits.drafts import Change, Draft, draft_faults
+from governance.domain.limits.drafts import Change, Draft, drafted_flag
 from governance.domain.limits.edits import changed, created
 from governance.domain.limits.limit import Scope, Scoped
 from governance.domain.records.pages import ListQuery, Page, Validity
@@ -72,17 +72,19 @@ class ModelLimits:
     def get(self, limit_id: str) -> Rendering:
         """One limit, from the database. Raises NotFound."""
         with self._database.read() as connection:
-            return self._render(connection, limit_id)
+            return render.limit(_stored(connection, limit_id), self._clock())
 
     def create(self, draft: Draft) -> Rendering:
         """Store a new limit. Raises InvalidRequest, Conflict."""
         with self._writer.write() as write:
-            key = _bound_key(write.connection, draft)
-            _refuse_second(write.connection, draft)
+            key = _bound_key(write.connection, draft) if draft.scope == Scope.VIRTUAL_KEY else None
+            existing = stored_limits.identical(write.connection, draft.identity)
+            if existing is not None:
+                raise _duplicate(draft, existing)
             aligned = key is not None and key.calendar_aligned
             limit = created(draft, inherited=aligned, now=write.now, mint=self._mint.new_id)
-            stored_limits.add(write.connection, limit, write.revision)
-            return self._render(write.connection, limit.id)
+            stored_limits.add_all(write.connection, [limit], write.revision)
+            return render.limit(_stored(write.connection, limit.id), self._clock())
 
     def change(self, limit_id: str, change: Change, accepts: Versions) -> Rendering:
         """Store an edit; usage moves only where it says `reset`. Raises NotFound, Conflict, InvalidRequest."""
@@ -93,16 +95,13 @@ class ModelLimits:
                 stored_limits.replace(write.connection, before, after, write.revision, write.now)
             forgiven = tuple(rule for rule in after.rules if rule.metric in change.reset)
             counters.reset(write.connection, after._replace(rules=forgiven), write.now)
-            return self._render(write.connection, limit_id)
+            return render.limit(_stored(write.connection, limit_id), self._clock())
 
     def delete(self, limit_id: str, accepts: Versions) -> None:
         """Delete a limit with its rules and counters. Raises NotFound, Conflict."""
         with self._writer.write() as write:
             _checked(write, limit_id, accepts)
             stored_limits.remove(write.connection, [limit_id], write.revision)
-
-    def _render(self, connection: Connection, limit_id: str) -> Rendering:
-        return render.limit(_stored(connection, limit_id), self._clock())
 
     def _items(self, page: Page, *, from_memory: bool, budgets: bool) -> Listing:
         age = None
@@ -133,24 +132,19 @@ def _checked(write: Write, limit_id: str, accepts: Versions) -> Scoped:
     return entry
 
 
-def _bound_key(connection: Connection, draft: Draft) -> VirtualKey | None:
+def _bound_key(connection: Connection, draft: Draft) -> VirtualKey:
     """The virtual key that a draft is bound to. Raises InvalidRequest, with the draft's own faults, if unknown."""
-    if draft.scope != Scope.VIRTUAL_KEY:
-        return None
     key = virtual_keys.get(connection, draft.scope_id or "")
     if key is None:
         unknown = Fault("scope_id", f"Virtual key '{draft.scope_id}' not found")
-        raise InvalidRequest.of([unknown, *draft_faults(draft)])
+        raise InvalidRequest.of([unknown, *drafted_flag(draft)[1]])
     return key
 
 
-def _refuse_second(connection: Connection, draft: Draft) -> None:
-    existing = stored_limits.identical(connection, draft.identity)
-    if existing is None:
-        return
+def _duplicate(draft: Draft, existing: str) -> Conflict:
     provider = f" with provider '{draft.provider}'" if draft.provider else ""
     scope = f"{draft.scope} '{draft.scope_id}'" if draft.scope_id else draft.scope
-    raise Conflict(
+    return Conflict(
         f"Model config for model '{draft.model_name}'{provider} ({scope}) already exists: "
         f"change the one with id {existing}, or delete it first.",
         param="model_name",
