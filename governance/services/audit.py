@@ -33,7 +33,7 @@ def record(database: Database, connection: Connection, now: int, revision: int) 
         for entity, ids in audit.touched(connection, committed, revision).items():
             for begin in range(0, len(ids), audit.SLICE):
                 some = ids[begin : begin + audit.SLICE]
-                before, after = (audit.image(each, entity, some) for each in (committed, connection))
+                before, after = (audit.KINDS[entity].by_ids(each, some) for each in (committed, connection))
                 audit.add(connection, _entries(entity, some, before, after, now))
 
 

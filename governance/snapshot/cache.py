@@ -84,10 +84,12 @@ class SnapshotCache:
     def catch_up(self, until: float | None = None) -> None:
         """Refresh, unless nothing was ever read here, as in a command: then the first load comes after what was done.
 
-        Raises what the loader raises.
+        A refresh that fails is logged and counted. Raises Unavailable as `refresh` does.
         """
-        if self._begun > 0:
-            self.refresh(until)
+        with self._turn:
+            mine = self._begun > 0 and self._must_run(self._begun + 1, until)
+        if mine:
+            self._run()
 
     def _reloaded(self) -> Known:
         """What the refresh under way brings, or else one of our own: many readers make one of them."""

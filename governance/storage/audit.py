@@ -23,7 +23,10 @@ SLICE = 500
 
 
 class Kind(NamedTuple):
-    """Where one kind of things is stored: its table, its word among the tombstones, and how it is read."""
+    """Where one kind of things is stored: its table, its word among the tombstones, and how it is read.
+
+    `by_ids` gives a `Scoped`, VirtualKey, User or ApiKey each, by id, as the connection sees them.
+    """
 
     table: Table
     tombstone: str
@@ -69,11 +72,6 @@ def touched(connection: Connection, committed: Connection, revision: int) -> dic
     for entity, row_id in connection.execute(_touched, {"revision": revision, "touched_at": before}):
         found.setdefault(Entity(entity), []).append(row_id)
     return found
-
-
-def image(connection: Connection, entity: Entity, ids: Sequence[str]) -> Mapping[str, Any]:
-    """Things of one kind, by id, as this connection sees them: a `Scoped`, VirtualKey, User or ApiKey each."""
-    return KINDS[entity].by_ids(connection, ids)
 
 
 def add(connection: Connection, entries: Iterable[Entry]) -> None:

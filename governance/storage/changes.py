@@ -53,22 +53,18 @@ class ChangesLoader:
             mark = Mark(self._database.file(), *connection.execute(_now).one())
             if since is None or since.file != mark.file or since > mark:
                 return _everything(connection, mark)
-            return _since(connection, since, mark)
+            changes = Changes(mark, whole=False, limits={}, gone=[], names={}, api_keys={}, virtual_keys={})
+            ids = set(connection.execute(_touched, {"since": since.touched_at}).scalars())
+            if since.revision != mark.revision:
+                changes = _edits(connection, since.revision, mark)
+                ids |= set(connection.execute(_limits_since, {"since": since.revision}).scalars())
+            return changes._replace(limits=_limits(connection, sorted(ids)))
 
 
 def _everything(connection: Connection, mark: Mark) -> Changes:
     counted = states.group(_sliced(connection, states.counted_rules))
     limits = {row[0]: states.limit_of(row, counted) for row in _sliced(connection, _plain)}
     return _edits(connection, -1, mark)._replace(whole=True, limits=limits, gone=[])
-
-
-def _since(connection: Connection, since: Mark, mark: Mark) -> Changes:
-    changes = Changes(mark, whole=False, limits={}, gone=[], names={}, api_keys={}, virtual_keys={})
-    ids = set(connection.execute(_touched, {"since": since.touched_at}).scalars())
-    if since.revision != mark.revision:
-        changes = _edits(connection, since.revision, mark)
-        ids |= set(connection.execute(_limits_since, {"since": since.revision}).scalars())
-    return changes._replace(limits=_limits(connection, sorted(ids)))
 
 
 def _limits(connection: Connection, ids: list[str]) -> dict[str, tuple[Limit, Counters]]:
