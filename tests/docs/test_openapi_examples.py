@@ -5,6 +5,7 @@
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -32,6 +33,7 @@ def recorded(app, clock, serve, session):
     return recorder.calls
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_the_examples_are_those_of_the_page(recorded):
     if os.environ.get("WRITE_EXAMPLES"):
         FILE.write_text(json.dumps(recorded, indent=1, ensure_ascii=False) + "\n")
