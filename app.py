@@ -25,22 +25,22 @@ from governance.services.metering.overview import Overview
 from governance.services.metering.reservations import Reservations
 from governance.services.metering.statistics import Statistics
 from governance.services.operations.database_file import DatabaseFile
-from governance.services.operations.doctor import Doctor, Subject
+from governance.services.operations.doctor import Doctor, DoctorSubject
 from governance.services.operations.growth import Growth
 from governance.services.operations.health import HealthCheck
 from governance.services.operations.refusal_log import RefusalLog
-from governance.services.operations.retention import Upkeep
+from governance.services.operations.retention import Retention
 from governance.services.operations.shared_counts import SharedCounts
 from governance.services.operations.verification import Verification
-from governance.services.random_ids import Mint
+from governance.services.random_ids import RandomIds
 from governance.services.writing import Writer
 from governance.settings import Settings
 from governance.snapshot.cache import SnapshotCache, Timer
 from governance.snapshot.poller import Poller
-from governance.snapshot.reader import MemoryReader
+from governance.snapshot.reader import SnapshotReader
 from governance.storage.changes import ChangesLoader
 from governance.storage.sqlite.database import SqliteDatabase, engine_options
-from governance.storage.sqlite.locks.progress import Progress
+from governance.storage.sqlite.locks.progress import WriterProgress
 from governance.storage.sqlite.retention.slices import Slices
 from governance.storage.sqlite.writer.group_commit import GroupCommit
 from governance.storage.tables import metadata
@@ -48,7 +48,7 @@ from governance.web.api import api_keys, audit, config, metrics, model_configs, 
 from governance.web.api import reservations as reservations_api
 from governance.web.http import auth, errors, logs, requests
 from governance.web.http.flask_app import MAX_BODY, App
-from governance.web.http.paths import Id
+from governance.web.http.paths import IdConverter
 
 BLUEPRINTS = (model_configs, rules, reservations_api, virtual_keys, users, api_keys, audit, config, metrics, ops)
 
@@ -65,7 +65,7 @@ def system_clock() -> int:
 
 
 def create_app(
-    settings: Settings, *, clock: Clock = system_clock, timer: Timer | None = None, mint: Mint | None = None
+    settings: Settings, *, clock: Clock = system_clock, timer: Timer | None = None, mint: RandomIds | None = None
 ) -> Flask:
     """The service as a Flask app. Starts no thread and writes nothing: see `gunicorn.conf.py` for what does.
 
@@ -79,10 +79,10 @@ def create_app(
         PROVIDE_AUTOMATIC_OPTIONS=False,
     )
     app.url_map.merge_slashes = False
-    app.url_map.converters["id"] = Id
+    app.url_map.converters["id"] = IdConverter
     logs.configure(settings.log_format)
     db.init_app(app)
-    service = assemble(app, settings, clock, timer or _timer_of(clock), mint or Mint())
+    service = assemble(app, settings, clock, timer or _timer_of(clock), mint or RandomIds())
     app.extensions[EXTENSION] = service
     requests.surround(app, service.cache, clock)
     auth.protect(app)
@@ -97,15 +97,15 @@ def _timer_of(clock: Clock) -> Timer:
     return time.monotonic if clock is system_clock else lambda: clock() / SECOND
 
 
-def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: Mint) -> Container:
+def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: RandomIds) -> Container:
     """The services on their storage and snapshot. Long because every part is named once, in the order of its needs."""
-    progress = Progress(settings.threads)
+    progress = WriterProgress(settings.threads)
     steady = SteadyClock(clock, timer, settings.poll_interval / 2)
     steady_for_a_minute = SteadyClock(clock, timer, 60)
     with app.app_context():
         database = SqliteDatabase(db.engine, settings.database_path, settings.busy_timeout, progress=progress)
     cache = SnapshotCache(ChangesLoader(database), settings.memory_lifetime, time.monotonic, settings.busy_timeout)
-    reader = MemoryReader(cache, settings.render_cache_mb * 1024 * 1024)
+    reader = SnapshotReader(cache, settings.render_cache_mb * 1024 * 1024)
     writer = Writer(database, cache, clock)
     authentication = Authentication(database, cache, clock, settings.admin_key)
     group = GroupCommit(
@@ -118,7 +118,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: M
     refusals = RefusalLog()
     counts = SharedCounts()
     slices = Slices(settings.database_path, settings.busy_timeout)
-    upkeep = Upkeep(slices, steady_for_a_minute, settings.retention_days * DAY)
+    upkeep = Retention(slices, steady_for_a_minute, settings.retention_days * DAY)
     tasks = (
         steady.look,
         steady_for_a_minute.look,
@@ -162,9 +162,9 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: M
     )
 
 
-def subject(settings: Settings) -> Subject:
+def subject(settings: Settings) -> DoctorSubject:
     """What a doctor needs to know of the settings."""
-    return Subject(
+    return DoctorSubject(
         admin_key_file=settings.admin_key_file,
         virtual_keys_file=settings.instance_path / VALUES_FILE,
         admin_key_is_set=settings.admin_key is not None,

@@ -19,7 +19,7 @@ from governance.startup import allow_files, apply_config, check_address, found, 
 from governance.storage.sqlite.files.service_lock import ServiceLock
 from governance.web.http.logs import gunicorn_config
 from governance.web.worker.loop import OTHER_FILES
-from governance.web.worker.refusals import Refusals
+from governance.web.worker.refusals import RefusalRenderer
 from governance.web.worker.waits import Timeouts
 
 
@@ -107,7 +107,7 @@ def post_worker_init(worker):
     service = worker.wsgi.extensions[EXTENSION]
     worker.serve_with(
         Timeouts(settings.header_timeout, settings.body_timeout, settings.send_timeout, settings.idle_timeout),
-        Refusals(service.refusals, service.authentication.is_secret),
+        RefusalRenderer(service.refusals, service.authentication.is_secret),
     )
     service.health.remember(found.warnings)
     if found.metrics_folder:

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, insert
 from sqlalchemy.engine import Connection
 
 from governance.domain.keys import User, VirtualKey
-from governance.domain.limits.drafts import Ceiling, Draft, Item
+from governance.domain.limits.drafts import DraftItem, LimitDraft, RuleSpec
 from governance.domain.limits.durations import parse
 from governance.domain.limits.edits import created
 from governance.domain.limits.limit import Limit, Metric, Rule, Scope
@@ -106,7 +106,7 @@ def _virtual_key(number: int, now: int) -> VirtualKey:
 def limit(number: int, now: int, chance: random.Random) -> Limit:
     """The limit of a number: its name, provider and scope follow from that, its ids from chance."""
     scope, scope_id = _scope(number)
-    draft = Draft(
+    draft = LimitDraft(
         model_name=f"{MODELS[number % len(MODELS)]}-{number}",
         provider=PROVIDERS[number % len(PROVIDERS)],
         scope=scope,
@@ -128,8 +128,8 @@ def _scope(number: int) -> tuple[Scope, str | None]:
     return Scope.GLOBAL, None
 
 
-def _item(*ceilings: tuple[Metric, int, str]) -> Item:
-    return Item(None, tuple(Ceiling(metric, most, parse(duration)) for metric, most, duration in ceilings))
+def _item(*ceilings: tuple[Metric, int, str]) -> DraftItem:
+    return DraftItem(None, tuple(RuleSpec(metric, most, parse(duration)) for metric, most, duration in ceilings))
 
 
 def _counter(limit: Limit, rule: Rule, now: int, chance: random.Random) -> dict[str, Any]:

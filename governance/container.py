@@ -23,7 +23,7 @@ from governance.services.operations.doctor import Doctor
 from governance.services.operations.growth import Growth
 from governance.services.operations.health import HealthCheck
 from governance.services.operations.refusal_log import RefusalLog
-from governance.services.operations.retention import Upkeep
+from governance.services.operations.retention import Retention
 from governance.services.operations.shared_counts import SharedCounts
 from governance.services.operations.verification import Verification
 from governance.settings import Settings
@@ -45,7 +45,7 @@ class Container:
     poller: Poller
     watch: Poller
     pruner: Poller
-    upkeep: Upkeep
+    upkeep: Retention
     authentication: Authentication
     model_limits: ModelLimits
     virtual_keys: VirtualKeys

@@ -62,7 +62,7 @@ def allow_files(wanted: int) -> None:
 
 
 @dataclass
-class Found:
+class StartFindings:
     """What the start and the last reload found, for `/readyz` to warn of."""
 
     start: list[str] = field(default_factory=list)
@@ -85,7 +85,7 @@ class Found:
         self.reload_asked = True
 
 
-found = Found()
+found = StartFindings()
 """Kept here, for gunicorn reads its configuration file anew at SIGHUP, and this module only once."""
 
 

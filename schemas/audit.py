@@ -13,13 +13,13 @@ from marshmallow import post_load
 
 from governance.domain.keys import VirtualKey
 from governance.domain.limits import money
-from governance.domain.limits.limit import Metric, Scoped, current
-from governance.domain.records.audit import Action, AuditQuery, Entity, Recorded
+from governance.domain.limits.limit import LimitState, Metric, current
+from governance.domain.records.audit import AuditAction, AuditQuery, Entity, RecordedEntry
 from governance.domain.records.pages import Page
 from governance.domain.times import rfc3339
 from schemas import keys
 from schemas.fields import Instant, OneOf
-from schemas.queries import PageQuery, Text
+from schemas.queries import PageQuery, QueryText
 
 Facts = dict[str, Any]
 
@@ -36,13 +36,13 @@ USAGE = "current_usage"
 HIDDEN = "hidden"
 
 
-class Secret(NamedTuple):
+class MaskedSecret(NamedTuple):
     """A secret that is compared and never told."""
 
     digest: str
 
 
-def _limit(scoped: Scoped, now: int) -> Facts:
+def _limit(scoped: LimitState, now: int) -> Facts:
     limit = scoped.limit
     facts = {name: getattr(limit, name) for name in SETTINGS}
     for rule in limit.rules:
@@ -59,7 +59,7 @@ def _limit(scoped: Scoped, now: int) -> Facts:
 
 
 def _virtual_key(key: VirtualKey, _: int) -> Facts:
-    return _told(keys.virtual_key(key)) | {"value": Secret(key.digest)}
+    return _told(keys.virtual_key(key)) | {"value": MaskedSecret(key.digest)}
 
 
 def _told(shown: Facts) -> Facts:
@@ -88,17 +88,17 @@ def changes(entity: Entity, before: Any, after: Any, now: int) -> str | None:
 
 def _plain(value: Any) -> str | orjson.Fragment:
     """What JSON does not know: money, written exactly, and a secret, not written at all."""
-    return HIDDEN if isinstance(value, Secret) else orjson.Fragment(f"{value:f}")
+    return HIDDEN if isinstance(value, MaskedSecret) else orjson.Fragment(f"{value:f}")
 
 
-def action(before: Any, after: Any) -> Action:
+def action(before: Any, after: Any) -> AuditAction:
     """What became of a thing between two looks at it."""
     if before is None:
-        return Action.CREATE
-    return Action.DELETE if after is None else Action.UPDATE
+        return AuditAction.CREATE
+    return AuditAction.DELETE if after is None else AuditAction.UPDATE
 
 
-def entry(recorded: Recorded) -> dict[str, Any]:
+def entry(recorded: RecordedEntry) -> dict[str, Any]:
     """An entry as it is shown."""
     seq, told = recorded
     return {
@@ -113,11 +113,13 @@ class AuditListQuery(PageQuery):
     """The question to `GET /audit`."""
 
     entity = OneOf({each.value: each for each in Entity}, metadata={"description": "Only changes of such things."})
-    entity_id = Text(metadata={"description": "Only changes of the thing with this id."})
-    actor = Text(
+    entity_id = QueryText(metadata={"description": "Only changes of the thing with this id."})
+    actor = QueryText(
         metadata={"description": "Only what was done by this one: `key:<id>`, `command:<name>` or `file:<name>`."}
     )
-    action = OneOf({each.value: each for each in Action}, metadata={"description": "Only what was done in this way."})
+    action = OneOf(
+        {each.value: each for each in AuditAction}, metadata={"description": "Only what was done in this way."}
+    )
     since = Instant(metadata={"description": "Only from this time on."})
     until = Instant(metadata={"description": "Only before this time."})
 

@@ -15,7 +15,7 @@ from governance.domain.limits.limit import MAX_COUNT
 from governance.domain.names import MAX_NAME, has_control, hidden_in
 
 
-class Told(fields.Field[Any]):
+class BaseField(fields.Field[Any]):
     """A field whose messages are sentences about itself: `{field}` is its name."""
 
     default_error_messages = {  # noqa: RUF012 - marshmallow's own idiom
@@ -28,7 +28,7 @@ class Told(fields.Field[Any]):
         return super().make_error(key, field=self.data_key or self.name, **kwargs)
 
 
-class Text(Told):
+class Text(BaseField):
     """Text of at most `most` characters, without control characters; trimmed."""
 
     default_error_messages = {  # noqa: RUF012
@@ -82,7 +82,7 @@ class Provider(Name):
         return provider
 
 
-class OneOf(Told):
+class OneOf(BaseField):
     """One of a few words."""
 
     default_error_messages = {"choice": "Give {field} as one of {choices}."}  # noqa: RUF012
@@ -97,7 +97,7 @@ class OneOf(Told):
         return self.choices[value]
 
 
-class Flag(Told):
+class Boolean(BaseField):
     """A JSON boolean."""
 
     default_error_messages = {"flag": "Give {field} as true or false."}  # noqa: RUF012
@@ -108,7 +108,7 @@ class Flag(Told):
         return value
 
 
-class Number(Told):
+class Number(BaseField):
     """A JSON number between two bounds, which are checked before anything else is done with it."""
 
     default_error_messages = {  # noqa: RUF012
@@ -129,7 +129,7 @@ class Number(Told):
         return value
 
 
-class Whole(Number):
+class Integer(Number):
     """A whole number, written as one."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
@@ -139,7 +139,7 @@ class Whole(Number):
         return number
 
 
-class Maximum(Whole):
+class Maximum(Integer):
     """A token or request maximum."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -167,7 +167,7 @@ class Dollars(Number):
         return nanos
 
 
-class Length(Told):
+class DurationField(BaseField):
     """A window's length; becomes a Duration."""
 
     default_error_messages = {"duration": "Give {field} differently: it {reason}."}  # noqa: RUF012
@@ -185,7 +185,7 @@ def zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
-class Zone(Told):
+class TimeZone(BaseField):
     """The IANA name of a time zone."""
 
     default_error_messages = {  # noqa: RUF012
@@ -198,7 +198,7 @@ class Zone(Told):
         return ZoneInfo(value).key
 
 
-class Instant(Told):
+class Instant(BaseField):
     """An RFC 3339 timestamp; becomes microseconds."""
 
     default_error_messages = {"instant": "Give {field} as an RFC 3339 time, such as 2027-01-31T00:00:00Z."}  # noqa: RUF012
@@ -210,7 +210,7 @@ class Instant(Told):
             raise self.make_error("instant") from error
 
 
-class Few(fields.List[Any]):
+class BoundedList(fields.List[Any]):
     """A list of at most `most` items; a longer one is refused before any of them is looked at."""
 
     def __init__(self, inner: fields.Field[Any], *, most: int, **kwargs: Any) -> None:
@@ -223,14 +223,14 @@ class Few(fields.List[Any]):
         return super()._deserialize(value, *args, **kwargs)
 
 
-class Shown(fields.Raw):
+class ReadOnly(fields.Raw):
     """What answers show and clients cannot set: accepted and ignored, so that GET, edit, PUT works."""
 
     def __init__(self) -> None:
         super().__init__(load_only=True, allow_none=True)
 
 
-class Unsupported(Told):
+class Unsupported(BaseField):
     """What clients of Bifrost send and nothing here keeps: an empty one is as good as absent, any other is refused."""
 
     def __init__(self, reason: str) -> None:

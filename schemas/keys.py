@@ -8,7 +8,7 @@ from marshmallow.validate import Length as ListLength
 
 from governance.domain.keys import ApiKey, KeyScope, User, VirtualKey
 from governance.domain.times import rfc3339
-from schemas.fields import Few, Flag, Instant, Name, OneOf, Shown, Text, Unsupported
+from schemas.fields import Boolean, BoundedList, Instant, Name, OneOf, ReadOnly, Text, Unsupported
 from schemas.loading import Body
 
 KEY_SCOPES = {scope.value: scope for scope in KeyScope}
@@ -34,15 +34,15 @@ class VirtualKeyBody(Body):
     nullable = frozenset({"description", "expires_at"})
 
     description = Text(most=LONGEST_DESCRIPTION, allow_none=True)
-    is_active = Flag()
-    calendar_aligned = Flag(metadata={"description": "What new limits on this key take over."})
+    is_active = Boolean()
+    calendar_aligned = Boolean(metadata={"description": "What new limits on this key take over."})
     expires_at = Instant(allow_none=True, metadata={"description": "In the future; null for never."})
-    value_prefix = Shown()
-    created_at = Shown()
-    updated_at = Shown()
+    value_prefix = ReadOnly()
+    created_at = ReadOnly()
+    updated_at = ReadOnly()
 
 
-class Owned(Body):
+class IgnoredKeyFields(Body):
     """What Bifrost keeps on a virtual key beside it: nothing of it is kept here."""
 
     team_id = Unsupported(OWNER)
@@ -56,7 +56,7 @@ class Owned(Body):
     provider_configs = Unsupported(PROVIDERS)
     mcp_configs = Unsupported(TOOLS)
     rate_limit_id = Unsupported(CAPS)
-    config_hash = Shown()
+    config_hash = ReadOnly()
 
     @pre_load
     def without_nothing(self, data: Any, **_: Any) -> Any:
@@ -81,14 +81,14 @@ class NewVirtualKey(VirtualKeyBody):
     value = Name(metadata={"description": "The gateway's own key; minted where left out. Only its digest is kept."})
 
 
-class VirtualKeyCreate(NewVirtualKey, Owned):
+class VirtualKeyCreate(NewVirtualKey, IgnoredKeyFields):
     """The body of `POST /virtual-keys`."""
 
 
-class VirtualKeyUpdate(VirtualKeyBody, Owned):
+class VirtualKeyUpdate(VirtualKeyBody, IgnoredKeyFields):
     """The body of `PUT /virtual-keys/{id}`: what is left out stays as it is."""
 
-    id = Shown()
+    id = ReadOnly()
     name = Name()
 
 
@@ -97,17 +97,17 @@ class UserCreate(Body):
 
     id = Name(metadata={"description": "The gateway's own id for the user; minted where left out."})
     name = Name(required=True)
-    created_at = Shown()
-    updated_at = Shown()
+    created_at = ReadOnly()
+    updated_at = ReadOnly()
 
 
 class UserUpdate(Body):
     """The body of `PUT /users/{id}`."""
 
-    id = Shown()
+    id = ReadOnly()
     name = Name()
-    created_at = Shown()
-    updated_at = Shown()
+    created_at = ReadOnly()
+    updated_at = ReadOnly()
 
 
 class ApiKeyCreate(Body):
@@ -116,7 +116,7 @@ class ApiKeyCreate(Body):
     nullable = frozenset({"expires_at"})
 
     name = Name(required=True)
-    scopes = Few(
+    scopes = BoundedList(
         OneOf(KEY_SCOPES),
         most=len(KEY_SCOPES),
         required=True,
@@ -124,10 +124,10 @@ class ApiKeyCreate(Body):
         error_messages={"invalid": SCOPES_WANTED, "most": SCOPES_WANTED, "required": SCOPES_WANTED},
     )
     expires_at = Instant(allow_none=True, metadata={"description": "In the future; null for never."})
-    id = Shown()
-    key_prefix = Shown()
-    last_used_at = Shown()
-    created_at = Shown()
+    id = ReadOnly()
+    key_prefix = ReadOnly()
+    last_used_at = ReadOnly()
+    created_at = ReadOnly()
 
 
 def virtual_key(key: VirtualKey) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, missing, post_lo
 
 from governance.domain.errors import Code, Fault, InvalidRequest
 from governance.domain.strict_json import SHOWN
-from schemas.fields import Shown
+from schemas.fields import ReadOnly
 
 UNKNOWN = "unknown"
 NOT_AN_OBJECT = "not an object"
@@ -40,7 +40,7 @@ class Body(Schema):
     @cached_property
     def shown(self) -> frozenset[str]:
         """The names of what only answers say."""
-        return frozenset(name for name, field in self.load_fields.items() if isinstance(field, Shown))
+        return frozenset(name for name, field in self.load_fields.items() if isinstance(field, ReadOnly))
 
     @pre_load
     def drop_nulls_and_shown(self, data: Any, **_: Any) -> Any:
@@ -54,7 +54,7 @@ class Body(Schema):
         }
 
 
-class Flat(Body):
+class FlatBody(Body):
     """A body of plain fields, on the way that every call to a model waits for.
 
     A good one is read in one pass over what was given, where marshmallow asks all fields that there are. Whatever
@@ -65,7 +65,7 @@ class Flat(Body):
     def __init_subclass__(cls, **options: Any) -> None:
         """Refuse what the one pass would leave out. Raises TypeError."""
         super().__init_subclass__(**options)
-        for base in set(cls.__mro__) - set(Flat.__mro__):
+        for base in set(cls.__mro__) - set(FlatBody.__mro__):
             for name, value in vars(base).items():
                 if callable(value) and not name.startswith("__") and (name not in OF_FLAT or vars(value)):
                     sentence = f"Derive {cls.__name__} from Body, or take {name} out of {base.__name__}"
@@ -121,7 +121,7 @@ class Flat(Body):
 def load(schema: Schema, data: Mapping[str, Any]) -> Any:
     """What the schema makes of the data. Raises InvalidRequest with every fault there is."""
     try:
-        return schema.read(data) if isinstance(schema, Flat) else schema.load(data)
+        return schema.read(data) if isinstance(schema, FlatBody) else schema.load(data)
     except ValidationError as error:
         raise InvalidRequest.of(list(islice(faults(schema, error), MOST_FAULTS))) from error
 
@@ -169,7 +169,7 @@ def _paths(schema: Schema, at: str = "") -> Iterator[tuple[str, str]]:
         inner = _inner(field)
         if inner is not None:
             yield from _paths(inner, f"{at}{name}{'[]' if isinstance(field, fields.List) else ''}.")
-    yield from ((name, at + name) for name, field in schema.fields.items() if not isinstance(field, Shown))
+    yield from ((name, at + name) for name, field in schema.fields.items() if not isinstance(field, ReadOnly))
 
 
 def meant(name: str, known: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from governance.domain.errors import Code, Fault, InvalidRequest
 from governance.domain.limits.limit import Scope
 from governance.domain.names import fold
 from governance.domain.records.pages import DEFAULT_PAGE, FARTHEST_OFFSET, LARGEST_PAGE, Filter, ListQuery, Order, Page
-from schemas.fields import OneOf, Told
+from schemas.fields import BaseField, OneOf
 from schemas.loading import UNKNOWN, load, meant
 
 INTEGER = re.compile("[+-]?[0-9]+")
@@ -21,14 +21,14 @@ LONGEST_INTEGER = 40
 MOST_PARAMETERS = 100
 
 
-class Text(Told):
+class QueryText(BaseField):
     """Any text."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         return str(value)
 
 
-class Integer(Told):
+class QueryInteger(BaseField):
     """ASCII digits with an optional sign, from `least`; above `most` it is refused, or lowered where `lowers`."""
 
     default_error_messages = {  # noqa: RUF012
@@ -52,7 +52,7 @@ class Integer(Told):
         return int(min(number, self.most))
 
 
-class Boolean(Told):
+class QueryBoolean(BaseField):
     """`true`, `false`, `1` or `0`, in any case."""
 
     default_error_messages = {"boolean": "Give {field} as true, false, 1 or 0."}  # noqa: RUF012
@@ -78,14 +78,14 @@ class Query(Schema):
 class PageQuery(Query):
     """A page of a list."""
 
-    limit = Integer(
+    limit = QueryInteger(
         least=1,
         most=LARGEST_PAGE,
         lowers=True,
         load_default=DEFAULT_PAGE,
         metadata={"description": "Maximum number of results to return; above 100 it is lowered to 100."},
     )
-    offset = Integer(
+    offset = QueryInteger(
         least=0,
         most=FARTHEST_OFFSET,
         load_default=0,
@@ -96,7 +96,7 @@ class PageQuery(Query):
 class RulesQuery(PageQuery):
     """A page of budgets or rate limits."""
 
-    from_memory = Boolean(
+    from_memory = QueryBoolean(
         load_default=False,
         metadata={"description": "Answer from the in-process memory: faster, at most one poll behind."},
     )
@@ -105,16 +105,16 @@ class RulesQuery(PageQuery):
 class SearchQuery(PageQuery):
     """A page of what has a name."""
 
-    search = Text(load_default="", metadata={"description": "Substring of the name, ignoring case."})
+    search = QueryText(load_default="", metadata={"description": "Substring of the name, ignoring case."})
 
 
 class ModelLimitsQuery(RulesQuery):
     """The question to `GET /model-configs`."""
 
-    search = Text(load_default="", metadata={"description": "Substring of model_name, ignoring case."})
+    search = QueryText(load_default="", metadata={"description": "Substring of model_name, ignoring case."})
     scope = OneOf({scope.value: scope for scope in Scope}, metadata={"description": "Only limits of this scope."})
-    scope_id = Text(metadata={"description": "Only limits of this virtual key or user."})
-    provider = Text(metadata={"description": "Only limits on this provider, as it was written."})
+    scope_id = QueryText(metadata={"description": "Only limits of this virtual key or user."})
+    provider = QueryText(metadata={"description": "Only limits on this provider, as it was written."})
     sort_by = OneOf(
         {name: name for name in ("created_at", "model_name", "usage")},
         load_default="created_at",

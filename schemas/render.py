@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from governance.domain.limits import money
-from governance.domain.limits.limit import Counter, Limit, Metric, Rule, Scope, Scoped, current
+from governance.domain.limits.limit import Counter, Limit, LimitState, Metric, Rule, Scope, current
 from governance.domain.times import rfc3339
 
 FOREVER = 2**62
@@ -37,14 +37,14 @@ class _State(NamedTuple):
     window: Counter
 
 
-def limit(scoped: Scoped, now: int) -> Rendering:
+def limit(scoped: LimitState, now: int) -> Rendering:
     """A model limit as it is at `now`."""
     states, valid_from, valid_until = _states(scoped, now)
     body = dumps(_limit(scoped, states))
     return Rendering(body, f"{scoped.limit.version}.{digest(body)}", valid_from, valid_until)
 
 
-def item(scoped: Scoped, item_id: str, now: int) -> bytes:
+def item(scoped: LimitState, item_id: str, now: int) -> bytes:
     """One budget or rate limit of a limit, as it stands in the flat lists."""
     states, _, _ = _states(scoped, now)
     own = [state for state in states if state.rule.id == item_id]
@@ -74,7 +74,7 @@ def dollars(nanos: int) -> int | orjson.Fragment:
     return orjson.Fragment(money.dollars(nanos)) if fraction else whole
 
 
-def _states(scoped: Scoped, now: int) -> tuple[list[_State], int, int]:
+def _states(scoped: LimitState, now: int) -> tuple[list[_State], int, int]:
     alignment = scoped.limit.alignment
     states = []
     valid_from, valid_until = -FOREVER, FOREVER
@@ -87,7 +87,7 @@ def _states(scoped: Scoped, now: int) -> tuple[list[_State], int, int]:
     return states, valid_from, valid_until
 
 
-def _limit(scoped: Scoped, states: list[_State]) -> dict[str, Any]:
+def _limit(scoped: LimitState, states: list[_State]) -> dict[str, Any]:
     limit = scoped.limit
     budgets = [_budget(limit, state) for state in states if state.rule.metric == Metric.COST]
     items: dict[str, list[_State]] = {}

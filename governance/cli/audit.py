@@ -11,7 +11,7 @@ from flask.cli import with_appcontext
 from governance.cli.terminal.database import opened
 from governance.cli.terminal.output import json_option, say
 from governance.cli.terminal.pages import load_query
-from governance.domain.records.audit import Action, Recorded
+from governance.domain.records.audit import AuditAction, RecordedEntry
 from governance.domain.records.pages import DEFAULT_PAGE, FARTHEST_OFFSET, Page
 from governance.domain.times import rfc3339
 from schemas import render
@@ -58,7 +58,7 @@ def _summary(shown: int, total: int) -> str:
     return f"Changes: {total}." if shown == total else f"Changes: {total}; shown are the newest {shown} (see --limit)."
 
 
-def _lines(recorded: Recorded) -> Iterator[str]:
+def _lines(recorded: RecordedEntry) -> Iterator[str]:
     """Yield a line for the changed object, and a line for each changed field."""
     row = recorded.entry
     yield f"{rfc3339(row.at):27}  {row.action}  {row.entity} {row.entity_id}  by {row.actor}"
@@ -69,7 +69,7 @@ def _lines(recorded: Recorded) -> Iterator[str]:
 
 def _change(action: str, change: dict[str, Any]) -> str:
     """Return `old → new`; only the new value of a created object, only the old one of a deleted object."""
-    sides = {Action.CREATE: ("new",), Action.DELETE: ("old",)}.get(Action(action), ("old", "new"))
+    sides = {AuditAction.CREATE: ("new",), AuditAction.DELETE: ("old",)}.get(AuditAction(action), ("old", "new"))
     return " → ".join(_value(change[side]) for side in sides)
 
 

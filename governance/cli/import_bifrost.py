@@ -10,16 +10,16 @@ from flask.cli import with_appcontext
 
 from governance.cli.terminal.database import opened
 from governance.cli.terminal.output import json_option, print_json, say
-from governance.domain.bifrost.candidates import Decision, Kind, Outcome, Told
-from governance.domain.bifrost.rows import Unread
+from governance.domain.bifrost.candidates import CandidateKind, ImportNote, ImportOutcome, ImportPlan
+from governance.domain.bifrost.rows import UnreadColumn
 
 NAMES = {
-    Kind.VIRTUAL_KEY: ("virtual key", "virtual keys"),
-    Kind.LIMIT: ("model limit", "model limits"),
-    Kind.BUDGET: ("budget", "budgets"),
-    Kind.RATE_LIMIT: ("rate limit", "rate limits"),
+    CandidateKind.VIRTUAL_KEY: ("virtual key", "virtual keys"),
+    CandidateKind.LIMIT: ("model limit", "model limits"),
+    CandidateKind.BUDGET: ("budget", "budgets"),
+    CandidateKind.RATE_LIMIT: ("rate limit", "rate limits"),
 }
-COUNTED = ("found", *(outcome.value for outcome in Outcome))
+COUNTED = ("found", *(outcome.value for outcome in ImportOutcome))
 HEADS = ("", "found", "taken", "kept", "left out")
 NAMED = 3
 """How many ids a line names that applies to several rows."""
@@ -47,22 +47,22 @@ def import_bifrost(file: Path, *, dry_run: bool, as_json: bool) -> None:
     sys.exit(2 if dry_run and decided.changes else 0)
 
 
-def _shown(decided: Decision, *, dry_run: bool) -> dict[str, Any]:
+def _shown(decided: ImportPlan, *, dry_run: bool) -> dict[str, Any]:
     """Return the report as JSON: counts by kind, and every row."""
     return {
         "dry_run": dry_run,
         "changes": decided.changes,
         "with_usage": len(decided.openings),
-        "counts": {kind.value: dict(zip(COUNTED, _counts(decided, kind), strict=True)) for kind in Kind},
+        "counts": {kind.value: dict(zip(COUNTED, _counts(decided, kind), strict=True)) for kind in CandidateKind},
         "rows": [row._asdict() for row in decided.notes],
         "not_read": [each._asdict() for each in decided.unread],
     }
 
 
-def _lines(decided: Decision, *, dry_run: bool) -> Iterator[str]:
+def _lines(decided: ImportPlan, *, dry_run: bool) -> Iterator[str]:
     """Yield the report as text: the counts, the rows left out, the differences, and the columns that are not read."""
     yield _columns(HEADS)
-    for kind in Kind:
+    for kind in CandidateKind:
         yield _columns((NAMES[kind][1], *map(str, _counts(decided, kind))))
     yield from _section("Left out", _left_out(decided.notes))
     yield from _section("Different here", _differences(decided.notes))
@@ -71,9 +71,9 @@ def _lines(decided: Decision, *, dry_run: bool) -> Iterator[str]:
     yield _summary(decided, dry_run=dry_run)
 
 
-def _counts(decided: Decision, kind: Kind) -> list[int]:
+def _counts(decided: ImportPlan, kind: CandidateKind) -> list[int]:
     outcomes = [row.outcome for row in decided.notes if row.kind == kind]
-    return [len(outcomes), *(outcomes.count(outcome) for outcome in Outcome)]
+    return [len(outcomes), *(outcomes.count(outcome) for outcome in ImportOutcome)]
 
 
 def _columns(cells: Iterable[str]) -> str:
@@ -87,31 +87,31 @@ def _section(head: str, lines: Iterable[str]) -> Iterator[str]:
         yield from ("", f"{head}:", *(f"  {line}" for line in found))
 
 
-def _left_out(notes: Iterable[Told]) -> Iterator[str]:
-    order = list(Kind)
+def _left_out(notes: Iterable[ImportNote]) -> Iterator[str]:
+    order = list(CandidateKind)
     for row in sorted(notes, key=lambda row: order.index(row.kind)):
-        if row.outcome == Outcome.LEFT_OUT:
+        if row.outcome == ImportOutcome.LEFT_OUT:
             yield _printable(f"{NAMES[row.kind][0]} {row.id} ({row.name}): {' '.join(row.remarks)}")
 
 
-def _differences(notes: Iterable[Told]) -> Iterator[str]:
+def _differences(notes: Iterable[ImportNote]) -> Iterator[str]:
     """Yield the remarks on imported rows; rows with the same remark share a line."""
-    groups: dict[tuple[Kind, str], list[str]] = {}
+    groups: dict[tuple[CandidateKind, str], list[str]] = {}
     for row in notes:
-        for remark in row.remarks if row.outcome == Outcome.TAKEN else ():
+        for remark in row.remarks if row.outcome == ImportOutcome.TAKEN else ():
             groups.setdefault((row.kind, remark), []).append(row.id)
     for (kind, remark), ids in groups.items():
         more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
         yield _printable(f"{NAMES[kind][len(ids) > 1]} {', '.join(ids[:NAMED])}{more}: {remark}")
 
 
-def _unread(each: Unread) -> str:
+def _unread(each: UnreadColumn) -> str:
     what = f"{each.table}.{each.column}" if each.column else f"table {each.table}"
     return _printable(f"{what} ({each.rows} row{'s' if each.rows > 1 else ''})")
 
 
-def _summary(decided: Decision, *, dry_run: bool) -> str:
-    if not decided.changes and any(row.outcome == Outcome.LEFT_OUT for row in decided.notes):
+def _summary(decided: ImportPlan, *, dry_run: bool) -> str:
+    if not decided.changes and any(row.outcome == ImportOutcome.LEFT_OUT for row in decided.notes):
         return "Nothing was stored: what is not here already was left out."
     if not decided.changes:
         return "Nothing to do: there is nothing in it that is not here."

@@ -11,9 +11,9 @@ from governance.cli.terminal.database import opened
 from governance.cli.terminal.output import json_option, note, print_json, say
 from governance.cli.terminal.pages import envelope, load_query, note_page, page_options
 from governance.cli.terminal.tables import table
-from governance.domain.limits.limit import Scoped
+from governance.domain.limits.limit import LimitState
 from governance.domain.times import lasting
-from governance.services.metering.overview import Seen, statuses
+from governance.services.metering.overview import LimitsOverview, statuses
 from schemas import render
 from schemas.queries import ModelLimitsQuery
 
@@ -70,11 +70,11 @@ def show_limit(*, limit: str, as_json: bool) -> None:
         note(f"Shown: the newest {len(seen.limits)} of {seen.total}; limits list --search shows more.")
 
 
-def _documents(seen: Seen) -> list[orjson.Fragment]:
+def _documents(seen: LimitsOverview) -> list[orjson.Fragment]:
     return [orjson.Fragment(render.limit(entry, seen.now).body) for entry in seen.limits]
 
 
-def _rows(entry: Scoped, now: int) -> Iterator[tuple[str, ...]]:
+def _rows(entry: LimitState, now: int) -> Iterator[tuple[str, ...]]:
     """Yield a row for each rule; each begins with its limit, so that a line found by grep is complete."""
     limit = entry.limit
     who = (limit.model_name, formatting.provider(limit), formatting.scope(limit, entry.scope_name))
@@ -91,7 +91,7 @@ def _rows(entry: Scoped, now: int) -> Iterator[tuple[str, ...]]:
         yield *who, *NO_RULE, limit.id
 
 
-def _details(entry: Scoped, seen: Seen) -> str:
+def _details(entry: LimitState, seen: LimitsOverview) -> str:
     limit, denied = entry.limit, seen.denials.get(entry.limit.id)
     facts = [
         ("model", limit.model_name),

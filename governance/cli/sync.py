@@ -10,12 +10,12 @@ from flask.cli import with_appcontext
 from governance.cli.terminal.database import opened
 from governance.cli.terminal.output import json_option, print_json, say, stop
 from governance.cli.terminal.plans import lines
-from governance.cli.terminal.reading import Reading, exit_on_faults, file_argument, read, reading_json
+from governance.cli.terminal.reading import FileReading, exit_on_faults, file_argument, read, reading_json
 from governance.container import governance
 from governance.domain.config.plan import Plan
 from governance.domain.gc_pause import pause_gc
 from governance.services.actor import acting_as
-from governance.services.config.sync import Applied
+from governance.services.config.sync import SyncResult
 from schemas.config import users
 from schemas.config.plans import plan_json
 from schemas.loading import load
@@ -53,7 +53,7 @@ def sync(
             if as_json:
                 print_json(_shown(reading, plan, applied=False))
             sys.exit(WOULD_CHANGE if dry_run and plan.changes else 0)
-        done = Applied(plan, 0)
+        done = SyncResult(plan, 0)
         if plan.writes:
             with acting_as(reading.document.actor):
                 done = service.sync.apply(reading.document, planned, prune=prune, overwrite=overwrite)
@@ -70,14 +70,14 @@ def _is_confirmed(*, yes: bool, as_json: bool) -> bool:
     return yes or click.confirm("Apply this?")
 
 
-def _shown(reading: Reading, plan: Plan, *, applied: bool) -> dict[str, Any]:
+def _shown(reading: FileReading, plan: Plan, *, applied: bool) -> dict[str, Any]:
     """Return the plan as JSON, with the warnings about the file."""
     document = reading.document
     named = {"file": document.name, "owner": document.source.name}
     return named | plan_json(plan) | {"applied": applied} | reading_json(reading)
 
 
-def _say_done(shown: Plan, done: Applied) -> None:
+def _say_done(shown: Plan, done: SyncResult) -> None:
     if done.plan.outline != shown.outline:
         say("The database has changed since the plan was shown. This is what was done:")
         say("\n".join(lines(done.plan)))

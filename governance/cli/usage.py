@@ -11,7 +11,7 @@ from governance.cli.terminal.output import json_option, note, print_json, say
 from governance.cli.terminal.tables import table
 from governance.domain.metering.decision import RuleStatus
 from governance.domain.times import lasting
-from governance.services.metering.overview import Nearest
+from governance.services.metering.overview import UsageOverview
 from schemas.metering import decisions
 
 HEAD = ("USED", "", "MODEL", "PROVIDER", "FOR", "WINDOW", "RESETS IN", "DENIED", "ID")
@@ -42,12 +42,12 @@ def usage(*, most: int, as_json: bool) -> None:
     note(f"{nearest.full} of {nearest.rules} budgets and rate limits have nothing left.")
 
 
-def _document(status: RuleStatus, nearest: Nearest) -> dict[str, Any]:
+def _document(status: RuleStatus, nearest: UsageOverview) -> dict[str, Any]:
     denials = formatting.denials(nearest.denials.get(status.matched.limit.id))
     return {name: value for name, value in decisions.rule(status).items() if name != "requested"} | {"denials": denials}
 
 
-def _row(status: RuleStatus, nearest: Nearest) -> tuple[str, ...]:
+def _row(status: RuleStatus, nearest: UsageOverview) -> tuple[str, ...]:
     limit, scope_name = status.matched.limit, status.matched.scope_name
     return (
         formatting.gauge(status),

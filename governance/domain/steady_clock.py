@@ -14,14 +14,14 @@ SLACK = SECOND
 """How far clock and timer may differ between two readings, in addition to a thousandth of the time between them."""
 
 
-class Reading(NamedTuple):
+class ClockReading(NamedTuple):
     """The readings of clock and timer at one instant, in microseconds."""
 
     clock: int
     timer: int
 
 
-def agree(before: Reading, after: Reading) -> bool:
+def agree(before: ClockReading, after: ClockReading) -> bool:
     """Return whether clock and timer have advanced equally between two readings."""
     passed = after.timer - before.timer
     return abs(after.clock - before.clock - passed) <= SLACK + abs(passed) // 1000
@@ -39,7 +39,7 @@ class SteadyClock:
         self._timer = timer
         self._least = int(least * SECOND)
         self._lock = Lock()
-        self._believed: Reading | None = None
+        self._believed: ClockReading | None = None
         self._seen = self._read()
 
     def __call__(self) -> int:
@@ -60,10 +60,10 @@ class SteadyClock:
             elif now.timer - self._seen.timer >= self._least:
                 self._believed = self._seen = now
 
-    def _steady_reading(self, now: Reading) -> Reading | None:
+    def _steady_reading(self, now: ClockReading) -> ClockReading | None:
         """Return the last reading if the clock has run steadily for `least` seconds since, else None."""
         steady = agree(self._seen, now) and now.timer - self._seen.timer >= self._least
         return self._seen if steady else None
 
-    def _read(self) -> Reading:
-        return Reading(self._clock(), int(self._timer() * SECOND))
+    def _read(self) -> ClockReading:
+        return ClockReading(self._clock(), int(self._timer() * SECOND))

@@ -17,7 +17,7 @@ LONGEST_INTEGER = 40
 """Longer integers become Decimals: they are out of every range, and `int()` takes quadratic time."""
 
 
-class Words(NamedTuple):
+class JsonMessages(NamedTuple):
     """The words of an error message for a body or for a file."""
 
     act: str
@@ -25,11 +25,11 @@ class Words(NamedTuple):
     sample: str
 
 
-BODY = Words("Send", "the body", "{}")
-FILE = Words("Write", "the file", '{"model_configs": [...]}')
+BODY = JsonMessages("Send", "the body", "{}")
+FILE = JsonMessages("Write", "the file", '{"model_configs": [...]}')
 
 
-def read_object(text: bytes, words: Words = BODY) -> dict[str, Any]:
+def read_object(text: bytes, words: JsonMessages = BODY) -> dict[str, Any]:
     """Return the JSON object in a text. Raises InvalidRequest (code `invalid_body`) if it is not a JSON object."""
     try:
         value = _DECODER.decode(text.decode("utf-8"))
@@ -47,7 +47,7 @@ def read_object(text: bytes, words: Words = BODY) -> dict[str, Any]:
     return value
 
 
-def _too_deep(words: Words) -> InvalidRequest:
+def _too_deep(words: JsonMessages) -> InvalidRequest:
     return _refusal(f"Nest {words.it} at most {MAX_DEPTH} deep.")
 
 
@@ -85,7 +85,7 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def _check(value: Any, depth: int, words: Words) -> None:
+def _check(value: Any, depth: int, words: JsonMessages) -> None:
     """Refuse nesting beyond MAX_DEPTH, and text that cannot be encoded as UTF-8."""
     if isinstance(value, str):
         _check_text(value, words)
@@ -96,7 +96,7 @@ def _check(value: Any, depth: int, words: Words) -> None:
             _check(item, depth + 1, words)
 
 
-def _check_text(text: str, words: Words) -> None:
+def _check_text(text: str, words: JsonMessages) -> None:
     if not text.isascii() and _printable(text) != text:
         raise _refusal(f"{words.act} text without unpaired surrogates (\\ud800 to \\udfff).")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from governance.domain.records.audit import AuditQuery, Entity, Entry, Recorded
+from governance.domain.records.audit import AuditQuery, Entity, Entry, RecordedEntry
 from governance.services import actor as acting
 from governance.storage import audit
 from governance.storage.store import Database
@@ -18,7 +18,7 @@ class Audit:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def page(self, query: AuditQuery) -> tuple[list[Recorded], int]:
+    def page(self, query: AuditQuery) -> tuple[list[RecordedEntry], int]:
         """A page of entries, newest first, and how many match."""
         with self._database.read() as connection:
             return audit.page(connection, query)

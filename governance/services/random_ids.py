@@ -44,7 +44,7 @@ def _ordered_id(now: int) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-class Mint(NamedTuple):
+class RandomIds(NamedTuple):
     """Makes ids (UUIDs, also ordered by time in microseconds) and secrets (without their prefix)."""
 
     new_id: Callable[[], str] = _id

@@ -11,7 +11,7 @@ from cachetools import TTLCache
 
 from governance.domain.errors import Code, GovernanceError, Unavailable
 from governance.domain.gc_pause import pause_gc
-from governance.domain.records.changes import Loader, give_way
+from governance.domain.records.changes import Loader, yield_gil
 from governance.snapshot import snapshot as snapshots
 from governance.snapshot.snapshot import Snapshot
 
@@ -21,7 +21,7 @@ SLOT = "snapshot"
 Timer = Callable[[], float]
 
 
-class Known(NamedTuple):
+class LoadedSnapshot(NamedTuple):
     """A snapshot, and when (seconds of the timer) it was last known to equal the database."""
 
     snapshot: Snapshot
@@ -38,7 +38,7 @@ class SnapshotCache:
         self._loader = loader
         self._timer = timer
         self._patience = patience
-        self._slot: TTLCache[str, Known] = TTLCache(maxsize=1, ttl=lifetime, timer=timer)
+        self._slot: TTLCache[str, LoadedSnapshot] = TTLCache(maxsize=1, ttl=lifetime, timer=timer)
         self._slot_lock = Lock()
         self._turn = Condition()
         self._begun = 0
@@ -47,7 +47,7 @@ class SnapshotCache:
         self._error: Exception | None = None
         self.failures = 0
 
-    def peek(self) -> Known | None:
+    def peek(self) -> LoadedSnapshot | None:
         """What is held now; None where nothing is, or it has expired."""
         with self._slot_lock:
             try:
@@ -55,11 +55,11 @@ class SnapshotCache:
             except KeyError:
                 return None
 
-    def get(self) -> Known:
+    def get(self) -> LoadedSnapshot:
         """What is held; reloaded, once however many wait, where it has expired. Raises Unavailable."""
         return self.peek() or self._reloaded()
 
-    def age(self, known: Known) -> float:
+    def age(self, known: LoadedSnapshot) -> float:
         """Seconds since a snapshot was last known to equal the database."""
         return max(0.0, self._timer() - known.verified_at)
 
@@ -68,7 +68,7 @@ class SnapshotCache:
         """Why the last refresh failed; None where it did not."""
         return self._error
 
-    def refresh(self, until: float | None = None) -> Known:
+    def refresh(self, until: float | None = None) -> LoadedSnapshot:
         """Bring the snapshot to the database's state of now, or later. Raises what the loader raises.
 
         Who comes while one is under way waits for the next: a refresh that began before a write was committed may
@@ -91,7 +91,7 @@ class SnapshotCache:
         if mine:
             self._run()
 
-    def _reloaded(self) -> Known:
+    def _reloaded(self) -> LoadedSnapshot:
         """What the refresh under way brings, or else one of our own: many readers make one of them."""
         with self._turn:
             known = self.peek()
@@ -114,7 +114,7 @@ class SnapshotCache:
         self._begun += 1
         return True
 
-    def _outcome(self) -> Known:
+    def _outcome(self) -> LoadedSnapshot:
         """What the last refresh brought. Raises what it raised."""
         if self._error is not None:
             raise self._error
@@ -137,19 +137,19 @@ class SnapshotCache:
                 self._ended += 1
                 self._turn.notify_all()
 
-    def _load(self) -> Known:
+    def _load(self) -> LoadedSnapshot:
         verified_at = self._timer()
         last = self._last
         if last is None:
             with _for_good():
-                return Known(snapshots.first(self._loader(None)), verified_at)
+                return LoadedSnapshot(snapshots.first(self._loader(None)), verified_at)
         changes = self._loader(last.mark)
         if changes.mark == last.mark:
-            return Known(last, verified_at)
-        give_way()
+            return LoadedSnapshot(last, verified_at)
+        yield_gil()
         after = snapshots.moved(last, changes)
-        give_way()
-        return Known(after, verified_at)
+        yield_gil()
+        return LoadedSnapshot(after, verified_at)
 
     def _fail(self, error: Exception) -> None:
         self._error = error

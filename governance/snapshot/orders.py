@@ -13,11 +13,11 @@ from typing import Any
 
 from cachetools import LRUCache
 
-from governance.domain.limits.limit import Limit, Scoped
+from governance.domain.limits.limit import Limit, LimitState
 from governance.domain.records.pages import Filter
 from governance.snapshot.persistent import PersistentMap
 
-Entries = PersistentMap[str, Scoped]
+Entries = PersistentMap[str, LimitState]
 Kind = tuple[Filter, str]
 
 KEYS: dict[str, Callable[[Limit], Any]] = {

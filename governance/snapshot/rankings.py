@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from cachetools import LRUCache
 
-from governance.domain.limits.limit import Scoped, usage_share
+from governance.domain.limits.limit import LimitState, usage_share
 from governance.domain.records.pages import Filter, Page
 from governance.snapshot.snapshot import Snapshot
 
@@ -24,7 +24,7 @@ REMADE = 16
 """When more than one in so many has moved, making the ranking anew is less work than moving them."""
 
 
-class Ranked(NamedTuple):
+class RankedPage(NamedTuple):
     """The ids of a page, how many pass in all, and the span of time in which the ranking stands so."""
 
     ids: list[str]
@@ -40,7 +40,7 @@ class Rankings:
         self._kept: LRUCache[Filter, Ranking] = LRUCache(KEPT)
         self._lock = Lock()
 
-    def page(self, snapshot: Snapshot, wanted: Filter, now: int, page: Page, *, descending: bool) -> Ranked:
+    def page(self, snapshot: Snapshot, wanted: Filter, now: int, page: Page, *, descending: bool) -> RankedPage:
         """A page of the limits that pass, by the share used of them, then by id."""
         with self._lock:
             ranking = self._kept.get(wanted)
@@ -63,7 +63,7 @@ class Ranking:
         self._since = FOREVER
         self._lock = Lock()
 
-    def page(self, snapshot: Snapshot, now: int, page: Page, *, descending: bool) -> Ranked:
+    def page(self, snapshot: Snapshot, now: int, page: Page, *, descending: bool) -> RankedPage:
         """A page as it is in a snapshot at `now`."""
         with self._lock:
             moved = self._moved(snapshot, now)
@@ -75,7 +75,7 @@ class Ranking:
                     self._place(limit_id, snapshot.entries.get(limit_id), now)
             until = self._ends[0][0] if self._ends else FOREVER
             total = len(self._unused) + len(self._used)
-            return Ranked(self._slice(page, total, descending=descending), total, self._since, until)
+            return RankedPage(self._slice(page, total, descending=descending), total, self._since, until)
 
     def _slice(self, page: Page, total: int, *, descending: bool) -> list[str]:
         idle = len(self._unused)
@@ -118,7 +118,7 @@ class Ranking:
         for entry in entries:
             self._await(entry, now)
 
-    def _place(self, limit_id: str, entry: Scoped | None, now: int) -> None:
+    def _place(self, limit_id: str, entry: LimitState | None, now: int) -> None:
         """Put a limit where it stands now, or nowhere where it is gone or does not pass."""
         passes = entry is not None and self._wanted.passes(entry.limit)
         before, after = self._shares.pop(limit_id, 0), usage_share(entry, now) if entry and passes else 0
@@ -132,7 +132,7 @@ class Ranking:
                 self._shares[limit_id] = after
             _insert(self._used, (after, limit_id)) if after else _insert(self._unused, limit_id)
 
-    def _await(self, entry: Scoped, now: int) -> None:
+    def _await(self, entry: LimitState, now: int) -> None:
         """Note when a limit's share first changes by itself: with the end of a window of which something is used."""
         ends = [counter.end for counter in entry.counters if counter is not None and counter.used]
         over = [end for end in ends if end <= now]

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import NamedTuple, TypeVar
 
-from governance.domain.limits.limit import Scoped
+from governance.domain.limits.limit import LimitState
 from governance.domain.records.pages import ListQuery, Page, Validity
 from governance.snapshot import rules
 from governance.snapshot.cache import SnapshotCache
-from governance.snapshot.rankings import Ranked, Rankings
+from governance.snapshot.rankings import RankedPage, Rankings
 from governance.snapshot.renderings import Renderings
-from governance.snapshot.rules import Item
+from governance.snapshot.rules import FlatItem
 from governance.snapshot.snapshot import Snapshot
 from schemas.render import FOREVER, Rendering
 
 Thing = TypeVar("Thing")
 
 
-class FromMemory(NamedTuple):
+class SnapshotPage(NamedTuple):
     """A page of JSON documents with their ETags, how many match in all, its age in seconds, and its validity."""
 
     documents: Sequence[bytes]
@@ -27,15 +27,15 @@ class FromMemory(NamedTuple):
     validity: Validity
 
 
-class ItemsFromMemory(NamedTuple):
+class SnapshotItems(NamedTuple):
     """A page of (budget or rate limit id, the limit it is in); total and age as above."""
 
-    page: list[tuple[str, Scoped]]
+    page: list[tuple[str, LimitState]]
     total: int
     age: float
 
 
-class MemoryReader:
+class SnapshotReader:
     """Reads pages off the snapshot that a cache holds."""
 
     def __init__(self, cache: SnapshotCache, most_bytes: int) -> None:
@@ -44,7 +44,7 @@ class MemoryReader:
         self._rankings = Rankings()
         self._items = {True: _Items(budgets=True), False: _Items(budgets=False)}
 
-    def limits(self, query: ListQuery, now: int) -> FromMemory:
+    def limits(self, query: ListQuery, now: int) -> SnapshotPage:
         """A page of model limits. Raises Unavailable."""
         known = self.cache.get()
         snapshot = known.snapshot
@@ -52,27 +52,27 @@ class MemoryReader:
         page = self._renderings.page(snapshot.entries.of(ids), now)
         documents, etags, begins, ends = zip(*page, strict=True) if page else ((), (), (), ())
         validity = Validity(snapshot, max((span[0], *begins)), min((span[1], *ends)))
-        return FromMemory(documents, etags, total, self.cache.age(known), validity)
+        return SnapshotPage(documents, etags, total, self.cache.age(known), validity)
 
-    def _ids(self, snapshot: Snapshot, query: ListQuery, now: int) -> Ranked:
+    def _ids(self, snapshot: Snapshot, query: ListQuery, now: int) -> RankedPage:
         """The page's ids, how many pass in all, and the span of time in which they stand so."""
         wanted, page, (sort_by, descending) = query.filter, query.page, query.order
         if sort_by == "usage":
             return self._rankings.page(snapshot, wanted, now, page, descending=descending)
         ids = snapshot.orders.ids(wanted, sort_by)
-        return Ranked(_page(ids, page, descending=descending), len(ids), -FOREVER, FOREVER)
+        return RankedPage(_page(ids, page, descending=descending), len(ids), -FOREVER, FOREVER)
 
-    def rendering(self, entry: Scoped, now: int) -> Rendering:
+    def rendering(self, entry: LimitState, now: int) -> Rendering:
         """A limit that was read elsewhere, rendered: kept ones serve it too where it reads the same."""
         return self._renderings.of(entry, now)
 
-    def items(self, page: Page, *, budgets: bool) -> ItemsFromMemory:
+    def items(self, page: Page, *, budgets: bool) -> SnapshotItems:
         """A page of budgets, or of rate limits, newest first. Raises Unavailable."""
         known = self.cache.get()
         found = self._items[budgets].of(known.snapshot)
         entries = known.snapshot.entries
         shown = [(item.id, entries[item.limit_id]) for item in _page(found, page, descending=True)]
-        return ItemsFromMemory(shown, len(found), self.cache.age(known))
+        return SnapshotItems(shown, len(found), self.cache.age(known))
 
 
 def _page(ascending: list[Thing], page: Page, *, descending: bool) -> list[Thing]:
@@ -89,10 +89,10 @@ class _Items:
     def __init__(self, *, budgets: bool) -> None:
         self._budgets = budgets
         self._at: object = None
-        self._items: list[Item] = []
+        self._items: list[FlatItem] = []
         self._lock = Lock()
 
-    def of(self, snapshot: Snapshot) -> list[Item]:
+    def of(self, snapshot: Snapshot) -> list[FlatItem]:
         with self._lock:
             at = (snapshot.mark.file, snapshot.mark.revision)
             if self._at != at:

@@ -6,7 +6,7 @@ First in, first out, and not least recently used: so a hit writes nothing, and r
 from collections.abc import Iterable
 from threading import Lock
 
-from governance.domain.limits.limit import Scoped
+from governance.domain.limits.limit import LimitState
 from schemas import render
 from schemas.render import Rendering
 
@@ -20,10 +20,10 @@ class Renderings:
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
         self._held = 0
-        self._kept: dict[str, tuple[Scoped, Rendering]] = {}
+        self._kept: dict[str, tuple[LimitState, Rendering]] = {}
         self._lock = Lock()
 
-    def page(self, entries: Iterable[Scoped], now: int) -> list[Rendering]:
+    def page(self, entries: Iterable[LimitState], now: int) -> list[Rendering]:
         """The renderings of several entries at `now`, found in one go where nothing about them has changed."""
         kept, page = self._kept.get, []
         for entry in entries:
@@ -33,7 +33,7 @@ class Renderings:
             page.append(rendering)
         return page
 
-    def of(self, entry: Scoped, now: int) -> Rendering:
+    def of(self, entry: LimitState, now: int) -> Rendering:
         """The rendering of an entry at `now`; one that was read anew and says the same is as good."""
         known, rendering = self._kept.get(entry.limit.id, (None, None))
         if rendering is None or not rendering.valid_from <= now < rendering.valid_until:
@@ -42,7 +42,7 @@ class Renderings:
             return rendering
         return self._keep(entry, rendering if known == entry else render.limit(entry, now))
 
-    def _keep(self, entry: Scoped, rendering: Rendering) -> Rendering:
+    def _keep(self, entry: LimitState, rendering: Rendering) -> Rendering:
         with self._lock:
             _, replaced = self._kept.pop(entry.limit.id, (None, None))
             if replaced is not None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from governance.domain.limits.limit import Limit, Metric
 
 
-class Item(NamedTuple):
+class FlatItem(NamedTuple):
     """Where a budget or rate limit stands: sorted by its creation, then its id."""
 
     created_at: int
@@ -14,10 +14,12 @@ class Item(NamedTuple):
     limit_id: str
 
 
-def of(limits: Iterable[Limit], *, budgets: bool) -> list[Item]:
+def of(limits: Iterable[Limit], *, budgets: bool) -> list[FlatItem]:
     """Every budget, or every rate limit, of these limits, ascending."""
     return sorted(item for limit in limits for item in _items(limit, budgets=budgets))
 
 
-def _items(limit: Limit, *, budgets: bool) -> set[Item]:
-    return {Item(rule.created_at, rule.id, limit.id) for rule in limit.rules if (rule.metric == Metric.COST) == budgets}
+def _items(limit: Limit, *, budgets: bool) -> set[FlatItem]:
+    return {
+        FlatItem(rule.created_at, rule.id, limit.id) for rule in limit.rules if (rule.metric == Metric.COST) == budgets
+    }

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
 from governance.domain.keys import ApiKey, VirtualKey
-from governance.domain.limits.limit import Limit, Scoped
+from governance.domain.limits.limit import Limit, LimitState
 from governance.domain.names import Identity
 from governance.domain.records.changes import Changes, Mark
 from governance.snapshot.orders import Orders
@@ -26,7 +26,7 @@ class Snapshot(NamedTuple):
     """
 
     mark: Mark
-    entries: PersistentMap[str, Scoped]
+    entries: PersistentMap[str, LimitState]
     names: PersistentMap[ScopeKey, str]
     orders: Orders
     api_keys: PersistentMap[str, ApiKey]
@@ -41,7 +41,7 @@ def first(changes: Changes) -> Snapshot:
     """The snapshot of all there is."""
     names = PersistentMap(_there(changes.names))
     entries = PersistentMap(
-        (limit_id, Scoped(limit, counters, names.get(_scope(limit))))
+        (limit_id, LimitState(limit, counters, names.get(_scope(limit))))
         for limit_id, (limit, counters) in changes.limits.items()
     )
     identities = PersistentMap((entry.limit.identity, limit_id) for limit_id, entry in entries.items())
@@ -82,12 +82,12 @@ def moved(before: Snapshot, changes: Changes) -> Snapshot:
     return before if after == before else after
 
 
-def _entries(before: Snapshot, changes: Changes, names: PersistentMap[ScopeKey, str]) -> PersistentMap[str, Scoped]:
+def _entries(before: Snapshot, changes: Changes, names: PersistentMap[ScopeKey, str]) -> PersistentMap[str, LimitState]:
     """The entries after changes: the very same mapping where nothing that is shown has changed."""
     gone = {limit_id for limit_id in changes.gone if limit_id in before.entries and limit_id not in changes.limits}
-    news: dict[str, Scoped] = {}
+    news: dict[str, LimitState] = {}
     for limit_id, (limit, counters) in changes.limits.items():
-        known, entry = before.entries.get(limit_id), Scoped(limit, counters, names.get(_scope(limit)))
+        known, entry = before.entries.get(limit_id), LimitState(limit, counters, names.get(_scope(limit)))
         if known != entry:
             same = known is not None and known.limit == limit
             news[limit_id] = entry._replace(limit=known.limit) if same and known else entry

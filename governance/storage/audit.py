@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Table, bindparam, func, insert, literal, select, union
 from sqlalchemy.engine import Connection
 
-from governance.domain.records.audit import AuditQuery, Entity, Entry, Recorded
+from governance.domain.records.audit import AuditQuery, Entity, Entry, RecordedEntry
 from governance.storage import revisions, tables
 from governance.storage.keys import api_keys
 from governance.storage.keys.users import users
@@ -22,7 +22,7 @@ from governance.storage.tables import audit, config_revision, counters, rules, t
 SLICE = 500
 
 
-class Kind(NamedTuple):
+class AuditedTable(NamedTuple):
     """Where one kind of things is stored: its table, its word among the tombstones, and how it is read.
 
     `by_ids` gives a `Scoped`, VirtualKey, User or ApiKey each, by id, as the connection sees them.
@@ -33,11 +33,11 @@ class Kind(NamedTuple):
     by_ids: Callable[[Connection, Sequence[str]], Mapping[str, Any]]
 
 
-KINDS: dict[Entity, Kind] = {
-    Entity.MODEL_CONFIG: Kind(tables.model_limits, revisions.LIMIT, states.by_ids),
-    Entity.VIRTUAL_KEY: Kind(tables.virtual_keys, revisions.VIRTUAL_KEY, virtual_keys.by_ids),
-    Entity.USER: Kind(tables.users, revisions.USER, users.by_ids),
-    Entity.API_KEY: Kind(tables.api_keys, revisions.API_KEY, api_keys.by_ids),
+KINDS: dict[Entity, AuditedTable] = {
+    Entity.MODEL_CONFIG: AuditedTable(tables.model_limits, revisions.LIMIT, states.by_ids),
+    Entity.VIRTUAL_KEY: AuditedTable(tables.virtual_keys, revisions.VIRTUAL_KEY, virtual_keys.by_ids),
+    Entity.USER: AuditedTable(tables.users, revisions.USER, users.by_ids),
+    Entity.API_KEY: AuditedTable(tables.api_keys, revisions.API_KEY, api_keys.by_ids),
 }
 
 _written = [
@@ -81,7 +81,7 @@ def add(connection: Connection, entries: Iterable[Entry]) -> None:
         connection.execute(insert(audit), rows)
 
 
-def page(connection: Connection, query: AuditQuery) -> tuple[list[Recorded], int]:
+def page(connection: Connection, query: AuditQuery) -> tuple[list[RecordedEntry], int]:
     """A page of the audit, newest first, and how many entries match."""
     wanted = {name: value for name, value in query._asdict().items() if name in CONDITIONS and value is not None}
     matches = [CONDITIONS[name] for name in wanted]
@@ -89,4 +89,4 @@ def page(connection: Connection, query: AuditQuery) -> tuple[list[Recorded], int
     columns = [audit.c[name] for name in ("seq", *Entry._fields)]
     rows = select(*columns).where(*matches).order_by(audit.c.seq.desc())
     found = connection.execute(rows.limit(query.page.limit).offset(query.page.offset), wanted)
-    return [Recorded(seq, Entry._make(entry)) for seq, *entry in found], total
+    return [RecordedEntry(seq, Entry._make(entry)) for seq, *entry in found], total

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from governance.domain.keys import ApiKey, VirtualKey
 from governance.domain.limits.limit import Counters, Limit, Scope
-from governance.domain.records.changes import Changes, Mark, give_way
+from governance.domain.records.changes import Changes, Mark, yield_gil
 from governance.storage import revisions
 from governance.storage.keys import api_keys
 from governance.storage.keys.virtual_keys import virtual_keys as virtual_key_rows
@@ -70,11 +70,11 @@ def _everything(connection: Connection, mark: Mark) -> Changes:
 def _limits(connection: Connection, ids: list[str]) -> dict[str, tuple[Limit, Counters]]:
     found: dict[str, tuple[Limit, Counters]] = {}
     for begin in range(0, len(ids), TOGETHER):
-        give_way()
+        yield_gil()
         some = {"ids": ids[begin : begin + TOGETHER]}
         counted = states.group(connection.execute(_rules_by_id, some))
         found.update({row[0]: states.limit_of(row, counted) for row in connection.execute(_limits_by_id, some)})
-    give_way()
+    yield_gil()
     return found
 
 

@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields
 
-from governance.domain.records.audit import Action, Entity
+from governance.domain.records.audit import AuditAction, Entity
 from schemas.answers.fields import instant, text, whole
 from schemas.answers.pages import Paged
 
@@ -28,7 +28,7 @@ class AuditEntry(Schema):
     actor = text("key:<id of the API key>, command:<name>, file:<name>, or service.")
     entity = fields.String(required=True, metadata={"enum": [entity.value for entity in Entity]})
     entity_id = text()
-    action = fields.String(required=True, metadata={"enum": [action.value for action in Action]})
+    action = fields.String(required=True, metadata={"enum": [action.value for action in AuditAction]})
     changes = fields.List(fields.Nested(AuditChange), required=True)
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from governance.domain import coercion
-from governance.domain.bifrost.candidates import Item, Kind, Part, Told
+from governance.domain.bifrost.candidates import CandidateItem, CandidateKind, CandidateRule, ImportNote
 from governance.domain.bifrost.rows import BudgetRow, RateLimitRow
 from governance.domain.errors import InvalidRequest
 from governance.domain.limits import money
@@ -24,7 +24,7 @@ REFUSES = "In Bifrost it refuses every call."
 OF_JANUARY = "Quarters begin in January, April, July and October here, whatever its reset_config says."
 
 
-class Side(NamedTuple):
+class MetricColumns(NamedTuple):
     """The columns of a row for one metric; our fields have the same names."""
 
     metric: Metric
@@ -34,9 +34,9 @@ class Side(NamedTuple):
     last_reset: str
 
 
-COST = Side(Metric.COST, "max_limit", "reset_duration", "current_usage", "last_reset")
+COST = MetricColumns(Metric.COST, "max_limit", "reset_duration", "current_usage", "last_reset")
 RATES = tuple(
-    Side(metric, f"{word}_max_limit", f"{word}_reset_duration", f"{word}_current_usage", f"{word}_last_reset")
+    MetricColumns(metric, f"{word}_max_limit", f"{word}_reset_duration", f"{word}_current_usage", f"{word}_last_reset")
     for metric, word in ((Metric.TOKENS, "token"), (Metric.REQUESTS, "request"))
 )
 SCHEMAS = {
@@ -47,19 +47,19 @@ SCHEMAS = {
 METRICS = (None, "", *(side.metric for side in RATES))
 
 
-def is_lost(row: BudgetRow | RateLimitRow, item: Item) -> bool:
+def is_lost(row: BudgetRow | RateLimitRow, item: CandidateItem) -> bool:
     """Return whether a maximum of a row could not be imported."""
     imported = {part.ceiling.metric for part in item.parts}
     return any(getattr(row, side.maximum) is not None and side.metric not in imported for side in _all_sides(row))
 
 
-def _blocks(row: BudgetRow | RateLimitRow, side: Side) -> bool:
+def _blocks(row: BudgetRow | RateLimitRow, side: MetricColumns) -> bool:
     """Return whether a maximum is too small for any call, so that Bifrost refuses every call. It is never below 0."""
     maximum = coercion.number(getattr(row, side.maximum))
     return isinstance(maximum, int | Decimal) and 0 <= maximum < (money.NANO if side is COST else 1)
 
 
-def item_note(row: BudgetRow | RateLimitRow, limit: str = "") -> Told:
+def item_note(row: BudgetRow | RateLimitRow, limit: str = "") -> ImportNote:
     """Return the report of a budget or rate limit, with the outcome open; its name says what it allows."""
     allows = [
         f"{_shown_maximum(side, row)} in {getattr(row, side.duration)}"
@@ -67,8 +67,8 @@ def item_note(row: BudgetRow | RateLimitRow, limit: str = "") -> Told:
         if getattr(row, side.maximum) is not None
     ]
     name = ", ".join(allows) or "nothing"
-    kind = Kind.BUDGET if isinstance(row, BudgetRow) else Kind.RATE_LIMIT
-    return Told(kind, id_text(row), f"{name} on {limit}" if limit else name)
+    kind = CandidateKind.BUDGET if isinstance(row, BudgetRow) else CandidateKind.RATE_LIMIT
+    return ImportNote(kind, id_text(row), f"{name} on {limit}" if limit else name)
 
 
 def reasons(error: InvalidRequest, row: tuple[Any, ...]) -> list[str]:
@@ -109,7 +109,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
-def _shown_maximum(side: Side, row: BudgetRow | RateLimitRow) -> str:
+def _shown_maximum(side: MetricColumns, row: BudgetRow | RateLimitRow) -> str:
     value = coercion.number(getattr(row, side.maximum))
     if side is COST:
         return f"${money.dollars(nanos)}" if (nanos := coercion.nanos(value)) is not None else f"${value}"
@@ -121,17 +121,17 @@ def is_blocking(row: BudgetRow | RateLimitRow) -> bool:
     return any(_blocks(row, side) for side in _sides(row))
 
 
-def _sides(row: BudgetRow | RateLimitRow) -> Sequence[Side]:
+def _sides(row: BudgetRow | RateLimitRow) -> Sequence[MetricColumns]:
     """Return the sides that a row may have; a rate limit of a newer store has the one metric that it names."""
     metric = row.metric if isinstance(row, RateLimitRow) else None
     return [side for side in _all_sides(row) if not metric or metric == side.metric]
 
 
-def _all_sides(row: BudgetRow | RateLimitRow) -> Sequence[Side]:
+def _all_sides(row: BudgetRow | RateLimitRow) -> Sequence[MetricColumns]:
     return (COST,) if isinstance(row, BudgetRow) else RATES
 
 
-def item_of(row: BudgetRow | RateLimitRow, limit: str, now: int, *, aligned: bool) -> Item:
+def item_of(row: BudgetRow | RateLimitRow, limit: str, now: int, *, aligned: bool) -> CandidateItem:
     """Return the parts of a row that can be imported; if there are none, the remarks say why."""
     remarks: list[str] = []
     parts = [part for side in _sides(row) if (part := _part(row, side, remarks)) is not None]
@@ -144,7 +144,7 @@ def item_of(row: BudgetRow | RateLimitRow, limit: str, now: int, *, aligned: boo
     else:
         remarks += _other_sides(row)
     note = item_note(row, limit).saying(*remarks)
-    return Item(note, tuple(parts), sha256(row.config_hash), *times(row, now))
+    return CandidateItem(note, tuple(parts), sha256(row.config_hash), *times(row, now))
 
 
 def _other_sides(row: RateLimitRow) -> Iterable[str]:
@@ -154,7 +154,7 @@ def _other_sides(row: RateLimitRow) -> Iterable[str]:
             yield f"Its {side.maximum} is not taken: its metric is {row.metric}."
 
 
-def _part(row: BudgetRow | RateLimitRow, side: Side, remarks: list[str]) -> Part | None:
+def _part(row: BudgetRow | RateLimitRow, side: MetricColumns, remarks: list[str]) -> CandidateRule | None:
     """Return the part of a row for one metric, or None if there is none or it is invalid; append remarks."""
     maximum, duration = getattr(row, side.maximum), getattr(row, side.duration)
     if maximum is None and side is not COST:
@@ -175,10 +175,10 @@ def _part(row: BudgetRow | RateLimitRow, side: Side, remarks: list[str]) -> Part
         remarks.append(f"Its maximum of {_shown(maximum)} was rounded to the billionth of a dollar.")
     if body[side.duration] != duration:
         remarks.append(f"{duration} is written {body[side.duration]} here.")
-    return Part(wanted.ceilings[0], _began(row, side, remarks), _used(row, side, remarks))
+    return CandidateRule(wanted.ceilings[0], _began(row, side, remarks), _used(row, side, remarks))
 
 
-def _began(row: BudgetRow | RateLimitRow, side: Side, remarks: list[str]) -> int | None:
+def _began(row: BudgetRow | RateLimitRow, side: MetricColumns, remarks: list[str]) -> int | None:
     value = getattr(row, side.last_reset)
     try:
         return coercion.instant(value)
@@ -187,7 +187,7 @@ def _began(row: BudgetRow | RateLimitRow, side: Side, remarks: list[str]) -> int
         return None
 
 
-def _used(row: BudgetRow | RateLimitRow, side: Side, remarks: list[str]) -> int:
+def _used(row: BudgetRow | RateLimitRow, side: MetricColumns, remarks: list[str]) -> int:
     """Return the usage in nano-dollars, tokens or requests, at most what a counter may have; append remarks."""
     value = getattr(row, side.usage)
     used = coercion.nanos(value) if side is COST else coercion.count(value)

@@ -4,10 +4,10 @@ import re
 from typing import NamedTuple
 
 from governance.domain import coercion
-from governance.domain.bifrost.candidates import Item, Told
-from governance.domain.bifrost.grouping import Whole
+from governance.domain.bifrost.candidates import CandidateItem, ImportNote
+from governance.domain.bifrost.grouping import LimitRows
 from governance.domain.bifrost.rows import BudgetRow
-from governance.domain.limits.drafts import Ceiling
+from governance.domain.limits.drafts import RuleSpec
 from governance.domain.limits.limit import MAX_ITEMS
 from schemas.bifrost.items import is_blocking, is_lost, item_of
 
@@ -17,25 +17,25 @@ ROLLS = "Its windows roll in Bifrost; here they follow the calendar, as a budget
 ALIGNABLE = re.compile("[0-9]+[dwMQY]")
 
 
-class Found(NamedTuple):
+class ReadRules(NamedTuple):
     """The budgets and rate limits of a limit: those that are imported, and those left out with the reasons.
 
     `lost` are those with a maximum that is not imported. `blocking` are those that refuse every call in Bifrost.
     `aligned` is true if a budget has calendar windows of its own.
     """
 
-    items: tuple[Item, ...]
-    left_out: list[Told]
-    lost: list[Told]
-    blocking: list[Told]
+    items: tuple[CandidateItem, ...]
+    left_out: list[ImportNote]
+    lost: list[ImportNote]
+    blocking: list[ImportNote]
     aligned: bool
 
 
-def items_of(rows: Whole, limit: str, now: int) -> Found:
+def items_of(rows: LimitRows, limit: str, now: int) -> ReadRules:
     """Return the budgets and rate limits of a limit that are imported, and those that are not."""
     flagged = [row for row in rows.budgets if _is_flagged(row)]
     aligned = coercion.flag(rows.row.calendar_aligned) is True
-    result = Found((), [], [], [], aligned=bool(flagged))
+    result = ReadRules((), [], [], [], aligned=bool(flagged))
     for group in (rows.budgets, rows.rate_limits):
         items = []
         for row in group:
@@ -58,11 +58,11 @@ def _is_flagged(row: BudgetRow) -> bool:
     return coercion.flag(row.calendar_aligned) is True and ALIGNABLE.fullmatch(str(row.reset_duration)) is not None
 
 
-def _is_alignable(item: Item) -> bool:
+def _is_alignable(item: CandidateItem) -> bool:
     return any(part.ceiling.duration.alignable for part in item.parts)
 
 
-def _tightest(items: list[Item]) -> list[Item]:
+def _tightest(items: list[CandidateItem]) -> list[CandidateItem]:
     """Return the items with one rule for each metric and window length: the one with the lowest maximum."""
     best: dict[tuple[str, int], tuple[int, int]] = {}
     for index, item in enumerate(items):
@@ -72,7 +72,7 @@ def _tightest(items: list[Item]) -> list[Item]:
     return [_without_looser(item, index, best) for index, item in enumerate(items)]
 
 
-def _without_looser(item: Item, index: int, best: dict[tuple[str, int], tuple[int, int]]) -> Item:
+def _without_looser(item: CandidateItem, index: int, best: dict[tuple[str, int], tuple[int, int]]) -> CandidateItem:
     kept = tuple(part for part in item.parts if best[_window(part.ceiling)][1] == index)
     dropped = [part.ceiling for part in item.parts if part not in kept]
     remarks = [
@@ -82,5 +82,5 @@ def _without_looser(item: Item, index: int, best: dict[tuple[str, int], tuple[in
     return item._replace(parts=kept, note=item.note.saying(*remarks)) if dropped else item
 
 
-def _window(ceiling: Ceiling) -> tuple[str, int]:
+def _window(ceiling: RuleSpec) -> tuple[str, int]:
     return ceiling.metric, ceiling.duration.length

@@ -10,18 +10,18 @@ from marshmallow import Schema
 
 from governance.domain import coercion
 from governance.domain.bifrost import grouping
-from governance.domain.bifrost.candidates import Arrival, Arrivals, ArrivingKey, Kind, Told
-from governance.domain.bifrost.grouping import Whole, reference
+from governance.domain.bifrost.candidates import CandidateKey, CandidateKind, CandidateLimit, Candidates, ImportNote
+from governance.domain.bifrost.grouping import LimitRows, reference
 from governance.domain.bifrost.plan import WITH_ITS_LIMIT
-from governance.domain.bifrost.rows import KeyRow, LimitRow, Store
+from governance.domain.bifrost.rows import BifrostRows, KeyRow, LimitRow
 from governance.domain.errors import InvalidRequest
 from governance.domain.keys import VirtualKey, digest, shown_prefix
-from governance.domain.limits.drafts import Draft
+from governance.domain.limits.drafts import LimitDraft
 from governance.domain.limits.limit import Scope
 from governance.domain.names import ALL_MODELS, Identity
 from schemas.bifrost import items
 from schemas.bifrost.items import item_note, reasons
-from schemas.bifrost.limits import Found, items_of
+from schemas.bifrost.limits import ReadRules, items_of
 from schemas.fields import Name
 from schemas.keys import LONGEST_DESCRIPTION, VirtualKeyCreate
 from schemas.limits.model_limits import ModelLimitCreate
@@ -58,7 +58,7 @@ KEY = VirtualKeyCreate(only=("id", "name", "description", "is_active", "calendar
 LIMIT = LimitBody(only=("id", "model_name", "provider", "scope", "scope_id", "calendar_aligned"))
 
 
-def arrivals(store: Store, now: int) -> Arrivals:
+def candidates(store: BifrostRows, now: int) -> Candidates:
     """Return all rows of a store as candidates, or as left out with the reason."""
     return _Reader(store, now).read()
 
@@ -66,25 +66,25 @@ def arrivals(store: Store, now: int) -> Arrivals:
 class _Reader:
     """Reads the rows of a store, and collects those that are left out."""
 
-    def __init__(self, store: Store, now: int) -> None:
+    def __init__(self, store: BifrostRows, now: int) -> None:
         self._store = store
         self._now = now
         self._known = {
             "budget_id": {found for row in store.budgets if (found := reference(row.id))},
             "rate_limit_id": {found for row in store.rate_limits if (found := reference(row.id))},
         }
-        self._left_out: list[Told] = []
+        self._left_out: list[ImportNote] = []
         self._blocked: dict[str, str] = {}
 
-    def read(self) -> Arrivals:
+    def read(self) -> Candidates:
         limits, unused = grouping.assemble(self._store)
         candidates = [each for limit in limits for each in self._limit(limit)]
         keys = [key for row in self._store.virtual_keys for key in self._key(row)]
         self._left_out += [item_note(row).left_out(reason) for row, reason in unused]
-        return Arrivals(keys, candidates, self._left_out, self._store.unread)
+        return Candidates(keys, candidates, self._left_out, self._store.unread)
 
-    def _key(self, row: KeyRow) -> Iterator[ArrivingKey]:
-        note = Told(Kind.VIRTUAL_KEY, items.id_text(row), str(row.name))
+    def _key(self, row: KeyRow) -> Iterator[CandidateKey]:
+        note = ImportNote(CandidateKind.VIRTUAL_KEY, items.id_text(row), str(row.name))
         secret, shown = _secret(row)
         data = self._loaded(note, KEY, _key_body(row), row, *([] if secret else [NO_VALUE.format(_why_not(row))]))
         if data is not None:
@@ -93,13 +93,13 @@ class _Reader:
             note = note.saying(UNCAPPED.format(blocked)) if blocked else note
             created_at, updated_at = items.times(row, self._now)
             key = VirtualKey(**data, digest=secret, value_prefix=shown, created_at=created_at, updated_at=updated_at)
-            yield ArrivingKey(note, key)
+            yield CandidateKey(note, key)
 
-    def _limit(self, rows: Whole) -> Iterator[Arrival]:
+    def _limit(self, rows: LimitRows) -> Iterator[CandidateLimit]:
         row = rows.row
-        note = Told(Kind.LIMIT, items.id_text(row), _limit_name(row))
+        note = ImportNote(CandidateKind.LIMIT, items.id_text(row), _limit_name(row))
         found = items_of(rows, note.name, self._now)
-        draft: Draft | None = self._loaded(note, LIMIT, _limit_body(row, aligned=found.aligned), row)
+        draft: LimitDraft | None = self._loaded(note, LIMIT, _limit_body(row, aligned=found.aligned), row)
         self._left_out += found.left_out
         if draft is None:
             self._left_out += [item.note.left_out(WITH_ITS_LIMIT) for item in found.items]
@@ -113,9 +113,11 @@ class _Reader:
         note = note.saying(*([rows.origin] if rows.origin else []), *grouping.missing(row, self._known))
         note = note.saying(*_loss_remarks(found))
         config_hash = None if found.left_out else items.sha256(row.config_hash)
-        yield Arrival(note, draft, found.items, config_hash, *items.times(row, self._now))
+        yield CandidateLimit(note, draft, found.items, config_hash, *items.times(row, self._now))
 
-    def _loaded(self, note: Told, schema: Schema, body: Mapping[str, Any], row: KeyRow | LimitRow, *more: str) -> Any:
+    def _loaded(
+        self, note: ImportNote, schema: Schema, body: Mapping[str, Any], row: KeyRow | LimitRow, *more: str
+    ) -> Any:
         """Return what the schema loads from a row, or None if it refuses; then the row is left out."""
         faults = list(more)
         data = None
@@ -167,7 +169,7 @@ def _key_remarks(row: KeyRow) -> Iterator[str]:
         yield IN_A_TEAM
 
 
-def _loss_remarks(found: Found) -> Iterator[str]:
+def _loss_remarks(found: ReadRules) -> Iterator[str]:
     """Yield remarks on what a limit lacks compared with Bifrost."""
     if found.blocking:
         yield BLOCKED_ALL.format(_listed(found.blocking))
@@ -176,7 +178,7 @@ def _loss_remarks(found: Found) -> Iterator[str]:
         yield CAPS_LESS.format(_listed(lost))
 
 
-def _listed(rows: Iterable[Told]) -> str:
+def _listed(rows: Iterable[ImportNote]) -> str:
     return ", ".join(f"{row.kind.replace('_', ' ')} {row.id}" for row in rows)
 
 

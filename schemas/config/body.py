@@ -6,7 +6,7 @@ from schemas.config.entries import FileBudget, FileLimit, FileRateLimit
 from schemas.config.owners import FileKey
 from schemas.config.users import FileUser
 from schemas.fields import Name
-from schemas.queries import Boolean, Query
+from schemas.queries import Query, QueryBoolean
 
 
 class ConfigSections(Schema):
@@ -32,6 +32,8 @@ class ConfigFile(ConfigSections):
 class ConfigQuery(Query):
     """The options of a plan or an apply."""
 
-    prune = Boolean(load_default=False, metadata={"description": "Remove the owner's rows that are not in the file."})
-    overwrite = Boolean(load_default=False, metadata={"description": "Let the file win over edits by API."})
+    prune = QueryBoolean(
+        load_default=False, metadata={"description": "Remove the owner's rows that are not in the file."}
+    )
+    overwrite = QueryBoolean(load_default=False, metadata={"description": "Let the file win over edits by API."})
     owner = Name(metadata={"description": "Whose the file's rows are, instead of its own `owner`."})

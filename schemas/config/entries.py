@@ -6,11 +6,11 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load, validates_schema
 
 from governance.domain import coercion
-from governance.domain.config.entries import ItemEntry, LimitEntry, Owner
-from governance.domain.limits.drafts import Item
+from governance.domain.config.entries import ItemEntry, LimitEntry, NamedOwner
+from governance.domain.limits.drafts import DraftItem
 from governance.domain.limits.durations import Duration
 from governance.domain.limits.limit import MAX_ITEMS
-from schemas.fields import Few, Flag, Length, Name, Number, OneOf, Provider, Shown, Told
+from schemas.fields import BaseField, Boolean, BoundedList, DurationField, Name, Number, OneOf, Provider, ReadOnly
 from schemas.limits.items import RATES, BudgetBody, RateLimitBody, item_list
 from schemas.limits.model_limits import ModelLimitCreate
 
@@ -21,11 +21,11 @@ RULES = ("budget_id", "budget_ids", "budgets", "budget", "rate_limit_id", "rate_
 QUARTERS_BEGIN = (None, 0, 1, 4, 7, 10)
 
 
-class Foreign(Shown):
+class IgnoredFields(ReadOnly):
     """A field of Bifrost's file that has no effect here: it is skipped and named in the report."""
 
 
-class Override(Number):
+class OverrideAmount(Number):
     """A temporary addition to a budget's maximum in Bifrost; it is not taken."""
 
     default_error_messages = {"range": "Lower max_limit itself: {field} only ever raises it."}  # noqa: RUF012
@@ -38,14 +38,14 @@ class Override(Number):
         return self._ranged(value)
 
 
-class Quarters(Length):
+class QuarterDuration(DurationField):
     """The length of a window; quarters are allowed (`1Q` is three months)."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Duration:
         return super()._deserialize(coercion.duration(value))
 
 
-class QuarterStart(Told):
+class QuarterStart(BaseField):
     """The first month of Bifrost's quarters; only the calendar's quarters are accepted."""
 
     default_error_messages = {  # noqa: RUF012
@@ -96,14 +96,14 @@ class KeyId(Name):
 class NestedBudget(BudgetBody):
     """A budget nested in the entry that owns it."""
 
-    reset_duration = Quarters(required=True)
-    customer_id = Shown()
+    reset_duration = QuarterDuration(required=True)
+    customer_id = ReadOnly()
     reset_config = QuarterStart()
-    override_amount = Override()
-    override_mode = Shown()
-    override_cycles_remaining = Shown()
-    override_cycles_total = Shown()
-    override_anchor_reset = Shown()
+    override_amount = OverrideAmount()
+    override_mode = ReadOnly()
+    override_cycles_remaining = ReadOnly()
+    override_cycles_total = ReadOnly()
+    override_anchor_reset = ReadOnly()
 
 
 class FileBudget(NestedBudget):
@@ -132,11 +132,11 @@ class FileBudget(NestedBudget):
 class NestedRateLimit(RateLimitBody):
     """A rate limit nested in the entry that owns it; in newer versions of Bifrost it has one metric, in `metric`."""
 
-    token_reset_duration = Quarters()
-    request_reset_duration = Quarters()
+    token_reset_duration = QuarterDuration()
+    request_reset_duration = QuarterDuration()
     metric = OneOf({metric.value: metric for metric in RATES})
-    calendar_aligned = Flag()
-    model_config_id = Shown()
+    calendar_aligned = Boolean()
+    model_config_id = ReadOnly()
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def one_metric(self, data: Any, original: Any, **_: Any) -> None:
@@ -172,14 +172,16 @@ class FileRateLimit(NestedRateLimit):
         return _item_entry(data, super().make(data))
 
 
-def _item_entry(data: Mapping[str, Any], item: Item) -> ItemEntry:
-    owner = next((Owner(name, data[name]) for name in OWNERS if name in data), None)
+def _item_entry(data: Mapping[str, Any], item: DraftItem) -> ItemEntry:
+    owner = next((NamedOwner(name, data[name]) for name in OWNERS if name in data), None)
     return ItemEntry("", data["id"], item, owner)
 
 
-def _ids(what: str) -> Few:
+def _ids(what: str) -> BoundedList:
     wanted = f"Give {what} as a list of ids."
-    return Few(Name(), most=MAX_ITEMS, error_messages={"invalid": wanted, "most": f"Give at most {MAX_ITEMS} {what}."})
+    return BoundedList(
+        Name(), most=MAX_ITEMS, error_messages={"invalid": wanted, "most": f"Give at most {MAX_ITEMS} {what}."}
+    )
 
 
 class FileLimit(ModelLimitCreate):
@@ -207,5 +209,5 @@ class FileLimit(ModelLimitCreate):
             budget_ids=tuple(data.get("budget_ids", ())),
             rate_limit_id=data.get("rate_limit_id"),
             rate_limit_ids=tuple(data.get("rate_limit_ids", ())),
-            named_by=None if own_id is None else Owner("model_config_id", own_id),
+            named_by=None if own_id is None else NamedOwner("model_config_id", own_id),
         )

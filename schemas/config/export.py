@@ -6,15 +6,15 @@ import orjson
 
 from governance.domain.config.entries import item_id, limit_id
 from governance.domain.keys import User, VirtualKey
-from governance.domain.limits.drafts import Ceiling, Item
+from governance.domain.limits.drafts import DraftItem, RuleSpec
 from governance.domain.limits.limit import Limit, Metric, Rule, Scope, rules_by_id
-from governance.domain.records.stored import Stored
+from governance.domain.records.stored import StoredRows
 from governance.domain.times import rfc3339
 from schemas.limits.items import RATES
 from schemas.render import dollars
 
 
-def document(stored: Stored) -> bytes:
+def document(stored: StoredRows) -> bytes:
     """Return the file as indented JSON, with the rows in a fixed order."""
     limits = sorted((row.limit for row in stored.limits.values()), key=lambda limit: limit.identity)
     keys = sorted((row.key for row in stored.keys.values()), key=lambda key: key.id)
@@ -75,9 +75,9 @@ def _rate_limit(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
 
 def _id(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
     """Return the id as a field, unless a sync derives the same id from the entry."""
-    ceilings = tuple(Ceiling(Metric(rule.metric), rule.max_limit, rule.duration) for rule in rules)
+    ceilings = tuple(RuleSpec(Metric(rule.metric), rule.max_limit, rule.duration) for rule in rules)
     own = rules[0].id
-    return {} if own == item_id(limit.id, Item(None, ceilings)) else {"id": own}
+    return {} if own == item_id(limit.id, DraftItem(None, ceilings)) else {"id": own}
 
 
 def _without_none(fields: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from marshmallow import Schema, fields
 from governance.domain.config.entries import LimitEntry, Section, Sections
 from governance.domain.errors import Fault, InvalidRequest
 from schemas.config import owners
-from schemas.config.entries import FileBudget, FileLimit, FileRateLimit, Foreign, Override
+from schemas.config.entries import FileBudget, FileLimit, FileRateLimit, IgnoredFields, OverrideAmount
 from schemas.config.owners import FileKey, FileProvider
 from schemas.config.users import FileUser, owner
 from schemas.loading import load, not_an_object
@@ -149,9 +149,9 @@ class _Reading:
         for name, value in raw.items():
             field = schema.fields.get(name)
             where = f"{path}.{name}"
-            if isinstance(field, Foreign) and value is not None:
+            if isinstance(field, IgnoredFields) and value is not None:
                 self._skipped[PLACE.sub("[]", where)] = None
-            elif isinstance(field, Override) and value:
+            elif isinstance(field, OverrideAmount) and value:
                 self._notes.append((where, field.note))
             elif isinstance(field, fields.Nested) and isinstance(value, Mapping):
                 self._note(field.schema, value, where)

@@ -10,12 +10,12 @@ from marshmallow import fields, post_load
 
 from governance.domain import keys
 from governance.domain.config import hashes
-from governance.domain.config.entries import Claim, LimitEntry, Owner, WantedKey, key_id
-from governance.domain.limits.drafts import Draft
+from governance.domain.config.entries import Claim, LimitEntry, NamedOwner, WantedKey, key_id
+from governance.domain.limits.drafts import LimitDraft
 from governance.domain.limits.limit import Scope
 from governance.domain.names import ALL_MODELS
-from schemas.config.entries import RULES, FileLimit, Foreign, OneProvider, RowId
-from schemas.fields import Flag, Shown
+from schemas.config.entries import RULES, FileLimit, IgnoredFields, OneProvider, RowId
+from schemas.fields import Boolean, ReadOnly
 from schemas.keys import NewVirtualKey
 from schemas.loading import Body, load
 
@@ -28,56 +28,56 @@ CLAIMS = {
 """By kind: the fields that refer to items by id, and those that contain items."""
 
 
-class Apart(fields.Raw):
-    """A field that this schema does not check: it is loaded as part of the implied limit (`Implied`)."""
+class SeparateFields(fields.Raw):
+    """A field that this schema does not check: it is loaded as part of the implied limit (`ImpliedLimit`)."""
 
     def __init__(self) -> None:
         super().__init__(load_only=True, allow_none=True)
 
 
-class Ruled(Body):
+class OwnerEntry(Body):
     """An entry that owns budgets and rate limits."""
 
-    budget_id = Apart()
-    budget_ids = Apart()
-    budgets = Apart()
-    budget = Apart()
-    rate_limit_id = Apart()
-    rate_limit_ids = Apart()
-    rate_limits = Apart()
-    rate_limit = Apart()
-    config_hash = Shown()
-    created_at = Shown()
-    updated_at = Shown()
+    budget_id = SeparateFields()
+    budget_ids = SeparateFields()
+    budgets = SeparateFields()
+    budget = SeparateFields()
+    rate_limit_id = SeparateFields()
+    rate_limit_ids = SeparateFields()
+    rate_limits = SeparateFields()
+    rate_limit = SeparateFields()
+    config_hash = ReadOnly()
+    created_at = ReadOnly()
+    updated_at = ReadOnly()
 
 
-class FileProviderConfig(Ruled):
+class FileProviderConfig(OwnerEntry):
     """The settings of a virtual key for one provider."""
 
     id = RowId()
     provider = OneProvider(required=True)
-    virtual_key_id = Shown()
-    weight = Foreign()
-    allowed_models = Foreign()
-    blacklisted_models = Foreign()
-    allow_all_keys = Foreign()
-    key_ids = Foreign()
-    keys = Foreign()
+    virtual_key_id = ReadOnly()
+    weight = IgnoredFields()
+    allowed_models = IgnoredFields()
+    blacklisted_models = IgnoredFields()
+    allow_all_keys = IgnoredFields()
+    key_ids = IgnoredFields()
+    keys = IgnoredFields()
 
 
-class FileKey(Ruled, NewVirtualKey):
+class FileKey(OwnerEntry, NewVirtualKey):
     """A virtual key; a value `env.NAME` is taken from the environment."""
 
     provider_configs = fields.List(fields.Nested(FileProviderConfig))
-    team_id = Foreign()
-    team = Foreign()
-    customer_id = Foreign()
-    customer = Foreign()
-    access_profile_id = Foreign()
-    mcp_configs = Foreign()
-    created_by_user_id = Foreign()
-    encryption_status = Shown()
-    value_hash = Shown()
+    team_id = IgnoredFields()
+    team = IgnoredFields()
+    customer_id = IgnoredFields()
+    customer = IgnoredFields()
+    access_profile_id = IgnoredFields()
+    mcp_configs = IgnoredFields()
+    created_by_user_id = IgnoredFields()
+    encryption_status = ReadOnly()
+    value_hash = ReadOnly()
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> WantedKey:
@@ -99,60 +99,60 @@ class FileKey(Ruled, NewVirtualKey):
         )
 
 
-class FileProvider(Ruled):
+class FileProvider(OwnerEntry):
     """A provider with its budgets and rate limits; its other fields are skipped."""
 
     name = OneProvider(required=True)
-    calendar_aligned = Flag()
-    id = Shown()
-    description = Foreign()
-    keys = Foreign()
-    status = Foreign()
-    network_config = Foreign()
-    proxy_config = Foreign()
-    custom_provider_config = Foreign()
-    openai_config = Foreign()
-    concurrency_and_buffer_size = Foreign()
-    send_back_raw_request = Foreign()
-    send_back_raw_response = Foreign()
-    store_raw_request_response = Foreign()
+    calendar_aligned = Boolean()
+    id = ReadOnly()
+    description = IgnoredFields()
+    keys = IgnoredFields()
+    status = IgnoredFields()
+    network_config = IgnoredFields()
+    proxy_config = IgnoredFields()
+    custom_provider_config = IgnoredFields()
+    openai_config = IgnoredFields()
+    concurrency_and_buffer_size = IgnoredFields()
+    send_back_raw_request = IgnoredFields()
+    send_back_raw_response = IgnoredFields()
+    store_raw_request_response = IgnoredFields()
 
 
-class Implied(NamedTuple):
+class ImpliedLimit(NamedTuple):
     """The limit on all models that an entry implies: its path, its scope (a draft without items), its rule fields."""
 
     path: str
-    whose: Draft
-    named_by: Owner | None
+    whose: LimitDraft
+    named_by: NamedOwner | None
     rules: Mapping[str, Any]
 
 
-def of_key(path: str, raw: Mapping[str, Any]) -> Iterator[Implied]:
+def of_key(path: str, raw: Mapping[str, Any]) -> Iterator[ImpliedLimit]:
     """Yield the limits of a virtual key: one on all providers, and one for each provider config."""
     own_id, name = _text(raw.get("id")), _text(raw.get("name"))
     key = own_id or (key_id(name) if name else "")
     if not key:
         return
-    yield Implied(path, _draft_on(Scope.VIRTUAL_KEY, key), Owner("virtual_key_id", key), _rules(raw))
+    yield ImpliedLimit(path, _draft_on(Scope.VIRTUAL_KEY, key), NamedOwner("virtual_key_id", key), _rules(raw))
     configs = raw.get("provider_configs")
     for place, config in enumerate(configs if isinstance(configs, list) else ()):
         provider = _text(config.get("provider")) if isinstance(config, Mapping) else ""
         if provider:
             row = config.get("id")
-            named_by = None if row is None else Owner("provider_config_id", str(row).strip())
+            named_by = None if row is None else NamedOwner("provider_config_id", str(row).strip())
             whose = _draft_on(Scope.VIRTUAL_KEY, key, provider)
-            yield Implied(f"{path}.provider_configs[{place}]", whose, named_by, _rules(config))
+            yield ImpliedLimit(f"{path}.provider_configs[{place}]", whose, named_by, _rules(config))
 
 
-def of_provider(path: str, raw: Mapping[str, Any]) -> Iterator[Implied]:
+def of_provider(path: str, raw: Mapping[str, Any]) -> Iterator[ImpliedLimit]:
     """Yield the limit of a provider on all its models."""
     provider = _text(raw.get("name"))
     if provider:
         aligned = {name: raw[name] for name in ("calendar_aligned",) if name in raw}
-        yield Implied(path, _draft_on(Scope.GLOBAL, None, provider), None, _rules(raw) | aligned)
+        yield ImpliedLimit(path, _draft_on(Scope.GLOBAL, None, provider), None, _rules(raw) | aligned)
 
 
-def limit(implied: Implied, schema: FileLimit) -> LimitEntry:
+def limit(implied: ImpliedLimit, schema: FileLimit) -> LimitEntry:
     """Return the entry of an implied limit. Raises InvalidRequest with every fault of its items."""
     path, whose, named_by, rules = implied
     if not rules:
@@ -180,8 +180,8 @@ def claims(section: str, path: str, raw: Any) -> Iterator[Claim]:
         yield from (Claim(f"{path}.{field}", owners, kind, None) for field in holding if raw.get(field))
 
 
-def _draft_on(scope: Scope, scope_id: str | None, provider: str | None = None) -> Draft:
-    return Draft(ALL_MODELS, provider, scope, scope_id, None, "UTC", (), ())
+def _draft_on(scope: Scope, scope_id: str | None, provider: str | None = None) -> LimitDraft:
+    return LimitDraft(ALL_MODELS, provider, scope, scope_id, None, "UTC", (), ())
 
 
 def _rules(raw: Mapping[str, Any]) -> dict[str, Any]:

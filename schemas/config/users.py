@@ -8,7 +8,7 @@ from marshmallow import post_load
 from governance.domain.config import hashes
 from governance.domain.config.entries import WantedUser
 from governance.domain.errors import Fault, InvalidRequest
-from schemas.fields import Name, Shown
+from schemas.fields import Name, ReadOnly
 from schemas.keys import UserCreate
 from schemas.loading import Body, load
 
@@ -17,7 +17,7 @@ class FileUser(UserCreate):
     """A user: a name for an id."""
 
     id = Name(required=True, metadata={"description": "The gateway's own id for the user."})
-    config_hash = Shown()
+    config_hash = ReadOnly()
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> WantedUser:
@@ -25,13 +25,13 @@ class FileUser(UserCreate):
         return WantedUser("", data["id"], data["name"], hashes.of_user(data["id"], data["name"]))
 
 
-class Owner(Body):
+class FileOwner(Body):
     """The owner of the rows that a file makes."""
 
     owner = Name(metadata={"description": "Whose rows the file's are: what `prune` may remove."})
 
 
-OWNER = Owner()
+OWNER = FileOwner()
 
 
 def owner(document: Mapping[str, Any], faults: list[Fault]) -> str | None:

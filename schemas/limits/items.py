@@ -5,9 +5,9 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validates_schema
 
-from governance.domain.limits.drafts import Ceiling, Item
+from governance.domain.limits.drafts import DraftItem, RuleSpec
 from governance.domain.limits.limit import MAX_ITEMS, Metric
-from schemas.fields import Dollars, Few, Flag, Length, Maximum, Name, Shown
+from schemas.fields import Boolean, BoundedList, Dollars, DurationField, Maximum, Name, ReadOnly
 from schemas.loading import Body
 
 WINDOW = {"description": "A window's length, such as 30s, 5m, 1h30m, 1d, 1w, 1M (a month) or 1Y."}
@@ -19,25 +19,25 @@ class BudgetBody(Body):
 
     id = Name(metadata={"description": "In an update: the stored budget that this one stands for."})
     max_limit = Dollars(required=True, metadata={"description": "Dollars, above 0, at most 9 decimals."})
-    reset_duration = Length(required=True, metadata=WINDOW)
-    last_reset = Shown()
-    current_usage = Shown()
-    reserved = Shown()
-    resets_at = Shown()
-    config_hash = Shown()
-    created_at = Shown()
-    updated_at = Shown()
-    calendar_aligned = Flag(metadata={"description": "The same as calendar_aligned of the limit as a whole."})
-    team_id = Shown()
-    virtual_key_id = Shown()
-    provider_config_id = Shown()
-    model_config_id = Shown()
+    reset_duration = DurationField(required=True, metadata=WINDOW)
+    last_reset = ReadOnly()
+    current_usage = ReadOnly()
+    reserved = ReadOnly()
+    resets_at = ReadOnly()
+    config_hash = ReadOnly()
+    created_at = ReadOnly()
+    updated_at = ReadOnly()
+    calendar_aligned = Boolean(metadata={"description": "The same as calendar_aligned of the limit as a whole."})
+    team_id = ReadOnly()
+    virtual_key_id = ReadOnly()
+    provider_config_id = ReadOnly()
+    model_config_id = ReadOnly()
 
     @post_load
-    def make(self, data: dict[str, Any], **_: Any) -> Item:
+    def make(self, data: dict[str, Any], **_: Any) -> DraftItem:
         """Turn the body into a wanted item."""
-        ceiling = Ceiling(Metric.COST, data["max_limit"], data["reset_duration"])
-        return Item(data.get("id"), (ceiling,), data.get("calendar_aligned"))
+        ceiling = RuleSpec(Metric.COST, data["max_limit"], data["reset_duration"])
+        return DraftItem(data.get("id"), (ceiling,), data.get("calendar_aligned"))
 
 
 class RateLimitBody(Body):
@@ -45,20 +45,20 @@ class RateLimitBody(Body):
 
     id = Name(metadata={"description": "In an update: the stored rate limit that this one stands for."})
     token_max_limit = Maximum(metadata={"description": "The most tokens in each window."})
-    token_reset_duration = Length(metadata=WINDOW)
+    token_reset_duration = DurationField(metadata=WINDOW)
     request_max_limit = Maximum(metadata={"description": "The most requests in each window."})
-    request_reset_duration = Length(metadata=WINDOW)
-    token_current_usage = Shown()
-    token_reserved = Shown()
-    token_last_reset = Shown()
-    token_resets_at = Shown()
-    request_current_usage = Shown()
-    request_reserved = Shown()
-    request_last_reset = Shown()
-    request_resets_at = Shown()
-    config_hash = Shown()
-    created_at = Shown()
-    updated_at = Shown()
+    request_reset_duration = DurationField(metadata=WINDOW)
+    token_current_usage = ReadOnly()
+    token_reserved = ReadOnly()
+    token_last_reset = ReadOnly()
+    token_resets_at = ReadOnly()
+    request_current_usage = ReadOnly()
+    request_reserved = ReadOnly()
+    request_last_reset = ReadOnly()
+    request_resets_at = ReadOnly()
+    config_hash = ReadOnly()
+    created_at = ReadOnly()
+    updated_at = ReadOnly()
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def pairs(self, _: Any, original: Any, **__: Any) -> None:
@@ -79,19 +79,19 @@ class RateLimitBody(Body):
             raise ValidationError("Give token_max_limit or request_max_limit, each with its reset duration.")
 
     @post_load
-    def make(self, data: dict[str, Any], **_: Any) -> Item:
+    def make(self, data: dict[str, Any], **_: Any) -> DraftItem:
         """Turn the body into a wanted item."""
         ceilings = (
-            Ceiling(metric, data[f"{prefix}_max_limit"], data[f"{prefix}_reset_duration"])
+            RuleSpec(metric, data[f"{prefix}_max_limit"], data[f"{prefix}_reset_duration"])
             for metric, prefix in RATES.items()
             if f"{prefix}_max_limit" in data
         )
-        return Item(data.get("id"), tuple(ceilings))
+        return DraftItem(data.get("id"), tuple(ceilings))
 
 
 def item_list(body: type[Body], what: str) -> fields.List[Any]:
     """A list of budgets or rate limits."""
-    return Few(
+    return BoundedList(
         fields.Nested(body, error_messages={"null": "Give an object here: it cannot be null."}),
         most=MAX_ITEMS,
         error_messages={"invalid": f"Give {what} as a list of objects.", "most": f"Give at most {MAX_ITEMS} {what}."},

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 from marshmallow import ValidationError, fields, post_load, pre_load, validates_schema
 
 from governance.domain.limits import durations
-from governance.domain.limits.drafts import Change, Draft
+from governance.domain.limits.drafts import LimitChange, LimitDraft
 from governance.domain.limits.limit import MAX_ITEMS, Metric, Scope
-from schemas.fields import Flag, Name, OneOf, Provider, Shown, Zone
+from schemas.fields import Boolean, Name, OneOf, Provider, ReadOnly, TimeZone
 from schemas.limits import identity
 from schemas.limits.items import BudgetBody, RateLimitBody, item_list
 from schemas.loading import Body
@@ -24,17 +24,17 @@ class ModelLimitBody(Body):
 
     emptied: ClassVar[tuple[str, ...]] = ("rate_limit",)
 
-    calendar_aligned = Flag(metadata={"description": "Align windows of whole d, w, M or Y to the calendar."})
-    timezone = Zone(metadata={"description": "IANA zone of calendar windows; UTC where none is given."})
+    calendar_aligned = Boolean(metadata={"description": "Align windows of whole d, w, M or Y to the calendar."})
+    timezone = TimeZone(metadata={"description": "IANA zone of calendar windows; UTC where none is given."})
     budgets = item_list(BudgetBody, "budgets")
     budget = fields.Nested(BudgetBody, metadata={"description": "The same as a list of one."})
     rate_limits = item_list(RateLimitBody, "rate limits")
     rate_limit = fields.Nested(RateLimitBody, metadata={"description": "The same as a list of one."})
-    id = Shown()
-    scope_name = Shown()
-    config_hash = Shown()
-    created_at = Shown()
-    updated_at = Shown()
+    id = ReadOnly()
+    scope_name = ReadOnly()
+    config_hash = ReadOnly()
+    created_at = ReadOnly()
+    updated_at = ReadOnly()
 
     @pre_load
     def without_echo(self, data: Any, **_: Any) -> Any:
@@ -129,9 +129,9 @@ class ModelLimitCreate(ModelLimitBody):
             raise ValidationError(found)
 
     @post_load
-    def make(self, data: dict[str, Any], **_: Any) -> Draft:
+    def make(self, data: dict[str, Any], **_: Any) -> LimitDraft:
         """Turn the body into a draft."""
-        return Draft(
+        return LimitDraft(
             model_name=data["model_name"],
             provider=data.get("provider"),
             scope=data["scope"],
@@ -151,13 +151,13 @@ class ModelLimitUpdate(ModelLimitBody):
     provider = Name(metadata={"description": "Fixed at creation: only its own value is accepted."})
     scope = OneOf(SCOPES, metadata={"description": "Fixed at creation: only its own value is accepted."})
     scope_id = Name(metadata={"description": "Fixed at creation: only its own value is accepted."})
-    reset_usage = Flag(metadata={"description": "Zero what is used in the current windows; holds stay."})
-    reset_budget_usage = Flag(metadata={"description": "The same for the budgets alone, as Bifrost has it."})
+    reset_usage = Boolean(metadata={"description": "Zero what is used in the current windows; holds stay."})
+    reset_budget_usage = Boolean(metadata={"description": "The same for the budgets alone, as Bifrost has it."})
 
     @post_load
-    def make(self, data: dict[str, Any], **_: Any) -> Change:
+    def make(self, data: dict[str, Any], **_: Any) -> LimitChange:
         """Turn the body into a change."""
-        return Change(
+        return LimitChange(
             identity={name: data[name] for name in IDENTITY if name in data},
             calendar_aligned=data.get("calendar_aligned"),
             timezone=data.get("timezone"),

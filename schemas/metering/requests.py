@@ -17,8 +17,8 @@ from governance.domain.metering.request import (
     ReservationRequest,
 )
 from governance.domain.metering.reservation import Actual, Status
-from schemas.fields import Name, Number, OneOf, Provider, Whole
-from schemas.loading import Flat
+from schemas.fields import Integer, Name, Number, OneOf, Provider
+from schemas.loading import FlatBody
 from schemas.queries import PageQuery
 
 
@@ -34,14 +34,14 @@ class Cost(Number):
         return nanos
 
 
-class Tokens(Whole):
+class Tokens(Integer):
     """The tokens of one call."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(least=0, most=MAX_TOKENS, **kwargs)
 
 
-class CallBody(Flat):
+class CallBody(FlatBody):
     """A call to a model, on whose behalf, and how much of it."""
 
     model = Name(required=True, metadata={"description": "The model; p/model without a provider names provider p."})
@@ -63,7 +63,7 @@ class ReservationCreate(CallBody):
     virtual_key = Name(metadata={"description": "The virtual key that pays, by its value."})
     input_tokens = Tokens(metadata={"description": "Instead of tokens, together with output_tokens."})
     output_tokens = Tokens(metadata={"description": "Instead of tokens: the most that the answer may have."})
-    ttl_seconds = Whole(
+    ttl_seconds = Integer(
         least=1,
         most=LONGEST_TTL,
         load_default=DEFAULT_TTL,
@@ -97,7 +97,7 @@ class UsageReport(CallBody):
 
     tokens = Tokens(metadata={"description": "What was used; 0 where left out."})
     cost = Cost(metadata={"description": "Dollars that were spent, rounded up to the billionth; 0 where left out."})
-    requests = Whole(least=0, most=MAX_REQUESTS, load_default=1, metadata={"description": "How many calls this was."})
+    requests = Integer(least=0, most=MAX_REQUESTS, load_default=1, metadata={"description": "How many calls this was."})
 
     def make(self, data: dict[str, Any]) -> ReservationRequest:
         """Turn the body into what was used."""
@@ -106,7 +106,7 @@ class UsageReport(CallBody):
         return ReservationRequest(call, amounts)
 
 
-class Settlement(Flat):
+class Settlement(FlatBody):
     """The body of `POST /reservations/{id}/settle`: an amount left out settles at what was held, 0 at nothing."""
 
     optional = True
@@ -119,13 +119,13 @@ class Settlement(Flat):
         return Actual(data.get("tokens"), data.get("cost"))
 
 
-class Extension(Flat):
+class Extension(FlatBody):
     """The body of `POST /reservations/{id}/extend`."""
 
     optional = True
     """No body is an empty object, so that its refusal names what is missing."""
 
-    ttl_seconds = Whole(
+    ttl_seconds = Integer(
         least=1, most=LONGEST_TTL, required=True, metadata={"description": "Seconds from now; never less than it has."}
     )
 

@@ -10,7 +10,7 @@ import pytest
 
 from app import create_app
 from governance.container import EXTENSION
-from governance.domain.limits.drafts import Draft
+from governance.domain.limits.drafts import LimitDraft
 from governance.domain.limits.limit import Scope
 
 DAY = {"max_limit": 1, "reset_duration": "1d"}
@@ -397,7 +397,7 @@ def test_a_star_inside_a_name_is_refused_with_the_reason_and_alone_means_all(api
 def test_a_stored_limit_with_a_star_in_its_name_can_be_read_changed_and_deleted(api, governance):
     """Such rows are in databases of earlier versions."""
     for model, provider in (("gpt-*", None), ("m", "open*")):
-        draft = Draft(model, provider, Scope.USER, "*", None, "UTC", (), ())
+        draft = LimitDraft(model, provider, Scope.USER, "*", None, "UTC", (), ())
         made = json.loads(governance.model_limits.create(draft).body)
         path = f"model-configs/{made['id']}"
         assert api.get(path).get_json()["model_config"] == made

@@ -24,10 +24,10 @@ from governance.domain.errors import Unavailable
 from governance.domain.strict_json import read_object
 from governance.services.limits.model_limits import ModelLimits
 from governance.services.operations.health import HealthCheck
-from governance.services.random_ids import Mint
+from governance.services.random_ids import RandomIds
 from governance.services.writing import Writer
 from governance.snapshot.cache import SnapshotCache
-from governance.snapshot.reader import MemoryReader
+from governance.snapshot.reader import SnapshotReader
 from governance.storage.changes import ChangesLoader
 from schemas.limits.model_limits import ModelLimitCreate
 from schemas.loading import load
@@ -69,11 +69,11 @@ def memory(app, governance, database, clock):
     cache = SnapshotCache(loader, LIFETIME, timer)
     cache.refresh()
     loader.calls = 0
-    reader, writer = MemoryReader(cache, 2**20), Writer(database, cache, clock)
+    reader, writer = SnapshotReader(cache, 2**20), Writer(database, cache, clock)
     app.extensions[EXTENSION] = replace(
         governance,
         cache=cache,
-        model_limits=ModelLimits(database, reader, writer, clock, Mint()),
+        model_limits=ModelLimits(database, reader, writer, clock, RandomIds()),
         health=HealthCheck(database, cache, clock, governance.health._probe),
     )
     return SimpleNamespace(timer=timer, loader=loader, cache=cache)
@@ -445,7 +445,7 @@ class World:
 @pytest.fixture
 def world(api, governance, clock, count):
     """A world whose ids ascend: what sorts by id, and so what is drawn, is the same in every run of an example."""
-    governance.model_limits._mint = Mint(new_id=(f"{number:09}" for number in counting()).__next__)
+    governance.model_limits._mint = RandomIds(new_id=(f"{number:09}" for number in counting()).__next__)
     api.post("virtual-keys", {"id": "k1", "name": "Team"})
     return World(api, governance, clock, count)
 

@@ -4,7 +4,7 @@ import json
 from contextlib import contextmanager
 
 from governance.services.bifrost.importer import BifrostImport
-from governance.services.random_ids import Mint
+from governance.services.random_ids import RandomIds
 from governance.services.writing import Writer
 from governance.storage import revisions
 from tests.bifrost.conftest import read
@@ -115,6 +115,6 @@ def test_what_is_stored_between_the_look_and_the_write_is_kept(store, path, api,
     store.limit("gpt-4o")
     meanwhile = Meanwhile(governance.database, lambda: api.create("gpt-4o"))
     writer = Writer(governance.database, governance.cache, clock)
-    importing = BifrostImport(meanwhile, writer, clock, Mint(), 0.3)
+    importing = BifrostImport(meanwhile, writer, clock, RandomIds(), 0.3)
     assert [row.outcome for row in importing.run(path, dry_run=False).notes] == ["kept"]
     assert api.list()["total_count"] == 1

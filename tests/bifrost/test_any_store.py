@@ -6,20 +6,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import create_app
-from governance.domain.bifrost.candidates import Kind, Outcome, Stored
+from governance.domain.bifrost.candidates import CandidateKind, ExistingIds, ImportOutcome
 from governance.domain.bifrost.plan import decide
 from governance.domain.bifrost.rows import (
+    BifrostRows,
     BudgetRow,
     KeyRow,
     LimitRow,
     ProviderConfigRow,
     ProviderRow,
     RateLimitRow,
-    Store,
 )
 from governance.domain.names import Identity
 from governance.settings import Settings
-from schemas.bifrost.rows import arrivals
+from schemas.bifrost.rows import candidates
 from tests.bifrost.stores import CURRENT, LATER, BifrostStore
 from tests.conftest import ADMIN_KEY, NOON, Api, FakeClock
 from tests.metering.conftest import Meter, copied, stop
@@ -83,7 +83,7 @@ ROWS = (KeyRow, LimitRow, BudgetRow, RateLimitRow, ProviderRow, ProviderConfigRo
 TABLES = dict(zip(LATER, ROWS, strict=True))
 TOLD = 4
 """The kinds of rows that are told; the others are only followed."""
-stores = st.tuples(*(rows(row_type) for row_type in TABLES.values())).map(lambda found: Store(*found))
+stores = st.tuples(*(rows(row_type) for row_type in TABLES.values())).map(lambda found: BifrostRows(*found))
 
 
 @settings(max_examples=25, deadline=None)
@@ -106,21 +106,21 @@ def test_whatever_a_store_holds_what_came_is_shown_alike_from_both_sources_and_p
 @settings(max_examples=200, deadline=None)
 @given(stores)
 def test_whatever_a_store_holds_each_row_is_told_and_a_second_run_takes_nothing(store):
-    nothing = Stored(set(), {}, {}, set(), {}, set())
+    nothing = ExistingIds(set(), {}, {}, set(), {}, set())
     minted = iter(range(10**6))
-    arriving = arrivals(store, NOON)
+    arriving = candidates(store, NOON)
     decided = decide(arriving, nothing, now=NOON, mint=lambda: f"minted-{next(minted)}")
     given_ids = {("" if row.id is None else str(row.id).strip()) for rows_ in store[:TOLD] for row in rows_}
     told = {row.id for row in decided.notes}
     assert given_ids <= told
-    assert {row.kind for row in decided.notes if row.id in told - given_ids} <= {Kind.LIMIT}
-    assert all(row.remarks for row in decided.notes if row.outcome == Outcome.LEFT_OUT)
+    assert {row.kind for row in decided.notes if row.id in told - given_ids} <= {CandidateKind.LIMIT}
+    assert all(row.remarks for row in decided.notes if row.outcome == ImportOutcome.LEFT_OUT)
     identities = [Identity.of(each.scope, each.scope_id, each.provider, each.model_name) for each in decided.limits]
     rule_keys = [rule.key for limit in decided.limits for rule in limit.rules]
     assert len(set(identities)) == len(identities)
     assert len(set(rule_keys)) == len(rule_keys)
     assert all(each.start <= NOON < each.end and each.used > 0 for each in decided.openings)
-    stored = Stored(
+    stored = ExistingIds(
         {key.id for key in decided.keys},
         {key.name: key.id for key in decided.keys},
         {key.digest: key.id for key in decided.keys},

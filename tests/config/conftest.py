@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from governance.container import EXTENSION
 from governance.domain.records.differences import shown
-from governance.domain.records.stored import Stored
+from governance.domain.records.stored import StoredRows
 from governance.storage.config import current_state
 from governance.storage.revisions import current
 from governance.storage.sqlite.database import SqliteDatabase
@@ -54,9 +54,9 @@ class Terminal:
     def dry(self, content: Any, *arguments: str, name: str = "limits.json") -> Said:
         return self.run("sync", str(self.write(content, name)), "--dry-run", *arguments)
 
-    def stored(self) -> Stored:
+    def stored(self) -> StoredRows:
         with self.database.read() as connection:
-            return current_state.everything(connection)
+            return current_state.current_state(connection)
 
     @property
     def service(self) -> Any:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.domain.steady_clock import Reading, SteadyClock, agree
+from governance.domain.steady_clock import ClockReading, SteadyClock, agree
 from governance.domain.times import DAY, SECOND
 
 NOON = 1_790_000_000 * SECOND
@@ -83,5 +83,5 @@ def test_a_clock_that_comes_back_was_never_believed(ahead, while_away):
 
 
 def test_a_clock_that_is_slowed_to_be_set_right_does_not_jump():
-    assert agree(Reading(NOON, 0), Reading(NOON + 3600 * SECOND + 2 * SECOND, 3600 * SECOND))
-    assert not agree(Reading(NOON, 0), Reading(NOON + 7200 * SECOND, 3600 * SECOND))
+    assert agree(ClockReading(NOON, 0), ClockReading(NOON + 3600 * SECOND + 2 * SECOND, 3600 * SECOND))
+    assert not agree(ClockReading(NOON, 0), ClockReading(NOON + 7200 * SECOND, 3600 * SECOND))

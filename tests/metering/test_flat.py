@@ -4,7 +4,7 @@ import pytest
 from marshmallow import INCLUDE, ValidationError, post_dump, post_load, pre_load, validate, validates, validates_schema
 
 from schemas.fields import Name
-from schemas.loading import Body, Flat
+from schemas.loading import Body, FlatBody
 from schemas.metering.requests import Extension
 
 HOOKS = {
@@ -27,7 +27,7 @@ def test_a_hook_is_refused_when_the_class_is_made(decorate, method):
         return data
 
     with pytest.raises(TypeError, match=f"Derive Hooked from Body, or take {method} out of Hooked"):
-        type("Hooked", (Flat,), {"name": Name(), method: decorate(own)})
+        type("Hooked", (FlatBody,), {"name": Name(), method: decorate(own)})
 
 
 @pytest.mark.parametrize("place", ["before", "behind"])
@@ -35,14 +35,14 @@ def test_a_mixin_s_hook_is_refused_too(place):
     class Mixin:
         extra = post_load(hook)
 
-    bases = (Mixin, Flat) if place == "before" else (Flat, Mixin)
+    bases = (Mixin, FlatBody) if place == "before" else (FlatBody, Mixin)
     with pytest.raises(TypeError, match="take extra out of Mixin"):
         type("Hooked", bases, {"name": Name()})
 
 
 def test_options_of_a_class_are_refused():
     with pytest.raises(TypeError, match="take Meta out of"):
-        type("Lax", (Flat,), {"Meta": type("Meta", (), {"unknown": INCLUDE})})
+        type("Lax", (FlatBody,), {"Meta": type("Meta", (), {"unknown": INCLUDE})})
 
 
 @pytest.mark.parametrize("decorate", [pre_load, post_load], ids=["pre_load", "post_load"])
@@ -54,7 +54,7 @@ def test_every_other_body_runs_marshmallow_s_hooks(decorate):
     assert made().load({"name": "given"}) == {"name": "hooked"}
 
 
-class Plain(Flat):
+class Plain(FlatBody):
     name = Name(required=True, validate=validate.Equal("a"))
     other = Name(attribute="renamed")
     counted = Name(load_default=lambda: "made")

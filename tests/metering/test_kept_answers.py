@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from sqlalchemy import func, select, text
 
-from governance.storage.sqlite.writer.answers import NOTED_AGAIN, Answers, Dictionaries, Kept
+from governance.storage.sqlite.writer.answers import NOTED_AGAIN, AnswerStore, AnswerTextsCache, StoredAnswer
 from governance.storage.tables import answer_texts, answers
 from tests.metering.conftest import DAY, dollars, tokens
 
@@ -119,8 +119,8 @@ def test_any_bytes_come_back_whatever_they_are_compressed_beside(texts, body):
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("CREATE TABLE answers (seq, digest, fingerprint, created_at, texts, body)")
         connection.execute("CREATE TABLE answer_texts (id INTEGER PRIMARY KEY, digest UNIQUE, text, last_use)")
-        kept = Answers(connection, Dictionaries())
-        (row,) = kept.rows({("a", "b", "c"): Kept(1, b"f", body, texts)}, 7)
+        kept = AnswerStore(connection, AnswerTextsCache())
+        (row,) = kept.rows({("a", "b", "c"): StoredAnswer(1, b"f", body, texts)}, 7)
         connection.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?)", row)
         assert kept.get(("a", "b", "c"), 6) == (b"f", body)
         assert kept.get(("a", "b", "c"), 7) is None

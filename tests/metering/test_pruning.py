@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from governance.domain.times import SECOND
-from governance.services.operations.retention import EVERY, Upkeep
+from governance.services.operations.retention import EVERY, Retention
 from governance.storage.sqlite.locks.writer_lock import only_one
 from governance.storage.sqlite.retention.pruning import MOST_PAGES, FreePages
 from governance.storage.sqlite.retention.slices import LARGEST, REST, SMALLEST, WANTED, Slices, SliceSize
@@ -73,7 +73,7 @@ def rest():
 
 @pytest.fixture
 def upkeep(path, clock, rest):
-    return Upkeep(Slices(path, 1, rest=rest), clock, DAY * SECOND)
+    return Retention(Slices(path, 1, rest=rest), clock, DAY * SECOND)
 
 
 @pytest.mark.usefixtures("many")
@@ -131,7 +131,7 @@ def test_two_workers_do_not_prune_at_the_same_time(clock, upkeep, rows, path):
 
 @pytest.mark.usefixtures("many")
 def test_a_worker_that_stops_ends_after_its_slice(path, clock, rows):
-    upkeep = Upkeep(Slices(path, 1, rest=lambda _: upkeep.stop()), clock, DAY * SECOND)
+    upkeep = Retention(Slices(path, 1, rest=lambda _: upkeep.stop()), clock, DAY * SECOND)
     clock.advance(2 * DAY)
     upkeep.due()
     assert 0 < rows(reservations)[0] < COPIES

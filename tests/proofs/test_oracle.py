@@ -24,7 +24,7 @@ from sqlalchemy import text, update
 
 from app import create_app
 from governance.container import Container
-from governance.services.random_ids import Mint
+from governance.services.random_ids import RandomIds
 from governance.settings import Settings
 from governance.storage.limits.counters import touch
 from governance.storage.metering import verification
@@ -253,7 +253,7 @@ class Metering(RuleBasedStateMachine):
         self.latest = self.clock.now
         self.last = 0
         ids = (f"{number:08}" for number in count(1))
-        self.mint = Mint(lambda: next(ids), lambda _: next(ids), lambda: next(ids))
+        self.mint = RandomIds(lambda: next(ids), lambda _: next(ids), lambda: next(ids))
         self.apps: list[Flask] = []
         self.reservations: list[str] = []
         self.keyed: list[Act] = []

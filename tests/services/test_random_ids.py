@@ -4,26 +4,26 @@ import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-from governance.services.random_ids import Mint
+from governance.services.random_ids import RandomIds
 
 NOW = 1_790_000_000_123_456
 
 
 def test_an_id_is_a_uuid_of_version_7_that_begins_with_the_time():
-    made = uuid.UUID(Mint().new_ordered_id(NOW))
+    made = uuid.UUID(RandomIds().new_ordered_id(NOW))
     assert (made.version, made.variant) == (7, uuid.RFC_4122)
     assert made.int >> 80 == NOW // 1000
 
 
 def test_ids_of_many_threads_at_one_instant_differ():
-    mint = Mint()
+    mint = RandomIds()
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(mint.new_ordered_id, [NOW] * 20_000))
     assert len(set(made)) == len(made)
 
 
 def test_every_random_bit_of_an_id_takes_both_values():
-    mint, zeros, ones = Mint(), 0, 0
+    mint, zeros, ones = RandomIds(), 0, 0
     for _ in range(200):
         tail = uuid.UUID(mint.new_ordered_id(NOW)).int & (2**80 - 1)
         ones, zeros = ones | tail, zeros | ~tail
@@ -32,7 +32,7 @@ def test_every_random_bit_of_an_id_takes_both_values():
 
 
 def test_a_forked_process_draws_its_own_ids():
-    mint = Mint()
+    mint = RandomIds()
     mint.new_ordered_id(NOW)
     readable, writable = os.pipe()
     child = os.fork()

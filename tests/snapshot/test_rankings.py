@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.domain.limits.limit import Counter, Counters, Limit, Scoped, usage_share
+from governance.domain.limits.limit import Counter, Counters, Limit, LimitState, usage_share
 from governance.domain.records.pages import Filter, Page
 from governance.domain.times import DAY, HOUR
 from governance.snapshot import rankings as rankings_module
@@ -37,7 +37,7 @@ def snapshot_of(usage: Usage) -> Snapshot:
 
 
 def ranked(snapshot: Snapshot, wanted: Filter, now: int) -> list[str]:
-    def place(entry: Scoped) -> tuple[int, str]:
+    def place(entry: LimitState) -> tuple[int, str]:
         return usage_share(entry, now), entry.limit.id
 
     passing = [entry for entry in snapshot.entries.values() if wanted.passes(entry.limit)]

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from governance.domain.limits.limit import Counter, Scoped
+from governance.domain.limits.limit import Counter, LimitState
 from governance.domain.times import DAY, HOUR, MINUTE
 from governance.snapshot.renderings import OVERHEAD, Renderings
 from schemas import render
@@ -14,10 +14,10 @@ MIB = 1024 * 1024
 NOW = NOON + HOUR
 
 
-def entry(name: str, used: int | None = None, *, start: int = NOON, **fields: object) -> Scoped:
+def entry(name: str, used: int | None = None, *, start: int = NOON, **fields: object) -> LimitState:
     """A limit of one budget a day; counted against, where `used` says how much."""
     counter = None if used is None else Counter(start, start + DAY, used, 0)
-    return Scoped(limit(name, rule(name), **fields), (counter,), None)
+    return LimitState(limit(name, rule(name), **fields), (counter,), None)
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def renderings() -> Renderings:
     return Renderings(MIB)
 
 
-def size(one: Scoped) -> int:
+def size(one: LimitState) -> int:
     return len(render.limit(one, NOW).body) + OVERHEAD
 
 
@@ -66,7 +66,7 @@ def test_the_end_of_a_window_makes_a_new_rendering(renderings):
 
 
 def test_the_first_end_among_several_windows_counts(renderings):
-    one = Scoped(limit("a", rule("day"), rule("minute", reset_duration="1m")), (None, None), None)
+    one = LimitState(limit("a", rule("day"), rule("minute", reset_duration="1m")), (None, None), None)
     kept = renderings.of(one, NOW)
     assert renderings.of(one, NOW + MINUTE - 1) is kept
     assert renderings.of(one, NOW + MINUTE) is not kept
@@ -87,7 +87,7 @@ def test_a_clock_that_stepped_back_within_an_open_window_keeps_its_rendering(ren
 
 
 def test_a_limit_without_rules_is_rendered_once_for_good(renderings):
-    one = Scoped(limit("a"), (), None)
+    one = LimitState(limit("a"), (), None)
     assert renderings.of(one, NOW + 9999 * DAY) is renderings.of(one, NOW)
 
 
@@ -137,7 +137,7 @@ def test_many_threads_get_what_is_true_and_leave_the_bound_as_it_is():
 @pytest.mark.parametrize("fields", [{}, {"calendar_aligned": True, "timezone": "Europe/Berlin"}])
 def test_at_every_instant_it_says_what_a_fresh_rendering_says(renderings, fields):
     limited = limit("a", rule("day"), rule("hour", reset_duration="1h"), **fields)
-    one = Scoped(limited, (Counter(NOON, NOON + DAY, 5, 1), Counter(NOON, NOON + HOUR, 7, 0)), "Ann")
+    one = LimitState(limited, (Counter(NOON, NOON + DAY, 5, 1), Counter(NOON, NOON + HOUR, 7, 0)), "Ann")
     for quarter in [*range(-8, 120), *range(110, -20, -7)]:
         now = NOON + quarter * 15 * MINUTE
         assert renderings.of(one, now) == render.limit(one, now), quarter

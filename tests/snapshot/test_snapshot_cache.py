@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from governance.domain.errors import Code, Unavailable
-from governance.snapshot.cache import Known, SnapshotCache
+from governance.snapshot.cache import LoadedSnapshot, SnapshotCache
 from tests.snapshot.states import FakeLoader, FakeTimer, until
 
 LIFETIME = 15
@@ -36,7 +36,7 @@ def run(loader: FakeLoader):
         loader.may_end.set()
 
 
-def number(known: Known) -> int:
+def number(known: LoadedSnapshot) -> int:
     """Which load a snapshot came from."""
     return known.snapshot.mark.revision
 
@@ -141,7 +141,9 @@ def test_readers_do_not_wait_for_a_refresh_while_what_is_held_is_good(cache, loa
     assert not refresh.done()
 
 
-def second(cache: SnapshotCache, loader: FakeLoader, run: Callable[..., Future[Known]], many: int) -> list[Future]:
+def second(
+    cache: SnapshotCache, loader: FakeLoader, run: Callable[..., Future[LoadedSnapshot]], many: int
+) -> list[Future]:
     """Many refreshes that were asked for while another was under way; they wait, and so does that one."""
     loader.hold()
     run(cache.refresh)

@@ -10,25 +10,25 @@ import click
 from governance.cli.terminal.output import note, print_json, stop
 from governance.container import governance
 from governance.domain.errors import FaultyFile, Misplaced
-from governance.services.config.files import Document
+from governance.services.config.files import LoadedFile
 from schemas.config.plans import places_json
 
 file_argument = click.argument("file", type=click.Path(path_type=Path))
 
 
-class Reading(NamedTuple):
+class FileReading(NamedTuple):
     """A file without faults, its warnings, and its budgets and rate limits that belong to no limit here."""
 
-    document: Document
+    document: LoadedFile
     warnings: list[Misplaced]
     left_out: list[Misplaced]
 
 
-def read(file: Path, *, as_json: bool, valued: bool = True, owner: str | None = None) -> Reading:
+def read(file: Path, *, as_json: bool, valued: bool = True, owner: str | None = None) -> FileReading:
     """Read a file; without `as_json`, print its warnings. Raises FaultyFile. `valued`, `owner`: see `Files.read`."""
     files = governance().files
     document = files.read(file, valued=valued, owner=owner)
-    reading = Reading(document, files.cautions(document), files.left_out(document))
+    reading = FileReading(document, files.cautions(document), files.left_out(document))
     if not as_json:
         if document.wanted.skipped:
             note(f"Skipped, none of ours: {', '.join(document.wanted.skipped)}.")
@@ -37,7 +37,7 @@ def read(file: Path, *, as_json: bool, valued: bool = True, owner: str | None = 
     return reading
 
 
-def reading_json(reading: Reading) -> dict[str, Any]:
+def reading_json(reading: FileReading) -> dict[str, Any]:
     """Return the warnings, the items left out and the skipped names of a file, as JSON."""
     document, warnings, left_out = reading
     places = {"warnings": places_json(warnings), "left_out": places_json(left_out)}

@@ -3,15 +3,15 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-from governance.domain.bifrost.rows import Unread
+from governance.domain.bifrost.rows import UnreadColumn
 from governance.domain.keys import VirtualKey
-from governance.domain.limits.drafts import Ceiling, Draft
+from governance.domain.limits.drafts import LimitDraft, RuleSpec
 from governance.domain.limits.limit import Limit, Opening
 from governance.domain.limits.windows import Alignment
 from governance.domain.names import Identity
 
 
-class Kind(StrEnum):
+class CandidateKind(StrEnum):
     """The kind of a row in the other store."""
 
     VIRTUAL_KEY = "virtual_key"
@@ -20,7 +20,7 @@ class Kind(StrEnum):
     RATE_LIMIT = "rate_limit"
 
 
-class Outcome(StrEnum):
+class ImportOutcome(StrEnum):
     """The outcome for a row, best first: a row that belongs to several limits is reported with the best of them."""
 
     TAKEN = "taken"
@@ -28,56 +28,56 @@ class Outcome(StrEnum):
     LEFT_OUT = "left_out"
 
 
-class Told(NamedTuple):
+class ImportNote(NamedTuple):
     """A row of the other store with its outcome. The remarks say why it is left out, or what differs here."""
 
-    kind: Kind
+    kind: CandidateKind
     id: str
     name: str
     remarks: tuple[str, ...] = ()
-    outcome: Outcome = Outcome.TAKEN
+    outcome: ImportOutcome = ImportOutcome.TAKEN
 
-    def left_out(self, *reasons: str) -> "Told":
+    def left_out(self, *reasons: str) -> "ImportNote":
         """Return the row as left out for these reasons."""
-        return self._replace(outcome=Outcome.LEFT_OUT, remarks=reasons)
+        return self._replace(outcome=ImportOutcome.LEFT_OUT, remarks=reasons)
 
-    def kept(self) -> "Told":
+    def kept(self) -> "ImportNote":
         """Return the row as kept: the same one is stored already."""
-        return self._replace(outcome=Outcome.KEPT, remarks=())
+        return self._replace(outcome=ImportOutcome.KEPT, remarks=())
 
-    def saying(self, *remarks: str) -> "Told":
+    def saying(self, *remarks: str) -> "ImportNote":
         """Return the row with more remarks."""
         return self._replace(remarks=self.remarks + remarks)
 
 
-class Part(NamedTuple):
+class CandidateRule(NamedTuple):
     """A rule to import: its maximum and window, when the window began (microseconds) and what was used in it."""
 
-    ceiling: Ceiling
+    ceiling: RuleSpec
     began: int | None
     used: int
 
 
-class Item(NamedTuple):
+class CandidateItem(NamedTuple):
     """A budget (one part) or a rate limit (one or two parts) to import.
 
     `rolling`: its windows roll in Bifrost, and follow the calendar here.
     """
 
-    note: Told
-    parts: tuple[Part, ...]
+    note: ImportNote
+    parts: tuple[CandidateRule, ...]
     config_hash: str | None
     created_at: int
     updated_at: int
     rolling: bool = False
 
 
-class Arrival(NamedTuple):
+class CandidateLimit(NamedTuple):
     """A limit to import; its draft has no items, they are in `items`."""
 
-    note: Told
-    draft: Draft
-    items: tuple[Item, ...]
+    note: ImportNote
+    draft: LimitDraft
+    items: tuple[CandidateItem, ...]
     config_hash: str | None
     created_at: int
     updated_at: int
@@ -90,23 +90,23 @@ class Arrival(NamedTuple):
         return Alignment(aligned, self.draft.timezone)
 
 
-class ArrivingKey(NamedTuple):
+class CandidateKey(NamedTuple):
     """A virtual key to import."""
 
-    note: Told
+    note: ImportNote
     key: VirtualKey
 
 
-class Arrivals(NamedTuple):
+class Candidates(NamedTuple):
     """The valid rows of another store, the rows left out as invalid, and the columns that are not read."""
 
-    keys: list[ArrivingKey]
-    limits: list[Arrival]
-    left_out: list[Told]
-    unread: tuple[Unread, ...] = ()
+    keys: list[CandidateKey]
+    limits: list[CandidateLimit]
+    left_out: list[ImportNote]
+    unread: tuple[UnreadColumn, ...] = ()
 
 
-class Stored(NamedTuple):
+class ExistingIds(NamedTuple):
     """What is stored already: ids, and the ids by the names, digests and identities that must be unique."""
 
     keys: set[str]
@@ -116,9 +116,9 @@ class Stored(NamedTuple):
     identities: dict[Identity, str]
     items: set[str]
 
-    def copy(self) -> "Stored":
+    def copy(self) -> "ExistingIds":
         """Return a copy that may be added to."""
-        return Stored(
+        return ExistingIds(
             set(self.keys),
             dict(self.names),
             dict(self.digests),
@@ -128,14 +128,14 @@ class Stored(NamedTuple):
         )
 
 
-class Decision(NamedTuple):
+class ImportPlan(NamedTuple):
     """The rows to store, the outcome for each row, and the columns that are not read."""
 
     keys: list[VirtualKey]
     limits: list[Limit]
     openings: list[Opening]
-    notes: list[Told]
-    unread: tuple[Unread, ...] = ()
+    notes: list[ImportNote]
+    unread: tuple[UnreadColumn, ...] = ()
 
     @property
     def changes(self) -> bool:

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from governance.domain.bifrost.rows import (
+    BifrostRows,
     BudgetRow,
     KeyRow,
     LimitRow,
     ProviderConfigRow,
     ProviderRow,
     RateLimitRow,
-    Store,
 )
 from governance.domain.limits.limit import Scope
 from governance.domain.names import ALL_MODELS, canonical_provider
@@ -23,7 +23,7 @@ OF_CONFIG = (
 OF_PROVIDER = "Bifrost keeps this with the provider itself; here it is a limit on all its models."
 
 
-class Whole(NamedTuple):
+class LimitRows(NamedTuple):
     """A limit's row with the rows of its budgets and rate limits.
 
     If Bifrost has no row for the limit, `origin` says where Bifrost keeps its budgets and rate limits.
@@ -35,7 +35,7 @@ class Whole(NamedTuple):
     origin: str | None = None
 
 
-class Stray(NamedTuple):
+class UnusedItem(NamedTuple):
     """A budget or rate limit that belongs to no limit here, and the reason."""
 
     row: BudgetRow | RateLimitRow
@@ -58,7 +58,7 @@ def reference(value: Any) -> str | None:
     return text or None
 
 
-def assemble(store: Store) -> tuple[list[Whole], list[Stray]]:
+def assemble(store: BifrostRows) -> tuple[list[LimitRows], list[UnusedItem]]:
     """Return the limits of a store with their budgets and rate limits, and the items that belong to no limit."""
     return _Assembly(store).result()
 
@@ -66,9 +66,9 @@ def assemble(store: Store) -> tuple[list[Whole], list[Stray]]:
 class _Assembly:
     """Assigns each budget and rate limit to the limits that it belongs to."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: BifrostRows) -> None:
         self._store = store
-        self._limits = [Whole(row, [], []) for row in store.limits]
+        self._limits = [LimitRows(row, [], []) for row in store.limits]
         self._by_id = {found: limit for limit in self._limits if (found := reference(limit.row.id))}
         self._keys = {found: row for row in store.virtual_keys if (found := reference(row.id))}
         self._configs = {found: row for row in store.provider_configs if (found := reference(row.id))}
@@ -78,14 +78,14 @@ class _Assembly:
             (column, found): table for table, column, value in store.references if (found := reference(value))
         }
 
-    def result(self) -> tuple[list[Whole], list[Stray]]:
+    def result(self) -> tuple[list[LimitRows], list[UnusedItem]]:
         unused = [
             *self._assign(self._store.budgets, "budget_id"),
             *self._assign(self._store.rate_limits, "rate_limit_id"),
         ]
         return self._limits, unused
 
-    def _assign(self, rows: Sequence[Any], column: str) -> Iterator[Stray]:
+    def _assign(self, rows: Sequence[Any], column: str) -> Iterator[UnusedItem]:
         by_item = self._limits_by_item(column, {found for row in rows if (found := reference(row.id))})
         for row in rows:
             reasons: list[str] = []
@@ -94,13 +94,15 @@ class _Assembly:
             for owner in owners:
                 (owner.budgets if isinstance(row, BudgetRow) else owner.rate_limits).append(row)
             if not owners:
-                yield Stray(row, next(iter([*reasons, *self._foreign_reasons(row, column)]), NOBODY))
+                yield UnusedItem(row, next(iter([*reasons, *self._foreign_reasons(row, column)]), NOBODY))
 
-    def _limits_by_item(self, column: str, ids: set[str]) -> dict[str, list[Whole]]:
+    def _limits_by_item(self, column: str, ids: set[str]) -> dict[str, list[LimitRows]]:
         """Return, by item id, the limits that refer to it in `column`: directly, or through a key or provider."""
         store = self._store
-        found: dict[str, list[Whole]] = {}
-        rows: list[tuple[Any, Whole | None]] = [(limit.row, limit) for limit in self._limits if limit.origin is None]
+        found: dict[str, list[LimitRows]] = {}
+        rows: list[tuple[Any, LimitRows | None]] = [
+            (limit.row, limit) for limit in self._limits if limit.origin is None
+        ]
         rows += ((owner, None) for owner in (*store.virtual_keys, *store.provider_configs, *store.providers))
         for row, known in rows:
             named = reference(getattr(row, column))
@@ -112,7 +114,7 @@ class _Assembly:
                     self._without_limit.setdefault((column, named), why)
         return found
 
-    def _limit_of(self, owner: KeyRow | ProviderConfigRow | ProviderRow) -> tuple[Whole | None, str]:
+    def _limit_of(self, owner: KeyRow | ProviderConfigRow | ProviderRow) -> tuple[LimitRows | None, str]:
         """Return the limit for the items of a key, provider or provider config, or the reason why there is none."""
         if isinstance(owner, KeyRow):
             return self._limit_on_all(_limit_of_key(owner, None), OF_KEY), NO_KEY
@@ -122,7 +124,7 @@ class _Assembly:
         provider = reference(owner.provider)
         return self._limit_on_all(_limit_of_key(key, provider), OF_CONFIG) if key and provider else None, NO_CONFIG
 
-    def _owners(self, row: Any, reasons: list[str]) -> Iterator[Whole]:
+    def _owners(self, row: Any, reasons: list[str]) -> Iterator[LimitRows]:
         """Yield the limits that a row itself refers to; append to `reasons` why a reference leads to none."""
         kinds: tuple[tuple[str, Mapping[str, Any], str], ...] = (
             ("model_config_id", self._by_id, "Its model limit '{}' is not in the store."),
@@ -136,7 +138,7 @@ class _Assembly:
         for column, known, sentence in kinds:
             named = reference(getattr(row, column, None))
             owner = known.get(named or "")
-            if isinstance(owner, Whole):
+            if isinstance(owner, LimitRows):
                 yield owner
             elif owner is not None:
                 limit, why = self._limit_of(owner)
@@ -154,7 +156,7 @@ class _Assembly:
         if table is not None:
             yield TABLES.get(table, f"A row of {table} refers to it, and that table is not read.")
 
-    def _limit_on_all(self, row: LimitRow, origin: str) -> Whole | None:
+    def _limit_on_all(self, row: LimitRow, origin: str) -> LimitRows | None:
         """Return the limit with the same scope and provider on all models; add one, with a new id, if there is none."""
         key = _scope_key(row)
         if key is None:
@@ -162,12 +164,12 @@ class _Assembly:
         if key not in self._by_scope:
             while row.id in self._by_id:
                 row = row._replace(id=f"{row.id}-limit")
-            self._by_scope[key] = self._by_id[row.id] = Whole(row, [], [], origin)
+            self._by_scope[key] = self._by_id[row.id] = LimitRows(row, [], [], origin)
             self._limits.append(self._by_scope[key])
         return self._by_scope[key]
 
 
-def _unique(limits: list[Whole]) -> list[Whole]:
+def _unique(limits: list[LimitRows]) -> list[LimitRows]:
     return list({id(limit): limit for limit in limits}.values())
 
 

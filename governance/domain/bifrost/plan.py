@@ -5,16 +5,26 @@ Pure functions: the stored rows, new ids and the time are arguments.
 
 from collections.abc import Iterable, Iterator
 
-from governance.domain.bifrost.candidates import Arrival, Arrivals, Decision, Item, Kind, Outcome, Part, Stored, Told
+from governance.domain.bifrost.candidates import (
+    CandidateItem,
+    CandidateKind,
+    CandidateLimit,
+    CandidateRule,
+    Candidates,
+    ExistingIds,
+    ImportNote,
+    ImportOutcome,
+    ImportPlan,
+)
 from governance.domain.keys import VirtualKey
-from governance.domain.limits.drafts import Draft
+from governance.domain.limits.drafts import LimitDraft
 from governance.domain.limits.edits import Mint
 from governance.domain.limits.limit import Limit, Opening, Rule, Scope, in_order
 from governance.domain.limits.windows import Alignment, window
 from governance.domain.names import fold
 
 
-def decide(arrivals: Arrivals, stored: Stored, *, now: int, mint: Mint) -> Decision:
+def decide(arrivals: Candidates, stored: ExistingIds, *, now: int, mint: Mint) -> ImportPlan:
     """Return the rows to store, and the outcome for each candidate."""
     return _Decider(stored, now, mint).decide(arrivals)
 
@@ -29,21 +39,21 @@ AHEAD = "Its window begins in the future: here it begins now."
 class _Decider:
     """Decides rows one by one, each against the stored rows and those taken before it."""
 
-    def __init__(self, stored: Stored, now: int, mint: Mint) -> None:
+    def __init__(self, stored: ExistingIds, now: int, mint: Mint) -> None:
         self._before = stored
         self._stored = stored.copy()
         self._now = now
         self._mint = mint
-        self._made = Decision([], [], [], [])
-        self._taken: set[tuple[Kind, str]] = set()
+        self._made = ImportPlan([], [], [], [])
+        self._taken: set[tuple[CandidateKind, str]] = set()
 
-    def decide(self, arrivals: Arrivals) -> Decision:
+    def decide(self, arrivals: Candidates) -> ImportPlan:
         self._made.notes.extend(self._key(*arriving) for arriving in arrivals.keys)
         for arriving in arrivals.limits:
             self._made.notes.extend(self._limit(arriving))
         return self._made._replace(notes=_unique([*self._made.notes, *arrivals.left_out]), unread=arrivals.unread)
 
-    def _key(self, note: Told, key: VirtualKey) -> Told:
+    def _key(self, note: ImportNote, key: VirtualKey) -> ImportNote:
         stored = self._stored
         if key.id in self._before.keys:
             return note.kept()
@@ -57,7 +67,7 @@ class _Decider:
         self._made.keys.append(key)
         return note
 
-    def _limit(self, arriving: Arrival) -> Iterator[Told]:
+    def _limit(self, arriving: CandidateLimit) -> Iterator[ImportNote]:
         """Yield the outcome for a limit and for each of its items."""
         note, draft, items, *_ = arriving
         if note.id in self._before.limits or draft.identity in self._before.identities:
@@ -70,7 +80,7 @@ class _Decider:
             yield note
             yield from self._take(arriving)
 
-    def _obstacle(self, note: Told, draft: Draft) -> str | None:
+    def _obstacle(self, note: ImportNote, draft: LimitDraft) -> str | None:
         """Return why a limit that is not stored yet cannot be taken, or None if it can."""
         if draft.scope == Scope.VIRTUAL_KEY and draft.scope_id not in self._stored.keys:
             return f"Its virtual key '{draft.scope_id}' is not here."
@@ -79,7 +89,7 @@ class _Decider:
             return f"It limits the same as '{same}': case, blanks and the provider's prefix do not count."
         return "Another limit has its id." if note.id in self._stored.limits else None
 
-    def _take(self, arriving: Arrival) -> Iterator[Told]:
+    def _take(self, arriving: CandidateLimit) -> Iterator[ImportNote]:
         """Take a limit, and yield the outcome for each of its items."""
         rules: list[Rule] = []
         for item in arriving.items:
@@ -90,14 +100,14 @@ class _Decider:
         self._stored.identities[arriving.draft.identity] = arriving.note.id
         self._made.limits.append(_built(arriving, rules))
 
-    def _item(self, item: Item, alignment: Alignment) -> tuple[list[Rule], Told]:
+    def _item(self, item: CandidateItem, alignment: Alignment) -> tuple[list[Rule], ImportNote]:
         item_id, remarks = self._claim(item.note)
         rules = [self._rule(item, part, item_id) for part in item.parts]
         pairs = zip(rules, item.parts, strict=True)
         said = [each for pair in pairs for each in self._open(*pair, alignment, rolling=item.rolling)]
         return rules, item.note.saying(*remarks, *said)
 
-    def _claim(self, note: Told) -> tuple[str, tuple[str, ...]]:
+    def _claim(self, note: ImportNote) -> tuple[str, tuple[str, ...]]:
         """Return the id under which an item is stored, and the remarks on it: its own id, or a new one if taken."""
         if note.id not in self._stored.items:
             self._stored.items.add(note.id)
@@ -105,7 +115,7 @@ class _Decider:
             return note.id, ()
         return self._mint(), (SHARED if (note.kind, note.id) in self._taken else ANOTHER_ID,)
 
-    def _rule(self, item: Item, part: Part, item_id: str) -> Rule:
+    def _rule(self, item: CandidateItem, part: CandidateRule, item_id: str) -> Rule:
         began = item.created_at if part.began is None else part.began
         return Rule(
             id=item_id,
@@ -119,7 +129,7 @@ class _Decider:
             updated_at=item.updated_at,
         )
 
-    def _open(self, rule: Rule, part: Part, alignment: Alignment, *, rolling: bool) -> Iterator[str]:
+    def _open(self, rule: Rule, part: CandidateRule, alignment: Alignment, *, rolling: bool) -> Iterator[str]:
         """Open the rule's counter if usage was counted in its current window; yield what differs.
 
         The window of a `rolling` rule may begin earlier or later here than in Bifrost: its usage is taken over while
@@ -135,7 +145,7 @@ class _Decider:
             self._made.openings.append(Opening(rule, start, end, part.used))
 
 
-def _built(arriving: Arrival, rules: list[Rule]) -> Limit:
+def _built(arriving: CandidateLimit, rules: list[Rule]) -> Limit:
     note, draft, _, config_hash, created_at, updated_at = arriving
     return Limit(
         id=note.id,
@@ -154,13 +164,13 @@ def _built(arriving: Arrival, rules: list[Rule]) -> Limit:
     )
 
 
-def _unique(notes: Iterable[Told]) -> list[Told]:
+def _unique(notes: Iterable[ImportNote]) -> list[ImportNote]:
     """Return each row once, with the best of its outcomes and all its remarks.
 
     Rows without an id are never merged.
     """
-    merged: dict[tuple[Kind, str | int], Told] = {}
-    order = list(Outcome)
+    merged: dict[tuple[CandidateKind, str | int], ImportNote] = {}
+    order = list(ImportOutcome)
     for number, row in enumerate(notes):
         key = row.kind, row.id or number
         known = merged.get(key, row)

@@ -107,7 +107,7 @@ class ProviderConfigRow(NamedTuple):
     rate_limit_id: Any = None
 
 
-class Reference(NamedTuple):
+class BifrostReference(NamedTuple):
     """A reference from a table that is not read to a budget (`budget_id`) or a rate limit (`rate_limit_id`)."""
 
     table: str
@@ -115,7 +115,7 @@ class Reference(NamedTuple):
     id: Any
 
 
-class Unread(NamedTuple):
+class UnreadColumn(NamedTuple):
     """A column (None: a whole table) that is not read and may contain limits; `rows` counts the rows with a value."""
 
     table: str
@@ -123,7 +123,7 @@ class Unread(NamedTuple):
     rows: int
 
 
-class Store(NamedTuple):
+class BifrostRows(NamedTuple):
     """All rows that are read of a store, and the columns that are not read."""
 
     virtual_keys: tuple[KeyRow, ...] = ()
@@ -132,5 +132,5 @@ class Store(NamedTuple):
     rate_limits: tuple[RateLimitRow, ...] = ()
     providers: tuple[ProviderRow, ...] = ()
     provider_configs: tuple[ProviderConfigRow, ...] = ()
-    references: tuple[Reference, ...] = ()
-    unread: tuple[Unread, ...] = ()
+    references: tuple[BifrostReference, ...] = ()
+    unread: tuple[UnreadColumn, ...] = ()

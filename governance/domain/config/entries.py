@@ -6,14 +6,14 @@ A path names a position in the file, for example `governance.model_configs[3].bu
 import uuid
 from typing import Generic, NamedTuple, TypeVar
 
-from governance.domain.limits.drafts import Ceiling, Draft, Item
+from governance.domain.limits.drafts import DraftItem, LimitDraft, RuleSpec
 from governance.domain.names import Identity
 
 NAMESPACE = uuid.UUID("6a8d2f0e-3f6b-5d0c-9f43-6c1c5b1f8e27")
 """The UUID namespace of the ids that are derived for entries without an id."""
 
 
-class Owner(NamedTuple):
+class NamedOwner(NamedTuple):
     """The owner that a budget or rate limit names: the field, for example `virtual_key_id`, and the id in it."""
 
     field: str
@@ -29,12 +29,12 @@ class LimitEntry(NamedTuple):
 
     path: str
     id: str | None
-    draft: Draft
+    draft: LimitDraft
     budget_id: str | None
     budget_ids: tuple[str, ...]
     rate_limit_id: str | None
     rate_limit_ids: tuple[str, ...]
-    named_by: Owner | None = None
+    named_by: NamedOwner | None = None
     implied: bool = False
 
 
@@ -43,8 +43,8 @@ class ItemEntry(NamedTuple):
 
     path: str
     id: str
-    item: Item
-    owner: Owner | None
+    item: DraftItem
+    owner: NamedOwner | None
 
 
 class Claim(NamedTuple):
@@ -91,13 +91,13 @@ class WantedItem(NamedTuple):
     """A budget or rate limit of a wanted limit."""
 
     id: str
-    ceilings: tuple[Ceiling, ...]
+    ceilings: tuple[RuleSpec, ...]
     config_hash: str
 
     @property
-    def item(self) -> Item:
+    def item(self) -> DraftItem:
         """The item without an id, so that it matches no stored item."""
-        return Item(None, self.ceilings)
+        return DraftItem(None, self.ceilings)
 
 
 class WantedLimit(NamedTuple):
@@ -106,7 +106,7 @@ class WantedLimit(NamedTuple):
     path: str
     id: str
     identity: Identity
-    draft: Draft
+    draft: LimitDraft
     budgets: tuple[WantedItem, ...]
     rate_limits: tuple[WantedItem, ...]
     config_hash: str
@@ -172,7 +172,7 @@ def limit_id(identity: Identity) -> str:
     return _derived("limit", *identity)
 
 
-def item_id(owner: str, item: Item) -> str:
+def item_id(owner: str, item: DraftItem) -> str:
     """Return the id of a budget or rate limit that has none in its file, derived from its limit and windows."""
     return _derived("item", owner, *(f"{metric} {length}" for metric, length in sorted(item.windows)))
 

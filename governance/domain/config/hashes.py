@@ -10,19 +10,19 @@ from hashlib import sha256
 
 from governance.domain.config.entries import LimitEntry
 from governance.domain.limits import money
-from governance.domain.limits.drafts import Ceiling
+from governance.domain.limits.drafts import RuleSpec
 from governance.domain.times import rfc3339
 
 PLAIN_FROM = Decimal("1e-6")
 """Go's JSON writes smaller numbers with an exponent."""
 
 
-def of_budget(budget_id: str, ceiling: Ceiling) -> str:
+def of_budget(budget_id: str, ceiling: RuleSpec) -> str:
     """Return the hash of a budget: of its id, maximum and duration, without separators."""
     return _hash(budget_id + go_number(ceiling.max_limit) + ceiling.duration.text)
 
 
-def of_rate_limit(rate_limit_id: str, ceilings: Iterable[Ceiling]) -> str:
+def of_rate_limit(rate_limit_id: str, ceilings: Iterable[RuleSpec]) -> str:
     """Return the hash of a rate limit: of its id, then maximum and duration of tokens, then those of requests."""
     return _hash(rate_limit_id + "".join(f"{ceiling.max_limit}{ceiling.duration.text}" for ceiling in ceilings))
 

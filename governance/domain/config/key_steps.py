@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from governance.domain.config.entries import WantedKey
-from governance.domain.config.steps import BOUND, Action, Aim, Step, edit_note, recreation_note, stores_hash
+from governance.domain.config.steps import BOUND, Action, PlanContext, Step, edit_note, recreation_note, stores_hash
 from governance.domain.errors import Fault
 from governance.domain.keys import VirtualKey
 from governance.domain.records.differences import of_keys
-from governance.domain.records.stored import KEY, HeldKey
+from governance.domain.records.stored import KEY, ManagedKey
 
 
-def steps(context: Aim, keys: Iterable[WantedKey]) -> list[Step]:
+def steps(context: PlanContext, keys: Iterable[WantedKey]) -> list[Step]:
     """Return a step for each entry."""
     by_name = {row.key.name: row for row in context.stored.keys.values()}
     return [
@@ -19,7 +19,7 @@ def steps(context: Aim, keys: Iterable[WantedKey]) -> list[Step]:
     ]
 
 
-def removal(row: HeldKey, bound: set[str]) -> Step:
+def removal(row: ManagedKey, bound: set[str]) -> Step:
     """Return the removal of a key that its file no longer has; the key stays if it is among the `bound` ids.
 
     `bound` has the ids of the virtual keys that remaining limits refer to.
@@ -30,9 +30,9 @@ def removal(row: HeldKey, bound: set[str]) -> Step:
     return Step(Action.REMOVE, KEY, key.id, _title(key), of_keys(key, None), None, row, None)
 
 
-def clashes(entries: Iterable[WantedKey], steps: Iterable[Step], stored: Mapping[str, HeldKey]) -> Iterator[Fault]:
+def clashes(entries: Iterable[WantedKey], steps: Iterable[Step], stored: Mapping[str, ManagedKey]) -> Iterator[Fault]:
     """Yield a fault for each entry whose name or value belongs to another stored key that the plan does not change."""
-    after = {step.id: step.after.key for step in steps if isinstance(step.after, HeldKey)}
+    after = {step.id: step.after.key for step in steps if isinstance(step.after, ManagedKey)}
     others = [row.key for key_id, row in stored.items() if key_id not in after]
     names, values = {key.name: key for key in others}, {key.digest: key for key in others}
     for entry in entries:
@@ -46,9 +46,9 @@ def clashes(entries: Iterable[WantedKey], steps: Iterable[Step], stored: Mapping
             yield Fault(f"{entry.path}.value", sentence)
 
 
-def _step(context: Aim, entry: WantedKey, row: HeldKey | None) -> Step:
+def _step(context: PlanContext, entry: WantedKey, row: ManagedKey | None) -> Step:
     if row is None:
-        after = HeldKey(_new(entry, context.now), entry.config_hash, context.source)
+        after = ManagedKey(_new(entry, context.now), entry.config_hash, context.source)
         note = recreation_note(context, KEY, entry.id)
         return Step(Action.CREATE, KEY, entry.id, _title(after.key), of_keys(None, after.key), note, None, after)
     edited, same = _edited(row.key, entry, context.now), row.config_hash == entry.config_hash

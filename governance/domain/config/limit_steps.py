@@ -7,38 +7,46 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from governance.domain.config.entries import WantedLimit, limit_id
-from governance.domain.config.merging import Setting, as_written, merged, new_limit
-from governance.domain.config.steps import STARTS_ANEW, Action, Aim, Step, edit_note, recreation_note, stores_hash
+from governance.domain.config.merging import MergeContext, as_written, merged, new_limit
+from governance.domain.config.steps import (
+    STARTS_ANEW,
+    Action,
+    PlanContext,
+    Step,
+    edit_note,
+    recreation_note,
+    stores_hash,
+)
 from governance.domain.errors import InvalidRequest
 from governance.domain.limits.limit import Limit, Scope
 from governance.domain.records.differences import of_limits, title
-from governance.domain.records.stored import LIMIT, HeldLimit
+from governance.domain.records.stored import LIMIT, ManagedLimit
 
 
-class Match(NamedTuple):
+class LimitMatch(NamedTuple):
     """The stored limit that an entry matches. `replaced`: only the id matches, not the identity."""
 
-    row: HeldLimit
+    row: ManagedLimit
     replaced: bool = False
 
 
-Matches = Mapping[str, Match]
+Matches = Mapping[str, LimitMatch]
 """Matches by the path of the entry."""
 
 
-def matches(limits: Iterable[WantedLimit], stored: Mapping[str, HeldLimit]) -> Matches:
+def matches(limits: Iterable[WantedLimit], stored: Mapping[str, ManagedLimit]) -> Matches:
     """Match entries to stored limits by identity, else by id if no other entry matches the limit with that id."""
     entries = list(limits)
     by_identity = {row.limit.identity: row for row in stored.values()}
-    same = {entry.path: Match(by_identity[entry.identity]) for entry in entries if entry.identity in by_identity}
+    same = {entry.path: LimitMatch(by_identity[entry.identity]) for entry in entries if entry.identity in by_identity}
     claimed = {match.row.limit.id for match in same.values()}
     free = stored.keys() - claimed
     others = (entry for entry in entries if entry.path not in same and entry.id in free)
-    return same | {entry.path: Match(stored[entry.id], replaced=True) for entry in others}
+    return same | {entry.path: LimitMatch(stored[entry.id], replaced=True) for entry in others}
 
 
 def steps(
-    context: Aim, limits: Iterable[WantedLimit], matched: Matches, removed: set[str], flags: Mapping[str, bool]
+    context: PlanContext, limits: Iterable[WantedLimit], matched: Matches, removed: set[str], flags: Mapping[str, bool]
 ) -> Iterator[Step]:
     """Yield a step for each entry. `removed` are the ids of the limits to be removed.
 
@@ -50,20 +58,20 @@ def steps(
     taken = {rule.id for limit in staying for rule in limit.rules}
     for entry in wanted:
         key = entry.draft.scope_id if entry.draft.scope == Scope.VIRTUAL_KEY else None
-        setting = Setting(taken, flags.get(key or "", False), context.now)
+        setting = MergeContext(taken, flags.get(key or "", False), context.now)
         step = _located_step(context, entry, matched.get(entry.path), setting)
-        if isinstance(step.after, HeldLimit):
+        if isinstance(step.after, ManagedLimit):
             taken |= {rule.id for rule in step.after.limit.rules}
         yield step
 
 
-def removal(row: HeldLimit) -> Step:
+def removal(row: ManagedLimit) -> Step:
     """Return the removal of a limit that its file no longer has."""
     limit = row.limit
     return Step(Action.REMOVE, LIMIT, limit.id, title(limit), of_limits(limit, None), None, row, None)
 
 
-def _located_step(context: Aim, entry: WantedLimit, match: Match | None, setting: Setting) -> Step:
+def _located_step(context: PlanContext, entry: WantedLimit, match: LimitMatch | None, setting: MergeContext) -> Step:
     """Return the step of an entry. Raises InvalidRequest with the entry's path if the limit would be invalid.
 
     A limit may be valid or not depending on the calendar flag of its virtual key.
@@ -75,7 +83,7 @@ def _located_step(context: Aim, entry: WantedLimit, match: Match | None, setting
         raise InvalidRequest.of(faults) from error
 
 
-def _step(context: Aim, entry: WantedLimit, match: Match | None, setting: Setting) -> Step:
+def _step(context: PlanContext, entry: WantedLimit, match: LimitMatch | None, setting: MergeContext) -> Step:
     if match is None:
         own_id = entry.id if entry.id not in context.stored.limits else limit_id(entry.identity)
         note = recreation_note(context, LIMIT, own_id)
@@ -85,16 +93,18 @@ def _step(context: Aim, entry: WantedLimit, match: Match | None, setting: Settin
     return _edit_step(context, entry, match.row, setting)
 
 
-def _new_step(action: Action, limit: Limit, before: HeldLimit | None, context: Aim, note: str | None) -> Step:
-    after = HeldLimit(limit, context.source)
+def _new_step(
+    action: Action, limit: Limit, before: ManagedLimit | None, context: PlanContext, note: str | None
+) -> Step:
+    after = ManagedLimit(limit, context.source)
     return Step(action, LIMIT, limit.id, title(limit), of_limits(None, limit), note, before, after)
 
 
-def _edit_step(context: Aim, entry: WantedLimit, row: HeldLimit, setting: Setting) -> Step:
+def _edit_step(context: PlanContext, entry: WantedLimit, row: ManagedLimit, setting: MergeContext) -> Step:
     kept = merged(row.limit, entry, setting)
     limit = as_written(row.limit, entry, setting) if context.overwrite else kept
     differences = of_limits(row.limit, limit)
-    name, after = title(limit), HeldLimit(limit, context.with_place(row.source))
+    name, after = title(limit), ManagedLimit(limit, context.with_place(row.source))
     if differences:
         note = edit_note(context) if context.overwrite and of_limits(kept, limit) else None
         return Step(Action.CHANGE, LIMIT, limit.id, name, differences, note, row, after)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from governance.domain.config.entries import Wanted, WantedLimit
-from governance.domain.limits.drafts import Ceiling
+from governance.domain.limits.drafts import RuleSpec
 from governance.domain.limits.limit import Metric, Scope
 from governance.domain.names import ALL_MODELS, Identity
 from governance.domain.records.differences import shown
@@ -21,7 +21,7 @@ OWNING = frozenset({"model_configs", "virtual_keys", "providers"})
 """The sections whose entries own budgets and rate limits."""
 
 
-def cautions(wanted: Wanted, now: int, faulty: Iterable[str] = ()) -> list[Caution]:
+def lint(wanted: Wanted, now: int, faulty: Iterable[str] = ()) -> list[Caution]:
     """Return all warnings of a file, its `unset` and `notes` included. `faulty` are the paths of its faults.
 
     A faulty entry gets no warnings. Nothing is reported missing if a faulty entry may define it.
@@ -106,7 +106,7 @@ def _shadowed(limit: WantedLimit) -> Iterator[Caution]:
                 yield limit.path, f"{_amount(shorter)} is never reached: {_amount(longer)} is used up first."
 
 
-def _amount(ceiling: Ceiling) -> str:
+def _amount(ceiling: RuleSpec) -> str:
     """`$50 / 1d`, `2000000 tokens / 1h`."""
     return shown(ceiling.metric, ceiling.max_limit, ceiling.duration.text)
 

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from governance.domain.config.entries import WantedItem, WantedLimit, item_id
 from governance.domain.errors import InvalidRequest
-from governance.domain.limits.drafts import Ceiling, Change, Item
+from governance.domain.limits.drafts import DraftItem, LimitChange, RuleSpec
 from governance.domain.limits.edits import changed, created
 from governance.domain.limits.item_matching import match, windows_of
 from governance.domain.limits.limit import MAX_ITEMS, Limit, Metric, Rule, rules_by_id
 
 
-class Setting(NamedTuple):
+class MergeContext(NamedTuple):
     """The context of a merge, besides the limit and its entry.
 
     `taken` are the ids of the budgets and rate limits of other limits; `inherited` is the calendar flag of the
@@ -29,11 +29,11 @@ class Setting(NamedTuple):
 class _Part(NamedTuple):
     """A budget or rate limit to store, with its entry in the file; `wanted` is None if the file has no such entry."""
 
-    item: Item
+    item: DraftItem
     wanted: WantedItem | None
 
 
-def new_limit(wanted: WantedLimit, own_id: str, setting: Setting) -> Limit:
+def new_limit(wanted: WantedLimit, own_id: str, setting: MergeContext) -> Limit:
     """Return the limit that an entry asks for, for an entry that matches no stored limit."""
     ids = _new_ids(own_id, wanted.items, setting.taken)
     mint = iter([own_id, *ids]).__next__
@@ -41,7 +41,7 @@ def new_limit(wanted: WantedLimit, own_id: str, setting: Setting) -> Limit:
     return _hashed(made, wanted, dict(zip(ids, wanted.items, strict=True)))
 
 
-def merged(limit: Limit, wanted: WantedLimit, setting: Setting) -> Limit:
+def merged(limit: Limit, wanted: WantedLimit, setting: MergeContext) -> Limit:
     """Return the stored limit merged with its entry. If edits and file together are invalid, the file wins."""
     try:
         result = _merged(limit, wanted, setting, whole=False)
@@ -50,17 +50,17 @@ def merged(limit: Limit, wanted: WantedLimit, setting: Setting) -> Limit:
     return result if _is_valid(result) else as_written(limit, wanted, setting)
 
 
-def as_written(limit: Limit, wanted: WantedLimit, setting: Setting) -> Limit:
+def as_written(limit: Limit, wanted: WantedLimit, setting: MergeContext) -> Limit:
     """Return the stored limit exactly as its entry says, without any edits made by the API."""
     return _merged(limit, wanted, setting, whole=True)
 
 
-def _merged(limit: Limit, wanted: WantedLimit, setting: Setting, *, whole: bool) -> Limit:
+def _merged(limit: Limit, wanted: WantedLimit, setting: MergeContext, *, whole: bool) -> Limit:
     same = not whole and limit.config_hash == wanted.config_hash
     budgets = list(_parts(limit, wanted, "budgets", whole=whole, same=same))
     rates = list(_parts(limit, wanted, "rate_limits", whole=whole, same=same))
     aligned = wanted.draft.aligned(inherited=setting.inherited)
-    change = Change(
+    change = LimitChange(
         identity={},
         calendar_aligned=None if same else aligned,
         timezone=None if same else wanted.draft.timezone,
@@ -83,10 +83,10 @@ def _parts(limit: Limit, wanted: WantedLimit, kind: str, *, whole: bool, same: b
     for row_id, item in zip(_matched(stored, items, single=kind in wanted.draft.single), items, strict=True):
         rules = stored.pop(row_id) if row_id is not None else []
         kept = not whole and rules != [] and rules[0].config_hash == item.config_hash
-        yield _Part(Item(row_id, _ceilings(rules) if kept else item.ceilings), item)
+        yield _Part(DraftItem(row_id, _ceilings(rules) if kept else item.ceilings), item)
     for row_id, rules in stored.items():
         if same and rules[0].config_hash is None:
-            yield _Part(Item(row_id, _ceilings(rules)), None)
+            yield _Part(DraftItem(row_id, _ceilings(rules)), None)
 
 
 def _matched(stored: Mapping[str, list[Rule]], items: Iterable[WantedItem], *, single: bool) -> list[str | None]:
@@ -99,8 +99,8 @@ def _matched(stored: Mapping[str, list[Rule]], items: Iterable[WantedItem], *, s
     return match(windows, wanted, single=single)
 
 
-def _ceilings(rules: Iterable[Rule]) -> tuple[Ceiling, ...]:
-    return tuple(Ceiling(Metric(rule.metric), rule.max_limit, rule.duration) for rule in rules)
+def _ceilings(rules: Iterable[Rule]) -> tuple[RuleSpec, ...]:
+    return tuple(RuleSpec(Metric(rule.metric), rule.max_limit, rule.duration) for rule in rules)
 
 
 def _is_valid(limit: Limit) -> bool:

@@ -7,7 +7,7 @@ this service does not have, is left out with the reason.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from governance.domain.config.entries import Claim, ItemEntry, LimitEntry, Owner, Section
+from governance.domain.config.entries import Claim, ItemEntry, LimitEntry, NamedOwner, Section
 from governance.domain.errors import Fault
 
 WORDS = {
@@ -18,7 +18,7 @@ WORDS = {
 }
 
 
-class Kind(NamedTuple):
+class ItemKind(NamedTuple):
     """Budgets or rate limits: the word for one, and a limit's fields for one id, for many ids and for nested items."""
 
     what: str
@@ -27,11 +27,11 @@ class Kind(NamedTuple):
     inside: str
 
 
-BUDGETS = Kind("budget", "budget_id", "budget_ids", "budgets")
-RATE_LIMITS = Kind("rate limit", "rate_limit_id", "rate_limit_ids", "rate_limits")
+BUDGETS = ItemKind("budget", "budget_id", "budget_ids", "budgets")
+RATE_LIMITS = ItemKind("rate limit", "rate_limit_id", "rate_limit_ids", "rate_limits")
 
 
-class Owned(NamedTuple):
+class OwnedItems(NamedTuple):
     """The entries of a section by the path of their limit; the faults; and (path, reason) of what is left out."""
 
     by_limit: Mapping[str, list[ItemEntry]]
@@ -43,7 +43,7 @@ class Owned(NamedTuple):
         return self.by_limit.get(limit.path, [])
 
 
-class Reference(NamedTuple):
+class ItemReference(NamedTuple):
     """A limit, the id of one of its budgets or rate limits, and the path in the file that connects them."""
 
     limit: LimitEntry
@@ -51,7 +51,7 @@ class Reference(NamedTuple):
     path: str
 
 
-def owned(limits: list[LimitEntry], section: Section[ItemEntry], claims: Iterable[Claim], kind: Kind) -> Owned:
+def owned(limits: list[LimitEntry], section: Section[ItemEntry], claims: Iterable[Claim], kind: ItemKind) -> OwnedItems:
     """Assign the entries of a section to limits. `claims` are those of owners that this service does not have."""
     known = {entry.id: entry for entry in section.entries}
     by_owner = {limit.named_by: limit for limit in limits if limit.named_by is not None}
@@ -69,32 +69,32 @@ def owned(limits: list[LimitEntry], section: Section[ItemEntry], claims: Iterabl
         elif item in known and item not in owner:
             owner[item] = limit
             by_limit.setdefault(limit.path, []).append(known[item])
-    return Owned(by_limit, faults, list(_left_out(section, owner, list(claims), kind)))
+    return OwnedItems(by_limit, faults, list(_left_out(section, owner, list(claims), kind)))
 
 
-def _is_foreign(entry: ItemEntry, by_owner: Mapping[Owner, LimitEntry]) -> bool:
+def _is_foreign(entry: ItemEntry, by_owner: Mapping[NamedOwner, LimitEntry]) -> bool:
     """Return whether an entry names an owner that is not here; a missing model config is reported elsewhere."""
     return entry.owner is not None and entry.owner.field in WORDS and entry.owner not in by_owner
 
 
 def _references(
-    limits: list[LimitEntry], section: Section[ItemEntry], by_owner: Mapping[Owner, LimitEntry], kind: Kind
-) -> Iterator[Reference]:
+    limits: list[LimitEntry], section: Section[ItemEntry], by_owner: Mapping[NamedOwner, LimitEntry], kind: ItemKind
+) -> Iterator[ItemReference]:
     """Yield each reference between a limit and an entry; a reference to an item nested in the limit is ignored."""
     for limit in limits:
         inside = {item.id for item in getattr(limit.draft, kind.inside) if item.id is not None}
         single = getattr(limit, kind.one)
         if single is not None and single not in inside:
-            yield Reference(limit, single, f"{limit.path}.{kind.one}")
+            yield ItemReference(limit, single, f"{limit.path}.{kind.one}")
         for place, item in enumerate(getattr(limit, kind.many)):
             if item not in inside:
-                yield Reference(limit, item, f"{limit.path}.{kind.many}[{place}]")
+                yield ItemReference(limit, item, f"{limit.path}.{kind.many}[{place}]")
     for entry in section.entries:
         if entry.owner is not None and entry.owner in by_owner:
-            yield Reference(by_owner[entry.owner], entry.id, f"{entry.path}.{entry.owner.field}")
+            yield ItemReference(by_owner[entry.owner], entry.id, f"{entry.path}.{entry.owner.field}")
 
 
-def _shared_sentence(item: str, limit: LimitEntry, section: Section[ItemEntry], kind: Kind) -> str:
+def _shared_sentence(item: str, limit: LimitEntry, section: Section[ItemEntry], kind: ItemKind) -> str:
     """Return the sentence for an entry that two limits refer to."""
     number = next(n for n in range(2, len(section.ids) + 3) if f"{item}-{n}" not in section.ids)
     return (
@@ -103,7 +103,7 @@ def _shared_sentence(item: str, limit: LimitEntry, section: Section[ItemEntry], 
     )
 
 
-def _foreign_sentence(entry: ItemEntry, kind: Kind) -> str:
+def _foreign_sentence(entry: ItemEntry, kind: ItemKind) -> str:
     return (
         f"Write a {kind.what} of its own for this limit, with another id, and name that here: "
         f"'{entry.id}' says that it belongs to the {_owner_text(entry)}."
@@ -116,7 +116,7 @@ def _owner_text(entry: ItemEntry) -> str:
 
 
 def _left_out(
-    section: Section[ItemEntry], owner: Mapping[str, LimitEntry], claims: list[Claim], kind: Kind
+    section: Section[ItemEntry], owner: Mapping[str, LimitEntry], claims: list[Claim], kind: ItemKind
 ) -> Iterator[tuple[str, str]]:
     """Yield, with the reason, each entry that belongs to no limit and each claim of an owner that is not here."""
     own = [claim for claim in claims if claim.kind == kind.what]

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import TypeVar
 
-from governance.domain.config.steps import Aim
+from governance.domain.config.steps import PlanContext
 from governance.domain.errors import Fault
-from governance.domain.records.stored import HeldKey, HeldLimit, HeldUser, Source, Stored
+from governance.domain.records.stored import ManagedKey, ManagedLimit, ManagedUser, Source, StoredRows
 
-HeldT = TypeVar("HeldT", HeldLimit, HeldKey, HeldUser)
+HeldT = TypeVar("HeldT", ManagedLimit, ManagedKey, ManagedUser)
 
 OWNER_WANTED = (
     'Name an owner, with --owner or as "owner" at the top of the file, or leave --prune out: rows of {name} came from '
@@ -17,19 +17,21 @@ OF_AN_OWNER = "an owner of that name"
 UNKNOWN = "a place that was not noted"
 
 
-def without(stored: Stored, limits: Collection[str], keys: Collection[str], users: Collection[str]) -> Stored:
+def without(stored: StoredRows, limits: Collection[str], keys: Collection[str], users: Collection[str]) -> StoredRows:
     """Return the stored rows without those that have these ids."""
-    return Stored(_other_rows(stored.limits, limits), _other_rows(stored.keys, keys), _other_rows(stored.users, users))
+    return StoredRows(
+        _other_rows(stored.limits, limits), _other_rows(stored.keys, keys), _other_rows(stored.users, users)
+    )
 
 
-def owned(context: Aim, stored: Stored) -> Stored:
+def owned(context: PlanContext, stored: StoredRows) -> StoredRows:
     """Return the stored rows that the file owns."""
-    return Stored(
+    return StoredRows(
         _owned_rows(context, stored.limits), _owned_rows(context, stored.keys), _owned_rows(context, stored.users)
     )
 
 
-def owner_faults(context: Aim, missing: Stored) -> Iterator[Fault]:
+def owner_faults(context: PlanContext, missing: StoredRows) -> Iterator[Fault]:
     """Yield a fault if the owner is a file's base name, and a file of that name in another folder made rows.
 
     `missing` are the stored rows that the file does not have. Those whose folder is not known count as another file's.
@@ -55,5 +57,5 @@ def _other_rows(rows: Mapping[str, HeldT], known: Collection[str]) -> dict[str, 
     return {row_id: row for row_id, row in rows.items() if row_id not in known}
 
 
-def _owned_rows(context: Aim, rows: Mapping[str, HeldT]) -> dict[str, HeldT]:
+def _owned_rows(context: PlanContext, rows: Mapping[str, HeldT]) -> dict[str, HeldT]:
     return {row_id: row for row_id, row in rows.items() if context.owns(row.source)}

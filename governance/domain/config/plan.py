@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from governance.domain.config import key_steps, limit_steps, ownership, user_steps
 from governance.domain.config.entries import Wanted
-from governance.domain.config.steps import Action, Aim, Step
+from governance.domain.config.steps import Action, PlanContext, Step
 from governance.domain.errors import Fault
 from governance.domain.limits.limit import Limit, Scope
-from governance.domain.records.stored import HeldKey, HeldLimit, Stored
+from governance.domain.records.stored import ManagedKey, ManagedLimit, StoredRows
 
 
 class Plan(NamedTuple):
@@ -43,7 +43,7 @@ class Plan(NamedTuple):
         return tuple(step.outline for step in self.steps)
 
 
-def plan(context: Aim, wanted: Wanted, *, prune: bool) -> tuple[Plan, list[Fault]]:
+def plan(context: PlanContext, wanted: Wanted, *, prune: bool) -> tuple[Plan, list[Fault]]:
     """Return the plan for a file, and the faults of the file that depend on what is stored."""
     stored, keys, users = (
         context.stored,
@@ -67,22 +67,22 @@ def plan(context: Aim, wanted: Wanted, *, prune: bool) -> tuple[Plan, list[Fault
     return Plan((*keys, *users, *limits, *_ends(gone, bound)), 0), faults
 
 
-def _ends(gone: Stored, bound: set[str]) -> Iterator[Step]:
+def _ends(gone: StoredRows, bound: set[str]) -> Iterator[Step]:
     """Yield the removal of each row that is gone from the file; `bound` has the ids of keys that limits still use."""
     yield from map(limit_steps.removal, gone.limits.values())
     yield from (key_steps.removal(row, bound) for row in gone.keys.values())
     yield from map(user_steps.removal, gone.users.values())
 
 
-def _flags(rows: Iterable[HeldKey], steps: Iterable[Step]) -> dict[str, bool]:
+def _flags(rows: Iterable[ManagedKey], steps: Iterable[Step]) -> dict[str, bool]:
     """Return the calendar flag of each virtual key by its id, as it is after the steps."""
-    after = (step.after for step in steps if isinstance(step.after, HeldKey))
+    after = (step.after for step in steps if isinstance(step.after, ManagedKey))
     return {each.key.id: each.key.calendar_aligned for each in (*rows, *after)}
 
 
-def _staying(stored: Mapping[str, HeldLimit], removed: set[str], steps: Iterable[Step]) -> Iterator[Limit]:
+def _staying(stored: Mapping[str, ManagedLimit], removed: set[str], steps: Iterable[Step]) -> Iterator[Limit]:
     yield from (row.limit for key, row in stored.items() if key not in removed)
-    yield from (step.after.limit for step in steps if isinstance(step.after, HeldLimit))
+    yield from (step.after.limit for step in steps if isinstance(step.after, ManagedLimit))
 
 
 def _keyless(wanted: Wanted, flags: Mapping[str, bool]) -> Iterator[Fault]:

@@ -16,7 +16,7 @@ class _Inside(NamedTuple):
     place: int | str | None
 
 
-def places(text: str) -> Iterator[tuple[str, int]]:
+def positions(text: str) -> Iterator[tuple[str, int]]:
     """Yield the path of each value in a valid JSON text, for example `budgets[0].max_limit`, with its line.
 
     For a value in an object the line is that of its key. A path is yielded twice if its object has the key twice.
@@ -49,7 +49,7 @@ def _path(inside: _Inside) -> str:
 def repeated(text: str) -> tuple[str, int]:
     """Return the path of the first duplicate key, and the line where it occurs the second time."""
     seen: set[str] = set()
-    for path, line in places(text):
+    for path, line in positions(text):
         if path in seen:
             return path, line
         seen.add(path)

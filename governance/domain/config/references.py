@@ -19,7 +19,7 @@ from governance.domain.config.entries import (
 from governance.domain.config.owners import BUDGETS, RATE_LIMITS, owned
 from governance.domain.errors import Fault
 from governance.domain.limits.alignment import limit_flag
-from governance.domain.limits.drafts import Draft, Item, drafted_flag, flagged
+from governance.domain.limits.drafts import DraftItem, LimitDraft, drafted_flag, flagged
 from governance.domain.limits.limit import MAX_ITEMS, Scope
 from governance.domain.names import ALL_MODELS
 
@@ -67,7 +67,7 @@ def _on_stored_keys(sections: Sections) -> Iterator[LimitEntry]:
         owner = entry.owner
         if owner is not None and owner.field == "virtual_key_id" and owner not in known:
             known.add(owner)
-            draft = Draft(ALL_MODELS, None, Scope.VIRTUAL_KEY, owner.id, None, "UTC", (), ())
+            draft = LimitDraft(ALL_MODELS, None, Scope.VIRTUAL_KEY, owner.id, None, "UTC", (), ())
             yield LimitEntry(entry.path, None, draft, None, (), None, (), owner, implied=True)
 
 
@@ -137,7 +137,7 @@ def _limit(entry: LimitEntry, flag: bool | None, budgets: list[ItemEntry], rates
     )
 
 
-def _settled(items: Iterable[Item]) -> tuple[Item, ...]:
+def _settled(items: Iterable[DraftItem]) -> tuple[DraftItem, ...]:
     """Return the items without their calendar flags: the limit's flag has them now."""
     return tuple(item._replace(aligned=None) for item in items)
 
@@ -152,12 +152,12 @@ def _hash(entry: LimitEntry, own_id: str, flag: bool | None, budgets: list[ItemE
     return hashes.of_limit(entry._replace(draft=draft), own_id, named, rated)
 
 
-def _budget(owner: str, item: Item) -> WantedItem:
+def _budget(owner: str, item: DraftItem) -> WantedItem:
     own_id = item.id or item_id(owner, item)
     return WantedItem(own_id, item.ceilings, hashes.of_budget(own_id, item.ceilings[0]))
 
 
-def _rate_limit(owner: str, item: Item) -> WantedItem:
+def _rate_limit(owner: str, item: DraftItem) -> WantedItem:
     own_id = item.id or item_id(owner, item)
     return WantedItem(own_id, item.ceilings, hashes.of_rate_limit(own_id, item.ceilings))
 

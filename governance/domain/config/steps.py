@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from governance.domain.records.differences import Difference
-from governance.domain.records.stored import Held, Source, Stored
+from governance.domain.records.stored import Managed, Source, StoredRows
 
 
 class Action(StrEnum):
@@ -17,14 +17,14 @@ class Action(StrEnum):
     KEEP = "keep"
 
 
-class Aim(NamedTuple):
+class PlanContext(NamedTuple):
     """The context of a plan: the file, the stored rows and the time in microseconds.
 
     With `overwrite` the file wins over edits by the API.
     """
 
     source: Source
-    stored: Stored
+    stored: StoredRows
     now: int
     overwrite: bool = False
 
@@ -49,8 +49,8 @@ class Step(NamedTuple):
     title: str
     differences: tuple[Difference, ...]
     note: str | None
-    before: Held | None
-    after: Held | None
+    before: Managed | None
+    after: Managed | None
 
     @property
     def outline(self) -> tuple[object, ...]:
@@ -65,16 +65,16 @@ STARTS_ANEW = "its usage starts anew: its id now stands for another model, provi
 BOUND = "kept: limits that are not this file's are bound to it"
 
 
-def edit_note(context: Aim) -> str:
+def edit_note(context: PlanContext) -> str:
     """Return the note on a row that was edited since its entry was stored."""
     return OVERWRITTEN if context.overwrite else DRIFTED
 
 
-def recreation_note(context: Aim, entity: str, row_id: str) -> str | None:
+def recreation_note(context: PlanContext, entity: str, row_id: str) -> str | None:
     """Return the note on a new row whose id was deleted before, or None."""
     return RETURNS if (entity, row_id) in context.stored.deleted else None
 
 
-def stores_hash(source: Source, context: Aim) -> bool:
+def stores_hash(source: Source, context: PlanContext) -> bool:
     """Return whether a kept row gets its entry's hash, so that later edits stay; not if another file made it."""
     return source.name == "" or context.owns(source)

@@ -3,27 +3,27 @@
 from collections.abc import Iterable, Iterator
 
 from governance.domain.config.entries import WantedUser
-from governance.domain.config.steps import Action, Aim, Step, edit_note, recreation_note, stores_hash
+from governance.domain.config.steps import Action, PlanContext, Step, edit_note, recreation_note, stores_hash
 from governance.domain.keys import User
 from governance.domain.records.differences import of_users
-from governance.domain.records.stored import USER, HeldUser
+from governance.domain.records.stored import USER, ManagedUser
 
 
-def steps(context: Aim, users: Iterable[WantedUser]) -> Iterator[Step]:
+def steps(context: PlanContext, users: Iterable[WantedUser]) -> Iterator[Step]:
     """Return a step for each entry."""
     return (_step(context, entry, context.stored.users.get(entry.id)) for entry in users)
 
 
-def removal(row: HeldUser) -> Step:
+def removal(row: ManagedUser) -> Step:
     """Return the removal of a user that its file no longer has; limits on the id stay."""
     user = row.user
     return Step(Action.REMOVE, USER, user.id, _title(user), of_users(user, None), None, row, None)
 
 
-def _step(context: Aim, entry: WantedUser, row: HeldUser | None) -> Step:
+def _step(context: PlanContext, entry: WantedUser, row: ManagedUser | None) -> Step:
     if row is None:
         user = User(entry.id, entry.name, context.now, context.now)
-        after, note = HeldUser(user, entry.config_hash, context.source), recreation_note(context, USER, entry.id)
+        after, note = ManagedUser(user, entry.config_hash, context.source), recreation_note(context, USER, entry.id)
         return Step(Action.CREATE, USER, user.id, _title(user), of_users(None, user), note, None, after)
     edited, same = _edited(row.user, entry, context.now), row.config_hash == entry.config_hash
     differences = of_users(row.user, edited)

@@ -18,7 +18,7 @@ NEVER = (
 )
 
 
-class Said(NamedTuple):
+class CalendarSetting(NamedTuple):
     """What a budget or rate limit says of the calendar: where, what, and of which windows."""
 
     path: str
@@ -31,7 +31,7 @@ class Said(NamedTuple):
         return any(window.alignable for window in self.windows)
 
 
-def limit_flag(given: bool | None, said: Iterable[Said]) -> tuple[bool | None, list[Fault]]:
+def limit_flag(given: bool | None, said: Iterable[CalendarSetting]) -> tuple[bool | None, list[Fault]]:
     """The calendar flag of a limit, from what is given for it and what its items say; and what is wrong with these."""
     every = list(said)
     telling = [each for each in every if each.alignable]

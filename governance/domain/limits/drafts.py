@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from governance.domain.errors import Fault
-from governance.domain.limits.alignment import Said, limit_flag
+from governance.domain.limits.alignment import CalendarSetting, limit_flag
 from governance.domain.limits.durations import Duration
 from governance.domain.limits.item_matching import Windows
 from governance.domain.limits.limit import Metric, Scope
@@ -21,7 +21,7 @@ NOT_ALIGNED = (
 )
 
 
-class Ceiling(NamedTuple):
+class RuleSpec(NamedTuple):
     """A wanted maximum with its window: nano-dollars, tokens or requests."""
 
     metric: Metric
@@ -29,14 +29,14 @@ class Ceiling(NamedTuple):
     duration: Duration
 
 
-class Item(NamedTuple):
+class DraftItem(NamedTuple):
     """A wanted budget (one ceiling) or rate limit (one or two), with the id of the stored one it stands for.
 
     `aligned` is what it says itself of the calendar, which is a setting of its limit (`alignment`).
     """
 
     id: str | None
-    ceilings: tuple[Ceiling, ...]
+    ceilings: tuple[RuleSpec, ...]
     aligned: bool | None = None
 
     @property
@@ -44,13 +44,13 @@ class Item(NamedTuple):
         """The item's windows by metric and length: what matches it to a stored one where no id does."""
         return frozenset((ceiling.metric, ceiling.duration.length) for ceiling in self.ceilings)
 
-    def said(self, path: str) -> Said:
+    def said(self, path: str) -> CalendarSetting:
         """What it says of the calendar; `path` is where it stands."""
         durations = tuple(ceiling.duration for ceiling in self.ceilings)
-        return Said(f"{path}.calendar_aligned", self.aligned is True, durations)
+        return CalendarSetting(f"{path}.calendar_aligned", self.aligned is True, durations)
 
 
-class Draft(NamedTuple):
+class LimitDraft(NamedTuple):
     """A limit as it is asked for. `single` names the lists that were given as a singular."""
 
     model_name: str
@@ -59,12 +59,12 @@ class Draft(NamedTuple):
     scope_id: str | None
     calendar_aligned: bool | None
     timezone: str
-    budgets: tuple[Item, ...]
-    rate_limits: tuple[Item, ...]
+    budgets: tuple[DraftItem, ...]
+    rate_limits: tuple[DraftItem, ...]
     single: frozenset[str] = frozenset()
 
     @property
-    def items(self) -> tuple[Item, ...]:
+    def items(self) -> tuple[DraftItem, ...]:
         """All wanted budgets and rate limits."""
         return self.budgets + self.rate_limits
 
@@ -83,7 +83,7 @@ class Draft(NamedTuple):
         return Identity.of(self.scope, self.scope_id, self.provider, self.model_name)
 
 
-class Change(NamedTuple):
+class LimitChange(NamedTuple):
     """An edit of a stored limit; None leaves a thing as it is. `single` names the lists given as a singular.
 
     `reset` are the metrics of which it zeroes what is used.
@@ -92,13 +92,13 @@ class Change(NamedTuple):
     identity: dict[str, str]
     calendar_aligned: bool | None
     timezone: str | None
-    budgets: tuple[Item, ...] | None
-    rate_limits: tuple[Item, ...] | None
+    budgets: tuple[DraftItem, ...] | None
+    rate_limits: tuple[DraftItem, ...] | None
     single: frozenset[str]
     reset: frozenset[Metric]
 
 
-def flagged(asked: Draft | Change) -> Iterator[tuple[str, Item]]:
+def flagged(asked: LimitDraft | LimitChange) -> Iterator[tuple[str, DraftItem]]:
     """The items that say something of the calendar themselves, each with its path."""
     for name, items in (("budgets", asked.budgets), ("rate_limits", asked.rate_limits)):
         for index, item in enumerate(items or ()):
@@ -106,7 +106,7 @@ def flagged(asked: Draft | Change) -> Iterator[tuple[str, Item]]:
                 yield (name.removesuffix("s") if name in asked.single else f"{name}[{index}]"), item
 
 
-def drafted_flag(draft: Draft, *, inherited: bool = True) -> tuple[bool | None, list[Fault]]:
+def drafted_flag(draft: LimitDraft, *, inherited: bool = True) -> tuple[bool | None, list[Fault]]:
     """The calendar flag that a draft asks for, which its budgets may set too; and what is wrong with the draft.
 
     `inherited` is its virtual key's flag: true where it is not known.

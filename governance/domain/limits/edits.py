@@ -11,9 +11,9 @@ from governance.domain.limits.drafts import (
     NOT_ALIGNABLE,
     NOT_ALIGNED,
     UTC,
-    Change,
-    Draft,
-    Item,
+    DraftItem,
+    LimitChange,
+    LimitDraft,
     drafted_flag,
     flagged,
 )
@@ -25,7 +25,7 @@ from governance.domain.names import Identity, fold
 Mint = Callable[[], str]
 
 
-def created(draft: Draft, *, inherited: bool, now: int, mint: Mint) -> Limit:
+def created(draft: LimitDraft, *, inherited: bool, now: int, mint: Mint) -> Limit:
     """The limit that a draft asks for. `inherited` is its virtual key's flag, taken where the draft gives none."""
     flag, faults = drafted_flag(draft, inherited=inherited)
     if faults:
@@ -55,7 +55,7 @@ NONE_KEPT = (
 )
 
 
-def changed(limit: Limit, change: Change, *, now: int, mint: Mint) -> Limit:
+def changed(limit: Limit, change: LimitChange, *, now: int, mint: Mint) -> Limit:
     """The limit after an edit; the very same value where the edit changes nothing."""
     flag, faults = _edited_flag(limit, change)
     change = change._replace(calendar_aligned=flag)
@@ -73,7 +73,7 @@ def changed(limit: Limit, change: Change, *, now: int, mint: Mint) -> Limit:
     return wanted._replace(updated_at=now, version=limit.version + 1)
 
 
-def _edited_flag(limit: Limit, change: Change) -> tuple[bool | None, list[Fault]]:
+def _edited_flag(limit: Limit, change: LimitChange) -> tuple[bool | None, list[Fault]]:
     """The flag that an edit asks for. What an answer showed of a stored budget gives way to the limit's own flag."""
     shown = {(rule.id, limit.calendar_aligned and rule.duration.alignable) for rule in limit.rules}
     given = change.calendar_aligned
@@ -81,7 +81,7 @@ def _edited_flag(limit: Limit, change: Change) -> tuple[bool | None, list[Fault]
     return limit_flag(given, said)
 
 
-def _identity_faults(limit: Limit, change: Change) -> Iterable[Fault]:
+def _identity_faults(limit: Limit, change: LimitChange) -> Iterable[Fault]:
     """Identity is fixed at creation: equal values (as the identity compares them) are no edit, others a fault."""
     stored = {name: getattr(limit, name) for name in ("model_name", "provider", "scope", "scope_id")}
     for name, value in change.identity.items():
@@ -91,14 +91,14 @@ def _identity_faults(limit: Limit, change: Change) -> Iterable[Fault]:
             yield Fault(name, f"Leave {name} as it was: it is fixed when a model limit is created. Create another one.")
 
 
-def _zone_faults(limit: Limit, change: Change) -> Iterable[Fault]:
+def _zone_faults(limit: Limit, change: LimitChange) -> Iterable[Fault]:
     """A zone without alignment; the one that is stored is only the echo of an answer."""
     aligned = limit.calendar_aligned if change.calendar_aligned is None else change.calendar_aligned
     if not aligned and change.timezone not in (None, UTC, limit.timezone):
         yield Fault("timezone", NOT_ALIGNED)
 
 
-def _item_faults(limit: Limit, change: Change) -> Iterable[Fault]:
+def _item_faults(limit: Limit, change: LimitChange) -> Iterable[Fault]:
     for name, items in (("budgets", change.budgets), ("rate_limits", change.rate_limits)):
         if items is None:
             continue
@@ -118,7 +118,7 @@ def _item_faults(limit: Limit, change: Change) -> Iterable[Fault]:
                 yield Fault(path, f"Give each id once: '{item_id}' stands twice among the {name}.")
 
 
-def _wanted_rules(limit: Limit, change: Change, now: int, mint: Mint) -> tuple[Rule, ...]:
+def _wanted_rules(limit: Limit, change: LimitChange, now: int, mint: Mint) -> tuple[Rule, ...]:
     budgets = [rule for rule in limit.rules if rule.metric == Metric.COST]
     rates = [rule for rule in limit.rules if rule.metric != Metric.COST]
     single = [name in change.single for name in ("budgets", "rate_limits")]
@@ -133,7 +133,7 @@ def _wanted_rules(limit: Limit, change: Change, now: int, mint: Mint) -> tuple[R
 
 
 def _merged(
-    stored: Sequence[Rule], wanted: Sequence[Item] | None, now: int, mint: Mint, *, single: bool
+    stored: Sequence[Rule], wanted: Sequence[DraftItem] | None, now: int, mint: Mint, *, single: bool
 ) -> Iterable[Rule]:
     """The wanted items as rules: those that stand for a stored item keep its id, the rest is new."""
     if wanted is None:
@@ -151,7 +151,7 @@ def _continued(rule: Rule, before: Rule | None) -> Rule:
     return rule if before is None else rule._replace(anchor=before.anchor, generation=before.generation)
 
 
-def _new_rules(item: Item, now: int, mint: Mint) -> list[Rule]:
+def _new_rules(item: DraftItem, now: int, mint: Mint) -> list[Rule]:
     rule_id = mint()
     return [
         Rule(rule_id, ceiling.metric, ceiling.max_limit, ceiling.duration.text, now, 0, None, now, now)
@@ -159,7 +159,7 @@ def _new_rules(item: Item, now: int, mint: Mint) -> list[Rule]:
     ]
 
 
-def _same_item(stored: list[Rule], item: Item, now: int) -> Iterable[Rule]:
+def _same_item(stored: list[Rule], item: DraftItem, now: int) -> Iterable[Rule]:
     """A stored item with its wanted ceilings: a metric that it had stays, another is new."""
     known = {rule.metric: rule for rule in stored}
     ceilings = {(c.metric, c.max_limit, c.duration.text) for c in item.ceilings}
@@ -172,7 +172,7 @@ def _same_item(stored: list[Rule], item: Item, now: int) -> Iterable[Rule]:
         )
 
 
-def _retuned(limit: Limit, change: Change, rules: tuple[Rule, ...]) -> Limit:
+def _retuned(limit: Limit, change: LimitChange, rules: tuple[Rule, ...]) -> Limit:
     """The limit with its wanted settings; a rule whose windows come to lie elsewhere starts a new generation."""
     aligned = limit.calendar_aligned if change.calendar_aligned is None else change.calendar_aligned
     zone = change.timezone or limit.timezone if aligned else UTC

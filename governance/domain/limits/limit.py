@@ -108,7 +108,7 @@ Counters = tuple[Counter | None, ...]
 """The newest counter of each rule of a limit, in the order of its rules; None where nothing was ever counted."""
 
 
-class Scoped(NamedTuple):
+class LimitState(NamedTuple):
     """A limit together with all else that an answer shows of it."""
 
     limit: Limit
@@ -168,7 +168,7 @@ def share(used: int, max_limit: int) -> int:
     return used * SHARE // max_limit
 
 
-def usage_share(scoped: Scoped, now: int) -> int:
+def usage_share(scoped: LimitState, now: int) -> int:
     """The highest used/limit among a limit's rules in their current windows, in units of 1/SHARE; no rules is 0."""
     limit, counters, _ = scoped
     live = (

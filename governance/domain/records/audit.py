@@ -15,7 +15,7 @@ class Entity(StrEnum):
     API_KEY = "api_key"
 
 
-class Action(StrEnum):
+class AuditAction(StrEnum):
     """What a change did to the object."""
 
     CREATE = "create"
@@ -34,7 +34,7 @@ class Entry(NamedTuple):
     changes: str
 
 
-class Recorded(NamedTuple):
+class RecordedEntry(NamedTuple):
     """A stored entry: `seq` rises with every entry, even if the clock goes back."""
 
     seq: int

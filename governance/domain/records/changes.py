@@ -40,10 +40,10 @@ Loader = Callable[[Mark | None], Changes]
 """Reads the changes since a mark in one transaction; all rows if the mark is None or of another file."""
 
 BREATH = 0.0001
-"""The sleep of `give_way`, in seconds."""
+"""The sleep of `yield_gil`, in seconds."""
 
 
-def give_way() -> None:
+def yield_gil() -> None:
     """Sleep for a moment, so that threads with requests run; a refresh calls it about every half millisecond.
 
     On a busy core the scheduler lets a computing thread run on for a tick of 4 ms while other threads wait.

@@ -29,14 +29,14 @@ NO_FILE = Source()
 """The source of rows that the API or an import made."""
 
 
-class HeldLimit(NamedTuple):
+class ManagedLimit(NamedTuple):
     """A stored limit, and the file that made it."""
 
     limit: Limit
     source: Source
 
 
-class HeldKey(NamedTuple):
+class ManagedKey(NamedTuple):
     """A stored virtual key, the hash of its entry, and the file that made it."""
 
     key: VirtualKey
@@ -44,7 +44,7 @@ class HeldKey(NamedTuple):
     source: Source
 
 
-class HeldUser(NamedTuple):
+class ManagedUser(NamedTuple):
     """A stored user, the hash of its entry, and the file that made it."""
 
     user: User
@@ -52,18 +52,18 @@ class HeldUser(NamedTuple):
     source: Source
 
 
-Held = HeldLimit | HeldKey | HeldUser
+Managed = ManagedLimit | ManagedKey | ManagedUser
 
 
-class Stored(NamedTuple):
+class StoredRows(NamedTuple):
     """All stored rows by id, and (entity, id) of deleted ones in `deleted`."""
 
-    limits: Mapping[str, HeldLimit]
-    keys: Mapping[str, HeldKey]
-    users: Mapping[str, HeldUser]
+    limits: Mapping[str, ManagedLimit]
+    keys: Mapping[str, ManagedKey]
+    users: Mapping[str, ManagedUser]
     deleted: frozenset[tuple[str, str]] = frozenset()
 
     @property
-    def rows(self) -> tuple[Held, ...]:
+    def rows(self) -> tuple[Managed, ...]:
         """All rows of all kinds."""
         return (*self.limits.values(), *self.keys.values(), *self.users.values())

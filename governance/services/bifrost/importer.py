@@ -4,36 +4,36 @@ from pathlib import Path
 
 from sqlalchemy.engine import Connection
 
-from governance.domain.bifrost.candidates import Arrivals, Decision
+from governance.domain.bifrost.candidates import Candidates, ImportPlan
 from governance.domain.bifrost.plan import decide
 from governance.domain.times import Clock
-from governance.services.random_ids import Mint
+from governance.services.random_ids import RandomIds
 from governance.services.writing import Write, Writer
 from governance.storage import revisions
 from governance.storage.bifrost import existing_ids, reader
 from governance.storage.keys.virtual_keys import virtual_keys
 from governance.storage.limits import counters, writes
 from governance.storage.store import Database
-from schemas.bifrost.rows import arrivals
+from schemas.bifrost.rows import candidates
 
 
 class BifrostImport:
     """Imports a Bifrost store."""
 
-    def __init__(self, database: Database, writer: Writer, clock: Clock, mint: Mint, busy_timeout: float) -> None:
+    def __init__(self, database: Database, writer: Writer, clock: Clock, mint: RandomIds, busy_timeout: float) -> None:
         self._database = database
         self._writer = writer
         self._clock = clock
         self._mint = mint
         self._busy_timeout = busy_timeout
 
-    def run(self, file: Path, *, dry_run: bool) -> Decision:
+    def run(self, file: Path, *, dry_run: bool) -> ImportPlan:
         """Store the rows of a Bifrost store that are not stored yet; a dry run only returns what it would store.
 
         Raises InvalidRequest, Unavailable.
         """
         now = self._clock()
-        arriving = arrivals(reader.read(file, self._busy_timeout), now)
+        arriving = candidates(reader.read(file, self._busy_timeout), now)
         with self._database.read() as connection:
             seen = revisions.current(connection)
             decided = self._decide(connection, arriving, now)
@@ -45,11 +45,11 @@ class BifrostImport:
             _store(write, decided)
         return decided
 
-    def _decide(self, connection: Connection, arriving: Arrivals, now: int) -> Decision:
-        return decide(arriving, existing_ids.stored(connection), now=now, mint=self._mint.new_id)
+    def _decide(self, connection: Connection, arriving: Candidates, now: int) -> ImportPlan:
+        return decide(arriving, existing_ids.existing_ids(connection), now=now, mint=self._mint.new_id)
 
 
-def _store(write: Write, decided: Decision) -> None:
+def _store(write: Write, decided: ImportPlan) -> None:
     virtual_keys.add_all(write.connection, decided.keys, write.revision)
     writes.add_all(write.connection, decided.limits, write.revision)
     counters.open_all(write.connection, decided.openings, write.now)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from governance.domain import strict_json
 from governance.domain.config import lint
 from governance.domain.config.entries import Wanted
-from governance.domain.config.positions import line_of, places, repeated, steps_to
+from governance.domain.config.positions import line_of, positions, repeated, steps_to
 from governance.domain.config.references import resolve
 from governance.domain.errors import Code, Fault, FaultyFile, InvalidRequest, Misplaced
 from governance.domain.gc_pause import pause_gc
@@ -29,7 +29,7 @@ TOO_MANY = f"Split the file: it has more than {MOST_VALUES:,} values."
 NOTHING = Wanted((), (), (), (), (), (), ())
 
 
-class Document(NamedTuple):
+class LoadedFile(NamedTuple):
     """A config file without faults. `source` is stored with its rows."""
 
     name: str
@@ -55,7 +55,7 @@ class Files:
         self._clock = clock
         self._environment = environment
 
-    def read(self, path: Path, *, valued: bool = True, owner: str | None = None) -> Document:
+    def read(self, path: Path, *, valued: bool = True, owner: str | None = None) -> LoadedFile:
         """Read a file, without the database. Raises FaultyFile with all its faults and warnings.
 
         `valued`: a value whose environment variable is not set is a fault, not a warning. `owner` overrides the owner
@@ -64,7 +64,7 @@ class Files:
         with pause_gc():
             return self._document(path.name, _bytes(path), lambda own: _file_source(path, owner or own), valued=valued)
 
-    def received(self, raw: bytes, owner: str | None) -> Document:
+    def received(self, raw: bytes, owner: str | None) -> LoadedFile:
         """Read a file that came over HTTP. Without an owner, its rows have no source. Raises FaultyFile.
 
         No value is taken from the environment: a caller could read secrets that way. The number of reported faults is
@@ -86,7 +86,7 @@ class Files:
         *,
         valued: bool = True,
         most: int | None = None,
-    ) -> Document:
+    ) -> LoadedFile:
         """Read the bytes of a file. `most` is given for HTTP alone: reading stops after so many faults."""
         try:
             document = strict_json.read_object(raw, strict_json.FILE)
@@ -94,19 +94,19 @@ class Files:
             raise FaultyFile(name, [_syntax_fault(raw, error)], code=Code.INVALID_BODY) from error
         sections, faults = files.sections(document, self._environment if most is None else None, most)
         wanted, more = resolve(sections) if most is None or len(faults) < most else (NOTHING, [])
-        file = Document(name, raw.decode(), wanted, source(wanted.owner))
+        file = LoadedFile(name, raw.decode(), wanted, source(wanted.owner))
         faults += [*more, *(Fault(*each) for each in wanted.unset if valued)]
         if faults:
             warnings = [] if most else [*self.cautions(file, faults), *self.left_out(file, faults)]
             raise FaultyFile(name, _with_lines(file.text, faults[:most]), warnings)
         return file
 
-    def cautions(self, document: Document, faults: Sequence[Fault] = ()) -> list[Misplaced]:
+    def cautions(self, document: LoadedFile, faults: Sequence[Fault] = ()) -> list[Misplaced]:
         """Return the warnings of a file: entries without effect, or with an effect its author may not expect."""
-        warnings = lint.cautions(document.wanted, self._clock(), [fault.param or "" for fault in faults])
+        warnings = lint.lint(document.wanted, self._clock(), [fault.param or "" for fault in faults])
         return _with_lines(document.text, [Fault(path, sentence) for path, sentence in warnings])
 
-    def left_out(self, document: Document, faults: Sequence[Fault] = ()) -> list[Misplaced]:
+    def left_out(self, document: LoadedFile, faults: Sequence[Fault] = ()) -> list[Misplaced]:
         """Return the budgets and rate limits of a file that belong to no limit here, each with the reason."""
         items = lint.left_out(document.wanted, [fault.param or "" for fault in faults])
         return _with_lines(document.text, [Fault(path, sentence) for path, sentence in items])
@@ -114,7 +114,7 @@ class Files:
     def export(self) -> bytes:
         """Return all limits, virtual keys and users as a file in the plain form, in a fixed order, without secrets."""
         with self._database.read() as connection:
-            return export.document(current_state.everything(connection))
+            return export.document(current_state.current_state(connection))
 
     def export_to(self, target: Path) -> None:
         """Write the export to a file that only its owner may read, atomically. Raises OSError."""
@@ -153,6 +153,6 @@ def _with_lines(text: str, faults: Sequence[Fault]) -> list[Misplaced]:
     if not faults:
         return []
     wanted = {step for fault in faults for step in steps_to(fault.param or "")}
-    lines = {path: line for path, line in places(text) if path in wanted}
+    lines = {path: line for path, line in positions(text) if path in wanted}
     placed = (Misplaced(line_of(fault.param or "", lines), fault.param or None, fault.message) for fault in faults)
     return sorted(dict.fromkeys(placed), key=lambda fault: fault.line or 0)

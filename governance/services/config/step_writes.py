@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from governance.domain.config.steps import Action, Step
-from governance.domain.records.stored import Held, HeldKey, HeldLimit, HeldUser, Source
+from governance.domain.records.stored import Managed, ManagedKey, ManagedLimit, ManagedUser, Source
 from governance.services.writing import Write
 from governance.storage.keys.users import users
 from governance.storage.keys.virtual_keys import virtual_keys
 from governance.storage.limits import writes
 from governance.storage.limits.writes import Edit
 
-HeldT = TypeVar("HeldT", HeldLimit, HeldKey, HeldUser)
+HeldT = TypeVar("HeldT", ManagedLimit, ManagedKey, ManagedUser)
 
 
 def carry_out(write: Write, source: Source, steps: Iterable[Step]) -> None:
@@ -22,28 +22,28 @@ def carry_out(write: Write, source: Source, steps: Iterable[Step]) -> None:
     remaining = [step for step in listed if step.action in (Action.CHANGE, Action.KEEP)]
     after = [step.after for step in remaining]
     connection, now, revision = write
-    writes.remove(connection, [row.limit.id for row in _of(HeldLimit, removed)], revision)
-    virtual_keys.remove_all(connection, [row.key.id for row in _of(HeldKey, removed)], revision)
-    users.remove_all(connection, [row.user.id for row in _of(HeldUser, removed)], revision)
-    virtual_keys.replace_held(connection, _of(HeldKey, after), revision)
-    virtual_keys.add_held(connection, _of(HeldKey, new), revision)
-    users.replace_held(connection, _of(HeldUser, after), revision)
-    users.add_held(connection, _of(HeldUser, new), revision)
+    writes.remove(connection, [row.limit.id for row in _of(ManagedLimit, removed)], revision)
+    virtual_keys.remove_all(connection, [row.key.id for row in _of(ManagedKey, removed)], revision)
+    users.remove_all(connection, [row.user.id for row in _of(ManagedUser, removed)], revision)
+    virtual_keys.replace_held(connection, _of(ManagedKey, after), revision)
+    virtual_keys.add_held(connection, _of(ManagedKey, new), revision)
+    users.replace_held(connection, _of(ManagedUser, after), revision)
+    users.add_held(connection, _of(ManagedUser, new), revision)
     writes.replace_all(connection, _edits(remaining), revision, now)
     writes.note_places(connection, _with_new_place(remaining))
-    writes.add_all(connection, [row.limit for row in _of(HeldLimit, new)], revision, source)
+    writes.add_all(connection, [row.limit for row in _of(ManagedLimit, new)], revision, source)
 
 
-def _of(kind: type[HeldT], rows: Iterable[Held | None]) -> list[HeldT]:
+def _of(kind: type[HeldT], rows: Iterable[Managed | None]) -> list[HeldT]:
     return [row for row in rows if isinstance(row, kind)]
 
 
 def _edits(steps: Iterable[Step]) -> list[Edit]:
     pairs = ((step.before, step.after) for step in steps)
-    return [Edit(b.limit, a.limit) for b, a in pairs if isinstance(b, HeldLimit) and isinstance(a, HeldLimit)]
+    return [Edit(b.limit, a.limit) for b, a in pairs if isinstance(b, ManagedLimit) and isinstance(a, ManagedLimit)]
 
 
-def _with_new_place(steps: Iterable[Step]) -> list[HeldLimit]:
+def _with_new_place(steps: Iterable[Step]) -> list[ManagedLimit]:
     """Return the limits whose source has changed: the path of their file was not known before."""
     after = ((step.after, step.before) for step in steps if step.before is not None)
-    return [row for row, before in after if isinstance(row, HeldLimit) and row.source != before.source]
+    return [row for row, before in after if isinstance(row, ManagedLimit) and row.source != before.source]

@@ -10,15 +10,15 @@ from sqlalchemy.engine import Connection
 from governance.domain import keys
 from governance.domain.config import plan as plans
 from governance.domain.config.plan import Plan
-from governance.domain.config.steps import Aim, Step
+from governance.domain.config.steps import PlanContext, Step
 from governance.domain.errors import Code, Conflict, FaultyFile, GovernanceError, NotReady, Unavailable, fault_line
 from governance.domain.gc_pause import pause_gc
-from governance.domain.records.stored import HeldKey
+from governance.domain.records.stored import ManagedKey
 from governance.domain.times import SECOND, Clock
 from governance.services.actor import acting_as
-from governance.services.config.files import Document, Files
+from governance.services.config.files import Files, LoadedFile
 from governance.services.config.step_writes import carry_out
-from governance.services.random_ids import Mint
+from governance.services.random_ids import RandomIds
 from governance.services.writing import Write, Writer
 from governance.storage import private_files, revisions
 from governance.storage.config import current_state
@@ -44,7 +44,7 @@ LEFT_OUT = "{} was applied, but {} of its budgets and rate limits hold for nobod
 MOVED = "Plan again: the file, its parameters or what is stored are not as they were when it was planned."
 
 
-class Planned(NamedTuple):
+class PreparedPlan(NamedTuple):
     """A plan, with the config revision and the time (microseconds) at which it was made."""
 
     plan: Plan
@@ -56,7 +56,7 @@ class Planned(NamedTuple):
         return write.revision == self.revision + 1 and 0 <= write.now - self.at < FRESH
 
 
-class Applied(NamedTuple):
+class SyncResult(NamedTuple):
     """The plan that was carried out, and how many virtual keys got a new value, which is in `VALUES_FILE`."""
 
     plan: Plan
@@ -67,7 +67,7 @@ class Sync:
     """Plans and applies files."""
 
     def __init__(
-        self, database: Database, writer: Writer, files: Files, clock: Clock, *, mint: Mint, folder: Path
+        self, database: Database, writer: Writer, files: Files, clock: Clock, *, mint: RandomIds, folder: Path
     ) -> None:
         self._database = database
         self._writer = writer
@@ -76,7 +76,7 @@ class Sync:
         self._mint = mint
         self.values = folder / VALUES_FILE
 
-    def plan(self, document: Document, *, prune: bool, overwrite: bool = False) -> Planned:
+    def plan(self, document: LoadedFile, *, prune: bool, overwrite: bool = False) -> PreparedPlan:
         """Return what a sync would do now. Raises FaultyFile if the file conflicts with stored rows.
 
         `prune` removes the rows that the file made and no longer has; `overwrite` undoes edits by the API.
@@ -84,11 +84,11 @@ class Sync:
         with self._database.read() as connection:
             now = self._clock()
             plan = _plan(connection, document, now, prune=prune, overwrite=overwrite)
-            return Planned(plan, revisions.current(connection), now)
+            return PreparedPlan(plan, revisions.current(connection), now)
 
     def apply(
-        self, document: Document, planned: Planned, *, prune: bool, overwrite: bool = False, exact: bool = False
-    ) -> Applied:
+        self, document: LoadedFile, planned: PreparedPlan, *, prune: bool, overwrite: bool = False, exact: bool = False
+    ) -> SyncResult:
         """Carry out a plan in one transaction; it is made again there if it may be out of date. Raises FaultyFile.
 
         `exact`: raise Conflict if anything was written since the plan was made.
@@ -101,7 +101,7 @@ class Sync:
             steps, values = self._with_values(plan.writes)
             carry_out(write, document.source, steps)
             self._save_values(values)
-        return Applied(plan, len(values))
+        return SyncResult(plan, len(values))
 
     def at_start(self, path: Path) -> list[str]:
         """Sync a file before the service starts; return what `/readyz` reports about it.
@@ -133,7 +133,7 @@ class Sync:
             return error, []
         return None, [LEFT_OUT.format(path.name, len(left_out))] if left_out else []
 
-    def _apply_with_retries(self, document: Document, tries: int) -> None:
+    def _apply_with_retries(self, document: LoadedFile, tries: int) -> None:
         """Apply a file if it changes anything. Retry if the database is busy: another service may be applying it."""
         for left in reversed(range(tries)):
             try:
@@ -155,7 +155,7 @@ class Sync:
         found, values = [], {}
         for step in steps:
             after = step.after
-            if isinstance(after, HeldKey) and not after.key.digest:
+            if isinstance(after, ManagedKey) and not after.key.digest:
                 values[step.id] = value = keys.VIRTUAL_KEY_PREFIX + self._mint.new_secret()
                 key = after.key._replace(digest=keys.digest(value), value_prefix=keys.shown_prefix(value))
                 found.append(step._replace(after=after._replace(key=key)))
@@ -175,15 +175,15 @@ class Sync:
             raise NotReady(sentence) from error
 
 
-def _plan(connection: Connection, document: Document, now: int, *, prune: bool, overwrite: bool) -> Plan:
-    context = Aim(document.source, current_state.everything(connection), now, overwrite)
+def _plan(connection: Connection, document: LoadedFile, now: int, *, prune: bool, overwrite: bool) -> Plan:
+    context = PlanContext(document.source, current_state.current_state(connection), now, overwrite)
     plan, faults = plans.plan(context, document.wanted, prune=prune)
     if faults:
         raise document.refusal(faults)
     return plan
 
 
-def _log_applied(document: Document, plan: Plan) -> None:
+def _log_applied(document: LoadedFile, plan: Plan) -> None:
     counts = ", ".join(f"{number} to {action}" for action, number in plan.counts.items())
     logger.info("%s was applied: %s", document.name, counts or "it asks for nothing")
 

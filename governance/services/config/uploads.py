@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from governance.domain.config.plan import Plan
 from governance.domain.errors import Code, Conflict, Fault, Misplaced, NotReady, Unavailable
-from governance.domain.records.stored import HeldKey
-from governance.services.config.files import Document, Files
-from governance.services.config.sync import MOVED, Planned, Sync
+from governance.domain.records.stored import ManagedKey
+from governance.services.config.files import Files, LoadedFile
+from governance.services.config.sync import MOVED, PreparedPlan, Sync
 
 MAX_FILE = 32 * 1024 * 1024
 LARGE = 1024 * 1024
@@ -20,7 +20,7 @@ OWNER_WANTED = 'Name an owner to prune for, as ?owner=NAME or as "owner" at the 
 UNWRITTEN = "Try again once the service's disk can be written: the values of new virtual keys are kept there."
 
 
-class Wishes(NamedTuple):
+class SyncOptions(NamedTuple):
     """The options of a sync, as in `flask governance sync`."""
 
     owner: str | None
@@ -35,10 +35,10 @@ class Upload(NamedTuple):
     read: Callable[[int], bytes]
 
 
-class Review(NamedTuple):
+class PlanReview(NamedTuple):
     """A plan, the warnings about its file, and the ETag that an apply has to send."""
 
-    document: Document
+    document: LoadedFile
     plan: Plan
     warnings: list[Misplaced]
     left_out: list[Misplaced]
@@ -48,7 +48,7 @@ class Review(NamedTuple):
     def minted(self) -> int:
         """The number of new virtual keys without a value in the file; each gets a new value."""
         after = (step.after for step in self.plan.writes)
-        return sum(isinstance(row, HeldKey) and not row.key.digest for row in after)
+        return sum(isinstance(row, ManagedKey) and not row.key.digest for row in after)
 
 
 class Uploads:
@@ -59,12 +59,12 @@ class Uploads:
         self._sync = sync
         self._large = Lock()
 
-    def plan(self, upload: Upload, wishes: Wishes) -> Review:
+    def plan(self, upload: Upload, wishes: SyncOptions) -> PlanReview:
         """Return what an apply would do now. Raises FaultyFile."""
         with self._admitted(upload):
             return self._planned(upload.read(MAX_FILE), wishes)[0]
 
-    def apply(self, upload: Upload, wishes: Wishes, is_wanted: Callable[[str], bool]) -> Review:
+    def apply(self, upload: Upload, wishes: SyncOptions, is_wanted: Callable[[str], bool]) -> PlanReview:
         """Apply a file if its plan has the wanted ETag. Raises FaultyFile, and Conflict if anything has changed."""
         with self._admitted(upload):
             review, planned = self._planned(upload.read(MAX_FILE), wishes)
@@ -74,19 +74,19 @@ class Uploads:
                 self._apply(review.document, planned, wishes)
             return review
 
-    def _apply(self, document: Document, planned: Planned, wishes: Wishes) -> None:
+    def _apply(self, document: LoadedFile, planned: PreparedPlan, wishes: SyncOptions) -> None:
         try:
             self._sync.apply(document, planned, prune=wishes.prune, overwrite=wishes.overwrite, exact=True)
         except NotReady as error:  # its sentence is for the operator, and shows a path
             raise Unavailable(UNWRITTEN) from error
 
-    def _planned(self, raw: bytes, wishes: Wishes) -> tuple[Review, Planned]:
+    def _planned(self, raw: bytes, wishes: SyncOptions) -> tuple[PlanReview, PreparedPlan]:
         document = self._files.received(raw, wishes.owner)
         if wishes.prune and not document.source.name:
             raise document.refusal([Fault("owner", OWNER_WANTED)])
         planned = self._sync.plan(document, prune=wishes.prune, overwrite=wishes.overwrite)
         remarks = self._files.cautions(document), self._files.left_out(document)
-        return Review(document, planned.plan, *remarks, _etag(raw, wishes, planned.revision)), planned
+        return PlanReview(document, planned.plan, *remarks, _etag(raw, wishes, planned.revision)), planned
 
     @contextmanager
     def _admitted(self, upload: Upload) -> Iterator[None]:
@@ -102,6 +102,6 @@ class Uploads:
             raise Unavailable(ANOTHER, code=Code.FILE_BUSY, retry_after=60)
 
 
-def _etag(raw: bytes, wishes: Wishes, revision: int) -> str:
+def _etag(raw: bytes, wishes: SyncOptions, revision: int) -> str:
     """Return the digest of a file's bytes, its parameters and the config revision."""
     return sha256(repr((tuple(wishes), revision, sha256(raw).hexdigest())).encode()).hexdigest()

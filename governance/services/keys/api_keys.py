@@ -9,7 +9,7 @@ from governance.domain.errors import Code, Conflict, NotFound, NotReady
 from governance.domain.keys import ApiKey, KeyScope
 from governance.domain.records.pages import Page
 from governance.services.keys.virtual_keys import refuse_past
-from governance.services.random_ids import Mint
+from governance.services.random_ids import RandomIds
 from governance.services.writing import Write, Writer
 from governance.storage import private_files
 from governance.storage.keys import api_keys
@@ -39,7 +39,7 @@ class NewApiKey(NamedTuple):
 class ApiKeys:
     """The acts on API keys."""
 
-    def __init__(self, database: Database, writer: Writer, mint: Mint, on_revoked: Callable[[str], None]) -> None:
+    def __init__(self, database: Database, writer: Writer, mint: RandomIds, on_revoked: Callable[[str], None]) -> None:
         self._database = database
         self._writer = writer
         self._mint = mint

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from governance.domain.errors import Code, NotFound
 from governance.domain.names import fold
 from governance.domain.records.pages import Page
-from governance.services.random_ids import Mint
+from governance.services.random_ids import RandomIds
 from governance.services.writing import Write, Writer
 from governance.storage.keys.named import HeldT, NamedRows, NamedT
 from governance.storage.store import Database
@@ -20,7 +20,7 @@ class NamedEntries(Generic[NamedT, HeldT]):
     rows: NamedRows[NamedT, HeldT]
     missing: tuple[str, Code]
 
-    def __init__(self, database: Database, writer: Writer, mint: Mint) -> None:
+    def __init__(self, database: Database, writer: Writer, mint: RandomIds) -> None:
         self._database = database
         self._writer = writer
         self._mint = mint

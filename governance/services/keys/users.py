@@ -5,12 +5,12 @@ from typing import Any
 
 from governance.domain.errors import Code, Conflict
 from governance.domain.keys import User
-from governance.domain.records.stored import HeldUser
+from governance.domain.records.stored import ManagedUser
 from governance.services.keys.named import NamedEntries
 from governance.storage.keys.users import users
 
 
-class Users(NamedEntries[User, HeldUser]):
+class Users(NamedEntries[User, ManagedUser]):
     """The acts on users."""
 
     rows = users

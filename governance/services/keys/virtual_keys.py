@@ -7,7 +7,7 @@ from governance.domain import keys
 from governance.domain.errors import Code, Conflict, InvalidRequest
 from governance.domain.keys import VirtualKey
 from governance.domain.limits.limit import Scope
-from governance.domain.records.stored import HeldKey
+from governance.domain.records.stored import ManagedKey
 from governance.services.keys.named import NamedEntries
 from governance.services.writing import Write
 from governance.storage.keys.virtual_keys import virtual_keys
@@ -27,7 +27,7 @@ class NewKey(NamedTuple):
     value: str
 
 
-class VirtualKeys(NamedEntries[VirtualKey, HeldKey]):
+class VirtualKeys(NamedEntries[VirtualKey, ManagedKey]):
     """The acts on virtual keys."""
 
     rows = virtual_keys

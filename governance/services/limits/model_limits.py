@@ -7,14 +7,14 @@ from sqlalchemy.engine import Connection
 
 from governance.domain.errors import Code, Conflict, Fault, InvalidRequest, NotFound
 from governance.domain.keys import VirtualKey
-from governance.domain.limits.drafts import Change, Draft, drafted_flag
+from governance.domain.limits.drafts import LimitChange, LimitDraft, drafted_flag
 from governance.domain.limits.edits import changed, created
-from governance.domain.limits.limit import Scope, Scoped
+from governance.domain.limits.limit import LimitState, Scope
 from governance.domain.records.pages import ListQuery, Page, Validity
 from governance.domain.times import Clock
-from governance.services.random_ids import Mint
+from governance.services.random_ids import RandomIds
 from governance.services.writing import Write, Writer
-from governance.snapshot.reader import MemoryReader
+from governance.snapshot.reader import SnapshotReader
 from governance.storage.keys.virtual_keys import virtual_keys
 from governance.storage.limits import counters, lists, states
 from governance.storage.limits import writes as stored_limits
@@ -42,7 +42,9 @@ class Listing(NamedTuple):
 class ModelLimits:
     """The acts on model limits."""
 
-    def __init__(self, database: Database, memory: MemoryReader, writer: Writer, clock: Clock, mint: Mint) -> None:
+    def __init__(
+        self, database: Database, memory: SnapshotReader, writer: Writer, clock: Clock, mint: RandomIds
+    ) -> None:
         self._database = database
         self._memory = memory
         self._writer = writer
@@ -74,11 +76,11 @@ class ModelLimits:
         with self._database.read() as connection:
             return render.limit(_stored(connection, limit_id), self._clock())
 
-    def create(self, draft: Draft) -> Rendering:
+    def create(self, draft: LimitDraft) -> Rendering:
         """Store a new limit. Raises InvalidRequest, Conflict."""
         with self._writer.write() as write:
             key = _bound_key(write.connection, draft) if draft.scope == Scope.VIRTUAL_KEY else None
-            existing = stored_limits.identical(write.connection, draft.identity)
+            existing = stored_limits.find_identical(write.connection, draft.identity)
             if existing is not None:
                 raise _duplicate(draft, existing)
             aligned = key is not None and key.calendar_aligned
@@ -86,7 +88,7 @@ class ModelLimits:
             stored_limits.add_all(write.connection, [limit], write.revision)
             return render.limit(_stored(write.connection, limit.id), self._clock())
 
-    def change(self, limit_id: str, change: Change, accepts: Versions) -> Rendering:
+    def change(self, limit_id: str, change: LimitChange, accepts: Versions) -> Rendering:
         """Store an edit; usage moves only where it says `reset`. Raises NotFound, Conflict, InvalidRequest."""
         with self._writer.write() as write:
             before = _checked(write, limit_id, accepts).limit
@@ -116,14 +118,14 @@ class ModelLimits:
         return Listing(documents, [render.digest(document) for document in documents], total, age)
 
 
-def _stored(connection: Connection, limit_id: str) -> Scoped:
+def _stored(connection: Connection, limit_id: str) -> LimitState:
     entry = states.by_ids(connection, [limit_id]).get(limit_id)
     if entry is None:
         raise NotFound("Model config not found", code=Code.MODEL_CONFIG_NOT_FOUND)
     return entry
 
 
-def _checked(write: Write, limit_id: str, accepts: Versions) -> Scoped:
+def _checked(write: Write, limit_id: str, accepts: Versions) -> LimitState:
     """The stored limit, where the caller's precondition accepts its version."""
     entry = _stored(write.connection, limit_id)
     if not accepts(entry.limit.version):
@@ -132,7 +134,7 @@ def _checked(write: Write, limit_id: str, accepts: Versions) -> Scoped:
     return entry
 
 
-def _bound_key(connection: Connection, draft: Draft) -> VirtualKey:
+def _bound_key(connection: Connection, draft: LimitDraft) -> VirtualKey:
     """The virtual key that a draft is bound to. Raises InvalidRequest, with the draft's own faults, if unknown."""
     key = virtual_keys.get(connection, draft.scope_id or "")
     if key is None:
@@ -141,7 +143,7 @@ def _bound_key(connection: Connection, draft: Draft) -> VirtualKey:
     return key
 
 
-def _duplicate(draft: Draft, existing: str) -> Conflict:
+def _duplicate(draft: LimitDraft, existing: str) -> Conflict:
     provider = f" with provider '{draft.provider}'" if draft.provider else ""
     scope = f"{draft.scope} '{draft.scope_id}'" if draft.scope_id else draft.scope
     return Conflict(

@@ -18,7 +18,7 @@ from governance.domain.times import DAY, SECOND, Clock
 from governance.services.metering import fingerprints
 from governance.services.metering.matcher import MatchedCall, Matcher
 from governance.services.metering.statistics import Statistics
-from governance.services.random_ids import Mint
+from governance.services.random_ids import RandomIds
 from governance.snapshot.cache import SnapshotCache
 from governance.storage.store import IdempotencyKey, MeteringStore, UnitOfWork
 
@@ -52,7 +52,7 @@ class ActContext(NamedTuple):
     cache: SnapshotCache
     matcher: Matcher
     steady: Clock
-    mint: Mint
+    mint: RandomIds
     statistics: Statistics
 
 
@@ -168,7 +168,7 @@ def _kept(given: MatchedRequest, repeat: IdempotencyKey, unit: UnitOfWork, decis
     return decision._replace(rendered=rendered)
 
 
-def _reservation(request: ReservationRequest, matched: MatchedCall, now: int, mint: Mint) -> Reservation:
+def _reservation(request: ReservationRequest, matched: MatchedCall, now: int, mint: RandomIds) -> Reservation:
     return Reservation(
         mint.new_ordered_id(now),
         Status.OPEN,
@@ -185,7 +185,7 @@ def _reservation(request: ReservationRequest, matched: MatchedCall, now: int, mi
     )
 
 
-def _report(request: ReservationRequest, matched: MatchedCall, now: int, mint: Mint) -> Reservation:
+def _report(request: ReservationRequest, matched: MatchedCall, now: int, mint: RandomIds) -> Reservation:
     """Usage that had no reservation: it holds nothing, and has ended."""
     return Reservation(
         mint.new_ordered_id(now),

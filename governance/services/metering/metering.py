@@ -5,7 +5,7 @@ from governance.services.metering.acts import ActContext, Report, Reserve
 from governance.services.metering.check import Check
 from governance.services.metering.matcher import Matcher
 from governance.services.metering.statistics import Statistics
-from governance.services.random_ids import Mint
+from governance.services.random_ids import RandomIds
 from governance.snapshot.cache import SnapshotCache
 from governance.storage.store import Database, MeteringStore
 
@@ -20,7 +20,7 @@ class Metering:
         cache: SnapshotCache,
         *,
         steady: Clock,
-        mint: Mint,
+        mint: RandomIds,
         statistics: Statistics,
     ) -> None:
         matcher = Matcher(cache)

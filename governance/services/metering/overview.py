@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 
 from governance.domain.errors import Code, NotFound
 from governance.domain.limits import durations
-from governance.domain.limits.limit import Scoped, current
+from governance.domain.limits.limit import LimitState, current
 from governance.domain.metering.decision import MatchedRule, RuleStatus
 from governance.domain.metering.denials import Denials
 from governance.domain.records.pages import ListQuery
@@ -21,16 +21,16 @@ MOST = 100
 """How many limits on one model are shown."""
 
 
-class Seen(NamedTuple):
+class LimitsOverview(NamedTuple):
     """Limits as they were at an instant, how many there are in all, and how often each refused a call."""
 
-    limits: Sequence[Scoped]
+    limits: Sequence[LimitState]
     total: int
     denials: Mapping[str, Denials]
     now: int
 
 
-class Nearest(NamedTuple):
+class UsageOverview(NamedTuple):
     """The rules nearest to their cap, the nearest first, at an instant; all rules there are, and those used up."""
 
     statuses: Sequence[RuleStatus]
@@ -47,15 +47,15 @@ class Overview:
         self._database = database
         self._clock = clock
 
-    def page(self, query: ListQuery) -> Seen:
+    def page(self, query: ListQuery) -> LimitsOverview:
         """A page of limits, as the HTTP list has it."""
         with self._database.read() as connection:
             now = self._clock()
             found = lists.limits(connection, query, now)
             total = lists.count(connection, query.filter)
-            return Seen(found, total, _denials(connection, found), now)
+            return LimitsOverview(found, total, _denials(connection, found), now)
 
-    def named(self, word: str) -> Seen:
+    def named(self, word: str) -> LimitsOverview:
         """The limit of an id, or those on a model: the newest hundred. Raises NotFound."""
         with self._database.read() as connection:
             found = list(states.by_ids(connection, [word]).values())
@@ -64,9 +64,9 @@ class Overview:
             found += [known[limit_id] for limit_id in ids[:MOST]]
             if not found:
                 raise NotFound(UNKNOWN.format(word), code=Code.MODEL_CONFIG_NOT_FOUND)
-            return Seen(found, max(len(ids), len(found)), _denials(connection, found), self._clock())
+            return LimitsOverview(found, max(len(ids), len(found)), _denials(connection, found), self._clock())
 
-    def nearest(self, most: int) -> Nearest:
+    def nearest(self, most: int) -> UsageOverview:
         """Up to `most` rules of which something is used or reserved now."""
         with self._database.read() as connection:
             now = self._clock()
@@ -78,7 +78,7 @@ class Overview:
                 for each in statuses(entry, now)
             }
             shown = [status[place] for place in found.places]
-            return Nearest(shown, found.rules, found.full, _denials(connection, known.values()), now)
+            return UsageOverview(shown, found.rules, found.full, _denials(connection, known.values()), now)
 
     def instant(self, text: str | None) -> str | None:
         """A duration as the time when it will have passed; other text as it is, for a schema to read."""
@@ -88,7 +88,7 @@ class Overview:
             return text
 
 
-def statuses(entry: Scoped, now: int) -> list[RuleStatus]:
+def statuses(entry: LimitState, now: int) -> list[RuleStatus]:
     """Every rule of a limit in its current window; nothing is asked of it."""
     limit, counters, scope_name = entry
     return [
@@ -97,5 +97,5 @@ def statuses(entry: Scoped, now: int) -> list[RuleStatus]:
     ]
 
 
-def _denials(connection: Connection, found: Iterable[Scoped]) -> dict[str, Denials]:
+def _denials(connection: Connection, found: Iterable[LimitState]) -> dict[str, Denials]:
     return denials.of_limits(connection, [entry.limit.id for entry in found])

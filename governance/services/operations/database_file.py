@@ -6,9 +6,9 @@ from pathlib import Path
 
 from governance.domain.times import Clock
 from governance.storage.sqlite.files import backup, compaction, restore, service_lock, start_check
-from governance.storage.sqlite.files.backup import Backup
+from governance.storage.sqlite.files.backup import BackupFile
 from governance.storage.sqlite.files.compaction import FileSize
-from governance.storage.sqlite.files.restore import Restored
+from governance.storage.sqlite.files.restore import RestoredFile
 
 
 class DatabaseFile:
@@ -29,7 +29,7 @@ class DatabaseFile:
         """Raise NotReady where the file is missing, foreign or damaged."""
         start_check.check_for_command(self.path, self._busy_timeout)
 
-    def back_up(self, target: Path, *, replace: bool) -> Backup:
+    def back_up(self, target: Path, *, replace: bool) -> BackupFile:
         """Copy the database to a file, also while the service runs."""
         return backup.backup(self.path, target, self._busy_timeout, replace=replace)
 
@@ -45,7 +45,7 @@ class DatabaseFile:
         """Write the file anew without free pages, while the service is stopped. Raises Conflict, NotReady."""
         return compaction.compact(self.path, self._busy_timeout)
 
-    def restore(self, source: Path, *, force: bool) -> Restored:
+    def restore(self, source: Path, *, force: bool) -> RestoredFile:
         """Put a backup in the file's place, while the service is stopped; what was there is kept."""
         return restore.restore(self.path, source, self._clock(), self._busy_timeout, force=force)
 

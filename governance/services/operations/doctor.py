@@ -26,7 +26,7 @@ AGAIN = "Try again shortly: "
 SKIPPED = "Not looked at, since the database cannot be read."
 
 
-class Subject(NamedTuple):
+class DoctorSubject(NamedTuple):
     """What is looked at, beside the database: its settings and files. Durations in seconds."""
 
     admin_key_file: Path
@@ -53,7 +53,7 @@ class Finding(NamedTuple):
 class Doctor:
     """The checks. Each returns what it found, and raises a GovernanceError that says what to do."""
 
-    def __init__(self, database: Database, clock: Clock, subject: Subject) -> None:
+    def __init__(self, database: Database, clock: Clock, subject: DoctorSubject) -> None:
         self._database = database
         self._clock = clock
         self._subject = subject

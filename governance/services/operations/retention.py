@@ -9,7 +9,7 @@ ANSWERS_KEPT = DAY
 EVERY = MINUTE
 
 
-class Upkeep:
+class Retention:
     """Prunes once a minute; `retention` (microseconds) is how long reservations stay.
 
     The clock must not jump: what was dropped does not come back with it.
@@ -38,7 +38,7 @@ class Upkeep:
             pruning.EndedReservations(now - self._retention),
             pruning.ClosedCounters(now - CLOSED_COUNTERS_KEPT),
             pruning.OldAnswers(now - ANSWERS_KEPT),
-            pruning.OlderAnswers(now - ANSWERS_KEPT),
-            pruning.UnusedTexts(),
+            pruning.AnswersBefore0007(now - ANSWERS_KEPT),
+            pruning.UnusedAnswerTexts(),
             pruning.FreePages(),
         )

@@ -3,12 +3,12 @@
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
-from governance.domain.bifrost.candidates import Stored
+from governance.domain.bifrost.candidates import ExistingIds
 from governance.domain.names import Identity
 from governance.storage.tables import model_limits, rules, virtual_keys
 
 
-def stored(connection: Connection) -> Stored:
+def existing_ids(connection: Connection) -> ExistingIds:
     """Return the ids, names, digests and identities of all virtual keys, limits and rules."""
     keys = connection.execute(select(virtual_keys.c.id, virtual_keys.c.name, virtual_keys.c.digest)).all()
     limits = connection.execute(
@@ -20,7 +20,7 @@ def stored(connection: Connection) -> Stored:
             model_limits.c.match_name,
         )
     ).all()
-    return Stored(
+    return ExistingIds(
         keys={key_id for key_id, _, _ in keys},
         names={name: key_id for key_id, name, _ in keys},
         digests={digest: key_id for key_id, _, digest in keys},

@@ -14,13 +14,13 @@ from urllib.parse import quote
 from sqlalchemy import column, select, table
 
 from governance.domain.bifrost.rows import (
+    BifrostRows,
     BudgetRow,
     KeyRow,
     LimitRow,
     ProviderConfigRow,
     ProviderRow,
     RateLimitRow,
-    Store,
 )
 from governance.domain.errors import GovernanceError, InvalidRequest, Unavailable
 from governance.storage.bifrost import unread
@@ -42,7 +42,7 @@ ORDER = ("created_at", "id")
 GIVE = "Give the path of Bifrost's SQLite store"
 
 
-def read(path: Path, busy_timeout: float) -> Store:
+def read(path: Path, busy_timeout: float) -> BifrostRows:
     """Return the rows of a store that the import needs, in one transaction. Raises InvalidRequest, Unavailable."""
     with _errors_as_sentences(path):
         file = path.resolve(strict=True)
@@ -50,7 +50,7 @@ def read(path: Path, busy_timeout: float) -> Store:
         return store or _rows(file, busy_timeout, "mode=ro")
 
 
-def _read_immutable(file: Path, busy_timeout: float) -> Store | None:
+def _read_immutable(file: Path, busy_timeout: float) -> BifrostRows | None:
     """Return the rows of a file that no process has open; None if it was opened or changed meanwhile."""
     before = _fingerprint(file)
     try:
@@ -81,7 +81,7 @@ def _fingerprint(file: Path) -> tuple[int, int, int, bool]:
     return stat.st_ino, stat.st_mtime_ns, stat.st_size, _log(file).exists()
 
 
-def _rows(file: Path, busy_timeout: float, mode: str) -> Store:
+def _rows(file: Path, busy_timeout: float, mode: str) -> BifrostRows:
     name = f"file:{quote(str(file))}?{mode}"
     with closing(sqlite3.connect(name, uri=True, timeout=busy_timeout, isolation_level=None)) as connection:
         connection.text_factory = _text
@@ -92,7 +92,7 @@ def _rows(file: Path, busy_timeout: float, mode: str) -> Store:
         known = {name: set(row_type._fields) for name, row_type in TABLES.items()}
         read_rows = [tuple(_table(connection, name, columns[name])) for name in TABLES]
         rest = unread.references(connection, known, columns), unread.unread(connection, known, columns)
-        return Store._make([*read_rows, *map(tuple, rest)])
+        return BifrostRows._make([*read_rows, *map(tuple, rest)])
 
 
 def _text(raw: bytes) -> str | bytes:

@@ -6,7 +6,7 @@ from sqlite3 import Connection
 
 from sqlalchemy import ColumnElement, column, func, literal_column, or_, select, table
 
-from governance.domain.bifrost.rows import Reference, Unread
+from governance.domain.bifrost.rows import BifrostReference, UnreadColumn
 
 Columns = Mapping[str, set[str]]
 """Column names by table."""
@@ -22,24 +22,24 @@ COVERED = {
 """Columns that are not read, but are covered by the remark on an override."""
 
 
-def references(connection: Connection, known: Columns, rest: Columns) -> Iterator[Reference]:
+def references(connection: Connection, known: Columns, rest: Columns) -> Iterator[BifrostReference]:
     """Yield the references to budgets and rate limits in tables that are not read."""
     for name in sorted(rest.keys() - known.keys()):
         for wanted in REFERENCES:
             if wanted in rest[name]:
                 named: ColumnElement[object] = column(wanted)
                 there = select(named).select_from(table(name)).where(named.is_not(None)).distinct()
-                yield from (Reference(name, wanted, row[0]) for row in connection.execute(str(there)))
+                yield from (BifrostReference(name, wanted, row[0]) for row in connection.execute(str(there)))
 
 
-def unread(connection: Connection, known: Columns, rest: Columns) -> Iterator[Unread]:
+def unread(connection: Connection, known: Columns, rest: Columns) -> Iterator[UnreadColumn]:
     """Yield the columns and tables that are not read and may contain limits, if any row has a value in them."""
     for name in sorted(rest):
         whole = name not in known and CAPS.search(name) is not None
         for wanted in [None] if whole else sorted(_suspects(name, known, rest)):
             rows = _filled(connection, name, wanted)
             if rows:
-                yield Unread(name, wanted, rows)
+                yield UnreadColumn(name, wanted, rows)
 
 
 def _suspects(name: str, known: Columns, rest: Columns) -> set[str]:

@@ -4,7 +4,7 @@ from sqlalchemy import null, select
 from sqlalchemy.engine import Connection
 
 from governance.domain.keys import User, VirtualKey
-from governance.domain.records.stored import KEY, LIMIT, USER, HeldKey, HeldLimit, HeldUser, Source, Stored
+from governance.domain.records.stored import KEY, LIMIT, USER, ManagedKey, ManagedLimit, ManagedUser, Source, StoredRows
 from governance.storage.keys.users import users as user_rows
 from governance.storage.keys.virtual_keys import virtual_keys as key_rows
 from governance.storage.limits import states
@@ -21,21 +21,21 @@ _keys = select(*key_rows.columns, virtual_keys.c.config_hash, virtual_keys.c.sou
 _users = select(*user_rows.columns, users.c.config_hash, users.c.source, users.c.place)
 
 
-def everything(connection: Connection) -> Stored:
+def current_state(connection: Connection) -> StoredRows:
     """Return all stored limits, virtual keys and users, and the ids of deleted ones."""
     counted = states.group(connection.execute(_rules).all())
     rows = connection.execute(_limits).all()
-    limits = (HeldLimit(states.limit_of(row, counted)[0], Source(row.source, row.place)) for row in rows)
+    limits = (ManagedLimit(states.limit_of(row, counted)[0], Source(row.source, row.place)) for row in rows)
     keys = (
-        HeldKey(VirtualKey._make(row[:-3]), row.config_hash, Source(row.source, row.place))
+        ManagedKey(VirtualKey._make(row[:-3]), row.config_hash, Source(row.source, row.place))
         for row in connection.execute(_keys).all()
     )
     people = (
-        HeldUser(User._make(row[:-3]), row.config_hash, Source(row.source, row.place))
+        ManagedUser(User._make(row[:-3]), row.config_hash, Source(row.source, row.place))
         for row in connection.execute(_users).all()
     )
     gone = connection.execute(select(tombstones.c.entity, tombstones.c.id).where(tombstones.c.entity.in_(ENTITIES)))
-    return Stored(
+    return StoredRows(
         limits={row.limit.id: row for row in limits},
         keys={row.key.id: row for row in keys},
         users={row.user.id: row for row in people},

@@ -9,11 +9,11 @@ from sqlalchemy.engine import Connection
 from governance.domain.keys import User, VirtualKey
 from governance.domain.names import fold
 from governance.domain.records.pages import Page
-from governance.domain.records.stored import HeldKey, HeldUser
+from governance.domain.records.stored import ManagedKey, ManagedUser
 from governance.storage import paging, revisions
 
 NamedT = TypeVar("NamedT", User, VirtualKey)
-HeldT = TypeVar("HeldT", HeldUser, HeldKey)
+HeldT = TypeVar("HeldT", ManagedUser, ManagedKey)
 
 
 class NamedRows(Generic[NamedT, HeldT]):
@@ -79,6 +79,6 @@ def _row(named: User | VirtualKey, revision: int) -> dict[str, Any]:
     return named._asdict() | {"search_name": fold(named.name), "revision": revision}
 
 
-def _held_row(held: HeldUser | HeldKey, revision: int) -> dict[str, Any]:
+def _held_row(held: ManagedUser | ManagedKey, revision: int) -> dict[str, Any]:
     origin = {"config_hash": held.config_hash, "source": held.source.name, "place": held.source.place}
     return _row(held[0], revision) | origin

@@ -6,7 +6,7 @@ from sqlalchemy import literal, select, update
 from sqlalchemy.engine import Connection
 
 from governance.domain.keys import VirtualKey
-from governance.domain.records.stored import HeldKey
+from governance.domain.records.stored import ManagedKey
 from governance.storage import revisions, tables
 from governance.storage.keys.named import NamedRows
 
@@ -14,7 +14,7 @@ UNPRINTABLE = "\x1f"
 """Begins no name and no digest."""
 
 
-class VirtualKeyRows(NamedRows[VirtualKey, HeldKey]):
+class VirtualKeyRows(NamedRows[VirtualKey, ManagedKey]):
     """The rows of virtual keys, of which names and values are unique too."""
 
     def clash(self, connection: Connection, key: VirtualKey) -> str | None:
@@ -26,7 +26,7 @@ class VirtualKeyRows(NamedRows[VirtualKey, HeldKey]):
                 return name
         return None
 
-    def replace_held(self, connection: Connection, held: Sequence[HeldKey], revision: int) -> None:
+    def replace_held(self, connection: Connection, held: Sequence[ManagedKey], revision: int) -> None:
         """Store edits by a file. Names and values are first taken off, so that two keys may change theirs over."""
         if held:
             aside = literal(UNPRINTABLE) + self.table.c.id

@@ -8,7 +8,7 @@ from cachetools import LRUCache
 from sqlalchemy import ColumnElement, Select, bindparam, exists, func, select
 from sqlalchemy.engine import Connection
 
-from governance.domain.limits.limit import Metric, Scoped, share
+from governance.domain.limits.limit import LimitState, Metric, share
 from governance.domain.records.pages import Filter, ListQuery, Order, Page
 from governance.storage import revisions
 from governance.storage.functions import contains
@@ -27,7 +27,7 @@ CONDITIONS: dict[str, ColumnElement[bool]] = {
 KEPT_TOTALS = 256
 
 
-def limits(connection: Connection, query: ListQuery, now: int) -> list[Scoped]:
+def limits(connection: Connection, query: ListQuery, now: int) -> list[LimitState]:
     """A page of model limits."""
     wanted, page = _wanted(query.filter), query.page
     if query.order.sort_by == "usage":
@@ -82,7 +82,7 @@ def _wanted(given: Filter) -> dict[str, str]:
     return {name: value for name, value in given._asdict().items() if value}
 
 
-def _by_usage(connection: Connection, query: ListQuery, wanted: dict[str, str], now: int) -> list[Scoped]:
+def _by_usage(connection: Connection, query: ListQuery, wanted: dict[str, str], now: int) -> list[LimitState]:
     """The used ones sorted by us, the same way as from memory; the unused ones stand behind them by id."""
     shares = _shares(connection, now)
     passing = select(model_limits.c.id).where(*(CONDITIONS[name] for name in wanted))
@@ -119,12 +119,12 @@ _live = (
 """What is used in the windows of now; begins with the counters, since most rules have none."""
 
 
-def budgets(connection: Connection, page: Page) -> tuple[list[tuple[str, Scoped]], int]:
+def budgets(connection: Connection, page: Page) -> tuple[list[tuple[str, LimitState]], int]:
     """A page of budgets, newest first: (budget id, the limit it is in), and how many there are."""
     return _items(connection, page, rules.c.metric == Metric.COST)
 
 
-def rate_limits(connection: Connection, page: Page) -> tuple[list[tuple[str, Scoped]], int]:
+def rate_limits(connection: Connection, page: Page) -> tuple[list[tuple[str, LimitState]], int]:
     """A page of rate limits, newest first: (rate limit id, the limit it is in), and how many there are."""
     both = rules.alias("both")
     alone = ~exists().where(both.c.id == rules.c.id, both.c.metric == Metric.TOKENS)
@@ -132,7 +132,7 @@ def rate_limits(connection: Connection, page: Page) -> tuple[list[tuple[str, Sco
     return _items(connection, page, leads)
 
 
-def _items(connection: Connection, page: Page, kind: ColumnElement[bool]) -> tuple[list[tuple[str, Scoped]], int]:
+def _items(connection: Connection, page: Page, kind: ColumnElement[bool]) -> tuple[list[tuple[str, LimitState]], int]:
     total = connection.execute(select(func.count()).select_from(rules).where(kind)).scalar_one()
     rows: Select[str, str] = (
         select(rules.c.id, rules.c.model_limit_id)

@@ -1,4 +1,4 @@
-"""Reading model limits whole: rows, rules, newest counters and scope names become `Scoped` values."""
+"""Reading model limits whole: rows, rules, newest counters and scope names become `LimitState` values."""
 
 from collections.abc import Iterable, Sequence
 from sys import intern
@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, select
 from sqlalchemy.engine import Connection
 
-from governance.domain.limits.limit import Counter, Counters, Limit, Rule, Scoped
+from governance.domain.limits.limit import Counter, Counters, Limit, LimitState, Rule
 from governance.storage.tables import counters, model_limits, rules, users, virtual_keys
 
 scope_name = func.coalesce(virtual_keys.c.name, users.c.name).label("scope_name")
@@ -67,7 +67,7 @@ _by_ids = named_limits.where(model_limits.c.id.in_(bindparam("ids", expanding=Tr
 Counted = dict[str, list[tuple[Rule, Counter | None]]]
 
 
-def by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, Scoped]:
+def by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, LimitState]:
     """These limits, whole; an id that is not stored is not in the answer."""
     if not ids:
         return {}
@@ -75,12 +75,12 @@ def by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, Scoped]:
     return {scoped.limit.id: scoped for scoped in whole(connection, rows)}
 
 
-def whole(connection: Connection, rows: Sequence[Any]) -> list[Scoped]:
+def whole(connection: Connection, rows: Sequence[Any]) -> list[LimitState]:
     """The limits of rows of `named_limits`, in the order of the rows, with their rules and newest counters."""
     if not rows:
         return []
     counted = group(connection.execute(_of_limits, {"ids": [row[0] for row in rows]}).all())
-    return [Scoped(*limit_of(row, counted), row[-1]) for row in rows]
+    return [LimitState(*limit_of(row, counted), row[-1]) for row in rows]
 
 
 def group(rows: Iterable[Any]) -> Counted:

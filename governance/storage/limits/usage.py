@@ -13,7 +13,7 @@ from governance.storage.tables import counters, rules
 Used = Row[str, str, str, int, int]
 
 
-class Nearest(NamedTuple):
+class NearestRules(NamedTuple):
     """The (limit id, rule id, metric) of the rules nearest to their cap, the nearest first.
 
     `rules` is how many there are in all, `full` how many of them have nothing left.
@@ -24,7 +24,7 @@ class Nearest(NamedTuple):
     full: int
 
 
-def nearest(connection: Connection, most: int, now: int) -> Nearest:
+def nearest(connection: Connection, most: int, now: int) -> NearestRules:
     """The rules of which most is used or reserved in their current windows; unused ones are left out."""
     taken = counters.c.used + counters.c.reserved
     used: Select[str, str, str, int, int] = (
@@ -35,7 +35,7 @@ def nearest(connection: Connection, most: int, now: int) -> Nearest:
     rows = connection.execute(used).all()
     total = connection.execute(select(func.count()).select_from(rules)).scalar_one()
     places = [(row[0], row[1], row[2]) for row in nsmallest(most, rows, key=_place)]
-    return Nearest(places, total, sum(row[3] >= row[4] for row in rows))
+    return NearestRules(places, total, sum(row[3] >= row[4] for row in rows))
 
 
 def _place(row: Used) -> tuple[int, str, str, str]:

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from governance.domain.limits.item_matching import RuleKey, predecessors
 from governance.domain.limits.limit import Limit, Rule
 from governance.domain.names import Identity, fold, spelled, spellings
-from governance.domain.records.stored import NO_FILE, HeldLimit, Source
+from governance.domain.records.stored import NO_FILE, ManagedLimit, Source
 from governance.storage import revisions
 from governance.storage.limits import counters
 from governance.storage.tables import model_limits, rules
@@ -19,7 +19,7 @@ _one_limit = model_limits.c.id == bindparam("its_id")
 _one_rule = (rules.c.id == bindparam("its_id"), rules.c.metric == bindparam("its_metric"))
 
 
-def identical(connection: Connection, identity: Identity) -> str | None:
+def find_identical(connection: Connection, identity: Identity) -> str | None:
     """The id of the limit with this identity, where there is one."""
     columns = (
         model_limits.c.scope,
@@ -48,7 +48,7 @@ def add_all(connection: Connection, limits: Sequence[Limit], revision: int, sour
         connection.execute(insert(rules), added)
 
 
-def note_places(connection: Connection, held: Iterable[HeldLimit]) -> None:
+def note_places(connection: Connection, held: Iterable[ManagedLimit]) -> None:
     """Note where the file lies that stored limits came from."""
     rows = [{"its_id": each.limit.id, "its_place": each.source.place} for each in held]
     if rows:

@@ -22,7 +22,7 @@ from governance.storage.sqlite import functions as _functions  # noqa: F401 - ho
 from governance.storage.sqlite.errors import raised_for_callers
 from governance.storage.sqlite.file_watch import FileId, FileWatch
 from governance.storage.sqlite.locks.lock_holders import StoppedHolders
-from governance.storage.sqlite.locks.progress import STALLED, Progress
+from governance.storage.sqlite.locks.progress import STALLED, WriterProgress
 from governance.storage.sqlite.locks.writer_lock import lock_files, turn_within
 
 WRITE = "write"
@@ -63,12 +63,12 @@ class SqliteDatabase:
     """Transactions on one SQLite file, through an engine made with `engine_options`."""
 
     def __init__(
-        self, engine: Engine, path: Path, busy_timeout: float = 5.0, *, progress: Progress | None = None
+        self, engine: Engine, path: Path, busy_timeout: float = 5.0, *, progress: WriterProgress | None = None
     ) -> None:
         self.engine = engine
         self.path = path
         self._busy_timeout = busy_timeout
-        self._progress = progress or Progress()
+        self._progress = progress or WriterProgress()
         self._holders = StoppedHolders(*lock_files(path))
         self._watch = FileWatch(path)
         self._writer = engine.execution_options(**{WRITE: True})

@@ -9,7 +9,7 @@ from werkzeug.http import parse_etags
 from governance.container import governance
 from governance.domain.errors import Code, InvalidRequest
 from governance.domain.keys import KeyScope
-from governance.services.config.uploads import Review, Upload, Wishes
+from governance.services.config.uploads import PlanReview, SyncOptions, Upload
 from governance.web.http.answers import answer
 from governance.web.http.context import the_request
 from governance.web.http.operation import View, operation
@@ -56,11 +56,11 @@ def _upload(body: Callable[[int], bytes]) -> Upload:
     return Upload(int(told) if told.isdecimal() else None, body)
 
 
-def _wishes(query: Mapping[str, Any]) -> Wishes:
-    return Wishes(query.get("owner"), query["prune"], query["overwrite"])
+def _wishes(query: Mapping[str, Any]) -> SyncOptions:
+    return SyncOptions(query.get("owner"), query["prune"], query["overwrite"])
 
 
-def _shown(review: Review, *, applied: bool) -> Response:
+def _shown(review: PlanReview, *, applied: bool) -> Response:
     document = review.document
     made = answer(
         {

@@ -5,7 +5,7 @@ from flask import Blueprint, Response
 from governance.container import governance
 from governance.domain.errors import Code
 from governance.domain.keys import KeyScope
-from governance.domain.limits.drafts import Change, Draft
+from governance.domain.limits.drafts import LimitChange, LimitDraft
 from governance.domain.records.pages import ListQuery
 from governance.web.http.answers import answer, described, listing, single, versions
 from governance.web.http.operation import operation
@@ -38,7 +38,7 @@ def list_model_configs(query: ListQuery) -> Response:
     answer=ModelLimitWritten(),
     refusals=(Code.ALREADY_EXISTS,),
 )
-def create_model_config(body: Draft) -> Response:
+def create_model_config(body: LimitDraft) -> Response:
     """Store a new limit with its budgets and rate limits."""
     return described("Model config created successfully", "model_config", governance().model_limits.create(body))
 
@@ -63,7 +63,7 @@ def get_model_config(model_config_id: str) -> Response:
     answer=ModelLimitWritten(),
     refusals=(Code.MODEL_CONFIG_NOT_FOUND, Code.STALE_VERSION),
 )
-def update_model_config(model_config_id: str, body: Change) -> Response:
+def update_model_config(model_config_id: str, body: LimitChange) -> Response:
     """Store an edit: what is left out or null stays as it is, a list is the complete wanted set."""
     changed = governance().model_limits.change(model_config_id, body, versions())
     return described("Model config updated successfully", "model_config", changed)

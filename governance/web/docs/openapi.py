@@ -77,7 +77,7 @@ MEDIA = {"docs": "text/html", "metrics": "text/plain"}
 """What endpoints answer that do not answer JSON."""
 
 
-class Trait(NamedTuple):
+class OperationKind(NamedTuple):
     """What goes with a kind of operation: the headers that it answers with, and those that it takes."""
 
     applies: Callable[[Operation], bool]
@@ -86,21 +86,21 @@ class Trait(NamedTuple):
 
 
 TRAITS = (
-    Trait(lambda _: True, ("X-Request-Id",)),
-    Trait(lambda declared: isinstance(declared.query, queries.PageQuery), ("Link",)),
-    Trait(
+    OperationKind(lambda _: True, ("X-Request-Id",)),
+    OperationKind(lambda declared: isinstance(declared.query, queries.PageQuery), ("Link",)),
+    OperationKind(
         lambda declared: isinstance(declared.query, queries.RulesQuery),
         ("ETag", "X-Governance-Source", "Age"),
         ("If-None-Match",),
     ),
-    Trait(lambda declared: isinstance(declared.answer, ModelLimitFound), ("ETag",), ("If-None-Match",)),
-    Trait(lambda declared: isinstance(declared.answer, ModelLimitWritten), ("ETag",)),
-    Trait(
+    OperationKind(lambda declared: isinstance(declared.answer, ModelLimitFound), ("ETag",), ("If-None-Match",)),
+    OperationKind(lambda declared: isinstance(declared.answer, ModelLimitWritten), ("ETag",)),
+    OperationKind(
         lambda declared: isinstance(declared.body, ConfigFile) and Code.PLAN_REQUIRED not in declared.refusals,
         ("ETag",),
     ),
-    Trait(lambda declared: Code.STALE_VERSION in declared.refusals, (), ("If-Match",)),
-    Trait(
+    OperationKind(lambda declared: Code.STALE_VERSION in declared.refusals, (), ("If-Match",)),
+    OperationKind(
         lambda declared: Code.IDEMPOTENCY_KEY_REUSED in declared.refusals,
         ("Idempotent-Replayed",),
         ("Idempotency-Key",),
@@ -220,7 +220,7 @@ def _codes(declared: Operation) -> list[Code]:
     return sorted((code for code in STATUS if code in possible), key=STATUS.__getitem__)
 
 
-def _traits(declared: Operation) -> list[Trait]:
+def _traits(declared: Operation) -> list[OperationKind]:
     return [trait for trait in TRAITS if trait.applies(declared)]
 
 

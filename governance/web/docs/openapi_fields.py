@@ -10,8 +10,8 @@ from marshmallow import Schema
 
 from governance.domain.limits import durations
 from schemas import fields, queries
-from schemas.config.entries import Foreign, QuarterStart
-from schemas.config.owners import Apart
+from schemas.config.entries import IgnoredFields, QuarterStart
+from schemas.config.owners import SeparateFields
 from schemas.loading import Body
 
 Facts = dict[str, Any]
@@ -21,10 +21,10 @@ DURATION = f"^(?:{durations.PERIOD.pattern}|{durations.CLOCK.pattern})$"
 
 def plugins() -> tuple[BasePlugin, ...]:
     """The plugins that make apispec understand our schemas, fresh for one document."""
-    return Fields(), Objects()
+    return FieldPlugin(), ObjectPlugin()
 
 
-class Fields(MarshmallowPlugin):
+class FieldPlugin(MarshmallowPlugin):
     """marshmallow's fields as apispec knows them, then ours."""
 
     def init_spec(self, spec: Any) -> None:
@@ -34,7 +34,7 @@ class Fields(MarshmallowPlugin):
             self.converter.add_attribute_function(function)  # type: ignore[union-attr]
 
 
-class Objects(BasePlugin):
+class ObjectPlugin(BasePlugin):
     """What a schema as a whole says of itself."""
 
     def schema_helper(self, name: str, definition: Facts, **given: Any) -> Facts:  # noqa: ARG002
@@ -57,7 +57,7 @@ def _number(field: fields.Number) -> Facts:
     return {"type": "number", "minimum": field.least, "maximum": field.most}
 
 
-def _integer(field: queries.Integer) -> Facts:
+def _integer(field: queries.QueryInteger) -> Facts:
     """What lowers takes any larger number."""
     return {"type": "integer", "minimum": field.least} | ({} if field.lowers else {"maximum": field.most})
 
@@ -68,21 +68,21 @@ KINDS: dict[type, Callable[[Any], Facts]] = {
     fields.Text: _text,
     fields.Provider: lambda field: _text(field) | {"not": {"const": "*"}},
     fields.OneOf: _one_of,
-    fields.Flag: lambda _: {"type": "boolean"},
+    fields.Boolean: lambda _: {"type": "boolean"},
     fields.Number: _number,
-    fields.Whole: lambda field: _number(field) | {"type": "integer"},
+    fields.Integer: lambda field: _number(field) | {"type": "integer"},
     fields.Dollars: lambda field: {"type": "number", "exclusiveMinimum": field.least, "maximum": field.most},
-    fields.Length: lambda _: {"type": "string", "pattern": DURATION, "examples": ["1h30m", "1d", "1M"]},
-    fields.Zone: lambda _: {"type": "string", "examples": ["UTC", "Europe/Berlin"]},
+    fields.DurationField: lambda _: {"type": "string", "pattern": DURATION, "examples": ["1h30m", "1d", "1M"]},
+    fields.TimeZone: lambda _: {"type": "string", "examples": ["UTC", "Europe/Berlin"]},
     fields.Instant: lambda _: {"type": "string", "format": "date-time"},
     fields.Unsupported: lambda _: {"type": ["string", "array", "object", "null"], "maxLength": 0, "maxItems": 0},
-    Apart: lambda _: {"anyOf": ANY, "description": "As in a model config."},
+    SeparateFields: lambda _: {"anyOf": ANY, "description": "As in a model config."},
     QuarterStart: lambda _: {"type": "object"},
-    Foreign: lambda _: {"readOnly": True, "description": "Accepted, and skipped."},
-    fields.Shown: lambda _: {"readOnly": True, "description": "Shown by answers; accepted and ignored."},
-    queries.Text: lambda _: {"type": "string"},
-    queries.Integer: _integer,
-    queries.Boolean: lambda _: {"type": "boolean"},
+    IgnoredFields: lambda _: {"readOnly": True, "description": "Accepted, and skipped."},
+    fields.ReadOnly: lambda _: {"readOnly": True, "description": "Shown by answers; accepted and ignored."},
+    queries.QueryText: lambda _: {"type": "string"},
+    queries.QueryInteger: _integer,
+    queries.QueryBoolean: lambda _: {"type": "boolean"},
 }
 
 

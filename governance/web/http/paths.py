@@ -3,7 +3,7 @@
 from werkzeug.routing import PathConverter
 
 
-class Id(PathConverter):
+class IdConverter(PathConverter):
     """An id is any text, so a slash in one, even the first character, is a part of it."""
 
     regex = ".+?"

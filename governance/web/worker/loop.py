@@ -22,7 +22,7 @@ from governance.services.operations.refusal_log import RefusalLog
 from governance.web.worker import refusals
 from governance.web.worker.connection import Connection
 from governance.web.worker.framing import MessageProgress
-from governance.web.worker.waits import Timeouts, Waits, leave
+from governance.web.worker.waits import Timeouts, WaitQueues, leave
 
 OTHER_FILES = 128
 """The number of file descriptors reserved for the database, the log and the listeners."""
@@ -51,14 +51,14 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.worker_connections: int = self.cfg.worker_connections
-        self.waits = Waits(Timeouts())
-        self.refusals = refusals.Refusals(RefusalLog(), is_secret=lambda _: False)
+        self.waits = WaitQueues(Timeouts())
+        self.refusals = refusals.RefusalRenderer(RefusalLog(), is_secret=lambda _: False)
         self.next_tick = 0.0
         self.is_stopping = False
 
-    def serve_with(self, timeouts: Timeouts, own_refusals: refusals.Refusals) -> None:
+    def serve_with(self, timeouts: Timeouts, own_refusals: refusals.RefusalRenderer) -> None:
         """Set the timeouts and the renderer of refusals; called before the worker runs."""
-        self.waits, self.refusals = Waits(timeouts), own_refusals
+        self.waits, self.refusals = WaitQueues(timeouts), own_refusals
 
     def run(self) -> None:
         """Serve until the worker is stopped, then finish open requests."""

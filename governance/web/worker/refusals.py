@@ -51,7 +51,7 @@ def refusal_of(error: Exception) -> GovernanceError:
     return next((refusal for kind, refusal in REFUSALS if isinstance(error, kind)), UNFORESEEN)
 
 
-class Refusals:
+class RefusalRenderer:
     """Renders refusals, counts them, and logs them as unauthenticated: no key was looked at."""
 
     def __init__(self, log: RefusalLog, is_secret: Callable[[str], bool]) -> None:

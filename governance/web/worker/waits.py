@@ -21,7 +21,7 @@ class Timeouts(NamedTuple):
     idle: float = 75.0
 
 
-class Wait:
+class WaitQueue:
     """Connections that wait for the same thing with the same timeout, the longest waiting first."""
 
     def __init__(self, seconds: float) -> None:
@@ -70,13 +70,13 @@ def leave(connection: Connection) -> None:
         connection.wait = None
 
 
-class Waits:
+class WaitQueues:
     """All queues of a worker."""
 
     def __init__(self, timeouts: Timeouts) -> None:
-        self.head, self.body = Wait(timeouts.header), Wait(timeouts.body)
-        self.send, self.idle = Wait(timeouts.send), Wait(timeouts.idle)
-        self.linger = Wait(LINGER)
+        self.head, self.body = WaitQueue(timeouts.header), WaitQueue(timeouts.body)
+        self.send, self.idle = WaitQueue(timeouts.send), WaitQueue(timeouts.idle)
+        self.linger = WaitQueue(LINGER)
         self.all = (self.linger, self.head, self.idle, self.body, self.send)
         """In the order in which connections are closed if there are too many."""
         self.held = 0
@@ -93,4 +93,4 @@ class Waits:
 
     def largest_debtor(self) -> Connection | None:
         """Return the connection to close if all keep too many bytes: the longest receiving or sending; else None."""
-        return None if self.held <= ROOM else min(self.body, self.send, key=Wait.began).first()
+        return None if self.held <= ROOM else min(self.body, self.send, key=WaitQueue.began).first()

@@ -6,11 +6,11 @@ import pytest
 
 from governance.domain.config import hashes
 from governance.domain.config.entries import LimitEntry
-from governance.domain.limits.drafts import Ceiling, Draft
+from governance.domain.limits.drafts import LimitDraft, RuleSpec
 from governance.domain.limits.durations import parse
 from governance.domain.limits.limit import Metric, Scope
 
-DRAFT = Draft("gpt-5", "openai", Scope.VIRTUAL_KEY, "vk-1", None, "UTC", (), ())
+DRAFT = LimitDraft("gpt-5", "openai", Scope.VIRTUAL_KEY, "vk-1", None, "UTC", (), ())
 ENTRY = LimitEntry("", "m1", DRAFT, None, ("b2", "b1"), "r1", ())
 
 
@@ -37,11 +37,11 @@ def test_dollars_are_written_as_go_writes_a_json_number_and_exactly_where_a_doub
 
 
 def test_a_budget_is_its_id_maximum_and_duration():
-    assert hashes.of_budget("b1", Ceiling(Metric.COST, 12_500_000_000, parse("1d"))) == of("b112.51d")
+    assert hashes.of_budget("b1", RuleSpec(Metric.COST, 12_500_000_000, parse("1d"))) == of("b112.51d")
 
 
 def test_a_rate_limit_is_its_id_and_each_side_that_it_has():
-    tokens, requests = Ceiling(Metric.TOKENS, 1000, parse("1h")), Ceiling(Metric.REQUESTS, 60, parse("1m"))
+    tokens, requests = RuleSpec(Metric.TOKENS, 1000, parse("1h")), RuleSpec(Metric.REQUESTS, 60, parse("1m"))
     assert hashes.of_rate_limit("r1", (tokens, requests)) == of("r110001h601m")
     assert hashes.of_rate_limit("r1", (requests,)) == of("r1601m")
 
@@ -56,7 +56,7 @@ def test_a_limit_is_its_fields_each_with_its_length_and_its_budgets_sorted():
 
 def test_fields_of_ours_follow_where_they_are_given():
     bare = "id:1:m;model_name:4:ä*;provider:0:;scope:6:global;scope_id:0:;budget_id:0:;rate_limit_id:0:;"
-    draft = Draft("ä*", None, Scope.GLOBAL, None, None, "UTC", (), ())
+    draft = LimitDraft("ä*", None, Scope.GLOBAL, None, None, "UTC", (), ())
     entry = LimitEntry("", "m", draft, None, (), None, ())
     assert hashes.of_limit(entry, "m", (), ()) == of(bare.replace("4:ä*", "3:ä*"))
     ours = entry._replace(draft=draft._replace(calendar_aligned=True, timezone="Europe/Berlin"))

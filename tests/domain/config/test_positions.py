@@ -5,7 +5,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.domain.config.positions import line_of, places, repeated
+from governance.domain.config.positions import line_of, positions, repeated
 
 often = settings(deadline=None, max_examples=150)
 keys = st.text("abz_", min_size=1, max_size=3)
@@ -28,12 +28,12 @@ def paths(value, path=""):
 @given(st.dictionaries(keys, values, max_size=4), st.sampled_from([None, 1]))
 @often
 def test_every_value_has_its_path_in_the_order_of_the_text(value, indent):
-    assert [path for path, _ in places(json.dumps(value, indent=indent))] == list(paths(value))
+    assert [path for path, _ in positions(json.dumps(value, indent=indent))] == list(paths(value))
 
 
 def test_a_line_is_that_of_the_key_or_of_an_array_s_item():
     text = '{\n "a": [\n  1,\n  {"b":\n   2}\n ],\n "c": {}\n}'
-    assert dict(places(text)) == {"a": 2, "a[0]": 3, "a[1]": 4, "a[1].b": 4, "c": 7}
+    assert dict(positions(text)) == {"a": 2, "a[0]": 3, "a[1]": 4, "a[1].b": 4, "c": 7}
 
 
 def test_what_is_not_there_has_the_line_of_what_it_would_stand_in():

@@ -5,7 +5,7 @@ from fractions import Fraction
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from governance.domain.limits.limit import SHARE, Counter, Limit, Metric, Rule, Scope, Scoped, current, usage_share
+from governance.domain.limits.limit import SHARE, Counter, Limit, LimitState, Metric, Rule, Scope, current, usage_share
 from governance.domain.limits.windows import Alignment, window
 from governance.domain.times import DAY, HOUR, parse_rfc3339
 
@@ -29,7 +29,7 @@ def limit(*rules):
 def share(*used_of, end=NOON + 1):
     """The share of a limit that has used so much of so much in windows that end at `end`; None for no counter."""
     counters = tuple(None if used is None else Counter(NOON - HOUR, end, used, reserved=9) for used, _ in used_of)
-    return usage_share(Scoped(limit(*(rule(max_limit=most) for _, most in used_of)), counters, None), NOON)
+    return usage_share(LimitState(limit(*(rule(max_limit=most) for _, most in used_of)), counters, None), NOON)
 
 
 @given(texts, alignments, instants, instants)

@@ -5,19 +5,19 @@ from itertools import count
 import pytest
 
 from governance.domain.errors import InvalidRequest
-from governance.domain.limits.drafts import Ceiling, Change, Draft, Item
+from governance.domain.limits.drafts import DraftItem, LimitChange, LimitDraft, RuleSpec
 from governance.domain.limits.durations import parse
 from governance.domain.limits.edits import changed, created
 from governance.domain.limits.limit import Metric, Scope
 
 NOW, LATER = 1_780_000_000_000_000, 1_790_000_000_000_000
-NO_CHANGE = Change({}, None, None, None, None, frozenset(), reset=frozenset())
+NO_CHANGE = LimitChange({}, None, None, None, None, frozenset(), reset=frozenset())
 
 
 def item(*ceilings, item_id=None):
     """A wanted item from texts such as `cost 50 1d`."""
     parts = (ceiling.split() for ceiling in ceilings)
-    return Item(item_id, tuple(Ceiling(Metric(metric), int(most), parse(text)) for metric, most, text in parts))
+    return DraftItem(item_id, tuple(RuleSpec(Metric(metric), int(most), parse(text)) for metric, most, text in parts))
 
 
 def minting(prefix):
@@ -29,7 +29,7 @@ def made(budgets=(), rate_limits=(), **fields):
     items = [
         tuple(item(*([each] if isinstance(each, str) else each)) for each in few) for few in (budgets, rate_limits)
     ]
-    draft = Draft("GPT-4o", "openai", Scope.USER, "u-1", None, "UTC", *items)._replace(**fields)
+    draft = LimitDraft("GPT-4o", "openai", Scope.USER, "u-1", None, "UTC", *items)._replace(**fields)
     return created(draft, inherited=False, now=NOW, mint=minting("old"))
 
 

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from governance.domain.errors import InvalidRequest
-from governance.domain.limits.drafts import Ceiling, Change, Draft, Item
+from governance.domain.limits.drafts import DraftItem, LimitChange, LimitDraft, RuleSpec
 from governance.domain.limits.durations import parse
 from governance.domain.limits.edits import changed, created
 from governance.domain.limits.item_matching import predecessors
@@ -26,12 +26,12 @@ maxima = st.integers(1, 3)
 def ceilings(draw, metric):
     """Ceilings of one metric, no two with windows of the same length."""
     spelled = draw(st.lists(st.sampled_from(TEXTS), unique_by=str, max_size=4))
-    return [Ceiling(metric, draw(maxima), parse(draw(st.sampled_from(texts)))) for texts in spelled]
+    return [RuleSpec(metric, draw(maxima), parse(draw(st.sampled_from(texts)))) for texts in spelled]
 
 
 @st.composite
 def budgets(draw):
-    return tuple(Item(None, (ceiling,)) for ceiling in draw(ceilings(Metric.COST)))
+    return tuple(DraftItem(None, (ceiling,)) for ceiling in draw(ceilings(Metric.COST)))
 
 
 @st.composite
@@ -41,14 +41,14 @@ def rate_limits(draw):
     joined = draw(st.integers(0, min(len(tokens), len(requests))))
     both = list(zip(tokens[:joined], requests[:joined], strict=True))
     alone = [(ceiling,) for ceiling in tokens[joined:] + requests[joined:]]
-    return tuple(Item(None, item) for item in draw(st.permutations(both + alone)))
+    return tuple(DraftItem(None, item) for item in draw(st.permutations(both + alone)))
 
 
 @st.composite
 def regrouped(draw, limit):
     """Rate limits of the windows that a limit has, put together anew."""
     kept = [
-        Ceiling(Metric(rule.metric), rule.max_limit, rule.duration)
+        RuleSpec(Metric(rule.metric), rule.max_limit, rule.duration)
         for rule in limit.rules
         if rule.metric != Metric.COST and draw(st.integers(0, 4))
     ]
@@ -56,7 +56,7 @@ def regrouped(draw, limit):
     requests = draw(st.permutations([(ceiling,) for ceiling in kept if ceiling.metric == Metric.REQUESTS]))
     joined = draw(st.integers(0, min(len(tokens), len(requests))))
     both = [one + other for one, other in zip(tokens[:joined], requests[:joined], strict=True)]
-    return tuple(Item(None, item) for item in draw(st.permutations(both + tokens[joined:] + requests[joined:])))
+    return tuple(DraftItem(None, item) for item in draw(st.permutations(both + tokens[joined:] + requests[joined:])))
 
 
 @st.composite
@@ -64,7 +64,7 @@ def limits(draw):
     items = draw(budgets()), draw(rate_limits())
     alignable = any(ceiling.duration.alignable for few in items for item in few for ceiling in item.ceilings)
     aligned = draw(st.booleans()) and alignable
-    draft = Draft("gpt-4o", None, Scope.GLOBAL, None, aligned, draw(ZONES) if aligned else "UTC", *items)
+    draft = LimitDraft("gpt-4o", None, Scope.GLOBAL, None, aligned, draw(ZONES) if aligned else "UTC", *items)
     return created(draft, inherited=False, now=NOW, mint=minting("old"))
 
 
@@ -83,7 +83,7 @@ def changes(draw, limit):
     few = draw(st.none() | budgets().map(lambda items: named(items, {Metric.COST})))
     wanted = rate_limits() | regrouped(limit)
     rates = draw(st.none() | wanted.map(lambda items: named(items, {Metric.TOKENS, Metric.REQUESTS})))
-    return Change({}, flag, zone, few, rates, frozenset(), reset=frozenset())
+    return LimitChange({}, flag, zone, few, rates, frozenset(), reset=frozenset())
 
 
 edits = limits().flatmap(lambda limit: st.tuples(st.just(limit), changes(limit)))
@@ -231,22 +231,22 @@ def test_sending_back_what_was_shown_in_any_order_changes_nothing(limit, chance)
     shown = {}
     for key, held in contents(limit.rules).items():
         kind = "budgets" if any(metric == Metric.COST for metric, *_ in held) else "rate_limits"
-        shown.setdefault(kind, []).append(Item(key, tuple(Ceiling(*ceiling) for ceiling in held)))
+        shown.setdefault(kind, []).append(DraftItem(key, tuple(RuleSpec(*ceiling) for ceiling in held)))
     for items in shown.values():
         chance.shuffle(items)
     lists = [tuple(shown.get(kind, ())) for kind in ("budgets", "rate_limits")]
-    assert applied(limit, Change({}, limit.calendar_aligned, limit.timezone, *lists, frozenset(), False)) is limit
+    assert applied(limit, LimitChange({}, limit.calendar_aligned, limit.timezone, *lists, frozenset(), False)) is limit
 
 
 @given(limits())
 @often
 def test_an_edit_of_maxima_alone_moves_no_window(limit):
     raised = tuple(
-        Item(rule.id, (Ceiling(Metric.COST, rule.max_limit + 1, rule.duration),))
+        DraftItem(rule.id, (RuleSpec(Metric.COST, rule.max_limit + 1, rule.duration),))
         for rule in limit.rules
         if rule.metric == Metric.COST
     )
-    after = applied(limit, Change({}, None, None, raised, None, frozenset(), reset=frozenset()))
+    after = applied(limit, LimitChange({}, None, None, raised, None, frozenset(), reset=frozenset()))
     told = [rule._replace(max_limit=0, updated_at=0) for rule in after.rules]
     assert told == [rule._replace(max_limit=0, updated_at=0) for rule in limit.rules]
 

@@ -5,7 +5,7 @@ from itertools import count
 import pytest
 
 from governance.domain.errors import InvalidRequest
-from governance.domain.limits.drafts import Ceiling, Draft, Item
+from governance.domain.limits.drafts import DraftItem, LimitDraft, RuleSpec
 from governance.domain.limits.durations import parse
 from governance.domain.limits.edits import created
 from governance.domain.limits.limit import Metric, Scope, in_order
@@ -16,7 +16,7 @@ NOW = 1_780_000_000_000_000
 def item(*ceilings):
     """A wanted item from texts such as `cost 50 1d`."""
     parts = (ceiling.split() for ceiling in ceilings)
-    return Item(None, tuple(Ceiling(Metric(metric), int(most), parse(text)) for metric, most, text in parts))
+    return DraftItem(None, tuple(RuleSpec(Metric(metric), int(most), parse(text)) for metric, most, text in parts))
 
 
 def made(budgets=(), rate_limits=(), *, inherited=False, calendar_aligned=False, zone="UTC"):
@@ -24,7 +24,7 @@ def made(budgets=(), rate_limits=(), *, inherited=False, calendar_aligned=False,
     items = [
         tuple(item(*([each] if isinstance(each, str) else each)) for each in few) for few in (budgets, rate_limits)
     ]
-    draft = Draft("GPT-4o", "openai", Scope.USER, "u-1", calendar_aligned, zone, *items)
+    draft = LimitDraft("GPT-4o", "openai", Scope.USER, "u-1", calendar_aligned, zone, *items)
     return created(draft, inherited=inherited, now=NOW, mint=(f"id-{number}" for number in count()).__next__)
 
 

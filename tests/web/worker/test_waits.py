@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from governance.web.worker.connection import MOST_PIECES, Connection
-from governance.web.worker.waits import ROOM, Timeouts, Waits, leave
+from governance.web.worker.waits import ROOM, Timeouts, WaitQueues, leave
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def connect() -> Iterator[Callable[[], Connection]]:
 
 
 @pytest.fixture
-def waits() -> Waits:
-    return Waits(Timeouts(header=10, body=30, send=30, idle=75))
+def waits() -> WaitQueues:
+    return WaitQueues(Timeouts(header=10, body=30, send=30, idle=75))
 
 
 def test_a_wait_is_over_when_its_time_is_and_not_before(connect, waits):

@@ -20,14 +20,14 @@ PAGES = 256
 """How much is copied at a time: between two steps the command can be interrupted."""
 
 
-class Backup(NamedTuple):
+class BackupFile(NamedTuple):
     """A backup that was made."""
 
     file: Path
     size: int
 
 
-def backup(database: Path, file: Path, busy_timeout: float, *, replace: bool) -> Backup:
+def backup(database: Path, file: Path, busy_timeout: float, *, replace: bool) -> BackupFile:
     """Copy the database to a file. Raises Conflict where one is there, InvalidRequest, Unavailable."""
     refuse_target(database, file, replace=replace)
     try:
@@ -36,7 +36,7 @@ def backup(database: Path, file: Path, busy_timeout: float, *, replace: bool) ->
         raise _told(error, database, file) from error
     except OSError as error:
         raise InvalidRequest(f"Give another FILE, or make room: {file} cannot be written, {error.strerror}.") from error
-    return Backup(file, file.stat().st_size)
+    return BackupFile(file, file.stat().st_size)
 
 
 def copy(source: Path, target: Path, busy_timeout: float) -> None:

@@ -15,7 +15,7 @@ STAMP_AT = 60
 LARGEST_PAGE = 65536
 
 
-class Header(NamedTuple):
+class FileHeader(NamedTuple):
     """A database file's header. `pages` is None where the header does not say how many there are.
 
     `changes` rises with each change of the first page. `stamp` (SQLite's `user_version`) is a random number that each

@@ -54,20 +54,20 @@ TABLES_BYTES = """
     WHERE s.aggregate = TRUE GROUP BY 1"""
 
 
-class Space(NamedTuple):
+class FileSpace(NamedTuple):
     """The bytes of a database file, and those of them that nothing uses."""
 
     file: int
     free: int
 
 
-def space(connection: Connection) -> Space:
+def space(connection: Connection) -> FileSpace:
     """How large the file is: a look at its first page."""
     size, pages, free = (
         int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
         for name in ("page_size", "page_count", "freelist_count")
     )
-    return Space(size * pages, size * free)
+    return FileSpace(size * pages, size * free)
 
 
 def parts(connection: Connection) -> dict[str, int]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 from governance.domain.errors import NotReady
 from governance.storage import private_files
 from governance.storage.sqlite import paths
-from governance.storage.sqlite.files.header import Header
+from governance.storage.sqlite.files.header import FileHeader
 
 JOURNALS = (paths.WAL, paths.JOURNAL)
 
@@ -49,7 +49,7 @@ class Marker(NamedTuple):
         found = database.stat()
         return (self.size, self.mtime_ns) == (found.st_size, found.st_mtime_ns)
 
-    def was_replaced(self, database: Path, header: Header) -> bool:
+    def was_replaced(self, database: Path, header: FileHeader) -> bool:
         """Whether another file, be it a copy of the same database, lies in the place of the one that was marked."""
         moved = path_of(database).stat().st_ino != self.own_inode
         other = not moved and database.stat().st_ino != self.inode
@@ -66,7 +66,7 @@ def path_of(database: Path) -> Path:
 
 def write(database: Path, database_id: str, *, stopped: bool) -> None:
     """Mark a database file as it is now: in use, or `stopped` cleanly. Raises OSError."""
-    header, found = Header.of(database), database.stat()
+    header, found = FileHeader.of(database), database.stat()
     path = path_of(database)
     with private_files.beside(path) as part:
         marker = Marker(

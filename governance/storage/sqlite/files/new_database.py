@@ -11,7 +11,7 @@ from governance.domain.errors import NotReady
 from governance.storage import private_files
 from governance.storage.sqlite import paths
 from governance.storage.sqlite.files import marker
-from governance.storage.sqlite.files.header import Header, new_stamp
+from governance.storage.sqlite.files.header import FileHeader, new_stamp
 from governance.storage.sqlite.files.start_check import OURS, tables_of
 
 UNFINISHED = (".new", ".part")
@@ -57,7 +57,7 @@ def _remove(file: Path) -> None:
 def is_ours(path: Path) -> bool:
     """Whether a file is a database of this service, or one that cannot be read any more."""
     try:
-        if Header.of(path) is None:
+        if FileHeader.of(path) is None:
             return False
         name = f"file:{quote(str(path))}?mode=ro&immutable=1"
         with closing(sqlite3.connect(name, uri=True)) as connection:

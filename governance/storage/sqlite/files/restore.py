@@ -26,7 +26,7 @@ THERE = "Move {} away first: it is there already, and is kept."
 UNWRITABLE = "Make room, or make the folder writable: {} was not made, {}."
 
 
-class Restored(NamedTuple):
+class RestoredFile(NamedTuple):
     """What was put there, and under which name lies what was there before (None: nothing was)."""
 
     file: Path
@@ -35,7 +35,7 @@ class Restored(NamedTuple):
     kept: Path | None
 
 
-def restore(database: Path, file: Path, now: int, busy_timeout: float, *, force: bool) -> Restored:
+def restore(database: Path, file: Path, now: int, busy_timeout: float, *, force: bool) -> RestoredFile:
     """Put a copy of a backup in the database's place. Raises Conflict, InvalidRequest, NotReady; nothing is done then.
 
     `force`: the backup may be of another database. `now` is for the name of what is kept.
@@ -54,7 +54,7 @@ def restore(database: Path, file: Path, now: int, busy_timeout: float, *, force:
             _mark(database, found)
     except OSError as error:
         raise NotReady(UNWRITABLE.format(database, error.strerror or error)) from error
-    return Restored(database, size, schema, kept)
+    return RestoredFile(database, size, schema, kept)
 
 
 def begin_anew(database: Path, now: int, busy_timeout: float) -> None:

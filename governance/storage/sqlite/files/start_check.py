@@ -12,7 +12,7 @@ from governance.domain.errors import NotReady
 from governance.storage.sqlite.database import open_file
 from governance.storage.sqlite.files import marker
 from governance.storage.sqlite.files.faults import unusable
-from governance.storage.sqlite.files.header import Header
+from governance.storage.sqlite.files.header import FileHeader
 from governance.storage.sqlite.files.marker import Marker
 
 logger = logging.getLogger("governance.storage")
@@ -77,19 +77,19 @@ def check_for_command(path: Path, busy_timeout: float) -> None:
         raise unusable(path, error) from error
 
 
-def header_of(path: Path) -> Header:
+def header_of(path: Path) -> FileHeader:
     """The header of a database file. Raises NotReady where it is none, OSError."""
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not path.stat().st_size:
         raise NotReady(EMPTY.format(path))
-    header = Header.of(path)
+    header = FileHeader.of(path)
     if header is None:
         raise NotReady(NO_DATABASE.format(path))
     return header
 
 
-def refuse_cut_off(path: Path, header: Header) -> None:
+def refuse_cut_off(path: Path, header: FileHeader) -> None:
     """Raise NotReady where a file without a journal has another size than its header says."""
     size = path.stat().st_size
     if header.pages is not None and size != header.pages * header.page_size:

@@ -14,7 +14,7 @@ STALLED = 1.0
 THREADS = 8
 
 
-class Progress:
+class WriterProgress:
     """Counts the threads that wait, each within `with progress:`; `threads` is how many the worker has."""
 
     def __init__(self, threads: int = THREADS, timer: Callable[[], float] = monotonic) -> None:

@@ -48,7 +48,7 @@ UNUSED = "SELECT id FROM answer_texts WHERE last_use <= ?"
 DROP_TEXTS = f"DELETE FROM answer_texts WHERE id IN {THESE} AND last_use <= ?"  # noqa: S608
 
 
-class Work(Protocol):
+class PruningTask(Protocol):
     """Something to prune, slice by slice."""
 
     def look(self, connection: sqlite3.Connection) -> None:
@@ -58,7 +58,7 @@ class Work(Protocol):
         """Look at up to `most` rows and drop the old ones, in the caller's transaction; whether more may be there."""
 
 
-class Walk:
+class OldestFirst:
     """Goes through a table from its oldest row on; ends with it, or after a stretch in which no row was old enough."""
 
     oldest: str
@@ -86,7 +86,7 @@ class Walk:
         raise NotImplementedError
 
 
-class EndedReservations(Walk):
+class EndedReservations(OldestFirst):
     """Reservations that ended before an instant, with their ledger."""
 
     oldest = OLDEST_RESERVATIONS
@@ -97,7 +97,7 @@ class EndedReservations(Walk):
             connection.execute(statement, (seqs,))
 
 
-class OldAnswers(Walk):
+class OldAnswers(OldestFirst):
     """Answers that were kept before an instant."""
 
     oldest = OLDEST_ANSWERS
@@ -107,7 +107,7 @@ class OldAnswers(Walk):
         connection.execute(DROP_ANSWERS, (seqs,))
 
 
-class OlderAnswers:
+class AnswersBefore0007:
     """The same of versions before schema 0007."""
 
     def __init__(self, before: int) -> None:
@@ -121,7 +121,7 @@ class OlderAnswers:
         return connection.execute(DROP_OLD_ANSWERS, (self._before, most)).rowcount == most
 
 
-class Listed:
+class ByIds:
     """Rows that are found by reading the whole table, which needs nobody's turn; then they are dropped by their ids."""
 
     drop: str
@@ -138,7 +138,7 @@ class Listed:
         return bool(self._ids)
 
 
-class ClosedCounters(Listed):
+class ClosedCounters(ByIds):
     """Counters whose window ended before an instant and before any reservation that is left."""
 
     drop = DROP_COUNTERS
@@ -148,7 +148,7 @@ class ClosedCounters(Listed):
         self._ids = [row[0] for row in connection.execute(CLOSED, (self._bound, self._bound))]
 
 
-class UnusedTexts(Listed):
+class UnusedAnswerTexts(ByIds):
     """Texts to which no answer refers: see `answers.py`."""
 
     drop = DROP_TEXTS

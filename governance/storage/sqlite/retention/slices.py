@@ -10,7 +10,7 @@ from time import perf_counter
 from governance.storage.sqlite.database import open_file
 from governance.storage.sqlite.errors import unavailable
 from governance.storage.sqlite.locks.writer_lock import WriterLock, only_one
-from governance.storage.sqlite.retention.pruning import Work
+from governance.storage.sqlite.retention.pruning import PruningTask
 
 WANTED = 0.008
 """Seconds that a slice shall hold the writers' turn; 0.02 at most."""
@@ -53,7 +53,7 @@ class Slices:
         """Have what is under way end after its slice, and begin nothing else."""
         self._stopped.set()
 
-    def do(self, *works: Work) -> None:
+    def do(self, *works: PruningTask) -> None:
         """Do all of it, unless another worker is at it. Raises Unavailable."""
         try:
             with only_one(self._path) as mine:
@@ -62,14 +62,14 @@ class Slices:
         except (sqlite3.Error, OSError) as error:
             raise unavailable(error, self._path) from error
 
-    def _all(self, works: tuple[Work, ...]) -> None:
+    def _all(self, works: tuple[PruningTask, ...]) -> None:
         with closing(WriterLock(self._path)) as lock, closing(open_file(self._path, self._busy_timeout)) as connection:
             connection.execute("PRAGMA wal_autocheckpoint = 0")  # a checkpoint took 10 ms of the turn: see `_one`
             for work in works:
                 work.look(connection)
                 self._one(work, connection, lock)
 
-    def _one(self, work: Work, connection: sqlite3.Connection, lock: WriterLock) -> None:
+    def _one(self, work: PruningTask, connection: sqlite3.Connection, lock: WriterLock) -> None:
         size, more = SliceSize(), True
         while more and not self._stopped.is_set():
             with lock:

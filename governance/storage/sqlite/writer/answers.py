@@ -39,7 +39,7 @@ SMALLEST_WINDOW, LARGEST_WINDOW = 10, 15
 DIGEST = 16
 
 
-class Kept(NamedTuple):
+class StoredAnswer(NamedTuple):
     """The answer to an effect, and what it repeats."""
 
     seq: int
@@ -48,7 +48,7 @@ class Kept(NamedTuple):
     texts: tuple[str, ...]
 
 
-class Dictionary(NamedTuple):
+class AnswerTexts(NamedTuple):
     """Stored texts beside which answers are compressed: their ids, their bytes, and until which seq they are noted."""
 
     ids: bytes
@@ -56,11 +56,11 @@ class Dictionary(NamedTuple):
     until: int
 
 
-class Dictionaries:
+class AnswerTextsCache:
     """What a worker knows of the stored texts on one connection; nothing of what was undone."""
 
     def __init__(self, *, has_old_answers: bool = False) -> None:
-        self._known: dict[tuple[str, ...], Dictionary] = {}
+        self._known: dict[tuple[str, ...], AnswerTexts] = {}
         self.has_old_answers = has_old_answers
         """Whether answers may be left that a version before schema 0007 kept; nobody adds to them any more."""
 
@@ -69,25 +69,25 @@ class Dictionaries:
         """What is known on a connection that was just opened."""
         return cls(has_old_answers=bool(connection.execute(HAS_OLD).fetchone()[0]))
 
-    def get(self, texts: tuple[str, ...], seq: int) -> Dictionary | None:
+    def get(self, texts: tuple[str, ...], seq: int) -> AnswerTexts | None:
         """The stored texts, where they need not be noted anew."""
         known = self._known.get(texts)
         return known if known is not None and seq < known.until else None
 
-    def learn(self, found: dict[tuple[str, ...], Dictionary]) -> None:
+    def learn(self, found: dict[tuple[str, ...], AnswerTexts]) -> None:
         """Remember what a batch has stored, once all of it is written."""
         if len(self._known) + len(found) > MOST_REMEMBERED:
             self._known.clear()
         self._known.update(found)
 
 
-class Answers:
+class AnswerStore:
     """The kept answers, in one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, known: Dictionaries) -> None:
+    def __init__(self, connection: sqlite3.Connection, known: AnswerTextsCache) -> None:
         self._execute = connection.execute
         self._known = known
-        self._stored: dict[tuple[str, ...], Dictionary] = {}
+        self._stored: dict[tuple[str, ...], AnswerTexts] = {}
 
     def get(self, key: IdempotencyKey, since: int) -> tuple[bytes, bytes] | None:
         """The fingerprint and the answer that were kept under a key since an instant."""
@@ -99,7 +99,7 @@ class Answers:
             return old and (bytes.fromhex(old[0])[:DIGEST], old[1])
         return None
 
-    def rows(self, kept: dict[IdempotencyKey, Kept], now: int) -> list[tuple[object, ...]]:
+    def rows(self, kept: dict[IdempotencyKey, StoredAnswer], now: int) -> list[tuple[object, ...]]:
         """What `PUT` writes; texts that are new are stored."""
         found: list[tuple[object, ...]] = []
         for key, (seq, fingerprint, body, texts) in kept.items():
@@ -112,10 +112,10 @@ class Answers:
         if self._stored:
             self._known.learn(self._stored)
 
-    def _store(self, texts: tuple[str, ...], seq: int) -> Dictionary:
+    def _store(self, texts: tuple[str, ...], seq: int) -> AnswerTexts:
         encoded = [text.encode() for text in texts]
         ids = array("I", [self._execute(PUT_TEXT, (_digest(text), text, seq)).fetchone()[0] for text in encoded])
-        self._stored[texts] = made = Dictionary(ids.tobytes(), b"".join(encoded), seq + NOTED_AGAIN)
+        self._stored[texts] = made = AnswerTexts(ids.tobytes(), b"".join(encoded), seq + NOTED_AGAIN)
         return made
 
     def _unpacked(self, texts: bytes, body: bytes) -> bytes:

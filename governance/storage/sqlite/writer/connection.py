@@ -7,7 +7,7 @@ from pathlib import Path
 from governance.storage.sqlite.database import open_file
 from governance.storage.sqlite.file_watch import FileWatch
 from governance.storage.sqlite.locks.writer_lock import WriterLock
-from governance.storage.sqlite.writer.answers import Dictionaries
+from governance.storage.sqlite.writer.answers import AnswerTextsCache
 
 
 class WriterConnection:
@@ -20,7 +20,7 @@ class WriterConnection:
         self._watch = FileWatch(path)
         self._connection: sqlite3.Connection | None = None
         self.lock = WriterLock(path)
-        self.dictionaries = Dictionaries()
+        self.dictionaries = AnswerTextsCache()
 
     def open(self) -> sqlite3.Connection:
         """The connection, to the file that is there now: what is written to a deleted one is lost."""
@@ -31,7 +31,7 @@ class WriterConnection:
             self._connection = open_file(self._path, self._busy_timeout)
             self._connection.execute(f"PRAGMA synchronous = {self._synchronous}")
             self._watch.note(file)
-            self.dictionaries = Dictionaries.of(self._connection)
+            self.dictionaries = AnswerTextsCache.of(self._connection)
         return self._connection
 
     def close(self) -> None:

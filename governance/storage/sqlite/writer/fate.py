@@ -21,11 +21,11 @@ STUCK = "Try again shortly: nothing can be written, another process or the disk 
 UNFORESEEN = "Look into the log: an attempt to write failed in a way that nobody foresaw."
 
 
-class Overdue(Unavailable):
+class OverdueError(Unavailable):
     """An act did not end before its caller's deadline."""
 
 
-class Fate:
+class WriterHealth:
     """What became of the last batches of this process."""
 
     def __init__(self, timer: Callable[[], float] = monotonic) -> None:
@@ -63,7 +63,9 @@ class WriteProbe:
     However many ask, one attempt is made at a time, and few: what was written or failed just now is the answer.
     """
 
-    def __init__(self, fate: Fate, attempt: Callable[[float], object], timer: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, fate: WriterHealth, attempt: Callable[[float], object], timer: Callable[[], float] = monotonic
+    ) -> None:
         self._fate = fate
         self._attempt = attempt
         self._timer = timer
@@ -88,7 +90,7 @@ class WriteProbe:
     def _try(self) -> str | None:
         try:
             self._attempt(self._timer() + PATIENCE)
-        except Overdue:
+        except OverdueError:
             return STUCK
         except Unavailable as error:
             return error.message

@@ -21,11 +21,11 @@ from governance.domain.errors import Unavailable
 from governance.domain.times import Clock
 from governance.storage.sqlite.errors import is_trouble, unavailable
 from governance.storage.sqlite.locks.lock_holders import StoppedHolders
-from governance.storage.sqlite.locks.progress import STALLED, Progress
+from governance.storage.sqlite.locks.progress import STALLED, WriterProgress
 from governance.storage.sqlite.locks.writer_lock import lock_files
 from governance.storage.sqlite.writer.connection import WriterConnection
-from governance.storage.sqlite.writer.fate import Fate, Overdue, WriteProbe, touch
-from governance.storage.sqlite.writer.waiting import Act, Waiting, do_apart, do_together, end_all
+from governance.storage.sqlite.writer.fate import OverdueError, WriteProbe, WriterHealth, touch
+from governance.storage.sqlite.writer.waiting import Act, WaitingAct, do_apart, do_together, end_all
 
 Result = TypeVar("Result")
 Finished = TypeVar("Finished")
@@ -59,21 +59,21 @@ class GroupCommit:
         clock: Clock,
         *,
         synchronous: str = "FULL",
-        progress: Progress | None = None,
+        progress: WriterProgress | None = None,
     ) -> None:
         self._path = path
         self._busy_timeout = busy_timeout
         self.clock = clock
         self._writer = WriterConnection(path, busy_timeout, synchronous)
         self._holders = StoppedHolders(*lock_files(path))
-        self._progress = progress or Progress()
-        self.fate = Fate()
+        self._progress = progress or WriterProgress()
+        self.fate = WriterHealth()
         self._probe = WriteProbe(self.fate, lambda until: self.submit(touch, until))
-        self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
+        self._queue: SimpleQueue[WaitingAct | None] = SimpleQueue()
         self._starting = Lock()
         self._thread: Thread | None = None
         self._told_to_stop = self._ended = False
-        self._batch: list[Waiting] = []
+        self._batch: list[WaitingAct] = []
         self._expected = 0
         self._all_there = Event()
 
@@ -91,7 +91,7 @@ class GroupCommit:
         The writer thread does `then` for a whole batch, one after another: for the callers' threads, each between
         other work, the same is more than twice the time. Raises Unavailable where it is not done until the deadline.
         """
-        waiting = Waiting(act, then)
+        waiting = WaitingAct(act, then)
         with self._progress:
             self._queue.put(waiting)
             self._start(waiting)
@@ -102,13 +102,13 @@ class GroupCommit:
             raise waiting.error
         return waiting.result  # type: ignore[no-any-return]
 
-    def _wait(self, waiting: Waiting, until: float) -> None:
+    def _wait(self, waiting: WaitingAct, until: float) -> None:
         """Wait until the act has ended. Raises Unavailable at the deadline, or if too many wait for a stuck writer."""
         seconds = STALLED
         while not waiting.wait(max(0.0, min(seconds, until - monotonic()))):
             late, crowded = monotonic() >= until, self._progress.is_crowded()
             if (late or crowded) and waiting.leave():
-                raise Overdue(NOT_DONE if waiting.given_up else MAYBE_DONE)
+                raise OverdueError(NOT_DONE if waiting.given_up else MAYBE_DONE)
             self.look_after()
             seconds = LOOK_AGAIN
 
@@ -143,7 +143,7 @@ class GroupCommit:
                 self._thread.join()
                 self._thread = None
 
-    def _start(self, waiting: Waiting | None = None) -> None:
+    def _start(self, waiting: WaitingAct | None = None) -> None:
         """See to it that the thread lives, and takes what waits. Raises Unavailable where none can be started."""
         if self._is_alive():
             return
@@ -171,7 +171,7 @@ class GroupCommit:
             except BaseException:
                 logger.exception("the writer thread ended in a way that nobody foresaw")
 
-    def _serve(self, first: Waiting) -> None:
+    def _serve(self, first: WaitingAct) -> None:
         """One batch: the first that waits, and all that wait by the time it is our turn."""
         self._batch = together = [first]
         error: Unavailable | None = Unavailable(CUT_OFF)
@@ -201,12 +201,12 @@ class GroupCommit:
             return
         for waiting in batch:
             waiting.refuse(Unavailable(MAYBE_DONE))
-        queued: list[Waiting] = []
+        queued: list[WaitingAct] = []
         self._take_queued(queued, self._queue.qsize())
         for waiting in queued:
             waiting.refuse(Unavailable(ENDED))
 
-    def _attempt(self, together: list[Waiting]) -> Unavailable | None:
+    def _attempt(self, together: list[WaitingAct]) -> Unavailable | None:
         """Do a batch; why it was undone."""
         try:
             with self._writer.lock:
@@ -221,7 +221,7 @@ class GroupCommit:
             return error
         return None
 
-    def _transact(self, together: list[Waiting]) -> None:
+    def _transact(self, together: list[WaitingAct]) -> None:
         connection = self._writer.open()
         connection.execute("BEGIN IMMEDIATE")
         self._take_queued(together)
@@ -238,7 +238,7 @@ class GroupCommit:
             do_apart(taken, connection, now, self._writer.dictionaries)
         connection.commit()
 
-    def _take_queued(self, together: list[Waiting], most: int = MOST_TOGETHER) -> None:
+    def _take_queued(self, together: list[WaitingAct], most: int = MOST_TOGETHER) -> None:
         """Move callers from the queue into a batch."""
         with suppress(Empty):
             for _ in range(most):

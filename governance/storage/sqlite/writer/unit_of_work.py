@@ -18,7 +18,7 @@ from governance.domain.metering.decision import MatchedRule
 from governance.domain.metering.reservation import Reservation
 from governance.storage.metering.pending import CounterKey, PendingCounter, PendingEntry, PendingReservation
 from governance.storage.sqlite.writer import answers
-from governance.storage.sqlite.writer.answers import Answers, Dictionaries, Kept
+from governance.storage.sqlite.writer.answers import AnswerStore, AnswerTextsCache, StoredAnswer
 from governance.storage.store import IdempotencyKey
 
 RESERVATION = ", ".join(Reservation._fields)
@@ -57,7 +57,7 @@ Row = tuple[object, ...]
 class SqliteUnitOfWork:
     """One transaction of metering, in which acts are done one after another; `now` is the same for all of them."""
 
-    def __init__(self, connection: sqlite3.Connection, now: int, dictionaries: Dictionaries) -> None:
+    def __init__(self, connection: sqlite3.Connection, now: int, dictionaries: AnswerTextsCache) -> None:
         self.now = now
         self._execute = connection.execute
         self._executemany = connection.executemany
@@ -68,8 +68,8 @@ class SqliteUnitOfWork:
         self._new: list[Row] = []
         self._entries: list[Row] = []
         self._reservations: dict[str, PendingReservation] = {}
-        self._kept: dict[IdempotencyKey, Kept] = {}
-        self._answers = Answers(connection, dictionaries)
+        self._kept: dict[IdempotencyKey, StoredAnswer] = {}
+        self._answers = AnswerStore(connection, dictionaries)
         self._seq: int = last_seq or 0
         self._touches = False
 
@@ -145,7 +145,7 @@ class SqliteUnitOfWork:
 
     def keep(self, key: IdempotencyKey, fingerprint: bytes, body: bytes, texts: tuple[str, ...]) -> None:
         """Keep the answer to the effect that was added last; `texts` are what it has in common with others."""
-        self._kept[key] = Kept(self._seq, fingerprint, body, texts)
+        self._kept[key] = StoredAnswer(self._seq, fingerprint, body, texts)
 
     def touch(self) -> None:
         """Write the instant of this batch down, whether or not a counter moves."""

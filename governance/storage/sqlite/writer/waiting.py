@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 from governance.domain.errors import GovernanceError
 from governance.storage.sqlite.errors import is_trouble
-from governance.storage.sqlite.writer.answers import Dictionaries
+from governance.storage.sqlite.writer.answers import AnswerTextsCache
 from governance.storage.sqlite.writer.unit_of_work import SqliteUnitOfWork
 
 Result = TypeVar("Result")
 Act = Callable[[SqliteUnitOfWork], Result]
 
 
-class Waiting:
+class WaitingAct:
     """An act that waits for its commit."""
 
     def __init__(self, act: Act[Any], then: Callable[[Any], Any]) -> None:
@@ -28,7 +28,7 @@ class Waiting:
         self._ended = False
         self._claim = Lock()
         self._parting = Lock()
-        self._follower: Waiting | None = None
+        self._follower: WaitingAct | None = None
         self._pending = Lock()  # held until the act has ended: an Event would take six steps for each of these two
         self._pending.acquire()
 
@@ -65,7 +65,7 @@ class Waiting:
             except Exception as mistake:  # noqa: BLE001 - it is raised where the act came from
                 self.error = mistake
 
-    def end(self, error: BaseException | None, follower: "Waiting | None") -> None:
+    def end(self, error: BaseException | None, follower: "WaitingAct | None") -> None:
         """The act is done. The batch's own error goes first: a refusal may be for what was undone with it."""
         self.error, self._follower, self._ended = error or self.error, follower, True
 
@@ -83,7 +83,9 @@ class Waiting:
             self._follower.wake()
 
 
-def do_together(acts: list[Waiting], connection: sqlite3.Connection, now: int, dictionaries: Dictionaries) -> None:
+def do_together(
+    acts: list[WaitingAct], connection: sqlite3.Connection, now: int, dictionaries: AnswerTextsCache
+) -> None:
     """Do acts in one batch, and write it. An act that fails in a way that nobody foresaw ends it."""
     batch = SqliteUnitOfWork(connection, now, dictionaries)
     for waiting in acts:
@@ -91,7 +93,7 @@ def do_together(acts: list[Waiting], connection: sqlite3.Connection, now: int, d
     batch.flush()
 
 
-def do_apart(acts: list[Waiting], connection: sqlite3.Connection, now: int, dictionaries: Dictionaries) -> None:
+def do_apart(acts: list[WaitingAct], connection: sqlite3.Connection, now: int, dictionaries: AnswerTextsCache) -> None:
     """Do each act in a savepoint of its own; the one that fails is undone alone."""
     for waiting in acts:
         connection.execute("SAVEPOINT act")
@@ -105,7 +107,7 @@ def do_apart(acts: list[Waiting], connection: sqlite3.Connection, now: int, dict
         connection.execute("RELEASE act")
 
 
-def end_all(together: list[Waiting], error: BaseException | None) -> None:
+def end_all(together: list[WaitingAct], error: BaseException | None) -> None:
     """Wake the first; each wakes the next as it wakes. All at once would fight for the interpreter lock."""
     taken = [waiting for waiting in together if waiting.take()]
     for waiting, follower in zip_longest(taken, taken[1:]):

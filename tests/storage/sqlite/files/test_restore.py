@@ -42,7 +42,7 @@ def backup(path: Path, tmp_path: Path) -> Path:
     return tmp_path / "backup.db"
 
 
-def restored(path: Path, backup: Path, *, force: bool = False) -> restore.Restored:
+def restored(path: Path, backup: Path, *, force: bool = False) -> restore.RestoredFile:
     return restore.restore(path, backup, NOON, 0.3, force=force)
 
 

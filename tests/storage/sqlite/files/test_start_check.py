@@ -17,7 +17,7 @@ from governance.startup import prepare
 from governance.storage import private_files
 from governance.storage.sqlite.files import marker, migrations, start_check
 from governance.storage.sqlite.files.backup import copy
-from governance.storage.sqlite.files.header import Header
+from governance.storage.sqlite.files.header import FileHeader
 from governance.storage.sqlite.files.service_lock import ServiceLock
 from tests.storage.sqlite.files.test_migrations import of_revision
 
@@ -370,7 +370,7 @@ def test_a_start_that_is_killed_at_any_step_of_making_the_database_leaves_the_ne
         assert done.returncode == -9, done.stderr
         start(file)
         assert revision(file) == 0
-        assert Header.of(file).stamp
+        assert FileHeader.of(file).stamp
     assert 8 < step < 99
 
 

@@ -15,10 +15,10 @@ import pytest
 from governance.domain.deadlines import note_arrival
 from governance.domain.errors import Unavailable
 from governance.storage.sqlite.locks.lock_holders import StoppedHolders, holders, is_stopped
-from governance.storage.sqlite.locks.progress import Progress
+from governance.storage.sqlite.locks.progress import WriterProgress
 from governance.storage.sqlite.writer import group_commit
 from governance.storage.sqlite.writer.group_commit import GroupCommit
-from governance.storage.sqlite.writer.waiting import Waiting, end_all
+from governance.storage.sqlite.writer.waiting import WaitingAct, end_all
 from tests.process.service import until
 from tests.storage.stored import NOON
 
@@ -42,7 +42,7 @@ def timer():
 
 @pytest.fixture
 def progress(timer):
-    return Progress(THREADS, timer)
+    return WriterProgress(THREADS, timer)
 
 
 @contextmanager
@@ -85,14 +85,14 @@ def test_a_pause_in_which_nobody_waited_is_no_standstill(progress, timer):
 
 
 def test_one_caller_may_always_wait(timer):
-    progress = Progress(1, timer)
+    progress = WriterProgress(1, timer)
     with progress:
         timer.now += 10
         assert not progress.is_crowded()
 
 
 def test_who_has_left_is_passed_over_when_the_others_are_woken():
-    together = [Waiting(lambda _: None, lambda each: each) for _ in range(5)]
+    together = [WaitingAct(lambda _: None, lambda each: each) for _ in range(5)]
     for each in together:
         assert each.take()
     for number in (0, 2, 3):
@@ -104,14 +104,14 @@ def test_who_has_left_is_passed_over_when_the_others_are_woken():
 
 
 def test_an_act_that_was_given_up_is_not_done():
-    waiting = Waiting(lambda _: None, lambda each: each)
+    waiting = WaitingAct(lambda _: None, lambda each: each)
     assert waiting.leave()
     assert waiting.given_up
     assert not waiting.take()
 
 
 def test_who_leaves_as_the_act_ends_is_told_what_came_of_it():
-    waiting = Waiting(lambda _: None, lambda each: each)
+    waiting = WaitingAct(lambda _: None, lambda each: each)
     assert waiting.take()
     end_all([waiting], None)
     assert not waiting.leave()
@@ -121,7 +121,7 @@ def test_who_leaves_as_the_act_ends_is_told_what_came_of_it():
 @pytest.fixture
 def stuck(path):
     """A writer that cannot have its turn, and how callers of it fare."""
-    group = GroupCommit(path, 3.0, lambda: NOON, progress=Progress(THREADS))
+    group = GroupCommit(path, 3.0, lambda: NOON, progress=WriterProgress(THREADS))
     with path.with_name("governance.db.queue").open("a") as queue:
         fcntl.flock(queue, fcntl.LOCK_EX)
         yield group

@@ -7,7 +7,7 @@ from threading import Event
 import pytest
 
 from governance.domain.errors import Unavailable
-from governance.storage.sqlite.writer.fate import Fate, Overdue, WriteProbe
+from governance.storage.sqlite.writer.fate import OverdueError, WriteProbe, WriterHealth
 
 FULL = Unavailable("The disk is full.")
 
@@ -44,7 +44,7 @@ def timer():
 
 @pytest.fixture
 def fate(timer):
-    return Fate(timer)
+    return WriterHealth(timer)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_many_questions_make_few_attempts(probe, attempts, timer):
     ("error", "sentence"),
     [
         (FULL, FULL.message),
-        (Overdue("late"), "Try again shortly: nothing can be written, another process or the disk keeps"),
+        (OverdueError("late"), "Try again shortly: nothing can be written, another process or the disk keeps"),
         (ZeroDivisionError(), "Look into the log"),
     ],
 )
