@@ -65,7 +65,7 @@ def system_clock() -> int:
 
 
 def create_app(
-    settings: Settings, *, clock: Clock = system_clock, timer: Timer | None = None, mint: RandomIds | None = None
+    settings: Settings, *, clock: Clock = system_clock, timer: Timer | None = None, random_ids: RandomIds | None = None
 ) -> Flask:
     """The service as a Flask app. Starts no thread and writes nothing: see `gunicorn.conf.py` for what does.
 
@@ -82,7 +82,7 @@ def create_app(
     app.url_map.converters["id"] = IdConverter
     logs.configure(settings.log_format)
     db.init_app(app)
-    service = assemble(app, settings, clock, timer or _timer_of(clock), mint or RandomIds())
+    service = assemble(app, settings, clock, timer or _timer_of(clock), random_ids or RandomIds())
     app.extensions[EXTENSION] = service
     requests.surround(app, service.cache, clock)
     auth.protect(app)
@@ -97,7 +97,7 @@ def _timer_of(clock: Clock) -> Timer:
     return time.monotonic if clock is system_clock else lambda: clock() / SECOND
 
 
-def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: RandomIds) -> Container:
+def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_ids: RandomIds) -> Container:
     """The services on their storage and snapshot. Long because every part is named once, in the order of its needs."""
     progress = WriterProgress(settings.threads)
     steady = SteadyClock(clock, timer, settings.poll_interval / 2)
@@ -114,11 +114,11 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: R
     reservations = Reservations(database, group, steady, charge_expired=settings.expired_reservations == "charge")
     statistics = Statistics(database, cache)
     files = Files(database, clock, os.environ)
-    sync = Sync(database, writer, files, clock, mint=mint, folder=settings.instance_path)
+    sync = Sync(database, writer, files, clock, random_ids=random_ids, folder=settings.instance_path)
     refusals = RefusalLog()
     counts = SharedCounts()
     slices = Slices(settings.database_path, settings.busy_timeout)
-    upkeep = Retention(slices, steady_for_a_minute, settings.retention_days * DAY)
+    retention = Retention(slices, steady_for_a_minute, settings.retention_days * DAY)
     tasks = (
         steady.look,
         steady_for_a_minute.look,
@@ -135,18 +135,20 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, mint: R
         cache=cache,
         poller=Poller(tasks, settings.poll_interval),
         watch=Poller((group.look_after,), WATCH_INTERVAL),
-        pruner=Poller([upkeep.due], settings.poll_interval),
-        upkeep=upkeep,
+        pruner=Poller([retention.due], settings.poll_interval),
+        retention=retention,
         authentication=authentication,
-        model_limits=ModelLimits(database, reader, writer, clock, mint),
-        virtual_keys=VirtualKeys(database, writer, mint),
-        users=Users(database, writer, mint),
-        api_keys=ApiKeys(database, writer, mint, authentication.refuse),
-        metering=Metering(database, group, cache, steady=steady_for_a_minute, mint=mint, statistics=statistics),
+        model_limits=ModelLimits(database, reader, writer, clock, random_ids),
+        virtual_keys=VirtualKeys(database, writer, random_ids),
+        users=Users(database, writer, random_ids),
+        api_keys=ApiKeys(database, writer, random_ids, authentication.refuse),
+        metering=Metering(
+            database, group, cache, steady=steady_for_a_minute, random_ids=random_ids, statistics=statistics
+        ),
         reservations=reservations,
         verification=Verification(database, clock),
         audit=Audit(database),
-        bifrost_import=BifrostImport(database, writer, clock, mint, settings.busy_timeout),
+        bifrost_import=BifrostImport(database, writer, clock, random_ids, settings.busy_timeout),
         group=group,
         database=database,
         database_file=DatabaseFile(settings.database_path, settings.busy_timeout, clock),

@@ -116,7 +116,9 @@ def limit(number: int, now: int, chance: random.Random) -> Limit:
         budgets=(_item((Metric.COST, 50 * NANOS, "1d")), _item((Metric.COST, 1250 * NANOS // 2, "1M"))),
         rate_limits=(_item((Metric.TOKENS, 1_000_000, "1h"), (Metric.REQUESTS, 600, "1m")),),
     )
-    return created(draft, inherited=False, now=now, mint=lambda: str(uuid.UUID(int=chance.getrandbits(128), version=4)))
+    return created(
+        draft, inherited=False, now=now, new_id=lambda: str(uuid.UUID(int=chance.getrandbits(128), version=4))
+    )
 
 
 def _scope(number: int) -> tuple[Scope, str | None]:

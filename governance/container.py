@@ -45,7 +45,7 @@ class Container:
     poller: Poller
     watch: Poller
     pruner: Poller
-    upkeep: Retention
+    retention: Retention
     authentication: Authentication
     model_limits: ModelLimits
     virtual_keys: VirtualKeys
@@ -71,7 +71,7 @@ class Container:
 
     def close(self) -> None:
         """End the threads and close the files; what only this worker knows is written down first."""
-        self.upkeep.stop()
+        self.retention.stop()
         self.pruner.stop()
         self.watch.stop()
         self.poller.stop()

@@ -106,7 +106,7 @@ def make_ready(app: Flask, service: ServiceLock | None = None) -> list[str]:
         settings = governance.settings
         folders = (settings.instance_path,)
         warnings = migrations.upgrade(settings.database_path, settings.busy_timeout, folders=folders, service=service)
-        warnings += _make_instance(governance) + _mint_first(governance)
+        warnings += _make_instance(governance) + _create_first_key(governance)
     logger.info("model limits %s starts", __version__)
     for warning in warnings:
         logger.warning("%s", warning)
@@ -145,11 +145,11 @@ def _make_instance(governance: Container) -> list[str]:
     return []
 
 
-def _mint_first(governance: Container) -> list[str]:
+def _create_first_key(governance: Container) -> list[str]:
     settings = governance.settings
     try:
         if settings.admin_key is None:
-            governance.api_keys.mint_first(settings.admin_key_file)
+            governance.api_keys.create_first(settings.admin_key_file)
     except Unavailable as error:
         return _unless_empty(governance, f"The first admin key could not be stored: {error.message}", NO_KEY)
     except NotReady as error:

@@ -1,4 +1,4 @@
-"""A file has at most 250 lines and a function at most 40, or its docstring says `Long because …`."""
+"""Class names exist once; files have at most 250 lines, functions 40, or their docstring says `Long because …`."""
 
 import ast
 from collections.abc import Iterator
@@ -63,3 +63,20 @@ def test_every_known_exception_is_still_one():
 )
 def test_what_is_too_long_is_found(source, expected):
     assert list(overlong(source, "a.py")) == expected
+
+
+RESPONSES = "schemas/responses/"
+"""The schemas of responses have the names that OpenAPI shows, which may be those of the values."""
+OF_MARSHMALLOW = {"Meta"}
+
+
+def test_a_class_name_exists_once():
+    places: dict[str, list[str]] = {}
+    for folder in ("governance", "schemas"):
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            place = file.relative_to(ROOT).as_posix()
+            if not place.startswith(RESPONSES):
+                for node in ast.walk(ast.parse(file.read_text())):
+                    if isinstance(node, ast.ClassDef) and node.name not in OF_MARSHMALLOW:
+                        places.setdefault(node.name, []).append(place)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

@@ -55,11 +55,11 @@ class PersistentMap(Mapping[Key, Value]):
 
     def values(self) -> ValuesView[Value]:
         """All values, in the order of the keys."""
-        return _Values(self)
+        return _ValuesView(self)
 
     def items(self) -> ItemsView[Key, Value]:
         """All pairs of a key and its value."""
-        return _Items(self)
+        return _ItemsView(self)
 
     def of(self, keys: Iterable[Key]) -> list[Value]:
         """The values of some keys, found in one go. Raises KeyError."""
@@ -86,14 +86,14 @@ class PersistentMap(Mapping[Key, Value]):
                 yield from (key for key, value in mine.items() if theirs.get(key) is not value)
 
 
-class _Values(ValuesView[Value]):
+class _ValuesView(ValuesView[Value]):
     _mapping: PersistentMap[object, Value]
 
     def __iter__(self) -> Iterator[Value]:
         return chain.from_iterable(piece.values() for piece in self._mapping.pieces)
 
 
-class _Items(ItemsView[Key, Value]):
+class _ItemsView(ItemsView[Key, Value]):
     _mapping: PersistentMap[Key, Value]
 
     def __iter__(self) -> Iterator[tuple[Key, Value]]:

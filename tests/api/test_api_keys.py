@@ -47,7 +47,7 @@ BAD_FIELDS = [
 ]
 
 
-def mint(api, **fields):
+def random_ids(api, **fields):
     """A new key, as its create answers it."""
     response = api.post(KEYS, {"name": "gateway", "scopes": ["meter"], **fields})
     assert response.status_code == 200, response.text
@@ -89,11 +89,11 @@ def test_a_create_answers_the_whole_key_in_this_order(api):
 
 @pytest.mark.parametrize("fields", [{}, {"expires_at": None}, {"expires_at": "2026-11-23T12:00:00.000001Z"}])
 def test_an_expiry_may_be_left_out_null_or_any_instant_in_the_future(api, fields):
-    assert mint(api, **fields)["expires_at"] == fields.get("expires_at")
+    assert random_ids(api, **fields)["expires_at"] == fields.get("expires_at")
 
 
 def test_a_key_has_its_prefix_and_256_bits_of_randomness_and_never_comes_twice(api):
-    first, second = mint(api), mint(api)
+    first, second = random_ids(api), random_ids(api)
     assert first["key"] != second["key"]
     for key in (first, second):
         assert key["key"].startswith("gov-")
@@ -103,7 +103,7 @@ def test_a_key_has_its_prefix_and_256_bits_of_randomness_and_never_comes_twice(a
 
 
 def test_the_full_key_is_in_the_answer_to_its_create_alone(api):
-    key = mint(api)
+    key = random_ids(api)
     listed = api.get(KEYS)
     assert key["key"] not in listed.text
     assert listed.get_json()["api_keys"] == [{name: key[name] for name in SHOWN}]
@@ -122,23 +122,23 @@ def test_a_bad_field_is_refused_by_name_and_nothing_is_stored(api, database, bad
 
 
 def test_what_a_listed_key_shows_and_nobody_can_set_is_accepted_and_ignored(api):
-    mint(api)
+    random_ids(api)
     (shown,) = api.get(KEYS).get_json()["api_keys"]
-    assert mint(api, **{**shown, "name": "another"})["id"] != shown["id"]
+    assert random_ids(api, **{**shown, "name": "another"})["id"] != shown["id"]
 
 
 def test_scopes_are_a_set(api):
-    assert mint(api, scopes=["read", "meter", "read"])["scopes"] == ["read", "meter"]
-    assert sorted(mint(api, scopes=SCOPES)["scopes"]) == sorted(SCOPES)
+    assert random_ids(api, scopes=["read", "meter", "read"])["scopes"] == ["read", "meter"]
+    assert sorted(random_ids(api, scopes=SCOPES)["scopes"]) == sorted(SCOPES)
 
 
 def test_two_keys_may_have_one_name(api):
-    assert mint(api)["id"] != mint(api)["id"]
+    assert random_ids(api)["id"] != random_ids(api)["id"]
 
 
 def test_the_list_shows_the_newest_first_page_by_page(api, clock):
     for name in ("a", "b", "c"):
-        mint(api, name=name)
+        random_ids(api, name=name)
         clock.advance(1)
     page = api.get(f"{KEYS}?limit=2&offset=1").get_json()
     assert list(page) == ["api_keys", "total_count", "count", "limit", "offset"]
@@ -147,7 +147,7 @@ def test_the_list_shows_the_newest_first_page_by_page(api, clock):
 
 
 def test_a_revoked_key_is_gone_from_the_list_and_revoking_it_again_is_404(api):
-    key = mint(api)
+    key = random_ids(api)
     assert api.delete(f"{KEYS}/{key['id']}").get_json() == {"message": "API key revoked successfully"}
     assert api.get(KEYS).get_json()["api_keys"] == []
     again = api.delete(f"{KEYS}/{key['id']}")
@@ -183,7 +183,7 @@ def test_the_admin_key_that_lives_longest_cannot_be_revoked_over_http(unset, oth
         admin(app, other)
     key_id, api = admin(app, expires_at)
     for scope in ("read", "write", "meter"):
-        mint(api, scopes=[scope])
+        random_ids(api, scopes=[scope])
     response = api.delete(f"{KEYS}/{key_id}")
     if goes:
         assert response.status_code == 200, response.text
@@ -196,7 +196,7 @@ def test_the_admin_key_that_lives_longest_cannot_be_revoked_over_http(unset, oth
 
 
 def test_with_an_admin_key_in_the_settings_every_stored_one_can_be_revoked(api):
-    key = mint(api, scopes=["admin"])
+    key = random_ids(api, scopes=["admin"])
     assert api.delete(f"{KEYS}/{key['id']}").status_code == 200
 
 

@@ -108,7 +108,7 @@ def statements(database):
     return seen
 
 
-def mint(api, *scopes, **fields):
+def random_ids(api, *scopes, **fields):
     """A new API key, as its create answers it."""
     return api.post("/api/api-keys", {"name": "a key", "scopes": scopes, **fields}).get_json()["api_key"]
 
@@ -138,7 +138,7 @@ def test_without_a_bearer_key_a_request_is_401(api, name):
 
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_a_key_that_is_not_ours_is_401(api, name):
-    key = mint(api, "admin")["key"]
+    key = random_ids(api, "admin")["key"]
     header = UNKNOWN[name].format(key=key, short=key[:-1], upper=key.upper())
     assert refused(api.get("users", headers={"Authorization": header}), "invalid_api_key")
 
@@ -185,20 +185,20 @@ def test_an_unknown_path_outside_of_api_is_404_without_a_key(api):
 
 @pytest.mark.parametrize("path", ["/api", "/api/", "/api/nothing"])
 def test_an_unknown_path_under_api_is_404_with_any_good_key(api, path):
-    meter = api.with_key(mint(api, "meter")["key"])
+    meter = api.with_key(random_ids(api, "meter")["key"])
     assert meter.get(path).get_json()["error"]["code"] == "route_not_found"
 
 
 @pytest.mark.parametrize("scope", MAY)
 def test_a_scope_opens_its_endpoints(api, scope):
-    holder = api.with_key(mint(api, scope)["key"])
+    holder = api.with_key(random_ids(api, scope)["key"])
     for method, path in MAY[scope]:
         assert holder.request(method, path).status_code in {200, 400, 404}, (method, path)
 
 
 @pytest.mark.parametrize("scope", MAY)
 def test_a_scope_opens_nothing_else_and_the_403_names_the_one_that_is_needed(api, database, scope):
-    holder = api.with_key(mint(api, scope)["key"])
+    holder = api.with_key(random_ids(api, scope)["key"])
     before = stored(database)
     for needed, endpoints in (("read", READS), ("write", WRITES), ("meter", METERS), ("admin", KEYS)):
         for method, path in endpoints:
@@ -215,7 +215,7 @@ def test_a_scope_opens_nothing_else_and_the_403_names_the_one_that_is_needed(api
 
 
 def test_several_scopes_add_up(api):
-    holder = api.with_key(mint(api, "meter", "write")["key"])
+    holder = api.with_key(random_ids(api, "meter", "write")["key"])
     assert holder.get("users").status_code == 200
     assert holder.post("users", {"name": "Ada"}).status_code == 200
     assert holder.get("/api/api-keys").status_code == 403
@@ -223,16 +223,16 @@ def test_several_scopes_add_up(api):
 
 @pytest.mark.parametrize("body", [{"data": b"{"}, {"json": {"nonsense": 1}}, {"data": b" " * 1024 * 1025}])
 def test_a_missing_scope_comes_before_a_bad_query_and_a_bad_body(api, body):
-    reader = api.with_key(mint(api, "read")["key"])
+    reader = api.with_key(random_ids(api, "read")["key"])
     assert reader.request("POST", "users?nonsense=1", **body).status_code == 403
 
 
 def test_a_key_made_in_another_process_works_at_once(api, elsewhere):
-    assert elsewhere.with_key(mint(api, "read")["key"]).get("users").status_code == 200
+    assert elsewhere.with_key(random_ids(api, "read")["key"]).get("users").status_code == 200
 
 
 def test_a_key_made_in_another_process_has_the_scopes_that_it_was_made_with(api, elsewhere):
-    reader = elsewhere.with_key(mint(api, "read")["key"])
+    reader = elsewhere.with_key(random_ids(api, "read")["key"])
     assert reader.post("users", {"name": "Ada"}).status_code == 403
 
 
@@ -244,7 +244,7 @@ def test_an_unknown_key_is_looked_for_once_in_the_database(api, governance, stat
 
 
 def test_a_key_that_memory_knows_is_recognised_without_any_sql(api, statements):
-    reader = api.with_key(mint(api, "read")["key"])
+    reader = api.with_key(random_ids(api, "read")["key"])
     api.list(memory=True)
     statements.clear()
     assert reader.get("model-configs?from_memory=true").status_code == 200
@@ -252,7 +252,7 @@ def test_a_key_that_memory_knows_is_recognised_without_any_sql(api, statements):
 
 
 def test_a_revoked_key_is_401_at_once_in_the_worker_that_revoked_it(api):
-    key = mint(api, "read")
+    key = random_ids(api, "read")
     reader = api.with_key(key["key"])
     assert reader.get("users").status_code == 200
     api.delete(f"/api/api-keys/{key['id']}")
@@ -261,7 +261,7 @@ def test_a_revoked_key_is_401_at_once_in_the_worker_that_revoked_it(api):
 
 
 def test_a_revoked_key_is_401_at_once_even_where_the_memory_cannot_be_refreshed(api, governance):
-    key = mint(api, "admin")
+    key = random_ids(api, "admin")
 
     def fail(_):
         raise OSError("disk I/O error")
@@ -272,7 +272,7 @@ def test_a_revoked_key_is_401_at_once_even_where_the_memory_cannot_be_refreshed(
 
 
 def test_a_revoked_key_is_401_in_another_process_after_its_next_refresh(api, elsewhere):
-    key = mint(api, "read")
+    key = random_ids(api, "read")
     other = elsewhere.client.application.extensions["governance"]
     other.cache.refresh()
     reader = elsewhere.with_key(key["key"])
@@ -283,20 +283,20 @@ def test_a_revoked_key_is_401_in_another_process_after_its_next_refresh(api, els
 
 
 def test_a_revoked_key_that_another_process_never_saw_is_401_there_at_once(api, elsewhere):
-    key = mint(api, "read")
+    key = random_ids(api, "read")
     api.delete(f"/api/api-keys/{key['id']}")
     assert refused(elsewhere.with_key(key["key"]).get("users"), "invalid_api_key")
 
 
 def test_a_key_may_revoke_itself(api):
-    key = mint(api, "admin")
+    key = random_ids(api, "admin")
     own = api.with_key(key["key"])
     assert own.delete(f"/api/api-keys/{key['id']}").status_code == 200
     assert refused(own.get("users"), "invalid_api_key")
 
 
 def test_a_key_expires_by_the_clock_in_memory_and_in_the_database_alike(api, elsewhere, clock):
-    key = mint(api, "read", expires_at=EXPIRY)["key"]
+    key = random_ids(api, "read", expires_at=EXPIRY)["key"]
     clock.set(EXPIRY)
     clock.now -= 1
     assert [where.with_key(key).get("users").status_code for where in (api, elsewhere)] == [200, 200]
@@ -307,7 +307,7 @@ def test_a_key_expires_by_the_clock_in_memory_and_in_the_database_alike(api, els
 @pytest.mark.parametrize("minted", ["API key", "virtual key", "virtual key's own value"])
 def test_only_a_digest_of_a_secret_is_stored(api, settings, database, minted):
     own = {"value": "sk-the-gateways-own-value-0123456789"} if minted.endswith("value") else {}
-    made = mint(api, "read") if minted == "API key" else None
+    made = random_ids(api, "read") if minted == "API key" else None
     secret = made["key"] if made else api.post("virtual-keys", {"name": "A", **own}).get_json()["virtual_key"]["value"]
     api.with_key(secret).get("users")
     files = [path.read_bytes() for path in Path(settings.instance).iterdir()]
@@ -318,7 +318,7 @@ def test_only_a_digest_of_a_secret_is_stored(api, settings, database, minted):
 
 
 def test_last_used_at_appears_after_the_next_poll(api, governance, clock):
-    key = mint(api, "read")
+    key = random_ids(api, "read")
     clock.advance(90)
     api.with_key(key["key"]).get("users")
     governance.poller.poll()
@@ -329,13 +329,13 @@ def test_last_used_at_appears_after_the_next_poll(api, governance, clock):
 
 
 def test_last_used_at_is_null_for_a_key_that_was_never_used(api, governance):
-    mint(api, "read")
+    random_ids(api, "read")
     governance.poller.poll()
     assert api.get("/api/api-keys").get_json()["api_keys"][0]["last_used_at"] is None
 
 
 def test_last_used_at_is_the_latest_use_in_any_process(api, elsewhere, governance, clock):
-    key = mint(api, "read")["key"]
+    key = random_ids(api, "read")["key"]
     elsewhere.with_key(key).get("users")
     clock.now += 5 * SECOND
     api.with_key(key).get("users")
@@ -345,7 +345,7 @@ def test_last_used_at_is_the_latest_use_in_any_process(api, elsewhere, governanc
 
 
 def test_a_use_that_was_refused_for_its_expiry_is_not_a_use(api, governance, clock):
-    key = mint(api, "read", expires_at=EXPIRY)["key"]
+    key = random_ids(api, "read", expires_at=EXPIRY)["key"]
     clock.set(EXPIRY)
     api.with_key(key).get("users")
     governance.poller.poll()

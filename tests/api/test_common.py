@@ -165,7 +165,7 @@ def test_a_request_that_fails_half_way_through_its_transaction_stores_nothing(ap
     def fail():
         raise RuntimeError("no randomness left")
 
-    failing = create_app(settings, clock=clock, mint=RandomIds(new_id=fail))
+    failing = create_app(settings, clock=clock, random_ids=RandomIds(new_id=fail))
     before = stored(database)
     response = type(api)(failing.test_client(), api.key).post("/api/api-keys", {"name": "a", "scopes": ["read"]})
     assert response.status_code == 500

@@ -445,7 +445,7 @@ class World:
 @pytest.fixture
 def world(api, governance, clock, count):
     """A world whose ids ascend: what sorts by id, and so what is drawn, is the same in every run of an example."""
-    governance.model_limits._mint = RandomIds(new_id=(f"{number:09}" for number in counting()).__next__)
+    governance.model_limits._random_ids = RandomIds(new_id=(f"{number:09}" for number in counting()).__next__)
     api.post("virtual-keys", {"id": "k1", "name": "Team"})
     return World(api, governance, clock, count)
 

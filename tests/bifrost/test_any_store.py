@@ -109,7 +109,7 @@ def test_whatever_a_store_holds_each_row_is_told_and_a_second_run_takes_nothing(
     nothing = ExistingIds(set(), {}, {}, set(), {}, set())
     minted = iter(range(10**6))
     arriving = candidates(store, NOON)
-    decided = decide(arriving, nothing, now=NOON, mint=lambda: f"minted-{next(minted)}")
+    decided = decide(arriving, nothing, now=NOON, new_id=lambda: f"minted-{next(minted)}")
     given_ids = {("" if row.id is None else str(row.id).strip()) for rows_ in store[:TOLD] for row in rows_}
     told = {row.id for row in decided.notes}
     assert given_ids <= told
@@ -128,7 +128,7 @@ def test_whatever_a_store_holds_each_row_is_told_and_a_second_run_takes_nothing(
         dict(zip(identities, (limit.id for limit in decided.limits), strict=True)),
         {rule_id for rule_id, _ in rule_keys},
     )
-    assert decide(arriving, stored, now=NOON, mint=str).changes is False
+    assert decide(arriving, stored, now=NOON, new_id=str).changes is False
 
 
 def test_the_newest_tables_are_all_those_that_are_read():

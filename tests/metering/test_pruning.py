@@ -72,15 +72,15 @@ def rest():
 
 
 @pytest.fixture
-def upkeep(path, clock, rest):
+def retention(path, clock, rest):
     return Retention(Slices(path, 1, rest=rest), clock, DAY * SECOND)
 
 
 @pytest.mark.usefixtures("many")
-def test_one_round_prunes_all_in_less_time_than_as_many_take_to_come(meter, clock, upkeep, rest, rows):
+def test_one_round_prunes_all_in_less_time_than_as_many_take_to_come(meter, clock, retention, rest, rows):
     """At the highest rate, 8,001 calls come in 4 s: in that time pruning them and its rests must fit."""
     clock.advance(2 * DAY)
-    upkeep.due()
+    retention.due()
     assert rows(reservations, ledger, answers) == [0, 0, 0]
     held = sum(rest.seconds) / REST
     assert held * (1 + REST) < (COPIES + 1) / HIGHEST_RATE
@@ -88,9 +88,9 @@ def test_one_round_prunes_all_in_less_time_than_as_many_take_to_come(meter, cloc
 
 
 @pytest.mark.usefixtures("many")
-def test_slices_hold_the_turn_for_milliseconds(clock, upkeep, rest):
+def test_slices_hold_the_turn_for_milliseconds(clock, retention, rest):
     clock.advance(2 * DAY)
-    upkeep.due()
+    retention.due()
     held = sorted(seconds / REST for seconds in rest.seconds)
     assert len(held) > 10
     assert held[len(held) // 2] < 2 * WANTED
@@ -118,26 +118,26 @@ def test_a_slice_that_took_too_long_is_halved_at_once():
 
 
 @pytest.mark.usefixtures("many")
-def test_two_workers_do_not_prune_at_the_same_time(clock, upkeep, rows, path):
+def test_two_workers_do_not_prune_at_the_same_time(clock, retention, rows, path):
     clock.advance(2 * DAY)
     with only_one(path) as mine:
         assert mine
-        upkeep.due()
+        retention.due()
     assert rows(reservations) == [COPIES + 1]
     clock.advance(EVERY // SECOND)
-    upkeep.due()
+    retention.due()
     assert rows(reservations) == [0]
 
 
 @pytest.mark.usefixtures("many")
 def test_a_worker_that_stops_ends_after_its_slice(path, clock, rows):
-    upkeep = Retention(Slices(path, 1, rest=lambda _: upkeep.stop()), clock, DAY * SECOND)
+    retention = Retention(Slices(path, 1, rest=lambda _: retention.stop()), clock, DAY * SECOND)
     clock.advance(2 * DAY)
-    upkeep.due()
+    retention.due()
     assert 0 < rows(reservations)[0] < COPIES
 
 
-def test_reservations_that_stay_open_at_the_front_do_not_stop_the_walk(meter, clock, upkeep, rows, database):
+def test_reservations_that_stay_open_at_the_front_do_not_stop_the_walk(meter, clock, retention, rows, database):
     meter.api.create(budget=dollars(10**6, "1M"))
     for _ in range(150):
         meter.hold(cost=1, ttl_seconds=DAY)
@@ -145,19 +145,19 @@ def test_reservations_that_stay_open_at_the_front_do_not_stop_the_walk(meter, cl
         connection.execute(update(reservations).values(expires_at=clock.now + 9 * DAY * SECOND))
     meter.reported(cost=1)
     clock.advance(2 * DAY)
-    upkeep.due()
+    retention.due()
     assert rows(reservations) == [150]
     meter.proven()
 
 
-def test_answers_of_an_earlier_version_leave_too(clock, upkeep, rows, database):
+def test_answers_of_an_earlier_version_leave_too(clock, retention, rows, database):
     row = {"api_key_id": "a", "path": "/", "fingerprint": "00", "answer": b"{}"}
     with database.write() as connection:
         connection.execute(
             idempotency.insert(), [row | {"key": str(n), "created_at": clock.now + n * SECOND} for n in range(500)]
         )
     clock.advance(DAY + 100)
-    upkeep.due()
+    retention.due()
     assert rows(idempotency) == [400]
 
 
@@ -167,11 +167,11 @@ def pages(path):
 
 
 @pytest.mark.usefixtures("many")
-def test_the_file_shrinks_when_much_has_left(clock, upkeep, path, monkeypatch):
+def test_the_file_shrinks_when_much_has_left(clock, retention, path, monkeypatch):
     monkeypatch.setattr("governance.storage.sqlite.retention.pruning.FREE_PAGES_KEPT", 16)
     before, _ = pages(path)
     clock.advance(2 * DAY)
-    upkeep.due()
+    retention.due()
     after, free = pages(path)
     assert after < before / 4
     assert free <= before / 8
@@ -179,10 +179,10 @@ def test_the_file_shrinks_when_much_has_left(clock, upkeep, path, monkeypatch):
 
 
 @pytest.mark.usefixtures("many")
-def test_a_slice_gives_back_few_pages(clock, upkeep, path, monkeypatch):
+def test_a_slice_gives_back_few_pages(clock, retention, path, monkeypatch):
     """A page whose content must move first costs six times one that is free: learning from those before is too late."""
     clock.advance(2 * DAY)
-    upkeep.due()
+    retention.due()
     monkeypatch.setattr("governance.storage.sqlite.retention.pruning.FREE_PAGES_KEPT", 16)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         before = connection.execute("PRAGMA page_count").fetchone()[0]

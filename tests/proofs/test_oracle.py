@@ -253,7 +253,7 @@ class Metering(RuleBasedStateMachine):
         self.latest = self.clock.now
         self.last = 0
         ids = (f"{number:08}" for number in count(1))
-        self.mint = RandomIds(lambda: next(ids), lambda _: next(ids), lambda: next(ids))
+        self.random_ids = RandomIds(lambda: next(ids), lambda _: next(ids), lambda: next(ids))
         self.apps: list[Flask] = []
         self.reservations: list[str] = []
         self.keyed: list[Act] = []
@@ -267,7 +267,7 @@ class Metering(RuleBasedStateMachine):
         self.settings = Settings(
             instance=self.folder.name, admin_key=ADMIN_KEY, expired_reservations=policy, synchronous="normal"
         )
-        self.apps = [create_app(self.settings, clock=self.clock, mint=self.mint) for _ in range(2)]
+        self.apps = [create_app(self.settings, clock=self.clock, random_ids=self.random_ids) for _ in range(2)]
         self.oracle = Oracle(charge_expired=charge)
         for worker, key in enumerate(KEYS):
             self.make_key(worker, key, None)
@@ -478,7 +478,7 @@ class Metering(RuleBasedStateMachine):
         """All tasks of a poll, pruning among them: at most once a minute in each worker."""
         for task in self.service(worker).poller._tasks:
             task()
-        self.service(worker).upkeep.due()
+        self.service(worker).retention.due()
         self.trusted[worker] |= {least for least in (BEFORE_EXPIRY, MINUTE) if self.trusted_time(worker, least)}
         self.oracle.sweep(self.trusted_time(worker, BEFORE_EXPIRY))
         now = self.trusted_time(worker, MINUTE)
@@ -492,7 +492,7 @@ class Metering(RuleBasedStateMachine):
 
     def restart(self, worker: int) -> None:
         close(self.apps[worker])
-        self.apps[worker] = create_app(self.settings, clock=self.clock, mint=self.mint)
+        self.apps[worker] = create_app(self.settings, clock=self.clock, random_ids=self.random_ids)
         self.pruned[worker] = 0
         self.began[worker], self.trusted[worker] = self.clock.now, set()
 

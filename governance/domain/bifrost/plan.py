@@ -18,15 +18,15 @@ from governance.domain.bifrost.candidates import (
 )
 from governance.domain.keys import VirtualKey
 from governance.domain.limits.drafts import LimitDraft
-from governance.domain.limits.edits import Mint
+from governance.domain.limits.edits import NewId
 from governance.domain.limits.limit import Limit, Opening, Rule, Scope, in_order
 from governance.domain.limits.windows import Alignment, window
 from governance.domain.names import fold
 
 
-def decide(arrivals: Candidates, stored: ExistingIds, *, now: int, mint: Mint) -> ImportPlan:
+def decide(arrivals: Candidates, stored: ExistingIds, *, now: int, new_id: NewId) -> ImportPlan:
     """Return the rows to store, and the outcome for each candidate."""
-    return _Decider(stored, now, mint).decide(arrivals)
+    return _Decider(stored, now, new_id).decide(arrivals)
 
 
 WITH_ITS_LIMIT = "Its model limit was left out."
@@ -39,11 +39,11 @@ AHEAD = "Its window begins in the future: here it begins now."
 class _Decider:
     """Decides rows one by one, each against the stored rows and those taken before it."""
 
-    def __init__(self, stored: ExistingIds, now: int, mint: Mint) -> None:
+    def __init__(self, stored: ExistingIds, now: int, new_id: NewId) -> None:
         self._before = stored
         self._stored = stored.copy()
         self._now = now
-        self._mint = mint
+        self._new_id = new_id
         self._made = ImportPlan([], [], [], [])
         self._taken: set[tuple[CandidateKind, str]] = set()
 
@@ -113,7 +113,7 @@ class _Decider:
             self._stored.items.add(note.id)
             self._taken.add((note.kind, note.id))
             return note.id, ()
-        return self._mint(), (SHARED if (note.kind, note.id) in self._taken else ANOTHER_ID,)
+        return self._new_id(), (SHARED if (note.kind, note.id) in self._taken else ANOTHER_ID,)
 
     def _rule(self, item: CandidateItem, part: CandidateRule, item_id: str) -> Rule:
         began = item.created_at if part.began is None else part.began

@@ -36,8 +36,8 @@ class _Part(NamedTuple):
 def new_limit(wanted: WantedLimit, own_id: str, setting: MergeContext) -> Limit:
     """Return the limit that an entry asks for, for an entry that matches no stored limit."""
     ids = _new_ids(own_id, wanted.items, setting.taken)
-    mint = iter([own_id, *ids]).__next__
-    made = created(wanted.draft, inherited=setting.inherited, now=setting.now, mint=mint)
+    new_id = iter([own_id, *ids]).__next__
+    made = created(wanted.draft, inherited=setting.inherited, now=setting.now, new_id=new_id)
     return _hashed(made, wanted, dict(zip(ids, wanted.items, strict=True)))
 
 
@@ -71,7 +71,7 @@ def _merged(limit: Limit, wanted: WantedLimit, setting: MergeContext, *, whole: 
     )
     fresh = [part.wanted for part in (*budgets, *rates) if part.item.id is None and part.wanted is not None]
     ids = _new_ids(limit.id, fresh, setting.taken)
-    after = changed(limit, change, now=setting.now, mint=iter(ids).__next__)
+    after = changed(limit, change, now=setting.now, new_id=iter(ids).__next__)
     by_id = {part.item.id: part.wanted for part in (*budgets, *rates) if part.item.id and part.wanted}
     return _hashed(after, wanted, by_id | dict(zip(ids, fresh, strict=True)))
 

@@ -22,16 +22,16 @@ from governance.domain.limits.limit import Limit, Metric, Rule, Scope, in_order,
 from governance.domain.limits.windows import Alignment, Frame
 from governance.domain.names import Identity, fold
 
-Mint = Callable[[], str]
+NewId = Callable[[], str]
 
 
-def created(draft: LimitDraft, *, inherited: bool, now: int, mint: Mint) -> Limit:
+def created(draft: LimitDraft, *, inherited: bool, now: int, new_id: NewId) -> Limit:
     """The limit that a draft asks for. `inherited` is its virtual key's flag, taken where the draft gives none."""
     flag, faults = drafted_flag(draft, inherited=inherited)
     if faults:
         raise InvalidRequest.of(faults)
-    limit_id = mint()
-    rules = in_order(rule for item in draft.items for rule in _new_rules(item, now, mint))
+    limit_id = new_id()
+    rules = in_order(rule for item in draft.items for rule in _new_rules(item, now, new_id))
     return Limit(
         id=limit_id,
         model_name=draft.model_name,
@@ -55,14 +55,14 @@ NONE_KEPT = (
 )
 
 
-def changed(limit: Limit, change: LimitChange, *, now: int, mint: Mint) -> Limit:
+def changed(limit: Limit, change: LimitChange, *, now: int, new_id: NewId) -> Limit:
     """The limit after an edit; the very same value where the edit changes nothing."""
     flag, faults = _edited_flag(limit, change)
     change = change._replace(calendar_aligned=flag)
     faults += [*_identity_faults(limit, change), *_item_faults(limit, change), *_zone_faults(limit, change)]
     if faults:
         raise InvalidRequest.of(faults)
-    wanted = _retuned(limit, change, _wanted_rules(limit, change, now, mint))
+    wanted = _retuned(limit, change, _wanted_rules(limit, change, now, new_id))
     if wanted == limit:
         return limit
     windows = [rule.duration for rule in wanted.rules]
@@ -118,14 +118,14 @@ def _item_faults(limit: Limit, change: LimitChange) -> Iterable[Fault]:
                 yield Fault(path, f"Give each id once: '{item_id}' stands twice among the {name}.")
 
 
-def _wanted_rules(limit: Limit, change: LimitChange, now: int, mint: Mint) -> tuple[Rule, ...]:
+def _wanted_rules(limit: Limit, change: LimitChange, now: int, new_id: NewId) -> tuple[Rule, ...]:
     budgets = [rule for rule in limit.rules if rule.metric == Metric.COST]
     rates = [rule for rule in limit.rules if rule.metric != Metric.COST]
     single = [name in change.single for name in ("budgets", "rate_limits")]
     rules = in_order(
         (
-            *_merged(budgets, change.budgets, now, mint, single=single[0]),
-            *_merged(rates, change.rate_limits, now, mint, single=single[1]),
+            *_merged(budgets, change.budgets, now, new_id, single=single[0]),
+            *_merged(rates, change.rate_limits, now, new_id, single=single[1]),
         )
     )
     before = predecessors(limit.rules, rules)
@@ -133,7 +133,7 @@ def _wanted_rules(limit: Limit, change: LimitChange, now: int, mint: Mint) -> tu
 
 
 def _merged(
-    stored: Sequence[Rule], wanted: Sequence[DraftItem] | None, now: int, mint: Mint, *, single: bool
+    stored: Sequence[Rule], wanted: Sequence[DraftItem] | None, now: int, new_id: NewId, *, single: bool
 ) -> Iterable[Rule]:
     """The wanted items as rules: those that stand for a stored item keep its id, the rest is new."""
     if wanted is None:
@@ -143,7 +143,7 @@ def _merged(
     windows = {key: windows_of(rules) for key, rules in items.items()}
     keys = match(windows, [(item.id, item.windows) for item in wanted], single=single)
     for key, item in zip(keys, wanted, strict=True):
-        yield from _new_rules(item, now, mint) if key is None else _same_item(items[key], item, now)
+        yield from _new_rules(item, now, new_id) if key is None else _same_item(items[key], item, now)
 
 
 def _continued(rule: Rule, before: Rule | None) -> Rule:
@@ -151,8 +151,8 @@ def _continued(rule: Rule, before: Rule | None) -> Rule:
     return rule if before is None else rule._replace(anchor=before.anchor, generation=before.generation)
 
 
-def _new_rules(item: DraftItem, now: int, mint: Mint) -> list[Rule]:
-    rule_id = mint()
+def _new_rules(item: DraftItem, now: int, new_id: NewId) -> list[Rule]:
+    rule_id = new_id()
     return [
         Rule(rule_id, ceiling.metric, ceiling.max_limit, ceiling.duration.text, now, 0, None, now, now)
         for ceiling in item.ceilings

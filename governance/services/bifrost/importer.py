@@ -20,11 +20,13 @@ from schemas.bifrost.rows import candidates
 class BifrostImport:
     """Imports a Bifrost store."""
 
-    def __init__(self, database: Database, writer: Writer, clock: Clock, mint: RandomIds, busy_timeout: float) -> None:
+    def __init__(
+        self, database: Database, writer: Writer, clock: Clock, random_ids: RandomIds, busy_timeout: float
+    ) -> None:
         self._database = database
         self._writer = writer
         self._clock = clock
-        self._mint = mint
+        self._random_ids = random_ids
         self._busy_timeout = busy_timeout
 
     def run(self, file: Path, *, dry_run: bool) -> ImportPlan:
@@ -46,7 +48,7 @@ class BifrostImport:
         return decided
 
     def _decide(self, connection: Connection, arriving: Candidates, now: int) -> ImportPlan:
-        return decide(arriving, existing_ids.existing_ids(connection), now=now, mint=self._mint.new_id)
+        return decide(arriving, existing_ids.existing_ids(connection), now=now, new_id=self._random_ids.new_id)
 
 
 def _store(write: Write, decided: ImportPlan) -> None:

@@ -67,13 +67,13 @@ class Sync:
     """Plans and applies files."""
 
     def __init__(
-        self, database: Database, writer: Writer, files: Files, clock: Clock, *, mint: RandomIds, folder: Path
+        self, database: Database, writer: Writer, files: Files, clock: Clock, *, random_ids: RandomIds, folder: Path
     ) -> None:
         self._database = database
         self._writer = writer
         self._files = files
         self._clock = clock
-        self._mint = mint
+        self._random_ids = random_ids
         self.values = folder / VALUES_FILE
 
     def plan(self, document: LoadedFile, *, prune: bool, overwrite: bool = False) -> PreparedPlan:
@@ -156,7 +156,7 @@ class Sync:
         for step in steps:
             after = step.after
             if isinstance(after, ManagedKey) and not after.key.digest:
-                values[step.id] = value = keys.VIRTUAL_KEY_PREFIX + self._mint.new_secret()
+                values[step.id] = value = keys.VIRTUAL_KEY_PREFIX + self._random_ids.new_secret()
                 key = after.key._replace(digest=keys.digest(value), value_prefix=keys.shown_prefix(value))
                 found.append(step._replace(after=after._replace(key=key)))
             else:

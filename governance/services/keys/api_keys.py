@@ -39,10 +39,12 @@ class NewApiKey(NamedTuple):
 class ApiKeys:
     """The acts on API keys."""
 
-    def __init__(self, database: Database, writer: Writer, mint: RandomIds, on_revoked: Callable[[str], None]) -> None:
+    def __init__(
+        self, database: Database, writer: Writer, random_ids: RandomIds, on_revoked: Callable[[str], None]
+    ) -> None:
         self._database = database
         self._writer = writer
-        self._mint = mint
+        self._random_ids = random_ids
         self._on_revoked = on_revoked
 
     def page(self, page: Page) -> tuple[list[ApiKey], int]:
@@ -70,7 +72,7 @@ class ApiKeys:
         self._on_revoked(key_id)
         return last
 
-    def mint_first(self, path: Path) -> bool:
+    def create_first(self, path: Path) -> bool:
         """Give a database without any key its first one, written to a file of its own; whether it did.
 
         The file is written before the key is stored: a key that nobody can read would lock its owner out. A file that
@@ -96,9 +98,9 @@ class ApiKeys:
     def _new(
         self, write: Write, name: str, scopes: Sequence[KeyScope], expires_at: int | None, secret: str | None = None
     ) -> NewApiKey:
-        secret = secret or keys.API_KEY_PREFIX + self._mint.new_secret()
+        secret = secret or keys.API_KEY_PREFIX + self._random_ids.new_secret()
         key = ApiKey(
-            id=self._mint.new_id(),
+            id=self._random_ids.new_id(),
             name=name,
             key_prefix=keys.shown_prefix(secret),
             digest=keys.digest(secret),

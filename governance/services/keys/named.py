@@ -20,10 +20,10 @@ class NamedEntries(Generic[NamedT, HeldT]):
     rows: NamedRows[NamedT, HeldT]
     missing: tuple[str, Code]
 
-    def __init__(self, database: Database, writer: Writer, mint: RandomIds) -> None:
+    def __init__(self, database: Database, writer: Writer, random_ids: RandomIds) -> None:
         self._database = database
         self._writer = writer
-        self._mint = mint
+        self._random_ids = random_ids
 
     def page(self, page: Page, search: str) -> tuple[list[NamedT], int]:
         """A page of those whose name contains `search`, and how many there are."""

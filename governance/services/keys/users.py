@@ -19,7 +19,7 @@ class Users(NamedEntries[User, ManagedUser]):
     def create(self, body: Mapping[str, Any]) -> User:
         """Store a new user. Raises Conflict."""
         with self._writer.write() as write:
-            user = User(body.get("id") or self._mint.new_id(), body["name"], write.now, write.now)
+            user = User(body.get("id") or self._random_ids.new_id(), body["name"], write.now, write.now)
             if users.get(write.connection, user.id):
                 raise Conflict("Give another id: a user with this id already exists.", param="id")
             users.add(write.connection, user, write.revision)

@@ -35,10 +35,10 @@ class VirtualKeys(NamedEntries[VirtualKey, ManagedKey]):
 
     def create(self, body: Mapping[str, Any]) -> NewKey:
         """Store a new key. Raises InvalidRequest, Conflict."""
-        value = body.get("value") or keys.VIRTUAL_KEY_PREFIX + self._mint.new_secret()
+        value = body.get("value") or keys.VIRTUAL_KEY_PREFIX + self._random_ids.new_secret()
         with self._writer.write() as write:
             key = VirtualKey(
-                id=body.get("id") or self._mint.new_id(),
+                id=body.get("id") or self._random_ids.new_id(),
                 name=body["name"],
                 description=body.get("description"),
                 digest=keys.digest(value),

@@ -43,13 +43,13 @@ class ModelLimits:
     """The acts on model limits."""
 
     def __init__(
-        self, database: Database, memory: SnapshotReader, writer: Writer, clock: Clock, mint: RandomIds
+        self, database: Database, memory: SnapshotReader, writer: Writer, clock: Clock, random_ids: RandomIds
     ) -> None:
         self._database = database
         self._memory = memory
         self._writer = writer
         self._clock = clock
-        self._mint = mint
+        self._random_ids = random_ids
         self._totals = lists.Totals()
 
     def page(self, query: ListQuery) -> Listing:
@@ -84,7 +84,7 @@ class ModelLimits:
             if existing is not None:
                 raise _duplicate(draft, existing)
             aligned = key is not None and key.calendar_aligned
-            limit = created(draft, inherited=aligned, now=write.now, mint=self._mint.new_id)
+            limit = created(draft, inherited=aligned, now=write.now, new_id=self._random_ids.new_id)
             stored_limits.add_all(write.connection, [limit], write.revision)
             return render.limit(_stored(write.connection, limit.id), self._clock())
 
@@ -92,7 +92,7 @@ class ModelLimits:
         """Store an edit; usage moves only where it says `reset`. Raises NotFound, Conflict, InvalidRequest."""
         with self._writer.write() as write:
             before = _checked(write, limit_id, accepts).limit
-            after = changed(before, change, now=write.now, mint=self._mint.new_id)
+            after = changed(before, change, now=write.now, new_id=self._random_ids.new_id)
             if after is not before:
                 stored_limits.replace(write.connection, before, after, write.revision, write.now)
             forgiven = tuple(rule for rule in after.rules if rule.metric in change.reset)

@@ -52,7 +52,7 @@ class ActContext(NamedTuple):
     cache: SnapshotCache
     matcher: Matcher
     steady: Clock
-    mint: RandomIds
+    random_ids: RandomIds
     statistics: Statistics
 
 
@@ -125,7 +125,7 @@ class Reserve(Act):
         statuses, violations = decide(matched.rules, [each.counter for each in counters], request.amounts)
         if violations:
             return Decision(matched.call, now, statuses, violations)
-        held = _reservation(request, matched, now, self._context.mint)
+        held = _reservation(request, matched, now, self._context.random_ids)
         unit.add(held, [(each, status.requested, 0) for each, status in zip(counters, statuses, strict=True)])
         decision = Decision(matched.call, now, statuses, reservation=held)
         return decision if repeat is None else _kept(given, repeat, unit, decision)
@@ -152,7 +152,7 @@ class Report(Act):
             raise Stale
         counters = unit.counters(matched.rules)
         statuses, _ = decide(matched.rules, [each.counter for each in counters], request.amounts)
-        used = _report(request, matched, unit.now, self._context.mint)
+        used = _report(request, matched, unit.now, self._context.random_ids)
         unit.add(used, [(each, 0, status.requested) for each, status in zip(counters, statuses, strict=True)])
         decision = Decision(matched.call, unit.now, statuses, reservation=used)
         return decision if repeat is None else _kept(given, repeat, unit, decision)
@@ -168,9 +168,9 @@ def _kept(given: MatchedRequest, repeat: IdempotencyKey, unit: UnitOfWork, decis
     return decision._replace(rendered=rendered)
 
 
-def _reservation(request: ReservationRequest, matched: MatchedCall, now: int, mint: RandomIds) -> Reservation:
+def _reservation(request: ReservationRequest, matched: MatchedCall, now: int, random_ids: RandomIds) -> Reservation:
     return Reservation(
-        mint.new_ordered_id(now),
+        random_ids.new_ordered_id(now),
         Status.OPEN,
         *matched.call,
         requests=1,
@@ -185,10 +185,10 @@ def _reservation(request: ReservationRequest, matched: MatchedCall, now: int, mi
     )
 
 
-def _report(request: ReservationRequest, matched: MatchedCall, now: int, mint: RandomIds) -> Reservation:
+def _report(request: ReservationRequest, matched: MatchedCall, now: int, random_ids: RandomIds) -> Reservation:
     """Usage that had no reservation: it holds nothing, and has ended."""
     return Reservation(
-        mint.new_ordered_id(now),
+        random_ids.new_ordered_id(now),
         Status.REPORTED,
         *matched.call,
         requests=request.amounts.requests,

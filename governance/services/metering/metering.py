@@ -20,11 +20,11 @@ class Metering:
         cache: SnapshotCache,
         *,
         steady: Clock,
-        mint: RandomIds,
+        random_ids: RandomIds,
         statistics: Statistics,
     ) -> None:
         matcher = Matcher(cache)
-        context = ActContext(store, cache, matcher, steady, mint, statistics)
+        context = ActContext(store, cache, matcher, steady, random_ids, statistics)
         self.reserve = Reserve(context)
         self.report = Report(context)
         self.check = Check(database, store, cache, matcher)

@@ -30,12 +30,12 @@ def made(budgets=(), rate_limits=(), **fields):
         tuple(item(*([each] if isinstance(each, str) else each)) for each in few) for few in (budgets, rate_limits)
     ]
     draft = LimitDraft("GPT-4o", "openai", Scope.USER, "u-1", None, "UTC", *items)._replace(**fields)
-    return created(draft, inherited=False, now=NOW, mint=minting("old"))
+    return created(draft, inherited=False, now=NOW, new_id=minting("old"))
 
 
 def edited(limit, **fields):
     """The limit after an edit made LATER."""
-    return changed(limit, NO_CHANGE._replace(**fields), now=LATER, mint=minting("new"))
+    return changed(limit, NO_CHANGE._replace(**fields), now=LATER, new_id=minting("new"))
 
 
 def refused(limit, **fields):
@@ -182,7 +182,7 @@ def test_a_rate_limit_can_lose_one_metric_and_gain_another_by_its_id():
     one = edited(limit, rate_limits=(item("requests 5 1h", item_id=limit.rules[0].id),))
     assert one.rules == (limit.rules[1]._replace(updated_at=LATER),)
     pair = item("tokens 9 1d", "requests 5 1h", item_id=one.rules[0].id)
-    both = changed(one, NO_CHANGE._replace(rate_limits=(pair,)), now=LATER + 5, mint=minting("x"))
+    both = changed(one, NO_CHANGE._replace(rate_limits=(pair,)), now=LATER + 5, new_id=minting("x"))
     assert [(rule.metric, rule.anchor) for rule in both.rules] == [("tokens", LATER + 5), ("requests", NOW)]
 
 

@@ -65,7 +65,7 @@ def limits(draw):
     alignable = any(ceiling.duration.alignable for few in items for item in few for ceiling in item.ceilings)
     aligned = draw(st.booleans()) and alignable
     draft = LimitDraft("gpt-4o", None, Scope.GLOBAL, None, aligned, draw(ZONES) if aligned else "UTC", *items)
-    return created(draft, inherited=False, now=NOW, mint=minting("old"))
+    return created(draft, inherited=False, now=NOW, new_id=minting("old"))
 
 
 @st.composite
@@ -96,7 +96,7 @@ def minting(prefix):
 def applied(limit, change, now=LATER):
     """The limit after the edit; an edit that is refused is not what the test is about."""
     try:
-        return changed(limit, change, now=now, mint=minting("new"))
+        return changed(limit, change, now=now, new_id=minting("new"))
     except InvalidRequest:
         assume(False)
 
@@ -261,9 +261,9 @@ def test_an_edit_is_refused_for_the_calendar_exactly_where_no_window_of_an_align
     emptied = limit.calendar_aligned and not rolling.rules
     if wanted and not alignable and not emptied:
         with pytest.raises(InvalidRequest, match="calendar_aligned"):
-            changed(limit, change, now=LATER, mint=minting("new"))
+            changed(limit, change, now=LATER, new_id=minting("new"))
     else:
-        assert changed(limit, change, now=LATER, mint=minting("new")).calendar_aligned == wanted
+        assert changed(limit, change, now=LATER, new_id=minting("new")).calendar_aligned == wanted
 
 
 @given(edits)

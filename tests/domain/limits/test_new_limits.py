@@ -25,7 +25,7 @@ def made(budgets=(), rate_limits=(), *, inherited=False, calendar_aligned=False,
         tuple(item(*([each] if isinstance(each, str) else each)) for each in few) for few in (budgets, rate_limits)
     ]
     draft = LimitDraft("GPT-4o", "openai", Scope.USER, "u-1", calendar_aligned, zone, *items)
-    return created(draft, inherited=inherited, now=NOW, mint=(f"id-{number}" for number in count()).__next__)
+    return created(draft, inherited=inherited, now=NOW, new_id=(f"id-{number}" for number in count()).__next__)
 
 
 def shown(limit):
