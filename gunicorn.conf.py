@@ -10,16 +10,16 @@ os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
 from governance.container import EXTENSION
 from governance.domain.errors import NotReady
-from governance.exposure import exposure
 from governance.greeting import greeting, tell
+from governance.network_exposure import exposure
 from governance.reload import apply_config_anew
 from governance.services.operations.shared_counts import fold, make_folder, remove_folder
 from governance.settings import Settings
 from governance.startup import allow_files, apply_config, check_address, found, freest_core, make_ready, tune
 from governance.storage.sqlite.files.service_lock import ServiceLock
 from governance.web.http.logs import gunicorn_config
+from governance.web.worker.early_errors import RefusalRenderer
 from governance.web.worker.loop import OTHER_FILES
-from governance.web.worker.refusals import RefusalRenderer
 from governance.web.worker.waits import Timeouts
 
 

@@ -15,7 +15,7 @@ from governance.domain.keys import VirtualKey
 from governance.domain.limits import money
 from governance.domain.limits.limit import LimitState, Metric, current
 from governance.domain.records.audit import AuditAction, AuditQuery, Entity, RecordedEntry
-from governance.domain.records.pages import Page
+from governance.domain.records.list_query import Page
 from governance.domain.times import rfc3339
 from schemas import keys
 from schemas.fields import Instant, OneOf

@@ -12,7 +12,15 @@ from marshmallow import RAISE, Schema, post_load
 from governance.domain.errors import Code, Fault, InvalidRequest
 from governance.domain.limits.limit import Scope
 from governance.domain.names import fold
-from governance.domain.records.pages import DEFAULT_PAGE, FARTHEST_OFFSET, LARGEST_PAGE, Filter, ListQuery, Order, Page
+from governance.domain.records.list_query import (
+    DEFAULT_PAGE,
+    FARTHEST_OFFSET,
+    LARGEST_PAGE,
+    Filter,
+    ListQuery,
+    Order,
+    Page,
+)
 from schemas.fields import BaseField, OneOf
 from schemas.loading import UNKNOWN, load, meant
 

@@ -18,7 +18,7 @@ WEB_FRAMEWORKS = {"flask", "flask_sqlalchemy", "werkzeug", "jinja2", "click", "g
 STARTING = (
     "governance.startup",
     "governance.reload",
-    "governance.exposure",
+    "governance.network_exposure",
     "governance.greeting",
     "app",
     "wsgi",

@@ -10,9 +10,9 @@ from flask.cli import with_appcontext
 
 from governance.cli.terminal.database import opened
 from governance.cli.terminal.output import json_option, say
-from governance.cli.terminal.pages import load_query
+from governance.cli.terminal.paging import load_query
 from governance.domain.records.audit import AuditAction, RecordedEntry
-from governance.domain.records.pages import DEFAULT_PAGE, FARTHEST_OFFSET, Page
+from governance.domain.records.list_query import DEFAULT_PAGE, FARTHEST_OFFSET, Page
 from governance.domain.times import rfc3339
 from schemas import render
 from schemas.audit import AuditListQuery, entry

@@ -6,10 +6,10 @@ from flask.cli import with_appcontext
 from governance.cli.terminal import formatting
 from governance.cli.terminal.database import opened
 from governance.cli.terminal.output import expires_option, json_option, note, print_json, say
-from governance.cli.terminal.pages import envelope, load_query, note_page, page_options
+from governance.cli.terminal.paging import envelope, load_query, note_page, page_options
 from governance.cli.terminal.tables import table
 from governance.domain.errors import NotFound
-from governance.domain.records.pages import Page
+from governance.domain.records.list_query import Page
 from schemas import keys as schemas
 from schemas.loading import load
 from schemas.queries import PageQuery

@@ -9,7 +9,7 @@ from flask.cli import with_appcontext
 from governance.cli.terminal import formatting
 from governance.cli.terminal.database import opened
 from governance.cli.terminal.output import json_option, note, print_json, say
-from governance.cli.terminal.pages import envelope, load_query, note_page, page_options
+from governance.cli.terminal.paging import envelope, load_query, note_page, page_options
 from governance.cli.terminal.tables import table
 from governance.domain.limits.limit import LimitState
 from governance.domain.times import lasting

@@ -14,7 +14,7 @@ from typing import Any
 from cachetools import LRUCache
 
 from governance.domain.limits.limit import Limit, LimitState
-from governance.domain.records.pages import Filter
+from governance.domain.records.list_query import Filter
 from governance.snapshot.persistent import PersistentMap
 
 Entries = PersistentMap[str, LimitState]

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 from cachetools import LRUCache
 
 from governance.domain.limits.limit import LimitState, usage_share
-from governance.domain.records.pages import Filter, Page
+from governance.domain.records.list_query import Filter, Page
 from governance.snapshot.snapshot import Snapshot
 
 Thing = TypeVar("Thing", str, tuple[int, str])

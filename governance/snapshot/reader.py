@@ -5,7 +5,7 @@ from threading import Lock
 from typing import NamedTuple, TypeVar
 
 from governance.domain.limits.limit import LimitState
-from governance.domain.records.pages import ListQuery, Page, Validity
+from governance.domain.records.list_query import ListQuery, Page, Validity
 from governance.snapshot import rules
 from governance.snapshot.cache import SnapshotCache
 from governance.snapshot.rankings import RankedPage, Rankings

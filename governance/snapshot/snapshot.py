@@ -9,7 +9,7 @@ from governance.domain.names import Identity
 from governance.domain.records.changes import Changes, Mark
 from governance.snapshot.orders import Orders
 from governance.snapshot.persistent import PersistentMap
-from governance.snapshot.related import RelatedLimits
+from governance.snapshot.unmatched_limits import RelatedLimits
 
 ScopeKey = tuple[str, str]
 Key = TypeVar("Key")

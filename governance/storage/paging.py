@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Table, func, select
 from sqlalchemy.engine import Connection, Row
 
-from governance.domain.records.pages import Page
+from governance.domain.records.list_query import Page
 from governance.storage.functions import contains
 
 

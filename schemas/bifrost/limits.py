@@ -9,7 +9,7 @@ from governance.domain.bifrost.grouping import LimitRows
 from governance.domain.bifrost.rows import BudgetRow
 from governance.domain.limits.drafts import RuleSpec
 from governance.domain.limits.limit import MAX_ITEMS
-from schemas.bifrost.items import is_blocking, is_lost, item_of
+from schemas.bifrost.budgets_and_rate_limits import is_blocking, is_lost, item_of
 
 NOTHING_SET = "It sets no maximum."
 CROWDED = f"A limit has at most {MAX_ITEMS} budgets and {MAX_ITEMS} rate limits here."

@@ -19,8 +19,8 @@ from governance.domain.keys import VirtualKey, digest, shown_prefix
 from governance.domain.limits.drafts import LimitDraft
 from governance.domain.limits.limit import Scope
 from governance.domain.names import ALL_MODELS, Identity
-from schemas.bifrost import items
-from schemas.bifrost.items import item_note, reasons
+from schemas.bifrost import budgets_and_rate_limits
+from schemas.bifrost.budgets_and_rate_limits import item_note, reasons
 from schemas.bifrost.limits import ReadRules, items_of
 from schemas.fields import Name
 from schemas.keys import LONGEST_DESCRIPTION, VirtualKeyCreate
@@ -84,20 +84,20 @@ class _Reader:
         return Candidates(keys, candidates, self._left_out, self._store.unread)
 
     def _key(self, row: KeyRow) -> Iterator[CandidateKey]:
-        note = ImportNote(CandidateKind.VIRTUAL_KEY, items.id_text(row), str(row.name))
+        note = ImportNote(CandidateKind.VIRTUAL_KEY, budgets_and_rate_limits.id_text(row), str(row.name))
         secret, shown = _secret(row)
         data = self._loaded(note, KEY, _key_body(row), row, *([] if secret else [NO_VALUE.format(_why_not(row))]))
         if data is not None:
             note = note.saying(*_key_remarks(row), *grouping.missing(row, self._known))
             blocked = self._blocked.get(note.id)
             note = note.saying(UNCAPPED.format(blocked)) if blocked else note
-            created_at, updated_at = items.times(row, self._now)
+            created_at, updated_at = budgets_and_rate_limits.times(row, self._now)
             key = VirtualKey(**data, digest=secret, value_prefix=shown, created_at=created_at, updated_at=updated_at)
             yield CandidateKey(note, key)
 
     def _limit(self, rows: LimitRows) -> Iterator[CandidateLimit]:
         row = rows.row
-        note = ImportNote(CandidateKind.LIMIT, items.id_text(row), _limit_name(row))
+        note = ImportNote(CandidateKind.LIMIT, budgets_and_rate_limits.id_text(row), _limit_name(row))
         found = items_of(rows, note.name, self._now)
         draft: LimitDraft | None = self._loaded(note, LIMIT, _limit_body(row, aligned=found.aligned), row)
         self._left_out += found.left_out
@@ -112,8 +112,8 @@ class _Reader:
             return
         note = note.saying(*([rows.origin] if rows.origin else []), *grouping.missing(row, self._known))
         note = note.saying(*_loss_remarks(found))
-        config_hash = None if found.left_out else items.sha256(row.config_hash)
-        yield CandidateLimit(note, draft, found.items, config_hash, *items.times(row, self._now))
+        config_hash = None if found.left_out else budgets_and_rate_limits.sha256(row.config_hash)
+        yield CandidateLimit(note, draft, found.items, config_hash, *budgets_and_rate_limits.times(row, self._now))
 
     def _loaded(
         self, note: ImportNote, schema: Schema, body: Mapping[str, Any], row: KeyRow | LimitRow, *more: str
@@ -135,7 +135,7 @@ def _secret(row: KeyRow) -> tuple[str, str]:
     value = row.value.strip() if isinstance(row.value, str) and row.encryption_status in PLAIN else ""
     if value and not value.startswith(REFERENCE):
         return digest(value), shown_prefix(value)
-    return items.sha256(row.value_hash) or "", ""
+    return budgets_and_rate_limits.sha256(row.value_hash) or "", ""
 
 
 def _why_not(row: KeyRow) -> str:
@@ -148,7 +148,7 @@ def _why_not(row: KeyRow) -> str:
 def _key_body(row: KeyRow) -> dict[str, Any]:
     aligned, active = coercion.flag(row.calendar_aligned), coercion.flag(row.is_active)
     return {
-        "id": items.id_text(row),
+        "id": budgets_and_rate_limits.id_text(row),
         "name": row.name,
         "description": _tidy(row.description),
         "is_active": True if active is None else active,
@@ -185,7 +185,7 @@ def _listed(rows: Iterable[ImportNote]) -> str:
 def _limit_body(row: LimitRow, *, aligned: bool) -> dict[str, Any]:
     scope = row.scope or Scope.GLOBAL.value
     return {
-        "id": items.id_text(row),
+        "id": budgets_and_rate_limits.id_text(row),
         "model_name": row.model_name,
         "provider": row.provider or None,
         "scope": scope,

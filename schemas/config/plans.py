@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from governance.domain.config.plan import Plan
-from governance.domain.config.steps import Step
+from governance.domain.config.plan_steps import Step
 from governance.domain.errors import Misplaced
 
 

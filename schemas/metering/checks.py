@@ -5,7 +5,7 @@ from typing import Any
 from governance.domain.metering.decision import Decision
 from governance.domain.metering.matching import UnmatchedLimits
 from schemas.metering.decisions import rules
-from schemas.metering.refusals import refusal
+from schemas.metering.denials import refusal
 
 
 def checked(decision: Decision, unmatched: UnmatchedLimits) -> dict[str, Any]:

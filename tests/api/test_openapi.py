@@ -11,8 +11,8 @@ import pytest
 from governance.domain.limits import durations
 from governance.domain.times import parse_rfc3339
 from governance.web.docs.openapi import document
-from schemas.answers.limits import ModelLimit
 from schemas.queries import ModelLimitsQuery
+from schemas.responses.limits import ModelLimit
 
 CONFIG = "/api/governance/config/"
 OPS = {"/healthz", "/readyz", "/openapi.json", "/docs"}

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from governance.domain.records.pages import FARTHEST_OFFSET
+from governance.domain.records.list_query import FARTHEST_OFFSET
 
 PAGED = ("model-configs", "budgets", "rate-limits", "virtual-keys", "users", "/api/api-keys")
 FROM_MEMORY = PAGED[:3]

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from governance.services.operations import health
-from governance.storage.sqlite.writer import fate
+from governance.storage.sqlite.writer import health as fate
 from governance.storage.tables import config_revision
 
 CALL = {"model": "gpt-4o", "cost": 0.01}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert
 
 from governance.container import EXTENSION
-from governance.domain.config.steps import Action
+from governance.domain.config.plan_steps import Action
 from governance.domain.limits.durations import parse
 from governance.domain.limits.item_matching import predecessors
 from governance.domain.limits.limit import current

@@ -2,7 +2,7 @@
 
 import pytest
 
-from governance.domain.config.steps import OVERWRITTEN
+from governance.domain.config.plan_steps import OVERWRITTEN
 from tests.config.conftest import budget, nested
 
 LIMIT = {

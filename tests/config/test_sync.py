@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from governance.domain.config.steps import DRIFTED, RETURNS
+from governance.domain.config.plan_steps import DRIFTED, RETURNS
 from tests.config.conftest import bifrost, budget, nested
 
 ROOT = Path(__file__).parents[2]

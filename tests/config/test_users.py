@@ -2,7 +2,7 @@
 
 import pytest
 
-from governance.domain.config.steps import DRIFTED, OVERWRITTEN, RETURNS
+from governance.domain.config.plan_steps import DRIFTED, OVERWRITTEN, RETURNS
 from tests.config.conftest import bifrost, budget, nested
 
 ADA = {"id": "ada", "name": "Ada"}

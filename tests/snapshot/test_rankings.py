@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.domain.limits.limit import Counter, Counters, Limit, LimitState, usage_share
-from governance.domain.records.pages import Filter, Page
+from governance.domain.records.list_query import Filter, Page
 from governance.domain.times import DAY, HOUR
 from governance.snapshot import rankings as rankings_module
 from governance.snapshot import snapshot as snapshots

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.domain.names import Identity
-from governance.snapshot.related import RelatedLimits
+from governance.snapshot.unmatched_limits import RelatedLimits
 
 PROVIDERS, MODELS = ["", "azure", "openai"], ["*", "gpt", "o3", "openai/gpt"]
 identities = st.builds(

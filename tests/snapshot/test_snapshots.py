@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from governance.domain.keys import ApiKey, VirtualKey
 from governance.domain.limits.limit import Counter, Counters, Limit
-from governance.domain.records.pages import Filter
+from governance.domain.records.list_query import Filter
 from governance.domain.times import DAY
 from governance.snapshot import snapshot as snapshots
 from governance.snapshot.orders import KEYS

@@ -9,7 +9,7 @@ from governance.cli.terminal.tables import Styled
 from governance.domain.limits import money
 from governance.domain.limits.limit import Limit, Metric, Scope
 from governance.domain.metering.decision import RuleStatus
-from governance.domain.metering.denials import Denials
+from governance.domain.metering.denial_counts import Denials
 from governance.domain.times import lasting, rfc3339, to_the_second
 
 BAR = 10

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from governance.domain.config.plan import Plan
-from governance.domain.config.steps import Action
+from governance.domain.config.plan_steps import Action
 from governance.domain.records.differences import Difference
 
 SIGNS = {Action.CREATE: "+", Action.CHANGE: "~", Action.REPLACE: "±", Action.REMOVE: "-", Action.KEEP: "="}

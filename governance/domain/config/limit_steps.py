@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from governance.domain.config.entries import WantedLimit, limit_id
 from governance.domain.config.merging import MergeContext, as_written, merged, new_limit
-from governance.domain.config.steps import (
+from governance.domain.config.plan_steps import (
     STARTS_ANEW,
     Action,
     PlanContext,

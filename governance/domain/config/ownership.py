@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import TypeVar
 
-from governance.domain.config.steps import PlanContext
+from governance.domain.config.plan_steps import PlanContext
 from governance.domain.errors import Fault
 from governance.domain.records.stored import ManagedKey, ManagedLimit, ManagedUser, Source, StoredRows
 

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from governance.domain.config import key_steps, limit_steps, ownership, user_steps
+from governance.domain.config import limit_steps, ownership, user_steps, virtual_key_steps
 from governance.domain.config.entries import Wanted
-from governance.domain.config.steps import Action, PlanContext, Step
+from governance.domain.config.plan_steps import Action, PlanContext, Step
 from governance.domain.errors import Fault
 from governance.domain.limits.limit import Limit, Scope
 from governance.domain.records.stored import ManagedKey, ManagedLimit, StoredRows
@@ -47,7 +47,7 @@ def plan(context: PlanContext, wanted: Wanted, *, prune: bool) -> tuple[Plan, li
     """Return the plan for a file, and the faults of the file that depend on what is stored."""
     stored, keys, users = (
         context.stored,
-        key_steps.steps(context, wanted.keys),
+        virtual_key_steps.steps(context, wanted.keys),
         list(user_steps.steps(context, wanted.users)),
     )
     matches = limit_steps.matches(wanted.limits, stored.limits)
@@ -57,7 +57,7 @@ def plan(context: PlanContext, wanted: Wanted, *, prune: bool) -> tuple[Plan, li
     flags = _flags(stored.keys.values(), keys)
     removed = set(gone.limits) if prune else set()
     limits = list(limit_steps.steps(context, wanted.limits, matches, removed, flags))
-    faults = [*key_steps.clashes(wanted.keys, keys, stored.keys), *_keyless(wanted, flags)]
+    faults = [*virtual_key_steps.clashes(wanted.keys, keys, stored.keys), *_keyless(wanted, flags)]
     if not prune:
         return Plan((*keys, *users, *limits), len(gone.rows)), faults
     bound = {
@@ -70,7 +70,7 @@ def plan(context: PlanContext, wanted: Wanted, *, prune: bool) -> tuple[Plan, li
 def _ends(gone: StoredRows, bound: set[str]) -> Iterator[Step]:
     """Yield the removal of each row that is gone from the file; `bound` has the ids of keys that limits still use."""
     yield from map(limit_steps.removal, gone.limits.values())
-    yield from (key_steps.removal(row, bound) for row in gone.keys.values())
+    yield from (virtual_key_steps.removal(row, bound) for row in gone.keys.values())
     yield from map(user_steps.removal, gone.users.values())
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from governance.domain.config.entries import WantedUser
-from governance.domain.config.steps import Action, PlanContext, Step, edit_note, recreation_note, stores_hash
+from governance.domain.config.plan_steps import Action, PlanContext, Step, edit_note, recreation_note, stores_hash
 from governance.domain.keys import User
 from governance.domain.records.differences import of_users
 from governance.domain.records.stored import USER, ManagedUser

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-from governance.domain.records.pages import Page
+from governance.domain.records.list_query import Page
 
 
 class Entity(StrEnum):

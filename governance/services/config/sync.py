@@ -10,14 +10,14 @@ from sqlalchemy.engine import Connection
 from governance.domain import keys
 from governance.domain.config import plan as plans
 from governance.domain.config.plan import Plan
-from governance.domain.config.steps import PlanContext, Step
+from governance.domain.config.plan_steps import PlanContext, Step
 from governance.domain.errors import Code, Conflict, FaultyFile, GovernanceError, NotReady, Unavailable, fault_line
 from governance.domain.gc_pause import pause_gc
 from governance.domain.records.stored import ManagedKey
 from governance.domain.times import SECOND, Clock
 from governance.services.actor import acting_as
 from governance.services.config.files import Files, LoadedFile
-from governance.services.config.step_writes import carry_out
+from governance.services.config.plan_writes import carry_out
 from governance.services.random_ids import RandomIds
 from governance.services.writing import Write, Writer
 from governance.storage import private_files, revisions

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from governance.domain import keys
 from governance.domain.errors import Code, Conflict, NotFound, NotReady
 from governance.domain.keys import ApiKey, KeyScope
-from governance.domain.records.pages import Page
+from governance.domain.records.list_query import Page
 from governance.services.keys.virtual_keys import refuse_past
 from governance.services.random_ids import RandomIds
 from governance.services.writing import Write, Writer

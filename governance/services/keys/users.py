@@ -6,7 +6,7 @@ from typing import Any
 from governance.domain.errors import Code, Conflict
 from governance.domain.keys import User
 from governance.domain.records.stored import ManagedUser
-from governance.services.keys.named import NamedEntries
+from governance.services.keys.named_resources import NamedEntries
 from governance.storage.keys.users import users
 
 

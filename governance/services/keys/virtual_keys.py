@@ -8,7 +8,7 @@ from governance.domain.errors import Code, Conflict, InvalidRequest
 from governance.domain.keys import VirtualKey
 from governance.domain.limits.limit import Scope
 from governance.domain.records.stored import ManagedKey
-from governance.services.keys.named import NamedEntries
+from governance.services.keys.named_resources import NamedEntries
 from governance.services.writing import Write
 from governance.storage.keys.virtual_keys import virtual_keys
 from governance.storage.limits import writes

@@ -10,7 +10,7 @@ from governance.domain.keys import VirtualKey
 from governance.domain.limits.drafts import LimitChange, LimitDraft, drafted_flag
 from governance.domain.limits.edits import changed, created
 from governance.domain.limits.limit import LimitState, Scope
-from governance.domain.records.pages import ListQuery, Page, Validity
+from governance.domain.records.list_query import ListQuery, Page, Validity
 from governance.domain.times import Clock
 from governance.services.random_ids import RandomIds
 from governance.services.writing import Write, Writer

@@ -7,8 +7,8 @@ from governance.domain.metering.decision import Decision, decide, key_refusal
 from governance.domain.metering.matching import UnmatchedLimit, UnmatchedLimits
 from governance.domain.metering.request import ReservationRequest
 from governance.domain.names import spelled
-from governance.services.metering.acts import ATTEMPTS, CHANGING
-from governance.services.metering.matcher import MatchedCall, Matcher
+from governance.services.metering.match_cache import MatchedCall, Matcher
+from governance.services.metering.reserve_and_report import ATTEMPTS, CHANGING
 from governance.snapshot.cache import SnapshotCache
 from governance.storage import revisions
 from governance.storage.limits import states

@@ -1,9 +1,9 @@
 """Deciding and charging: reserve before a call, report what had no reservation, and a dry run of both."""
 
 from governance.domain.times import Clock
-from governance.services.metering.acts import ActContext, Report, Reserve
 from governance.services.metering.check import Check
-from governance.services.metering.matcher import Matcher
+from governance.services.metering.match_cache import Matcher
+from governance.services.metering.reserve_and_report import ActContext, Report, Reserve
 from governance.services.metering.statistics import Statistics
 from governance.services.random_ids import RandomIds
 from governance.snapshot.cache import SnapshotCache

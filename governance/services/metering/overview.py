@@ -9,11 +9,11 @@ from governance.domain.errors import Code, NotFound
 from governance.domain.limits import durations
 from governance.domain.limits.limit import LimitState, current
 from governance.domain.metering.decision import MatchedRule, RuleStatus
-from governance.domain.metering.denials import Denials
-from governance.domain.records.pages import ListQuery
+from governance.domain.metering.denial_counts import Denials
+from governance.domain.records.list_query import ListQuery
 from governance.domain.times import Clock, rfc3339
 from governance.storage.limits import lists, states, usage, writes
-from governance.storage.metering import denials
+from governance.storage.metering import denial_counts
 from governance.storage.store import Database
 
 UNKNOWN = "Give the id or the model of a limit that exists: '{}' is neither (flask governance limits list shows them)."
@@ -98,4 +98,4 @@ def statuses(entry: LimitState, now: int) -> list[RuleStatus]:
 
 
 def _denials(connection: Connection, found: Iterable[LimitState]) -> dict[str, Denials]:
-    return denials.of_limits(connection, [entry.limit.id for entry in found])
+    return denial_counts.of_limits(connection, [entry.limit.id for entry in found])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from governance.domain.errors import Code, NotFound, Unavailable
 from governance.domain.metering import reservation as steps
 from governance.domain.metering.reservation import Actual, Reservation, Status
-from governance.domain.records.pages import Page
+from governance.domain.records.list_query import Page
 from governance.domain.times import SECOND, Clock
 from governance.services.metering.statistics import EXPIRED, LATE
 from governance.storage.metering import reservations as stored

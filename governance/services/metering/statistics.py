@@ -12,7 +12,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from governance.domain.errors import Unavailable
 from governance.domain.metering.decision import Decision
 from governance.snapshot.cache import SnapshotCache
-from governance.storage.metering import denials
+from governance.storage.metering import denial_counts
 from governance.storage.store import Database
 
 REQUESTS = Counter("governance_requests", "Requests by endpoint and status.", ["endpoint", "status"])
@@ -88,7 +88,7 @@ class Statistics:
             return
         try:
             with self._database.write() as connection:
-                denials.add(connection, counted)
+                denial_counts.add(connection, counted)
         except Unavailable:
             self._restore(counted)
             raise

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.engine import Connection, Row
 
 from governance.domain.keys import ApiKey, KeyScope
-from governance.domain.records.pages import Page
+from governance.domain.records.list_query import Page
 from governance.storage import paging, revisions
 from governance.storage.tables import api_keys
 

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from governance.domain.keys import VirtualKey
 from governance.domain.records.stored import ManagedKey
 from governance.storage import revisions, tables
-from governance.storage.keys.named import NamedRows
+from governance.storage.keys.named_resources import NamedRows
 
 UNPRINTABLE = "\x1f"
 """Begins no name and no digest."""

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, bindparam, exists, func, select
 from sqlalchemy.engine import Connection
 
 from governance.domain.limits.limit import LimitState, Metric, share
-from governance.domain.records.pages import Filter, ListQuery, Order, Page
+from governance.domain.records.list_query import Filter, ListQuery, Order, Page
 from governance.storage import revisions
 from governance.storage.functions import contains
 from governance.storage.limits import states

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.engine import Connection
 
 from governance.domain.metering.reservation import Reservation, Status
-from governance.domain.records.pages import Page
+from governance.domain.records.list_query import Page
 from governance.storage.tables import reservations
 
 COLUMNS = [reservations.c[name] for name in Reservation._fields]

@@ -8,13 +8,13 @@ from flask import Blueprint, Response
 from governance.container import governance
 from governance.domain.errors import Code
 from governance.domain.keys import KeyScope
-from governance.domain.records.pages import Page
+from governance.domain.records.list_query import Page
 from governance.web.http.answers import answer, plain_page, secret
 from governance.web.http.operation import operation
 from schemas import keys
-from schemas.answers.api_keys import ApiKeyCreated, ApiKeyList
-from schemas.answers.pages import Done
 from schemas.queries import PageQuery
+from schemas.responses.api_keys import ApiKeyCreated, ApiKeyList
+from schemas.responses.paging import Done
 
 blueprint = Blueprint("api_keys", __name__, url_prefix="/api/api-keys")
 

@@ -8,8 +8,8 @@ from governance.domain.records.audit import AuditQuery, Entity
 from governance.web.http.answers import plain_page
 from governance.web.http.context import the_request
 from governance.web.http.operation import operation
-from schemas.answers.audit import AuditList
 from schemas.audit import AuditListQuery, entry
+from schemas.responses.audit import AuditList
 
 blueprint = Blueprint("audit", __name__, url_prefix="/api/governance/audit")
 

@@ -13,9 +13,9 @@ from governance.services.config.uploads import PlanReview, SyncOptions, Upload
 from governance.web.http.answers import answer
 from governance.web.http.context import the_request
 from governance.web.http.operation import View, operation
-from schemas.answers.config import ConfigPlan
 from schemas.config.body import ConfigFile, ConfigQuery
 from schemas.config.plans import places_json, plan_json
+from schemas.responses.config import ConfigPlan
 
 blueprint = Blueprint("config", __name__, url_prefix="/api/governance/config")
 

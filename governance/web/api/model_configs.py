@@ -6,13 +6,13 @@ from governance.container import governance
 from governance.domain.errors import Code
 from governance.domain.keys import KeyScope
 from governance.domain.limits.drafts import LimitChange, LimitDraft
-from governance.domain.records.pages import ListQuery
+from governance.domain.records.list_query import ListQuery
 from governance.web.http.answers import answer, described, listing, single, versions
 from governance.web.http.operation import operation
-from schemas.answers.limits import ModelLimitFound, ModelLimitList, ModelLimitWritten
-from schemas.answers.pages import Done
 from schemas.limits.model_limits import ModelLimitCreate, ModelLimitUpdate
 from schemas.queries import ModelLimitsQuery
+from schemas.responses.limits import ModelLimitFound, ModelLimitList, ModelLimitWritten
+from schemas.responses.paging import Done
 
 blueprint = Blueprint("model_configs", __name__, url_prefix="/api/governance/model-configs")
 

@@ -12,17 +12,17 @@ from governance.domain.keys import KeyScope
 from governance.domain.metering.decision import Decision
 from governance.domain.metering.request import ReservationRequest
 from governance.domain.metering.reservation import Actual, Reservation
-from governance.domain.records.pages import Page
-from governance.services.metering.acts import Renderer
+from governance.domain.records.list_query import Page
+from governance.services.metering.reserve_and_report import Renderer
 from governance.web.http.answers import answer, document, plain_page
 from governance.web.http.context import the_request
 from governance.web.http.flask_app import HttpResponse
 from governance.web.http.operation import operation
-from schemas.answers.decisions import Admitted, Checked, UsageRecorded
-from schemas.answers.reservations import ReservationFound, ReservationList
 from schemas.metering import decisions, requests
 from schemas.metering.checks import checked
-from schemas.metering.refusals import refusal
+from schemas.metering.denials import refusal
+from schemas.responses.decisions import Admitted, Checked, UsageRecorded
+from schemas.responses.reservations import ReservationFound, ReservationList
 
 blueprint = Blueprint("reservations", __name__, url_prefix="/api/governance")
 

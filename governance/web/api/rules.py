@@ -8,11 +8,11 @@ from flask import Blueprint, Response
 from governance.container import governance
 from governance.domain.errors import Code
 from governance.domain.keys import KeyScope
-from governance.domain.records.pages import Page
+from governance.domain.records.list_query import Page
 from governance.web.http.answers import listing
 from governance.web.http.operation import operation
-from schemas.answers.limits import BudgetList, RateLimitList
 from schemas.queries import RulesQuery
+from schemas.responses.limits import BudgetList, RateLimitList
 
 blueprint = Blueprint("rules", __name__, url_prefix="/api/governance")
 

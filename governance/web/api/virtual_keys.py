@@ -8,13 +8,13 @@ from flask import Blueprint, Response
 from governance.container import governance
 from governance.domain.errors import Code
 from governance.domain.keys import KeyScope
-from governance.domain.records.pages import Page
+from governance.domain.records.list_query import Page
 from governance.web.http.answers import answer, plain_page, secret
 from governance.web.http.operation import operation
 from schemas import keys
-from schemas.answers.pages import Done
-from schemas.answers.virtual_keys import VirtualKeyCreated, VirtualKeyFound, VirtualKeyList, VirtualKeyWritten
 from schemas.queries import SearchQuery
+from schemas.responses.paging import Done
+from schemas.responses.virtual_keys import VirtualKeyCreated, VirtualKeyFound, VirtualKeyList, VirtualKeyWritten
 
 blueprint = Blueprint("virtual_keys", __name__, url_prefix="/api/governance/virtual-keys")
 

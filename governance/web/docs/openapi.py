@@ -23,10 +23,10 @@ from governance.web.http.answers import JSON
 from governance.web.http.errors import STATUS
 from governance.web.http.operation import Operation
 from schemas import queries
-from schemas.answers.decisions import Denial
-from schemas.answers.errors import Error
-from schemas.answers.limits import ModelLimitFound, ModelLimitWritten
 from schemas.config.body import ConfigFile
+from schemas.responses.decisions import Denial
+from schemas.responses.errors import Error
+from schemas.responses.limits import ModelLimitFound, ModelLimitWritten
 
 EXTENSION = "governance.openapi"
 SECURITY = "ManagementBearerAuth"

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 from werkzeug.http import parse_etags
 
 from governance.domain.errors import Code, InvalidRequest
-from governance.domain.records.pages import Page
+from governance.domain.records.list_query import Page
 from governance.services.limits.model_limits import Listing, Versions
 from governance.web.http.context import the_request
 from governance.web.http.flask_app import HttpResponse

@@ -5,7 +5,7 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from governance.domain.keys import ApiKey
-from governance.domain.records.pages import Validity
+from governance.domain.records.list_query import Validity
 
 DIGITS = 12
 """Of the longest Content-Length that is looked at: whatever is longer is above every bound."""

@@ -9,10 +9,10 @@ from governance.container import EXTENSION, Container, governance
 from governance.domain.keys import API_KEY_PREFIX, ApiKey, shown_prefix
 from governance.domain.times import Clock
 from governance.services.metering.statistics import authentication_failed, requests_counted
+from governance.web.http.client_address import forwarded_for, peer
 from governance.web.http.context import the_request
 from governance.web.http.flask_app import HttpRequest, HttpResponse
 from governance.web.http.masking import masked
-from governance.web.http.peers import forwarded_for, peer
 from governance.web.http.request_ids import BEGAN, ID, identified
 from governance.web.http.response_cache import Memory, ResponseCache
 

@@ -16,7 +16,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from prometheus_client import Counter
 
 from governance.domain.keys import ApiKey
-from governance.domain.records.pages import Validity
+from governance.domain.records.list_query import Validity
 from governance.domain.times import Clock
 from governance.services.keys.authentication import Authentication
 from governance.services.metering.statistics import requests_counted

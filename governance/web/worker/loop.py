@@ -19,7 +19,7 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from governance.domain.errors import GovernanceError
 from governance.services.operations.refusal_log import RefusalLog
-from governance.web.worker import refusals
+from governance.web.worker import early_errors
 from governance.web.worker.connection import Connection
 from governance.web.worker.framing import MessageProgress
 from governance.web.worker.waits import Timeouts, WaitQueues, leave
@@ -52,11 +52,11 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         super().__init__(*args, **kwargs)
         self.worker_connections: int = self.cfg.worker_connections
         self.waits = WaitQueues(Timeouts())
-        self.refusals = refusals.RefusalRenderer(RefusalLog(), is_secret=lambda _: False)
+        self.refusals = early_errors.RefusalRenderer(RefusalLog(), is_secret=lambda _: False)
         self.next_tick = 0.0
         self.is_stopping = False
 
-    def serve_with(self, timeouts: Timeouts, own_refusals: refusals.RefusalRenderer) -> None:
+    def serve_with(self, timeouts: Timeouts, own_refusals: early_errors.RefusalRenderer) -> None:
         """Set the timeouts and the renderer of refusals; called before the worker runs."""
         self.waits, self.refusals = WaitQueues(timeouts), own_refusals
 
@@ -233,9 +233,9 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             return
         self.next_tick = now + TICK
         for connection in self.waits.head.over(now):
-            self._time_out(connection, refusals.HEAD_TIMEOUT if connection.received.strip() else None)
+            self._time_out(connection, early_errors.HEAD_TIMEOUT if connection.received.strip() else None)
         for connection in self.waits.body.over(now):
-            self._time_out(connection, refusals.BODY_TIMEOUT)
+            self._time_out(connection, early_errors.BODY_TIMEOUT)
         for wait in (self.waits.send, self.waits.idle, self.waits.linger):
             for connection in wait.over(now):
                 self._drop(connection)

@@ -16,7 +16,7 @@ from gunicorn.errors import ConfigError
 from gunicorn.http.errors import LimitRequestHeaders, NoMoreData
 
 from governance.domain.deadlines import note_arrival
-from governance.web.worker import refusals
+from governance.web.worker import early_errors
 from governance.web.worker.connection import Connection
 from governance.web.worker.framing import MAX_HEAD
 from governance.web.worker.loop import PeerLoop
@@ -67,8 +67,8 @@ class Worker(PeerLoop):
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answer an error with JSON; drops what may have been written of the response."""
-        refusal = refusals.refusal_of(exc)
-        if refusal is refusals.UNFORESEEN:
+        refusal = early_errors.refusal_of(exc)
+        if refusal is early_errors.UNFORESEEN:
             logger.error("an error that was not foreseen", exc_info=exc)
         client.close()
         client.sendall(self.refusals.rendered(refusal, addr, req))

@@ -7,7 +7,7 @@ import pytest
 from governance.domain.errors import Code, InvalidRequest
 from governance.domain.metering.decision import Decision
 from governance.domain.metering.request import Call, RequestedAmounts, ReservationRequest
-from governance.services.metering.acts import Renderer
+from governance.services.metering.reserve_and_report import Renderer
 
 REPEAT = ("key", "/path", "the caller's key")
 

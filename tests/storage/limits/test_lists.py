@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event
 
-from governance.domain.records.pages import Filter, ListQuery, Order, Page
+from governance.domain.records.list_query import Filter, ListQuery, Order, Page
 from governance.storage import revisions
 from governance.storage.limits import lists, writes
 from tests.storage.stored import NOON, limit

@@ -24,7 +24,7 @@ from governance.storage.sqlite.locks.lock_holders import StoppedHolders
 from governance.storage.sqlite.locks.progress import STALLED, WriterProgress
 from governance.storage.sqlite.locks.writer_lock import lock_files
 from governance.storage.sqlite.writer.connection import WriterConnection
-from governance.storage.sqlite.writer.fate import OverdueError, WriteProbe, WriterHealth, touch
+from governance.storage.sqlite.writer.health import OverdueError, WriteProbe, WriterHealth, touch
 from governance.storage.sqlite.writer.waiting import Act, WaitingAct, do_apart, do_together, end_all
 
 Result = TypeVar("Result")

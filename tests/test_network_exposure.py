@@ -2,7 +2,7 @@
 
 import pytest
 
-from governance.exposure import exposure
+from governance.network_exposure import exposure
 from governance.settings import Settings
 
 

@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields
 
-from schemas.answers.fields import flag, text, whole
+from schemas.responses.fields import flag, text, whole
 
 
 class ErrorBody(Schema):

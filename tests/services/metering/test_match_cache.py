@@ -6,9 +6,9 @@ import pytest
 
 from governance.domain.metering.decision import Decision
 from governance.domain.metering.request import Call, RequestedAmounts, ReservationRequest
-from governance.services.metering import matcher as module
-from governance.services.metering.matcher import Matcher
-from schemas.metering.refusals import refusal
+from governance.services.metering import match_cache as module
+from governance.services.metering.match_cache import Matcher
+from schemas.metering.denials import refusal
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from governance.domain.metering.request import ReservationRequest
 from governance.domain.metering.reservation import Reservation, Status
 from governance.domain.times import DAY, SECOND, Clock
 from governance.services.metering import fingerprints
-from governance.services.metering.matcher import MatchedCall, Matcher
+from governance.services.metering.match_cache import MatchedCall, Matcher
 from governance.services.metering.statistics import Statistics
 from governance.services.random_ids import RandomIds
 from governance.snapshot.cache import SnapshotCache

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from governance.domain.keys import User, VirtualKey
 from governance.domain.names import fold
-from governance.domain.records.pages import Page
+from governance.domain.records.list_query import Page
 from governance.domain.records.stored import ManagedKey, ManagedUser
 from governance.storage import paging, revisions
 

@@ -7,7 +7,7 @@ import click
 from marshmallow import Schema
 
 from governance.cli.terminal.output import note
-from governance.domain.records.pages import Page
+from governance.domain.records.list_query import Page
 from schemas.fields import OneOf
 from schemas.loading import load
 

@@ -2,7 +2,7 @@
 
 from marshmallow import Schema
 
-from schemas.answers.fields import text, whole
+from schemas.responses.fields import text, whole
 
 
 class Done(Schema):

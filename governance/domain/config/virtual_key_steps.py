@@ -3,7 +3,15 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from governance.domain.config.entries import WantedKey
-from governance.domain.config.steps import BOUND, Action, PlanContext, Step, edit_note, recreation_note, stores_hash
+from governance.domain.config.plan_steps import (
+    BOUND,
+    Action,
+    PlanContext,
+    Step,
+    edit_note,
+    recreation_note,
+    stores_hash,
+)
 from governance.domain.errors import Fault
 from governance.domain.keys import VirtualKey
 from governance.domain.records.differences import of_keys

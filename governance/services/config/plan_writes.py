@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TypeVar
 
-from governance.domain.config.steps import Action, Step
+from governance.domain.config.plan_steps import Action, Step
 from governance.domain.records.stored import Managed, ManagedKey, ManagedLimit, ManagedUser, Source
 from governance.services.writing import Write
 from governance.storage.keys.users import users

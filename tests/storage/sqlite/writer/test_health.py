@@ -7,7 +7,7 @@ from threading import Event
 import pytest
 
 from governance.domain.errors import Unavailable
-from governance.storage.sqlite.writer.fate import OverdueError, WriteProbe, WriterHealth
+from governance.storage.sqlite.writer.health import OverdueError, WriteProbe, WriterHealth
 
 FULL = Unavailable("The disk is full.")
 

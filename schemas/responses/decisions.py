@@ -2,10 +2,10 @@
 
 from marshmallow import Schema, fields
 
-from schemas.answers.errors import ErrorBody
-from schemas.answers.fields import dollars, flag, instant, text, whole
-from schemas.answers.pages import Done
-from schemas.answers.reservations import ReservationShown
+from schemas.responses.errors import ErrorBody
+from schemas.responses.fields import dollars, flag, instant, text, whole
+from schemas.responses.paging import Done
+from schemas.responses.reservations import ReservationShown
 
 
 class StandingShown(Schema):

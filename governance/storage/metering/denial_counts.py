@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import bindparam, exists, insert, literal, select, update
 from sqlalchemy.engine import Connection
 
-from governance.domain.metering.denials import Denials
+from governance.domain.metering.denial_counts import Denials
 from governance.storage.tables import denials, model_limits
 
 _counted = exists().where(denials.c.model_limit_id == model_limits.c.id)
