@@ -41,7 +41,6 @@ LAYERS = {
         (
             "governance.container",
             "governance.services",
-            "governance.snapshot",
             "governance.settings",
             "schemas",
             "governance.domain",
