@@ -52,11 +52,18 @@ def open_or_create(path: Path, flags: int = os.O_RDWR) -> int:
     while True:
         try:
             descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            break
         except FileNotFoundError:
             with suppress(FileExistsError):
                 return create(path, flags)
-        else:
-            return _regular(descriptor, path)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path} is no file")
+    if stat.S_IMODE(found.st_mode) & ~FILE_MODE:
+        with suppress(PermissionError):  # another user's: its owner may be the only one who can
+            os.fchmod(descriptor, FILE_MODE)
+    return descriptor
 
 
 def close_to_others(path: Path) -> None:
@@ -195,18 +202,6 @@ def _command(pid: str) -> str:
     with suppress(OSError):
         return f" ({Path('/proc', pid, 'comm').read_text().strip()})"
     return ""
-
-
-def _regular(descriptor: int, path: Path) -> int:
-    """The descriptor, of a file for its owner alone; closed where it is no file."""
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
-        os.close(descriptor)
-        raise OSError(f"{path} is no file")
-    if stat.S_IMODE(found.st_mode) & ~FILE_MODE:
-        with suppress(PermissionError):  # another user's: its owner may be the only one who can
-            os.fchmod(descriptor, FILE_MODE)
-    return descriptor
 
 
 def _write(descriptor: int, content: bytes) -> None:

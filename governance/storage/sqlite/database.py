@@ -69,7 +69,8 @@ class SqliteDatabase:
         self.path = path
         self._busy_timeout = busy_timeout
         self._progress = progress or WriterProgress()
-        self._holders = StoppedHolders(*lock_files(path))
+        self._lock_files = lock_files(path)
+        self._holders = StoppedHolders(*self._lock_files)
         self._watch = FileWatch(path)
         self._writer = engine.execution_options(**{WRITE: True})
         event.listen(engine, "begin", _begin)
@@ -80,7 +81,8 @@ class SqliteDatabase:
     def read(self) -> Iterator[Connection]:
         """One consistent view of the database. Raises Unavailable."""
         with raised_for_callers(self.path):
-            self._refuse_mixture()
+            if self._watch.opened is not None:
+                self._watch.file()
             with self.engine.begin() as connection:
                 yield connection
 
@@ -91,26 +93,22 @@ class SqliteDatabase:
     @contextmanager
     def write(self, until: float | None = None) -> Iterator[Connection]:
         """One transaction with the write lock held: all of it is kept, or nothing. Raises Unavailable, Conflict."""
-        until = self.deadline() if until is None else until
+        until = deadline(self._busy_timeout) if until is None else until
         with raised_for_callers(self.path), ExitStack() as stack:
             with self._progress:
-                stack.enter_context(turn_within(self.path, until - monotonic(), self._while_waiting))
-                self._refuse_mixture()
-                connection = stack.enter_context(self._begun(until))
+                stack.enter_context(turn_within(self._lock_files, until - monotonic(), self._while_waiting))
+                if self._watch.opened is not None:
+                    self._watch.file()
+                connection = stack.enter_context(self._writer.connect())
+                left = max(0.0, until - monotonic())  # SQLite waits for the lock so long, and then as long as always
+                connection.connection.execute(f"PRAGMA busy_timeout = {round(1000 * left)}")
+                try:
+                    transaction = connection.begin()
+                finally:
+                    connection.connection.execute(f"PRAGMA busy_timeout = {round(1000 * self._busy_timeout)}")
+                stack.enter_context(transaction)
             yield connection
         self._progress.advanced()
-
-    @contextmanager
-    def _begun(self, until: float) -> Iterator[Connection]:
-        """A transaction that has the write lock. SQLite waits for it as long as is left, and then as long as always."""
-        with self._writer.connect() as connection:
-            connection.connection.execute(f"PRAGMA busy_timeout = {_milliseconds(until - monotonic())}")
-            try:
-                transaction = connection.begin()
-            finally:
-                connection.connection.execute(f"PRAGMA busy_timeout = {_milliseconds(self._busy_timeout)}")
-            with transaction:
-                yield connection
 
     def _while_waiting(self) -> None:
         """Continue a stopped process that holds the turn. Raises Unavailable where too many wait for a stuck writer."""
@@ -131,15 +129,6 @@ class SqliteDatabase:
         """Open anew where another file has taken the path: what is written to a deleted one is lost."""
         if record.info["file"] != self._watch.file():
             raise DisconnectionError
-
-    def _refuse_mixture(self) -> None:
-        """Look, before a connection is opened, whether another file lies beside the log of the one before."""
-        if self._watch.opened is not None:
-            self._watch.is_another(self._watch.file())
-
-
-def _milliseconds(seconds: float) -> int:
-    return max(0, round(1000 * seconds))
 
 
 def _begin(connection: Connection) -> None:

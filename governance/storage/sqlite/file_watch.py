@@ -22,25 +22,25 @@ class FileWatch:
         self._log: int | None = None
 
     def file(self) -> FileId:
-        """Which file lies there now. Raises OSError where none does."""
+        """Which file lies there now. Raises OSError where none does.
+
+        Raises Unavailable where it is another than the one that was opened, and the old log lies beside it: SQLite
+        would apply that log to the new file, and ruin it.
+        """
         stat = os.stat(self._path)  # noqa: PTH116 - a third of Path.stat's time, on every checkout and every batch
-        return stat.st_dev, stat.st_ino
+        file = stat.st_dev, stat.st_ino
+        if file != self.opened is not None:
+            self._refuse_old_log()
+        return file
 
     def note(self, opened: FileId) -> None:
         """Note the file that was opened, and the write-ahead log beside it."""
         self.opened, self._log = opened, _inode(beside(self._path, WAL))
 
-    def is_another(self, file: FileId) -> bool:
-        """Whether a file is another than the one that was opened. Raises Unavailable where the old log lies beside it.
-
-        SQLite would apply that log to the new file, and ruin it.
-        """
-        if self.opened is None or self.opened == file:
-            return False
+    def _refuse_old_log(self) -> None:
         log = beside(self._path, WAL)
         if _inode(log) == self._log is not None and log.stat().st_size:
             raise Unavailable(REPLACED.format(self._path.name))
-        return True
 
 
 def _inode(file: Path) -> int | None:

@@ -34,14 +34,16 @@ def pruning_file(database: Path) -> Path:
 
 
 @contextmanager
-def turn_within(database: Path, patience: float, meanwhile: Callable[[], object] = lambda: None) -> Iterator[None]:
+def turn_within(
+    files: tuple[Path, Path], patience: float, meanwhile: Callable[[], object] = lambda: None
+) -> Iterator[None]:
     """Wait for one's turn, looking again every millisecond, and keep it for the block. Batches let it go first.
 
-    Raises TimeoutError after `patience` seconds, and what `meanwhile` raises, which is called while it waits.
+    `files` are the database's `lock_files`. Raises TimeoutError after `patience` seconds, and what `meanwhile` raises,
+    which is called while it waits.
     """
     deadline = monotonic() + patience
-    queue_file, next_file = lock_files(database)
-    queue, first = _open(queue_file), _open(next_file)
+    queue, first = map(private_files.open_or_create, files)
     try:
         try:
             _lock_until(deadline, first, meanwhile)
@@ -75,7 +77,12 @@ class WriterLock:
 
     def __enter__(self) -> None:
         """Wait for one's turn."""
-        queue, flag = self._opened()
+        if self._queue is None or self._flag is None:
+            queue_file, next_file = self._files
+            self._first = private_files.open_or_create(next_file)
+            self._flag = _shared(self._first)
+            self._queue = private_files.open_or_create(queue_file)
+        queue, flag = self._queue, self._flag
         if flag[:1] == SET:
             self._let_go_first()
         fcntl.flock(queue, fcntl.LOCK_EX)
@@ -97,23 +104,11 @@ class WriterLock:
             os.close(self._queue)
             self._queue = self._flag = None
 
-    def _opened(self) -> tuple[int, mmap.mmap]:
-        if self._queue is None or self._flag is None:
-            queue_file, next_file = self._files
-            self._first = _open(next_file)
-            self._flag = _shared(self._first)
-            self._queue = _open(queue_file)
-        return self._queue, self._flag
-
     def _let_go_first(self) -> None:
         """Wait until whoever is to be next has its turn, or has given up; where nobody is, it died: clear the byte."""
         fcntl.flock(self._first, fcntl.LOCK_EX)
         _note(self._first, CLEAR)
         fcntl.flock(self._first, fcntl.LOCK_UN)
-
-
-def _open(file: Path) -> int:
-    return private_files.open_or_create(file)
 
 
 def _shared(file: int) -> mmap.mmap:

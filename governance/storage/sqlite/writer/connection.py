@@ -25,7 +25,7 @@ class WriterConnection:
     def open(self) -> sqlite3.Connection:
         """The connection, to the file that is there now: what is written to a deleted one is lost."""
         file = self._watch.file()
-        if self._watch.is_another(file):
+        if file != self._watch.opened:
             self._disconnect()
         if self._connection is None:
             self._connection = open_file(self._path, self._busy_timeout)

@@ -62,7 +62,7 @@ def test_an_edit_waits_for_at_most_three_batches(path, workers):
     with writing(path, workers) as writers:
         for _ in range(30):
             before = writers.batches
-            with turn_within(path, 20):
+            with turn_within(lock_files(path), 20):
                 waited.append(writers.batches - before)
             after = writers.batches
             until(lambda after=after: writers.batches > after)
@@ -74,15 +74,15 @@ def test_edits_that_never_stop_let_batches_in_between(path):
         for _ in range(20):
             before = writers.batches
             for _ in range(3):
-                with turn_within(path, 20):
+                with turn_within(lock_files(path), 20):
                     pass
             until(lambda before=before: writers.batches > before)
 
 
 def test_who_gives_up_holds_nobody_up(path):
     queue_file, next_file = lock_files(path)
-    with turn_within(path, 1):
-        with pytest.raises(TimeoutError), turn_within(path, 0.05):
+    with turn_within(lock_files(path), 1):
+        with pytest.raises(TimeoutError), turn_within(lock_files(path), 0.05):
             pass
         assert next_file.read_bytes() == b"\0"
     assert queue_file.exists()
