@@ -26,19 +26,20 @@ def _secret() -> str:
     return secrets.token_urlsafe(32)
 
 
-def _random_bits() -> int:
-    """80 random bits that nobody can guess, whatever others they have seen."""
-    while True:
-        try:
-            return _ahead.pop()
-        except IndexError:
-            drawn = os.urandom(RANDOM_BYTES * DRAWN_AHEAD)
-            _ahead.extend(int.from_bytes(drawn[at : at + RANDOM_BYTES]) for at in range(0, len(drawn), RANDOM_BYTES))
+def _draw_ahead() -> None:
+    """Draw numbers of 80 random bits that nobody can guess, whatever others they have seen."""
+    drawn = os.urandom(RANDOM_BYTES * DRAWN_AHEAD)
+    _ahead.extend(int.from_bytes(drawn[at : at + RANDOM_BYTES]) for at in range(0, len(drawn), RANDOM_BYTES))
 
 
 def _ordered_id(now: int) -> str:
     """A UUID of version 7: it begins with the time (milliseconds), so an index of them grows at its end (RFC 9562)."""
-    random = _random_bits() >> 6
+    while True:
+        try:
+            random = _ahead.pop() >> 6
+            break
+        except IndexError:
+            _draw_ahead()
     value = (now // 1000 & MILLISECONDS) << 80 | 0x7 << 76 | (random >> 62) << 64 | 0b10 << 62 | random & RANDOM_TAIL
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -94,10 +94,11 @@ class GroupCommit:
         waiting = WaitingAct(act, then)
         with self._progress:
             self._queue.put(waiting)
-            self._start(waiting)
+            if not self._is_alive():
+                self._start(waiting)
             if 0 < self._expected <= self._queue.qsize():
                 self._all_there.set()
-            self._wait(waiting, self.deadline() if until is None else until)
+            self._wait(waiting, deadline(self._busy_timeout) if until is None else until)
         if waiting.error is not None:
             raise waiting.error
         return waiting.result  # type: ignore[no-any-return]
@@ -145,8 +146,6 @@ class GroupCommit:
 
     def _start(self, waiting: WaitingAct | None = None) -> None:
         """See to it that the thread lives, and takes what waits. Raises Unavailable where none can be started."""
-        if self._is_alive():
-            return
         with self._starting:
             if self._is_alive():
                 return
@@ -174,12 +173,14 @@ class GroupCommit:
     def _serve(self, first: WaitingAct) -> None:
         """One batch: the first that waits, and all that wait by the time it is our turn."""
         self._batch = together = [first]
-        error: Unavailable | None = Unavailable(CUT_OFF)
+        error: Unavailable | None = None
+        was_attempted = False
         try:
             self._all_there.clear()
             if self._queue.qsize() < self._expected:
                 self._all_there.wait(GATHERING)
             error = self._attempt(together)
+            was_attempted = True
             self._expected = len(together) - 1
             if error is None:
                 self._progress.advanced()
@@ -187,7 +188,7 @@ class GroupCommit:
                 for waiting in together:
                     waiting.finish()
         except BaseException:
-            error = error or Unavailable(MAYBE_DONE)
+            error = error or Unavailable(MAYBE_DONE if was_attempted else CUT_OFF)
             logger.exception("a batch ended in a way that nobody foresaw")
             self._writer.close()
         finally:

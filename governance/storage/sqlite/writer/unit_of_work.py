@@ -6,10 +6,9 @@ Statements are few and fetch much: each of them gives the interpreter lock away,
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
 from itertools import chain
-from typing import Any
 
 import orjson
 
@@ -69,9 +68,15 @@ class SqliteUnitOfWork:
         self._entries: list[Row] = []
         self._reservations: dict[str, PendingReservation] = {}
         self._kept: dict[IdempotencyKey, StoredAnswer] = {}
-        self._answers = AnswerStore(connection, dictionaries)
+        self._connection = connection
+        self._dictionaries = dictionaries
         self._seq: int = last_seq or 0
         self._touches = False
+
+    @cached_property
+    def _answers(self) -> AnswerStore:
+        """Most batches keep no answer, and are asked for none."""
+        return AnswerStore(self._connection, self._dictionaries)
 
     def counters(self, rules: Sequence[MatchedRule]) -> list[PendingCounter]:
         """What counts now for these rules, each in its current window; read all together where not known yet."""
@@ -101,15 +106,14 @@ class SqliteUnitOfWork:
         """The reservation with this id."""
         known = self._reservations.get(reservation_id)
         if known is None:
-            row = self._execute(GET_RESERVATION, (reservation_id,)).fetchone()
-            if row is None:
+            stored = self._execute(GET_RESERVATION, (reservation_id,)).fetchone()
+            if stored is None:
                 return None
-            found = Reservation._make(row[1:])
-            known = PendingReservation(row[0], found._replace(late=bool(found.late)))
-            known.entries = [
-                PendingEntry(counter_id, held, used, None if counter[0] is None else self._remember(*counter))
-                for counter_id, held, used, *counter in self._execute(GET_ENTRIES, (known.seq,))
-            ]
+            found = Reservation._make(stored[1:])
+            known = PendingReservation(stored[0], found._replace(late=bool(found.late)))
+            for counter_id, held, used, *row in self._execute(GET_ENTRIES, (known.seq,)):
+                counter = None if row[0] is None else self._counters.setdefault(row[0], PendingCounter(*row))
+                known.entries.append(PendingEntry(counter_id, held, used, counter))
             self._reservations[reservation_id] = known
         return known
 
@@ -157,13 +161,19 @@ class SqliteUnitOfWork:
         moved = [counter for counter in self._counters.values() if counter.moved]
         at = self._touched_at
         self._write(ADD_RESERVATIONS, self._new)
-        self._write_each(WRITE_RESERVATION, [(*pending.reservation, pending.seq) for pending in edited])
-        self._write(WRITE_ENTRIES, self._entries + _rows(edited))
-        self._write_each(TOUCH, [(at,)] if moved or self._touches else [])
+        if edited:
+            self._executemany(WRITE_RESERVATION, [(*pending.reservation, pending.seq) for pending in edited])
+        self._entries += [(pending.seq, e.counter_id, e.held, e.used) for pending in edited for e in pending.entries]
+        self._write(WRITE_ENTRIES, self._entries)
+        if moved or self._touches:
+            self._execute(TOUCH, (at,))
         self._write(WRITE_COUNTERS, [(each.id, each.used, each.reserved, each.folded, at) for each in moved])
-        self._write_each(STRETCH, [(counter.end, counter.id) for counter in moved if counter.stretched])
-        self._write(answers.PUT, self._answers.rows(self._kept, self.now))
-        self._answers.done()
+        stretched = [(counter.end, counter.id) for counter in moved if counter.stretched]
+        if stretched:
+            self._executemany(STRETCH, stretched)
+        if self._kept:
+            self._write(answers.PUT, self._answers.rows(self._kept, self.now))
+            self._answers.done()
 
     def _write(self, statement: str, rows: Sequence[Row]) -> None:
         """Write rows, many in one step: each step gives the interpreter lock away, and has to win it back.
@@ -178,16 +188,12 @@ class SqliteUnitOfWork:
             self._executemany(_of_rows(statement, len(together[0]), size), [[*chain.from_iterable(together)]])
             done += size
 
-    def _write_each(self, statement: str, rows: Sequence[Row]) -> None:
-        if rows:
-            self._executemany(statement, rows)
-
     def _look_up(self, unknown: Sequence[MatchedRule]) -> None:
         keys = [each.key for each in unknown]
         newest = _of_rows(NEWEST, len(keys[0]), len(keys))
         found = self._execute(newest, [*chain.from_iterable(keys)]).fetchone()[0]
         for row in orjson.loads(found):
-            counter = self._remember(*row)
+            counter = self._counters.setdefault(row[0], PendingCounter(*row))
             self._current[counter.key] = counter
         for applied in unknown:
             last = self._current.get(applied.key)
@@ -205,9 +211,6 @@ class SqliteUnitOfWork:
         newest.stretch(end)
         return newest
 
-    def _remember(self, counter_id: int, *rest: Any) -> PendingCounter:
-        return self._counters.setdefault(counter_id, PendingCounter(counter_id, *rest))
-
     def _begin(self, counter: PendingCounter) -> None:
         """Store the counter of a window in which nothing was counted yet."""
         made = self._execute(ADD_COUNTER, (*counter.key, counter.start, counter.end, self._touched_at))
@@ -221,18 +224,13 @@ def _of_rows(statement: str, width: int, rows: int) -> str:
     return statement.format(", ".join([f"(?{', ?' * (width - 1)})"] * rows))
 
 
-def _forgiven(before: Reservation, counter: PendingCounter) -> bool:
-    """Whether what a reservation was charged for went with a reset of its counter."""
-    return before.ended_at is not None and before.ended_at <= counter.reset_at
-
-
 def _charge(before: Reservation, after: Reservation, counter: PendingCounter | None) -> int:
-    """How much more a counter is charged after a step of a reservation; less than 0 takes back."""
+    """How much more a counter is charged after a step of a reservation; less than 0 takes back.
+
+    What went with a reset of the counter is not taken back.
+    """
     if counter is None:
         return 0
     more = after.used.of(counter.metric) - before.used.of(counter.metric)
-    return max(0, more) if _forgiven(before, counter) else more
-
-
-def _rows(edited: Iterable[PendingReservation]) -> list[Row]:
-    return [(pending.seq, entry.counter_id, entry.held, entry.used) for pending in edited for entry in pending.entries]
+    was_reset = before.ended_at is not None and before.ended_at <= counter.reset_at
+    return max(0, more) if was_reset else more
