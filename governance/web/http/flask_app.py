@@ -25,26 +25,21 @@ class HttpRequest(flask.Request):
         """The body. Raises ClientDisconnected (400) where it ended too early, RequestEntityTooLarge above `most`."""
         self.environ[MOST] = most
         told = self.environ.get("CONTENT_LENGTH")
+        size = most + 1
         if told:
-            length = int(told) if told.isdecimal() and len(told) <= DIGITS else most + 1
-            if length > most:
+            size = int(told) if told.isdecimal() and len(told) <= DIGITS else most + 1
+            if size > most:
                 raise RequestEntityTooLarge
-            found = self._read(length)
-            if len(found) < length:
-                raise ClientDisconnected
-            return found
-        if "HTTP_TRANSFER_ENCODING" not in self.environ:
+        elif "HTTP_TRANSFER_ENCODING" not in self.environ:
             return b""
-        found = self._read(most + 1)
-        if len(found) > most:
-            raise RequestEntityTooLarge
-        return found
-
-    def _read(self, size: int) -> bytes:
         try:
             found: bytes = self.environ["wsgi.input"].read(size)
         except (OSError, ParseException) as error:  # gunicorn's errors of a chunk are ParseExceptions
             raise ClientDisconnected from error
+        if told and len(found) < size:
+            raise ClientDisconnected
+        if len(found) > most:
+            raise RequestEntityTooLarge
         return found
 
 

@@ -69,9 +69,11 @@ def operation(
 def _load(declared: Operation, request: HttpRequest, arguments: dict[str, Any]) -> None:
     """Load what came in into `query` and `body`. Raises InvalidRequest with the faults of both.
 
-    A body is read where none is wanted, too: a message that ended before its declared end changes nothing.
+    A body is read where none is wanted, too: a message that ended before its declared end changes nothing. None at all
+    is an empty one where the schema says so. A file is read by the endpoint, with the function that it is given for it.
     """
     faults: list[Fault] = []
+    schema = declared.body
     try:
         query = queries.read(declared.query, request.query_string)
         if declared.query is not NO_QUERY:
@@ -79,25 +81,17 @@ def _load(declared: Operation, request: HttpRequest, arguments: dict[str, Any]) 
     except InvalidRequest as error:
         faults += error.faults
     try:
-        if declared.body is not None:
-            arguments["body"] = _body(declared.body, request)
+        if getattr(schema, "is_file", False):
+            arguments["body"] = request.whole
         else:
-            request.whole(MAX_BODY)
+            data = request.whole(MAX_BODY)
+            if schema is not None:
+                may_be_left_out = not data and getattr(schema, "optional", False)
+                arguments["body"] = load(schema, {} if may_be_left_out else strict_json.read_object(data))
     except InvalidRequest as error:
         faults += error.faults
     if faults:
         raise InvalidRequest.of(faults)
-
-
-def _body(schema: Schema, request: HttpRequest) -> Any:
-    """The body, loaded; none at all is an empty one where the schema says that it may be left out.
-
-    A file is read by the endpoint, with the function that it is given in place of it.
-    """
-    if getattr(schema, "is_file", False):
-        return request.whole
-    data = request.whole(MAX_BODY)
-    return load(schema, {} if not data and getattr(schema, "optional", False) else strict_json.read_object(data))
 
 
 def of(view: Callable[..., Any] | None) -> Operation | None:
