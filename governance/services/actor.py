@@ -20,6 +20,5 @@ def acting_as(actor: str) -> Iterator[None]:
         _actor.reset(token)
 
 
-def current() -> str:
-    """Who is acting."""
-    return _actor.get()
+current = _actor.get
+"""Returns who is acting."""

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DisconnectionError
 from governance.domain.deadlines import deadline
 from governance.storage.sqlite import functions as _functions  # noqa: F401 - how SQLite calls them
 from governance.storage.sqlite.errors import raised_for_callers
-from governance.storage.sqlite.file_watch import FileId, FileWatch
+from governance.storage.sqlite.file_watch import FileWatch
 from governance.storage.sqlite.locks.lock_holders import StoppedHolders
 from governance.storage.sqlite.locks.progress import STALLED, WriterProgress
 from governance.storage.sqlite.locks.writer_lock import lock_files, turn_within
@@ -72,6 +72,8 @@ class SqliteDatabase:
         self._lock_files = lock_files(path)
         self._holders = StoppedHolders(*self._lock_files)
         self._watch = FileWatch(path)
+        self.file = self._watch.file
+        self.deadline = partial(deadline, busy_timeout)
         self._writer = engine.execution_options(**{WRITE: True})
         event.listen(engine, "begin", _begin)
         event.listen(engine, "connect", self._remember_file)
@@ -86,14 +88,10 @@ class SqliteDatabase:
             with self.engine.begin() as connection:
                 yield connection
 
-    def deadline(self) -> float:
-        """Until when (seconds of the monotonic clock) the caller waits, in all queues together."""
-        return deadline(self._busy_timeout)
-
     @contextmanager
     def write(self, until: float | None = None) -> Iterator[Connection]:
         """One transaction with the write lock held: all of it is kept, or nothing. Raises Unavailable, Conflict."""
-        until = deadline(self._busy_timeout) if until is None else until
+        until = self.deadline() if until is None else until
         with raised_for_callers(self.path), ExitStack() as stack:
             with self._progress:
                 stack.enter_context(turn_within(self._lock_files, until - monotonic(), self._while_waiting))
@@ -116,10 +114,6 @@ class SqliteDatabase:
             self._holders.look()
             if self._progress.is_crowded():
                 raise self._progress.refusal()
-
-    def file(self) -> FileId:
-        """Which file the database is: another after a backup was put in its place."""
-        return self._watch.file()
 
     def _remember_file(self, _: object, record: Any) -> None:
         record.info["file"] = file = self._watch.file()

@@ -10,6 +10,7 @@ import logging
 import sqlite3
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
@@ -62,7 +63,7 @@ class GroupCommit:
         progress: WriterProgress | None = None,
     ) -> None:
         self._path = path
-        self._busy_timeout = busy_timeout
+        self.deadline = partial(deadline, busy_timeout)
         self.clock = clock
         self._writer = WriterConnection(path, busy_timeout, synchronous)
         self._holders = StoppedHolders(*lock_files(path))
@@ -76,10 +77,6 @@ class GroupCommit:
         self._batch: list[WaitingAct] = []
         self._expected = 0
         self._all_there = Event()
-
-    def deadline(self) -> float:
-        """Until when (seconds of the monotonic clock) the caller waits, in all queues together."""
-        return deadline(self._busy_timeout)
 
     def submit(self, act: Act[Result], until: float | None = None) -> Result:
         """Do an act and return its result, once that is on the disk. Raises what the act raises, and Unavailable."""
@@ -98,7 +95,7 @@ class GroupCommit:
                 self._start(waiting)
             if 0 < self._expected <= self._queue.qsize():
                 self._all_there.set()
-            self._wait(waiting, deadline(self._busy_timeout) if until is None else until)
+            self._wait(waiting, self.deadline() if until is None else until)
         if waiting.error is not None:
             raise waiting.error
         return waiting.result  # type: ignore[no-any-return]
