@@ -1,1 +1,1 @@
-"""Model limits: their values, their windows and money, and how they change."""
+"""Model limits: values, windows, money and edits."""

@@ -1,6 +1,6 @@
-"""A budget may say itself whether its window follows the calendar: that is a setting of its limit as a whole.
+"""Combine `calendar_aligned` of a limit with that of its budgets: it is one setting for the whole limit.
 
-So it is the limit's where the limit says nothing itself, and refused where the two differ.
+If the limit does not set it, a budget's value applies to the limit. A value that differs from the limit's is a fault.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ NEVER = (
 
 
 class CalendarSetting(NamedTuple):
-    """What a budget or rate limit says of the calendar: where, what, and of which windows."""
+    """`calendar_aligned` of one budget or rate limit: its path in the body, its value, and the item's windows."""
 
     path: str
     aligned: bool
@@ -27,12 +27,12 @@ class CalendarSetting(NamedTuple):
 
     @property
     def alignable(self) -> bool:
-        """Whether any of its windows could follow the calendar."""
+        """Whether at least one of the windows can follow the calendar."""
         return any(window.alignable for window in self.windows)
 
 
 def limit_flag(given: bool | None, said: Iterable[CalendarSetting]) -> tuple[bool | None, list[Fault]]:
-    """The calendar flag of a limit, from what is given for it and what its items say; and what is wrong with these."""
+    """Return `calendar_aligned` of a limit, and the faults. `given` is its own value, `said` has those of its items."""
     every = list(said)
     telling = [each for each in every if each.alignable]
     flag = next((each.aligned for each in telling), None) if given is None else given

@@ -1,4 +1,4 @@
-"""What is asked for of a model limit: a draft of a new one, a change of a stored one; what is wrong with a draft."""
+"""The draft of a new model limit, the change of a stored one, and the faults of a draft's calendar settings."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from governance.domain.limits.limit import Metric, Scope
 from governance.domain.names import Identity
 
 UTC = "UTC"
-"""The zone of a limit that names none, and of every one that is not aligned."""
+"""The time zone of a limit that names none, and of each limit that is not calendar-aligned."""
 NOT_ALIGNABLE = (
     "Give at least one window as a whole number of d, w, M or Y, such as 1d or 1M, or leave calendar_aligned out: "
     "no window of this limit can be aligned to the calendar."
@@ -22,7 +22,7 @@ NOT_ALIGNED = (
 
 
 class RuleSpec(NamedTuple):
-    """A wanted maximum with its window: nano-dollars, tokens or requests."""
+    """A requested maximum with its window, in nano-dollars, tokens or requests."""
 
     metric: Metric
     max_limit: int
@@ -30,9 +30,10 @@ class RuleSpec(NamedTuple):
 
 
 class DraftItem(NamedTuple):
-    """A wanted budget (one ceiling) or rate limit (one or two), with the id of the stored one it stands for.
+    """A requested budget (one maximum) or rate limit (one or two).
 
-    `aligned` is what it says itself of the calendar, which is a setting of its limit (`alignment`).
+    `id` is the id of the stored item that it replaces, if given. `aligned` is the item's own `calendar_aligned`, which
+    sets that of the whole limit (see `alignment`).
     """
 
     id: str | None
@@ -41,17 +42,17 @@ class DraftItem(NamedTuple):
 
     @property
     def windows(self) -> Windows:
-        """The item's windows by metric and length: what matches it to a stored one where no id does."""
+        """The item's windows by metric and length. An item without id is matched to a stored one by them."""
         return frozenset((ceiling.metric, ceiling.duration.length) for ceiling in self.ceilings)
 
     def said(self, path: str) -> CalendarSetting:
-        """What it says of the calendar; `path` is where it stands."""
+        """Return the item's own calendar setting; `path` is the path of the item in the body."""
         durations = tuple(ceiling.duration for ceiling in self.ceilings)
         return CalendarSetting(f"{path}.calendar_aligned", self.aligned is True, durations)
 
 
 class LimitDraft(NamedTuple):
-    """A limit as it is asked for. `single` names the lists that were given as a singular."""
+    """A requested new limit. `single` has the lists that were given in the singular: `budget` or `rate_limit`."""
 
     model_name: str
     provider: str | None
@@ -65,28 +66,28 @@ class LimitDraft(NamedTuple):
 
     @property
     def items(self) -> tuple[DraftItem, ...]:
-        """All wanted budgets and rate limits."""
+        """All requested budgets and rate limits."""
         return self.budgets + self.rate_limits
 
     @property
     def alignable(self) -> bool:
-        """Whether any of its windows can be aligned to the calendar."""
+        """Whether at least one window can follow the calendar."""
         return any(ceiling.duration.alignable for item in self.items for ceiling in item.ceilings)
 
     def aligned(self, *, inherited: bool) -> bool:
-        """Whether its windows follow the calendar, given its virtual key's flag."""
+        """Return whether the windows follow the calendar. `inherited` is `calendar_aligned` of the virtual key."""
         return inherited and self.alignable if self.calendar_aligned is None else self.calendar_aligned
 
     @property
     def identity(self) -> Identity:
-        """What no second limit may share."""
+        """The fields that no two limits may share."""
         return Identity.of(self.scope, self.scope_id, self.provider, self.model_name)
 
 
 class LimitChange(NamedTuple):
-    """An edit of a stored limit; None leaves a thing as it is. `single` names the lists given as a singular.
+    """An edit of a stored limit. None leaves a field unchanged.
 
-    `reset` are the metrics of which it zeroes what is used.
+    `single` has the lists that were given in the singular. `reset` has the metrics whose usage becomes 0.
     """
 
     identity: dict[str, str]
@@ -99,7 +100,7 @@ class LimitChange(NamedTuple):
 
 
 def flagged(asked: LimitDraft | LimitChange) -> Iterator[tuple[str, DraftItem]]:
-    """The items that say something of the calendar themselves, each with its path."""
+    """Yield the items that set `calendar_aligned` themselves, each with its path in the body."""
     for name, items in (("budgets", asked.budgets), ("rate_limits", asked.rate_limits)):
         for index, item in enumerate(items or ()):
             if item.aligned is not None:
@@ -107,9 +108,9 @@ def flagged(asked: LimitDraft | LimitChange) -> Iterator[tuple[str, DraftItem]]:
 
 
 def drafted_flag(draft: LimitDraft, *, inherited: bool = True) -> tuple[bool | None, list[Fault]]:
-    """The calendar flag that a draft asks for, which its budgets may set too; and what is wrong with the draft.
+    """Return `calendar_aligned` of a draft, which its items may set too, and the faults.
 
-    `inherited` is its virtual key's flag: true where it is not known.
+    `inherited` is `calendar_aligned` of the virtual key; pass True if it is not known.
     """
     flag, faults = draft.calendar_aligned, list[Fault]()
     said = [item.said(path) for path, item in flagged(draft)]

@@ -1,6 +1,7 @@
-"""How long a window is: `30s 5m 1h 1d 1w 1M 1Y`, decimals (`1.5d`) and h/m/s combinations (`1h30m`).
+"""Parse the length of a window: `30s 5m 1h 1d 1w 1M 1Y`, decimals (`1.5d`) and h/m/s combinations (`1h30m`).
 
-A month is 30 days and a year 365 where a window rolls, as in Bifrost; `windows` has the real ones.
+In a rolling window a month is 30 days and a year is 365 days, as in Bifrost. `windows` has the calendar's months and
+years.
 """
 
 import re
@@ -22,10 +23,10 @@ PERIODS = {"d": DAY, "w": 7 * DAY, "M": 30 * DAY, "Y": 365 * DAY}
 
 
 class Duration(NamedTuple):
-    """A window's length, and the calendar period that it may stand for.
+    """A window's length, and its calendar period if it has one.
 
-    `length` is nominal microseconds; `unit` is `d`, `w`, `M` or `Y` where a whole number of these was given
-    (then `multiple` is that number), else the empty string: such a window always rolls.
+    `length` is in microseconds. If the text is a whole number of `d`, `w`, `M` or `Y`, `unit` is that letter and
+    `multiple` is the number. Otherwise `unit` is empty, and the window always rolls.
     """
 
     text: str
@@ -35,13 +36,13 @@ class Duration(NamedTuple):
 
     @property
     def alignable(self) -> bool:
-        """Whether a calendar-aligned limit would align this window."""
+        """Whether this window can follow the calendar."""
         return self.unit != ""
 
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Duration:
-    """The duration that `text` names. Raises ValueError, with the sentence to show, where it names none."""
+    """Return the duration of `text`. Raises ValueError with the reason to show if it is not valid."""
     found = _period(text) or _clock(text) if len(text) <= LONGEST_TEXT else None
     if found is None:
         raise ValueError(f"must be a duration like {EXAMPLES}")

@@ -1,6 +1,6 @@
-"""Making and changing a model limit: from what was asked for and what is stored to what shall be stored.
+"""Create and change a model limit: compute the limit to store from the request and the stored limit.
 
-Pure: ids and the time are arguments. Storage only writes down the difference between two limits.
+The functions are pure: new ids and the time are arguments. Storage writes only the difference between two limits.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +26,10 @@ NewId = Callable[[], str]
 
 
 def created(draft: LimitDraft, *, inherited: bool, now: int, new_id: NewId) -> Limit:
-    """The limit that a draft asks for. `inherited` is its virtual key's flag, taken where the draft gives none."""
+    """Return the limit that a draft describes. Raises InvalidRequest.
+
+    `inherited` is `calendar_aligned` of the virtual key; it is used if the draft does not set its own.
+    """
     flag, faults = drafted_flag(draft, inherited=inherited)
     if faults:
         raise InvalidRequest.of(faults)
@@ -56,7 +59,7 @@ NONE_KEPT = (
 
 
 def changed(limit: Limit, change: LimitChange, *, now: int, new_id: NewId) -> Limit:
-    """The limit after an edit; the very same value where the edit changes nothing."""
+    """Return the limit after an edit; `limit` itself if the edit changes nothing. Raises InvalidRequest."""
     flag, faults = _edited_flag(limit, change)
     change = change._replace(calendar_aligned=flag)
     faults += [*_identity_faults(limit, change), *_item_faults(limit, change), *_zone_faults(limit, change)]
@@ -74,7 +77,10 @@ def changed(limit: Limit, change: LimitChange, *, now: int, new_id: NewId) -> Li
 
 
 def _edited_flag(limit: Limit, change: LimitChange) -> tuple[bool | None, list[Fault]]:
-    """The flag that an edit asks for. What an answer showed of a stored budget gives way to the limit's own flag."""
+    """Return `calendar_aligned` as the edit sets it, and the faults.
+
+    If the limit's own field is given, a stored budget that is sent back as a response showed it does not count.
+    """
     shown = {(rule.id, limit.calendar_aligned and rule.duration.alignable) for rule in limit.rules}
     given = change.calendar_aligned
     said = [item.said(path) for path, item in flagged(change) if given is None or (item.id, item.aligned) not in shown]
@@ -82,7 +88,10 @@ def _edited_flag(limit: Limit, change: LimitChange) -> tuple[bool | None, list[F
 
 
 def _identity_faults(limit: Limit, change: LimitChange) -> Iterable[Fault]:
-    """Identity is fixed at creation: equal values (as the identity compares them) are no edit, others a fault."""
+    """Yield a fault for each identity field that differs from the stored one: the identity is fixed at creation.
+
+    Values are compared as `Identity` compares them.
+    """
     stored = {name: getattr(limit, name) for name in ("model_name", "provider", "scope", "scope_id")}
     for name, value in change.identity.items():
         if limit.scope == Scope.GLOBAL and name == "scope_id":
@@ -92,7 +101,7 @@ def _identity_faults(limit: Limit, change: LimitChange) -> Iterable[Fault]:
 
 
 def _zone_faults(limit: Limit, change: LimitChange) -> Iterable[Fault]:
-    """A zone without alignment; the one that is stored is only the echo of an answer."""
+    """Yield a fault for a time zone without alignment. UTC and the stored one are accepted."""
     aligned = limit.calendar_aligned if change.calendar_aligned is None else change.calendar_aligned
     if not aligned and change.timezone not in (None, UTC, limit.timezone):
         yield Fault("timezone", NOT_ALIGNED)
@@ -135,7 +144,7 @@ def _wanted_rules(limit: Limit, change: LimitChange, now: int, new_id: NewId) ->
 def _merged(
     stored: Sequence[Rule], wanted: Sequence[DraftItem] | None, now: int, new_id: NewId, *, single: bool
 ) -> Iterable[Rule]:
-    """The wanted items as rules: those that stand for a stored item keep its id, the rest is new."""
+    """Yield the rules of the requested items. An item that matches a stored one keeps its id; the others are new."""
     if wanted is None:
         yield from stored
         return
@@ -147,7 +156,7 @@ def _merged(
 
 
 def _continued(rule: Rule, before: Rule | None) -> Rule:
-    """The rule, with the windows of the one whose counters it goes on with."""
+    """Return the rule with the anchor and generation of `before`, so that it continues the counters of that rule."""
     return rule if before is None else rule._replace(anchor=before.anchor, generation=before.generation)
 
 
@@ -160,7 +169,7 @@ def _new_rules(item: DraftItem, now: int, new_id: NewId) -> list[Rule]:
 
 
 def _same_item(stored: list[Rule], item: DraftItem, now: int) -> Iterable[Rule]:
-    """A stored item with its wanted ceilings: a metric that it had stays, another is new."""
+    """Yield the rules of a stored item with the requested maxima. A rule of a new metric gets a new anchor."""
     known = {rule.metric: rule for rule in stored}
     ceilings = {(c.metric, c.max_limit, c.duration.text) for c in item.ceilings}
     edited = ceilings != {(rule.metric, rule.max_limit, rule.reset_duration) for rule in stored}
@@ -173,7 +182,7 @@ def _same_item(stored: list[Rule], item: DraftItem, now: int) -> Iterable[Rule]:
 
 
 def _retuned(limit: Limit, change: LimitChange, rules: tuple[Rule, ...]) -> Limit:
-    """The limit with its wanted settings; a rule whose windows come to lie elsewhere starts a new generation."""
+    """Return the limit with the requested settings. A rule whose windows change starts a new generation."""
     aligned = limit.calendar_aligned if change.calendar_aligned is None else change.calendar_aligned
     zone = change.timezone or limit.timezone if aligned else UTC
     after = limit._replace(calendar_aligned=aligned, timezone=zone)

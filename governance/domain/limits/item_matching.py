@@ -1,4 +1,7 @@
-"""Which stored budgets and rate limits the wanted ones stand for, and whose counters their rules go on with. Pure."""
+"""Match requested budgets and rate limits to stored ones, and find the rules whose counters they continue.
+
+The functions are pure.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -11,17 +14,18 @@ RuleKey = tuple[str, str]
 
 
 def windows_of(rules: Iterable[Rule]) -> Windows:
-    """The windows of rules, by metric and length."""
+    """Return the windows of rules, by metric and length."""
     return frozenset(_window(rule) for rule in rules)
 
 
 def match(
     stored: Mapping[str, Windows], wanted: Sequence[tuple[str | None, Windows]], *, single: bool = False
 ) -> list[str | None]:
-    """Return the id of the stored item that each wanted item (id, windows) stands for; None for a new item.
+    """Return the id of the stored item that each requested item (id, windows) replaces; None for a new item.
 
-    By id. Where `single` says that the wanted item was sent as a singular: the only stored one, whatever its window.
-    Else by equal windows: the pair with most of them first, then the order of the wanted, then of the stored items.
+    An item with an id replaces the item of that id. If the item was sent in the singular (`single`) without an id, it
+    replaces the only stored item, with any window. Other items are matched by equal windows: the pair with most equal
+    windows first, then in the order of the requested items, then of the stored ones.
     """
     found = [item_id for item_id, _ in wanted]
     if single and found == [None] and len(stored) == 1:
@@ -44,10 +48,10 @@ def match(
 
 
 def predecessors(before: Sequence[Rule], after: Sequence[Rule]) -> dict[RuleKey, Rule]:
-    """Return, by the key of a rule after an edit, the rule before it whose counters it goes on with.
+    """Return, by the key of each rule after an edit, the earlier rule whose counters it continues.
 
-    That is the rule of the same key; else one of the same metric and length that the edit removed: a request window
-    that moves from one rate limit into another keeps what was used of it.
+    That is the rule of the same key, or else a removed rule of the same metric and length. So a request window that
+    moves from one rate limit to another keeps its usage.
     """
     known = {rule.key: rule for rule in before}
     kept = {rule.key for rule in after}
@@ -57,17 +61,17 @@ def predecessors(before: Sequence[Rule], after: Sequence[Rule]) -> dict[RuleKey,
 
 
 def _is_match(wanted: Windows, held: Windows, asked: Windows, released: Windows) -> bool:
-    """Whether an item without id may stand for a stored one: they share a window, and what differs moves nowhere.
+    """Return whether an item without id may replace a stored one: they share a window, and no other window moves.
 
-    A window that differs is an edit of its duration only where nobody else asks for the stored one (`asked`) and the
-    wanted one is not stored elsewhere (`released`); else each counter follows its own window, see `predecessors`.
+    A different window is an edit of the duration if no other requested item has the stored window (`asked`), and no
+    other stored item has the requested one (`released`). Otherwise the counter moves with its window: `predecessors`.
     """
     differing = [(new, old) for new in wanted for old in held if new[0] == old[0] and new != old]
     return bool(wanted & held) and all(old not in asked and new not in released for new, old in differing)
 
 
 def _without(windows: Windows, kept: Windows | None) -> Windows:
-    """The windows of the metrics that an item matched by id does not keep."""
+    """Return the windows whose metrics are not in `kept`, the windows of the item matched by id."""
     metrics = {metric for metric, _ in kept or ()}
     return frozenset(window for window in windows if window[0] not in metrics)
 

@@ -1,8 +1,8 @@
-"""The values the service is about: a model limit, its rules, and what has been used of them.
+"""A model limit, its rules, and their counters.
 
-A *limit* says whom it concerns (scope, provider, model). Its *rules* say how much: a budget is one rule of
-metric `cost`; a rate limit is one or two rules, of metrics `tokens` and `requests`, that share an id. A *counter*
-holds what was used of one rule in one window.
+A *limit* names the calls that it applies to (scope, provider, model). Its *rules* set the maxima: a budget is one rule
+of metric `cost`; a rate limit is one or two rules, of metrics `tokens` and `requests`, with the same id. A *counter*
+has the usage of one rule in one window.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ class Metric(StrEnum):
 
 
 class Scope(StrEnum):
-    """Whom a limit concerns."""
+    """Whose calls a limit applies to."""
 
     GLOBAL = "global"
     VIRTUAL_KEY = "virtual_key"
@@ -31,15 +31,15 @@ class Scope(StrEnum):
 
 
 MAX_COUNT = 2**53 - 1
-"""The largest token or request maximum (docs/contract.md §1): every JSON client reads it exactly."""
+"""The largest token or request maximum (docs/contract.md §1). Every JSON client reads this number exactly."""
 MAX_ITEMS = 32
 """The most budgets, and the most rate limits, of one limit (docs/contract.md §1)."""
 
 
 class Rule(NamedTuple):
-    """At most `max_limit` of `metric` in each window. Instants in microseconds, money in nano-dollars.
+    """Allows at most `max_limit` of `metric` in each window. Instants are in microseconds, money is in nano-dollars.
 
-    `generation` rises whenever an edit gives the rule other windows; a counter belongs to one generation.
+    `generation` rises by 1 when an edit changes the windows of the rule. A counter belongs to one generation.
     """
 
     id: str
@@ -54,7 +54,7 @@ class Rule(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str]:
-        """What names the rule: the two rules of a rate limit share their id."""
+        """The unique key of the rule: the two rules of a rate limit have the same id."""
         return self.id, self.metric
 
     @property
@@ -63,12 +63,12 @@ class Rule(NamedTuple):
         return parse(self.reset_duration)
 
     def frame(self, alignment: Alignment) -> Frame:
-        """All that decides where the rule's windows lie."""
+        """Return the values that determine the rule's windows."""
         return frame(self.duration, alignment, self.anchor)
 
 
 class Limit(NamedTuple):
-    """A model limit with its rules, budgets first, each kind in the order in which it is shown."""
+    """A model limit with its rules in the order of responses: budgets first."""
 
     id: str
     model_name: str
@@ -86,17 +86,17 @@ class Limit(NamedTuple):
 
     @property
     def alignment(self) -> Alignment:
-        """How the windows of the limit lie."""
+        """Whether the limit's windows follow the calendar, and in which time zone."""
         return Alignment(self.calendar_aligned, self.timezone)
 
     @property
     def identity(self) -> Identity:
-        """What no second limit may share."""
+        """The fields that no two limits may share."""
         return Identity.of(self.scope, self.scope_id, self.provider, self.model_name)
 
 
 class Counter(NamedTuple):
-    """What was used, and what open reservations hold, of one rule in one window."""
+    """The usage of one rule in one window, and the amount that open reservations hold of it."""
 
     start: int
     end: int
@@ -105,11 +105,11 @@ class Counter(NamedTuple):
 
 
 Counters = tuple[Counter | None, ...]
-"""The newest counter of each rule of a limit, in the order of its rules; None where nothing was ever counted."""
+"""The newest counter of each rule of a limit, in the order of its rules; None for a rule that has no counter."""
 
 
 class LimitState(NamedTuple):
-    """A limit together with all else that an answer shows of it."""
+    """A limit with its counters and the name of its scope, as a response shows it."""
 
     limit: Limit
     counters: Counters
@@ -117,7 +117,7 @@ class LimitState(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """The counter with which a rule begins."""
+    """The first counter of a new rule, with its usage."""
 
     rule: Rule
     start: int
@@ -126,11 +126,11 @@ class Opening(NamedTuple):
 
 
 def current(rule: Rule, alignment: Alignment, counter: Counter | None, now: int) -> Counter:
-    """The window of a rule that counts at `now`, with what was used in it.
+    """Return the counter of a rule in its current window, given its newest counter.
 
-    A counter whose window has not ended is the current one also where the clock stepped back before its start:
-    nothing reopens a closed window (docs/contract.md §5). Where the rules of a time zone change, the window of `now`
-    may begin no later than a counter that has ended: it is that counter's window then, with another end.
+    A counter whose window has not ended is current, even if the clock was set back before its start: a closed window
+    never reopens (docs/contract.md §5). If the rules of a time zone have changed, the window at `now` may begin no
+    later than a counter that has ended. Then that counter continues with a new end.
     """
     if counter is not None and counter.end > now:
         return counter
@@ -141,7 +141,7 @@ def current(rule: Rule, alignment: Alignment, counter: Counter | None, now: int)
 
 
 def in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:
-    """Rules as they are shown and stored: budgets, then rate limits, the shortest window first in each."""
+    """Return rules in the order of responses and storage: budgets, then rate limits, each by window length."""
     items = rules_by_id(sorted(rules, key=lambda rule: (rule.metric == Metric.REQUESTS, rule.duration.length)))
     windows = {rule_id: min(rule.duration.length for rule in item) for rule_id, item in items.items()}
     items_in_order = sorted(
@@ -152,7 +152,7 @@ def in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:
 
 
 def rules_by_id(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
-    """The budgets and rate limits among rules: each id with its one or two rules."""
+    """Return the one or two rules of each budget and rate limit, by its id."""
     found: dict[str, list[Rule]] = {}
     for rule in rules:
         found.setdefault(rule.id, []).append(rule)
@@ -160,16 +160,16 @@ def rules_by_id(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
 
 
 SHARE = 2**128
-"""Fine enough to tell any two fractions of the largest maxima apart: they differ by 10^-36 or more."""
+"""Units in a whole: a unit is below 10^-36, the least difference of two fractions of the largest maxima."""
 
 
 def share(used: int, max_limit: int) -> int:
-    """Which part of a maximum is used, in units of 1/SHARE."""
+    """Return used/max_limit in units of 1/SHARE."""
     return used * SHARE // max_limit
 
 
 def usage_share(scoped: LimitState, now: int) -> int:
-    """The highest used/limit among a limit's rules in their current windows, in units of 1/SHARE; no rules is 0."""
+    """Return the highest share among a limit's rules in their current windows, in units of 1/SHARE; 0 without rules."""
     limit, counters, _ = scoped
     live = (
         share(counter.used, rule.max_limit)

@@ -1,6 +1,6 @@
-"""Money is whole nano-dollars, held as integers; dollars exist only on the wire, as exact decimal text.
+"""Convert money: integers in nano-dollars inside the service, exact decimal numbers of dollars in JSON.
 
-`0.15 $` per million tokens is 150 nano-dollars a token, so every published price is a whole number here.
+`0.15 $` per million tokens is 150 nano-dollars per token, so each published price is a whole number.
 """
 
 from decimal import ROUND_CEILING, Context, Decimal
@@ -16,10 +16,10 @@ MAX_COST = 1_000_000 * NANOS
 
 
 def nanos(dollars: int | Decimal, most: int) -> tuple[int, bool]:
-    """`dollars` in nano-dollars, rounded up, and whether that was exact.
+    """Return `dollars` in nano-dollars, rounded up, and whether the conversion was exact.
 
-    The range is checked before anything is scaled, since `int(Decimal("1e900000"))` would hold a worker for
-    half a minute. Raises ValueError outside 0 … `most` (nano-dollars).
+    Raises ValueError outside 0 … `most` (nano-dollars). The range is checked first, because
+    `int(Decimal("1e900000"))` would block a worker for half a minute.
     """
     if not 0 <= dollars <= most // NANOS:
         raise ValueError(dollars)
@@ -28,7 +28,7 @@ def nanos(dollars: int | Decimal, most: int) -> tuple[int, bool]:
 
 
 def dollars(nanos: int) -> str:
-    """Nano-dollars as an exact JSON number in dollars: `50`, `0.00015`; never an exponent."""
+    """Return nano-dollars as an exact JSON number of dollars, without an exponent: `50`, `0.00015`."""
     if nanos < 0:
         return f"-{dollars(-nanos)}"
     whole, fraction = divmod(nanos, NANOS)

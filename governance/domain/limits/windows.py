@@ -1,8 +1,8 @@
-"""Which window an instant falls in: a pure function of (duration, alignment, zone, anchor, now).
+"""Find the window that contains an instant: a pure function of duration, alignment, time zone, anchor and now.
 
-A window's start is part of its counter's identity, so the end of a window is no event and no job resets it.
-Rolling windows are anchor + k × length. Calendar windows are counted from 1970 in a zone's own days, and a day
-begins at the first instant of its local date, which need not be midnight (docs/contract.md §5).
+The start of a window is part of the key of its counter, so no job resets counters at the end of a window.
+A rolling window starts at anchor + k × length. Calendar windows are counted from 1970 in the days of a time zone.
+A day begins at the first instant of its local date, which is not always midnight (docs/contract.md §5).
 """
 
 from datetime import date, datetime, timedelta, tzinfo
@@ -20,21 +20,24 @@ REMEMBERED = 4096
 
 
 class Window(NamedTuple):
-    """A half-open span of instants: `start` is in it, `end` is the next one's start."""
+    """A half-open span of instants in microseconds: it contains `start`; `end` is the start of the next window."""
 
     start: int
     end: int
 
 
 class Alignment(NamedTuple):
-    """How a limit's windows lie: `zone` is an IANA name, and counts only where `calendar` is true."""
+    """Whether a limit's windows follow the calendar, and in which time zone.
+
+    `zone` is an IANA name. It is used only if `calendar` is true.
+    """
 
     calendar: bool
     zone: str
 
 
 class Frame(NamedTuple):
-    """All that decides a rule's windows. Two rules with equal frames share every window's start and end."""
+    """All values that determine a rule's windows. Two rules with equal frames have the same windows."""
 
     length: int
     unit: str
@@ -44,14 +47,14 @@ class Frame(NamedTuple):
 
 
 def frame(duration: Duration, alignment: Alignment, anchor: int) -> Frame:
-    """The frame of a rule: what does not bear on its windows is left blank, so that frames compare."""
+    """Return the frame of a rule. Values that do not affect its windows are blank, so that frames compare."""
     if alignment.calendar and duration.alignable:
         return Frame(0, duration.unit, duration.multiple, alignment.zone, 0)
     return Frame(duration.length, "", 0, "", anchor)
 
 
 def window(duration: Duration, alignment: Alignment, anchor: int, now: int) -> Window:
-    """The window in which `now` falls; `anchor` (an instant) is where a rolling one once began."""
+    """Return the window that contains `now`. `anchor` is the start of any one rolling window, in microseconds."""
     if alignment.calendar and duration.alignable:
         return calendar(duration.unit, duration.multiple, alignment.zone, now)
     start = now - (now - anchor) % duration.length
@@ -62,9 +65,9 @@ _latest: dict[tuple[str, int, str], Window] = {}
 
 
 def calendar(unit: str, multiple: int, zone: str, now: int) -> Window:
-    """The calendar window of `multiple` units (`d w M Y`) in `zone` in which `now` falls.
+    """Return the calendar window of `multiple` units (`d w M Y`) in `zone` that contains `now`.
 
-    Nearly all callers ask about the present, so the last answer is kept for each kind of window.
+    Nearly all callers pass the present time, so the last result is cached for each unit, multiple and zone.
     """
     key = (unit, multiple, zone)
     known = _latest.get(key)
@@ -83,14 +86,17 @@ def _calendar(unit: str, multiple: int, zone: tzinfo, now: int) -> Window:
 
 
 def _day(zone: tzinfo, now: int) -> date:
-    """The day that has begun last at `now`: not the local date, where a clock was set back over midnight."""
+    """Return the day that began last before or at `now`.
+
+    It differs from the local date after the clock was set back over midnight.
+    """
     day = to_datetime(now).astimezone(zone).date()
     following = day + timedelta(days=1)
     return following if day_start(zone, following) <= now else day
 
 
 def _period(unit: str, day: date) -> int:
-    """The number of the day, week, month or year, counted from 1970, in which a day lies."""
+    """Return the number, counted from 1970, of the day, week, month or year that contains `day`."""
     match unit:
         case "d":
             return day.toordinal() - FIRST_DAY
@@ -102,7 +108,7 @@ def _period(unit: str, day: date) -> int:
 
 
 def _first_day(unit: str, period: int) -> date:
-    """The first day of a numbered period: the inverse of `_period`."""
+    """Return the first day of a numbered period: the inverse of `_period`."""
     match unit:
         case "d":
             return date.fromordinal(FIRST_DAY + period)
@@ -115,10 +121,10 @@ def _first_day(unit: str, period: int) -> date:
 
 @lru_cache(maxsize=REMEMBERED)
 def day_start(zone: tzinfo, day: date) -> int:
-    """The first instant of a local date.
+    """Return the first instant of a local date, in microseconds.
 
-    Where midnight comes twice that is the earlier one; where it is skipped, the instant at which the clock
-    jumps over it (and where a whole date is skipped, that date is empty).
+    If midnight occurs twice, this is the earlier one. If the clock skips midnight, this is the instant of the skip.
+    A date that the clock skips entirely is empty: it begins when the next one begins.
     """
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
     before, after = _offset(midnight), _offset(midnight.replace(fold=1))
@@ -133,7 +139,7 @@ def _offset(local: datetime) -> int:
 
 
 def _first_instant(zone: tzinfo, day: date, low: int, high: int) -> int:
-    """The transition between two instants at which the local date becomes `day` or later, to the second."""
+    """Return the first full second between two instants at which the local date is `day` or later."""
     while low < high:
         middle = (low + high) // 2 // SECOND * SECOND
         if to_datetime(middle).astimezone(zone).date() >= day:
