@@ -1,1 +1,1 @@
-"""Reserve, settle, report, check."""
+"""The metering service: reserve, settle, report, check."""

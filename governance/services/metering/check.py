@@ -1,4 +1,4 @@
-"""Check: what a reservation would be answered, without any effect, and why other limits do not apply."""
+"""Check: the decision that a reservation would get, without any write; and why other limits do not apply."""
 
 from governance.domain.errors import Unavailable
 from governance.domain.limits.limit import Counter, current
@@ -18,7 +18,7 @@ MOST_UNMATCHED = 20
 
 
 class Check:
-    """Decides by what is stored, and writes nothing."""
+    """Decides on the counters in the database and writes nothing."""
 
     def __init__(self, database: Database, store: MeteringStore, cache: SnapshotCache, matcher: Matcher) -> None:
         self._database = database
@@ -27,7 +27,7 @@ class Check:
         self._matcher = matcher
 
     def __call__(self, request: ReservationRequest) -> Decision:
-        """What a reservation would be answered, by rules that are as new as the database. Raises Unavailable."""
+        """Return the decision that a reservation would get, by the rules in the database now. Raises Unavailable."""
         until = self._store.deadline()
         for _ in range(ATTEMPTS):
             matched = self._matcher.match(request)
@@ -38,7 +38,7 @@ class Check:
         raise Unavailable(CHANGING)
 
     def _look(self, request: ReservationRequest, matched: MatchedCall) -> Decision | None:
-        """The decision; None where the config revision is another than that by which the call was matched."""
+        """Return the decision; None if the config revision has changed since the call was matched."""
         with self._database.read() as connection:
             if revisions.current(connection) != matched.revision:
                 return None
@@ -54,7 +54,7 @@ class Check:
         return Decision(matched.call, now, *decide(matched.rules, windows, request.amounts), key_refusal=refusal)
 
     def unmatched(self, decision: Decision) -> UnmatchedLimits:
-        """Limits of the same model or provider that do not apply to the call, and why, in the order of `related`."""
+        """Return limits on the model or provider that do not apply to the call, with reasons, ordered as `related`."""
         snapshot, call = self._cache.get().snapshot, decision.call
         provider, model = spelled(call.model, call.provider)
         ids = {status.matched.limit.id for status in decision.statuses}

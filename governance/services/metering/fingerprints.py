@@ -1,6 +1,6 @@
-"""What an answer that is kept for repeats remembers of its request: enough to tell an equal body from another.
+"""Fingerprints of request bodies. A fingerprint is stored with the response of a request with an Idempotency-Key.
 
-No secret can be read off a fingerprint.
+A repeat with another body has another fingerprint. No secret can be read from a fingerprint.
 """
 
 import hashlib
@@ -10,19 +10,20 @@ import orjson
 from governance.domain.metering.request import ReservationRequest
 
 LENGTH = 16
-"""The bytes of a fingerprint: the first ones of a SHA-256."""
+"""Bytes of a fingerprint: the first 16 of a SHA-256 digest."""
 
 
 def of(request: ReservationRequest) -> bytes:
-    """The fingerprint of a validated body; an amount left out is not the same as 0."""
+    """Return the fingerprint of a validated body. A missing amount and an amount of 0 give different fingerprints."""
     told = [*request.call, *request.amounts, request.ttl_seconds, request.virtual_key]
     return _digest(orjson.dumps(told))
 
 
 def before_absence(request: ReservationRequest) -> bytes:
-    """The fingerprint of version 0.1.0, to which an amount left out was 0.
+    """Return the fingerprint as version 0.1.0 computed it: a missing amount counts as 0.
 
-    Answers live for a day, so a repeat may come after the upgrade. The text has to stay what `repr` made of it.
+    Stored responses live for one day, so a repeat may arrive after the upgrade. The text must stay what `repr` returned
+    in version 0.1.0.
     """
     model, provider, virtual_key_id, user_id = request.call
     call = f"Call({model=}, {provider=}, {virtual_key_id=}, {user_id=})"

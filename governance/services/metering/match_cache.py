@@ -1,4 +1,4 @@
-"""What a snapshot says about a call: whose it is, and which rules apply."""
+"""Matches a call against a snapshot: finds its virtual key and the rules that apply, and caches the result."""
 
 from typing import NamedTuple
 
@@ -12,13 +12,13 @@ from governance.snapshot.cache import SnapshotCache
 from governance.snapshot.snapshot import Snapshot
 
 MOST = 4096
-"""How many calls are remembered; then they are forgotten, all at once."""
+"""Entries in the cache of matched calls. A larger cache is emptied."""
 UNKNOWN = "Use a virtual key that exists: this one is unknown."
 IS_AN_ID = "Send this as virtual_key_id: it is the id of a virtual key, and virtual_key takes its value."
 
 
 class MatchedCall(NamedTuple):
-    """A call as the limits of a config revision see it; `unknown` refuses a virtual key that does not exist."""
+    """A call and its rules at a config revision; `unknown` is the refusal if its virtual key does not exist."""
 
     revision: int
     call: Call
@@ -28,23 +28,24 @@ class MatchedCall(NamedTuple):
 
 
 class KnownCalls(NamedTuple):
-    """What was matched at a config revision."""
+    """The calls matched so far at one config revision."""
 
     at: object
     matched: dict[tuple[Call, str | None], MatchedCall]
 
 
 class Matcher:
-    """Matches calls against the snapshot in force. A gateway makes the same few calls, so what was found is kept."""
+    """Matches calls against the current snapshot. A gateway repeats the same few calls, so the results are cached."""
 
     def __init__(self, cache: SnapshotCache) -> None:
         self._cache = cache
         self._known = KnownCalls(None, {})
 
     def match(self, request: ReservationRequest) -> MatchedCall:
-        """The rules that apply, the most specific first; nothing is refused yet, since the snapshot may be behind.
+        """Return the rules that apply, the most specific first.
 
-        What is matched moves with the config revision alone; usage does not bear on it.
+        Refuses no call, since the snapshot may be older than the database. The result depends on the config revision,
+        not on usage.
         """
         snapshot, known = self._cache.get().snapshot, self._known
         at = (snapshot.mark.file, snapshot.mark.revision)
@@ -74,7 +75,7 @@ def _matched(snapshot: Snapshot, request: ReservationRequest, call: Call, value:
 
 
 def _unknown(value: str | None, snapshot: Snapshot) -> KeyRefusal:
-    """The refusal of a virtual key that does not exist; an id in place of a value is told, and nothing else."""
+    """Return the refusal of an unknown virtual key. The message says if the caller sent an id in place of the value."""
     message = IS_AN_ID if value in snapshot.virtual_keys else UNKNOWN
     param = "virtual_key_id" if value is None else "virtual_key"
     return KeyRefusal(message, Code.VIRTUAL_KEY_UNKNOWN, param)

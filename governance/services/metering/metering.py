@@ -1,4 +1,4 @@
-"""Deciding and charging: reserve before a call, report what had no reservation, and a dry run of both."""
+"""Reserve before a call, report usage that had no reservation, check without any write."""
 
 from governance.domain.times import Clock
 from governance.services.metering.check import Check
@@ -11,7 +11,7 @@ from governance.storage.store import Database, MeteringStore
 
 
 class Metering:
-    """The acts that decide and charge; each is called with a request, and returns a `Decision`."""
+    """The operations that decide and charge. Each takes a request and returns a `Decision`."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What an operator looks at: limits with what is used of them, what is nearest to its cap, who was refused."""
+"""Overviews for an operator: limits with their usage, the rules nearest to their cap, and counts of refused calls."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -18,11 +18,11 @@ from governance.storage.store import Database
 
 UNKNOWN = "Give the id or the model of a limit that exists: '{}' is neither (flask governance limits list shows them)."
 MOST = 100
-"""How many limits on one model are shown."""
+"""Limits on one model that are shown at most."""
 
 
 class LimitsOverview(NamedTuple):
-    """Limits as they were at an instant, how many there are in all, and how often each refused a call."""
+    """Limits as of `now` (microseconds), their total number, and how often each limit refused a call."""
 
     limits: Sequence[LimitState]
     total: int
@@ -31,7 +31,7 @@ class LimitsOverview(NamedTuple):
 
 
 class UsageOverview(NamedTuple):
-    """The rules nearest to their cap, the nearest first, at an instant; all rules there are, and those used up."""
+    """The rules nearest to their cap as of `now`, the nearest first; the number of all rules and of exhausted rules."""
 
     statuses: Sequence[RuleStatus]
     rules: int
@@ -41,14 +41,14 @@ class UsageOverview(NamedTuple):
 
 
 class Overview:
-    """Reads straight from the database: exact, and without a memory that nobody else would use."""
+    """Reads from the database, so the figures are exact and a command needs no snapshot."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     def page(self, query: ListQuery) -> LimitsOverview:
-        """A page of limits, as the HTTP list has it."""
+        """Return a page of limits, the same as the HTTP list."""
         with self._database.read() as connection:
             now = self._clock()
             found = lists.limits(connection, query, now)
@@ -56,7 +56,7 @@ class Overview:
             return LimitsOverview(found, total, _denials(connection, found), now)
 
     def named(self, word: str) -> LimitsOverview:
-        """The limit of an id, or those on a model: the newest hundred. Raises NotFound."""
+        """Return the limit with an id, or the newest 100 limits on a model. Raises NotFound."""
         with self._database.read() as connection:
             found = list(states.by_ids(connection, [word]).values())
             ids = [] if found else writes.ids_of_model(connection, word)
@@ -67,7 +67,7 @@ class Overview:
             return LimitsOverview(found, max(len(ids), len(found)), _denials(connection, found), self._clock())
 
     def nearest(self, most: int) -> UsageOverview:
-        """Up to `most` rules of which something is used or reserved now."""
+        """Return up to `most` rules that have usage or reservations in their current window."""
         with self._database.read() as connection:
             now = self._clock()
             found = usage.nearest(connection, most, now)
@@ -81,7 +81,7 @@ class Overview:
             return UsageOverview(shown, found.rules, found.full, _denials(connection, known.values()), now)
 
     def instant(self, text: str | None) -> str | None:
-        """A duration as the time when it will have passed; other text as it is, for a schema to read."""
+        """Return now plus a duration, in RFC 3339. Returns other text unchanged, for a schema to read."""
         try:
             return text and rfc3339(self._clock() + durations.parse(text).length)
         except ValueError:
@@ -89,7 +89,7 @@ class Overview:
 
 
 def statuses(entry: LimitState, now: int) -> list[RuleStatus]:
-    """Every rule of a limit in its current window; nothing is asked of it."""
+    """Return the status of every rule of a limit in its current window, with a requested amount of 0."""
     limit, counters, scope_name = entry
     return [
         RuleStatus(MatchedRule(rule, limit, scope_name, (0, 0)), current(rule, limit.alignment, counter, now), 0)

@@ -1,4 +1,4 @@
-"""What becomes of a reservation: settle, release, extend, read, list, and the sweep of those whose time is over."""
+"""Reservations: settle, release, extend, read, list, and the sweep that expires overdue ones."""
 
 import logging
 from collections.abc import Callable
@@ -19,9 +19,9 @@ Step = Callable[[Reservation, int], Reservation]
 
 
 class Reservations:
-    """The acts on reservations; `charge_expired` is the policy for those that nobody settled.
+    """The operations on reservations. `charge_expired`: whether an expired reservation is charged or released.
 
-    Nothing expires by a clock that has just jumped: `steady` says the time without the jump.
+    `steady` is a clock without jumps. A reservation does not expire because the system clock jumped forward.
     """
 
     def __init__(self, database: Database, store: MeteringStore, steady: Clock, *, charge_expired: bool) -> None:
@@ -31,15 +31,15 @@ class Reservations:
         self._charge = charge_expired
 
     def settle(self, reservation_id: str, actual: Actual) -> Reservation:
-        """Turn the hold into what was used, in the window of admission. Raises NotFound, Conflict."""
+        """Replace the reserved amounts by the actual usage, in the window of admission. Raises NotFound, Conflict."""
         return self._end(reservation_id, lambda before, now: steps.settled(before, actual, now))
 
     def release(self, reservation_id: str) -> Reservation:
-        """Give the hold back: nothing was used. Raises NotFound, Conflict."""
+        """Free the reserved amounts and charge nothing. Raises NotFound, Conflict."""
         return self._end(reservation_id, steps.released)
 
     def extend(self, reservation_id: str, ttl_seconds: int) -> Reservation:
-        """Let the hold last until so many seconds from now. Raises NotFound, Conflict."""
+        """Let the reservation expire `ttl_seconds` from now. Raises NotFound, Conflict."""
 
         def act(unit: UnitOfWork) -> Reservation:
             pending = unit.reservation(reservation_id)
@@ -52,7 +52,7 @@ class Reservations:
         return self._store.submit(act)
 
     def get(self, reservation_id: str) -> Reservation:
-        """One reservation. Raises NotFound."""
+        """Return one reservation. Raises NotFound."""
         with self._database.read() as connection:
             found = stored.get(connection, reservation_id)
         if found is None:
@@ -60,17 +60,17 @@ class Reservations:
         return found
 
     def page(self, page: Page, status: str | None) -> tuple[list[Reservation], int]:
-        """A page of reservations, newest first, and how many there are."""
+        """Return a page of reservations, newest first, and their total number."""
         with self._database.read() as connection:
             return stored.page(connection, page, status)
 
     def open_count(self) -> int:
-        """How many reservations hold something now."""
+        """Return the number of open reservations."""
         with self._database.read() as connection:
             return stored.open_count(connection)
 
     def sweep(self) -> int:
-        """Expire what is open and over, each exactly once, whichever worker comes first; how many that were."""
+        """Expire the overdue reservations and return their number. Two workers never expire the same one."""
         swept = 0
         if self._lapsed():
             while found := self._sweep_some():
@@ -81,7 +81,7 @@ class Reservations:
         return swept
 
     def _sweep_some(self) -> int:
-        """Expire some, together; where one of them cannot be, each by itself, so that it holds up no other."""
+        """Expire up to 500 in one transaction. If that fails, expire each alone, so that one blocks no other."""
         try:
             return self._store.submit(self._expire)
         except Unavailable:
@@ -101,7 +101,7 @@ class Reservations:
         return True
 
     def _lapsed(self) -> bool:
-        """Whether there is anything to sweep: asked without taking the lock that all writers wait for."""
+        """Return whether any reservation is overdue. Reads only, so it does not take the writer lock."""
         with self._database.read() as connection:
             return stored.has_lapsed(connection, min(self._store.clock(), self._steady()))
 

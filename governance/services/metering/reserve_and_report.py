@@ -1,7 +1,7 @@
-"""Reserve and report: a call is matched, decided among others in one transaction, and rendered after its commit.
+"""Reserve and report: match a call, decide it in one transaction with other calls, render it after the commit.
 
-Rules come from memory, counts from the database: the transaction compares the config revision with that of the
-snapshot by which the call was matched. Where it moved, the call is matched again.
+Rules come from the snapshot, counters from the database. The transaction compares the config revision with the
+snapshot's. If they differ, the call is matched again.
 """
 
 from abc import ABC, abstractmethod
@@ -29,16 +29,16 @@ ANSWERS_KEPT = DAY
 
 
 class Stale(GovernanceError):
-    """The config revision is another than the snapshot's: match again. Never leaves this module."""
+    """The config revision differs from the snapshot's, so the call must be matched again. Caught in this module."""
 
     def __init__(self) -> None:
         super().__init__("Match again.")
 
 
 class Renderer(NamedTuple):
-    """How a decision is answered, in bytes; the writer thread renders a whole batch in one go.
+    """Renders the response body of a decision. The writer thread renders all decisions of a batch.
 
-    `repeated_texts` are what the answers to effects on the same rules have in common: storage keeps them once.
+    `repeated_texts` returns the texts that all responses for the same rules contain. Storage stores each text once.
     """
 
     answer: Callable[[Decision], bytes]
@@ -46,7 +46,7 @@ class Renderer(NamedTuple):
 
 
 class ActContext(NamedTuple):
-    """What every act needs."""
+    """The parts that every act uses."""
 
     store: MeteringStore
     cache: SnapshotCache
@@ -57,7 +57,7 @@ class ActContext(NamedTuple):
 
 
 class MatchedRequest(NamedTuple):
-    """A request on its way: `repeat` tells a repeat of it, `began` is an instant of `perf_counter`."""
+    """A matched request. `repeat` identifies its repeats; `began` is its start by `perf_counter`, in seconds."""
 
     request: ReservationRequest
     matched: MatchedCall
@@ -67,7 +67,7 @@ class MatchedRequest(NamedTuple):
 
 
 class Act(ABC):
-    """What is done in the writer thread for one call."""
+    """An operation that the writer thread runs for one call."""
 
     def __init__(self, context: ActContext) -> None:
         self._context = context
@@ -75,7 +75,7 @@ class Act(ABC):
     def __call__(
         self, request: ReservationRequest, renderer: Renderer, repeat: IdempotencyKey | None = None
     ) -> Decision:
-        """The decision, once it is on the disk, by rules that are as new as the database. Raises Unavailable."""
+        """Return the decision after its commit, by the rules in the database now. Raises Unavailable."""
         began = perf_counter()
         store, cache, matcher, *_ = self._context
         until = store.deadline()
@@ -89,14 +89,14 @@ class Act(ABC):
 
     @abstractmethod
     def _decide(self, given: MatchedRequest, unit: UnitOfWork) -> Decision:
-        """Decide in the transaction of a batch, and write what follows from it. Raises Stale."""
+        """Decide in the transaction of a batch and write the result. Raises Stale."""
 
     @abstractmethod
     def _finish(self, given: MatchedRequest, decision: Decision) -> Decision:
-        """The decision as it goes out, now that it stands."""
+        """Return the decision with its response body. Runs after the commit."""
 
     def _replayed(self, given: MatchedRequest, repeat: IdempotencyKey, unit: UnitOfWork) -> Decision | None:
-        """The first answer, where the caller has had one by the same key to the same body. Raises InvalidRequest."""
+        """Return the stored first response to this key, or None. Raises InvalidRequest if the body differs."""
         kept = unit.answer(repeat, min(unit.now, self._context.steady()) - ANSWERS_KEPT)
         if kept is None:
             return None
@@ -107,7 +107,7 @@ class Act(ABC):
 
 
 class Reserve(Act):
-    """Hold what a call asks for on every rule that applies, or nothing at all."""
+    """Reserves the requested amounts on every rule that applies, or on none."""
 
     def _decide(self, given: MatchedRequest, unit: UnitOfWork) -> Decision:
         request, matched, _, repeat, _ = given
@@ -131,7 +131,7 @@ class Reserve(Act):
         return decision if repeat is None else _kept(given, repeat, unit, decision)
 
     def _finish(self, given: MatchedRequest, decision: Decision) -> Decision:
-        """The decision, rendered and counted; a virtual key that may not be used is none of a limit's decisions."""
+        """Return the decision with its body and count it. A refused virtual key is not counted: no limit refused."""
         if decision.key_refusal is not None:
             return decision
         if not decision.rendered and not decision.violations:
@@ -141,7 +141,7 @@ class Reserve(Act):
 
 
 class Report(Act):
-    """Charge what was used without a reservation: always accepted."""
+    """Charges usage that had no reservation. It is never refused by a limit."""
 
     def _decide(self, given: MatchedRequest, unit: UnitOfWork) -> Decision:
         request, matched, _, repeat, _ = given
@@ -162,7 +162,7 @@ class Report(Act):
 
 
 def _kept(given: MatchedRequest, repeat: IdempotencyKey, unit: UnitOfWork, decision: Decision) -> Decision:
-    """The decision, rendered, its answer kept for repeats."""
+    """Return the decision with its body, and store the body for repeats."""
     rendered = given.renderer.answer(decision)
     unit.keep(repeat, fingerprints.of(given.request), rendered, given.renderer.repeated_texts(given.matched.rules))
     return decision._replace(rendered=rendered)
@@ -186,7 +186,7 @@ def _reservation(request: ReservationRequest, matched: MatchedCall, now: int, ra
 
 
 def _report(request: ReservationRequest, matched: MatchedCall, now: int, random_ids: RandomIds) -> Reservation:
-    """Usage that had no reservation: it holds nothing, and has ended."""
+    """Return a ledger entry for usage without a reservation: it reserves nothing and has already ended."""
     return Reservation(
         random_ids.new_ordered_id(now),
         Status.REPORTED,

@@ -1,6 +1,6 @@
-"""What is counted about the service itself: for Prometheus, and how often each limit refused a call.
+"""Metrics of the service for Prometheus, and counts of the calls that each limit refused.
 
-No label names a model, a key or a user. `shared_counts.py` adds up what several workers count.
+No label contains a model, a key or a user. `shared_counts.py` adds up the metrics of all workers.
 """
 
 from functools import cache
@@ -35,12 +35,12 @@ FAILURES = Counter("governance_snapshot_refresh_failures", "Refreshes of the mem
 
 @cache
 def requests_counted(endpoint: str, status: int) -> Counter:
-    """What counts the requests of an endpoint that were answered with a status: both are few."""
+    """Return the counter of an endpoint and a status. The cache stays small: there are few endpoints and statuses."""
     return REQUESTS.labels(endpoint, status)
 
 
 def authentication_failed(code: str) -> None:
-    """Count a request that was refused for want of an API key that counts."""
+    """Count a request that was refused because it had no valid API key."""
     AUTHENTICATION_FAILURES.labels(code).inc()
 
 
@@ -50,7 +50,7 @@ def _decisions(word: str) -> Counter:
 
 
 class Statistics:
-    """Counts decisions; denials by limit go to the database with the poll, so a crash may lose one poll's worth."""
+    """Counts decisions. Each poll writes the denials by limit; a crash loses those since the last poll."""
 
     def __init__(self, database: Database, cache: SnapshotCache) -> None:
         self._database = database
@@ -60,7 +60,7 @@ class Statistics:
         self._lock = Lock()
 
     def decided(self, decision: Decision, seconds: float) -> None:
-        """Count a decision on a reservation, and each limit that refused the call; a repeat is only timed."""
+        """Count a decision on a reservation and each limit that refused it. For a repeat, only record the latency."""
         LATENCY.observe(seconds)
         if decision.violations:
             _decisions(decision.word).inc()
@@ -72,7 +72,7 @@ class Statistics:
             _decisions("allow").inc()
 
     def note_memory(self) -> None:
-        """Note how old this worker's memory is, and what failed: the poller's task."""
+        """Update the metrics of this worker's snapshot: its age and its failed refreshes. The poller calls this."""
         known = self._cache.peek()
         if known is not None:
             SNAPSHOT.set(time() - self._cache.age(known))
@@ -81,7 +81,7 @@ class Statistics:
         self._failures = failures
 
     def flush(self) -> None:
-        """Write the denials down: the poller's task."""
+        """Add the counted denials to the database. The poller calls this. Raises Unavailable."""
         with self._lock:
             counted, self._denials = self._denials, {}
         if not counted:
@@ -94,7 +94,7 @@ class Statistics:
             raise
 
     def _restore(self, counted: dict[str, tuple[int, int]]) -> None:
-        """Take back what could not be written: the next poll tries again."""
+        """Restore counts that could not be written. The next poll writes them."""
         with self._lock:
             for limit_id, (count, at) in counted.items():
                 more, later = self._denials.get(limit_id, (0, at))
