@@ -193,8 +193,8 @@ class SqliteUnitOfWork:
         newest = _of_rows(NEWEST, len(keys[0]), len(keys))
         found = self._execute(newest, [*chain.from_iterable(keys)]).fetchone()[0]
         for row in orjson.loads(found):
-            counter = self._counters.setdefault(row[0], PendingCounter(*row))
-            self._current[counter.key] = counter
+            counter_id, rule_id, metric, generation, *_ = row
+            self._current[rule_id, metric, generation] = self._counters.setdefault(counter_id, PendingCounter(*row))
         for applied in unknown:
             last = self._current.get(applied.key)
             if last is None or last.end <= self.now:
