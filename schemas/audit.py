@@ -74,8 +74,8 @@ FACTS: dict[Entity, Callable[[Any, int], Facts]] = {
 }
 
 
-def changes(entity: Entity, before: Any, after: Any, now: int) -> str | None:
-    """What differs between two looks at a thing (None: it was not there), as JSON; None where nothing does."""
+def difference(entity: Entity, before: Any, after: Any, now: int) -> tuple[AuditAction, str] | None:
+    """What became of a thing between two looks (None: it was not there), and what differs, as JSON; None: nothing."""
     old, new = ({} if value is None else FACTS[entity](value, now) for value in (before, after))
     found = []
     for name in dict.fromkeys((*old, *new)):
@@ -83,19 +83,17 @@ def changes(entity: Entity, before: Any, after: Any, now: int) -> str | None:
         is_unused = name.endswith(USAGE) and not was and not becomes  # of a rule that comes or goes
         if was != becomes and not is_unused:
             found.append({"field": name, "old": was, "new": becomes})
-    return orjson.dumps(found, default=_plain).decode() if found else None
+    if not found:
+        return None
+    action = AuditAction.UPDATE
+    if before is None or after is None:
+        action = AuditAction.CREATE if before is None else AuditAction.DELETE
+    return action, orjson.dumps(found, default=_plain).decode()
 
 
 def _plain(value: Any) -> str | orjson.Fragment:
     """What JSON does not know: money, written exactly, and a secret, not written at all."""
     return HIDDEN if isinstance(value, MaskedSecret) else orjson.Fragment(f"{value:f}")
-
-
-def action(before: Any, after: Any) -> AuditAction:
-    """What became of a thing between two looks at it."""
-    if before is None:
-        return AuditAction.CREATE
-    return AuditAction.DELETE if after is None else AuditAction.UPDATE
 
 
 def entry(recorded: RecordedEntry) -> dict[str, Any]:

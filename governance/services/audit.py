@@ -1,11 +1,8 @@
 """The audit: every management write records itself in its own transaction; and the list of all that was recorded."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 from sqlalchemy.engine import Connection
 
-from governance.domain.records.audit import AuditQuery, Entity, Entry, RecordedEntry
+from governance.domain.records.audit import AuditQuery, Entry, RecordedEntry
 from governance.services import actor as acting
 from governance.storage import audit
 from governance.storage.store import Database
@@ -29,20 +26,12 @@ def record(database: Database, connection: Connection, now: int, revision: int) 
 
     So no write need remember to, and a write that changes nothing, or is refused, leaves nothing.
     """
+    actor = acting.current()
     with database.read() as committed:
         for entity, ids in audit.touched(connection, committed, revision).items():
             for begin in range(0, len(ids), audit.SLICE):
                 some = ids[begin : begin + audit.SLICE]
                 before, after = (audit.KINDS[entity].by_ids(each, some) for each in (committed, connection))
-                audit.add(connection, _entries(entity, some, before, after, now))
-
-
-def _entries(
-    entity: Entity, ids: list[str], before: Mapping[str, Any], after: Mapping[str, Any], now: int
-) -> Iterator[Entry]:
-    actor = acting.current()
-    for row_id in ids:
-        pair = before.get(row_id), after.get(row_id)
-        changes = looks.changes(entity, *pair, now)
-        if changes is not None:
-            yield Entry(now, actor, entity, row_id, looks.action(*pair), changes)
+                found = {each: looks.difference(entity, before.get(each), after.get(each), now) for each in some}
+                entries = [Entry(now, actor, entity, row_id, *each) for row_id, each in found.items() if each]
+                audit.add(connection, entries)
