@@ -1,1 +1,1 @@
-"""Who may write, who waits, and who has the database open."""
+"""The lock between writers of all processes, its holders, and the threads that wait for it."""

@@ -1,8 +1,8 @@
-"""Who holds a file lock, as the kernel tells it; and what helps where that process is stopped.
+"""Finds the processes that hold a file lock, and continues those that are stopped.
 
-A process that was stopped (SIGSTOP, Ctrl-Z) while it held the writers' turn would hold everybody up until somebody
-continues or kills it. It is continued: so it ends its batch by itself, whole or not at all. Only Linux tells who holds
-a lock; elsewhere gunicorn's own watch over its workers must do.
+A process that is stopped (SIGSTOP, Ctrl-Z) while it holds the writer lock blocks all writers until someone continues or
+kills it. This module sends it SIGCONT, so it ends its transaction itself, whole or not at all. Only Linux tells the
+holders of a lock (/proc/locks). On other systems only gunicorn's worker timeout helps.
 """
 
 import logging
@@ -22,7 +22,7 @@ STOPPED = "T"
 
 
 class StoppedHolders:
-    """Continues a process that is found stopped twice, a second apart, while it holds the lock of one of the files."""
+    """Continues a process that holds a lock of one of the files and was stopped at two looks, a second apart."""
 
     def __init__(self, *files: Path, timer: Callable[[], float] = monotonic) -> None:
         self._files = files
@@ -32,7 +32,7 @@ class StoppedHolders:
         self._stopped: frozenset[int] = frozenset()
 
     def look(self) -> None:
-        """Look once a second, however many threads ask."""
+        """Look for stopped holders, at most once a second for all threads together."""
         if self._timer() - self._looked_at < LOOK_AGAIN or not self._lock.acquire(blocking=False):
             return
         try:
@@ -46,7 +46,7 @@ class StoppedHolders:
 
 
 def holders(file: Path) -> list[int]:
-    """The processes that hold the file's lock (`flock`); none where the system does not say."""
+    """Return the ids of the processes that hold the file's `flock`; an empty list if the system does not tell."""
     try:
         inode, rows = str(file.stat().st_ino), [line.split() for line in LOCKS.read_text().splitlines()]
     except OSError:

@@ -1,6 +1,6 @@
-"""Who waits for the writers in this process, and since when nothing has been written.
+"""Counts the threads of this process that wait for a write, and measures since when nothing was written.
 
-A writer that is stuck must not take every thread of the worker with it: health checks and reads need some.
+A stuck writer must not block every thread of the worker: health checks and reads need some of them.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ THREADS = 8
 
 
 class WriterProgress:
-    """Counts the threads that wait, each within `with progress:`; `threads` is how many the worker has."""
+    """Counts the waiting threads, each inside `with progress:`. `threads` is the number of threads of the worker."""
 
     def __init__(self, threads: int = THREADS, timer: Callable[[], float] = monotonic) -> None:
         self._most = max(1, threads // 2)
@@ -25,7 +25,7 @@ class WriterProgress:
         self._since = timer()
 
     def __enter__(self) -> None:
-        """Count this thread as one that waits. Raises Unavailable where too many wait for a writer that is stuck."""
+        """Count this thread as waiting. Raises Unavailable if too many already wait for a stuck writer."""
         with self._lock:
             if self._waiting == 0:
                 self._since = self._timer()
@@ -34,7 +34,7 @@ class WriterProgress:
             self._waiting += 1
 
     def __exit__(self, *_: object) -> None:
-        """Count it no more."""
+        """Stop counting this thread."""
         with self._lock:
             self._waiting -= 1
 
@@ -43,15 +43,15 @@ class WriterProgress:
         self._since = self._timer()
 
     def is_crowded(self) -> bool:
-        """Whether more threads wait for a writer that is stuck than may."""
+        """Whether too many threads wait for a stuck writer."""
         return self._waiting > self._most and self.stalled() >= STALLED
 
     def stalled(self) -> float:
-        """For how many seconds somebody has waited while nothing was written."""
+        """Return for how many seconds threads have waited while nothing was written."""
         return self._timer() - self._since if self._waiting else 0.0
 
     def refusal(self) -> Unavailable:
-        """What those are told who may not wait."""
+        """Return the error for a caller that may not wait."""
         return Unavailable(
             f"Try again shortly: nothing could be written for {self.stalled():.0f} s, and enough calls wait already."
         )

@@ -1,11 +1,11 @@
-"""Whose turn it is to write: a queue between all writers of all processes, since SQLite has none.
+"""The writer lock: a queue for all writers of all processes. SQLite has none.
 
-SQLite's own busy handler sleeps and tries again, and callers starve for seconds under load. An OS file lock wakes the
-next one at once, and is free again when its holder dies.
+SQLite's busy handler sleeps and tries again, so under load some callers wait for seconds. An OS file lock wakes the
+next waiter at once, and the kernel releases it if its holder dies.
 
-Batches stand in the kernel's queue for that lock. An edit gives up after a while, so it only looks again and again, and
-would seldom find the lock free. So an edit takes a second lock first, and says so in a byte that all processes share; a
-batch that finds the byte set lets it go first, once.
+Batches wait in the kernel's queue for the lock. An edit has a deadline, so it polls the lock, and would seldom find it
+free. So an edit first takes a second lock and sets a byte that all processes share. A batch that finds the byte set
+lets that edit go first, once.
 """
 
 import fcntl
@@ -24,12 +24,12 @@ SET, CLEAR = b"\1", b"\0"
 
 
 def lock_files(database: Path) -> tuple[Path, Path]:
-    """The file of which the lock is the turn, and the one of which the lock is the right to be next."""
+    """Return the file of the writer lock, and the file of the lock that an edit takes to be the next writer."""
     return paths.beside(database, paths.QUEUE), paths.beside(database, paths.NEXT)
 
 
 def pruning_file(database: Path) -> Path:
-    """The file that is locked by the worker that prunes."""
+    """Return the file that the pruning worker locks."""
     return paths.beside(database, paths.UPKEEP)
 
 
@@ -37,10 +37,10 @@ def pruning_file(database: Path) -> Path:
 def turn_within(
     files: tuple[Path, Path], patience: float, meanwhile: Callable[[], object] = lambda: None
 ) -> Iterator[None]:
-    """Wait for one's turn, looking again every millisecond, and keep it for the block. Batches let it go first.
+    """Hold the writer lock for the block. It polls every millisecond; batches let it go first.
 
-    `files` are the database's `lock_files`. Raises TimeoutError after `patience` seconds, and what `meanwhile` raises,
-    which is called while it waits.
+    `files` are the database's `lock_files`. Calls `meanwhile` while it waits. Raises TimeoutError after `patience`
+    seconds, and what `meanwhile` raises.
     """
     deadline = monotonic() + patience
     queue, first = map(private_files.open_or_create, files)
@@ -61,13 +61,13 @@ def turn_within(
 
 @contextmanager
 def only_one(database: Path) -> Iterator[bool]:
-    """Whether nobody else prunes this database; nobody else does for the block, if so."""
+    """Hold the pruning lock for the block. Yields False if another process holds it."""
     with private_files.opened(pruning_file(database)) as lock:
         yield private_files.try_lock(lock, fcntl.LOCK_EX)
 
 
 class WriterLock:
-    """The turn of a thread that writes all the time: it stands in the kernel's queue, and keeps its files open."""
+    """The writer lock for a thread that writes often. It waits in the kernel's queue and keeps the lock files open."""
 
     def __init__(self, database: Path) -> None:
         self._files = lock_files(database)
@@ -76,7 +76,7 @@ class WriterLock:
         self._flag: mmap.mmap | None = None
 
     def __enter__(self) -> None:
-        """Wait for one's turn."""
+        """Wait for the lock and take it."""
         if self._queue is None or self._flag is None:
             queue_file, next_file = self._files
             self._first = private_files.open_or_create(next_file)
@@ -92,12 +92,12 @@ class WriterLock:
             fcntl.flock(queue, fcntl.LOCK_EX)
 
     def __exit__(self, *_: object) -> None:
-        """Let the next one in."""
+        """Release the lock."""
         if self._queue is not None:
             fcntl.flock(self._queue, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Give the files up, and a turn with them; a later turn opens them anew."""
+        """Close the files, which releases the lock. The next use opens them again."""
         if self._queue is not None and self._flag is not None:
             self._flag.close()
             os.close(self._first)
@@ -105,21 +105,21 @@ class WriterLock:
             self._queue = self._flag = None
 
     def _let_go_first(self) -> None:
-        """Wait until whoever is to be next has its turn, or has given up; where nobody is, it died: clear the byte."""
+        """Wait until the edit that set the byte has the lock or gave up. Clear the byte, left set by a dead process."""
         fcntl.flock(self._first, fcntl.LOCK_EX)
         _note(self._first, CLEAR)
         fcntl.flock(self._first, fcntl.LOCK_UN)
 
 
 def _shared(file: int) -> mmap.mmap:
-    """The first byte of a file, to be read without a call of the system, which would give the interpreter lock away."""
+    """Map the first byte of a file. Reading it takes no system call, which would release the interpreter lock."""
     if os.fstat(file).st_size == 0:
         os.pwrite(file, CLEAR, 0)
     return mmap.mmap(file, 1, prot=mmap.PROT_READ)
 
 
 def _note(file: int, byte: bytes) -> None:
-    """Write the byte. Where the disk is full, batches do not let others go first, or look once more than they need."""
+    """Write the byte. If that fails (full disk), batches do not let edits go first, or check once too often."""
     with suppress(OSError):
         os.pwrite(file, byte, 0)
 

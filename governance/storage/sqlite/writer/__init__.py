@@ -1,1 +1,1 @@
-"""The writer thread of a worker, and the lock that gives all processes their turns."""
+"""The writer thread of a worker: it commits many acts in one transaction."""

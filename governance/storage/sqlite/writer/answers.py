@@ -1,12 +1,12 @@
-"""Answers that are kept for repeats, compressed: what an answer has in common with others is stored once.
+"""Stores the answers to calls with an idempotency key, compressed. Texts that many answers share are stored once.
 
-An answer consists mostly of texts that come again (its rules, with their UUIDs). Each such text is a row of
-`answer_texts`; together they are the preset dictionary with which zlib compresses the answer. The bytes come back
-equal, whatever has become of the limits.
+An answer consists mostly of texts that recur: its rules, with their UUIDs. Each of these texts is a row of
+`answer_texts`. Together they are the preset dictionary with which zlib compresses the answer. A repeat gets the same
+bytes, even if the limits have changed since.
 
-When a text may go is told without a clock. `seq` is the number of the effect, which only rises. A worker that uses a
-text notes its own seq on the row again after `NOTED_AGAIN` effects, so no answer from `last_use + NOTED_AGAIN` on
-refers to that note (see `UnusedTexts` in `pruning.py`).
+Pruning of texts uses no clock. `seq` is the number of the reservation and only rises. A worker that uses a text writes
+its current seq to `last_use`, and again after `NOTED_AGAIN` reservations. So no answer with a seq from
+`last_use + NOTED_AGAIN` on uses the text (see `UnusedAnswerTexts` in `retention/pruning.py`).
 """
 
 import hashlib
@@ -32,15 +32,15 @@ PUT_TEXT = """
 NOTED_AGAIN = 10_000
 MOST_REMEMBERED = 1024
 LEVEL = 2
-"""Of 3.7 kB (eight rules), 1 makes 381 bytes, 2 makes 367 in as many microseconds (17), 6 makes 334 in 24."""
+"""zlib's level: 3.7 kB (eight rules) become 367 bytes in 17 µs. Level 1: 381 bytes in 17 µs; level 6: 334 in 24."""
 MEMORY = 6
-"""zlib's memLevel: with more than this it asks the system for memory at each answer, three times the time."""
+"""zlib's memLevel. A higher one allocates memory from the system for each answer and takes three times as long."""
 SMALLEST_WINDOW, LARGEST_WINDOW = 10, 15
 DIGEST = 16
 
 
 class StoredAnswer(NamedTuple):
-    """The answer to an effect, and what it repeats."""
+    """An answer to store, with its seq, the fingerprint of its request, and the texts that it shares with others."""
 
     seq: int
     fingerprint: bytes
@@ -49,7 +49,7 @@ class StoredAnswer(NamedTuple):
 
 
 class AnswerTexts(NamedTuple):
-    """Stored texts beside which answers are compressed: their ids, their bytes, and until which seq they are noted."""
+    """Stored texts that compress answers: ids, bytes, and the seq from which `last_use` must be written again."""
 
     ids: bytes
     beside: bytes
@@ -57,32 +57,32 @@ class AnswerTexts(NamedTuple):
 
 
 class AnswerTextsCache:
-    """What a worker knows of the stored texts on one connection; nothing of what was undone."""
+    """The stored texts that a worker knows on one connection. Texts of a rolled-back transaction are not among them."""
 
     def __init__(self, *, has_old_answers: bool = False) -> None:
         self._known: dict[tuple[str, ...], AnswerTexts] = {}
         self.has_old_answers = has_old_answers
-        """Whether answers may be left that a version before schema 0007 kept; nobody adds to them any more."""
+        """Whether answers from before schema 0007 may remain. No code adds to them any more."""
 
     @classmethod
     def of(cls, connection: sqlite3.Connection) -> Self:
-        """What is known on a connection that was just opened."""
+        """Return an empty cache for a connection that was just opened."""
         return cls(has_old_answers=bool(connection.execute(HAS_OLD).fetchone()[0]))
 
     def get(self, texts: tuple[str, ...], seq: int) -> AnswerTexts | None:
-        """The stored texts, where they need not be noted anew."""
+        """Return the stored texts; None if they are unknown, or if their `last_use` must be written again."""
         known = self._known.get(texts)
         return known if known is not None and seq < known.until else None
 
     def learn(self, found: dict[tuple[str, ...], AnswerTexts]) -> None:
-        """Remember what a batch has stored, once all of it is written."""
+        """Add the texts that a batch has stored. Call it after all rows of the batch are written."""
         if len(self._known) + len(found) > MOST_REMEMBERED:
             self._known.clear()
         self._known.update(found)
 
 
 class AnswerStore:
-    """The kept answers, in one transaction."""
+    """Reads and writes stored answers in one transaction."""
 
     def __init__(self, connection: sqlite3.Connection, known: AnswerTextsCache) -> None:
         self._execute = connection.execute
@@ -90,7 +90,7 @@ class AnswerStore:
         self._stored: dict[tuple[str, ...], AnswerTexts] = {}
 
     def get(self, key: IdempotencyKey, since: int) -> tuple[bytes, bytes] | None:
-        """The fingerprint and the answer that were kept under a key since an instant."""
+        """Return the fingerprint and the answer that were stored under a key since an instant."""
         row = self._execute(GET, (digest(key), since)).fetchone()
         if row is not None:
             return row[0], self._unpacked(*row[1:])
@@ -100,7 +100,7 @@ class AnswerStore:
         return None
 
     def rows(self, kept: dict[IdempotencyKey, StoredAnswer], now: int) -> list[tuple[object, ...]]:
-        """What `PUT` writes; texts that are new are stored."""
+        """Return the rows for `PUT`; stores texts that are new."""
         found: list[tuple[object, ...]] = []
         for key, (seq, fingerprint, body, texts) in kept.items():
             beside = self._stored.get(texts) or self._known.get(texts, seq) or self._store(texts, seq)
@@ -108,7 +108,7 @@ class AnswerStore:
         return found
 
     def done(self) -> None:
-        """All is written: what was stored is known from now on."""
+        """Move the texts of this transaction to the cache. Call it after all rows are written."""
         if self._stored:
             self._known.learn(self._stored)
 
@@ -126,12 +126,12 @@ class AnswerStore:
 
 @lru_cache(maxsize=256)
 def digest(key: IdempotencyKey) -> bytes:
-    """What an idempotency key is stored as. None of its parts has a NUL in it."""
+    """Return the stored form of an idempotency key. None of its parts contains a NUL."""
     return _digest("\0".join(key).encode())
 
 
 def _packed(body: bytes, beside: bytes) -> bytes:
-    """A text compressed beside others; the window is as large as it needs to be, since zlib clears all of it first."""
+    """Compress a text with others as dictionary, in the smallest window: zlib clears all of it first."""
     window = min(LARGEST_WINDOW, max(SMALLEST_WINDOW, (len(beside) + len(body)).bit_length()))
     writer = zlib.compressobj(LEVEL, zlib.DEFLATED, -window, MEMORY, zlib.Z_DEFAULT_STRATEGY, beside)
     return writer.compress(body) + writer.flush()

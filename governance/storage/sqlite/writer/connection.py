@@ -1,4 +1,4 @@
-"""The writer's own connection to the database file, and its place in the queue of all writers."""
+"""The writer thread's own connection to the database file, and its lock between processes."""
 
 import sqlite3
 from contextlib import suppress
@@ -11,7 +11,7 @@ from governance.storage.sqlite.writer.answers import AnswerTextsCache
 
 
 class WriterConnection:
-    """Opens the file when it is first needed, and anew where another has taken its place."""
+    """Opens the file at its first use, and again if another file has replaced it."""
 
     def __init__(self, path: Path, busy_timeout: float, synchronous: str) -> None:
         self._path = path
@@ -23,7 +23,7 @@ class WriterConnection:
         self.dictionaries = AnswerTextsCache()
 
     def open(self) -> sqlite3.Connection:
-        """The connection, to the file that is there now: what is written to a deleted one is lost."""
+        """Return a connection to the file that is at the path now. Writes to a deleted file would be lost."""
         file = self._watch.file()
         if file != self._watch.opened:
             self._disconnect()
@@ -35,7 +35,7 @@ class WriterConnection:
         return self._connection
 
     def close(self) -> None:
-        """Give the connection up, with whatever transaction it is in, and the lock."""
+        """Close the connection, which rolls back an open transaction, and the lock."""
         self._disconnect()
         self.lock.close()
 

@@ -1,4 +1,4 @@
-"""What became of the last batches, and whether another one can be written now: what readiness asks."""
+"""Results of the last batches, and whether a batch can be written now. Readiness reports both."""
 
 import sqlite3
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from governance.storage.sqlite.errors import PRIMARY
 from governance.storage.sqlite.writer.unit_of_work import SqliteUnitOfWork
 
 REMEMBERED = 10.0
-"""Seconds for which a failed batch counts, where no batch of callers was written since: an attempt without a caller is
-smaller, and may pass on a disk that is full for others."""
+"""Seconds for which a failed batch counts, unless a batch with callers was written since. A probe without callers is
+smaller, and may succeed on a disk that is too full for others."""
 FRESH = 1.0
-"""Seconds for which nothing is tried where something was written."""
+"""Seconds after a write or a probe in which no new probe is made."""
 PATIENCE = 0.8
-"""Seconds that an attempt may take."""
+"""The most seconds that a probe may take."""
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 STUCK = "Try again shortly: nothing can be written, another process or the disk keeps the writer waiting."
 UNFORESEEN = "Look into the log: an attempt to write failed in a way that nobody foresaw."
@@ -26,7 +26,7 @@ class OverdueError(Unavailable):
 
 
 class WriterHealth:
-    """What became of the last batches of this process."""
+    """Results of the last batches of this process."""
 
     def __init__(self, timer: Callable[[], float] = monotonic) -> None:
         self._timer = timer
@@ -36,31 +36,31 @@ class WriterHealth:
         self._lasts = False
 
     def written(self, *, for_callers: bool) -> None:
-        """Note a batch that was written; one without callers does not make up for one of theirs that failed."""
+        """Note a batch that was written. A batch without callers does not clear a failure of a batch with callers."""
         self._written_at = self._timer()
         if for_callers:
             self._error = None
 
     def failed(self, error: Unavailable, cause: BaseException) -> None:
-        """Note a batch that was undone. Damage to the file stays until a batch of callers is written again."""
+        """Note a batch that was rolled back. Damage to the file counts until a batch with callers is written again."""
         self._error, self._failed_at = error, self._timer()
         self._lasts = getattr(cause, "sqlite_errorcode", 0) & PRIMARY in DAMAGE
 
     def is_fresh(self) -> bool:
-        """Whether something was written just now."""
+        """Whether a batch was written in the last `FRESH` seconds."""
         return self._written_at is not None and self._timer() - self._written_at < FRESH
 
     def fault(self) -> str | None:
-        """Why the last batch of callers failed, as long as that counts."""
+        """Return why the last batch failed, as long as that counts; else None."""
         error = self._error
         counts = error is not None and (self._lasts or self._timer() - self._failed_at < REMEMBERED)
         return error.message if error is not None and counts else None
 
 
 class WriteProbe:
-    """Whether decisions can be written: `attempt` writes something small, until a deadline of the timer.
+    """Checks whether decisions can be written. `attempt` writes one row, until a deadline of the timer.
 
-    However many ask, one attempt is made at a time, and few: what was written or failed just now is the answer.
+    Only one probe runs at a time. A write or a failure within the last second answers without a probe.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class WriteProbe:
         self._found: str | None = None
 
     def fault(self) -> str | None:
-        """Why nothing can be written now; None where it can. Takes less than a second."""
+        """Return why nothing can be written now; None if writing works. Takes less than a second."""
         fault = self._fate.fault()
         if fault is not None or self._fate.is_fresh():
             return fault
@@ -94,11 +94,11 @@ class WriteProbe:
             return STUCK
         except Unavailable as error:
             return error.message
-        except Exception:  # noqa: BLE001 - the writer has logged it; whatever it is, nothing was written
+        except Exception:  # noqa: BLE001 - the writer has logged it; nothing was written
             return UNFORESEEN
         return None
 
 
 def touch(batch: SqliteUnitOfWork) -> None:
-    """Write something that changes nothing that is shown: an attempt without a caller."""
+    """Write the time of the last metering write, and nothing else. The probe uses it."""
     batch.touch()

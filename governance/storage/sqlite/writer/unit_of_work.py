@@ -1,8 +1,8 @@
-"""The unit of work of metering: what waits together is decided in memory, and written together.
+"""The unit of work of metering: the acts of one batch are decided in memory and written together.
 
-Prepared statements on a connection of its own, beside SQLAlchemy: half the time of its session, on the path that
-every call to a model waits for. Each counter is read once a batch, moved in memory by every act, and written once.
-Statements are few and fetch much: each of them gives the interpreter lock away, and has to win it back.
+It uses prepared statements on its own connection, without SQLAlchemy, which takes half the time of a session. Every
+call to a model waits for it. Each counter is read once a batch, changed in memory by every act, and written once.
+There are few statements, each with many rows: each statement releases the interpreter lock and must get it back.
 """
 
 import sqlite3
@@ -49,12 +49,12 @@ GET_ENTRIES = f"""
     WHERE l.seq = ?"""  # noqa: S608
 
 MOST_ROWS = 256
-"""The most rows of one step: SQLite allows 32,766 values."""
+"""The most rows of one statement. SQLite allows 32,766 values."""
 Row = tuple[object, ...]
 
 
 class SqliteUnitOfWork:
-    """One transaction of metering, in which acts are done one after another; `now` is the same for all of them."""
+    """One transaction of metering. Its acts are done one after another; `now` is the same for all of them."""
 
     def __init__(self, connection: sqlite3.Connection, now: int, dictionaries: AnswerTextsCache) -> None:
         self.now = now
@@ -79,7 +79,7 @@ class SqliteUnitOfWork:
         return AnswerStore(self._connection, self._dictionaries)
 
     def counters(self, rules: Sequence[MatchedRule]) -> list[PendingCounter]:
-        """What counts now for these rules, each in its current window; read all together where not known yet."""
+        """Return the counter of each rule in its current window. Unknown counters are read with one statement."""
         known = self._current
         unknown = [each for each in rules if each.key not in known]
         if unknown:
@@ -87,10 +87,10 @@ class SqliteUnitOfWork:
         return [known[each.key] for each in rules]
 
     def add(self, reservation: Reservation, entries: Sequence[tuple[PendingCounter, int, int]]) -> None:
-        """Store a new reservation, and what it holds and used of each rule: (the rule's counter, held, used).
+        """Store a new reservation with one entry per rule: (counter, reserved amount, used amount).
 
-        Nobody knows its id before the batch has ended, so no other act of this batch can meet it.
-        Raises InvalidRequest, and changes nothing, where a sum would become too large.
+        No caller knows its id before the batch has ended, so no other act of this batch can refer to it.
+        Raises InvalidRequest, and changes nothing, if a sum would become too large.
         """
         for counter, held, used in entries:
             counter.refuse_beyond(held, used)
@@ -103,7 +103,7 @@ class SqliteUnitOfWork:
             self._entries.append((self._seq, counter.id, held, used))
 
     def reservation(self, reservation_id: str) -> PendingReservation | None:
-        """The reservation with this id."""
+        """Return the reservation with this id; None if there is none, or if it is a report."""
         known = self._reservations.get(reservation_id)
         if known is None:
             stored = self._execute(GET_RESERVATION, (reservation_id,)).fetchone()
@@ -118,10 +118,10 @@ class SqliteUnitOfWork:
         return known
 
     def settle(self, pending: PendingReservation, after: Reservation) -> None:
-        """Move a reservation to its next state: its holds end, and each counter is charged what it now says it used.
+        """Move a reservation to its next state: release its reserved amounts, and charge each counter its new usage.
 
-        What a reset has forgiven is not taken back once more. Raises InvalidRequest, and changes nothing, where a sum
-        would become too large.
+        Usage that a reset has already removed is not subtracted again. Raises InvalidRequest, and changes nothing, if
+        a sum would become too large.
         """
         before = pending.reservation
         charges = [_charge(before, after, entry.counter) for entry in pending.entries]
@@ -135,28 +135,28 @@ class SqliteUnitOfWork:
         pending.reservation, pending.changed = after._replace(ended_at=self._touched_at), True
 
     def extend(self, pending: PendingReservation, after: Reservation) -> None:
-        """Note a reservation's later end; its holds stay."""
+        """Store a reservation's later expiry. Its reserved amounts stay."""
         pending.reservation, pending.changed = after, True
 
     def lapsed(self, most: int, now: int) -> list[str]:
-        """Up to `most` open reservations whose time is over at an instant."""
+        """Return the ids of up to `most` open reservations that have expired at an instant."""
         return [row[0] for row in self._execute(LAPSED, (now, most))]
 
     def answer(self, key: IdempotencyKey, since: int) -> tuple[bytes, bytes] | None:
-        """The fingerprint and the answer that were kept under a key since an instant."""
+        """Return the fingerprint and the answer that were stored under a key since an instant."""
         kept = self._kept.get(key)
         return self._answers.get(key, since) if kept is None else (kept.fingerprint, kept.body)
 
     def keep(self, key: IdempotencyKey, fingerprint: bytes, body: bytes, texts: tuple[str, ...]) -> None:
-        """Keep the answer to the effect that was added last; `texts` are what it has in common with others."""
+        """Store the answer to the reservation that was added last. `texts` are the texts that it shares with others."""
         self._kept[key] = StoredAnswer(self._seq, fingerprint, body, texts)
 
     def touch(self) -> None:
-        """Write the instant of this batch down, whether or not a counter moves."""
+        """Write the time of this batch, even if no counter changes."""
         self._touches = True
 
     def flush(self) -> None:
-        """Write everything down, each row once."""
+        """Write all changes to the database, each row once."""
         edited = [pending for pending in self._reservations.values() if pending.changed]
         moved = [counter for counter in self._counters.values() if counter.moved]
         at = self._touched_at
@@ -176,9 +176,9 @@ class SqliteUnitOfWork:
             self._answers.done()
 
     def _write(self, statement: str, rows: Sequence[Row]) -> None:
-        """Write rows, many in one step: each step gives the interpreter lock away, and has to win it back.
+        """Write rows, many per statement: each statement releases the interpreter lock and must get it back.
 
-        Numbers of rows are rounded down to two binary digits, so that statements are few, and prepared once.
+        Row counts are rounded down to two binary digits, so there are few different statements to prepare.
         """
         done = 0
         while done < len(rows):
@@ -201,9 +201,10 @@ class SqliteUnitOfWork:
                 self._current[applied.key] = self._following(applied, last)
 
     def _following(self, applied: MatchedRule, newest: PendingCounter | None) -> PendingCounter:
-        """The window of now after the newest one, which has ended.
+        """Return the counter of the current window; the window of `newest` has ended.
 
-        Where the rules of a time zone change, the window of now may begin no later than that: it is the same one then.
+        After a change of time zone rules, the current window may not start later than `newest`. Then `newest` is
+        extended to the end of the current window.
         """
         start, end = window(applied.rule.duration, applied.limit.alignment, applied.rule.anchor, self.now)
         if newest is None or newest.start < start:
@@ -212,7 +213,7 @@ class SqliteUnitOfWork:
         return newest
 
     def _begin(self, counter: PendingCounter) -> None:
-        """Store the counter of a window in which nothing was counted yet."""
+        """Insert the counter of a window that has no counter yet."""
         made = self._execute(ADD_COUNTER, (*counter.key, counter.start, counter.end, self._touched_at))
         counter.id = int(made.lastrowid or 0)
         self._counters[counter.id] = counter
@@ -220,12 +221,12 @@ class SqliteUnitOfWork:
 
 @lru_cache(maxsize=1024)
 def _of_rows(statement: str, width: int, rows: int) -> str:
-    """A statement with as many rows of values."""
+    """Return a statement with this many rows of values."""
     return statement.format(", ".join([f"(?{', ?' * (width - 1)})"] * rows))
 
 
 def _charge(before: Reservation, after: Reservation, counter: PendingCounter | None) -> int:
-    """How much more a counter is charged after a step of a reservation; less than 0 takes back.
+    """Return the amount that a step of a reservation adds to a counter. A negative amount is subtracted.
 
     What went with a reset of the counter is not taken back.
     """

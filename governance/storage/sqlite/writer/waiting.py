@@ -1,4 +1,4 @@
-"""An act that waits for its commit; how those of one batch are done, and woken."""
+"""An act that waits for its commit, and functions that do and wake the acts of one batch."""
 
 import sqlite3
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Act = Callable[[SqliteUnitOfWork], Result]
 
 
 class WaitingAct:
-    """An act that waits for its commit."""
+    """An act, its result or error, and the lock on which its caller waits."""
 
     def __init__(self, act: Act[Any], then: Callable[[Any], Any]) -> None:
         self.act = act
@@ -29,28 +29,28 @@ class WaitingAct:
         self._claim = Lock()
         self._parting = Lock()
         self._follower: WaitingAct | None = None
-        self._pending = Lock()  # held until the act has ended: an Event would take six steps for each of these two
+        self._pending = Lock()  # locked until the act has ended; an Event takes six calls where this takes one
         self._pending.acquire()
 
     def wait(self, seconds: float = -1) -> bool:
-        """Wait until the act has ended, and wake who waits behind; whether it has, within some seconds."""
+        """Wait up to `seconds` for the end of the act, then wake the next caller. Return whether it has ended."""
         ended = self._pending.acquire(timeout=seconds)
         if ended and self._follower is not None:
             self._follower.wake()
         return ended
 
     def leave(self) -> bool:
-        """Wait no longer; False where the act has ended just now. An act that the writer has not taken is given up."""
+        """Stop waiting; False if the act has just ended. An act that the writer has not taken is given up."""
         self.given_up = self.given_up or self._claim.acquire(blocking=False)
         return self._parting.acquire(blocking=False)
 
     def take(self) -> bool:
-        """Whether the act is the writer's, and not given up by its caller; whoever comes first."""
+        """Claim the act for the writer. False if its caller has given it up first."""
         self.taken = self.taken or self._claim.acquire(blocking=False)
         return self.taken
 
     def do(self, batch: SqliteUnitOfWork) -> None:
-        """Do the act; its refusal is for its caller. Raises what nobody foresaw."""
+        """Do the act and note its result or its GovernanceError. Any other exception is raised."""
         self.result = self.error = None
         try:
             self.result = self.act(batch)
@@ -58,25 +58,25 @@ class WaitingAct:
             self.error = error
 
     def finish(self) -> None:
-        """Make of the result what its caller wants, now that it is on the disk."""
+        """Call `then` with the result, after the commit."""
         if self.taken and self.error is None:
             try:
                 self.result = self.then(self.result)
-            except Exception as mistake:  # noqa: BLE001 - it is raised where the act came from
+            except Exception as mistake:  # noqa: BLE001 - raised in the caller's thread
                 self.error = mistake
 
     def end(self, error: BaseException | None, follower: "WaitingAct | None") -> None:
-        """The act is done. The batch's own error goes first: a refusal may be for what was undone with it."""
+        """Note the end of the act. The batch's error replaces the act's: its state was rolled back."""
         self.error, self._follower, self._ended = error or self.error, follower, True
 
     def refuse(self, error: BaseException) -> None:
-        """Wake the caller of an act whose writer is gone, unless it has left; an act that was ended keeps its end."""
+        """Wake the caller of an act whose writer has ended, unless it has left. An ended act keeps its result."""
         if self._parting.acquire(blocking=False):
             self.error = self.error if self._ended else error
             self._pending.release()
 
     def wake(self) -> None:
-        """Let the caller go on; where it has left, the next one that has not."""
+        """Wake the caller; if it has left, wake the next one that has not."""
         if self._parting.acquire(blocking=False):
             self._pending.release()
         elif self._follower is not None:
@@ -86,7 +86,7 @@ class WaitingAct:
 def do_together(
     acts: list[WaitingAct], connection: sqlite3.Connection, now: int, dictionaries: AnswerTextsCache
 ) -> None:
-    """Do acts in one batch, and write it. An act that fails in a way that nobody foresaw ends it."""
+    """Do acts in one unit of work and write it. An unexpected error of an act is raised."""
     batch = SqliteUnitOfWork(connection, now, dictionaries)
     for waiting in acts:
         waiting.do(batch)
@@ -94,7 +94,7 @@ def do_together(
 
 
 def do_apart(acts: list[WaitingAct], connection: sqlite3.Connection, now: int, dictionaries: AnswerTextsCache) -> None:
-    """Do each act in a savepoint of its own; the one that fails is undone alone."""
+    """Do each act in its own savepoint. Only an act that fails is rolled back."""
     for waiting in acts:
         connection.execute("SAVEPOINT act")
         try:
@@ -108,7 +108,7 @@ def do_apart(acts: list[WaitingAct], connection: sqlite3.Connection, now: int, d
 
 
 def end_all(together: list[WaitingAct], error: BaseException | None) -> None:
-    """Wake the first; each wakes the next as it wakes. All at once would fight for the interpreter lock."""
+    """Wake the first caller; each caller wakes the next. Woken at once, all would compete for the interpreter lock."""
     taken = [waiting for waiting in together if waiting.take()]
     for waiting, follower in zip_longest(taken, taken[1:]):
         waiting.end(error, follower)
