@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORK := bench/.work
 BENCH := $(WORK)/.ready
 MEASURE := $(WORK)/venv/bin/python -m bench $(if $(QUICK),--quick)
-COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --python-version 3.11 --no-header
 REDIS := redis-tools libatomic1 libjemalloc2 liblzf1 libssl3 libsystemd0
 
 .PHONY: help run test proofs lint format bench bench-list bench-decide bench-scale bench-hops lock clean

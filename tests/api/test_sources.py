@@ -74,7 +74,7 @@ def memory(app, governance, database, clock):
         governance,
         cache=cache,
         model_limits=ModelLimits(database, reader, writer, clock, RandomIds()),
-        health=HealthCheck(database, cache, clock, governance.health._probe),
+        health=HealthCheck(database, cache, clock, governance.group),
     )
     return SimpleNamespace(timer=timer, loader=loader, cache=cache)
 
