@@ -50,7 +50,7 @@ def run(commit: str, allowed: float) -> str:
         bench = Bench(stack.enter_context(load.generator(load_core)), PACE, server_core)
         cases = [stack.enter_context(_serving(tree, folder / str(at), bench)) for at, tree in enumerate((before, now))]
         rounds = list(_rounds(cases, bench))
-    ratios = {name: of_ratios([now[name] / before[name] for before, now in rounds]) for name in rounds[0][0]}
+    ratios = {name: _ratio(name, rounds) for name in rounds[0][0]}
     means = [{name: sum(costs[at][name] for costs in rounds) / len(rounds) for name in ratios} for at in (0, 1)]
     rows = [_row(name, means[0][name], means[1][name], ratios[name], allowed) for name in ratios]
     return f"{now.name} against {before.name}, {len(rounds)} rounds\n\n{table(HEAD, rows)}"
@@ -121,5 +121,9 @@ def _rounds(cases: list[list[Case]], bench: Bench) -> Iterator[tuple[Costs, Cost
 
 
 def _is_narrow(rounds: list[tuple[Costs, Costs]]) -> bool:
-    names = rounds[0][0].keys()
-    return all(of_ratios([now[name] / before[name] for before, now in rounds]).width <= NARROW for name in names)
+    return all(_ratio(name, rounds).width <= NARROW for name in rounds[0][0])
+
+
+def _ratio(name: str, rounds: list[tuple[Costs, Costs]]) -> Interval:
+    """The ratio of the two trees. A settle is a difference: a round that other work disturbed can bring it below 0."""
+    return of_ratios([now[name] / before[name] for before, now in rounds if min(now[name], before[name]) > 0])

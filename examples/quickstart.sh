@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # The limits of a small company, made over HTTP and listed. May run again. Start the service first: make run
+# GOVERNANCE_URL and GOVERNANCE_KEY, or the GOVERNANCE_INSTANCE that the service has, say where it is elsewhere.
 set -euo pipefail
 
 url=${GOVERNANCE_URL:-http://127.0.0.1:8080}
-key=${GOVERNANCE_KEY:-$(cat "$(dirname "$0")/../instance/admin.key")}
+key=${GOVERNANCE_KEY:-$(cat "${GOVERNANCE_INSTANCE:-$(dirname "$0")/../instance}/admin.key")}
 
 call() { # call METHOD PATH [JSON]: shows the answer; what exists already stays as it is
   local answer status body

@@ -6,8 +6,9 @@ import pytest
 
 from tests.docs.pages import PAGES, ROOT, anchors, links, name
 
-DOCUMENTS = [*PAGES, *(ROOT / name for name in ("ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md"))]
+DOCUMENTS = [*PAGES, *(ROOT / name for name in ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"))]
 PATH = re.compile(r"(?<![\w./=-])[\w.-]+(?:/[\w.-]+)+\.(?:py|md|sh)\b")
+FOLDER = re.compile(r"`(?!(?:instance|metrics)/)((?:[\w.-]+/)+)`")  # instance/metrics/ is made by the first start
 LONGEST_LINE = 200
 LARGEST_README = 8 * 1024
 
@@ -22,8 +23,9 @@ def test_every_link_leads_to_a_file_and_a_heading(page):
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=name)
-def test_a_document_names_only_files_that_exist(page):
-    paths = set(PATH.findall(page.read_text()))
+def test_a_document_names_only_files_and_folders_that_exist(page):
+    text = page.read_text()
+    paths = {*PATH.findall(text), *FOLDER.findall(text)}
     folders = [ROOT, ROOT / "governance", page.parent]
     assert [path for path in paths if not any((folder / path).exists() for folder in folders)] == []
 
