@@ -27,6 +27,10 @@ class BaseField(fields.Field[Any]):
         """The sentence for a fault, with the field's name in it."""
         return super().make_error(key, field=self.data_key or self.name, **kwargs)
 
+    def parse(self, value: Any) -> Any:
+        """Return what a given value means, like `deserialize` of a field without validators. Raises ValidationError."""
+        return self._deserialize(value, None, None)
+
 
 class Text(BaseField):
     """Text of at most `most` characters, without control characters; trimmed."""

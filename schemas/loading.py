@@ -10,7 +10,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, missing, post_lo
 
 from governance.domain.errors import Code, Fault, InvalidRequest
 from governance.domain.strict_json import SHOWN
-from schemas.fields import ReadOnly
+from schemas.fields import BaseField, ReadOnly
 
 UNKNOWN = "unknown"
 NOT_AN_OBJECT = "not an object"
@@ -76,9 +76,10 @@ class FlatBody(Body):
         if not self._is_plain:
             return self.load(data)
         try:
-            given, known = self.drop_nulls_and_shown(data), self.load_fields
+            given = self.drop_nulls_and_shown(data)
+            known: dict[str, Any] = self.load_fields
             needed, defaults = self._left_out
-            loaded = {name: known[name].deserialize(value, name, given) for name, value in given.items()}
+            loaded = {name: known[name].parse(value) for name, value in given.items()}
             if needed <= given.keys():
                 self.one_form(loaded, given)
                 return self.make({**defaults, **loaded})
@@ -105,10 +106,9 @@ class FlatBody(Body):
 
     @cached_property
     def _is_plain(self) -> bool:
-        """Whether nothing was asked for, in the schema or in a field, that the one pass does not know."""
-        loaded = self.load_fields.values()
-        usual = self.unknown == RAISE and not self.many and not self.partial
-        return usual and all(field.attribute is None and not callable(field.load_default) for field in loaded)
+        """Whether the schema and its fields ask for nothing that `read` leaves out."""
+        usual = self.unknown == RAISE and not self.many and not self.partial and not self.nullable
+        return usual and all(map(_is_plain, self.load_fields.values()))
 
     @cached_property
     def _left_out(self) -> tuple[frozenset[str], dict[str, Any]]:
@@ -116,6 +116,12 @@ class FlatBody(Body):
         known = self.load_fields.items()
         defaults = {name: field.load_default for name, field in known if field.load_default is not missing}
         return frozenset(name for name, field in known if field.required), defaults
+
+
+def _is_plain(field: fields.Field[Any]) -> bool:
+    """Whether a field has a value by `parse` alone, under its own name."""
+    steps = field.attribute, field.validate, field.pre_load, field.post_load
+    return isinstance(field, BaseField) and not any(steps) and not callable(field.load_default)
 
 
 def load(schema: Schema, data: Mapping[str, Any]) -> Any:

@@ -20,6 +20,8 @@ FILES = [ROOT / "app.py", *sorted((ROOT / "governance").rglob("*.py")), *sorted(
 OFFERED = {
     ("flask.app", "request_class"): "The class that is used for request objects.",
     ("flask.app", "response_class"): "The class that is used for response objects.",
+    ("flask.app", "ensure_sync"): "Override this method to change how the app runs async views.",
+    ("flask.wrappers", "get_wsgi_response"): "Returns the final WSGI response as tuple.",
     ("werkzeug.routing", "regex"): "Custom converters: subclass BaseConverter and set its regex.",
     ("werkzeug.routing", "part_isolating"): "If the pattern includes a '/', set part_isolating to False.",
     ("marshmallow.schema", "Meta"): "Options object for a Schema.",

@@ -1,5 +1,12 @@
 """The Flask app, with a request and an answer of our own where Flask offers a place for them."""
 
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from http import HTTPStatus
+from inspect import iscoroutinefunction
+from typing import Any
+from wsgiref.types import WSGIEnvironment
+
 import flask
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
@@ -13,6 +20,9 @@ MAX_BODY = 1024 * 1024
 """Of any request that does not say otherwise, in bytes."""
 MOST = "governance.most"
 """Where in its environ a request notes how large its body may be."""
+
+
+is_async = lru_cache(maxsize=256)(iscoroutinefunction)
 
 
 class HttpRequest(flask.Request):
@@ -44,10 +54,16 @@ class HttpRequest(flask.Request):
 
 
 class HttpResponse(flask.Response):
-    """An answer."""
+    """An answer. One with `direct_passthrough` is sent as it is: its headers are whole, and its body is bytes."""
 
     validity: Validity | None = None
     """For how long a page from memory may be given again; None where it may not."""
+
+    def get_wsgi_response(self, environ: WSGIEnvironment) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
+        """Return body, status and headers. werkzeug's own copies the headers and looks for some that need a change."""
+        if self.direct_passthrough and self.status_code == HTTPStatus.OK and environ["REQUEST_METHOD"] != "HEAD":
+            return self.response, self.status, self.headers.to_wsgi_list()  # type: ignore[return-value]
+        return super().get_wsgi_response(environ)
 
 
 class App(flask.Flask):
@@ -55,3 +71,7 @@ class App(flask.Flask):
 
     request_class = HttpRequest
     response_class = HttpResponse
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that can be called without `await`. Flask asks four times with each request."""
+        return super().ensure_sync(func) if is_async(func) else func
