@@ -10,7 +10,7 @@ MEASURE := $(WORK)/venv/bin/python -m bench $(if $(QUICK),--quick)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --python-version 3.11 --no-header
 REDIS := redis-tools libatomic1 libjemalloc2 liblzf1 libssl3 libsystemd0
 
-.PHONY: help run test proofs lint format bench bench-list bench-decide bench-scale bench-hops lock clean
+.PHONY: help run test cov proofs lint format bench bench-list bench-decide bench-scale bench-hops lock clean
 
 help:  ## list the targets
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
@@ -19,7 +19,10 @@ run: $(READY)  ## start the service on 127.0.0.1:8080 (HOST and PORT change that
 	@$(BIN)/python -c 'import wsgi' && exec $(BIN)/gunicorn wsgi:app  # a bad setting is told before gunicorn reads it
 
 test: $(READY)  ## run the test suite, without the proofs, on two cores
-	$(BIN)/pytest -m 'not proof' -n 2 --dist loadfile
+	$(BIN)/pytest -m 'not proof' -n 2 --dist loadfile $(if $(COV),--cov --cov-report=term:skip-covered)
+
+cov:  ## the same with branch coverage, which must not fall under the floor in pyproject.toml
+	$(MAKE) test COV=1
 
 proofs: $(READY)  ## kill -9, a model, faults and hostile peers: at most 10 minutes; longer with PROOF_SECONDS=3600
 	$(BIN)/pytest -m proof tests/proofs
@@ -65,7 +68,7 @@ $(BENCH): requirements.lock bench/requirements.txt
 	@touch $@
 
 clean:  ## remove what make made; the database in instance/ stays
-	rm -rf $(VENV) $(WORK) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(WORK) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 $(READY): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -76,9 +76,9 @@ class FlatBody(Body):
         if not self._is_plain:
             return self.load(data)
         try:
-            given = self.drop_nulls_and_shown(data)
             known: dict[str, Any] = self.load_fields
             needed, defaults = self._left_out
+            given = {name: value for name, value in data.items() if value is not None or name not in known}
             loaded = {name: known[name].parse(value) for name, value in given.items()}
             if needed <= given.keys():
                 self.one_form(loaded, given)

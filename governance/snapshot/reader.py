@@ -48,19 +48,16 @@ class SnapshotReader:
         """A page of model limits. Raises Unavailable."""
         known = self.cache.get()
         snapshot = known.snapshot
-        ids, total, *span = self._ids(snapshot, query, now)
-        page = self._renderings.page(snapshot.entries.of(ids), now)
-        documents, etags, begins, ends = zip(*page, strict=True) if page else ((), (), (), ())
-        validity = Validity(snapshot, max((span[0], *begins)), min((span[1], *ends)))
-        return SnapshotPage(documents, etags, total, self.cache.age(known), validity)
-
-    def _ids(self, snapshot: Snapshot, query: ListQuery, now: int) -> RankedPage:
-        """The page's ids, how many pass in all, and the span of time in which they stand so."""
         wanted, page, (sort_by, descending) = query.filter, query.page, query.order
         if sort_by == "usage":
-            return self._rankings.page(snapshot, wanted, now, page, descending=descending)
-        ids = snapshot.orders.ids(wanted, sort_by)
-        return RankedPage(_page(ids, page, descending=descending), len(ids), -FOREVER, FOREVER)
+            found = self._rankings.page(snapshot, wanted, now, page, descending=descending)
+        else:
+            ids = snapshot.orders.ids(wanted, sort_by)
+            found = RankedPage(_page(ids, page, descending=descending), len(ids), -FOREVER, FOREVER)
+        rendered = self._renderings.page(snapshot.entries.of(found.ids), now)
+        documents, etags, begins, ends = zip(*rendered, strict=True) if rendered else ((), (), (), ())
+        validity = Validity(snapshot, max((found.valid_from, *begins)), min((found.valid_until, *ends)))
+        return SnapshotPage(documents, etags, found.total, self.cache.age(known), validity)
 
     def rendering(self, entry: LimitState, now: int) -> Rendering:
         """A limit that was read elsewhere, rendered: kept ones serve it too where it reads the same."""

@@ -13,6 +13,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from governance.domain.keys import ApiKey
 from governance.domain.records.list_query import Validity
+from governance.web.http.request_ids import ID, NO_SNIFFING, REQUEST_ID, request_id
 
 DIGITS = 12
 """Of the longest Content-Length that is looked at: whatever is longer is above every bound."""
@@ -60,10 +61,16 @@ class HttpResponse(flask.Response):
     """For how long a page from memory may be given again; None where it may not."""
 
     def get_wsgi_response(self, environ: WSGIEnvironment) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
-        """Return body, status and headers. werkzeug's own copies the headers and looks for some that need a change."""
+        """Return body, status and headers, with those that every response has.
+
+        werkzeug copies the headers and looks for some that need a change.
+        """
         if self.direct_passthrough and self.status_code == HTTPStatus.OK and environ["REQUEST_METHOD"] != "HEAD":
-            return self.response, self.status, self.headers.to_wsgi_list()  # type: ignore[return-value]
-        return super().get_wsgi_response(environ)
+            body, status, headers = self.response, self.status, self.headers.to_wsgi_list()
+        else:
+            body, status, headers = super().get_wsgi_response(environ)
+        own = environ.get(ID) or request_id(environ)
+        return body, status, [*headers, NO_SNIFFING, (REQUEST_ID, own)]  # type: ignore[return-value]
 
 
 class App(flask.Flask):

@@ -1,10 +1,9 @@
-"""What stands before Flask: each request gets an id, which its answer tells, and may be sent to any Host."""
+"""Before Flask: give each request an id, which its response repeats, and accept any Host."""
 
 import re
 from collections.abc import Iterable
 from random import getrandbits
 from time import perf_counter
-from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from governance.web.http.masking import SECRET
@@ -16,7 +15,7 @@ NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 HOST = re.compile(r"(?:[^.:]{1,63}\.)*[^.:]{0,63}(?::.*)?", re.DOTALL)
 """What werkzeug can route: labels of 1 to 63 characters, and a port."""
 BEGAN, ID = "governance.began", "governance.request_id"
-"""Where in its environ a request notes when it came (`perf_counter`), and what it is called."""
+"""The keys of the environ for the start of a request (`perf_counter`, seconds) and for its id."""
 
 
 def request_id(environ: WSGIEnvironment) -> str:
@@ -34,14 +33,9 @@ def identified(flask: WSGIApplication) -> WSGIApplication:
     """
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        own = request_id(environ)
-        environ[BEGAN], environ[ID] = perf_counter(), own
+        environ[BEGAN], environ[ID] = perf_counter(), request_id(environ)
         if not HOST.fullmatch(environ.get("HTTP_HOST", "")):
             environ["HTTP_HOST"] = ""
-
-        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-            return start_response(status, [*headers, NO_SNIFFING, (REQUEST_ID, own)], *error)
-
-        return flask(environ, start)
+        return flask(environ, start_response)
 
     return answer

@@ -21,7 +21,7 @@ from governance.domain.times import Clock
 from governance.services.keys.authentication import Authentication
 from governance.services.metering.statistics import requests_counted
 from governance.web.http.flask_app import HttpRequest, HttpResponse
-from governance.web.http.request_ids import NO_SNIFFING, REQUEST_ID, request_id
+from governance.web.http.request_ids import REQUEST_ID, request_id
 
 Header = tuple[str, str]
 REPEATED = ("GET", "HEAD")
@@ -78,7 +78,7 @@ class CachedResponse(NamedTuple):
         age = [name for name, _ in headers].index(AGE)
         counter = requests_counted(request.endpoint or "none", response.status_code)
         span = validity.valid_from, validity.valid_until
-        behind = [*headers[age + 1 :], NO_SNIFFING]
+        behind = headers[age + 1 : -1]  # the last one is the id of this request
         return cls(status, headers[:age], behind, b"".join(body), request.api_key, counter, *span)
 
     def headers(self, age: int, request_id: str) -> list[Header]:
