@@ -130,13 +130,13 @@ class Shorten(importlib.abc.MetaPathFinder):
             execute(module)
             module.EVERY = 1_000_000
             module.ANSWERS_KEPT = {kept}
-            begin = module.Upkeep.__init__
+            begin = module.Retention.__init__
 
             def init(self, slices, clock, _):
                 clock._least = 1_000_000
                 begin(self, slices, clock, {kept})
 
-            module.Upkeep.__init__ = init
+            module.Retention.__init__ = init
 
         spec.loader.exec_module = exec_module
         return spec
