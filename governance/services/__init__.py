@@ -1,1 +1,1 @@
-"""The acts: what can be done with limits and keys. No Flask, no SQL text; they raise domain errors."""
+"""The services: the operations on limits and keys. They use no Flask and no SQL text, and raise domain errors."""

@@ -1,18 +1,18 @@
-"""On whose behalf something is done, for the audit: the edge says it around an act, and the write asks."""
+"""Who makes a change, for the audit. The HTTP layer or the command sets the actor; the write reads it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 SERVICE = "service"
-"""Who acts where nobody asked: the service itself, as with the first key of a new database."""
+"""The actor if none is set: the service itself, for example for the first key of a new database."""
 
 _actor: ContextVar[str] = ContextVar("actor", default=SERVICE)
 
 
 @contextmanager
 def acting_as(actor: str) -> Iterator[None]:
-    """Do the block on behalf of `key:<id>`, `command:<name>` or `file:<name>`; afterwards all is as it was."""
+    """Set the actor (`key:<id>`, `command:<name>` or `file:<name>`) for the block, then restore the previous one."""
     token = _actor.set(actor)
     try:
         yield
@@ -21,4 +21,4 @@ def acting_as(actor: str) -> Iterator[None]:
 
 
 current = _actor.get
-"""Returns who is acting."""
+"""Return the current actor."""

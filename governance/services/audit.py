@@ -1,4 +1,4 @@
-"""The audit: every management write records itself in its own transaction; and the list of all that was recorded."""
+"""The audit: records every management write in its own transaction, and lists the entries."""
 
 from sqlalchemy.engine import Connection
 
@@ -10,21 +10,21 @@ from schemas import audit as looks
 
 
 class Audit:
-    """What was recorded."""
+    """Reads the audit entries."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def page(self, query: AuditQuery) -> tuple[list[RecordedEntry], int]:
-        """A page of entries, newest first, and how many match."""
+        """Return a page of entries, newest first, and how many match."""
         with self._database.read() as connection:
             return audit.page(connection, query)
 
 
 def record(database: Database, connection: Connection, now: int, revision: int) -> None:
-    """Record what the write of `revision` has changed: as its transaction sees it, beside what all others still see.
+    """Record what the write of `revision` changed: compare the rows in its transaction with the committed rows.
 
-    So no write need remember to, and a write that changes nothing, or is refused, leaves nothing.
+    `Writer.write` calls this for each write. A write that changes nothing, or is refused, leaves no entry.
     """
     actor = acting.current()
     with database.read() as committed:

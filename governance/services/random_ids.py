@@ -1,4 +1,4 @@
-"""Where ids and secrets come from: randomness enters the services here, and tests hand in their own."""
+"""Random ids and secrets. Services get all randomness from here; tests pass their own `RandomIds`."""
 
 import os
 import secrets
@@ -13,7 +13,7 @@ RANDOM_BYTES = 10
 DRAWN_AHEAD = 512
 
 _ahead: list[int] = []
-"""Random numbers for the next ids. `os.urandom` gives the interpreter lock away, so it is asked once for many."""
+"""Random numbers for the next ids. `os.urandom` releases the GIL, so one call draws 512 numbers."""
 os.register_at_fork(after_in_child=_ahead.clear)
 
 
@@ -22,18 +22,18 @@ def _id() -> str:
 
 
 def _secret() -> str:
-    """256 bits of randomness in 43 characters."""
+    """Return a secret of 256 random bits, in 43 characters."""
     return secrets.token_urlsafe(32)
 
 
 def _draw_ahead() -> None:
-    """Draw numbers of 80 random bits that nobody can guess, whatever others they have seen."""
+    """Draw 512 numbers of 80 random bits. They cannot be guessed from other ids."""
     drawn = os.urandom(RANDOM_BYTES * DRAWN_AHEAD)
     _ahead.extend(int.from_bytes(drawn[at : at + RANDOM_BYTES]) for at in range(0, len(drawn), RANDOM_BYTES))
 
 
 def _ordered_id(now: int) -> str:
-    """A UUID of version 7: it begins with the time (milliseconds), so an index of them grows at its end (RFC 9562)."""
+    """Return a UUID of version 7 (RFC 9562). It begins with the time in milliseconds, so an index grows at its end."""
     while True:
         try:
             random = _ahead.pop() >> 6
@@ -46,7 +46,7 @@ def _ordered_id(now: int) -> str:
 
 
 class RandomIds(NamedTuple):
-    """Makes ids (UUIDs, also ordered by time in microseconds) and secrets (without their prefix)."""
+    """Functions that make ids (UUIDs), ids ordered by time (from microseconds), and secrets (without a prefix)."""
 
     new_id: Callable[[], str] = _id
     new_ordered_id: Callable[[int], str] = _ordered_id

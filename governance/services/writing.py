@@ -1,4 +1,4 @@
-"""The way of every management write: one transaction, its audit in it, then a refresh that began after it."""
+"""Runs every management write: one transaction with its audit entries, then a refresh of the snapshot."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +14,7 @@ from governance.storage.store import Database
 
 
 class Write(NamedTuple):
-    """A management write under way: its transaction, the instant it counts as, and its config revision."""
+    """A running management write: its transaction, its time in microseconds, and its config revision."""
 
     connection: Connection
     now: int
@@ -31,9 +31,9 @@ class Writer:
 
     @contextmanager
     def write(self) -> Iterator[Write]:
-        """One transaction, kept whole or not at all; what it changed is in this worker's memory when it ends.
+        """Run the block in one transaction, then refresh this worker's snapshot, which then has the changes.
 
-        A refresh that fails is logged and counted by the memory; the write is kept all the same.
+        A refresh that fails is logged and counted by the cache. The write stays committed.
         """
         until = self._database.deadline()
         with self._database.write(until) as connection:

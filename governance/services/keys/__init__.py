@@ -1,1 +1,1 @@
-"""Virtual keys, users and API keys, and who is calling."""
+"""Virtual keys, users, API keys, and authentication."""

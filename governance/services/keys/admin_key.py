@@ -1,4 +1,4 @@
-"""Where an admin key is that counts: what the start tells of it, and the doctor looks at."""
+"""Finds where a valid admin key is, for the greeting at the start and for the doctor."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -21,7 +21,7 @@ class AdminKey(StrEnum):
 
 
 def find(database: Database, file: Path, now: int) -> AdminKey:
-    """Where an admin key is that counts now. Raises Unavailable, and OSError where the file cannot be read."""
+    """Return where a valid admin key is. Raises Unavailable, and OSError if the file cannot be read."""
     secret = file.read_text(errors="replace").strip() if file.exists() else None
     with database.read() as connection:
         key = None if secret is None else api_keys.by_digest(connection, keys.digest(secret))

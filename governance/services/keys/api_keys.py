@@ -1,4 +1,4 @@
-"""API keys: create, list, revoke; and the first one of a new database."""
+"""API keys: create, list, revoke, and create the first key of a new database."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -30,14 +30,14 @@ UNWRITABLE = "Make the folder writable, or set GOVERNANCE_ADMIN_KEY: the admin k
 
 
 class NewApiKey(NamedTuple):
-    """A new API key with its secret, which is shown this once."""
+    """A new API key with its secret. The secret is shown only once."""
 
     key: ApiKey
     secret: str
 
 
 class ApiKeys:
-    """The acts on API keys."""
+    """The operations on API keys."""
 
     def __init__(
         self, database: Database, writer: Writer, random_ids: RandomIds, on_revoked: Callable[[str], None]
@@ -48,7 +48,7 @@ class ApiKeys:
         self._on_revoked = on_revoked
 
     def page(self, page: Page) -> tuple[list[ApiKey], int]:
-        """A page of keys, and how many there are."""
+        """Return a page of keys and their total number."""
         with self._database.read() as connection:
             return api_keys.page(connection, page)
 
@@ -59,9 +59,10 @@ class ApiKeys:
             return self._new(write, body["name"], body["scopes"], body.get("expires_at"))
 
     def revoke(self, key_id: str, *, keep_last: bool = False) -> bool:
-        """Revoke a key: at once in this worker, within a poll in the others; whether it was the last admin key.
+        """Revoke a key: now in this worker, at the next poll in the others. Return whether it was the last admin key.
 
-        With `keep_last`, Conflict is raised for that one: nobody could make another one over HTTP. Raises NotFound.
+        Raises NotFound. With `keep_last`, raises Conflict for the last admin key, because without an admin key no
+        caller could create another one over HTTP.
         """
         with self._writer.write() as write:
             last = _is_last(write, key_id)
@@ -73,17 +74,17 @@ class ApiKeys:
         return last
 
     def create_first(self, path: Path) -> bool:
-        """Give a database without any key its first one, written to a file of its own; whether it did.
+        """Create the first admin key of a database without keys and write it to `path`. Return whether it was created.
 
-        The file is written before the key is stored: a key that nobody can read would lock its owner out. A file that
-        is there is never overwritten. A new database takes the key in it; one that had keys does not, since that key
-        may have been revoked. Nothing is written where a key is stored: a start with a full disk goes on.
-        Raises NotReady, Unavailable.
+        The file is written before the key is stored, because a stored key that is in no file locks the owner out. An
+        existing file is never overwritten. A new database stores the key in that file. A database that had keys before
+        does not, because the key may have been revoked. If a key is stored, nothing is written, so a start with a full
+        disk succeeds. Raises NotReady, Unavailable.
         """
         if self._any():
             return False
         with self._writer.write() as write:
-            if api_keys.count(write.connection):  # another service has just made it
+            if api_keys.count(write.connection):  # another service has just created it
                 return False
             secret = _written(path) if write.revision == FIRST_WRITE else None
             new = self._new(write, FIRST_KEY, [KeyScope.ADMIN], None, secret)
@@ -120,7 +121,7 @@ def _is_last(write: Write, key_id: str) -> bool:
 
 
 def _written(path: Path) -> str | None:
-    """The key in a file that is there already. Raises NotReady where the file holds none."""
+    """Return the key in an existing file, None if there is no file. Raises NotReady if the file contains no API key."""
     try:
         secret = private_files.read(path).decode("ascii", "replace").strip()
     except FileNotFoundError:
@@ -134,7 +135,7 @@ def _written(path: Path) -> str | None:
 
 
 def _write_secret(path: Path, secret: str) -> None:
-    """Write a secret to a file that is not there yet. Raises NotReady."""
+    """Write a secret to a new file. Raises NotReady if the file exists or cannot be written."""
     try:
         private_files.write_new(path, f"{secret}\n".encode())
     except FileExistsError as error:

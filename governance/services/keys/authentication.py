@@ -1,4 +1,4 @@
-"""Who is calling: API keys by their digest, from memory where it can, looked for once in the database where not."""
+"""Authentication: finds an API key by its digest in the snapshot, and then in the database."""
 
 from collections.abc import Sequence
 from hmac import compare_digest
@@ -20,11 +20,11 @@ UNKNOWN = f"Send an API key that exists and has been neither revoked nor expired
 
 MOST_UNKNOWN = 10_000
 UNKNOWN_FOR = 30.0
-"""Seconds for which a key that the database does not have is not looked for again."""
+"""Seconds before the database is asked again for an unknown key."""
 
 
 class Authentication:
-    """Recognises API keys, and notes when each was last used."""
+    """Authenticates API keys and records when each was last used."""
 
     def __init__(self, database: Database, cache: SnapshotCache, clock: Clock, admin_key: str | None) -> None:
         self._database = database
@@ -37,7 +37,7 @@ class Authentication:
         self._revoked: set[str] = set()
 
     def authenticate(self, secret: str) -> ApiKey:
-        """The key that a secret is. Raises Unauthenticated; Unavailable where the database had to be asked."""
+        """Return the API key with a secret. Raises Unauthenticated, and Unavailable if the database is busy."""
         if not secret:
             raise Unauthenticated(MISSING, code=Code.API_KEY_REQUIRED)
         digest = keys.digest(secret)
@@ -60,17 +60,17 @@ class Authentication:
         return good
 
     def is_secret(self, text: str) -> bool:
-        """Whether a text is an API key or a virtual key's value that the memory knows."""
+        """Return whether a text is an API key or the value of a virtual key in the snapshot."""
         known = self._cache.peek()
         digest = keys.digest(text)
         return known is not None and (digest in known.snapshot.digests or digest in known.snapshot.values)
 
     def refuse(self, key_id: str) -> None:
-        """Refuse a key from now on, whatever the memory says: it was revoked in this worker."""
+        """Refuse a key from now on, even if the snapshot still has it. Called when this worker revokes a key."""
         self._revoked.add(key_id)
 
     def flush(self) -> None:
-        """Write down when keys were last used: the poller's task, so a crash may lose one poll's worth."""
+        """Write the times of last use to the database, at each poll. A crash loses those since the last poll."""
         used, self._used = self._used, {}
         if not used:
             return
@@ -82,9 +82,9 @@ class Authentication:
             raise
 
     def _stored(self, digest: str) -> ApiKey | None:
-        """The key as the database has it. One that it does not have is remembered for a while.
+        """Return the key from the database, or None. An unknown digest is cached for `UNKNOWN_FOR` seconds.
 
-        No key that is made later can be among those: its 256 random bits were nowhere before.
+        A key that is created later is never in that cache, because its 256 random bits are new.
         """
         with self._unknown_lock:
             if digest in self._unknown:
@@ -110,7 +110,7 @@ ADMIN = ApiKey(
 
 
 def authorize(key: ApiKey, enough: Sequence[KeyScope]) -> None:
-    """Let a key pass that has one of the scopes that are enough. Raises Forbidden."""
+    """Raise Forbidden unless the key has one of the scopes in `enough`."""
     if granted(key.scopes).isdisjoint(enough):
         needed, held = " or ".join(enough), ", ".join(key.scopes)
         raise Forbidden(f"Use an API key with the scope {needed}: this one has only {held}.")

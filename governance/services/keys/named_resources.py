@@ -1,4 +1,4 @@
-"""The acts that users and virtual keys have in common: list, read, change."""
+"""The operations that users and virtual keys share: list, read, change."""
 
 from collections.abc import Mapping
 from typing import Any, Generic
@@ -15,7 +15,7 @@ from governance.storage.store import Database
 
 
 class NamedEntries(Generic[NamedT, HeldT]):
-    """What has an id and a name: a subclass names its rows, and how to say that one is missing."""
+    """Entries with an id and a name. A subclass sets `rows` and `missing`, the sentence and code of its NotFound."""
 
     rows: NamedRows[NamedT, HeldT]
     missing: tuple[str, Code]
@@ -26,12 +26,12 @@ class NamedEntries(Generic[NamedT, HeldT]):
         self._random_ids = random_ids
 
     def page(self, page: Page, search: str) -> tuple[list[NamedT], int]:
-        """A page of those whose name contains `search`, and how many there are."""
+        """Return a page of the entries whose name contains `search`, and their total number."""
         with self._database.read() as connection:
             return self.rows.page(connection, page, fold(search))
 
     def get(self, row_id: str) -> NamedT:
-        """One of them. Raises NotFound."""
+        """Return one entry. Raises NotFound."""
         with self._database.read() as connection:
             return self._stored(connection, row_id)
 
@@ -55,4 +55,4 @@ class NamedEntries(Generic[NamedT, HeldT]):
         return found
 
     def _check(self, write: Write, before: NamedT, after: NamedT) -> None:
-        """Refuse an edit that may not be. Raises InvalidRequest, Conflict."""
+        """Check an edit; a subclass may override this. Raises InvalidRequest, Conflict."""

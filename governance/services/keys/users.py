@@ -11,7 +11,7 @@ from governance.storage.keys.users import users
 
 
 class Users(NamedEntries[User, ManagedUser]):
-    """The acts on users."""
+    """The operations on users."""
 
     rows = users
     missing = "User not found", Code.USER_NOT_FOUND
@@ -26,7 +26,7 @@ class Users(NamedEntries[User, ManagedUser]):
         return user
 
     def delete(self, user_id: str) -> None:
-        """Delete a user's name; limits on the id stay. Raises NotFound."""
+        """Delete a user. Limits on the user id remain. Raises NotFound."""
         with self._writer.write() as write:
             self._stored(write.connection, user_id)
             users.remove(write.connection, user_id, write.revision)

@@ -21,14 +21,14 @@ CLASHES = {
 
 
 class NewKey(NamedTuple):
-    """A new virtual key with its value, which is shown this once."""
+    """A new virtual key with its value. The value is shown only once."""
 
     key: VirtualKey
     value: str
 
 
 class VirtualKeys(NamedEntries[VirtualKey, ManagedKey]):
-    """The acts on virtual keys."""
+    """The operations on virtual keys."""
 
     rows = virtual_keys
     missing = "Virtual key not found", Code.VIRTUAL_KEY_NOT_FOUND
@@ -71,7 +71,7 @@ class VirtualKeys(NamedEntries[VirtualKey, ManagedKey]):
 
 
 def refuse_past(expires_at: int | None, now: int) -> None:
-    """Refuse a key that has already expired."""
+    """Raise InvalidRequest if `expires_at` is not in the future."""
     if expires_at is not None and expires_at <= now:
         raise InvalidRequest("Give expires_at as a time in the future.", param="expires_at")
 

@@ -1,1 +1,1 @@
-"""Model limits: list, read, create, change, delete, and the overview of their usage."""
+"""The service for model limits."""

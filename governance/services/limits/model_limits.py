@@ -23,13 +23,13 @@ from schemas import render
 from schemas.render import Rendering
 
 Versions = Callable[[int], bool]
-"""Whether a caller's precondition accepts a limit's version."""
+"""A predicate: whether the caller's If-Match header accepts a version of a limit."""
 
 
 class Listing(NamedTuple):
-    """A page of JSON documents with their ETags; `age` in seconds, None where the database answered.
+    """A page of JSON documents with their ETags. `age` is the snapshot's in seconds, None if the database was read.
 
-    `validity` tells for how long memory would answer the same, where that is known.
+    `validity` is the time span in which the snapshot gives the same page, None if unknown.
     """
 
     documents: Sequence[bytes]
@@ -40,7 +40,7 @@ class Listing(NamedTuple):
 
 
 class ModelLimits:
-    """The acts on model limits."""
+    """The operations on model limits."""
 
     def __init__(
         self, database: Database, memory: SnapshotReader, writer: Writer, clock: Clock, random_ids: RandomIds
@@ -53,7 +53,7 @@ class ModelLimits:
         self._totals = lists.Totals()
 
     def page(self, query: ListQuery) -> Listing:
-        """A page of model limits, from memory or from the database: the same bytes for the same data."""
+        """Return a page of model limits from the snapshot or the database. The same data gives the same bytes."""
         if query.from_memory:
             return Listing(*self._memory.limits(query, self._clock()))
         with self._database.read() as connection:
@@ -64,15 +64,15 @@ class ModelLimits:
         return Listing([rendering.body for rendering in page], [rendering.etag for rendering in page], total, None)
 
     def budgets(self, page: Page, *, from_memory: bool) -> Listing:
-        """A page of all budgets."""
+        """Return a page of all budgets."""
         return self._items(page, from_memory=from_memory, budgets=True)
 
     def rate_limits(self, page: Page, *, from_memory: bool) -> Listing:
-        """A page of all rate limits."""
+        """Return a page of all rate limits."""
         return self._items(page, from_memory=from_memory, budgets=False)
 
     def get(self, limit_id: str) -> Rendering:
-        """One limit, from the database. Raises NotFound."""
+        """Return one limit, from the database. Raises NotFound."""
         with self._database.read() as connection:
             return render.limit(_stored(connection, limit_id), self._clock())
 
@@ -89,7 +89,7 @@ class ModelLimits:
             return render.limit(_stored(write.connection, limit.id), self._clock())
 
     def change(self, limit_id: str, change: LimitChange, accepts: Versions) -> Rendering:
-        """Store an edit; usage moves only where it says `reset`. Raises NotFound, Conflict, InvalidRequest."""
+        """Store an edit. Reset usage of the metrics in `change.reset`. Raises NotFound, Conflict, InvalidRequest."""
         with self._writer.write() as write:
             before = _checked(write, limit_id, accepts).limit
             after = changed(before, change, now=write.now, new_id=self._random_ids.new_id)
@@ -126,7 +126,7 @@ def _stored(connection: Connection, limit_id: str) -> LimitState:
 
 
 def _checked(write: Write, limit_id: str, accepts: Versions) -> LimitState:
-    """The stored limit, where the caller's precondition accepts its version."""
+    """Return the stored limit if the caller's If-Match accepts its version. Raises NotFound, Conflict."""
     entry = _stored(write.connection, limit_id)
     if not accepts(entry.limit.version):
         sentence = "Read the model config again and repeat your edit: it has changed since the version in If-Match."
@@ -135,7 +135,7 @@ def _checked(write: Write, limit_id: str, accepts: Versions) -> LimitState:
 
 
 def _bound_key(connection: Connection, draft: LimitDraft) -> VirtualKey:
-    """The virtual key that a draft is bound to. Raises InvalidRequest, with the draft's own faults, if unknown."""
+    """Return the virtual key of a draft. If it is unknown, raises InvalidRequest with all faults of the draft."""
     key = virtual_keys.get(connection, draft.scope_id or "")
     if key is None:
         unknown = Fault("scope_id", f"Virtual key '{draft.scope_id}' not found")
