@@ -1,1 +1,1 @@
-"""Deciding about calls: which limits apply, whether there is room, and the life of a reservation."""
+"""Decide about calls: which limits apply, whether their rules have room, and how a reservation changes."""

@@ -1,4 +1,4 @@
-"""Whether a call may pass: every rule of every limit that applies must have room, or nothing is held at all."""
+"""Decide whether a call may pass: each rule of each limit that applies must have room, else nothing is reserved."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -12,11 +12,10 @@ from governance.domain.times import SECOND
 
 
 class MatchedRule:
-    """A rule that applies to calls: its limit, the scope's name, and how specific that is.
+    """A rule that applies to calls, with its limit, the name of the scope, and its rank.
 
-    Made once, met by many calls: so what all of them ask of it is found out here. `kind` is `budget` or `rate_limit`;
-    `key` names the rule in one generation; `place` is where it stands among others: the most specific first, then
-    kind, window length, id.
+    Many calls use one object, so it computes these once: `kind` is `budget` or `rate_limit`; `key` identifies the rule
+    and its generation; `place` is the sort key: the most specific rule first, then by kind, window length and id.
     """
 
     __slots__ = ("key", "kind", "limit", "place", "rank", "rule", "scope_name")
@@ -32,14 +31,14 @@ class MatchedRule:
 
 
 def in_order(rules: Iterable[MatchedRule]) -> tuple[MatchedRule, ...]:
-    """Rules that apply together, as a decision shows them."""
+    """Return the rules in the order in which a decision shows them."""
     return tuple(sorted(rules, key=lambda each: each.place))
 
 
 class RuleStatus(NamedTuple):
-    """A rule in its current window, and what a call asks of it: 0 also where the call has `left_out` the amount.
+    """A rule in its current window before the call, and the amount that the call requests of it.
 
-    The window is as it was before the call.
+    If the call does not give the amount, `requested` is 0 and `left_out` is true.
     """
 
     matched: MatchedRule
@@ -49,7 +48,7 @@ class RuleStatus(NamedTuple):
 
     @property
     def has_room(self) -> bool:
-        """Whether the rule lets the call pass: an amount must fit, one left out needs any rest, and a 0 needs none."""
+        """Whether the call fits: a given amount must fit, an amount left out needs some remainder, a 0 always fits."""
         if not self.requested and not self.left_out:
             return True
         taken, limit = self.window.used + self.window.reserved, self.matched.rule.max_limit
@@ -57,17 +56,17 @@ class RuleStatus(NamedTuple):
 
     @property
     def remaining(self) -> int:
-        """What is left; 0 where more than the limit was used."""
+        """The amount left in the window; 0 if usage and reservations exceed the limit."""
         return max(0, self.matched.rule.max_limit - self.window.used - self.window.reserved)
 
     @property
     def exceeds_limit(self) -> bool:
-        """Whether no later window will ever let the call pass: it asks for more than the whole limit."""
+        """Whether the call requests more than the whole limit, so that no later window has room for it."""
         return self.requested > self.matched.rule.max_limit
 
 
 class KeyRefusal(NamedTuple):
-    """Why the virtual key of a call may not be used."""
+    """The reason why the virtual key of a call may not be used."""
 
     message: str
     code: Code
@@ -79,11 +78,11 @@ EXPIRED = KeyRefusal("Use another virtual key: this one has expired.", Code.VIRT
 
 
 class Decision(NamedTuple):
-    """What a call is answered at an instant: the status of every rule that applied, the most specific first.
+    """The decision about a call at an instant: the status of each rule that applies, the most specific first.
 
-    `violations` are the rules without room, `reservation` is what was held or charged, and `key_refusal` says why the
-    virtual key may not be used. `rendered` is what the renderer that was handed in has made of this. A repeat
-    (`replayed`) is known by what was rendered the first time, and by nothing else.
+    `violations` are the statuses without room. `reservation` has the amounts reserved or charged. `key_refusal` says
+    why the virtual key may not be used. `rendered` is the response body. If the request was a repeat (`replayed`),
+    `rendered` is the body of the first response.
     """
 
     call: Call
@@ -97,12 +96,12 @@ class Decision(NamedTuple):
 
     @property
     def allowed(self) -> bool:
-        """Whether every rule had room, and the virtual key may be used."""
+        """Whether each rule has room and the virtual key may be used."""
         return not self.violations and self.key_refusal is None
 
     @property
     def word(self) -> str:
-        """What a denial is called: a budget first, since a call that waits for a rate limit would meet it again."""
+        """The name of the denial. A budget comes first: it would still deny the call after a rate limit resets."""
         metrics = {status.matched.rule.metric for status in self.violations}
         if Metric.COST in metrics:
             return "budget_exceeded"
@@ -112,21 +111,21 @@ class Decision(NamedTuple):
 
     @property
     def retry_at(self) -> int | None:
-        """When every violated rule has begun a new window; None where waiting is of no use."""
+        """The instant when each violated rule has begun a new window; None if a retry cannot succeed."""
         if not self.violations or any(status.exceeds_limit for status in self.violations):
             return None
         return max(status.window.end for status in self.violations)
 
     @property
     def retry_after(self) -> int | None:
-        """Whole seconds until `retry_at`."""
+        """Whole seconds until `retry_at`, rounded up, at least 1; None without `retry_at`."""
         return None if self.retry_at is None else max(1, -(-(self.retry_at - self.now) // SECOND))
 
 
 def decide(
     rules: Sequence[MatchedRule], windows: Sequence[Counter], amounts: RequestedAmounts
 ) -> tuple[list[RuleStatus], list[RuleStatus]]:
-    """The status of each rule in its window, for a call that asks for these amounts; and those without room."""
+    """Return the status of each rule in its window for a call with these amounts, and the statuses without room."""
     cost, tokens, requests = amounts
     asked = {"cost": (cost or 0, cost is None), "tokens": (tokens or 0, tokens is None), "requests": (requests, False)}
     statuses = [RuleStatus(rule, window, *asked[rule.rule.metric]) for rule, window in zip(rules, windows, strict=True)]
@@ -134,7 +133,7 @@ def decide(
 
 
 def key_refusal(key: VirtualKey, now: int) -> KeyRefusal | None:
-    """Why a virtual key may not be used; None where it may."""
+    """Return why a virtual key may not be used; None if it may."""
     if not key.is_active:
         return INACTIVE
     return EXPIRED if key.expires_at is not None and key.expires_at <= now else None

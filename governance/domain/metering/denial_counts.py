@@ -1,10 +1,10 @@
-"""How often a limit refused a call."""
+"""The number of calls that a limit denied."""
 
 from typing import NamedTuple
 
 
 class Denials(NamedTuple):
-    """How many calls a limit refused, and when last (an instant). At most one poll behind."""
+    """How many calls a limit denied, and when it last did, in microseconds. Up to one poll interval old."""
 
     calls: int
     last_at: int

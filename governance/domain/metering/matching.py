@@ -1,6 +1,6 @@
-"""Which limits apply to a call: four tiers in each scope in play, all of them together (docs/contract.md §6).
+"""Find the limits that apply to a call: those of all four tiers in each scope of the call (docs/contract.md §6).
 
-Some two dozen look-ups by identity, however many limits are stored.
+This takes about 24 look-ups by identity, for any number of stored limits.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,32 +18,32 @@ from governance.domain.names import (
 
 
 class Match(NamedTuple):
-    """A limit that applies. The lower the rank, the more specific: (scope, tier)."""
+    """A limit that applies. Its rank is (scope, tier): a lower rank is more specific."""
 
     limit_id: str
     rank: tuple[int, int]
 
 
 class UnmatchedLimit(NamedTuple):
-    """A limit of a call's model or provider, and why it does not apply to the call."""
+    """A limit on the call's model or provider that does not apply to the call, with the reason."""
 
     limit: Limit
     reason: str
 
 
 class UnmatchedLimits(NamedTuple):
-    """How many such limits there are, and the first of them."""
+    """The number of limits that do not apply to a call, and the first of them."""
 
     total: int
     limits: Sequence[UnmatchedLimit]
 
 
 SCOPES = (Scope.USER, Scope.VIRTUAL_KEY, Scope.GLOBAL)
-"""The most specific first."""
+"""All scopes, the most specific first."""
 
 
 def scopes(call: Call) -> Iterator[tuple[int, Scope, str]]:
-    """The scopes in play with their ids, the most specific first, each with its place in that order."""
+    """Yield the index in `SCOPES`, the scope and the id of each scope of a call, the most specific first."""
     ids = {Scope.USER: call.user_id, Scope.VIRTUAL_KEY: call.virtual_key_id, Scope.GLOBAL: ""}
     for place, scope in enumerate(SCOPES):
         scope_id = ids[scope]
@@ -52,9 +52,9 @@ def scopes(call: Call) -> Iterator[tuple[int, Scope, str]]:
 
 
 def tiers(call: Call) -> set[tuple[int, str, str]]:
-    """(tier, provider, model) under which a limit may be stored, in whatever spelling of the model.
+    """Return each (tier, provider, model) under which a matching limit may be stored, in each spelling of the model.
 
-    A model is also looked up as it is written, whatever provider its spelling names.
+    The model is also looked up as the call writes it, even if that spelling names another provider.
     """
     provider, bare = spelled(call.model, call.provider)
     written = canonical_model(call.model, call.provider)
@@ -66,7 +66,7 @@ def tiers(call: Call) -> set[tuple[int, str, str]]:
 
 
 def matches(call: Call, index: Mapping[Identity, str]) -> list[Match]:
-    """The limits that apply to a call, each once, the most specific first."""
+    """Return the limits that apply to a call, each once, the most specific first."""
     known: dict[str, Match] = {}
     asked = sorted(tiers(call))
     for place, scope, scope_id in scopes(call):
@@ -78,7 +78,7 @@ def matches(call: Call, index: Mapping[Identity, str]) -> list[Match]:
 
 
 def reason(call: Call, identity: Identity) -> str:
-    """Why a limit of this identity does not apply to a call."""
+    """Return why a limit of this identity does not apply to a call."""
     ids = {scope: scope_id for _, scope, scope_id in scopes(call)}
     provider, model = spelled(call.model, call.provider)
     if identity.scope not in ids:

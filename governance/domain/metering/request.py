@@ -1,4 +1,4 @@
-"""What a gateway asks of the limits: a call to a model, on whose behalf, and how much of it."""
+"""The requests of a gateway: a call to a model, its virtual key and user, and its amounts."""
 
 from typing import NamedTuple
 
@@ -7,12 +7,12 @@ MAX_TOKENS = 10**12
 MAX_REQUESTS = 10**6
 """The most requests of one report (docs/contract.md §1)."""
 DEFAULT_TTL = 600
-"""Seconds that a hold lasts where the request does not say how long."""
+"""The seconds that a reservation lasts if the request does not set `ttl_seconds`."""
 LONGEST_TTL = 86_400
 
 
 class Call(NamedTuple):
-    """A call to a model, and on whose behalf it is made; ids are None where they are not in play."""
+    """A call to a model, with its virtual key and user; an id is None if the call has none."""
 
     model: str
     provider: str | None = None
@@ -21,7 +21,7 @@ class Call(NamedTuple):
 
 
 class RequestedAmounts(NamedTuple):
-    """What a call asks for, in the units of `Amounts`; None is an amount left out, which is not the same as 0."""
+    """The amounts that a call requests, in the units of `Amounts`. None means not given, which differs from 0."""
 
     cost: int | None = None
     tokens: int | None = None
@@ -29,7 +29,7 @@ class RequestedAmounts(NamedTuple):
 
 
 class ReservationRequest(NamedTuple):
-    """What a reservation asks for. `virtual_key` is the key's value where that was given instead of its id."""
+    """A request to reserve. `virtual_key` is the value of the virtual key, if it was given instead of the id."""
 
     call: Call
     amounts: RequestedAmounts

@@ -1,10 +1,10 @@
-"""A reservation's life, as pure steps from one state to the next.
+"""The states of a reservation, and pure functions from one state to the next.
 
 open ──settle──▶ settled          expired ──settle──▶ settled, late
   │ ──release─▶ released             └─────release──▶ released, late
-  └─(expires_at)─▶ expired: charged at its estimate, or (policy) at nothing
+  └─(expires_at)─▶ expired: charged at its estimate, or at 0, as the settings say
 
-An open reservation is late from `expires_at` on, whether or not it has been swept.
+An open reservation is late from `expires_at` on, even before the sweeper marks it as expired.
 """
 
 from enum import StrEnum
@@ -14,19 +14,19 @@ from governance.domain.errors import Code, Conflict
 
 
 class Amounts(NamedTuple):
-    """What a call holds, or used: nano-dollars, tokens, requests; by the names of the metrics."""
+    """The amounts that a call reserves or used, by metric: nano-dollars, tokens and requests."""
 
     cost: int = 0
     tokens: int = 0
     requests: int = 1
 
     def of(self, metric: str) -> int:
-        """The amount that a rule of this metric counts."""
+        """Return the amount that a rule of this metric counts."""
         return int(getattr(self, metric))
 
 
 class Status(StrEnum):
-    """What became of a reservation; `reported` is usage that had none."""
+    """The state of a reservation. `reported` is usage that was reported without a reservation."""
 
     OPEN = "open"
     SETTLED = "settled"
@@ -39,10 +39,10 @@ OVER = {Status.SETTLED: Code.ALREADY_SETTLED, Status.RELEASED: Code.ALREADY_RELE
 
 
 class Reservation(NamedTuple):
-    """A hold on every rule that applied to a call. Instants in microseconds, money in nano-dollars.
+    """A reservation on each rule that applied to a call. Instants are in microseconds, money is in nano-dollars.
 
-    `held_*` is what was held at admission and stays as it was; `used_*` is what is charged now; `ended_at` is when
-    that was last settled, by the clock that never steps back (`storage.counters.touch`).
+    `held_*` are the amounts reserved at admission; they never change. `used_*` are the amounts charged now. `ended_at`
+    is when they were last set, by the clock that never goes back (`storage.counters.touch`).
     """
 
     id: str
@@ -64,30 +64,30 @@ class Reservation(NamedTuple):
 
     @property
     def held(self) -> Amounts:
-        """What was held at admission."""
+        """The amounts reserved at admission."""
         return Amounts(self.held_cost, self.held_tokens, 1)
 
     @property
     def used(self) -> Amounts:
-        """What is charged now: nothing, while it is open."""
+        """The amounts charged now: 0 while the reservation is open."""
         if self.status == Status.OPEN:
             return Amounts(0, 0, 0)
         return Amounts(self.used_cost, self.used_tokens, self.requests)
 
     def is_late(self, now: int) -> bool:
-        """Whether its time is over, swept or not."""
+        """Return whether the reservation is past `expires_at`, marked as expired or not."""
         return self.status == Status.EXPIRED or (self.status == Status.OPEN and now >= self.expires_at)
 
 
 class Actual(NamedTuple):
-    """What a settle says was used; None is "as held", which is not the same as 0."""
+    """The amounts that a settle reports. None means the reserved amount, which differs from 0."""
 
     tokens: int | None
     cost: int | None
 
 
 def settled(before: Reservation, actual: Actual, now: int) -> Reservation:
-    """The reservation after a settle; the very same where it repeats the first one. Raises Conflict."""
+    """Return the reservation after a settle; `before` itself if this repeats the first settle. Raises Conflict."""
     tokens = before.held_tokens if actual.tokens is None else actual.tokens
     cost = before.held_cost if actual.cost is None else actual.cost
     if before.status == Status.SETTLED:
@@ -113,7 +113,7 @@ def _repeated(before: Reservation, actual: Actual) -> Reservation:
 
 
 def released(before: Reservation, now: int) -> Reservation:
-    """The reservation after a release; the very same where it repeats the first one. Raises Conflict."""
+    """Return the reservation after a release; `before` itself if this repeats the first release. Raises Conflict."""
     if before.status == Status.RELEASED:
         return before
     if before.status == Status.SETTLED:
@@ -122,7 +122,7 @@ def released(before: Reservation, now: int) -> Reservation:
 
 
 def extended(before: Reservation, expires_at: int, now: int) -> Reservation:
-    """The reservation with a later end, never an earlier one. Raises Conflict where it is no longer open."""
+    """Return the reservation with a later end, never an earlier one. Raises Conflict if it is no longer open."""
     if before.status in OVER:
         raise _over(before)
     if before.is_late(now):
@@ -132,7 +132,7 @@ def extended(before: Reservation, expires_at: int, now: int) -> Reservation:
 
 
 def expired(before: Reservation, *, charge: bool) -> Reservation:
-    """An open reservation whose time is over: charged at its estimate, or not at all."""
+    """Return an open reservation as expired: charged at its estimate if `charge`, otherwise at 0."""
     if charge:
         return before._replace(status=Status.EXPIRED, used_tokens=before.held_tokens, used_cost=before.held_cost)
     return before._replace(status=Status.EXPIRED, requests=0, used_tokens=0, used_cost=0)

@@ -1,10 +1,10 @@
-"""What the comparison of counters with their ledger found."""
+"""The findings when counters are compared with the ledger."""
 
 from typing import NamedTuple
 
 
 class CounterDifference(NamedTuple):
-    """A counter that does not equal its ledger: what it says, and what the ledger adds up to."""
+    """A counter that differs from the ledger: its amounts, and the sums of the ledger."""
 
     rule_id: str
     metric: str
@@ -16,7 +16,7 @@ class CounterDifference(NamedTuple):
 
 
 class FullCounter(NamedTuple):
-    """A counter that can hardly take more."""
+    """A counter close to the largest number that it can have."""
 
     rule_id: str
     metric: str
