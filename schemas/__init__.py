@@ -1,1 +1,1 @@
-"""The wire: marshmallow schemas for what comes in (shape only), and the one renderer of what goes out."""
+"""The formats of HTTP and files: marshmallow schemas check the shape of input, and one renderer writes all output."""

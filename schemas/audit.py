@@ -1,7 +1,7 @@
-"""The audit: how things look in it, what differs between two looks, and the question to its list.
+"""The audit log: the changes between two states of an object, the format of an entry, and the query of the list.
 
-Fields have the names that answers give them; a rule stands under its window, as in `budgets[1d].max_limit`, since no
-two rules of one metric share it.
+Fields are named as in responses. A rule is named by its window, as in `budgets[1d].max_limit`, because no two rules
+of one metric have the same window.
 """
 
 from collections.abc import Callable
@@ -24,20 +24,20 @@ from schemas.queries import PageQuery, QueryText
 Facts = dict[str, Any]
 
 UNTOLD = frozenset({"id", "created_at", "updated_at", "last_used_at"})
-"""What an entry says already, or what is no setting."""
+"""Fields that an entry has already, and fields that are not settings."""
 SETTINGS = ("model_name", "provider", "scope", "scope_id", "calendar_aligned", "timezone")
 PLACES = {
     Metric.COST: ("budgets", ""),
     Metric.TOKENS: ("rate_limits", "token_"),
     Metric.REQUESTS: ("rate_limits", "request_"),
 }
-"""Where answers show the rules of each metric, and how their fields begin."""
+"""The list that has the rules of each metric in responses, and the prefix of their fields."""
 USAGE = "current_usage"
 HIDDEN = "hidden"
 
 
 class MaskedSecret(NamedTuple):
-    """A secret that is compared and never told."""
+    """A secret that is compared by its digest and never shown."""
 
     digest: str
 
@@ -75,12 +75,15 @@ FACTS: dict[Entity, Callable[[Any, int], Facts]] = {
 
 
 def difference(entity: Entity, before: Any, after: Any, now: int) -> tuple[AuditAction, str] | None:
-    """What became of a thing between two looks (None: it was not there), and what differs, as JSON; None: nothing."""
+    """Return the action between two states of an object, and the changes as JSON; None if nothing changed.
+
+    A state is None if the object is absent.
+    """
     old, new = ({} if value is None else FACTS[entity](value, now) for value in (before, after))
     found = []
     for name in dict.fromkeys((*old, *new)):
         was, becomes = old.get(name), new.get(name)
-        is_unused = name.endswith(USAGE) and not was and not becomes  # of a rule that comes or goes
+        is_unused = name.endswith(USAGE) and not was and not becomes  # the rule was added or removed
         if was != becomes and not is_unused:
             found.append({"field": name, "old": was, "new": becomes})
     if not found:
@@ -92,12 +95,12 @@ def difference(entity: Entity, before: Any, after: Any, now: int) -> tuple[Audit
 
 
 def _plain(value: Any) -> str | orjson.Fragment:
-    """What JSON does not know: money, written exactly, and a secret, not written at all."""
+    """Return the JSON of a type that orjson does not know: an exact number for money, `hidden` for a secret."""
     return HIDDEN if isinstance(value, MaskedSecret) else orjson.Fragment(f"{value:f}")
 
 
 def entry(recorded: RecordedEntry) -> dict[str, Any]:
-    """An entry as it is shown."""
+    """Return an entry as responses show it."""
     seq, told = recorded
     return {
         "seq": seq,

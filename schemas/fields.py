@@ -1,4 +1,4 @@
-"""The kinds of values that come in. Each refusal is one sentence that names the field and says what to do."""
+"""The marshmallow fields of input. Each error message is one sentence that names the field and says what to do."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -16,7 +16,7 @@ from governance.domain.names import MAX_NAME, has_control, hidden_in
 
 
 class BaseField(fields.Field[Any]):
-    """A field whose messages are sentences about itself: `{field}` is its name."""
+    """A field whose error messages have its name in place of `{field}`."""
 
     default_error_messages = {  # noqa: RUF012 - marshmallow's own idiom
         "required": "Give {field}: it is required.",
@@ -24,7 +24,7 @@ class BaseField(fields.Field[Any]):
     }
 
     def make_error(self, key: str, **kwargs: Any) -> ValidationError:
-        """The sentence for a fault, with the field's name in it."""
+        """Return the error for a fault, with the name of the field."""
         return super().make_error(key, field=self.data_key or self.name, **kwargs)
 
     def parse(self, value: Any) -> Any:
@@ -33,7 +33,7 @@ class BaseField(fields.Field[Any]):
 
 
 class Text(BaseField):
-    """Text of at most `most` characters, without control characters; trimmed."""
+    """Text of `least` to `most` characters, without control characters; trimmed."""
 
     default_error_messages = {  # noqa: RUF012
         "text": "Give {field} as text.",
@@ -57,7 +57,7 @@ class Text(BaseField):
 
 
 class Name(Text):
-    """A name or an id: 1 to 255 characters, each of which can be seen."""
+    """A name or an id: 1 to 255 visible characters."""
 
     default_error_messages = {  # noqa: RUF012
         "hidden": "Take {character} out of {field}: it cannot be seen, and another name would look the same.",
@@ -75,7 +75,7 @@ class Name(Text):
 
 
 class Provider(Name):
-    """A provider's name. `*` is refused: a limit on it would look like one on all providers, and match none."""
+    """The name of a provider. `*` is refused: a limit on it would seem to apply to all providers, but match no call."""
 
     default_error_messages = {"star": "Leave {field} out to mean all providers: '*' is not one."}  # noqa: RUF012
 
@@ -87,7 +87,7 @@ class Provider(Name):
 
 
 class OneOf(BaseField):
-    """One of a few words."""
+    """One of the keys of `choices`; becomes its value."""
 
     default_error_messages = {"choice": "Give {field} as one of {choices}."}  # noqa: RUF012
 
@@ -113,7 +113,7 @@ class Boolean(BaseField):
 
 
 class Number(BaseField):
-    """A JSON number between two bounds, which are checked before anything else is done with it."""
+    """A JSON number from `least` to `most`. The range is checked first."""
 
     default_error_messages = {  # noqa: RUF012
         "number": "Give {field} as a number.",
@@ -134,7 +134,7 @@ class Number(BaseField):
 
 
 class Integer(Number):
-    """A whole number, written as one."""
+    """A whole number, written without a decimal point or exponent."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         number = self._ranged(value)
@@ -185,7 +185,7 @@ class DurationField(BaseField):
 
 @cache
 def zones() -> frozenset[str]:
-    """The IANA zones this machine knows."""
+    """Return the IANA time zones of this machine."""
     return frozenset(available_timezones())
 
 
@@ -215,7 +215,7 @@ class Instant(BaseField):
 
 
 class BoundedList(fields.List[Any]):
-    """A list of at most `most` items; a longer one is refused before any of them is looked at."""
+    """A list of at most `most` items. A longer list is refused before its items are loaded."""
 
     def __init__(self, inner: fields.Field[Any], *, most: int, **kwargs: Any) -> None:
         self.most = most
@@ -228,14 +228,14 @@ class BoundedList(fields.List[Any]):
 
 
 class ReadOnly(fields.Raw):
-    """What answers show and clients cannot set: accepted and ignored, so that GET, edit, PUT works."""
+    """A field that responses show and clients cannot set. It is ignored, so that a client can GET, edit and PUT."""
 
     def __init__(self) -> None:
         super().__init__(load_only=True, allow_none=True)
 
 
 class Unsupported(BaseField):
-    """What clients of Bifrost send and nothing here keeps: an empty one is as good as absent, any other is refused."""
+    """A field of Bifrost that this service does not store. An empty value is ignored; any other is refused."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(metadata={"description": reason.format(field="it")}, error_messages={"kept": reason})

@@ -29,7 +29,7 @@ TOOLS = "Leave mcp_configs out, or empty: which tools a virtual key may use is t
 
 
 class VirtualKeyBody(Body):
-    """What a create and an update of a virtual key have in common."""
+    """The fields that a create and an update of a virtual key have in common."""
 
     nullable = frozenset({"description", "expires_at"})
 
@@ -60,7 +60,7 @@ class IgnoredKeyFields(Body):
 
     @pre_load
     def without_nothing(self, data: Any, **_: Any) -> Any:
-        """Drop what is unsupported and empty: null, empty text, an empty list, an object of nulls."""
+        """Remove unsupported fields that are empty: null, empty text, an empty list, an object of nulls."""
         if not isinstance(data, Mapping):
             return data
         unsupported = {name for name, field in self.fields.items() if isinstance(field, Unsupported)}
@@ -131,7 +131,7 @@ class ApiKeyCreate(Body):
 
 
 def virtual_key(key: VirtualKey) -> dict[str, Any]:
-    """A virtual key as it is shown: never its value."""
+    """Return a virtual key as responses show it, without its value."""
     return {
         "id": key.id,
         "name": key.name,
@@ -146,7 +146,7 @@ def virtual_key(key: VirtualKey) -> dict[str, Any]:
 
 
 def user(user: User) -> dict[str, Any]:
-    """A user as it is shown."""
+    """Return a user as responses show it."""
     return {
         "id": user.id,
         "name": user.name,
@@ -156,7 +156,7 @@ def user(user: User) -> dict[str, Any]:
 
 
 def api_key(key: ApiKey) -> dict[str, Any]:
-    """An API key as it is shown: never the key itself."""
+    """Return an API key as responses show it, without the key itself."""
     return {
         "id": key.id,
         "name": key.name,

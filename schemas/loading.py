@@ -1,4 +1,4 @@
-"""Loading with a schema: null is absent, unknown fields are refused by name, and all faults are told at once."""
+"""Load input with a schema: null counts as absent, unknown fields are refused by name, and all faults reported."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -15,20 +15,20 @@ from schemas.fields import BaseField, ReadOnly
 UNKNOWN = "unknown"
 NOT_AN_OBJECT = "not an object"
 SCHEMA = "_schema"
-"""Where marshmallow puts the faults of a whole object."""
+"""The key under which marshmallow reports the faults of a whole object."""
 MOST_FAULTS = 100
-"""More are not told: a body can hold a hundred thousand."""
+"""The most faults of one response: a body can have 100,000."""
 OF_FLAT = ("one_form", "make")
-"""The methods that a Flat may have. A decorator would leave its mark in their `vars`."""
+"""The methods that a FlatBody may define, without decorators: a marshmallow decorator adds an entry to their `vars`."""
 
 
 class Body(Schema):
     """A JSON object that comes in."""
 
     nullable: frozenset[str] = frozenset()
-    """Fields in which null means something; in every other it is as good as absent."""
+    """Fields that accept null. In each other field null counts as absent."""
     optional = False
-    """Whether no body at all is as good as an empty object."""
+    """Whether a missing body counts as an empty object."""
 
     class Meta:
         """Refuse what we do not know."""
@@ -39,12 +39,12 @@ class Body(Schema):
 
     @cached_property
     def shown(self) -> frozenset[str]:
-        """The names of what only answers say."""
+        """The names of the read-only fields."""
         return frozenset(name for name, field in self.load_fields.items() if isinstance(field, ReadOnly))
 
     @pre_load
     def drop_nulls_and_shown(self, data: Any, **_: Any) -> Any:
-        """Take out what is absent by another name, and what an answer showed."""
+        """Remove nulls that count as absent, and read-only fields."""
         if not isinstance(data, Mapping):
             return data
         return {
@@ -55,15 +55,15 @@ class Body(Schema):
 
 
 class FlatBody(Body):
-    """A body of plain fields, on the way that every call to a model waits for.
+    """A body of plain fields that is loaded faster: each call to a model waits for it.
 
-    A good one is read in one pass over what was given, where marshmallow asks all fields that there are. Whatever
-    else comes in is marshmallow's to judge. A subclass says `one_form` and `make`, and no hook of marshmallow's: those
-    would not run in the one pass.
+    `read` loads a valid body in one pass over the given fields; marshmallow visits all fields of the schema. Any other
+    body is loaded by marshmallow. A subclass may define `one_form` and `make`, but no marshmallow hooks: the single
+    pass does not run them.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Refuse what the one pass would leave out. Raises TypeError."""
+        """Raise TypeError for methods that the single pass does not run."""
         super().__init_subclass__(**options)
         for base in set(cls.__mro__) - set(FlatBody.__mro__):
             for name, value in vars(base).items():
@@ -72,7 +72,7 @@ class FlatBody(Body):
                     raise TypeError(f"{sentence}: a Flat has fields and plain {' and '.join(OF_FLAT)} only.")
 
     def read(self, data: Any) -> Any:
-        """What `load` makes of the data, sooner. Raises ValidationError."""
+        """Return the same as `load`, faster. Raises ValidationError."""
         if not self._is_plain:
             return self.load(data)
         try:
@@ -88,20 +88,20 @@ class FlatBody(Body):
         return self.load(data)
 
     def one_form(self, data: dict[str, Any], original: Any) -> None:
-        """Refuse two ways of saying the same thing. Raises ValidationError."""
+        """Raise ValidationError if the body gives the same value in two forms."""
 
     def make(self, data: dict[str, Any]) -> Any:
-        """Turn the body into what it means."""
+        """Return the value that the loaded body describes."""
         return data
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def check_form(self, data: dict[str, Any], original: Any, **_: Any) -> None:
-        """Have marshmallow ask for the one form too."""
+        """Run `one_form` when marshmallow loads the body."""
         self.one_form(data, original)
 
     @post_load
     def finish(self, data: dict[str, Any], **_: Any) -> Any:
-        """Have marshmallow make the same of the body."""
+        """Run `make` when marshmallow loads the body."""
         return self.make(data)
 
     @cached_property
@@ -112,7 +112,7 @@ class FlatBody(Body):
 
     @cached_property
     def _left_out(self) -> tuple[frozenset[str], dict[str, Any]]:
-        """The fields that may not be left out, and what is loaded for others that are."""
+        """The required fields, and the defaults of the others."""
         known = self.load_fields.items()
         defaults = {name: field.load_default for name, field in known if field.load_default is not missing}
         return frozenset(name for name, field in known if field.required), defaults
@@ -125,7 +125,7 @@ def _is_plain(field: fields.Field[Any]) -> bool:
 
 
 def load(schema: Schema, data: Mapping[str, Any]) -> Any:
-    """What the schema makes of the data. Raises InvalidRequest with every fault there is."""
+    """Load data with a schema. Raises InvalidRequest with all faults, up to `MOST_FAULTS`."""
     try:
         return schema.read(data) if isinstance(schema, FlatBody) else schema.load(data)
     except ValidationError as error:
@@ -133,7 +133,7 @@ def load(schema: Schema, data: Mapping[str, Any]) -> Any:
 
 
 def faults(schema: Schema, error: ValidationError) -> Iterator[Fault]:
-    """The faults of a refused load, each with the path of its field, such as `budgets[0].max_limit`."""
+    """Yield the faults of a failed load, each with the path of its field, such as `budgets[0].max_limit`."""
     for path, message in _flat("", error.messages):
         if message == UNKNOWN:
             name = path or SCHEMA
@@ -145,7 +145,7 @@ def faults(schema: Schema, error: ValidationError) -> Iterator[Fault]:
 
 
 def not_an_object(path: str) -> str:
-    """What to do about something that should be an object."""
+    """Return the message for a value that must be an object."""
     return f"Give {path or 'this'} as an object, with its fields in braces: {{…}}."
 
 
@@ -158,7 +158,7 @@ def _unknown(path: str, schema: Schema) -> str:
 
 
 def _object(schema: Schema, path: str) -> Schema:
-    """The schema of the object at a path, such as `budgets[0]`, or of the last one on the way that there is."""
+    """Return the schema of the object at a path, such as `budgets[0]`, or of the deepest known object on that path."""
     for step in path.split("."):
         schema = _inner(schema.fields.get(step.partition("[")[0])) or schema
     return schema
@@ -170,7 +170,7 @@ def _inner(field: Any) -> Schema | None:
 
 
 def _paths(schema: Schema, at: str = "") -> Iterator[tuple[str, str]]:
-    """All fields that a client may set, nested ones first: each with its path."""
+    """Yield the name and path of each field that a client may set, nested fields first."""
     for name, field in reversed(schema.fields.items()):
         inner = _inner(field)
         if inner is not None:
@@ -179,7 +179,7 @@ def _paths(schema: Schema, at: str = "") -> Iterator[tuple[str, str]]:
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """The hint at the known name that an unknown one is close to; empty where it is close to none."""
+    """Return a hint at the known name closest to an unknown one; empty if none is close."""
     return _hint(_nearest(name, known))
 
 

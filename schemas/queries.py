@@ -1,4 +1,4 @@
-"""Query strings: what they may hold, and the one strict reader of them."""
+"""The schemas of query strings, and the strict function that reads them."""
 
 import re
 from decimal import Decimal
@@ -37,7 +37,7 @@ class QueryText(BaseField):
 
 
 class QueryInteger(BaseField):
-    """ASCII digits with an optional sign, from `least`; above `most` it is refused, or lowered where `lowers`."""
+    """ASCII digits with an optional sign, at least `least`. Above `most` it is refused, or lowered if `lowers`."""
 
     default_error_messages = {  # noqa: RUF012
         "integer": "Give {field} as a whole number.",
@@ -147,9 +147,9 @@ class ModelLimitsQuery(RulesQuery):
 
 @lru_cache(maxsize=1024)
 def read(schema: Schema, raw: bytes) -> Any:
-    """What a raw query string asks for: a pure function of it, so the last ones are kept.
+    """Load a raw query string. The function is pure, so the last 1,024 results are cached.
 
-    Raises InvalidRequest with every fault.
+    Raises InvalidRequest with all faults.
     """
     given: dict[str, str] = {}
     faulty: dict[str, Fault] = {}

@@ -1,7 +1,7 @@
-"""The one renderer of what goes out, whatever the source: the same data at the same instant give the same bytes.
+"""Render model limits as JSON. The same data at the same instant give the same bytes, from memory or the database.
 
-A rendering knows for how long it is true: from the start of the youngest window it shows as empty to the first end
-of any window it shows. Within that span, and while its rows are the same, it need not be made again.
+A rendering is valid from the latest start of a window that it shows as empty to the first end of a window that it
+shows. In that span it can be reused as long as its rows do not change.
 """
 
 from hashlib import sha256
@@ -19,9 +19,9 @@ PIECE = 2047
 
 
 class Rendering(NamedTuple):
-    """One limit as JSON, true from `valid_from` up to `valid_until` (instants).
+    """One limit as JSON, valid from `valid_from` until before `valid_until`, in microseconds.
 
-    Its strong ETag is `<version>.<digest>`: the version moves with edits only, the digest with all that is shown.
+    Its strong ETag is `<version>.<digest>`: only edits change the version; each change of the body changes the digest.
     """
 
     body: bytes
@@ -38,14 +38,14 @@ class _State(NamedTuple):
 
 
 def limit(scoped: LimitState, now: int) -> Rendering:
-    """A model limit as it is at `now`."""
+    """Render a model limit as of `now`."""
     states, valid_from, valid_until = _states(scoped, now)
     body = dumps(_limit(scoped, states))
     return Rendering(body, f"{scoped.limit.version}.{digest(body)}", valid_from, valid_until)
 
 
 def item(scoped: LimitState, item_id: str, now: int) -> bytes:
-    """One budget or rate limit of a limit, as it stands in the flat lists."""
+    """Render one budget or rate limit of a limit, as the flat lists show it."""
     states, _, _ = _states(scoped, now)
     own = [state for state in states if state.rule.id == item_id]
     is_budget = own[0].rule.metric == Metric.COST
@@ -53,9 +53,9 @@ def item(scoped: LimitState, item_id: str, now: int) -> bytes:
 
 
 def digest(document: bytes) -> str:
-    """What tells two renderings apart, for ETags.
+    """Return the digest of a rendering, for ETags.
 
-    Hashed in pieces: with 2,048 bytes or more hashlib gives the interpreter lock away, and waits to have it back.
+    The input is hashed in pieces: from 2,048 bytes on, hashlib releases the interpreter lock and waits for it.
     """
     hashed, view = sha256(), memoryview(document)
     for begin in range(0, len(view), PIECE):
@@ -64,12 +64,12 @@ def digest(document: bytes) -> str:
 
 
 def dumps(value: Any) -> bytes:
-    """Compact JSON; a copy of exactly its length, since orjson's own result keeps a far larger buffer."""
+    """Return compact JSON, as a copy of exactly its length: the result of orjson keeps a far larger buffer."""
     return bytes(memoryview(orjson.dumps(value)))
 
 
 def dollars(nanos: int) -> int | orjson.Fragment:
-    """Nano-dollars as the exact JSON number of dollars."""
+    """Return nano-dollars as the exact JSON number of dollars."""
     whole, fraction = divmod(nanos, money.NANOS)
     return orjson.Fragment(money.dollars(nanos)) if fraction else whole
 

@@ -1,1 +1,1 @@
-"""Model limits as they come in."""
+"""The schemas of model limits in requests and files."""

@@ -1,4 +1,4 @@
-"""Whom a new model limit may concern: faults of its model, provider, scope and scope id that no field sees alone."""
+"""Check model, provider, scope and scope id of a new model limit together."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ ID_OF_GLOBAL = "Leave scope_id out, or give scope as virtual_key or user: a limi
 
 
 def faults(data: Mapping[str, Any], original: Any) -> dict[str, list[str]]:
-    """The faults by field; `data` is what was loaded, without what a field refused, `original` what was sent."""
+    """Return the faults by field. `data` has the loaded fields that were not refused, `original` is the body."""
     found: dict[str, list[str]] = {}
     model, provider = data.get("model_name", ALL_MODELS), data.get("provider")
     if "*" in model and canonical_model(model, provider) != ALL_MODELS:
@@ -37,5 +37,5 @@ def faults(data: Mapping[str, Any], original: Any) -> dict[str, list[str]]:
 
 
 def is_empty(value: Any) -> bool:
-    """Whether an id is as good as left out."""
+    """Return whether an id counts as absent: null or blank."""
     return value is None or (isinstance(value, str) and not value.strip())

@@ -62,7 +62,7 @@ class RateLimitBody(Body):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def pairs(self, _: Any, original: Any, **__: Any) -> None:
-        """Refuse a maximum without its duration, a duration without its maximum, and neither."""
+        """Refuse a maximum without its duration, a duration without its maximum, and an item without both."""
         if not isinstance(original, Mapping):
             return
         given = {name for name, value in original.items() if value is not None}
@@ -90,7 +90,7 @@ class RateLimitBody(Body):
 
 
 def item_list(body: type[Body], what: str) -> fields.List[Any]:
-    """A list of budgets or rate limits."""
+    """Return the field for a list of budgets or rate limits."""
     return BoundedList(
         fields.Nested(body, error_messages={"null": "Give an object here: it cannot be null."}),
         most=MAX_ITEMS,

@@ -1,4 +1,4 @@
-"""Model limits as they come in: the body of a create and of an update."""
+"""The bodies of a create and an update of a model limit."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -20,7 +20,10 @@ WINDOWS = {"budgets": ("reset_duration",), "rate_limits": ("token_reset_duration
 
 
 class ModelLimitBody(Body):
-    """What a create and an update have in common. `emptied`: the singulars that may be empty, and then set none."""
+    """The fields that a create and an update have in common.
+
+    `emptied` has the singular fields that may be an empty object, which means an empty list.
+    """
 
     emptied: ClassVar[tuple[str, ...]] = ("rate_limit",)
 
@@ -38,7 +41,7 @@ class ModelLimitBody(Body):
 
     @pre_load
     def without_echo(self, data: Any, **_: Any) -> Any:
-        """Drop the singular where it is an answer's echo beside its plural; one that is empty is an empty list."""
+        """Remove a singular that a response showed next to its list; replace an empty singular by an empty list."""
         if not isinstance(data, Mapping):
             return data
         kept = dict(data)
@@ -55,7 +58,7 @@ class ModelLimitBody(Body):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def one_form(self, _: Any, original: Any, **__: Any) -> None:
-        """Refuse both forms together."""
+        """Refuse a list and its singular together."""
         both = {
             singular: [f"Send {plural} or {singular}, not both."]
             for plural, singular in SINGULAR.items()
@@ -68,7 +71,7 @@ class ModelLimitBody(Body):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def distinct_windows(self, _: Any, original: Any, **__: Any) -> None:
-        """Refuse the same window twice, by length, among budgets or for one metric."""
+        """Refuse two windows of the same length among the budgets, or for one metric of the rate limits."""
         repeated: dict[str, dict[int, dict[str, list[str]]]] = {}
         for plural, names in WINDOWS.items():
             items = original.get(plural)
@@ -84,12 +87,12 @@ def _is_echo(value: Any) -> bool:
 
 
 def _is_empty(value: Any) -> bool:
-    """Whether an object sets nothing: `{}`, or nulls alone."""
+    """Return whether an object sets nothing: `{}` or only nulls."""
     return isinstance(value, Mapping) and all(inner is None for inner in value.values())
 
 
 def _repeated(plural: str, name: str, items: list[Any]) -> Iterator[tuple[int, str]]:
-    """The items whose window is as long as that of one before them, each with its sentence."""
+    """Yield the index of each item whose window is as long as that of an earlier item, with the message."""
     seen: dict[int, str] = {}
     for index, item in enumerate(items[:MAX_ITEMS]):
         text = item.get(name) if isinstance(item, Mapping) else None
@@ -113,7 +116,7 @@ class ModelLimitCreate(ModelLimitBody):
 
     @pre_load
     def without_empty_id(self, data: Any, **_: Any) -> Any:
-        """Drop a scope_id that is empty, where none is needed."""
+        """Remove an empty scope_id if the scope is global."""
         if not isinstance(data, Mapping) or "scope_id" not in data:
             return data
         is_global = data.get("scope") in (None, Scope.GLOBAL.value)
@@ -123,7 +126,7 @@ class ModelLimitCreate(ModelLimitBody):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def whom(self, data: dict[str, Any], original: Any, **_: Any) -> None:
-        """Refuse what no call would meet, and a scope and an id that do not go together."""
+        """Refuse names that match no call, and a scope_id that does not fit the scope."""
         found = identity.faults(data, original)
         if found:
             raise ValidationError(found)
@@ -173,7 +176,7 @@ def _reset(data: Mapping[str, Any]) -> frozenset[Metric]:
 
 
 def _items(data: Mapping[str, Any], absent: tuple[()] | None) -> dict[str, Any]:
-    """`budgets` and `rate_limits`, or `absent` where neither form is given; and `single`, those given as a singular."""
+    """Return `budgets` and `rate_limits` (`absent` if not given), and `single`: the lists given in the singular."""
     single = frozenset(plural for plural, singular in SINGULAR.items() if singular in data)
     items: dict[str, Any] = {"single": single}
     for plural, singular in SINGULAR.items():

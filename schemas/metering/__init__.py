@@ -1,1 +1,1 @@
-"""Metering: requests coming in; decisions, reservations and refusals going out."""
+"""The schemas of metering requests, and the JSON of decisions, reservations and denials."""

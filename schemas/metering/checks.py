@@ -1,4 +1,4 @@
-"""The answer to a check, going out."""
+"""The JSON response to a check."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from schemas.metering.denials import refusal
 
 
 def checked(decision: Decision, unmatched: UnmatchedLimits) -> dict[str, Any]:
-    """What a reservation would be told, and which limits do not apply."""
+    """Return the decision that a reservation would get, and the limits that do not apply."""
     return {
         "decision": "allow" if decision.allowed else "deny",
         "message": None if decision.allowed else refusal(decision).message,
