@@ -1,4 +1,4 @@
-"""`/metrics` for Prometheus: all workers together. No label names a model, a key or a user."""
+"""`/metrics` for Prometheus, with the sums of all workers. No label names a model, a key or a user."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +21,7 @@ blueprint = Blueprint("metrics", __name__)
 
 EXTENSION = "governance.metrics"
 MOST_TEXTS = 5
-"""In a second."""
+"""How often in a second the text is made, at most."""
 
 
 @blueprint.get("/metrics")
@@ -34,7 +34,7 @@ def metrics() -> HttpResponse:
 
 @blueprint.record
 def throttle(state: BlueprintSetupState) -> None:
-    """Have each app make its text a few times a second, however many strangers ask."""
+    """Let each app make its text at most `MOST` times a second, however many clients ask."""
     service: Container = state.app.extensions[SERVICE]
     state.app.extensions[EXTENSION] = Throttle(lambda: _text(service), MOST_TEXTS)
 
@@ -46,13 +46,13 @@ def _text(service: Container) -> bytes:
 
 
 class Current(Collector):
-    """What the workers count, and what the database and the clock say at the moment of asking."""
+    """The counters of all workers, and the current values from the database and the clock."""
 
     def __init__(self, service: Container) -> None:
         self._service = service
 
     def collect(self) -> Iterable[Metric]:
-        """The metrics of now; those of a database that does not answer are left out."""
+        """Return the current metrics, without those of the database if it does not answer."""
         for metric in self._service.counts.collect():
             yield from _age(metric) if metric.name == VERIFIED else (metric,)
         try:
@@ -78,7 +78,7 @@ def _by_label(name: str, documentation: str, label: str, values: Mapping[str, in
 
 
 def _age(verified: Metric) -> Iterator[Metric]:
-    """The age of the oldest worker's memory, from when each last equalled the database (0: it has none yet)."""
+    """Return the age in seconds of the snapshot that was verified longest ago; 0 means that none is loaded."""
     oldest = min((sample.value for sample in verified.samples if sample.value), default=None)
     if oldest is not None:
         age = max(0.0, time.time() - oldest)

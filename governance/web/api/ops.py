@@ -1,4 +1,4 @@
-"""What operators and machines ask, outside `/api` and without a key: is it alive, is it ready, what can it do."""
+"""Endpoints without a key, outside `/api`: `/healthz`, `/readyz`, `/openapi.json` and `/docs`."""
 
 import json
 from functools import partial

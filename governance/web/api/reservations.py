@@ -137,7 +137,10 @@ def check(body: ReservationRequest) -> HttpResponse:
 
 
 def _repeat() -> tuple[str, str, str] | None:
-    """What tells a repeat: the API key, the path and the caller's Idempotency-Key. Raises InvalidRequest."""
+    """Return what identifies a repeated call: API key, path and Idempotency-Key.
+
+    None without one. Raises InvalidRequest.
+    """
     request = the_request()
     given = request.environ.get("HTTP_IDEMPOTENCY_KEY")
     if given is None:
@@ -149,7 +152,7 @@ def _repeat() -> tuple[str, str, str] | None:
 
 
 def _answered(decision: Decision) -> HttpResponse:
-    """What was rendered of a decision. Raises Denied or Forbidden where it is against the call."""
+    """Return the rendered decision. Raises Denied or Forbidden if the call is refused."""
     if decision.rendered:
         return document(decision.rendered, [("Idempotent-Replayed", "true")] if decision.replayed else [])
     raise refusal(decision)

@@ -1,4 +1,4 @@
-"""Documents for everybody, without a key: rendered once a worker, and compressed."""
+"""Public documents: rendered once in each worker, and compressed."""
 
 import gzip
 import re
@@ -18,7 +18,7 @@ STYLE = re.compile(rb"<style>(.*?)</style>", re.DOTALL)
 
 
 class PublicDocument(NamedTuple):
-    """A rendered document: as it is, compressed, and what tells whether a client has it already."""
+    """A rendered document: plain, compressed, and its ETag."""
 
     body: bytes
     compressed: bytes
@@ -27,7 +27,7 @@ class PublicDocument(NamedTuple):
 
 
 def send(app: Flask, name: str, content_type: str, make: Callable[[], bytes]) -> HttpResponse:
-    """The document of this name, made by the first who asks; 304 to a client that has it."""
+    """Return the document, or 304 if the client has it. The first request makes it."""
     kept = app.extensions.setdefault(EXTENSION, {})
     if name not in kept:
         kept[name] = _rendered(make(), content_type)
@@ -49,7 +49,7 @@ def _rendered(body: bytes, content_type: str) -> PublicDocument:
 
 
 def _for_browsers(page: bytes) -> dict[str, str]:
-    """What a browser may do with a page: show it with its own styles, and nothing else."""
+    """The Content-Security-Policy: a browser may show the page with its own styles, and nothing else."""
     digests = (b64encode(sha256(style).digest()).decode() for style in STYLE.findall(page))
     styles = " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
     rest = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

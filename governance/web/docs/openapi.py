@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from what every endpoint is declared with."""
+"""The OpenAPI document, made from the declarations of the endpoints."""
 
 import inspect
 import json
@@ -32,7 +32,7 @@ EXTENSION = "governance.openapi"
 SECURITY = "ManagementBearerAuth"
 PARTS = ("openapi", "info", "tags", "paths", "components")
 ARGUMENT = re.compile(r"<(?:\w+:)?(?:\w*_)?(\w+)>")
-"""`<path:model_config_id>`: what a path is asked for is its `{id}`."""
+"""Matches a variable in a Flask path, such as `<path:model_config_id>`. OpenAPI writes `{id}`."""
 
 SCOPES = {
     KeyScope.READ: "to read under /api/governance (of the audit, all but what it says of API keys), and to check",
@@ -72,13 +72,13 @@ REQUEST_HEADERS = {
     "Idempotency-Key": "1 to 255 visible ASCII characters: a repeat within a day gets the first answer again.",
 }
 EXAMPLES: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("examples.json").read_text())
-"""A request and its answer, by operation: what docs/api.md shows, in full."""
+"""The example request and response of each operation, in full. docs/api.md shows the same, shortened."""
 MEDIA = {"docs": "text/html", "metrics": "text/plain"}
-"""What endpoints answer that do not answer JSON."""
+"""The media types of endpoints that do not return JSON."""
 
 
 class OperationKind(NamedTuple):
-    """What goes with a kind of operation: the headers that it answers with, and those that it takes."""
+    """The request and response headers of a kind of operation."""
 
     applies: Callable[[Operation], bool]
     answers: tuple[str, ...] = ()
@@ -109,7 +109,7 @@ TRAITS = (
 
 
 def document(app: Flask) -> dict[str, Any]:
-    """The app's OpenAPI 3.1 document; made once, so not for changing."""
+    """Return the app's OpenAPI 3.1 document. It is made once and shared: do not change it."""
     if EXTENSION not in app.extensions:
         app.extensions[EXTENSION] = _made(app)
     return cast("dict[str, Any]", app.extensions[EXTENSION])
@@ -182,7 +182,7 @@ def _example(name: str, part: str) -> dict[str, Any]:
 
 
 def _security(declared: Operation) -> dict[str, Any]:
-    """The standard's lists of roles name the scopes; the extension is for tools that leave the lists out."""
+    """Return the security requirement with its scopes, also as an extension for tools that ignore the scopes."""
     scopes = [scope.value for scope in declared.scopes]
     return {"security": [{SECURITY: [scope]} for scope in scopes], "x-key-scopes": scopes} if scopes else {}
 
@@ -213,7 +213,7 @@ def _refusal(status: HTTPStatus, codes: list[str]) -> dict[str, Any]:
 
 
 def _codes(declared: Operation) -> list[Code]:
-    """Every code that an operation can answer, its own and those of its kind, by status."""
+    """Return all error codes of an operation by status: its own, and those of its kind."""
     with_a_key = WITH_A_KEY if declared.scopes else ()
     with_a_body = () if declared.body is None else WITH_A_BODY
     possible = {*EVERY_CALL, *with_a_key, *with_a_body, *declared.refusals}
@@ -229,5 +229,5 @@ def _taken(declared: Operation) -> list[str]:
 
 
 def _named(headers: list[str]) -> dict[str, str]:
-    """Headers by reference: apispec makes a name one."""
+    """Return headers as references. apispec turns a name into a reference."""
     return {header: header for header in headers}

@@ -1,4 +1,4 @@
-"""What our own fields are in JSON Schema: apispec knows marshmallow's, and asks here about the rest."""
+"""Describes our own field classes in JSON Schema. apispec describes marshmallow's fields itself."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -20,25 +20,25 @@ DURATION = f"^(?:{durations.PERIOD.pattern}|{durations.CLOCK.pattern})$"
 
 
 def plugins() -> tuple[BasePlugin, ...]:
-    """The plugins that make apispec understand our schemas, fresh for one document."""
+    """Return new apispec plugins for one document."""
     return FieldPlugin(), ObjectPlugin()
 
 
 class FieldPlugin(MarshmallowPlugin):
-    """marshmallow's fields as apispec knows them, then ours."""
+    """apispec's marshmallow plugin with our field classes."""
 
     def init_spec(self, spec: Any) -> None:
-        """Teach the document's own converter: apispec's table of types is shared by the whole process."""
+        """Add our fields to the converter of this document. apispec's table of types is shared by the whole process."""
         super().init_spec(spec)
         for function in (kind, null, tidy):
             self.converter.add_attribute_function(function)  # type: ignore[union-attr]
 
 
 class ObjectPlugin(BasePlugin):
-    """What a schema as a whole says of itself."""
+    """Adds properties of a whole schema."""
 
     def schema_helper(self, name: str, definition: Facts, **given: Any) -> Facts:  # noqa: ARG002
-        """Its docstring, and whether it is closed: a body is, an answer may grow."""
+        """Return its docstring, and `additionalProperties: false` for bodies. Responses may gain fields later."""
         schema: Schema = given["schema"]
         return {"description": inspect.getdoc(schema), "additionalProperties": not isinstance(schema, Body)}
 
@@ -48,7 +48,7 @@ def _text(field: fields.Text) -> Facts:
 
 
 def _one_of(field: fields.OneOf) -> Facts:
-    """A default is given as the word that means it: `desc`, where loading makes it True."""
+    """Return a default as a client writes it, such as `desc`, not as the loaded value `True`."""
     default = [("default", word) for word, meaning in field.choices.items() if meaning == field.load_default]
     return {"type": "string", "enum": list(field.choices), **dict(default)}
 
@@ -58,7 +58,7 @@ def _number(field: fields.Number) -> Facts:
 
 
 def _integer(field: queries.QueryInteger) -> Facts:
-    """What lowers takes any larger number."""
+    """Return the bounds of a number. A field with `lowers` accepts larger numbers, so it has no maximum."""
     return {"type": "integer", "minimum": field.least} | ({} if field.lowers else {"maximum": field.most})
 
 
@@ -87,7 +87,7 @@ KINDS: dict[type, Callable[[Any], Facts]] = {
 
 
 def kind(_: Any, field: Any, ret: Facts) -> Facts:  # noqa: ARG001 - apispec passes `ret` by name
-    """What a field of ours is: as the nearest of its classes that the table knows."""
+    """Return the properties of the nearest base class of a field that the table has."""
     return next(_known(field), {})
 
 
@@ -96,7 +96,7 @@ def _known(field: Any) -> Iterator[Facts]:
 
 
 def null(_: Any, field: Any, ret: Facts) -> Facts:
-    """A body takes null wherever it takes nothing: so an answer can be sent back as it came."""
+    """Return null as an allowed type for each optional field of a body, so clients can send a response back."""
     if field.required or not isinstance(field.parent, Body):
         return {}
     if "$ref" in ret:
@@ -106,7 +106,7 @@ def null(_: Any, field: Any, ret: Facts) -> Facts:
 
 
 def tidy(_: Any, field: Any, ret: Facts) -> Facts:  # noqa: ARG001
-    """Take out what says nothing, and apispec's `writeOnly`, which contradicts `readOnly`."""
+    """Remove empty properties, and apispec's `writeOnly`, which contradicts `readOnly`."""
     if not ret.get("description"):
         ret.pop("description", None)
     ret.pop("writeOnly", None)

@@ -1,4 +1,4 @@
-"""Answers: JSON bytes with their ETag, Link and Cache-Control, and 304 where the caller has them already."""
+"""Responses: JSON bytes with ETag, Link and Cache-Control, or 304 if the client has the same bytes already."""
 
 from functools import lru_cache
 from typing import Any
@@ -21,37 +21,39 @@ Header = tuple[str, str]
 
 
 def answer(value: Any) -> HttpResponse:
-    """A plain 200."""
+    """Return a 200 with a value as JSON."""
     return document(render.dumps(value), [])
 
 
 def secret(value: Any) -> HttpResponse:
-    """A plain 200 with a secret in it, which is shown this once: nobody on the way may store it."""
+    """Return a 200 with a secret in it. Caches must not store it: the secret is shown only once."""
     return document(render.dumps(value), [("Cache-Control", NEVER_STORED)])
 
 
 def described(message: str, name: str, rendering: Rendering) -> HttpResponse:
-    """The answer to a create or an update of a model limit."""
+    """Return the response to a create or an update of a model limit."""
     body = b'{"message":%b,"%b":%b}' % (render.dumps(message), name.encode(), rendering.body)
     return document(body, [("ETag", f'"{rendering.etag}"')])
 
 
 def single(name: str, rendering: Rendering) -> HttpResponse:
-    """One model limit, or 304."""
+    """Return one model limit, or 304."""
     return conditional(b'{"%b":%b}' % (name.encode(), rendering.body), rendering.etag, [])
 
 
 def listing(name: str, found: Listing, page: Page) -> HttpResponse:
-    """A page of a list, with where it came from and where the pages beside it are."""
+    """Return a page of a list. Headers tell its source, and link to the next and the previous page."""
     numbers = (found.total, len(found.documents), *page)
-    etag = render.digest("\n".join(found.etags).encode() + b"%d,%d,%d,%d" % numbers)  # not of its bytes
+    # a digest of the limits' ETags is faster than one of the page's bytes
+    etag = render.digest("\n".join(found.etags).encode() + b"%d,%d,%d,%d" % numbers)
     headers = [("X-Governance-Source", "database" if found.age is None else "memory")]
     if found.age is not None:
         headers.append(("Age", str(int(found.age))))
     links = _links(the_request().query_string, page, found.total)
     if links:
         headers.append(("Link", links))
-    parts = [*found.documents] or [b""]  # the list's ends go to the first and the last: a page's bytes are copied once
+    # the envelope is added to the first and the last part, so `join` copies the page once
+    parts = [*found.documents] or [b""]
     parts[0] = b'{"%b":[' % name.encode() + parts[0]
     parts[-1] += b'],"total_count":%d,"count":%d,"limit":%d,"offset":%d}' % numbers
     made = conditional(b",".join(parts), etag, headers)
@@ -60,7 +62,7 @@ def listing(name: str, found: Listing, page: Page) -> HttpResponse:
 
 
 def plain_page(name: str, shown: list[dict[str, Any]], total: int, page: Page) -> HttpResponse:
-    """A page of what is always read from the database: keys and users."""
+    """Return a page of keys or users, which are always read from the database."""
     body = {name: shown, "total_count": total, "count": len(shown), **page._asdict()}
     made = answer(body)
     links = _links(the_request().query_string, page, total)
@@ -70,7 +72,7 @@ def plain_page(name: str, shown: list[dict[str, Any]], total: int, page: Page) -
 
 
 def conditional(body: bytes, etag: str, headers: list[Header]) -> HttpResponse:
-    """The body with a strong ETag, or 304 where If-None-Match names it."""
+    """Return the body with a strong ETag, or 304 if If-None-Match has that ETag."""
     headers += [("ETag", f'"{etag}"'), ("Cache-Control", CACHING)]
     wanted = the_request().environ.get("HTTP_IF_NONE_MATCH")
     if wanted is not None and parse_etags(wanted).contains_weak(etag):
@@ -79,15 +81,15 @@ def conditional(body: bytes, etag: str, headers: list[Header]) -> HttpResponse:
 
 
 def document(body: bytes, headers: list[Header]) -> HttpResponse:
-    """An answer of JSON. Werkzeug takes whole headers in a list, and a body that it need not look into, fastest."""
+    """Return a 200 with JSON bytes. A list of all headers and `direct_passthrough` are the fastest way in werkzeug."""
     headers += [("Content-Type", JSON), ("Content-Length", str(len(body)))]
     return HttpResponse([body], "200 OK", headers, direct_passthrough=True)
 
 
 def versions() -> Versions:
-    """What If-Match asks of a limit's version. An ETag is `"<version>.<digest>"`: only the version counts.
+    """Return a function that says whether If-Match accepts a version.
 
-    Raises InvalidRequest where the header is no list of ETags.
+    Of an ETag `"<version>.<digest>"`, the version counts. Raises InvalidRequest if the header is not a list of ETags.
     """
     wanted = the_request().environ.get("HTTP_IF_MATCH")
     if wanted is None:
@@ -101,9 +103,9 @@ def versions() -> Versions:
 
 
 def _links(raw: bytes, page: Page, total: int) -> str:
-    """The Link header: the next and the previous page, where there are such.
+    """Return the Link header: the next and the previous page, if they exist.
 
-    Relative references: they hold behind a proxy that adds a prefix to the path.
+    The references are relative, so they are right behind a proxy that adds a prefix to the path.
     """
     further = page.offset + page.limit < total
     if not further and page.offset == 0:
@@ -120,6 +122,6 @@ def _links(raw: bytes, page: Page, total: int) -> str:
 
 @lru_cache(maxsize=1024)
 def _without_page(raw: bytes) -> str:
-    """The parameters of a query but its page's, to stand behind others."""
+    """Return a query without `limit` and `offset`, with a leading `&` if anything is left."""
     kept = [(name, value) for name, value in parse_qsl(raw.decode()) if name not in Page._fields]
     return f"&{urlencode(kept)}" if kept else ""

@@ -1,4 +1,4 @@
-"""Who may call: before anything else is looked at, on every path under `/api`, also unknown ones."""
+"""Authentication: the first check of every request under `/api`, on unknown paths too."""
 
 from flask import Flask
 
@@ -13,11 +13,14 @@ ADMIN_ONLY = (KeyScope.ADMIN,)
 
 
 def protect(app: Flask) -> None:
-    """Guard the app. A blueprint's own before_request would not run for 404 and 405."""
+    """Add the check to the app. A blueprint's before_request would not run for 404 and 405."""
     service: Container = app.extensions[EXTENSION]
 
     def authenticate() -> None:
-        """Let a good key with the right scope pass; a view without a declared scope is for admins."""
+        """Accept a valid key with the scope that the view declares.
+
+        A view without a declared scope is for admin keys.
+        """
         request = the_request()
         if not (request.path + "/").startswith("/api/"):
             return

@@ -1,4 +1,4 @@
-"""Who a request comes from: the peer's address, and the one that a trusted proxy says it forwards for."""
+"""The address of a request's client: the peer, or the client that a trusted proxy names."""
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from wsgiref.types import WSGIEnvironment
@@ -7,15 +7,15 @@ Network = IPv4Network | IPv6Network
 
 
 def peer(environ: WSGIEnvironment) -> str:
-    """The address of the peer; empty over a Unix socket."""
+    """Return the address of the peer, or an empty string over a Unix socket."""
     return str(environ.get("REMOTE_ADDR", ""))
 
 
 def forwarded_for(environ: WSGIEnvironment, trusted: tuple[Network, ...] | None) -> str | None:
-    """The client's address as the trusted proxies tell it in X-Forwarded-For; None where the peer is not one of them.
+    """Return the client's address from X-Forwarded-For, or None if the peer is not a trusted proxy.
 
-    Each proxy adds its peer at the end, and a client can send any beginning: the last address that is not a trusted
-    proxy's is the client's.
+    Each proxy appends the address of its peer, and a client can send any beginning of the header. So the client is the
+    last address that is not a trusted proxy.
     """
     if not trusted or not _is_among(trusted, _address(peer(environ))):
         return None

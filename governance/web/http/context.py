@@ -6,5 +6,5 @@ from governance.web.http.flask_app import HttpRequest
 
 
 def the_request() -> HttpRequest:
-    """The current request itself: `flask.request` looks it up for each of its attributes."""
+    """Return the current request. The proxy `flask.request` looks it up again for each attribute."""
     return request._get_current_object()  # type: ignore[attr-defined,no-any-return]

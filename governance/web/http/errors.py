@@ -1,4 +1,4 @@
-"""The one error handler: from a domain error, or one of HTTP's own, to a status and the one JSON shape."""
+"""The error handler: turns a domain error or an HTTP error into a status and the JSON object of all errors."""
 
 import logging
 from collections.abc import Callable
@@ -72,12 +72,12 @@ STATUS: dict[Code, int] = {
 
 
 def handle_errors(app: Flask) -> None:
-    """Answer every error of the app in the one shape."""
+    """Handle every error of the app."""
     app.register_error_handler(Exception, handle)
 
 
 def handle(error: Exception) -> HttpResponse:
-    """The answer to an error; what was not foreseen is logged, and shown to nobody."""
+    """Return the response to an error. An unexpected error is logged, and its text is not shown."""
     if isinstance(error, FaultyFile):
         return shaped(_of_file(error))
     if isinstance(error, GovernanceError):
@@ -90,12 +90,14 @@ def handle(error: Exception) -> HttpResponse:
 
 
 def shaped(error: GovernanceError) -> HttpResponse:
-    """A domain error in the one shape."""
+    """Return the response to a domain error."""
     status = STATUS[error.code]
     request.environ["governance.code"] = error.code
     if isinstance(error, Denied):
         request.environ["governance.whose"] = error.whose
-    shown = str if isinstance(error, Denied) else _without_secrets  # a denial tells of what is stored alone
+    shown = (
+        str if isinstance(error, Denied) else _without_secrets
+    )  # the text of a denial has stored names only, nothing that the client sent
     response = HttpResponse(render.dumps(document(error, shown)), status, content_type=JSON)
     response.headers["Cache-Control"] = NEVER_STORED
     if status == 401:  # noqa: PLR2004
@@ -106,7 +108,7 @@ def shaped(error: GovernanceError) -> HttpResponse:
 
 
 def document(error: GovernanceError, shown: Callable[[str], str] = str) -> dict[str, Any]:
-    """The one shape of an error, as an object; `shown` is what may be shown of a text that a client has a part in."""
+    """Return an error as the JSON object of all errors. `shown` masks secrets in text that the client may have sent."""
     denied = isinstance(error, Denied)
     kind = error.code if denied else error.type
     param = None if error.param is None else shown(error.param)
@@ -120,7 +122,7 @@ def document(error: GovernanceError, shown: Callable[[str], str] = str) -> dict[
 
 
 def _without(shown: Callable[[str], str], extra: dict[str, Any]) -> dict[str, Any]:
-    """What goes with an error, with as much of each fault's words as may be shown."""
+    """Return the extra fields of an error, with secrets masked in each fault."""
     if "errors" not in extra:
         return extra
     faults = [
@@ -150,7 +152,7 @@ def _of_http(error: HTTPException) -> HttpResponse:
 
 
 def _of_file(error: FaultyFile) -> InvalidRequest:
-    """A file's faults in the shape of a body's; each with its line too, where it has one."""
+    """Return the faults of a file like those of a body, with line numbers where they are known."""
     listed = [{"param": fault.path, "message": fault.message, "line": fault.line} for fault in error.faults]
     first = error.faults[0]
     return InvalidRequest(first.message, param=first.path, code=error.code, extra={"errors": listed})
@@ -162,5 +164,5 @@ def _not_allowed(error: HTTPException) -> InvalidRequest:
 
 
 def _path() -> str:
-    """The path of the request, as it may be shown."""
+    """Return the path of the request with secrets masked."""
     return masked(request.path, governance().authentication.is_secret)

@@ -1,4 +1,4 @@
-"""The Flask app, with a request and an answer of our own where Flask offers a place for them."""
+"""The Flask app with its own request and response classes."""
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -16,24 +16,27 @@ from governance.domain.records.list_query import Validity
 from governance.web.http.request_ids import ID, NO_SNIFFING, REQUEST_ID, request_id
 
 DIGITS = 12
-"""Of the longest Content-Length that is looked at: whatever is longer is above every bound."""
+"""The most digits of a Content-Length that is parsed. A longer one is above every bound."""
 MAX_BODY = 1024 * 1024
-"""Of any request that does not say otherwise, in bytes."""
+"""The most bytes of a body, unless an endpoint sets another bound."""
 MOST = "governance.most"
-"""Where in its environ a request notes how large its body may be."""
+"""The key of the environ for the most bytes that the body may have."""
 
 
 is_async = lru_cache(maxsize=256)(iscoroutinefunction)
 
 
 class HttpRequest(flask.Request):
-    """A request whose body is read whole or not at all."""
+    """A request whose body is read completely or refused."""
 
     api_key: ApiKey
-    """The key that the caller was let in with: there on all paths under `/api`, once it is known to be good."""
+    """The API key of the caller. Set on all paths under `/api` after authentication."""
 
     def whole(self, most: int) -> bytes:
-        """The body. Raises ClientDisconnected (400) where it ended too early, RequestEntityTooLarge above `most`."""
+        """Return the body.
+
+        Raises ClientDisconnected (400) if it ended too early, RequestEntityTooLarge above `most` bytes.
+        """
         self.environ[MOST] = most
         told = self.environ.get("CONTENT_LENGTH")
         size = most + 1
@@ -45,7 +48,7 @@ class HttpRequest(flask.Request):
             return b""
         try:
             found: bytes = self.environ["wsgi.input"].read(size)
-        except (OSError, ParseException) as error:  # gunicorn's errors of a chunk are ParseExceptions
+        except (OSError, ParseException) as error:  # gunicorn raises ParseException for a malformed chunk
             raise ClientDisconnected from error
         if told and len(found) < size:
             raise ClientDisconnected
@@ -55,15 +58,15 @@ class HttpRequest(flask.Request):
 
 
 class HttpResponse(flask.Response):
-    """An answer. One with `direct_passthrough` is sent as it is: its headers are whole, and its body is bytes."""
+    """A response. With `direct_passthrough`, its headers are complete and its body is a list of bytes."""
 
     validity: Validity | None = None
-    """For how long a page from memory may be given again; None where it may not."""
+    """For how long the response cache may repeat a page from memory; None if it must not."""
 
     def get_wsgi_response(self, environ: WSGIEnvironment) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
-        """Return body, status and headers, with those that every response has.
+        """Return body, status and headers, and add the headers that every response has.
 
-        werkzeug copies the headers and looks for some that need a change.
+        A complete response skips werkzeug's method, which copies the headers and corrects some of them.
         """
         if self.direct_passthrough and self.status_code == HTTPStatus.OK and environ["REQUEST_METHOD"] != "HEAD":
             body, status, headers = self.response, self.status, self.headers.to_wsgi_list()
@@ -74,7 +77,7 @@ class HttpResponse(flask.Response):
 
 
 class App(flask.Flask):
-    """The app."""
+    """The app with its request and response classes."""
 
     request_class = HttpRequest
     response_class = HttpResponse

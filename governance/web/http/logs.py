@@ -1,4 +1,4 @@
-"""How log lines look: one line each, plain or JSON."""
+"""The format of log lines: one line for each entry, plain or JSON."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ def configure(style: str) -> None:
 
 
 def gunicorn_config(style: str) -> dict[str, Any]:
-    """How gunicorn logs, for its setting `logconfig_dict`: in `json` as this service does, else as gunicorn does."""
+    """Return gunicorn's setting `logconfig_dict`: JSON lines for `json`, else gunicorn's own format."""
     if style != "json":
         return {}
     quiet = {"level": "WARNING", "handlers": ["error_console"], "propagate": False}
@@ -35,7 +35,7 @@ class TextLine(Formatter):
     """`2026-11-23T12:00:00Z INFO governance.requests refused method=GET path=/x status=404`."""
 
     def format(self, record: LogRecord) -> str:
-        """One line, and the traceback under it where there is one."""
+        """Return one line, with the traceback below it if there is one."""
         fields = "".join(f" {name}={_word(value)}" for name, value in _fields(record).items())
         message = visible(record.getMessage())
         return f"{_time(record)} {record.levelname} {record.name} {message}{fields}{self._trace(record)}"
@@ -46,10 +46,10 @@ class TextLine(Formatter):
 
 
 class JsonLine(Formatter):
-    """The same as one JSON object a line."""
+    """Formats each entry as one JSON object on one line."""
 
     def format(self, record: LogRecord) -> str:
-        """One line."""
+        """Return one line of JSON."""
         line = {"time": _time(record), "level": record.levelname, "logger": record.name, "message": record.getMessage()}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -65,6 +65,6 @@ def _time(record: LogRecord) -> str:
 
 
 def _word(value: Any) -> str:
-    """A value that cannot break its line, nor pass for another field."""
+    """Return a value that cannot break the line and cannot look like another field."""
     text = str(value)
     return text if text.isascii() and text.isprintable() and " " not in text and text else json.dumps(text)

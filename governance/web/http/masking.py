@@ -1,4 +1,4 @@
-"""What a client sent, as it may be logged and echoed: a key that somebody put into it is cut to what may be shown."""
+"""Masks secrets in text from clients before it is logged or echoed. The shown prefix of a key stays."""
 
 import re
 from collections.abc import Callable
@@ -6,17 +6,17 @@ from collections.abc import Callable
 from governance.domain.keys import shown_prefix
 
 SECRET = re.compile(r"(?:gov|sk)-[A-Za-z0-9_\-]{16,}")
-"""What looks like an API key or a gateway's key, wherever it stands."""
+"""Matches text that looks like an API key or a virtual key."""
 QUOTED = re.compile(r"'([^']+)'")
 
 
 def masked(path: str, is_secret: Callable[[str], bool]) -> str:
-    """A path without the secrets in it: what looks like one, and each segment that `is_secret` knows as one."""
+    """Return a path with secrets masked: text that looks like one, and segments for which `is_secret` is true."""
     return "/".join(_shown(part) if is_secret(part) else SECRET.sub(_cut, part) for part in path.split("/"))
 
 
 def masked_sentence(sentence: str, is_secret: Callable[[str], bool]) -> str:
-    """A sentence without the secrets in it: what looks like one, and each quoted text that `is_secret` knows as one."""
+    """Return a sentence with secrets masked: text that looks like one, and quotes for which `is_secret` is true."""
     return QUOTED.sub(
         lambda quoted: f"'{_shown(quoted[1])}'" if is_secret(quoted[1]) else quoted[0], SECRET.sub(_cut, sentence)
     )

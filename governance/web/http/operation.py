@@ -1,4 +1,4 @@
-"""What an endpoint is declared with: its scope, its query, its body. OpenAPI reads the same declaration."""
+"""Declares an endpoint: its scope, query and body. The OpenAPI document is made from the same declaration."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -19,11 +19,11 @@ from schemas.loading import load
 View = Callable[..., ResponseReturnValue]
 NO_QUERY = queries.Query()
 MANAGING = frozenset({KeyScope.WRITE, KeyScope.ADMIN})
-"""Scopes whose endpoints may change what is managed."""
+"""The scopes of endpoints that may change limits, keys and users."""
 
 
 class Operation(NamedTuple):
-    """One endpoint: what it does in a line, the scopes of which a key needs one (none: public), and its schemas."""
+    """The declaration of one endpoint. A key needs one of `scopes`; without scopes the endpoint is public."""
 
     summary: str
     scopes: tuple[KeyScope, ...]
@@ -43,9 +43,9 @@ def operation(
     answer: Schema | None = None,
     refusals: tuple[Code, ...] = (),
 ) -> Callable[[View], View]:
-    """Declare an endpoint for keys of a scope (None: public), or of another that is enough `also`.
+    """Declare an endpoint for keys of `scope` (None: public) or of the scope `also`.
 
-    It is called with `query=` and `body=`, loaded, where it declares them.
+    The endpoint is called with the loaded `query=` and `body=` if it declares them.
     """
     scopes = tuple(enough for enough in (scope, also) if enough is not None)
     declared = Operation(summary, scopes, query, body, answer, refusals)
@@ -55,7 +55,7 @@ def operation(
         def view(**arguments: Any) -> ResponseReturnValue:
             request = the_request()
             _load(declared, request, arguments)
-            if scope not in MANAGING:  # reading and metering are spared this
+            if scope not in MANAGING:  # reads and metering write no audit entries
                 return act(**arguments)
             with acting_as(f"key:{request.api_key.id}"):
                 return act(**arguments)
@@ -67,10 +67,10 @@ def operation(
 
 
 def _load(declared: Operation, request: HttpRequest, arguments: dict[str, Any]) -> None:
-    """Load what came in into `query` and `body`. Raises InvalidRequest with the faults of both.
+    """Add the loaded `query` and `body` to the arguments. Raises InvalidRequest with the faults of both.
 
-    A body is read where none is wanted, too: a message that ended before its declared end changes nothing. None at all
-    is an empty one where the schema says so. A file is read by the endpoint, with the function that it is given for it.
+    The body is read even if the endpoint declares none, so a message that ended too early changes nothing. A missing
+    body counts as `{}` if the schema has `optional`. An endpoint for files gets a function that reads the body.
     """
     faults: list[Fault] = []
     schema = declared.body
@@ -95,5 +95,5 @@ def _load(declared: Operation, request: HttpRequest, arguments: dict[str, Any]) 
 
 
 def of(view: Callable[..., Any] | None) -> Operation | None:
-    """The declaration of a view function, where it has one."""
+    """Return the declaration of a view function, or None."""
     return getattr(view, "operation", None)

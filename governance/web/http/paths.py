@@ -4,7 +4,7 @@ from werkzeug.routing import PathConverter
 
 
 class IdConverter(PathConverter):
-    """An id is any text, so a slash in one, even the first character, is a part of it."""
+    """Matches an id, which may be any text: slashes are part of it, also as its first character."""
 
     regex = ".+?"
     part_isolating = False

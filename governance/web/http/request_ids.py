@@ -8,28 +8,28 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from governance.web.http.masking import SECRET
 
-# An id needs no secrecy, and os.urandom gives the interpreter lock away in the middle of every request.
+# An id is not secret, and os.urandom releases the interpreter lock in the middle of every request.
 SANE_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
 REQUEST_ID = "X-Request-Id"
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 HOST = re.compile(r"(?:[^.:]{1,63}\.)*[^.:]{0,63}(?::.*)?", re.DOTALL)
-"""What werkzeug can route: labels of 1 to 63 characters, and a port."""
+"""The Hosts that werkzeug can route: labels of 1 to 63 characters, and a port."""
 BEGAN, ID = "governance.began", "governance.request_id"
 """The keys of the environ for the start of a request (`perf_counter`, seconds) and for its id."""
 
 
 def request_id(environ: WSGIEnvironment) -> str:
-    """A request's id: as its caller says, where that is sane and no key."""
+    """Return X-Request-Id if it is well-formed and has no secret in it, else a random id."""
     given: str | None = environ.get("HTTP_X_REQUEST_ID")
     is_sane = given is not None and SANE_ID.fullmatch(given) and not SECRET.search(given)
     return given if given is not None and is_sane else f"{getrandbits(64):016x}"
 
 
 def identified(flask: WSGIApplication) -> WSGIApplication:
-    """The app, with an id for each request and its answer.
+    """Return the app with an id for each request.
 
-    Nothing here depends on the Host: one that is no name of DNS is left out, as werkzeug does with forbidden
-    characters, since it routes no request with such a name.
+    A Host that is not a DNS name is replaced by an empty one: werkzeug would not route the request, and no response
+    depends on the Host.
     """
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

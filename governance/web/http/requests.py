@@ -1,4 +1,4 @@
-"""What ends every request: it is counted, a known page is kept, and one log line tells of a refusal or a failure."""
+"""The last hook of every request: counts it, caches a page from memory, and logs an error in one line."""
 
 from time import perf_counter
 from wsgiref.types import WSGIEnvironment
@@ -21,13 +21,16 @@ UNAUTHENTICATED = 401
 
 
 def surround(app: Flask, memory: Memory, clock: Clock) -> None:
-    """Put what needs no Flask before it, and one hook behind it. Call it first: Flask calls the first hook last."""
+    """Add the response cache before Flask and the last hook.
+
+    Call it first: Flask runs the first after_request hook last.
+    """
     service: Container = app.extensions[EXTENSION]
     responses = ResponseCache(identified(app.wsgi_app), memory, service.authentication, clock)
     app.wsgi_app = responses  # type: ignore[method-assign]
 
     def end(response: Response) -> Response:
-        """Count the answer, keep a page from memory, and log a refusal: never a key, a query or a body."""
+        """Count the response, cache a page from memory, and log an error, without keys, query or body."""
         request, status = the_request(), response.status_code
         requests_counted(request.endpoint or "none", status).inc()
         if isinstance(response, HttpResponse) and response.validity is not None:
@@ -64,13 +67,13 @@ def _log_refusal(request: HttpRequest, status: int) -> None:
 
 
 def _whose(environ: WSGIEnvironment, service: Container) -> dict[str, str]:
-    """Whose a denied call is, as it says itself."""
+    """Return the virtual key and the user of a denied call, with secrets masked."""
     told: dict[str, str | None] = environ.get("governance.whose", {})
     is_secret = service.authentication.is_secret
     return {name: masked(value, is_secret) for name, value in told.items() if value is not None}
 
 
 def _tried(environ: WSGIEnvironment) -> dict[str, str]:
-    """What may be shown of the API key that was tried; nothing of anything else, which may be a password."""
+    """Return the shown prefix of a refused API key. Other text may be a password, and nothing of it is returned."""
     secret = str(environ.get("HTTP_AUTHORIZATION", "")).strip().partition(" ")[2].strip()
     return {"key_prefix": shown_prefix(secret)} if secret.startswith(API_KEY_PREFIX) else {}

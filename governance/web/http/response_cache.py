@@ -1,10 +1,10 @@
-"""A thin layer before Flask that gives a page from memory again, as Flask gave it, as long as nothing has changed.
+"""WSGI middleware that repeats Flask's responses for pages from memory while they are still true.
 
-Dashboards and gateways ask for the same page over and over. What Flask answered to the same question from the same key
-is given again until the snapshot it was read from is replaced, one of its windows begins or ends, or the key no longer
-counts. A view says for how long with `HttpResponse.validity`, and Flask's last hook keeps such an answer. This layer
-parses and decides nothing: whatever it does not know, or no longer trusts, goes to Flask. An answer is kept only when
-its question comes a second time: most never come again, and keeping theirs too took a tenth of the time of a page.
+Dashboards and gateways request the same page again and again. The cache repeats Flask's response to the same request
+with the same API key until the snapshot is replaced, one of its windows begins or ends, or the key is no longer valid.
+A view sets `HttpResponse.validity`, and the last hook caches the response. The cache neither parses nor decides:
+any other request goes to Flask. A response is cached at the second request for it: most requests never come again, and
+caching them all took a tenth of the time of a page.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,28 +27,29 @@ Header = tuple[str, str]
 REPEATED = ("GET", "HEAD")
 MOST_BYTES = 16 * 1024 * 1024
 OVERHEAD = 2_000
-"""What keeping one answer takes beside its body."""
+"""The bytes that one cached response takes in addition to its body."""
 MOST_ASKED = 128
-"""How many questions are remembered as asked once; then all of these are forgotten."""
+"""How many requests are remembered as seen once. When there are more, all of them are forgotten."""
 AGE = "Age"
 QUESTION = "governance.question"
-"""Where in its environ a request notes its question, for the answer to be kept under it."""
+"""The key of the environ for the digest of the request."""
 
 
 class Memory(Protocol):
-    """The snapshot in force, in its slot: None where it has expired."""
+    """The part of the snapshot cache that is used here."""
 
     def peek(self) -> Any:
-        """What is held now, with its `snapshot`."""
+        """Return the loaded snapshot, or None if it has expired."""
 
     def age(self, known: Any, /) -> float:
-        """Seconds since what is held was last known to equal the database."""
+        """Return the seconds since the snapshot was last verified against the database."""
 
 
 def question(environ: WSGIEnvironment) -> bytes:
-    """The digest of all that an answer from memory depends on; so no API key lies in memory as it was sent.
+    """Return the digest of everything that a page from memory depends on.
 
-    Only a path can have a line break in it, and it is the last: no two requests have the same text.
+    A digest, so that no API key is kept in memory. Only the path can contain a line break, and it comes last. So
+    different requests never have the same text.
     """
     get = environ.get
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
@@ -57,9 +58,9 @@ def question(environ: WSGIEnvironment) -> bytes:
 
 
 class CachedResponse(NamedTuple):
-    """What Flask answered, in which span of time it would again, and what counts that.
+    """A response of Flask, the time span in which it is valid, and the counter of its requests.
 
-    The headers are those before and behind `Age`, which is new each time, as is the request's id behind them all.
+    The headers are in two parts, before and after `Age`. `Age` and the request's id differ each time.
     """
 
     status: str
@@ -73,7 +74,7 @@ class CachedResponse(NamedTuple):
 
     @classmethod
     def of(cls, response: HttpResponse, validity: Validity, request: HttpRequest) -> Self:
-        """The answer to a request, as WSGI gets it."""
+        """Return the response to a request in its WSGI form."""
         body, status, headers = response.get_wsgi_response(request.environ)
         age = [name for name, _ in headers].index(AGE)
         counter = requests_counted(request.endpoint or "none", response.status_code)
@@ -82,14 +83,15 @@ class CachedResponse(NamedTuple):
         return cls(status, headers[:age], behind, b"".join(body), request.api_key, counter, *span)
 
     def headers(self, age: int, request_id: str) -> list[Header]:
-        """The headers as they were, but for what is new each time."""
+        """Return the headers with the current `Age` and the id of this request."""
         return [*self.before_age, (AGE, str(age)), *self.behind_age, (REQUEST_ID, request_id)]
 
 
 class SnapshotResponses:
-    """The answers from one snapshot; they go together, with it or when no room is left, so that none lives on in them.
+    """The cached responses of one snapshot. All are dropped together, with the snapshot or when the cache is full.
 
-    A hit writes nothing, so readers need no lock.
+    Single entries are never dropped, so no old snapshot stays referenced. A hit writes nothing, so readers need no
+    lock.
     """
 
     def __init__(self, snapshot: object) -> None:
@@ -100,7 +102,7 @@ class SnapshotResponses:
         self._lock = Lock()
 
     def asked_before(self, asked: bytes) -> bool:
-        """Whether the question has come before, lately; from now on it has."""
+        """Return whether the request was seen before, and remember it."""
         with self._lock:
             if asked in self.asked:
                 return True
@@ -110,7 +112,7 @@ class SnapshotResponses:
             return False
 
     def keep(self, asked: bytes, answer: CachedResponse) -> bool:
-        """Keep an answer, where there is room for it; whether there was."""
+        """Cache a response if there is room. Return whether there was."""
         size = len(answer.body) + OVERHEAD
         with self._lock:
             if self._bytes + size > MOST_BYTES:
@@ -121,7 +123,7 @@ class SnapshotResponses:
 
 
 class ResponseCache:
-    """The app as WSGI sees it: Flask, and before it the answers that it has given."""
+    """The WSGI app: Flask with a cache in front."""
 
     def __init__(self, flask: WSGIApplication, memory: Memory, authentication: Authentication, clock: Clock) -> None:
         self._flask = flask
@@ -131,7 +133,7 @@ class ResponseCache:
         self.answers = SnapshotResponses(None)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Give a known answer again, or have Flask find one."""
+        """Return a cached response that is still valid, or call Flask."""
         if environ["REQUEST_METHOD"] not in REPEATED:
             return self._flask(environ, start_response)
         answers = self.answers
@@ -145,9 +147,9 @@ class ResponseCache:
         return (answer.body,)
 
     def keep(self, response: HttpResponse, validity: Validity, request: HttpRequest) -> None:
-        """Keep the answer to a question that has come before, as WSGI gets it."""
+        """Cache the response to a request that was seen before."""
         answers, asked = self.answers, request.environ[QUESTION]
-        if answers.snapshot is not validity.snapshot:  # those from another go
+        if answers.snapshot is not validity.snapshot:  # drops the responses of the old snapshot
             answers = self.answers = SnapshotResponses(validity.snapshot)
         if not answers.asked_before(asked) or "Set-Cookie" in response.headers:
             return
