@@ -1,1 +1,1 @@
-"""The in-process memory: a snapshot of the database, swapped whole, that answers without SQL."""
+"""The in-process memory: an immutable snapshot of the database that answers without SQL."""

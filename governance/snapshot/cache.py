@@ -1,4 +1,4 @@
-"""The one slot that holds the snapshot: a TTL cache that a poll keeps alive, and a read repopulates where none does."""
+"""The cache of the snapshot: a TTL cache with one slot. Each poll renews it; a read reloads it after it has expired."""
 
 import gc
 import logging
@@ -22,7 +22,7 @@ Timer = Callable[[], float]
 
 
 class LoadedSnapshot(NamedTuple):
-    """A snapshot, and when (seconds of the timer) it was last known to equal the database."""
+    """A snapshot, and when it was last verified against the database, in seconds of the timer."""
 
     snapshot: Snapshot
     verified_at: float
@@ -31,7 +31,7 @@ class LoadedSnapshot(NamedTuple):
 class SnapshotCache:
     """Holds the last good snapshot for `lifetime` seconds after the last refresh that succeeded.
 
-    `patience` is how many seconds a caller waits at most for a refresh that another one is at.
+    `patience` is the most seconds that a caller waits for the refresh of another thread.
     """
 
     def __init__(self, loader: Loader, lifetime: float, timer: Timer, patience: float = 60.0) -> None:
@@ -48,32 +48,35 @@ class SnapshotCache:
         self.failures = 0
 
     def peek(self) -> LoadedSnapshot | None:
-        """What is held now; None where nothing is, or it has expired."""
+        """Return the loaded snapshot, or None if there is none or it has expired."""
         with self._slot_lock:
             try:
-                return self._slot[SLOT]  # on every request: `get` takes three times as long
+                return self._slot[SLOT]  # runs with every request; `get` would take three times as long
             except KeyError:
                 return None
 
     def get(self) -> LoadedSnapshot:
-        """What is held; reloaded, once however many wait, where it has expired. Raises Unavailable."""
+        """Return the snapshot; reload it if it has expired.
+
+        All waiting threads share one reload. Raises Unavailable.
+        """
         return self.peek() or self._reloaded()
 
     def age(self, known: LoadedSnapshot) -> float:
-        """Seconds since a snapshot was last known to equal the database."""
+        """Return the seconds since a snapshot was last verified against the database."""
         return max(0.0, self._timer() - known.verified_at)
 
     @property
     def last_error(self) -> Exception | None:
-        """Why the last refresh failed; None where it did not."""
+        """The error of the last refresh, or None."""
         return self._error
 
     def refresh(self, until: float | None = None) -> LoadedSnapshot:
-        """Bring the snapshot to the database's state of now, or later. Raises what the loader raises.
+        """Load the current state of the database, or a later one. Raises what the loader raises.
 
-        Who comes while one is under way waits for the next: a refresh that began before a write was committed may
-        not have seen it. All who wait for that next one share it, and its failure. Raises Unavailable where they have
-        waited until a deadline, in seconds of the timer.
+        A caller that comes during a refresh waits for the next one: a refresh that began before a commit may not have
+        seen it. All waiting callers share the next refresh and its error. Raises Unavailable at the deadline `until`,
+        in seconds of the timer.
         """
         with self._turn:
             mine = self._must_run(self._begun + 1, until)
@@ -82,7 +85,7 @@ class SnapshotCache:
         return self._outcome()
 
     def catch_up(self, until: float | None = None) -> None:
-        """Refresh, unless nothing was ever read here, as in a command: then the first load comes after what was done.
+        """Refresh, if there was a first load. A command has none, and needs none.
 
         A refresh that fails is logged and counted. Raises Unavailable as `refresh` does.
         """
@@ -92,7 +95,7 @@ class SnapshotCache:
             self._run()
 
     def _reloaded(self) -> LoadedSnapshot:
-        """What the refresh under way brings, or else one of our own: many readers make one of them."""
+        """Return the result of the running refresh, or run one. Many readers share one refresh."""
         with self._turn:
             known = self.peek()
             mine = known is None and self._must_run(self._ended + 1)
@@ -105,7 +108,7 @@ class SnapshotCache:
             raise Unavailable(sentence, code=Code.MEMORY_UNAVAILABLE) from error
 
     def _must_run(self, wanted: int, until: float | None = None) -> bool:
-        """Wait until refresh number `wanted` has ended, or nobody is at it: then it is the caller's to run."""
+        """Wait until refresh `wanted` has ended or no refresh runs. Return whether the caller must run it."""
         seconds = self._patience if until is None else max(0.0, until - self._timer())
         if not self._turn.wait_for(lambda: self._ended == self._begun or self._ended >= wanted, seconds):
             raise Unavailable("Try again shortly: the memory is still being read.", code=Code.MEMORY_UNAVAILABLE)
@@ -115,7 +118,7 @@ class SnapshotCache:
         return True
 
     def _outcome(self) -> LoadedSnapshot:
-        """What the last refresh brought. Raises what it raised."""
+        """Return the snapshot of the last refresh. Raises its error."""
         if self._error is not None:
             raise self._error
         known = self.peek()
@@ -160,7 +163,7 @@ class SnapshotCache:
 
 @contextmanager
 def _for_good() -> Iterator[None]:
-    """Make what stays for good: the garbage collector looks at none of it, neither meanwhile nor ever after."""
+    """Pause the garbage collector for the block, then exclude all present objects from it for good."""
     try:
         with pause_gc():
             yield

@@ -1,8 +1,7 @@
-"""The ids of limits in the orders in which they are asked for.
+"""The ids of limits in each order of the list.
 
-The orders of all limits are sorted once, at the first load, and then kept by insertion. What a filter leaves of one
-is read off it when first asked for, and kept likewise: a page of it then costs the same at any depth, however many
-limits are stored.
+The orders of all limits are sorted once, at the first load, and then updated by insertion. The order of a filter is
+derived from them at the first request for it, then cached and updated too. So a page takes the same time at any depth.
 """
 
 from bisect import bisect_left, insort
@@ -27,14 +26,16 @@ KEYS: dict[str, Callable[[Limit], Any]] = {
 }
 EVERYTHING = Filter()
 KEPT = 2_000_000
-"""Entries of all kept orders together: 16 MB of references."""
+"""The most entries of all cached orders together: 16 MB of references."""
 PIECE = 64
-"""Names that are looked at together first: a text that few names have is found five times as fast as name by name, one
-that most have a tenth slower."""
+"""How many names are joined and searched at once.
+
+A text in few names is found five times as fast as one name at a time, a text in most names a tenth slower.
+"""
 
 
 class Names:
-    """The ids of limits with their names, in pieces."""
+    """The ids of limits with their names, in chunks."""
 
     def __init__(self, ids: Sequence[str], names: Sequence[str]) -> None:
         starts = range(0, len(ids), PIECE)
@@ -46,7 +47,7 @@ class Names:
         return self._length
 
     def with_text(self, text: str) -> list[str]:
-        """The ids of those whose name has a text in it, in their order."""
+        """Return the ids of the names that contain a text, in their order."""
         found: list[str] = []
         for joined, (ids, names) in zip(self._joined, self._pieces, strict=True):
             if text in joined:
@@ -55,7 +56,7 @@ class Names:
 
 
 class Orders:
-    """Ascending orders over the limits of one snapshot; they are never changed once made."""
+    """The ascending orders of the limits of one snapshot. They are immutable."""
 
     def __init__(
         self,
@@ -69,26 +70,26 @@ class Orders:
         self._filtered: LRUCache[Kind, list[str]] = LRUCache(KEPT, len)
         self._names: LRUCache[Kind, Names] = LRUCache(KEPT, len)
         self._lock = Lock()
-        with suppress(ValueError):  # more limits, more than before: the longest do not fit any more
+        with suppress(ValueError):  # there are more limits than before, so the longest orders may no longer fit
             self._filtered.update(filtered)
         with suppress(ValueError):
             self._names.update(names)
 
     @classmethod
     def of(cls, entries: Entries) -> "Orders":
-        """Sort everything: once, at the first load."""
+        """Sort all limits, at the first load."""
         limits = [entry.limit for entry in entries.values()]
         return cls(entries, {name: [limit.id for limit in sorted(limits, key=key)] for name, key in KEYS.items()})
 
     def ids(self, wanted: Filter, sort_by: str) -> list[str]:
-        """The ids of the limits that pass, ascending by a name of `KEYS`. Not to be changed."""
+        """Return the ids of the limits that pass the filter, ascending by a key of `KEYS`. Do not change the list."""
         if wanted == EVERYTHING:
             return self._whole[sort_by]
         with self._lock:
             kept = self._filtered.get((wanted, sort_by))
         if kept is None:
             kept = self._searched(wanted, sort_by) if wanted.search else self._passing(wanted, sort_by)
-            with self._lock, suppress(ValueError):  # one that is longer than all we keep
+            with self._lock, suppress(ValueError):  # longer than everything that is cached
                 self._filtered[wanted, sort_by] = kept
         return kept
 
@@ -97,7 +98,7 @@ class Orders:
         return [limit_id for limit_id, entry in zip(ids, self._entries.of(ids), strict=True) if passes(entry.limit)]
 
     def _searched(self, wanted: Filter, sort_by: str) -> list[str]:
-        """Those of the same filter without the search whose name has the text."""
+        """Return the ids of the same filter without the search, whose names contain the text."""
         others = wanted._replace(search="")
         ids = self.ids(others, sort_by)
         with self._lock:
@@ -109,7 +110,7 @@ class Orders:
         return names.with_text(wanted.search)
 
     def moved(self, entries: Entries, added: Iterable[Limit], removed: Iterable[Limit]) -> "Orders":
-        """The orders after limits came and went; an edit moves none, since what they sort by is fixed."""
+        """Return the orders after limits were added and removed. An edit moves no limit: the sort keys never change."""
         added, removed = list(added), list(removed)
         with self._lock:
             filtered, names = list(self._filtered.items()), list(self._names.items())

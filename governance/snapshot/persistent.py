@@ -1,8 +1,8 @@
-"""A mapping whose next version shares with it all that did not change.
+"""An immutable mapping. Its next version shares all unchanged parts with it.
 
-A refresh makes a new snapshot while readers are at the old one. To copy a dictionary of 100,000 keys holds the
-interpreter for milliseconds, and the garbage collector walks the copy twice, longer still. Here a key's hash says in
-which of many small dictionaries it is, and only those are copied in which something changes.
+A refresh makes a new snapshot while readers use the old one. Copying a dictionary of 100,000 keys holds the interpreter
+lock for milliseconds, and the garbage collector walks the copy twice. This mapping has many small dictionaries; the
+key's hash selects one. Only dictionaries with changes are copied.
 """
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
@@ -14,11 +14,11 @@ Value = TypeVar("Value")
 Other = TypeVar("Other")
 
 PIECES = 4096
-"""At 100,000 keys a piece has two dozen: copied in less than a microsecond."""
+"""With 100,000 keys, each has 24 of them and is copied in less than a microsecond."""
 
 
 class PersistentMap(Mapping[Key, Value]):
-    """Values by key. Neither it nor any of its pieces is ever changed: `replaced` gives the next version."""
+    """Values by key. `replaced` returns the next version; nothing is changed in place."""
 
     __slots__ = ("pieces",)
 
@@ -39,7 +39,7 @@ class PersistentMap(Mapping[Key, Value]):
     @overload
     def get(self, key: Key, default: Value | Other, /) -> Value | Other: ...
     def get(self, key: Key, default: object = None, /) -> object:
-        """The value of a key, or else the default; `Mapping` would raise and catch for each that is not there."""
+        """Return the value of a key or the default. `Mapping.get` raises and catches KeyError for each missing key."""
         return self.pieces[hash(key) % PIECES].get(key, default)
 
     def __len__(self) -> int:
@@ -54,20 +54,20 @@ class PersistentMap(Mapping[Key, Value]):
     __hash__ = None  # type: ignore[assignment]
 
     def values(self) -> ValuesView[Value]:
-        """All values, in the order of the keys."""
+        """Return all values, in the order of the keys."""
         return _ValuesView(self)
 
     def items(self) -> ItemsView[Key, Value]:
-        """All pairs of a key and its value."""
+        """Return all pairs of key and value."""
         return _ItemsView(self)
 
     def of(self, keys: Iterable[Key]) -> list[Value]:
-        """The values of some keys, found in one go. Raises KeyError."""
+        """Return the values of some keys. Raises KeyError."""
         pieces = self.pieces
         return [pieces[hash(key) % PIECES][key] for key in keys]
 
     def replaced(self, gone: Iterable[Key], news: Mapping[Key, Value]) -> Self:
-        """The version without the keys that are gone, and with the new values."""
+        """Return the version without the removed keys and with the new values."""
         pieces, gone = self.pieces.copy(), list(gone)
         for place in {hash(key) % PIECES for key in (*gone, *news)}:
             pieces[place] = pieces[place].copy()
@@ -80,7 +80,7 @@ class PersistentMap(Mapping[Key, Value]):
         return made
 
     def changed_since(self, before: "PersistentMap[Key, Value]") -> Iterator[Key]:
-        """The keys that have another value than they had in an older version, or had none."""
+        """Return the keys whose value is new or differs from an older version."""
         for mine, theirs in zip(self.pieces, before.pieces, strict=True):
             if mine is not theirs:
                 yield from (key for key, value in mine.items() if theirs.get(key) is not value)

@@ -1,4 +1,4 @@
-"""The thread that keeps a worker's memory fresh. It starts in the worker, never on import."""
+"""The thread that refreshes a worker's snapshot. It starts in the worker, never on import."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -11,7 +11,10 @@ logger = logging.getLogger("governance.memory")
 
 
 class Poller:
-    """Runs its tasks at once and then every `interval` seconds; a task that fails is logged, and tried again."""
+    """Runs its tasks at once and then every `interval` seconds.
+
+    A failed task is logged and runs again at the next poll.
+    """
 
     def __init__(self, tasks: Sequence[Callable[[], object]], interval: float) -> None:
         self._tasks = tasks
@@ -21,7 +24,7 @@ class Poller:
         self._polling = Lock()
 
     def start(self) -> None:
-        """Start polling in this process; once is enough."""
+        """Start the thread in this process. A second call has no effect."""
         if self._thread is None:
             self._stopping.clear()
             self._thread = Thread(target=self._run, name="poller", daemon=True)
@@ -36,7 +39,7 @@ class Poller:
             self.poll()
 
     def poll(self) -> None:
-        """Run every task once; one poll at a time."""
+        """Run every task once. Only one thread polls at a time."""
         with self._polling:
             for task in self._tasks:
                 _try(task)

@@ -1,7 +1,7 @@
-"""Limits by how much of them is used.
+"""Limits ranked by usage.
 
-Shares move with every count and with every window's end, hundreds a second: a ranking is made once, and from then on
-only what moved is put in its new place.
+A limit's share changes with every count and at the end of every window, hundreds of times a second. A ranking is made
+once; then only the limits whose share changed are moved.
 """
 
 from bisect import bisect_left
@@ -21,11 +21,11 @@ KEPT = 32
 FOREVER = 2**62
 SLICE = 2000
 REMADE = 16
-"""When more than one in so many has moved, making the ranking anew is less work than moving them."""
+"""If more than one limit in 16 moved, a new ranking takes less time than moving them."""
 
 
 class RankedPage(NamedTuple):
-    """The ids of a page, how many pass in all, and the span of time in which the ranking stands so."""
+    """The ids of a page, how many limits pass in total, and the time span in which the ranking is valid."""
 
     ids: list[str]
     total: int
@@ -34,14 +34,14 @@ class RankedPage(NamedTuple):
 
 
 class Rankings:
-    """The rankings of the last filters that were asked about."""
+    """The rankings of the last filters that were requested."""
 
     def __init__(self) -> None:
         self._kept: LRUCache[Filter, Ranking] = LRUCache(KEPT)
         self._lock = Lock()
 
     def page(self, snapshot: Snapshot, wanted: Filter, now: int, page: Page, *, descending: bool) -> RankedPage:
-        """A page of the limits that pass, by the share used of them, then by id."""
+        """Return a page of the limits that pass a filter, by used share, then by id."""
         with self._lock:
             ranking = self._kept.get(wanted)
             if ranking is None:
@@ -50,7 +50,7 @@ class Rankings:
 
 
 class Ranking:
-    """The limits that pass a filter: the unused by id, behind them the used by (share, id)."""
+    """The limits that pass one filter: the unused ones by id, then the used ones by (share, id)."""
 
     def __init__(self, wanted: Filter) -> None:
         self._wanted = wanted
@@ -64,7 +64,7 @@ class Ranking:
         self._lock = Lock()
 
     def page(self, snapshot: Snapshot, now: int, page: Page, *, descending: bool) -> RankedPage:
-        """A page as it is in a snapshot at `now`."""
+        """Return a page of a snapshot at `now`."""
         with self._lock:
             moved = self._moved(snapshot, now)
             self._snapshot = snapshot
@@ -86,18 +86,18 @@ class Ranking:
         return ids[::-1] if descending else ids
 
     def _moved(self, snapshot: Snapshot, now: int) -> set[str] | None:
-        """The limits that may have another place now; None where all is to be made anew."""
+        """Return the limits that may have moved; None if the whole ranking must be made anew."""
         before = self._snapshot
         if before is None or now < self._since:
             return None
         moved = self._ended(now)
         if before is not snapshot:
             moved.update(snapshot.entries.changed_since(before.entries))
-            moved.update(before.entries.changed_since(snapshot.entries))  # those that are gone
+            moved.update(before.entries.changed_since(snapshot.entries))  # removed limits
         return moved if len(moved) * REMADE <= len(self._unused) + len(self._used) + REMADE * REMADE else None
 
     def _ended(self, now: int) -> set[str]:
-        """The limits of which a window has ended."""
+        """Return the limits with a window that has ended."""
         ended = set()
         while self._ends and self._ends[0][0] <= now:
             end, limit_id = heappop(self._ends)
@@ -119,7 +119,7 @@ class Ranking:
             self._await(entry, now)
 
     def _place(self, limit_id: str, entry: LimitState | None, now: int) -> None:
-        """Put a limit where it stands now, or nowhere where it is gone or does not pass."""
+        """Move a limit to its current place, or remove it if it was deleted or does not pass the filter."""
         passes = entry is not None and self._wanted.passes(entry.limit)
         before, after = self._shares.pop(limit_id, 0), usage_share(entry, now) if entry and passes else 0
         if before and before != after:
@@ -133,7 +133,7 @@ class Ranking:
             _insert(self._used, (after, limit_id)) if after else _insert(self._unused, limit_id)
 
     def _await(self, entry: LimitState, now: int) -> None:
-        """Note when a limit's share first changes by itself: with the end of a window of which something is used."""
+        """Note when a limit's share will change without a call: at the end of a window that has usage."""
         ends = [counter.end for counter in entry.counters if counter is not None and counter.used]
         over = [end for end in ends if end <= now]
         if over:
@@ -146,19 +146,19 @@ class Ranking:
 
 
 def _sorted(things: list[Thing]) -> list[Thing]:
-    """The things, ascending: sorted in slices, since one sort of them all would hold the interpreter."""
+    """Return the items in ascending order. They are sorted in slices; one sort would hold the interpreter lock."""
     return list(merge(*(sorted(things[begin : begin + SLICE]) for begin in range(0, len(things), SLICE))))
 
 
 def _discard(ascending: list[Thing], thing: Thing) -> None:
-    """Take a thing out, where it is in."""
+    """Remove an item if it is in the list."""
     place = bisect_left(ascending, thing)
     if ascending[place : place + 1] == [thing]:
         del ascending[place]
 
 
 def _insert(ascending: list[Thing], thing: Thing) -> None:
-    """Put a thing in, where it is not in."""
+    """Insert an item if it is not in the list."""
     place = bisect_left(ascending, thing)
     if ascending[place : place + 1] != [thing]:
         ascending.insert(place, thing)

@@ -1,4 +1,4 @@
-"""Answers from memory: pages of limits, budgets and rate limits without any SQL."""
+"""Reads pages of limits, budgets and rate limits from the snapshot, without SQL."""
 
 from collections.abc import Sequence
 from threading import Lock
@@ -18,7 +18,7 @@ Thing = TypeVar("Thing")
 
 
 class SnapshotPage(NamedTuple):
-    """A page of JSON documents with their ETags, how many match in all, its age in seconds, and its validity."""
+    """A page of JSON documents with their ETags, the total number, the snapshot's age in seconds, and its validity."""
 
     documents: Sequence[bytes]
     etags: Sequence[str]
@@ -28,7 +28,7 @@ class SnapshotPage(NamedTuple):
 
 
 class SnapshotItems(NamedTuple):
-    """A page of (budget or rate limit id, the limit it is in); total and age as above."""
+    """A page of (budget or rate limit id, its limit), with total and age as in `SnapshotPage`."""
 
     page: list[tuple[str, LimitState]]
     total: int
@@ -36,7 +36,7 @@ class SnapshotItems(NamedTuple):
 
 
 class SnapshotReader:
-    """Reads pages off the snapshot that a cache holds."""
+    """Reads pages from the snapshot of a cache."""
 
     def __init__(self, cache: SnapshotCache, most_bytes: int) -> None:
         self.cache = cache
@@ -45,7 +45,7 @@ class SnapshotReader:
         self._items = {True: _Items(budgets=True), False: _Items(budgets=False)}
 
     def limits(self, query: ListQuery, now: int) -> SnapshotPage:
-        """A page of model limits. Raises Unavailable."""
+        """Return a page of model limits. Raises Unavailable."""
         known = self.cache.get()
         snapshot = known.snapshot
         wanted, page, (sort_by, descending) = query.filter, query.page, query.order
@@ -60,11 +60,11 @@ class SnapshotReader:
         return SnapshotPage(documents, etags, found.total, self.cache.age(known), validity)
 
     def rendering(self, entry: LimitState, now: int) -> Rendering:
-        """A limit that was read elsewhere, rendered: kept ones serve it too where it reads the same."""
+        """Return the JSON of a limit that was read from the database. An equal cached rendering is reused."""
         return self._renderings.of(entry, now)
 
     def items(self, page: Page, *, budgets: bool) -> SnapshotItems:
-        """A page of budgets, or of rate limits, newest first. Raises Unavailable."""
+        """Return a page of budgets or of rate limits, newest first. Raises Unavailable."""
         known = self.cache.get()
         found = self._items[budgets].of(known.snapshot)
         entries = known.snapshot.entries
@@ -73,7 +73,7 @@ class SnapshotReader:
 
 
 def _page(ascending: list[Thing], page: Page, *, descending: bool) -> list[Thing]:
-    """A page of an ascending list, read from either end without turning it around."""
+    """Return a page of an ascending list, from the front or from the back."""
     if not descending:
         return ascending[page.offset : page.offset + page.limit]
     end = max(0, len(ascending) - page.offset)
@@ -81,7 +81,7 @@ def _page(ascending: list[Thing], page: Page, *, descending: bool) -> list[Thing
 
 
 class _Items:
-    """The flat order of budgets or rate limits at the config revision that was last asked about."""
+    """The flat list of budgets or rate limits at the last requested config revision."""
 
     def __init__(self, *, budgets: bool) -> None:
         self._budgets = budgets

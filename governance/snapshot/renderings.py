@@ -1,6 +1,6 @@
-"""The limits' JSON, kept from one read to the next: bounded in bytes, the oldest goes first.
+"""A cache of the limits' JSON, bounded in bytes. The oldest entry is dropped first.
 
-First in, first out, and not least recently used: so a hit writes nothing, and readers need no lock.
+It is first in, first out, not least recently used, so a hit writes nothing and readers need no lock.
 """
 
 from collections.abc import Iterable
@@ -11,11 +11,11 @@ from schemas import render
 from schemas.render import Rendering
 
 OVERHEAD = 400
-"""What keeping one rendering takes beside its bytes."""
+"""The bytes that one cached rendering takes in addition to its body."""
 
 
 class Renderings:
-    """Renderings by limit, each kept until its entry is replaced, its time is over, or room is needed."""
+    """Renderings by limit. One is dropped when the limit changes, its time span ends, or the cache is full."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
@@ -24,7 +24,7 @@ class Renderings:
         self._lock = Lock()
 
     def page(self, entries: Iterable[LimitState], now: int) -> list[Rendering]:
-        """The renderings of several entries at `now`, found in one go where nothing about them has changed."""
+        """Return the renderings of several entries at `now`."""
         kept, page = self._kept.get, []
         for entry in entries:
             known, rendering = kept(entry.limit.id, (None, None))
@@ -34,7 +34,7 @@ class Renderings:
         return page
 
     def of(self, entry: LimitState, now: int) -> Rendering:
-        """The rendering of an entry at `now`; one that was read anew and says the same is as good."""
+        """Return the rendering of an entry at `now`. The rendering of an equal entry is reused."""
         known, rendering = self._kept.get(entry.limit.id, (None, None))
         if rendering is None or not rendering.valid_from <= now < rendering.valid_until:
             return self._keep(entry, render.limit(entry, now))

@@ -1,4 +1,4 @@
-"""All budgets, or all rate limits, in the order of the flat lists."""
+"""The flat lists of all budgets and of all rate limits."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from governance.domain.limits.limit import Limit, Metric
 
 
 class FlatItem(NamedTuple):
-    """Where a budget or rate limit stands: sorted by its creation, then its id."""
+    """The sort key of a budget or rate limit: its creation, then its id."""
 
     created_at: int
     id: str
@@ -15,7 +15,7 @@ class FlatItem(NamedTuple):
 
 
 def of(limits: Iterable[Limit], *, budgets: bool) -> list[FlatItem]:
-    """Every budget, or every rate limit, of these limits, ascending."""
+    """Return all budgets or all rate limits of these limits, ascending."""
     return sorted(item for limit in limits for item in _items(limit, budgets=budgets))
 
 

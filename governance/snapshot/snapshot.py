@@ -1,4 +1,7 @@
-"""All that is in the database, as plain values: read without a lock, never changed, replaced whole."""
+"""The snapshot: the database's rows as immutable values.
+
+Readers need no lock; a refresh replaces the whole snapshot.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
@@ -38,7 +41,7 @@ class Snapshot(NamedTuple):
 
 
 def first(changes: Changes) -> Snapshot:
-    """The snapshot of all there is."""
+    """Return the first snapshot, of all rows."""
     names = PersistentMap(_there(changes.names))
     entries = PersistentMap(
         (limit_id, LimitState(limit, counters, names.get(_scope(limit))))
@@ -61,7 +64,7 @@ def first(changes: Changes) -> Snapshot:
 
 
 def moved(before: Snapshot, changes: Changes) -> Snapshot:
-    """The snapshot after changes: the one before where nothing did; what did not change is shared with it."""
+    """Return the snapshot after changes, or the same one if there are none. It shares all unchanged parts."""
     if changes.whole:
         return first(changes)
     names = _merged(before.names, changes.names) if changes.names else before.names
@@ -83,7 +86,7 @@ def moved(before: Snapshot, changes: Changes) -> Snapshot:
 
 
 def _entries(before: Snapshot, changes: Changes, names: PersistentMap[ScopeKey, str]) -> PersistentMap[str, LimitState]:
-    """The entries after changes: the very same mapping where nothing that is shown has changed."""
+    """Return the entries after changes, or the same mapping if no entry changed."""
     gone = {limit_id for limit_id in changes.gone if limit_id in before.entries and limit_id not in changes.limits}
     news: dict[str, LimitState] = {}
     for limit_id, (limit, counters) in changes.limits.items():
@@ -100,7 +103,7 @@ def _entries(before: Snapshot, changes: Changes, names: PersistentMap[ScopeKey, 
 
 
 def _reordered(before: Snapshot, after: Snapshot, touched: Iterable[str]) -> Snapshot:
-    """The snapshot with its orders and its indexes brought after its entries."""
+    """Return the snapshot with orders and indexes that match its entries."""
     added, removed = [], []
     for limit_id in touched:
         old, new = before.entries.get(limit_id), after.entries.get(limit_id)
@@ -116,7 +119,7 @@ def _reordered(before: Snapshot, after: Snapshot, touched: Iterable[str]) -> Sna
 
 
 def _place(limit: Limit) -> tuple[object, ...]:
-    """What decides where a limit stands: in every order, under every filter, in the index by identity."""
+    """Return the fields that decide a limit's place in orders, filters and indexes."""
     return limit.scope, limit.scope_id, limit.provider, limit.model_name, limit.search_name, limit.created_at
 
 
@@ -129,7 +132,7 @@ def _there(changes: Mapping[Key, Value | None]) -> Iterator[tuple[Key, Value]]:
 
 
 def _merged(known: PersistentMap[Key, Value], changes: Mapping[Key, Value | None]) -> PersistentMap[Key, Value]:
-    """Known values with some changed, or (None) gone; the very same mapping where nothing changed."""
+    """Return the values after changes (None: removed), or the same mapping if there are none."""
     if all(known.get(key) == value for key, value in changes.items()):
         return known
     return known.replaced((key for key, value in changes.items() if value is None), dict(_there(changes)))
@@ -138,7 +141,7 @@ def _merged(known: PersistentMap[Key, Value], changes: Mapping[Key, Value | None
 def _by_digest(
     index: PersistentMap[str, KeyValue], known: PersistentMap[str, KeyValue], changes: Mapping[str, KeyValue | None]
 ) -> PersistentMap[str, KeyValue]:
-    """The keys by their secrets' digests after changes: an old secret goes with the key that had it."""
+    """Return the keys by digest after changes. The old digest of a changed key is removed."""
     old = {key_id: known.get(key_id) for key_id in changes}
     if old == changes:
         return index

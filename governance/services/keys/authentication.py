@@ -48,12 +48,12 @@ class Authentication:
         key = known.snapshot.digests.get(digest) if known else None
         if key is None and secret.startswith(keys.API_KEY_PREFIX):
             key = self._stored(digest)
-        if key is None or not self.again(key, now):
+        if key is None or not self.check_and_touch(key, now):
             raise Unauthenticated(UNKNOWN)
         return key
 
-    def again(self, key: ApiKey, now: int) -> bool:
-        """Whether a key that was recognised in the snapshot in force is good still; if so, it is used once more."""
+    def check_and_touch(self, key: ApiKey, now: int) -> bool:
+        """Return whether a key of the current snapshot is still valid, and record its use if so."""
         good = key.live(now) and key.id not in self._revoked
         if good and key is not ADMIN:
             self._used[key.id] = now

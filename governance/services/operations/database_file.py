@@ -1,4 +1,4 @@
-"""The life of the database file, as commands lead it: copied, compacted, restored, made anew."""
+"""The commands' operations on the database file: copy, compact, restore, make."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from governance.storage.sqlite.files.restore import RestoredFile
 
 
 class DatabaseFile:
-    """One database file; `busy_timeout` in seconds is how long each act waits for others."""
+    """One database file. Each operation waits at most `busy_timeout` seconds for other processes."""
 
     def __init__(self, path: Path, busy_timeout: float, clock: Clock) -> None:
         self.path = path
@@ -21,34 +21,34 @@ class DatabaseFile:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Have nothing put in the file's place meanwhile. Raises NotReady, Conflict."""
+        """Keep other processes from replacing the file during the block. Raises NotReady, Conflict."""
         with service_lock.opened_by_command(self.path, self._busy_timeout):
             yield
 
     def check(self) -> None:
-        """Raise NotReady where the file is missing, foreign or damaged."""
+        """Raise NotReady if the file is missing, damaged or not this service's."""
         start_check.check_for_command(self.path, self._busy_timeout)
 
     def back_up(self, target: Path, *, replace: bool) -> BackupFile:
-        """Copy the database to a file, also while the service runs."""
+        """Copy the database to a file. The service may run."""
         return backup.backup(self.path, target, self._busy_timeout, replace=replace)
 
     def refuse_target(self, target: Path, *, replace: bool) -> None:
-        """Raise InvalidRequest where a command may not write to a file: the database itself, or one that is there."""
+        """Raise InvalidRequest if a command must not write to a file: it is the database, or it exists."""
         backup.refuse_target(self.path, target, replace=replace)
 
     def size(self) -> FileSize:
-        """How large the file is, and how much of it nothing uses."""
+        """Return the size of the file and of its free pages, in bytes."""
         return compaction.look(self.path, self._busy_timeout)
 
     def compact(self) -> FileSize:
-        """Write the file anew without free pages, while the service is stopped. Raises Conflict, NotReady."""
+        """Write the file anew without free pages. The service must be stopped. Raises Conflict, NotReady."""
         return compaction.compact(self.path, self._busy_timeout)
 
     def restore(self, source: Path, *, force: bool) -> RestoredFile:
-        """Put a backup in the file's place, while the service is stopped; what was there is kept."""
+        """Replace the file by a backup and keep the replaced file. The service must be stopped."""
         return restore.restore(self.path, source, self._clock(), self._busy_timeout, force=force)
 
     def begin_anew(self) -> None:
-        """Make a new, empty database, also where an earlier one was lost."""
+        """Make a new, empty database, even if an earlier one was lost."""
         restore.begin_anew(self.path, self._clock(), self._busy_timeout)

@@ -1,6 +1,6 @@
-"""Looks at all that an operator can mend: each check says what it found, or what to do.
+"""Checks everything that an operator can repair. Each check says what it found, or what to do.
 
-It works also where nothing else does: the database may be missing, corrupt, or of another schema.
+It works if the database is missing, corrupt, or of another schema.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,14 +20,14 @@ from governance.storage.store import Database
 
 SLOWEST_POLL = 60
 STEP = SECOND
-"""How far behind its own notes a clock may stand: less is the difference between two readings."""
+"""How far a clock may be behind the times in the database. Less is a normal difference between two readings."""
 AGAIN = "Try again shortly: "
-"""What a caller may hope for where the database does not answer, and an operator may not."""
+"""The advice to HTTP callers if the database does not answer. It does not help an operator, so it is left out."""
 SKIPPED = "Not looked at, since the database cannot be read."
 
 
 class DoctorSubject(NamedTuple):
-    """What is looked at, beside the database: its settings and files. Durations in seconds."""
+    """The settings and files that are checked in addition to the database. Durations in seconds."""
 
     admin_key_file: Path
     virtual_keys_file: Path
@@ -43,7 +43,7 @@ class DoctorSubject(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What a check found: `ok`, or (False) what to do; None where it could not look."""
+    """The result of a check: `ok` is True, False (the text says what to do), or None if it could not check."""
 
     check: str
     ok: bool | None
@@ -51,7 +51,7 @@ class Finding(NamedTuple):
 
 
 class Doctor:
-    """The checks. Each returns what it found, and raises a GovernanceError that says what to do."""
+    """The checks. Each returns what it found, or raises a GovernanceError that says what to do."""
 
     def __init__(self, database: Database, clock: Clock, subject: DoctorSubject) -> None:
         self._database = database
@@ -59,7 +59,7 @@ class Doctor:
         self._subject = subject
 
     def look(self) -> list[Finding]:
-        """Every check, the database told first: where that cannot be read, those that would read it are left out."""
+        """Run every check, the database first. If it cannot be read, the checks that read it are left out."""
         files = FileChecks(self._database.path, self._subject.secret_files)
         inside = {
             "integrity": self._integrity,
@@ -76,7 +76,7 @@ class Doctor:
             "poller": self._poller,
             "sqlite": files.sqlite,
         }
-        beside = [_find(name, check) for name, check in outside.items()]  # opening the database makes files of its own
+        beside = [_find(name, check) for name, check in outside.items()]  # opening the database creates files
         first = _find("database", self._file)
         found = [_find(name, check) if first.ok else Finding(name, None, SKIPPED) for name, check in inside.items()]
         return [first, *found, *beside]

@@ -16,14 +16,14 @@ OTHERS_WRITE = 0o022
 
 
 class FileChecks:
-    """The checks of a database file and of the files that hold keys, the admin key's first."""
+    """The checks of a database file and of the files with keys. The admin key's file comes first."""
 
     def __init__(self, path: Path, secrets: tuple[Path, Path]) -> None:
         self._path = path
         self._secrets = secrets
 
     def disk(self) -> str:
-        """Whether there is room for the database to grow."""
+        """Check whether the disk has room for the database."""
         path = self._path
         wanted = max(LEAST_FREE, path.stat().st_size if path.exists() else 0)
         folder = next(parent for parent in path.parents if parent.exists())
@@ -33,7 +33,7 @@ class FileChecks:
         return f"{size(free)} free, at least {size(wanted)} are wanted"
 
     def journal(self) -> str:
-        """Whether the write-ahead log is folded in."""
+        """Check whether the write-ahead log is checkpointed."""
         length = inspection.journal_size(self._path)
         if length > LARGEST_JOURNAL:
             raise NotReady(
@@ -43,7 +43,7 @@ class FileChecks:
         return f"{size(length)} in the write-ahead log, at most {size(LARGEST_JOURNAL)} are usual"
 
     def modes(self) -> str:
-        """Whether files and folders are the service's alone."""
+        """Check that no other user can read or write files and folders."""
         open_folders = [folder for folder in self._folders() if folder.stat().st_mode & OTHERS_WRITE]
         if open_folders:
             raise NotReady(f"chmod 700 {_joined(open_folders)}: others may put files there.")
@@ -64,7 +64,7 @@ class FileChecks:
         return f"{len(found)} files, for their owner alone"
 
     def sqlite(self) -> str:
-        """Whether this version of SQLite is safe beside the programs that have the database open."""
+        """Check that this version of SQLite is safe with the programs that have the database open."""
         version, others = inspection.shown_version(), inspection.other_programs(self._path)
         if not inspection.has_reset_fault(inspection.SQLITE):
             return f"version {version}"
@@ -85,7 +85,7 @@ def _joined(files: Iterable[Path | str]) -> str:
 
 
 def size(count: int) -> str:
-    """A number of bytes in the largest unit that it fills."""
+    """Return a number of bytes in the largest unit that fits."""
     for unit, least in (("GiB", 1024 * MIB), ("MiB", MIB), ("KiB", 1024)):
         if count >= least:
             return f"{count / least:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""How large the database is and what grows in it, at no cost that grows with it: for `/metrics`."""
+"""The sizes of the database and of its growing tables, for `/metrics`. Reading them takes constant time."""
 
 from typing import NamedTuple
 
@@ -7,20 +7,20 @@ from governance.storage.store import Database
 
 
 class Sizes(NamedTuple):
-    """Bytes by part (file, free, journal), and at most how many rows the growing tables have."""
+    """Bytes by part (file, free, journal), and an upper bound of the rows of each growing table."""
 
     bytes: dict[str, int]
     rows: dict[str, int]
 
 
 class Growth:
-    """Looks at the database file."""
+    """Reads the sizes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def look(self) -> Sizes:
-        """The sizes of now. Raises Unavailable."""
+        """Return the current sizes. Raises Unavailable."""
         with self._database.read() as connection:
             found, rows = inspection.space(connection), inspection.stored_rows(connection)
         journal = inspection.journal_size(self._database.path)

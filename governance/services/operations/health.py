@@ -1,4 +1,4 @@
-"""Whether the service can do its work now, and what its operator should look at."""
+"""Health: reasons why the service is not ready, and warnings for the operator."""
 
 from collections.abc import Callable
 from shutil import disk_usage
@@ -17,20 +17,20 @@ MISSING = (
     "restore BACKUP where it was lost, or set GOVERNANCE_INSTANCE and GOVERNANCE_DATABASE_URL as the service has them."
 )
 MOST_LOOKS = 10
-"""In a second, however many strangers ask."""
+"""The most checks in a second, however many clients ask."""
 LEAST_FREE = 1024 * 1024
 """Bytes that a large batch may add to the journal."""
 
 
 class Health(NamedTuple):
-    """Reasons why the service is not ready (none: it is), and warnings that do not keep it from working."""
+    """Reasons why the service is not ready (none: it is ready), and warnings about what does not stop it."""
 
     reasons: list[str]
     warnings: list[str]
 
 
 class HealthCheck:
-    """Looks at the database, its schema, the memory, the clock, the disk, and whether decisions can be written."""
+    """Checks the database, its schema, the snapshot, the clock, the disk, and whether decisions can be written."""
 
     def __init__(self, database: Database, cache: SnapshotCache, clock: Clock, store: MeteringStore) -> None:
         self._database = database
@@ -42,15 +42,15 @@ class HealthCheck:
         self._looks = Throttle(self.look, MOST_LOOKS)
 
     def remember(self, warnings: list[str]) -> None:
-        """Show these from now on: what the start found, and only another start can mend."""
+        """Show these warnings of the start from now on. Only another start can clear them."""
         self._standing = warnings
 
     def get(self) -> Health:
-        """The state of things, less than a second old."""
+        """Return the health, less than a second old."""
         return self._looks.get()
 
     def look(self) -> Health:
-        """The state of things now. Says nothing of limits, names or keys: anyone may ask."""
+        """Return the current health. It has no limits, names or keys, because anyone may ask."""
         health = Health([], [*self._standing])
         _note(health, self._look_at_database)
         if not health.reasons:
@@ -59,7 +59,7 @@ class HealthCheck:
         return health
 
     def refuse_unready(self) -> None:
-        """Raise NotReady where the database is missing or of another schema: for commands, which mend neither."""
+        """Raise NotReady if the database is missing or of another schema. Commands call this: they repair neither."""
         if not self._database.path.exists():
             raise NotReady(MISSING.format(self._database.path))
         with self._database.read() as connection:
@@ -82,7 +82,7 @@ class HealthCheck:
             )
 
     def _look_at_writer(self, health: Health) -> None:
-        """Also a disk that is all but full is a reason: the next batch may be larger than what was just written."""
+        """Add a reason if nothing can be written, or if the disk is nearly full: batches may be large."""
         free = disk_usage(self._database.path.parent).free
         if free < LEAST_FREE:
             health.reasons.append(f"Free some space: {free // 1024} KiB are left on the disk of the database.")
@@ -101,7 +101,7 @@ class HealthCheck:
 
 
 def _note(health: Health, check: Callable[[Health], None]) -> None:
-    """Make a check; where it cannot be made, that is a reason."""
+    """Run a check. If it fails, its error is a reason."""
     try:
         check(health)
     except GovernanceError as error:

@@ -1,6 +1,6 @@
-"""The log of refused and failed requests: a line each; what strangers repeat is counted, and told in one line a poll.
+"""The log of refused and failed requests: one line for each. Repeated requests without a valid key are counted instead.
 
-A stranger has no key that counts. Without a bound, whoever guesses keys fills the disk with lines.
+Each poll logs the counts in one line. Without this bound, a client that guesses keys could fill the disk with lines.
 """
 
 import logging
@@ -11,19 +11,19 @@ from typing import Any
 logger = logging.getLogger("governance.requests")
 
 EACH = 10
-"""The lines that one address gets for one code between two polls."""
+"""The most lines for one address and one code between two polls."""
 ALL = 200
-"""The lines that all strangers together get between two polls."""
+"""The most lines for all requests without a valid key between two polls."""
 MOST_KINDS = 10_000
-"""More addresses than these are counted together."""
+"""The most addresses with a count of their own. All others share one count."""
 SERVER_ERROR = 500
 Kind = tuple[str, str]
-"""(The address that a request came from, the error's code)."""
+"""(The client's address, the error's code)."""
 OTHERS: Kind = ("others", "")
 
 
 class RefusalLog:
-    """Writes the lines; a poll tells how many were left out."""
+    """Writes the lines, and logs at each poll how many were left out."""
 
     def __init__(self) -> None:
         self._seen: Counter[Kind] = Counter()
@@ -31,17 +31,17 @@ class RefusalLog:
         self._lock = Lock()
 
     def write(self, fields: dict[str, Any]) -> None:
-        """Write the line of a caller with a key."""
+        """Write the line of a caller with a valid key."""
         level = logging.ERROR if fields["status"] == SERVER_ERROR else logging.INFO
         logger.log(level, "refused", extra={"fields": fields})
 
     def write_stranger(self, fields: dict[str, Any]) -> None:
-        """Write the line of a stranger, unless there are many like it."""
+        """Write the line of a caller without a valid key, unless there were many like it."""
         if self._is_wanted((fields.get("forwarded_for") or fields["peer"], fields["code"])):
             self.write(fields)
 
     def flush(self) -> None:
-        """Tell how many lines were left out, by address and code: the poller's task."""
+        """Log how many lines were left out, by address and code. The poller calls this."""
         with self._lock:
             left_out, self._left_out, self._seen = self._left_out, Counter(), Counter()
         told = left_out.most_common(EACH)

@@ -1,4 +1,4 @@
-"""What a worker does beside serving: what is old leaves, and pages that became free are given back."""
+"""Retention: deletes old rows and returns free pages to the disk."""
 
 from governance.domain.times import DAY, MINUTE, Clock
 from governance.storage.sqlite.retention import pruning
@@ -12,7 +12,7 @@ EVERY = MINUTE
 class Retention:
     """Prunes once a minute; `retention` (microseconds) is how long reservations stay.
 
-    The clock must not jump: what was dropped does not come back with it.
+    The clock must not jump, because deleted rows do not come back.
     """
 
     def __init__(self, slices: Slices, clock: Clock, retention: int) -> None:
@@ -22,18 +22,18 @@ class Retention:
         self._last = 0
 
     def stop(self) -> None:
-        """Have a round that is under way end soon, and begin no other."""
+        """End the current round soon and begin no other."""
         self._slices.stop()
 
     def due(self) -> None:
-        """Prune, where the last time is long enough ago (or the clock has stepped back). Raises Unavailable."""
+        """Prune if the last round is long enough ago or the clock has stepped back. Raises Unavailable."""
         now = self._clock()
         if not self._last <= now < self._last + EVERY:
             self._last = now
             self.prune(now)
 
     def prune(self, now: int) -> None:
-        """Drop what is older than it is kept. Raises Unavailable."""
+        """Delete the rows that are older than their retention. Raises Unavailable."""
         self._slices.do(
             pruning.EndedReservations(now - self._retention),
             pruning.ClosedCounters(now - CLOSED_COUNTERS_KEPT),

@@ -1,8 +1,8 @@
-"""What all workers count, added up: each publishes its own counts in a file, and reads those of the others.
+"""The metrics of all workers, added up. Each worker publishes its counts in a file and reads the files of the others.
 
-prometheus_client's own way (`PROMETHEUS_MULTIPROC_DIR`) maps sparse files into memory, and the first write to a page
-for which the disk has no room kills the process (SIGBUS). Here a file that cannot be written costs counts, no more.
-A worker publishes before it shows a total, so no other worker can show less of it later.
+prometheus_client's multiprocess mode (`PROMETHEUS_MULTIPROC_DIR`) maps sparse files into memory; the first write to a
+page without room on the disk kills the process (SIGBUS). Here a file that cannot be written only loses counts.
+A worker publishes its counts before it shows a total, so no other worker shows a smaller total later.
 """
 
 import logging
@@ -25,13 +25,13 @@ logger = logging.getLogger("governance.services")
 OURS = "governance_"
 MADE = "_created"
 ENDED = "ended"
-"""The file in which the master keeps what workers counted that are gone."""
+"""The file in which the master process keeps the counts of workers that have ended."""
 Counts = dict[str, Any]
-"""A worker's counts: by metric its type, its help, and its samples as [name, labels, value]."""
+"""The counts of a worker by metric: its type, its help text, and its samples as [name, labels, value]."""
 
 
 class SharedCounts:
-    """The counts of this worker and, once a folder is given, of all others."""
+    """The counts of this worker and, if a folder is set, of all others."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self._registry = registry
@@ -39,12 +39,12 @@ class SharedCounts:
         self._failed = False
 
     def share(self, folder: Path) -> None:
-        """Publish in a folder from now on, under a name that no other worker ever has."""
+        """Publish in a folder from now on, under a name that no other worker uses."""
         self._file = folder / f"{os.getpid()}-{time.time_ns()}.json"
         self.publish()
 
     def publish(self) -> None:
-        """Write this worker's counts down. What cannot be written is logged, once."""
+        """Write this worker's counts to its file. The first failure is logged."""
         if self._file is None:
             return
         try:
@@ -56,7 +56,7 @@ class SharedCounts:
             self._failed = True
 
     def collect(self) -> Iterable[Metric]:
-        """All workers' counts, added up; of a gauge, what each worker that lives says."""
+        """Return the sums of all workers' counts. A gauge has a sample for each running worker."""
         self.publish()
         return _added([self._own(), *self._others()])
 
@@ -67,7 +67,9 @@ class SharedCounts:
         if self._file is None:
             return
         read = {file.name: _read(file) for file in self._file.parent.glob("*.json") if file != self._file}
-        ended = _read(self._file.with_name(ENDED))  # read last, so what moves there meanwhile is in one of the two
+        ended = _read(
+            self._file.with_name(ENDED)
+        )  # read last: a count that moves there meanwhile is in one of the two files
         folded = ended.pop("folded", [])
         yield ended
         for name, counts in read.items():
@@ -76,9 +78,9 @@ class SharedCounts:
 
 
 def make_folder(instance: Path) -> Path | None:
-    """A folder for the counts of this service's workers; those of services that are gone are removed.
+    """Return a folder for the counts of this service's workers. Folders of ended services are removed.
 
-    None, with a warning in the log, where it cannot be made: then each worker shows its own counts alone.
+    Returns None and logs a warning if the folder cannot be made. Then each worker shows only its own counts.
     """
     parent = instance / "metrics"
     folder = parent / str(os.getpid())
@@ -95,15 +97,15 @@ def make_folder(instance: Path) -> Path | None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove the folder, and the one above it where no other service uses that."""
+    """Remove the folder, and its parent if no other service uses it."""
     shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):
         folder.parent.rmdir()
 
 
 def fold(folder: Path, pid: int) -> None:
-    """Keep what a worker that is gone has counted, without a file of its own."""
-    with suppress(OSError):  # then its file stays, and is read
+    """Add the counts of an ended worker to the master's file and remove the worker's file."""
+    with suppress(OSError):  # then the worker's file stays and is still read
         for file in folder.glob(f"{pid}-*.json"):
             target = folder / ENDED
             ended = _read(target)
@@ -142,12 +144,12 @@ def _counts(metrics: Iterable[Metric]) -> Counts:
 
 
 def _without_gauges(counts: Counts) -> Counts:
-    """What stays true of a worker that is gone."""
+    """Return the counts of an ended worker without its gauges."""
     return {name: told for name, told in counts.items() if told["type"] != "gauge"}
 
 
 def _read(file: Path) -> Counts:
-    """What a worker has published; nothing where the file is gone or damaged."""
+    """Return the published counts of a worker; none if the file is missing or damaged."""
     try:
         return dict(orjson.loads(private_files.read(file)))
     except (OSError, ValueError):
@@ -155,14 +157,14 @@ def _read(file: Path) -> Counts:
 
 
 def _write(file: Path, counts: Counts) -> None:
-    """Put the counts in the file's place, whole; a crash may lose them, so nothing waits for the disk."""
+    """Replace the file atomically. There is no fsync: a crash may lose counts."""
     with private_files.beside(file) as part:
         part.write_bytes(orjson.dumps(counts))
         part.replace(file)
 
 
 def _lives(name: str) -> bool:
-    """Whether the process lives whose id a name begins with."""
+    """Return whether the process runs whose id is at the beginning of a name."""
     pid = name.partition("-")[0]
     if not pid.isdigit():
         return False
@@ -170,6 +172,6 @@ def _lives(name: str) -> bool:
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # it is another user's
+    except PermissionError:  # the process exists and belongs to another user
         return True
     return True

@@ -1,4 +1,4 @@
-"""What is costly and may be asked for by anybody: it is made a few times a second, however often it is asked for."""
+"""A throttle for costly results that anyone may request: they are made a few times a second at most."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from typing import Generic, TypeVar
 Result = TypeVar("Result")
 
 RECENT = 1.0
-"""Seconds for which a result may be given again."""
+"""Seconds for which a result may be repeated."""
 
 
 class Throttle(Generic[Result]):
-    """Makes a result at most `most` times a second; who asks more often, or meanwhile, is given the last one."""
+    """Makes a result at most `most` times a second. All other calls get the last result."""
 
     def __init__(self, make: Callable[[], Result], most: int, timer: Callable[[], float] = monotonic) -> None:
         self._make = make
@@ -23,7 +23,7 @@ class Throttle(Generic[Result]):
         self._results: deque[Result] = deque(maxlen=1)
 
     def get(self) -> Result:
-        """The result, less than a second old. Only one thread makes it; others wait where there is no recent one."""
+        """Return the result, less than a second old. One thread makes it; others wait if there is no recent one."""
         began = self._timer()
         if not self._lock.acquire(blocking=not self._is_younger_than(began - RECENT)):
             return self._results[0]

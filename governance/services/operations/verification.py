@@ -14,7 +14,7 @@ class Verification:
         self._clock = clock
 
     def verify(self) -> tuple[int, list[CounterDifference]]:
-        """How many counters there are, and each that differs; the result is kept for `/metrics`."""
+        """Return the number of counters and each one that differs. `/metrics` shows the last result."""
         with self._database.read() as connection:
             total, found = verification.differences(connection)
         with self._database.write() as connection:
@@ -22,12 +22,15 @@ class Verification:
         return total, found
 
     def full(self) -> list[FullCounter]:
-        """The counters of windows of now that can hardly take more: a reset of their usage lets them go on."""
+        """Return the counters of current windows that are close to the largest possible value.
+
+        A reset of their usage helps.
+        """
         with self._database.read() as connection:
             return verification.full(connection, self._clock())
 
     def last(self) -> int | None:
-        """How many counters differed when last verified; None where nobody has."""
+        """The number of differing counters at the last verification; None before the first."""
         with self._database.read() as connection:
             last = verification.last(connection)
         return None if last is None else last.differences

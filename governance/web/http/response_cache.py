@@ -158,4 +158,4 @@ class ResponseCache:
 
     def _holds(self, answer: CachedResponse) -> bool:
         now = self._clock()
-        return answer.valid_from <= now < answer.valid_until and self._authentication.again(answer.key, now)
+        return answer.valid_from <= now < answer.valid_until and self._authentication.check_and_touch(answer.key, now)
