@@ -1,1 +1,1 @@
-"""Every SQL statement: tables, transactions, queries. What databases do differently ends here."""
+"""Every SQL statement: tables, transactions, queries. Differences between databases are hidden here."""

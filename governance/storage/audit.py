@@ -1,8 +1,7 @@
-"""The audit: what a transaction has changed, how that looked before, and the table that remembers it.
+"""The audit: finds what a transaction has changed, and stores the entries.
 
-Every row of what is managed carries the revision of its last write, and a tombstone that of its deletion. So what a
-write has changed is found in its own transaction, whatever it did; and until it commits, every other connection
-still sees what was there before.
+Every managed row has the revision of its last write, and a tombstone has the revision of the deletion. So the changes
+of a write are found inside its transaction. Until the commit, other connections still see the rows as they were.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,9 +22,9 @@ SLICE = 500
 
 
 class AuditedTable(NamedTuple):
-    """Where one kind of things is stored: its table, its word among the tombstones, and how it is read.
+    """How one kind of entity is stored: its table, its kind in the tombstones, and the function that reads it.
 
-    `by_ids` gives a `Scoped`, VirtualKey, User or ApiKey each, by id, as the connection sees them.
+    `by_ids` returns a LimitState, VirtualKey, User or ApiKey for each id, as the connection sees them.
     """
 
     table: Table
@@ -66,7 +65,7 @@ CONDITIONS: dict[str, ColumnElement[bool]] = {
 
 
 def touched(connection: Connection, committed: Connection, revision: int) -> dict[Entity, list[str]]:
-    """The ids of what the write of `revision` touched, by kind, where `committed` does not see it yet."""
+    """Return the ids that the write of `revision` changed, by kind. `committed` does not see that write yet."""
     before = committed.execute(select(config_revision.c.touched_at)).scalar_one()
     found: dict[Entity, list[str]] = {}
     for entity, row_id in connection.execute(_touched, {"revision": revision, "touched_at": before}):
@@ -75,14 +74,14 @@ def touched(connection: Connection, committed: Connection, revision: int) -> dic
 
 
 def add(connection: Connection, entries: Iterable[Entry]) -> None:
-    """Record entries, in this order."""
+    """Store entries, in this order."""
     rows = [entry._asdict() for entry in entries]
     if rows:
         connection.execute(insert(audit), rows)
 
 
 def page(connection: Connection, query: AuditQuery) -> tuple[list[RecordedEntry], int]:
-    """A page of the audit, newest first, and how many entries match."""
+    """Return a page of entries, newest first, and how many match."""
     wanted = {name: value for name, value in query._asdict().items() if name in CONDITIONS and value is not None}
     matches = [CONDITIONS[name] for name in wanted]
     total = connection.execute(select(func.count()).select_from(audit).where(*matches), wanted).scalar_one()

@@ -1,4 +1,4 @@
-"""What changed in the database since a mark: how the memory of a worker follows it."""
+"""Loads what changed in the database since a mark, for the snapshot of a worker."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -20,9 +20,9 @@ from governance.storage.tables import api_keys as api_key_table
 from governance.storage.tables import config_revision, counters, model_limits, rules, tombstones, users, virtual_keys
 
 SLICE = 2000
-"""Rows that a first load fetches at a time: one call for all would stop every thread."""
+"""How many rows the first load fetches at a time. One call for all rows would stop every thread."""
 TOGETHER = 5
-"""Limits that a later one reads before it gives way: half a millisecond of work."""
+"""How many limits a later load reads before it lets other threads run: half a millisecond of work."""
 
 _plain = select(*states.LIMIT_COLUMNS)
 _limits_since = _plain.where(model_limits.c.revision > bindparam("since"))
@@ -42,13 +42,13 @@ _now = select(config_revision.c.revision, config_revision.c.touched_at)
 
 
 class ChangesLoader:
-    """Reads `Changes`, each in one transaction: the loader that the memory is handed."""
+    """The loader of the snapshot. Reads each `Changes` in one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def __call__(self, since: Mark | None) -> Changes:
-        """What changed since a mark, or all there is. Raises Unavailable."""
+        """Return the changes since a mark, or all rows. Raises Unavailable."""
         with self._database.read() as connection:
             mark = Mark(self._database.file(), *connection.execute(_now).one())
             if since is None or since.file != mark.file or since > mark:
@@ -79,13 +79,13 @@ def _limits(connection: Connection, ids: list[str]) -> dict[str, tuple[Limit, Co
 
 
 def _sliced(connection: Connection, statement: Any) -> Iterable[Any]:
-    """The rows of a large result, fetched some thousand at a time: one call would stop every thread."""
+    """Yield the rows of a large result, fetched in chunks. One call for all rows would stop every thread."""
     result = connection.execute(statement.execution_options(yield_per=SLICE))
     return chain.from_iterable(result.partitions())
 
 
 def _edits(connection: Connection, revision: int, mark: Mark) -> Changes:
-    """The changes since a revision, without the limits that were created or edited."""
+    """Return the changes since a revision, without created and edited limits."""
     since = {"since": revision}
     gone: defaultdict[str, list[str]] = defaultdict(list)
     for entity, row_id in connection.execute(_gone_since, since):

@@ -1,4 +1,4 @@
-"""Functions of SQL that databases call by different names; each database's own form lies in its folder."""
+"""SQL functions with different names in different databases. Each database's folder has its own form."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 
 class TextPosition(FunctionElement[int]):
-    """Where in a text another one begins, from 1 on; 0 where it is not in it. Upper and lower case differ."""
+    """The position of a text in another one, from 1; 0 if it is not in it. Case-sensitive."""
 
     name = "strpos"
     type = Integer()
@@ -17,10 +17,10 @@ class TextPosition(FunctionElement[int]):
 
 @compiles(TextPosition)
 def strpos(position: TextPosition, compiler: Any, **options: Any) -> str:
-    """As PostgreSQL calls it."""
+    """Compile the function under PostgreSQL's name."""
     return f"strpos{compiler.process(position.clause_expr, **options)}"
 
 
 def contains(text: Any, part: Any) -> ColumnElement[bool]:
-    """Whether a text has another one in it, letter for letter: `LIKE` means something else in each database."""
+    """Return the condition that a text contains another one, case-sensitively. `LIKE` differs between databases."""
     return TextPosition(text, part) > 0

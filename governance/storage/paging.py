@@ -1,4 +1,4 @@
-"""Whatever has a name and a time of creation: virtual keys, users, API keys, by page or by id."""
+"""Reads rows with a name and a creation time, by page or by id: virtual keys, users, API keys."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from governance.storage.functions import contains
 def page(
     connection: Connection, table: Table, columns: Sequence[Column[Any]], wanted: Page, search: str = ""
 ) -> tuple[Sequence[Row[Any]], int]:
-    """Rows of a table, newest first, whose folded name contains `search` (folded too); and how many there are."""
+    """Return a page of rows, newest first, whose folded name contains the folded `search`, and their number."""
     matches: list[ColumnElement[bool]] = [contains(table.c.search_name, search)] if search else []
     total = connection.execute(select(func.count()).select_from(table).where(*matches)).scalar_one()
     rows = connection.execute(
@@ -27,5 +27,5 @@ def page(
 
 
 def by_ids(connection: Connection, columns: Sequence[Column[Any]], ids: Sequence[str]) -> Sequence[Row[Any]]:
-    """The rows with these ids; the id is the first of the columns."""
+    """Return the rows with these ids, by id. The id is the first column."""
     return connection.execute(select(*columns).where(columns[0].in_(ids))).all()

@@ -1,6 +1,6 @@
-"""Every file that the service makes: for its owner alone, never through a link, and whole or not at all.
+"""Creates files that only their owner can read, never through a link, and completely or not at all.
 
-The mode does not depend on the umask. What root makes belongs to the owner of the folder, so that the service's own
+The mode does not depend on the umask. A file made by root belongs to the owner of the folder, so that the service's
 user can use it.
 """
 
@@ -21,15 +21,15 @@ FOLDER_MODE = 0o700
 LARGEST_READ = 1024 * 1024
 TELL_AFTER = 1.0
 LOOK_AGAIN = 0.02
-"""Seconds between two tries to get a lock."""
+"""Seconds between two attempts to take a lock."""
 
 
 class LockTimeoutError(TimeoutError):
-    """A lock was not to be had in time; the message says who holds it."""
+    """A lock was not free in time. The message says who holds it."""
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those above it, where they are missing. Raises OSError."""
+    """Create a folder and its parents if they are missing. Raises OSError."""
     if path.is_dir():
         return
     make_folder(path.parent)
@@ -40,7 +40,7 @@ def make_folder(path: Path) -> None:
 
 
 def create(path: Path, flags: int = os.O_WRONLY) -> int:
-    """A descriptor of a file that was not there before. Raises FileExistsError, also for a link."""
+    """Create a file and return its descriptor. Raises FileExistsError, also for a link."""
     descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
     os.fchmod(descriptor, FILE_MODE)
     _give(descriptor, path.parent)
@@ -48,7 +48,7 @@ def create(path: Path, flags: int = os.O_WRONLY) -> int:
 
 
 def open_or_create(path: Path, flags: int = os.O_RDWR) -> int:
-    """A descriptor of a regular file, made where it is missing. Raises OSError for a link or a folder."""
+    """Return the descriptor of a regular file, created if missing. Raises OSError for a link or a folder."""
     while True:
         try:
             descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -61,19 +61,19 @@ def open_or_create(path: Path, flags: int = os.O_RDWR) -> int:
         os.close(descriptor)
         raise OSError(f"{path} is no file")
     if stat.S_IMODE(found.st_mode) & ~FILE_MODE:
-        with suppress(PermissionError):  # another user's: its owner may be the only one who can
+        with suppress(PermissionError):  # another user's file, which only its owner may change
             os.fchmod(descriptor, FILE_MODE)
     return descriptor
 
 
 def close_to_others(path: Path) -> None:
-    """Take all rights from everybody but the owner. Raises OSError for a link or a folder."""
+    """Remove all rights but the owner's. Raises OSError for a link or a folder."""
     os.close(open_or_create(path, os.O_RDONLY))
 
 
 @contextmanager
 def opened(path: Path, flags: int = os.O_RDWR) -> Iterator[int]:
-    """The same, closed after the block."""
+    """Open a file as `open_or_create` does, and close it after the block."""
     descriptor = open_or_create(path, flags)
     try:
         yield descriptor
@@ -82,14 +82,14 @@ def opened(path: Path, flags: int = os.O_RDWR) -> Iterator[int]:
 
 
 def read(path: Path) -> bytes:
-    """What a small file holds. Raises OSError, also for a link."""
+    """Return the content of a small file. Raises OSError, also for a link."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         return file.read(LARGEST_READ)
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Write a file that was not there before, whole; its folder is made. Raises FileExistsError, OSError."""
+    """Write a new file atomically and create its folder. Raises FileExistsError, OSError."""
     make_folder(path.parent)
     with beside(path) as part:
         fill(part, content)
@@ -98,7 +98,7 @@ def write_new(path: Path, content: bytes) -> None:
 
 
 def append(path: Path, content: bytes) -> None:
-    """Write at the end of a file, made with its folder where it is missing. Raises OSError."""
+    """Append to a file. Create it and its folder if missing. Raises OSError."""
     make_folder(path.parent)
     with opened(path, os.O_WRONLY | os.O_APPEND) as descriptor:
         _write(descriptor, content)
@@ -106,7 +106,7 @@ def append(path: Path, content: bytes) -> None:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Put a file in the place of another, whole. Raises OSError."""
+    """Replace a file atomically. Raises OSError."""
     with beside(path) as part:
         fill(part, content)
         part.replace(path)
@@ -114,7 +114,7 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def fill(path: Path, content: bytes) -> None:
-    """Write into a file that is there, to the disk and not just to its cache. Raises OSError."""
+    """Write into an existing file and fsync it. Raises OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         _write(descriptor, content)
@@ -123,12 +123,12 @@ def fill(path: Path, content: bytes) -> None:
 
 
 def move_new(file: Path, path: Path) -> None:
-    """Give a file a name that nothing has. Raises FileExistsError, OSError."""
+    """Rename a file to a name that does not exist. Raises FileExistsError, OSError."""
     try:
         os.link(file, path, follow_symlinks=False)
     except FileExistsError:
         raise
-    except OSError:  # a file system without hard links
+    except OSError:  # the file system has no hard links
         if os.path.lexists(path):
             raise FileExistsError(path) from None
         file.replace(path)

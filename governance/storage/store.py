@@ -1,6 +1,6 @@
-"""What services need of storage, whichever database keeps it: transactions, and metering in batches.
+"""The protocols of storage that services use: transactions, and metering in batches.
 
-The types only: `storage/sqlite/` implements them. Nothing inherits from these, so a call costs what the method costs.
+`storage/sqlite/` implements them. No class inherits from a protocol, so a call costs no more than the method.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,82 +21,82 @@ IdempotencyKey = tuple[str, str, str]
 
 
 class Database(Protocol):
-    """Transactions on one database."""
+    """The transactions of one database."""
 
     @property
     def path(self) -> Path:
-        """The file in which the database lies."""
+        """The path of the database file."""
 
     def read(self) -> AbstractContextManager[Connection]:
-        """One consistent view of the database. Raises Unavailable."""
+        """Begin a read transaction with one consistent view. Raises Unavailable."""
 
     def write(self, until: float | None = None) -> AbstractContextManager[Connection]:
-        """One transaction with the write lock held: all of it is kept, or nothing. Raises Unavailable, Conflict."""
+        """Begin a write transaction with the writer lock. Raises Unavailable, Conflict."""
 
     def deadline(self) -> float:
-        """Until when (seconds of the monotonic clock) the caller waits, in all queues together."""
+        """Return until when the caller waits in all queues together, in seconds of the monotonic clock."""
 
     def file(self) -> tuple[int, int]:
-        """Which database this is: another value after a backup was put in its place."""
+        """Return a value that identifies the database file. It changes when a backup replaces the file."""
 
 
 class UnitOfWork(Protocol):
-    """One transaction of metering, in which acts are done one after another; `now` is the same for all of them."""
+    """One transaction of metering. It runs acts one after another, all with the same `now`."""
 
     now: int
     revision: int
 
     def counters(self, rules: Sequence[MatchedRule]) -> list[PendingCounter]:
-        """What counts now for these rules, each in its current window."""
+        """Return the counters of these rules in their current windows."""
 
     def add(self, reservation: Reservation, entries: Sequence[tuple[PendingCounter, int, int]]) -> None:
-        """Store a new reservation, and what it holds and used of each counter: (counter, held, used).
+        """Add a new reservation and its amounts: (counter, held, used) for each rule.
 
-        Raises InvalidRequest, and changes nothing, where a sum would become too large.
+        Raises InvalidRequest and changes nothing if a sum would become too large.
         """
 
     def reservation(self, reservation_id: str) -> PendingReservation | None:
-        """The reservation with this id."""
+        """Return the reservation with this id, or None."""
 
     def settle(self, pending: PendingReservation, after: Reservation) -> None:
-        """Move a reservation to its next state: its holds end, and each counter is charged what it now says it used.
+        """End a reservation: release the held amounts and charge the used amounts that its new state has.
 
-        Raises InvalidRequest, and changes nothing, where a sum would become too large.
+        Raises InvalidRequest and changes nothing if a sum would become too large.
         """
 
     def extend(self, pending: PendingReservation, after: Reservation) -> None:
-        """Note a reservation's later end; its holds stay."""
+        """Store a later end of a reservation. Its held amounts stay."""
 
     def lapsed(self, most: int, now: int) -> list[str]:
-        """Up to `most` open reservations whose time is over at an instant."""
+        """Return the ids of up to `most` open reservations that are overdue at an instant."""
 
     def answer(self, key: IdempotencyKey, since: int) -> tuple[bytes, bytes] | None:
-        """The fingerprint and the answer that were kept under a key since an instant."""
+        """Return the fingerprint and the response stored under a key since an instant, or None."""
 
     def keep(self, key: IdempotencyKey, fingerprint: bytes, body: bytes, texts: tuple[str, ...]) -> None:
-        """Keep the answer to the effect that was added last; `texts` are what it has in common with others."""
+        """Store the response to the last added reservation. `texts` are the parts that other responses share."""
 
 
 class MeteringStore(Protocol):
-    """Does acts of metering, those that wait at the same time in one transaction."""
+    """Runs acts of metering. All acts that wait at the same time share one transaction."""
 
     @property
     def clock(self) -> Callable[[], int]:
-        """The clock that dates what is written."""
+        """The clock of the writes, in microseconds."""
 
     def deadline(self) -> float:
         """Until when (seconds of the monotonic clock) the caller waits, in all queues together."""
 
     def submit(self, act: Callable[[UnitOfWork], Result], until: float | None = None) -> Result:
-        """Do an act and return its result, once that is on the disk. Raises what the act raises, and Unavailable."""
+        """Run an act and return its result after the commit. Raises what the act raises, and Unavailable."""
 
     def submit_then(
         self, act: Callable[[UnitOfWork], Result], then: Callable[[Result], Finished], until: float | None = None
     ) -> Finished:
-        """Do an act and return what `then` makes of its result, once that is on the disk. Raises what they raise.
+        """Run an act and return `then(result)` after the commit. Raises what they raise.
 
-        Raises Unavailable where it is not done until the deadline.
+        Raises Unavailable if it is not done by the deadline.
         """
 
     def fault(self) -> str | None:
-        """Why nothing can be written now; None where it can. Takes less than a second."""
+        """Return why nothing can be written now, or None. Takes less than a second."""

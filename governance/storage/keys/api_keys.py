@@ -1,4 +1,4 @@
-"""API keys: rows in and out. A revoked key is a deleted row."""
+"""Reads and writes API keys. Revoking a key deletes its row."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,33 +15,33 @@ COLUMNS = [api_keys.c[name] for name in ApiKey._fields]
 
 
 def by_digest(connection: Connection, digest: str) -> ApiKey | None:
-    """The key whose secret has this digest."""
+    """Return the key whose secret has this digest."""
     row = connection.execute(select(*COLUMNS).where(api_keys.c.digest == digest)).one_or_none()
     return None if row is None else key_of(row)
 
 
 def by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, ApiKey]:
-    """The keys with these ids, by id."""
+    """Return the keys with these ids, by id."""
     return {row.id: key_of(row) for row in paging.by_ids(connection, COLUMNS, ids)}
 
 
 def count(connection: Connection) -> int:
-    """How many keys are stored."""
+    """Return how many keys are stored."""
     return int(connection.execute(select(func.count()).select_from(api_keys)).scalar_one())
 
 
 def every(connection: Connection) -> list[ApiKey]:
-    """All keys; a service has few."""
+    """Return all keys. A service has few."""
     return [key_of(row) for row in connection.execute(select(*COLUMNS))]
 
 
 def any_may(connection: Connection, scope: KeyScope, now: int) -> bool:
-    """Whether a key is stored that has not expired and has what a call of this scope needs."""
+    """Return whether an unexpired key with this scope is stored."""
     return any(key.live(now) and key.may(scope) for key in every(connection))
 
 
 def page(connection: Connection, wanted: Page) -> tuple[list[ApiKey], int]:
-    """A page of keys, newest first, and how many there are."""
+    """Return a page of keys, newest first, and how many there are."""
     rows, total = paging.page(connection, api_keys, COLUMNS, wanted)
     return [key_of(row) for row in rows], total
 
@@ -53,7 +53,7 @@ def add(connection: Connection, key: ApiKey, revision: int) -> None:
 
 
 def remove(connection: Connection, key_id: str, revision: int) -> bool:
-    """Revoke a key; False where there is none."""
+    """Delete a key. Return False if there is none."""
     gone = connection.execute(delete(api_keys).where(api_keys.c.id == key_id)).rowcount > 0
     if gone:
         revisions.add_tombstones(connection, revisions.API_KEY, [key_id], revision)
@@ -61,7 +61,7 @@ def remove(connection: Connection, key_id: str, revision: int) -> bool:
 
 
 def note_use(connection: Connection, used: Mapping[str, int]) -> None:
-    """Move `last_used_at` of keys (id to instant) forward. Statistics: no revision is raised."""
+    """Move `last_used_at` of keys (instants by id) forward. The config revision stays as it is."""
     later = (
         update(api_keys)
         .where(api_keys.c.id == bindparam("key"), func.coalesce(api_keys.c.last_used_at, 0) < bindparam("at"))
@@ -71,6 +71,6 @@ def note_use(connection: Connection, used: Mapping[str, int]) -> None:
 
 
 def key_of(row: Row[Any]) -> ApiKey:
-    """The key of a row of `COLUMNS`."""
+    """Return the key of a row of `COLUMNS`."""
     key = ApiKey._make(row)
     return key._replace(scopes=tuple(row.scopes.split()))

@@ -1,4 +1,4 @@
-"""Rows that have an id, a name and two times: what users and virtual keys have in common in the database."""
+"""Reads and writes rows with an id, a name and two times: users and virtual keys."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Generic, TypeVar
@@ -17,7 +17,7 @@ HeldT = TypeVar("HeldT", ManagedUser, ManagedKey)
 
 
 class NamedRows(Generic[NamedT, HeldT]):
-    """The rows of one table, in and out, as values of one type."""
+    """Reads and writes the rows of one table as values of one type."""
 
     def __init__(self, table: Table, kind: type[NamedT], entity: str) -> None:
         self.table = table
@@ -27,24 +27,24 @@ class NamedRows(Generic[NamedT, HeldT]):
         self._entity = entity
 
     def get(self, connection: Connection, row_id: str) -> NamedT | None:
-        """The one with this id."""
+        """Return the value with this id, or None."""
         return self.by_ids(connection, [row_id]).get(row_id)
 
     def by_ids(self, connection: Connection, ids: Sequence[str]) -> dict[str, NamedT]:
-        """Those with these ids, by id."""
+        """Return the values with these ids, by id."""
         return {row.id: self._kind._make(row) for row in paging.by_ids(connection, self.columns, ids)}
 
     def page(self, connection: Connection, wanted: Page, search: str) -> tuple[list[NamedT], int]:
-        """A page, newest first, and how many match the folded `search`."""
+        """Return a page, newest first, and how many match the folded `search`."""
         rows, total = paging.page(connection, self.table, self.columns, wanted, search)
         return [self._kind._make(row) for row in rows], total
 
     def add(self, connection: Connection, new: NamedT, revision: int) -> None:
-        """Store a new one."""
+        """Store a new value."""
         self.add_all(connection, [new], revision)
 
     def add_all(self, connection: Connection, new: Sequence[NamedT], revision: int) -> None:
-        """Store new ones."""
+        """Store new values."""
         if new:
             connection.execute(insert(self.table), [_row(each, revision) for each in new])
 
@@ -53,22 +53,22 @@ class NamedRows(Generic[NamedT, HeldT]):
         connection.execute(update(self.table).where(self.table.c.id == edited.id).values(_row(edited, revision)))
 
     def add_held(self, connection: Connection, held: Sequence[HeldT], revision: int) -> None:
-        """Store new ones of a file."""
+        """Store new values of a config file."""
         if held:
             connection.execute(insert(self.table), [_held_row(each, revision) for each in held])
 
     def replace_held(self, connection: Connection, held: Sequence[HeldT], revision: int) -> None:
-        """Store edits by a file."""
+        """Store edits by a config file."""
         if held:
             rows = [_held_row(each, revision) for each in held]
             connection.execute(update(self.table).where(self.own), [row | {"its_id": row["id"]} for row in rows])
 
     def remove(self, connection: Connection, row_id: str, revision: int) -> None:
-        """Delete one; limits on its id are the caller's to delete."""
+        """Delete a row. The caller deletes limits on its id."""
         self.remove_all(connection, [row_id], revision)
 
     def remove_all(self, connection: Connection, ids: Iterable[str], revision: int) -> None:
-        """Delete these; limits on their ids are the caller's to delete."""
+        """Delete rows. The caller deletes limits on their ids."""
         gone = [{"its_id": row_id} for row_id in ids]
         if gone:
             connection.execute(delete(self.table).where(self.own), gone)

@@ -1,4 +1,4 @@
-"""Users: rows in and out. A user is a name; limits on its id stay when it goes."""
+"""Reads and writes users. A user is a name for an id; limits on the id outlive it."""
 
 from governance.domain.keys import User
 from governance.domain.records.stored import ManagedUser

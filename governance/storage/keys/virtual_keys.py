@@ -1,4 +1,4 @@
-"""Virtual keys: rows in and out."""
+"""Reads and writes virtual keys."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ from governance.storage import revisions, tables
 from governance.storage.keys.named_resources import NamedRows
 
 UNPRINTABLE = "\x1f"
-"""Begins no name and no digest."""
+"""A character that no name and no digest begins with."""
 
 
 class VirtualKeyRows(NamedRows[VirtualKey, ManagedKey]):
-    """The rows of virtual keys, of which names and values are unique too."""
+    """The rows of virtual keys. Their names and values are unique too."""
 
     def clash(self, connection: Connection, key: VirtualKey) -> str | None:
-        """The column (`name` or `digest`) in which another stored key equals this one."""
+        """Return the column (`name` or `digest`) in which another stored key has the same value, or None."""
         columns = self.table.c
         for name in ("name", "digest"):
             same = select(columns.id).where(columns[name] == getattr(key, name), columns.id != key.id)
@@ -27,7 +27,10 @@ class VirtualKeyRows(NamedRows[VirtualKey, ManagedKey]):
         return None
 
     def replace_held(self, connection: Connection, held: Sequence[ManagedKey], revision: int) -> None:
-        """Store edits by a file. Names and values are first taken off, so that two keys may change theirs over."""
+        """Store edits by a config file.
+
+        Names and values are replaced by temporary ones first, so two keys can swap theirs.
+        """
         if held:
             aside = literal(UNPRINTABLE) + self.table.c.id
             taken_off = update(self.table).where(self.own).values(name=aside, digest=aside)

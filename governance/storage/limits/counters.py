@@ -1,4 +1,4 @@
-"""The counters: what was used of each rule, window by window."""
+"""The counters: the usage of each rule in each window."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,9 +16,9 @@ SLICE = 2000
 
 
 def touch(connection: Connection, now: int) -> int:
-    """The instant that a write notes on the counters it moves: later than all before it, whatever the clock does.
+    """Return the `touched_at` of a write: later than all earlier ones, even if the clock stepped back.
 
-    Writers come one after another, so a reader that has seen everything up to one has missed nothing.
+    Writers run one after another, so a reader that has seen all rows up to one instant has missed none.
     """
     last = config_revision.c.touched_at
     raised = update(config_revision).values(touched_at=case((last >= now, last + 1), else_=now))
@@ -26,7 +26,7 @@ def touch(connection: Connection, now: int) -> int:
 
 
 def open_all(connection: Connection, openings: Sequence[Opening], now: int) -> None:
-    """Begin the counters of new rules with what was used elsewhere: `folded` holds it, since no ledger row does."""
+    """Create the counters of new rules with usage from elsewhere. `folded` holds it, because no ledger row does."""
     if not openings:
         return
     touched_at = touch(connection, now)
@@ -47,7 +47,7 @@ def open_all(connection: Connection, openings: Sequence[Opening], now: int) -> N
 
 
 class Move(NamedTuple):
-    """A rule whose windows come to lie elsewhere, or whose id is another: before, after, and its limit's alignment."""
+    """A rule with new windows or a new id: before, after, and its limit's alignment."""
 
     before: Rule
     after: Rule
@@ -55,7 +55,7 @@ class Move(NamedTuple):
 
 
 def move_all(connection: Connection, moves: Sequence[Move], now: int) -> None:
-    """Give rules the counters of the rules that they go on with, and move the open ones into the new windows."""
+    """Move the counters to the new ids of their rules, and the open ones into the new windows."""
     renamed = [move for move in moves if move.before.id != move.after.id]
     if renamed:
         _rename(connection, renamed, touch(connection, now))
@@ -71,7 +71,7 @@ def move_all(connection: Connection, moves: Sequence[Move], now: int) -> None:
 
 
 def _rename(connection: Connection, moves: Sequence[Move], touched_at: int) -> None:
-    """All counters of a rule, closed ones too: what is held on them settles there."""
+    """Move all counters of a rule, closed ones too: open reservations settle on them."""
     own = counters.c.rule_id == bindparam("its_id"), counters.c.metric == bindparam("its_metric")
     connection.execute(
         update(counters).where(*own).values(rule_id=bindparam("new_id"), touched_at=touched_at),
@@ -80,7 +80,7 @@ def _rename(connection: Connection, moves: Sequence[Move], touched_at: int) -> N
 
 
 def regenerate_all(connection: Connection, moves: Sequence[Move], now: int) -> None:
-    """Move open counters, with all that is in them, into the windows that their rules' new settings make current."""
+    """Move open counters into the current windows of their rules' new settings."""
     for begin in range(0, len(moves), SLICE):
         some = moves[begin : begin + SLICE]
         found = _open(connection, [move.before.id for move in some], now)
@@ -94,7 +94,7 @@ def regenerate_all(connection: Connection, moves: Sequence[Move], now: int) -> N
 
 
 def _open(connection: Connection, rule_ids: list[str], now: int) -> dict[tuple[str, str, int], int]:
-    """The ids of the counters of these rules whose window has not ended, the newest of each generation."""
+    """Return the ids of the counters of these rules whose window has not ended, the newest of each generation."""
     own = counters.c.rule_id, counters.c.metric, counters.c.generation
     rows = connection.execute(
         select(*own, counters.c.id)
@@ -111,10 +111,10 @@ def _moved(move: Move, now: int, touched_at: int) -> dict[str, int]:
 
 
 def reset(connection: Connection, limit: Limit, now: int) -> None:
-    """Zero what is used in the current windows of a limit; what is reserved stays.
+    """Set the usage in the current windows of a limit to 0. Reserved amounts stay.
 
-    What was used stays provable: `folded` takes the difference. A counter that starts more than a day ahead of the
-    clock is brought back into the window of `now`.
+    `folded` takes the difference, so the counter still equals its ledger. A counter that starts more than a day ahead
+    of the clock is moved back into the window of `now`.
     """
     for rule in limit.rules:
         row = _newest(connection, rule)
@@ -127,7 +127,7 @@ def reset(connection: Connection, limit: Limit, now: int) -> None:
 
 
 def furthest_ahead(connection: Connection, now: int) -> Row[str, int] | None:
-    """The rule and start of the counter that starts furthest ahead of the clock, where that is over a day."""
+    """Return the counter that starts furthest ahead of the clock, if that is more than a day; else None."""
     ahead = (
         select(counters.c.rule_id, counters.c.window_start)
         .select_from(counters.join(rules))
@@ -163,7 +163,7 @@ def _move(connection: Connection, counter_id: int, rule: Rule, alignment: Alignm
 
 
 def _zero(connection: Connection, row: Newest, now: int) -> None:
-    """Forgive what was used. Where the ledger adds up to much, it forgets that too, so that its sum has room again."""
+    """Set the usage to 0. If the sum of the ledger is large, set its rows to 0 too, so the sum has room again."""
     touched_at = touch(connection, now)
     folded = row.folded - row.used
     if folded < -LARGEST_SUM // 2:
@@ -174,7 +174,7 @@ def _zero(connection: Connection, row: Newest, now: int) -> None:
 
 
 def _bring_back(connection: Connection, row: Newest, rule: Rule, alignment: Alignment, now: int) -> None:
-    """Move a rule's newest counter to the window of `now`; one that stands there already is poured into it."""
+    """Move a rule's newest counter to the window of `now`, and add a counter that is there already."""
     start, _ = window(rule.duration, alignment, rule.anchor, now)
     same = and_(
         counters.c.rule_id == rule.id, counters.c.metric == rule.metric, counters.c.generation == rule.generation

@@ -1,4 +1,4 @@
-"""Pages of model limits, budgets and rate limits, straight from the database."""
+"""Reads pages of model limits, budgets and rate limits from the database."""
 
 from functools import lru_cache
 from threading import Lock
@@ -28,7 +28,7 @@ KEPT_TOTALS = 256
 
 
 def limits(connection: Connection, query: ListQuery, now: int) -> list[LimitState]:
-    """A page of model limits."""
+    """Return a page of model limits and the total number."""
     wanted, page = _wanted(query.filter), query.page
     if query.order.sort_by == "usage":
         return _by_usage(connection, query, wanted, now)
@@ -37,20 +37,20 @@ def limits(connection: Connection, query: ListQuery, now: int) -> list[LimitStat
 
 
 def count(connection: Connection, given: Filter) -> int:
-    """How many limits pass a filter."""
+    """Return how many limits pass a filter."""
     wanted = _wanted(given)
     return int(connection.execute(_count(tuple(wanted)), wanted).scalar_one())
 
 
 class Totals:
-    """How many limits pass each filter, counted once a config revision: a search reads the names of all limits."""
+    """The totals of searches, counted once for each config revision: a search reads the names of all limits."""
 
     def __init__(self) -> None:
         self._known: LRUCache[tuple[object, int, Filter], int] = LRUCache(KEPT_TOTALS)
         self._lock = Lock()
 
     def of(self, connection: Connection, wanted: Filter) -> int:
-        """The total at the revision, and in the file, that this transaction sees."""
+        """Return the total at the revision that this transaction sees."""
         key = connection.info["file"], revisions.current(connection), wanted
         with self._lock:
             total = self._known.get(key)
@@ -63,13 +63,13 @@ class Totals:
 
 @lru_cache(maxsize=256)
 def _count(names: tuple[str, ...]) -> Select[Any]:
-    """How many limits pass: made once for each set of conditions, and compiled once with it."""
+    """Return the statement that counts the limits. It is made and compiled once for each set of conditions."""
     return select(func.count()).select_from(model_limits).where(*(CONDITIONS[name] for name in names))
 
 
 @lru_cache(maxsize=256)
 def _statement(names: tuple[str, ...], order: Order) -> Select[Any]:
-    """A page of the limits that pass. Its ids come from an index alone: what an offset skips is never read whole."""
+    """Return the statement for a page. It reads the ids from an index, so skipped rows are not read."""
     columns = [SORT_COLUMNS[order.sort_by], model_limits.c.id]
     ordered = [column.desc() if order.descending else column.asc() for column in columns]
     ids = select(model_limits.c.id).where(*(CONDITIONS[name] for name in names)).order_by(*ordered)
@@ -78,12 +78,12 @@ def _statement(names: tuple[str, ...], order: Order) -> Select[Any]:
 
 
 def _wanted(given: Filter) -> dict[str, str]:
-    """The conditions that a filter sets, by name."""
+    """Return the conditions of a filter, by name."""
     return {name: value for name, value in given._asdict().items() if value}
 
 
 def _by_usage(connection: Connection, query: ListQuery, wanted: dict[str, str], now: int) -> list[LimitState]:
-    """The used ones sorted by us, the same way as from memory; the unused ones stand behind them by id."""
+    """Return a page sorted by usage, in the same order as from memory: unused limits come last, by id."""
     shares = _shares(connection, now)
     passing = select(model_limits.c.id).where(*(CONDITIONS[name] for name in wanted))
     ids = connection.execute(passing, wanted).scalars().all()
@@ -94,7 +94,7 @@ def _by_usage(connection: Connection, query: ListQuery, wanted: dict[str, str], 
 
 
 def _shares(connection: Connection, now: int) -> dict[str, int]:
-    """The highest share used of each limit of which something is used."""
+    """Return the highest used share of each limit that has usage."""
     found: dict[str, int] = {}
     for limit_id, used, max_limit in connection.execute(_live, {"now": now}):
         found[limit_id] = max(found.get(limit_id, 0), share(used, max_limit))
@@ -116,16 +116,16 @@ _live = (
         ~_superseded,
     )
 )
-"""What is used in the windows of now; begins with the counters, since most rules have none."""
+"""Select the usage in current windows, starting from the counters: most rules have none."""
 
 
 def budgets(connection: Connection, page: Page) -> tuple[list[tuple[str, LimitState]], int]:
-    """A page of budgets, newest first: (budget id, the limit it is in), and how many there are."""
+    """Return a page of (budget id, its limit), newest first, and the total number."""
     return _items(connection, page, rules.c.metric == Metric.COST)
 
 
 def rate_limits(connection: Connection, page: Page) -> tuple[list[tuple[str, LimitState]], int]:
-    """A page of rate limits, newest first: (rate limit id, the limit it is in), and how many there are."""
+    """Return a page of (rate limit id, its limit), newest first, and the total number."""
     both = rules.alias("both")
     alone = ~exists().where(both.c.id == rules.c.id, both.c.metric == Metric.TOKENS)
     leads = (rules.c.metric == Metric.TOKENS) | ((rules.c.metric == Metric.REQUESTS) & alone)

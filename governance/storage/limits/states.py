@@ -1,4 +1,4 @@
-"""Reading model limits whole: rows, rules, newest counters and scope names become `LimitState` values."""
+"""Reads model limits with rules, newest counters and scope names, as `LimitState` values."""
 
 from collections.abc import Iterable, Sequence
 from sys import intern
@@ -41,7 +41,7 @@ _newest = (
     .scalar_subquery()
 )
 newest: ColumnElement[bool] = counters.c.id == _newest
-"""Joins a rule to the counter of its newest window."""
+"""Joins a rule with its newest counter."""
 
 RULE_COLUMNS = (
     rules.c.id,
@@ -68,7 +68,7 @@ Counted = dict[str, list[tuple[Rule, Counter | None]]]
 
 
 def by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, LimitState]:
-    """These limits, whole; an id that is not stored is not in the answer."""
+    """Return the limits with these ids, by id. Unknown ids are left out."""
     if not ids:
         return {}
     rows = connection.execute(_by_ids, {"ids": list(ids)}).all()
@@ -76,7 +76,7 @@ def by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, LimitState]:
 
 
 def whole(connection: Connection, rows: Sequence[Any]) -> list[LimitState]:
-    """The limits of rows of `named_limits`, in the order of the rows, with their rules and newest counters."""
+    """Return the limits of rows of `named_limits`, in the same order, with their rules and newest counters."""
     if not rows:
         return []
     counted = group(connection.execute(_of_limits, {"ids": [row[0] for row in rows]}).all())
@@ -84,9 +84,9 @@ def whole(connection: Connection, rows: Sequence[Any]) -> list[LimitState]:
 
 
 def group(rows: Iterable[Any]) -> Counted:
-    """Rules and their newest counters by limit, from rows of `counted_rules`.
+    """Return rules and their newest counters by limit, from rows of `counted_rules`.
 
-    Values that many rows repeat are one object: that is a sixth of the memory of all limits.
+    Repeated values share one object, which saves a sixth of the memory.
     """
     found: Counted = {}
     for limit_id, start, end, used, reserved, rule_id, metric, most, duration, anchor, *rest in rows:
@@ -100,7 +100,7 @@ def group(rows: Iterable[Any]) -> Counted:
 
 
 def limit_of(row: Any, counted: Counted) -> tuple[Limit, Counters]:
-    """The limit of a row that begins with `LIMIT_COLUMNS`, and its counters."""
+    """Return the limit of a row that begins with `LIMIT_COLUMNS`, and its counters."""
     limit_id, model, provider, scope, scope_id, aligned, zone, *rest = row[: len(LIMIT_COLUMNS)]
     pairs = counted.get(limit_id, ())
     held = tuple([rule for rule, _ in pairs])
@@ -109,5 +109,5 @@ def limit_of(row: Any, counted: Counted) -> tuple[Limit, Counters]:
 
 
 def any_limits(connection: Connection) -> bool:
-    """Whether there is a limit."""
+    """Return whether any limit is stored."""
     return bool(connection.execute(select(func.count()).select_from(model_limits)).scalar_one())

@@ -1,4 +1,4 @@
-"""What is used of every rule now."""
+"""Finds the rules that are closest to their maximum."""
 
 from heapq import nsmallest
 from typing import NamedTuple
@@ -14,9 +14,9 @@ Used = Row[str, str, str, int, int]
 
 
 class NearestRules(NamedTuple):
-    """The (limit id, rule id, metric) of the rules nearest to their cap, the nearest first.
+    """The (limit id, rule id, metric) of the rules closest to their maximum, the closest first.
 
-    `rules` is how many there are in all, `full` how many of them have nothing left.
+    `rules` is the number of all rules, `full` the number of rules with nothing left.
     """
 
     places: list[tuple[str, str, str]]
@@ -25,7 +25,7 @@ class NearestRules(NamedTuple):
 
 
 def nearest(connection: Connection, most: int, now: int) -> NearestRules:
-    """The rules of which most is used or reserved in their current windows; unused ones are left out."""
+    """Return the rules with the largest used and reserved share in their current windows, without unused ones."""
     taken = counters.c.used + counters.c.reserved
     used: Select[str, str, str, int, int] = (
         select(rules.c.model_limit_id, rules.c.id, rules.c.metric, taken, rules.c.max_limit)
@@ -39,6 +39,6 @@ def nearest(connection: Connection, most: int, now: int) -> NearestRules:
 
 
 def _place(row: Used) -> tuple[int, str, str, str]:
-    """The largest share first, exactly; ties by id."""
+    """Return the sort key: the exact share, the largest first, then the id."""
     limit_id, rule_id, metric, taken, max_limit = row
     return -(taken * SHARE // max_limit), limit_id, rule_id, metric

@@ -1,4 +1,4 @@
-"""Writing model limits: what an edit changes, and nothing else."""
+"""Writes model limits. An edit writes only what it changes."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ _one_rule = (rules.c.id == bindparam("its_id"), rules.c.metric == bindparam("its
 
 
 def find_identical(connection: Connection, identity: Identity) -> str | None:
-    """The id of the limit with this identity, where there is one."""
+    """Return the id of the limit with this identity, or None."""
     columns = (
         model_limits.c.scope,
         model_limits.c.scope_id,
@@ -39,7 +39,7 @@ class Edit(NamedTuple):
 
 
 def add_all(connection: Connection, limits: Sequence[Limit], revision: int, source: Source = NO_FILE) -> None:
-    """Store new limits with their rules; `source` is the file that makes them."""
+    """Store new limits with their rules. `source` is the config file that created them."""
     origin = {"source": source.name, "place": source.place}
     if limits:
         connection.execute(insert(model_limits), [_row(limit, revision) | origin for limit in limits])
@@ -49,19 +49,19 @@ def add_all(connection: Connection, limits: Sequence[Limit], revision: int, sour
 
 
 def note_places(connection: Connection, held: Iterable[ManagedLimit]) -> None:
-    """Note where the file lies that stored limits came from."""
+    """Store the path of the config file that created limits."""
     rows = [{"its_id": each.limit.id, "its_place": each.source.place} for each in held]
     if rows:
         connection.execute(update(model_limits).where(_one_limit).values(place=bindparam("its_place")), rows)
 
 
 def replace(connection: Connection, before: Limit, after: Limit, revision: int, now: int) -> None:
-    """Store an edit: rules that are gone take their counters with them, a new generation takes its open counter."""
+    """Store an edit. Removed rules lose their counters; a new generation takes over the open counter."""
     replace_all(connection, [Edit(before, after)], revision, now)
 
 
 def replace_all(connection: Connection, edits: Sequence[Edit], revision: int, now: int) -> None:
-    """Store edits, in a few statements however many there are."""
+    """Store edits, in a few statements for any number of them."""
     if not edits:
         return
     rows = [_row(edit.after, revision) for edit in edits]
@@ -89,13 +89,13 @@ def remove(connection: Connection, ids: Iterable[str], revision: int) -> None:
 
 
 def ids_of_scope(connection: Connection, scope: str, scope_id: str) -> list[str]:
-    """The limits bound to one virtual key or user."""
+    """Return the ids of the limits of one virtual key or user."""
     bound = select(model_limits.c.id).where(model_limits.c.scope == scope, model_limits.c.scope_id == scope_id)
     return list(connection.execute(bound).scalars())
 
 
 def ids_of_model(connection: Connection, model: str) -> list[str]:
-    """The limits on a model in whatever spelling, `provider/model` too; the newest first."""
+    """Return the limits on a model in any spelling, `provider/model` too, newest first."""
     provider, bare = spelled(model, None)
     names = spellings(provider, bare) if provider else (bare,)
     in_full = model_limits.c.match_name.in_({fold(model.strip()), *names[1:]})
@@ -117,7 +117,7 @@ def _row(limit: Limit, revision: int) -> dict[str, Any]:
 
 
 def _moves(edit: Edit) -> Iterable[counters.Move]:
-    """The rules that an edit gave other windows, or another id."""
+    """Return the rules with new windows or a new id after an edit."""
     before = predecessors(edit.before.rules, edit.after.rules)
     for rule in edit.after.rules:
         known = before.get(rule.key, rule)

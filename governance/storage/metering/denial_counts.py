@@ -1,4 +1,4 @@
-"""How often each limit refused a call."""
+"""Counts the calls that each limit refused."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,14 +21,14 @@ _add = (
 
 
 def add(connection: Connection, counted: Mapping[str, tuple[int, int]]) -> None:
-    """Add denials, (how many, when last) by limit; a limit that is gone meanwhile is left out."""
+    """Add denials, given as (number, time of the last) by limit id. Deleted limits are skipped."""
     rows = [{"limit_id": key, "more": count, "at": at} for key, (count, at) in counted.items()]
     connection.execute(_begin, rows)
     connection.execute(_add, rows)
 
 
 def of_limits(connection: Connection, ids: Sequence[str]) -> dict[str, Denials]:
-    """How often these limits refused a call; one that never did is not in the answer."""
+    """Return the denials of these limits, by id. Limits without denials are left out."""
     wanted = denials.c.model_limit_id.in_(ids)
     rows = connection.execute(select(denials.c.model_limit_id, denials.c.count, denials.c.last_at).where(wanted))
     return {limit_id: Denials(count, last_at) for limit_id, count, last_at in rows}

@@ -1,4 +1,4 @@
-"""Counters and reservations as they will be when their unit of work is written."""
+"""Counters and reservations with the changes of a unit of work that is not written yet."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ CounterKey = tuple[str, str, int]
 
 @dataclass(slots=True)
 class PendingCounter:
-    """A counter under way: what it will be when the batch is written; without an id until it is stored."""
+    """A counter with unwritten changes. A new one has no id until it is stored."""
 
     id: int | None
     rule_id: str
@@ -30,7 +30,7 @@ class PendingCounter:
 
     @property
     def key(self) -> CounterKey:
-        """The rule that it counts for."""
+        """The rule id, metric and generation of the counter."""
         return self.rule_id, self.metric, self.generation
 
     @property
@@ -39,9 +39,9 @@ class PendingCounter:
         return Counter(self.start, self.end, self.used, self.reserved)
 
     def refuse_beyond(self, held: int, used: int) -> None:
-        """Raise InvalidRequest where the counter or the sum of its ledger would pass the largest sum.
+        """Raise InvalidRequest if the counter or the sum of its ledger would exceed the largest sum.
 
-        `used - folded` is the sum of the ledger. What is reserved counts as used, so that each hold can be charged.
+        `used - folded` is the sum of the ledger. Reserved amounts count as used, so each one can be charged later.
         """
         more = held + used
         if more > 0 and self.used + self.reserved - min(0, self.folded) + more > LARGEST_SUM:
@@ -52,7 +52,7 @@ class PendingCounter:
             )
 
     def move(self, held: int, used: int) -> None:
-        """Add to what is reserved and used. Where less was used than is taken back, `folded` keeps the difference."""
+        """Add to reserved and used amounts. If more is taken back than was used, `folded` keeps the difference."""
         self.reserved += held
         after = self.used + used
         self.used = max(0, after)
@@ -60,13 +60,13 @@ class PendingCounter:
         self.moved = True
 
     def stretch(self, end: int) -> None:
-        """Let the window last until another end: the rules of its time zone have changed."""
+        """Change the end of the window. Called after a change of the time zone's rules."""
         self.end, self.stretched = end, True
 
 
 @dataclass(slots=True)
 class PendingEntry:
-    """A ledger row under way: what a reservation holds and used of a counter; `counter` is None where it is gone."""
+    """A ledger row with unwritten changes: the held and used amounts. `counter` is None if it was deleted."""
 
     counter_id: int
     held: int
@@ -76,7 +76,7 @@ class PendingEntry:
 
 @dataclass(slots=True)
 class PendingReservation:
-    """A stored reservation under way, with its ledger rows."""
+    """A stored reservation with unwritten changes, and its ledger rows."""
 
     seq: int
     reservation: Reservation

@@ -1,4 +1,4 @@
-"""Reading reservations; `batch` is what writes them."""
+"""Reads reservations. The unit of work writes them."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ COLUMNS = [reservations.c[name] for name in Reservation._fields]
 
 
 def get(connection: Connection, reservation_id: str) -> Reservation | None:
-    """The reservation with this id."""
+    """Return the reservation with this id, or None."""
     wanted = select(*COLUMNS).where(reservations.c.id == reservation_id, reservations.c.status != Status.REPORTED)
     row = connection.execute(wanted).one_or_none()
     return None if row is None else Reservation._make(row)
 
 
 def page(connection: Connection, wanted: Page, status: str | None) -> tuple[list[Reservation], int]:
-    """A page of reservations, newest first, of one status or of all; and how many there are."""
+    """Return a page of reservations, newest first, of one status or of all, and their number."""
     matches: list[ColumnElement[bool]] = [
         reservations.c.status == status if status else reservations.c.status != Status.REPORTED
     ]
@@ -32,12 +32,12 @@ def page(connection: Connection, wanted: Page, status: str | None) -> tuple[list
 
 
 def has_lapsed(connection: Connection, now: int) -> bool:
-    """Whether an open reservation's time is over."""
+    """Return whether any open reservation is overdue at an instant."""
     lapsed = select(reservations.c.seq).where(reservations.c.status == "open", reservations.c.expires_at <= now)
     return connection.execute(lapsed.limit(1)).first() is not None
 
 
 def open_count(connection: Connection) -> int:
-    """How many reservations are open."""
+    """Return how many reservations are open."""
     opened = select(func.count()).select_from(reservations).where(reservations.c.status == "open")
     return int(connection.execute(opened).scalar_one())

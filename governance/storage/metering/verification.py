@@ -1,4 +1,4 @@
-"""Does every counter equal its ledger? Asked in one transaction, so it may be asked while the service runs."""
+"""Compares every counter with its ledger in one transaction. The service may run meanwhile."""
 
 from typing import Any, NamedTuple
 
@@ -38,12 +38,12 @@ _sums = (
     .select_from(counters.outerjoin(_parts, _parts.c.counter_id == counters.c.id))
     .order_by(counters.c.id)
 )
-"""Each counter with the sums of its ledger, in two halves: SQLite refuses to add up to more than 2^63."""
+"""Each counter with the sums of its ledger. They are added in two halves: SQLite's sum fails above 2^63."""
 _below_zero = case((counters.c.folded < 0, counters.c.folded), else_=0)
 
 
 class Verified(NamedTuple):
-    """When the counters were last compared with their ledger, how many there were, and how many differed."""
+    """The time of the last verification, the number of counters, and how many of them differed."""
 
     at: int
     counters: int
@@ -51,7 +51,7 @@ class Verified(NamedTuple):
 
 
 def differences(connection: Connection) -> tuple[int, list[CounterDifference]]:
-    """How many counters there are, and those that differ: used = folded + Σ used, reserved = Σ held."""
+    """Return the number of counters, and those without used = folded + Σ used and reserved = Σ held."""
     compared = [_compared(row) for row in connection.execute(_sums)]
     differ = [each for each in compared if (each.used, each.reserved) != (each.ledger_used, each.ledger_reserved)]
     return len(compared), differ
@@ -65,7 +65,7 @@ def _compared(row: Any) -> CounterDifference:
 
 
 def full(connection: Connection, now: int) -> list[FullCounter]:
-    """The counters of windows of now to which an amount of one call may be too much to add."""
+    """Return the counters of current windows that could overflow with the amount of one call."""
     rows = connection.execute(
         select(counters.c.rule_id, counters.c.metric, counters.c.window_start)
         .where(counters.c.window_end > now, counters.c.used + counters.c.reserved > NEARLY_FULL + _below_zero)
@@ -75,14 +75,14 @@ def full(connection: Connection, now: int) -> list[FullCounter]:
 
 
 def note(connection: Connection, at: int, total: int, different: int) -> None:
-    """Keep the result of a verification for `/metrics`."""
+    """Store the result of a verification for `/metrics`."""
     values = {"id": 1, "at": at, "counters": total, "differences": different}
     connection.execute(delete(verifications))
     connection.execute(insert(verifications).values(values))
 
 
 def last(connection: Connection) -> Verified | None:
-    """The last result; None where nobody has asked."""
+    """Return the last result, or None."""
     kept = select(verifications.c.at, verifications.c.counters, verifications.c.differences)
     row = connection.execute(kept).one_or_none()
     return None if row is None else Verified._make(row)
