@@ -1,6 +1,7 @@
 """A real app on a database file of its own, a clock that only tests move, and a client with the admin key."""
 
 from pathlib import Path
+from shutil import copytree
 from threading import Thread
 from typing import Any
 
@@ -96,10 +97,24 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(instance=str(tmp_path), admin_key=ADMIN_KEY, busy_timeout=0.3)
 
 
-@pytest.fixture
-def app(settings: Settings, clock: FakeClock):
-    made = create_app(settings, clock=clock)
+@pytest.fixture(scope="session")
+def first_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that a first start leaves, made once: its migrations take as long as a whole test."""
+    folder = tmp_path_factory.mktemp("first_start")
+    made = create_app(Settings(instance=str(folder), admin_key=ADMIN_KEY), clock=FakeClock())
     prepare(made)
+    governance_of(made).close()
+    return folder
+
+
+@pytest.fixture
+def app(settings: Settings, clock: FakeClock, first_start: Path):
+    """The service after its first start; one whose settings hold no admin key is started here, and makes one."""
+    if settings.admin_key:
+        copytree(first_start, settings.instance, dirs_exist_ok=True)
+    made = create_app(settings, clock=clock)
+    if not settings.admin_key:
+        prepare(made)
     yield made
     governance_of(made).close()
 
