@@ -26,17 +26,18 @@ from governance.storage.sqlite.locks.progress import STALLED, WriterProgress
 from governance.storage.sqlite.locks.writer_lock import lock_files, turn_within
 
 WRITE = "write"
+CHECKPOINT_PAGES = 4000
+"""Pages of journal after which it is folded in, 16 MiB: a checkpoint writes each page once, however often it has moved,
+so it writes less than one every 4 MiB, as SQLite does by itself."""
 JOURNAL_LIMIT = 32 * 1024 * 1024
 """Bytes to which a journal that has grown larger is cut back, once it is folded in: twice what is usual."""
 PRAGMAS = (
     "foreign_keys = ON",
     "synchronous = FULL",
     "temp_store = MEMORY",
-    "wal_autocheckpoint = 4000",
+    f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
     f"journal_size_limit = {JOURNAL_LIMIT}",
 )
-"""A checkpoint writes each page once, however often it has moved: one every 16 MiB of journal, not SQLite's 4, writes
-less."""
 
 
 def engine_options(path: Path, busy_timeout: float, connections: int) -> dict[str, Any]:
