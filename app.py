@@ -56,20 +56,21 @@ db = SQLAlchemy(metadata=metadata)
 
 
 WATCH_INTERVAL = 1.2
-"""Seconds between two looks for a process that was stopped with the writers' turn: it is continued at the second."""
+"""Seconds between two checks for a stopped process that holds the writer lock. The second check continues it."""
 
 
 def system_clock() -> int:
-    """Microseconds since 1970, from the machine's clock."""
+    """Return the machine's time in microseconds since 1970."""
     return time.time_ns() // 1000
 
 
 def create_app(
     settings: Settings, *, clock: Clock = system_clock, timer: Timer | None = None, random_ids: RandomIds | None = None
 ) -> Flask:
-    """The service as a Flask app. Starts no thread and writes nothing: see `gunicorn.conf.py` for what does.
+    """Return the service as a Flask app. This starts no thread and writes nothing; `gunicorn.conf.py` does that.
 
-    `timer` (seconds) shows where the clock jumps; another clock than the machine's is its own, where none is given.
+    `timer` counts seconds and shows where `clock` jumps. Without it, the machine's clock gets the system's monotonic
+    timer, and any other clock is its own timer.
     """
     app = App(__name__, instance_path=str(settings.instance_path), static_folder=None)
     app.config.update(
@@ -98,7 +99,7 @@ def _timer_of(clock: Clock) -> Timer:
 
 
 def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_ids: RandomIds) -> Container:
-    """The services on their storage and snapshot. Long because every part is named once, in the order of its needs."""
+    """Create all services. This function is long because it names every part once, after the parts that it needs."""
     progress = WriterProgress(settings.threads)
     steady = SteadyClock(clock, timer, settings.poll_interval / 2)
     steady_for_a_minute = SteadyClock(clock, timer, 60)
@@ -165,7 +166,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_
 
 
 def subject(settings: Settings) -> DoctorSubject:
-    """What a doctor needs to know of the settings."""
+    """Return the settings that `doctor` checks."""
     return DoctorSubject(
         admin_key_file=settings.admin_key_file,
         virtual_keys_file=settings.instance_path / VALUES_FILE,

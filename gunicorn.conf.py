@@ -1,10 +1,10 @@
-"""How gunicorn serves this: threads in a few processes, and what is done once before they start."""
+"""Gunicorn's configuration: a few processes with threads, and the steps before they start."""
 
 import os
 import signal
 import sys
 
-# prometheus_client would map sparse files of that folder into memory, and be killed where the disk is full; it reads
+# prometheus_client would map sparse files of that folder into memory, and a full disk would kill the worker. It reads
 # this when it is imported. See governance/services/operations/shared_counts.py.
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
@@ -24,7 +24,7 @@ from governance.web.worker.waits import Timeouts
 
 
 def leave_nothing_behind():
-    """Give the database up, with a note that all ended well; remove the folder of the metrics."""
+    """Release the database and note the clean stop; remove the folder of the metrics."""
     if found.database_lock:
         found.database_lock.end()
     if found.metrics_folder:
@@ -32,7 +32,7 @@ def leave_nothing_behind():
 
 
 def stop(error):
-    """Stop the start with one line, and leave nothing behind."""
+    """End the start with a one-line message, and release everything."""
     leave_nothing_behind()
     sys.exit(error.message)
 
@@ -47,8 +47,8 @@ workers = settings.workers
 worker_connections = 1000
 threads = settings.threads
 worker_class = "governance.web.worker.worker.Worker"
-forwarder_headers = ""  # nobody's SCRIPT_NAME or PATH_INFO is believed
-sendfile = False  # answers are sent without waiting
+forwarder_headers = ""  # no client may set SCRIPT_NAME or PATH_INFO
+sendfile = False  # answers are sent without blocking
 timeout = 60
 graceful_timeout = 30
 control_socket_disable = True
@@ -57,14 +57,14 @@ logconfig_dict = gunicorn_config(settings.log_format)
 
 
 def on_starting(_server):
-    """Migrate, mint the first key, apply the file: in the master, once, before any worker is forked."""
-    from app import create_app  # noqa: PLC0415 - the app is the workers' own; the master's is gone after this
+    """Migrate, create the first key, and apply the file: once, in the master, before any worker is forked."""
+    from app import create_app  # noqa: PLC0415 - each worker has its own app; the master's ends here
 
-    signal.signal(
-        signal.SIGHUP, found.ask_for_reload
-    )  # it would end the start; gunicorn's own handler comes after this
+    # Without a handler, SIGHUP would end the start. Gunicorn installs its own handler later.
+    signal.signal(signal.SIGHUP, found.ask_for_reload)
     try:
-        if not {"GUNICORN_FD", "LISTEN_FDS"} & set(os.environ):  # else the sockets are handed to us
+        inherits_sockets = {"GUNICORN_FD", "LISTEN_FDS"} & set(os.environ)
+        if not inherits_sockets:
             check_address(settings)
         found.database_lock = ServiceLock(settings.database_path)
         found.database_lock.begin()
@@ -79,30 +79,30 @@ def on_starting(_server):
 
 
 def when_ready(_server):
-    """Say how to begin, and do what SIGHUP asked for meanwhile."""
+    """Print the greeting, and reload if SIGHUP came during the start."""
     tell(settings, found.greeting, exposure(settings))
     if found.reload_asked:
         os.kill(os.getpid(), signal.SIGHUP)
 
 
 def on_reload(_server):
-    """Apply the file anew at SIGHUP; the workers that gunicorn then forks warn of what this found."""
+    """Apply the file again at SIGHUP. The workers that gunicorn forks next report the warnings."""
     found.config = apply_config_anew(settings)
 
 
 def pre_fork(server, worker):
-    """Choose the worker's core, while we still know those of all others."""
+    """Choose the worker's core. Only the master knows the cores of all workers."""
     worker.core = freest_core(other.core for other in server.WORKERS.values()) if settings.pin_workers == "1" else None
 
 
 def post_fork(_server, worker):
-    """Stay on that core: threads that wander over cores fight for the interpreter lock."""
+    """Keep the worker on its core: threads on several cores compete for the interpreter lock."""
     if worker.core is not None:
         os.sched_setaffinity(0, {worker.core})
 
 
 def post_worker_init(worker):
-    """Start the poller in the worker: never on import, never in the master."""
+    """Start the pollers in the worker: not on import, and not in the master."""
     tune()
     service = worker.wsgi.extensions[EXTENSION]
     worker.serve_with(
@@ -118,17 +118,17 @@ def post_worker_init(worker):
 
 
 def worker_exit(_server, worker):
-    """Write down what only this worker knows."""
-    if getattr(worker, "wsgi", None) is not None:  # else it was told to stop before it had loaded anything
+    """Store what only this worker has in memory."""
+    if getattr(worker, "wsgi", None) is not None:  # a worker that is stopped early has loaded nothing
         worker.wsgi.extensions[EXTENSION].close()
 
 
 def child_exit(_server, worker):
-    """Keep what a worker that is gone has counted."""
+    """Keep the counts of a worker that has ended."""
     if found.metrics_folder:
         fold(found.metrics_folder, worker.pid)
 
 
 def on_exit(_server):
-    """Leave nothing behind."""
+    """Release the database, and remove the folder of the metrics."""
     leave_nothing_behind()

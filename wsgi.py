@@ -1,4 +1,4 @@
-"""What gunicorn and the `flask` command load: the app of this environment."""
+"""The app that gunicorn and the `flask` command load, with the settings of the environment."""
 
 import os
 import sys

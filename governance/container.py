@@ -1,4 +1,4 @@
-"""The assembled services of one app, as the web and the commands see them."""
+"""The container of an app's services, which the web and the commands use."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -33,12 +33,12 @@ from governance.storage.sqlite.database import SqliteDatabase
 from governance.storage.sqlite.writer.group_commit import GroupCommit
 
 EXTENSION = "governance"
-"""Where an app has its services."""
+"""The key of the container in `app.extensions`."""
 
 
 @dataclass(frozen=True)
 class Container:
-    """All services, and what the start and the end of a worker need beside them."""
+    """All services, and the parts that the start and the end of a worker need."""
 
     settings: Settings
     cache: SnapshotCache
@@ -70,7 +70,7 @@ class Container:
     growth: Growth
 
     def close(self) -> None:
-        """End the threads and close the files; what only this worker knows is written down first."""
+        """Store what only this worker has in memory, end the threads, and close the files."""
         self.retention.stop()
         self.pruner.stop()
         self.watch.stop()
@@ -80,5 +80,5 @@ class Container:
 
 
 def governance() -> Container:
-    """The service of the current app."""
+    """Return the container of the current app."""
     return cast("Container", current_app.extensions[EXTENSION])

@@ -1,4 +1,4 @@
-"""What a person reads when the service has started."""
+"""The greeting that the service prints after its start."""
 
 import logging
 import shlex
@@ -18,7 +18,7 @@ logger = logging.getLogger("governance.startup")
 
 
 def tell(settings: Settings, greeting: str, warning: str) -> None:
-    """Write the greeting and a warning, which may be empty, to standard error; where the log is JSON, as its lines."""
+    """Write the greeting and a warning (may be empty) to standard error; as log lines if the log is JSON."""
     if settings.log_format == "json":
         logger.info("%s", greeting.strip())
         if warning:
@@ -28,7 +28,7 @@ def tell(settings: Settings, greeting: str, warning: str) -> None:
 
 
 def greeting(app: Flask) -> str:
-    """Where the service is, where the admin key is, and the first command to try; never the key itself."""
+    """Return the address, the place of the admin key, and a first command. The key itself is never shown."""
     with service_of(app) as governance:
         settings = governance.settings
         told, shell = _admin_key(governance)
@@ -41,7 +41,7 @@ def greeting(app: Flask) -> str:
 
 
 def _admin_key(governance: Container) -> tuple[str, str]:
-    """Where a person finds an admin key that counts, in a sentence; and what a shell makes of it."""
+    """Return a sentence that tells where a valid admin key is, and a shell expression that gives the key."""
     settings = governance.settings
     file = settings.admin_key_file
     if settings.admin_key is not None:
@@ -63,7 +63,7 @@ def _admin_key(governance: Container) -> tuple[str, str]:
 
 
 def _from_here(file: Path) -> str:
-    """A file as a shell in this folder names it; a name that begins with a dash would be an option there."""
+    """Return a file's name for a shell in this folder. A name that begins with a dash would be taken as an option."""
     here = Path.cwd()
     shown = str(file.relative_to(here) if file.is_relative_to(here) else file)
     return str(file) if shown.startswith("-") else shown

@@ -1,4 +1,4 @@
-"""Whether other machines can reach a service whose keys would then travel readable."""
+"""Warns of keys that other machines could read on the network."""
 
 import socket
 from ipaddress import ip_address
@@ -7,7 +7,7 @@ from governance.settings import Settings
 
 
 def exposure(settings: Settings) -> str:
-    """A warning where other machines may reach the service and no proxy is named that keeps the keys secret."""
+    """Return a warning if other machines can reach the service and no proxy is set that encrypts; else ''."""
     if settings.trusted_proxies or _is_loopback(settings.host):
         return ""
     return (

@@ -1,8 +1,7 @@
-"""SIGHUP: the file of GOVERNANCE_CONFIG is applied anew while the service runs, in a process of its own.
+"""Applies the file of GOVERNANCE_CONFIG again at SIGHUP, in a process of its own.
 
-The workers are forked from gunicorn's master, so the master keeps nothing of it in memory, and whatever fails in that
-process leaves the service as it is. `python -m governance.reload` is that process: it prints, as a list in JSON, what
-`/readyz` shall warn of.
+Gunicorn's master forks the workers, so it must not load the file itself; and if the process fails, the service stays
+as it is. `python -m governance.reload` is that process. It prints the warnings for `/readyz` as a JSON list.
 """
 
 import json
@@ -21,17 +20,17 @@ from governance.startup import service_of
 logger = logging.getLogger("governance.reload")
 
 LONGEST = 120
-"""Seconds after which the file is given up."""
+"""Seconds after which the process is killed."""
 
 
 def apply_config_anew(settings: Settings) -> list[str]:
-    """Apply the file of GOVERNANCE_CONFIG in another process; what `/readyz` shall warn of. Never raises."""
+    """Apply the file of GOVERNANCE_CONFIG in another process. Return warnings for `/readyz`. Never raises."""
     path = settings.config_path
     if path is None:
         return []
     command = [sys.executable, "-m", "governance.reload"]
     try:
-        ran = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, timeout=LONGEST, check=True)  # noqa: S603 - this very interpreter
+        ran = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, timeout=LONGEST, check=True)  # noqa: S603 - runs this interpreter
         return list(json.loads(ran.stdout))
     except (OSError, ValueError, subprocess.SubprocessError):
         logger.exception("%s was NOT applied", path.name)
@@ -39,8 +38,8 @@ def apply_config_anew(settings: Settings) -> list[str]:
 
 
 def main() -> None:
-    """Apply the file, where the database is there and of this code's schema; print what to warn of."""
-    from app import create_app  # noqa: PLC0415 - gunicorn's master imports this module, and needs no app for it
+    """Apply the file if the database exists and has this code's schema. Print the warnings."""
+    from app import create_app  # noqa: PLC0415 - gunicorn's master imports this module without the app
 
     settings = Settings.from_environ(os.environ)
     with service_of(create_app(settings)) as governance:
@@ -51,7 +50,7 @@ def _applied(governance: Container, path: Path) -> list[str]:
     try:
         governance.health.refuse_unready()
     except GovernanceError as error:
-        logger.error("%s was NOT applied: %s", path.name, error.message)  # noqa: TRY400 - the sentence says it all
+        logger.error("%s was NOT applied: %s", path.name, error.message)  # noqa: TRY400 - the message is enough
         return [NOT_WRITTEN.format(path.name)]
     return governance.sync.at_reload(path)
 

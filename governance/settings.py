@@ -1,4 +1,4 @@
-"""The settings: one frozen value, read from a mapping such as `os.environ`, told plainly where one is bad."""
+"""The settings: one frozen value, read from a mapping such as `os.environ`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -23,14 +23,14 @@ def _setting(
     show: Callable[[str], str] = values.quoted,
     secret: bool = False,
 ) -> Any:
-    """A field that is read from a variable. `show`: how a refused value is told; a secret is not."""
+    """Return a field that is read from a variable. `show` formats a refused value; a secret is not shown."""
     metadata = {"name": name, "read": read, "meaning": meaning, "show": values.unquoted if secret else show}
     return field(default=default, repr=not secret, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How this service runs. Durations are in seconds."""
+    """All settings. Durations are in seconds."""
 
     database_url: str = _setting(
         "GOVERNANCE_DATABASE_URL",
@@ -126,9 +126,9 @@ class Settings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], *, strict: bool = False) -> Self:
-        """The settings that a mapping gives; an empty value is an absent one.
+        """Read the settings from a mapping. An empty value counts as absent.
 
-        Raises NotReady with every bad one; where strict, also with every variable that has our prefix and is none.
+        Raises NotReady, which lists all bad values; if strict, also all unknown variables that have our prefix.
         """
         given = {item.name: environ.get(item.metadata["name"], "").strip() for item in fields(cls)}
         found, faults = {}, []
@@ -146,22 +146,22 @@ class Settings:
 
     @classmethod
     def misspelt(cls, environ: Mapping[str, str]) -> list[str]:
-        """A sentence for each variable with our prefix that is no setting, and is not empty."""
+        """Return a sentence for each variable that has our prefix, is not empty, and is no setting."""
         return misspelt(environ, [item.metadata["name"] for item in fields(cls)])
 
     @classmethod
     def table(cls) -> list[tuple[str, Any, str]]:
-        """Every setting: its variable, its default, its meaning."""
+        """Return the variable, the default and the meaning of every setting."""
         return [(item.metadata["name"], item.default, item.metadata["meaning"]) for item in fields(cls)]
 
     @property
     def netloc(self) -> str:
-        """Host and port as one word; an IPv6 address is in brackets."""
+        """`host:port`; an IPv6 address is in brackets."""
         return netloc(self.host, self.port)
 
     @property
     def url(self) -> str:
-        """Where a client on this machine finds the service."""
+        """The service's URL for a client on this machine."""
         return f"http://{netloc(reachable(self.host), self.port)}"
 
     @property
@@ -176,7 +176,7 @@ class Settings:
 
     @property
     def admin_key_file(self) -> Path:
-        """Where the first admin key is written, absolute."""
+        """The file of the first admin key, absolute."""
         return self.instance_path / ADMIN_KEY_FILE
 
     @property
@@ -186,11 +186,11 @@ class Settings:
 
     @property
     def memory_lifetime(self) -> float:
-        """How long a snapshot serves without a successful poll."""
+        """Seconds for which a snapshot is used without a successful poll."""
         return 3 * self.poll_interval
 
 
 def _fault(metadata: Mapping[str, Any], value: str, error: ValueError) -> str:
-    """What to set a variable to."""
+    """Return the sentence that says what to set a variable to."""
     wanted = "a number" if str(error).startswith("could not") else str(error)
     return f"Set {metadata['name']} to {wanted}: {metadata['show'](value)}."

@@ -1,4 +1,4 @@
-"""What is done once: in the master before the workers start, for the database; in each worker, for its interpreter."""
+"""Prepares a start: the master makes the database ready, and each worker tunes its interpreter."""
 
 import errno
 import gc
@@ -28,23 +28,23 @@ from governance.storage.sqlite.files.service_lock import ServiceLock
 logger = logging.getLogger("governance.startup")
 
 NEW_OBJECTS = 20_000
-"""Requests leave next to no cycles behind: looking for some after each 700 new objects took 4 % of the time."""
+"""New objects between two runs of the cycle collector. Requests leave few cycles; Python's 700 took 4 % of the time."""
 SWITCH = 0.0005
-"""Seconds that a request waits at most for the interpreter while a refresh has it; Python's own 5 ms are ten pages."""
+"""The interpreter's switch interval in seconds. In Python's default, 5 ms, a worker renders ten pages."""
 NO_FOLDER = "The instance folder could not be made: look at the log."
 NO_KEY = f"No admin key was made: look at the log, and make one with {admin_key.NEW_KEY}."
 
 
 def tune() -> None:
-    """Set this process' interpreter for many short requests, beside a poll that computes for milliseconds."""
+    """Tune this process's interpreter for many short requests next to a poll that computes for milliseconds."""
     gc.set_threshold(NEW_OBJECTS)
     sys.setswitchinterval(SWITCH)
 
 
 def allow_files(wanted: int) -> None:
-    """Raise this process' limit of open files (its workers inherit it) to what a worker needs, as far as it may.
+    """Raise this process's limit of open files to what a worker needs, as far as allowed. Workers inherit the limit.
 
-    Where that is not far enough the log says so; a worker then takes fewer connections (`web/worker/loop.py`).
+    If it stays too low, log that. A worker then accepts fewer connections (`web/worker/loop.py`).
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
@@ -63,44 +63,44 @@ def allow_files(wanted: int) -> None:
 
 @dataclass
 class StartFindings:
-    """What the start and the last reload found, for `/readyz` to warn of."""
+    """What the start and the last reload found. `/readyz` reports the warnings."""
 
     start: list[str] = field(default_factory=list)
     config: list[str] = field(default_factory=list)
     greeting: str = ""
     reload_asked: bool = False
-    """Whether SIGHUP came before the start was done."""
+    """Whether SIGHUP came before the start had ended."""
     database_lock: ServiceLock | None = None
-    """What this service holds on its database for as long as it runs."""
+    """The lock on the database, which the service holds as long as it runs."""
     metrics_folder: Path | None = None
-    """The folder that this service made for its metrics, and takes away when it ends."""
+    """The folder of the metrics, which the service creates and removes at its end."""
 
     @property
     def warnings(self) -> list[str]:
-        """All of it."""
+        """Return the warnings of both."""
         return [*self.start, *self.config]
 
     def ask_for_reload(self, *_: object) -> None:
-        """Handle SIGHUP until gunicorn does."""
+        """Handle SIGHUP until gunicorn installs its handler."""
         self.reload_asked = True
 
 
 found = StartFindings()
-"""Kept here, for gunicorn reads its configuration file anew at SIGHUP, and this module only once."""
+"""Kept here because gunicorn loads its configuration file again at SIGHUP, but this module only once."""
 
 
 def prepare(app: Flask) -> list[str]:
-    """Make the database ready, and apply the file of limits; what `/readyz` shall warn of.
+    """Make the database ready, and apply the file of limits. Return warnings for `/readyz`.
 
-    Raises NotReady, which says what to do, where that cannot be.
+    Raises NotReady, which says what to do.
     """
     return [*make_ready(app), *apply_config(app)]
 
 
 def make_ready(app: Flask, service: ServiceLock | None = None) -> list[str]:
-    """Make the folders, the database and the first admin key; what `/readyz` shall warn of. Raises NotReady.
+    """Create the folders, the database and the first admin key. Return warnings for `/readyz`. Raises NotReady.
 
-    `service`: the lock that this service holds on its database.
+    `service` is the lock that this service holds on its database.
     """
     with service_of(app) as governance:
         settings = governance.settings
@@ -114,7 +114,7 @@ def make_ready(app: Flask, service: ServiceLock | None = None) -> list[str]:
 
 
 def apply_config(app: Flask) -> list[str]:
-    """Apply the file of GOVERNANCE_CONFIG at the start; what `/readyz` shall warn of. Raises NotReady."""
+    """Apply the file of GOVERNANCE_CONFIG at the start. Return warnings for `/readyz`. Raises NotReady."""
     with service_of(app) as governance:
         path = governance.settings.config_path
         try:
@@ -125,9 +125,9 @@ def apply_config(app: Flask) -> list[str]:
 
 @contextmanager
 def service_of(app: Flask) -> Iterator[Container]:
-    """The service of an app, and nothing of it open afterwards.
+    """Yield the container of an app, and close all its files at the end of the block.
 
-    A connection that is forked along holds SQLite's locks in the parent's name.
+    A connection that is open at a fork would hold SQLite's locks in the parent's name.
     """
     governance: Container = app.extensions[EXTENSION]
     try:
@@ -158,7 +158,7 @@ def _create_first_key(governance: Container) -> list[str]:
 
 
 def _unless_empty(governance: Container, fault: str, warning: str) -> list[str]:
-    """Log what cannot be written at the start; what to warn of. Raises NotReady where no limits are stored."""
+    """Log a fault and return it as a warning; raise NotReady instead if no limits are stored."""
     try:
         with governance.database.read() as connection:
             known = any_limits(connection)
@@ -171,8 +171,8 @@ def _unless_empty(governance: Container, fault: str, warning: str) -> list[str]:
 
 
 def check_address(settings: Settings) -> None:
-    """Raise NotReady where nobody can listen on the address: gunicorn would try five times, and name no setting."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET  # as gunicorn has it
+    """Raise NotReady if the address cannot be used. Gunicorn would try five times and would not name the setting."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET  # as gunicorn does
     try:
         found = socket.getaddrinfo(settings.host, settings.port, family, socket.SOCK_STREAM)
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -186,7 +186,7 @@ def check_address(settings: Settings) -> None:
 
 
 def freest_core(taken: Iterable[int | None]) -> int | None:
-    """The core of this process that the fewest workers have; None where the system keeps no process on a core."""
+    """Return the core with the fewest workers; None if the system cannot bind a process to a core."""
     if not hasattr(os, "sched_getaffinity"):
         return None
     counts = Counter(taken)

@@ -80,6 +80,7 @@ OF_METACLASSES = {
     "__abstractmethods__",
     "__slotnames__",
     "_compiler_dispatch",
+    "_generated_cache_key_traversal",
 }
 OF_PYTHON = set(dir(type("Plain", (), {}))) - {"__init__"} | {"__annotations__", "__parameters__", "__orig_bases__"}
 LIBRARIES = {

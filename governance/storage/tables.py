@@ -1,7 +1,7 @@
-"""The tables. Instants are microseconds, money is nano-dollars, ids are text; `''` is "none" where identity counts.
+"""The tables. Instants are microseconds, money is nano-dollars, and ids are text.
 
-A NULL is distinct from every other in a unique index, so no column of an identity is nullable. Long because it is
-one schema: its tables refer to one another, and the migrations are compared with it as a whole.
+A unique index treats each NULL as distinct. So columns that identify a row are not nullable: `''` means "none". This
+file is long because it is one schema: its tables refer to each other, and a test compares it with the migrations.
 """
 
 from sqlalchemy import BigInteger as SQLBigInteger
@@ -36,7 +36,7 @@ metadata = MetaData(
 Big = SQLBigInteger().with_variant(Integer, "sqlite")
 
 LARGEST_SUM = 2**62
-"""The most that a counter, and the sum of its ledger, may be (docs/contract.md §1); SQLite's integers end at 2^63."""
+"""The largest value of a counter and of the sum of its ledger (docs/contract.md §1). SQLite's integers end at 2^63."""
 
 config_revision = Table(
     "config_revision",

@@ -1,1 +1,1 @@
-"""What is special to SQLite: the file, its transactions, its one writer at a time."""
+"""The code that needs SQLite: the database file, transactions, and the writer."""

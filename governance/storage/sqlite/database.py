@@ -1,7 +1,7 @@
-"""The connection to the database: how a file is opened, and what a transaction is.
+"""Opens the database file, and gives transactions on it.
 
 Every read of several statements and every write is one explicit transaction. A write takes the write lock when it
-begins (`BEGIN IMMEDIATE`), so it never fails half way for want of it.
+begins (`BEGIN IMMEDIATE`), so it cannot fail half way because the lock is taken.
 """
 
 import sqlite3
@@ -27,10 +27,10 @@ from governance.storage.sqlite.locks.writer_lock import lock_files, turn_within
 
 WRITE = "write"
 CHECKPOINT_PAGES = 4000
-"""Pages of journal after which it is folded in, 16 MiB: a checkpoint writes each page once, however often it has moved,
-so it writes less than one every 4 MiB, as SQLite does by itself."""
+"""The pages in the journal at which SQLite runs a checkpoint: 16 MiB. A checkpoint writes each changed page once, so
+fewer checkpoints write less. SQLite's default is 4 MiB."""
 JOURNAL_LIMIT = 32 * 1024 * 1024
-"""Bytes to which a journal that has grown larger is cut back, once it is folded in: twice what is usual."""
+"""The size in bytes to which SQLite truncates a larger journal after a checkpoint: twice the usual size."""
 PRAGMAS = (
     "foreign_keys = ON",
     "synchronous = FULL",
@@ -41,7 +41,7 @@ PRAGMAS = (
 
 
 def engine_options(path: Path, busy_timeout: float, connections: int) -> dict[str, Any]:
-    """What SQLAlchemy's `create_engine` needs to open the file, which must be there: a lost file is never made anew."""
+    """Return the options of SQLAlchemy's `create_engine`. The file must exist: a lost file is never created again."""
     return {
         "creator": partial(open_file, path, busy_timeout),
         "pool_size": connections,
@@ -51,17 +51,17 @@ def engine_options(path: Path, busy_timeout: float, connections: int) -> dict[st
 
 
 def open_file(path: Path, busy_timeout: float) -> sqlite3.Connection:
-    """A connection to a file that is there, with the pragmas of all connections."""
+    """Open an existing file, and set the pragmas that all connections have."""
     name = f"file:{quote(str(path))}?mode=rw"
     connection = sqlite3.connect(name, uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
     for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
-    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")  # opens the file, and its journal with it
+    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")  # opens the file and its journal
     return connection
 
 
 class SqliteDatabase:
-    """Transactions on one SQLite file, through an engine made with `engine_options`."""
+    """Transactions on one SQLite file. Its engine was created with `engine_options`."""
 
     def __init__(
         self, engine: Engine, path: Path, busy_timeout: float = 5.0, *, progress: WriterProgress | None = None
@@ -82,7 +82,7 @@ class SqliteDatabase:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One consistent view of the database. Raises Unavailable."""
+        """Open a transaction that reads one consistent state. Raises Unavailable."""
         with raised_for_callers(self.path):
             if self._watch.opened is not None:
                 self._watch.file()
@@ -91,7 +91,7 @@ class SqliteDatabase:
 
     @contextmanager
     def write(self, until: float | None = None) -> Iterator[Connection]:
-        """One transaction with the write lock held: all of it is kept, or nothing. Raises Unavailable, Conflict."""
+        """Open a transaction that holds the write lock, and commit it at the end. Raises Unavailable, Conflict."""
         until = self.deadline() if until is None else until
         with raised_for_callers(self.path), ExitStack() as stack:
             with self._progress:
@@ -99,7 +99,7 @@ class SqliteDatabase:
                 if self._watch.opened is not None:
                     self._watch.file()
                 connection = stack.enter_context(self._writer.connect())
-                left = max(0.0, until - monotonic())  # SQLite waits for the lock so long, and then as long as always
+                left = max(0.0, until - monotonic())  # how long SQLite waits for the lock; reset below
                 connection.connection.execute(f"PRAGMA busy_timeout = {round(1000 * left)}")
                 try:
                     transaction = connection.begin()
@@ -110,7 +110,7 @@ class SqliteDatabase:
         self._progress.advanced()
 
     def _while_waiting(self) -> None:
-        """Continue a stopped process that holds the turn. Raises Unavailable where too many wait for a stuck writer."""
+        """Continue a stopped process that holds the lock. Raises Unavailable if too many wait for a stuck writer."""
         if self._progress.stalled() >= STALLED:
             self._holders.look()
             if self._progress.is_crowded():
@@ -121,7 +121,7 @@ class SqliteDatabase:
         self._watch.note(file)
 
     def _check_file(self, _: object, record: Any, __: object) -> None:
-        """Open anew where another file has taken the path: what is written to a deleted one is lost."""
+        """Reconnect if another file is at the path now: writes to a deleted file would be lost."""
         if record.info["file"] != self._watch.file():
             raise DisconnectionError
 

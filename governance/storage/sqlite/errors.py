@@ -1,4 +1,4 @@
-"""What an error of SQLite means to a caller: try again, look the list up again, or a mistake of ours."""
+"""Translates errors of SQLite: into Unavailable (try again), Conflict (read again), or a mistake in our code."""
 
 import logging
 import re
@@ -26,17 +26,17 @@ UNIQUE = {
     "virtual_keys.digest": "a virtual key with the same value",
     "users.id": "a user with the same id",
 }
-"""What another request may have stored meanwhile, by the columns that SQLite names; any other row is our mistake."""
+"""Rows that another request may have stored first, by the columns in SQLite's message. Any other row is our mistake."""
 JUST_DELETED = "Look the list up again: another request has just deleted {}."
 PARENTS = {
     "rules": "the limit of this budget or rate limit",
     "counters": "the rule that this usage belongs to",
     "denials": "the limit that refused these calls",
 }
-"""What another request may have deleted meanwhile, by the table of the row that refers to it."""
+"""Rows that another request may have deleted first, by the table that refers to them."""
 TABLE = re.compile(r"\b(?:INTO|UPDATE|FROM)\s+(\w+)", re.IGNORECASE)
 PRIMARY = 0xFF
-"""The part of an error code of SQLite that names its kind."""
+"""The mask that reduces an extended error code of SQLite to its primary code."""
 FAULTS_OF_A_STATEMENT = frozenset(
     {
         sqlite3.SQLITE_ERROR,
@@ -48,14 +48,14 @@ FAULTS_OF_A_STATEMENT = frozenset(
     }
 )
 LOST = ("no such table", "closed database")
-"""Faults of a statement in SQLite's eyes that come from a lost file."""
+"""Messages that SQLite raises as faults of a statement although the file was lost."""
 
 
 @contextmanager
 def raised_for_callers(path: Path) -> Iterator[None]:
-    """Raise Unavailable for trouble with the database, Conflict for a race; a faulty statement is logged and stays.
+    """Raise Unavailable for trouble with the database, and Conflict for a race.
 
-    The cause stays with the exception, for the log.
+    The error of a faulty statement is logged and raised again. Otherwise the original error is the `__cause__`.
     """
     try:
         yield
@@ -75,7 +75,7 @@ def raised_for_callers(path: Path) -> Iterator[None]:
 
 
 def is_trouble(error: Exception) -> bool:
-    """Whether the database as a whole is in trouble: a fault of one statement, or of what it stores, is none."""
+    """Whether the error concerns the whole database, not only one statement or its values."""
     if not isinstance(error, sqlite3.Error):
         return False
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE)
@@ -83,7 +83,7 @@ def is_trouble(error: Exception) -> bool:
 
 
 def unavailable(error: BaseException, path: Path) -> Unavailable:
-    """What an error of the database means to a caller. The path is for operators: it shows only its name."""
+    """Return the Unavailable for an error of the database. The message shows only the file's name, not its path."""
     text = str(getattr(error, "orig", None) or getattr(error, "strerror", None) or error).lower()
     reasons = {
         "locked": "another process holds its lock",
@@ -103,7 +103,7 @@ def unavailable(error: BaseException, path: Path) -> Unavailable:
 
 
 def _refuse_race(error: DBAPIError) -> None:
-    """Raise Conflict where another request may have caused the violation of a constraint."""
+    """Raise Conflict if another request may have caused the violation of a constraint."""
     kind, _, columns = str(error.orig).partition(" constraint failed")
     stored, deleted = UNIQUE.get(columns.removeprefix(": ")), PARENTS.get(_table(error))
     if kind == "UNIQUE" and stored:

@@ -1,4 +1,4 @@
-"""Which file the database is, and whether another one has taken its path."""
+"""Notices when another file takes the place of the database file."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ REPLACED = (
 
 
 class FileWatch:
-    """Compares the file at a path with the one that was opened last."""
+    """Compares the file at a path with the file that was opened last."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -22,19 +22,19 @@ class FileWatch:
         self._log: int | None = None
 
     def file(self) -> FileId:
-        """Which file lies there now. Raises OSError where none does.
+        """Return which file is at the path now. Raises OSError if there is none.
 
-        Raises Unavailable where it is another than the one that was opened, and the old log lies beside it: SQLite
-        would apply that log to the new file, and ruin it.
+        Raises Unavailable if it is not the file that was opened while the old write-ahead log is still beside it:
+        SQLite would apply that log to the new file and destroy it.
         """
-        stat = os.stat(self._path)  # noqa: PTH116 - a third of Path.stat's time, on every checkout and every batch
+        stat = os.stat(self._path)  # noqa: PTH116 - a third of Path.stat's time, on every checkout and batch
         file = stat.st_dev, stat.st_ino
         if file != self.opened is not None:
             self._refuse_old_log()
         return file
 
     def note(self, opened: FileId) -> None:
-        """Note the file that was opened, and the write-ahead log beside it."""
+        """Remember the file that was opened, and its write-ahead log."""
         self.opened, self._log = opened, _inode(beside(self._path, WAL))
 
     def _refuse_old_log(self) -> None:

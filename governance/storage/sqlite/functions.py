@@ -1,4 +1,4 @@
-"""How SQLite calls the functions of `storage/functions.py`; importing this is enough."""
+"""SQLite's forms of the functions in `storage/functions.py`. Importing this module registers them."""
 
 from typing import Any
 
@@ -9,5 +9,5 @@ from governance.storage.functions import TextPosition
 
 @compiles(TextPosition, "sqlite")
 def instr(position: TextPosition, compiler: Any, **options: Any) -> str:
-    """SQLite has the same function under another name."""
+    """Compile to SQLite's name of the function."""
     return f"instr{compiler.process(position.clause_expr, **options)}"

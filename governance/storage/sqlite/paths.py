@@ -1,17 +1,17 @@
-"""What a database file has beside itself: each file by the end of its name."""
+"""The files beside a database file, each by the suffix of its name."""
 
 from pathlib import Path
 
 WAL, SHM, JOURNAL = "-wal", "-shm", "-journal"
 JOURNALS = (WAL, SHM, JOURNAL)
-"""What SQLite keeps there."""
+"""SQLite's own files."""
 MARKER = ".id"
 START, RUNNING, COMMANDS = ".lock", ".running", ".commands"
 QUEUE, NEXT, UPKEEP = ".queue", ".next", ".upkeep"
 BELONGINGS = ("", *JOURNALS, MARKER, START, QUEUE, NEXT, RUNNING, UPKEEP, COMMANDS)
-"""All of it, and the file itself."""
+"""All files of a database, itself included."""
 
 
 def beside(database: Path, end: str) -> Path:
-    """The file beside a database whose name ends so."""
+    """Return the path of the file beside a database that has this suffix."""
     return database.with_name(f"{database.name}{end}")

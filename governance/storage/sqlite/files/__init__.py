@@ -1,1 +1,1 @@
-"""The life of a database file: made, checked at a start, copied, restored, compacted."""
+"""Creates, checks, copies, restores, migrates and compacts a database file."""

@@ -1,6 +1,6 @@
-"""A copy of the database file as it is at one instant, made while others write to it.
+"""Copies the database file, as it is at one instant, while others write to it.
 
-The copy grows under another name beside its own, and takes its name once it is whole, checked and on the disk.
+The copy is written under a temporary name. It gets its own name when it is complete, checked and flushed to the disk.
 """
 
 import sqlite3
@@ -17,18 +17,18 @@ from governance.storage.sqlite.errors import unavailable
 from governance.storage.sqlite.files.header import stamp_copy
 
 PAGES = 256
-"""How much is copied at a time: between two steps the command can be interrupted."""
+"""Pages that are copied in one step. The command can be interrupted between two steps."""
 
 
 class BackupFile(NamedTuple):
-    """A backup that was made."""
+    """A finished backup."""
 
     file: Path
     size: int
 
 
 def backup(database: Path, file: Path, busy_timeout: float, *, replace: bool) -> BackupFile:
-    """Copy the database to a file. Raises Conflict where one is there, InvalidRequest, Unavailable."""
+    """Copy the database to a new file. Raises Conflict if the file exists, InvalidRequest, Unavailable."""
     refuse_target(database, file, replace=replace)
     try:
         copy(database, file, busy_timeout)
@@ -40,7 +40,7 @@ def backup(database: Path, file: Path, busy_timeout: float, *, replace: bool) ->
 
 
 def copy(source: Path, target: Path, busy_timeout: float) -> None:
-    """Copy a database to a file, in the place of one that is there. Raises OSError, sqlite3.Error."""
+    """Copy a database to a file, and replace the file if it exists. Raises OSError, sqlite3.Error."""
     with private_files.beside(target) as part:
         with closing(open_file(source, busy_timeout)) as connection:
             fill(part, connection)
@@ -49,13 +49,13 @@ def copy(source: Path, target: Path, busy_timeout: float) -> None:
 
 
 def fill(part: Path, source: sqlite3.Connection) -> None:
-    """Copy a database into an empty file, check the copy and bring it to the disk. Raises OSError, sqlite3.Error."""
+    """Copy a database into an empty file, check the copy, and flush it to the disk. Raises OSError, sqlite3.Error."""
     with closing(sqlite3.connect(part)) as target:
-        # One transaction holds the state of this instant; without it, every write by others would begin the copy
-        # anew (https://www.sqlite.org/c3ref/backup_finish.html), and under load it would never end.
+        # One transaction keeps the state of this instant. Without it, every write by others would restart the copy
+        # (https://www.sqlite.org/c3ref/backup_finish.html), and under load the copy would never end.
         source.execute("BEGIN")
         source.execute("SELECT 1 FROM sqlite_master LIMIT 1")
-        target.execute("PRAGMA journal_mode = OFF")  # it is whole or it goes: there is nothing to roll back
+        target.execute("PRAGMA journal_mode = OFF")  # an incomplete copy is deleted, so no rollback is needed
         target.execute("PRAGMA synchronous = OFF")
         source.backup(target, pages=PAGES)
     stamp_copy(part)
@@ -71,7 +71,7 @@ def _check(file: Path) -> None:
 
 
 def refuse_target(database: Path, file: Path, *, replace: bool) -> None:
-    """Refuse to write over the database itself, what belongs to it, what is no file, or what nobody gave up.
+    """Refuse to overwrite the database, its own files, anything that is no regular file, and an existing file.
 
     Raises InvalidRequest, Conflict.
     """
@@ -86,7 +86,7 @@ def refuse_target(database: Path, file: Path, *, replace: bool) -> None:
 
 
 def _told(error: sqlite3.Error, database: Path, file: Path) -> Unavailable:
-    """A disk that is full, or fails, is most likely the backup's; all other trouble is the database's."""
+    """Return the error for a failed copy. A full or failing disk is most likely the backup's, not the database's."""
     if "disk is full" in str(error) or "disk I/O" in str(error):
         return Unavailable(f"Make room, or give another FILE: {file} was not written ({error}).")
     return unavailable(error, database)

@@ -1,4 +1,4 @@
-"""Writing a database file anew without its free pages, as one transaction of SQLite (VACUUM): whole, or as it was."""
+"""Compacts a database file: SQLite's VACUUM rewrites it without free pages, in one transaction."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ FAILED = "Look at what the disk says, and try again: the file is as it was ({}).
 
 
 class FileSize(NamedTuple):
-    """The bytes of a database file, those of them that nothing uses, and whether the service can give them back."""
+    """The bytes of a database file, its unused bytes, and whether the service can return these to the file system."""
 
     size: int
     free: int
@@ -27,7 +27,7 @@ class FileSize(NamedTuple):
 
 
 def look(path: Path, busy_timeout: float) -> FileSize:
-    """How large a file is. Raises sqlite3.Error."""
+    """Return a file's sizes. Raises sqlite3.Error."""
     with closing(open_file(path, busy_timeout)) as connection:
         page, pages, free, mode = (
             connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -37,7 +37,7 @@ def look(path: Path, busy_timeout: float) -> FileSize:
 
 
 def compact(path: Path, busy_timeout: float) -> FileSize:
-    """Write the file anew, and have it give back free pages from now on. Raises Conflict, NotReady."""
+    """Rewrite the file so that it can return free pages from now on. Raises Conflict, NotReady."""
     try:
         with migrations.alone(path, busy_timeout), service_lock.stopped(path):
             _refuse_without_room(path, look(path, busy_timeout))
@@ -57,7 +57,7 @@ def _refuse_without_room(path: Path, found: FileSize) -> None:
 
 
 def _vacuum(path: Path, busy_timeout: float) -> None:
-    """The copy that SQLite makes lies beside the file: the system's temporary folder may be small, or memory."""
+    """Run VACUUM with SQLite's temporary copy beside the file: the system's temporary folder may be too small."""
     os.environ["SQLITE_TMPDIR"] = str(path.parent)
     with closing(open_file(path, busy_timeout)) as connection:
         connection.execute("PRAGMA temp_store = FILE")

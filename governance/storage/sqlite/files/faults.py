@@ -1,4 +1,4 @@
-"""What an error of the disk, or of SQLite, means to whoever starts the service or a command: what to do, and why."""
+"""Translates errors of the disk and of SQLite into a line that says what to do, for a start or a command."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ ADVICE = {
 
 
 def unusable(path: Path, error: BaseException) -> NotReady:
-    """Why a database cannot be used, in one line that says what to do where the error tells."""
+    """Return why a database cannot be used, in one line that says what to do if the error tells that."""
     cause = str(getattr(error, "orig", None) or error).splitlines()[0]
     advice = next((advice for words, advice in ADVICE.items() if words in cause.lower()), None)
     if advice is None:

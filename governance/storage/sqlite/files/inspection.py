@@ -1,4 +1,4 @@
-"""What a doctor asks of a database file: is it sound, how far has its time come, what lies beside it."""
+"""Examines a database file for `doctor`: damage, latest timestamp, size, files beside it, other programs."""
 
 import os
 import sqlite3
@@ -27,13 +27,13 @@ INSTANTS = (
 
 
 def unsound(connection: Connection) -> str | None:
-    """The first thing that is wrong with the file, looked through as a whole; None where it is sound."""
+    """Check the whole file. Return the first fault; None if there is none."""
     found = str(connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one())
     return None if found == "ok" else found.splitlines()[-1]
 
 
 def newest(connection: Connection) -> int:
-    """The latest instant that was noted; 0 where nothing was."""
+    """Return the latest stored timestamp; 0 if there is none."""
     latest = union_all(*(select(func.max(column).label("at")) for column in INSTANTS)).subquery()
     return int(connection.execute(select(func.coalesce(func.max(latest.c.at), 0))).scalar_one())
 
@@ -47,7 +47,7 @@ PARTS = {
     "counters": "counters",
     "audit": "audit",
 }
-"""What a table is shown as; all others are `the rest`."""
+"""The names under which tables are shown. All other tables are `the rest`."""
 REST = "the rest"
 TABLES_BYTES = """
     SELECT coalesce(m.tbl_name, s.name), sum(s.pgsize) FROM dbstat AS s LEFT JOIN sqlite_master AS m ON m.name = s.name
@@ -55,14 +55,14 @@ TABLES_BYTES = """
 
 
 class FileSpace(NamedTuple):
-    """The bytes of a database file, and those of them that nothing uses."""
+    """The bytes of a database file, and its unused bytes."""
 
     file: int
     free: int
 
 
 def space(connection: Connection) -> FileSpace:
-    """How large the file is: a look at its first page."""
+    """Return the file's sizes. Reads only its first page."""
     size, pages, free = (
         int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
         for name in ("page_size", "page_count", "freelist_count")
@@ -71,11 +71,11 @@ def space(connection: Connection) -> FileSpace:
 
 
 def parts(connection: Connection) -> dict[str, int]:
-    """Of what the file consists, in bytes with all indexes; reads all of it. Empty where this SQLite cannot tell."""
+    """Return the bytes of each table with its indexes. Reads the whole file. Empty if this SQLite lacks `dbstat`."""
     found = dict.fromkeys([*PARTS.values(), REST], 0)
     try:
         rows = connection.exec_driver_sql(TABLES_BYTES).all()
-    except OperationalError:  # SQLite without dbstat
+    except OperationalError:  # this SQLite has no dbstat
         return {}
     for name, size in rows:
         found[PARTS.get(name, REST)] += size
@@ -83,33 +83,33 @@ def parts(connection: Connection) -> dict[str, int]:
 
 
 def stored_rows(connection: Connection) -> dict[str, int]:
-    """At most how many rows the tables have that grow with calls: from their first and last numbers, without a scan."""
+    """Return an upper bound of the rows in each table that grows with calls: from its lowest and highest number."""
     numbered = {"reservations": tables.reservations.c.seq, "answers": tables.answers.c.seq, "audit": tables.audit.c.seq}
     return {name: _span(connection, column) for name, column in numbered.items()}
 
 
 def _span(connection: Connection, column: Column[int]) -> int:
-    """From two statements: one alone would read the whole table."""
+    """Return the lowest and the highest number. Two statements: a single one would read the whole table."""
     first = connection.execute(select(func.coalesce(func.min(column), 1))).scalar_one()
     last = connection.execute(select(func.coalesce(func.max(column), 0))).scalar_one()
     return int(last - first + 1)
 
 
 def journal_size(path: Path) -> int:
-    """The bytes of the write-ahead log beside a database file."""
+    """Return the bytes of the write-ahead log of a database file."""
     log = paths.beside(path, paths.WAL)
     return log.stat().st_size if log.exists() else 0
 
 
 def files(path: Path) -> list[Path]:
-    """The files in which a database lies: itself, what SQLite keeps beside it, and the copies before migrations."""
+    """Return the files of a database: itself, SQLite's files beside it, and the copies from before migrations."""
     beside = [paths.beside(path, end) for end in paths.BELONGINGS]
     copies = (file for kind in ("before", "replaced") for file in sorted(path.parent.glob(f"{path.name}.{kind}-*")))
     return [file for file in (*beside, *copies) if file.exists()]
 
 
 def has_reset_fault(version: tuple[int, int, int]) -> bool:
-    """Whether this version of SQLite may ruin a file where two connections checkpoint, or one writes, at once.
+    """Whether this version of SQLite may damage a file if two connections checkpoint at once, or one writes meanwhile.
 
     https://sqlite.org/wal.html#walresetbug
     """
@@ -118,30 +118,30 @@ def has_reset_fault(version: tuple[int, int, int]) -> bool:
 
 
 RESET_MENDED = {(3, 44): (3, 44, 6), (3, 50): (3, 50, 7)}
-"""In which versions of older releases it was mended; in all others by 3.51.3."""
+"""The patch releases that fixed the fault. All other releases have the fix from 3.51.3 on."""
 SQLITE = sqlite3.sqlite_version_info
 
 
 def shown_version() -> str:
-    """SQLite's version, such as 3.53.0."""
+    """Return SQLite's version, such as 3.53.0."""
     return ".".join(map(str, SQLITE))
 
 
 def other_programs(path: Path) -> list[str]:
-    """Programs beside Python's own that have the database open: `litestream (4711)`. Linux alone can tell."""
+    """Return the programs other than Python that have the database open, such as `litestream (4711)`. Only on Linux."""
     return sorted(_named(process) for process in _openers(path) if not _program(process).startswith("python"))
 
 
 def other_processes(path: Path) -> list[str]:
-    """All processes beside this one that have the database open, told as programs are."""
+    """Return all other processes that have the database open, in the same form."""
     return sorted(_named(process) for process in _openers(path) if process.name != str(os.getpid()))
 
 
 def _openers(path: Path) -> Iterator[Path]:
-    """The folders in /proc of the processes that have a file open, as far as this user may see them."""
+    """Yield the /proc folders of the processes that have a file open, as far as this user may see them."""
     real = path.resolve()
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it has ended, or is another user's
+        with suppress(OSError):  # the process has ended, or belongs to another user
             if real in (descriptor.readlink() for descriptor in (process / "fd").iterdir()):
                 yield process
 

@@ -1,6 +1,6 @@
-"""The marker beside a database file: which database lies there, and how its file was when the service last saw it.
+"""The marker file beside a database: the database's id, and the state of its file when the service last used it.
 
-A lost, replaced or foreign file is told by it. It is no secret, and worth nothing without the database.
+It shows that a database file was lost, replaced, or belongs to another service. It is no secret.
 """
 
 import json
@@ -16,10 +16,10 @@ JOURNALS = (paths.WAL, paths.JOURNAL)
 
 
 class Marker(NamedTuple):
-    """What a start compares a database file with.
+    """The values with which a start compares a database file.
 
-    `size` and `mtime_ns` are the file's after a clean stop; None while the service runs, and after it was killed.
-    `inode` is the database's, `own_inode` the marker's: where that is another now, the folder was copied as a whole.
+    `size` and `mtime_ns` are the file's after a clean stop; None while the service runs and after it was killed.
+    `inode` is the database's and `own_inode` the marker's. If `own_inode` differs now, the whole folder was copied.
     """
 
     database_id: str
@@ -32,7 +32,7 @@ class Marker(NamedTuple):
 
     @classmethod
     def read(cls, database: Path) -> Self | None:
-        """The marker of a database; None where there is none. Raises NotReady where it cannot be understood."""
+        """Read the marker of a database; None if there is none. Raises NotReady if it cannot be parsed."""
         path = path_of(database)
         try:
             found = json.loads(private_files.read(path))
@@ -50,7 +50,7 @@ class Marker(NamedTuple):
         return (self.size, self.mtime_ns) == (found.st_size, found.st_mtime_ns)
 
     def was_replaced(self, database: Path, header: FileHeader) -> bool:
-        """Whether another file, be it a copy of the same database, lies in the place of the one that was marked."""
+        """Whether another file, such as a copy of the same database, is in the place of the marked file."""
         moved = path_of(database).stat().st_ino != self.own_inode
         other = not moved and database.stat().st_ino != self.inode
         return other or header.stamp != self.stamp or header.changes < self.changes
@@ -60,12 +60,12 @@ DAMAGED = "Remove {} and start again: it cannot be read, and is made anew from t
 
 
 def path_of(database: Path) -> Path:
-    """Where the marker of a database lies."""
+    """Return the path of a database's marker."""
     return paths.beside(database, paths.MARKER)
 
 
 def write(database: Path, database_id: str, *, stopped: bool) -> None:
-    """Mark a database file as it is now: in use, or `stopped` cleanly. Raises OSError."""
+    """Write the marker of a database file: in use, or `stopped` cleanly. Raises OSError."""
     header, found = FileHeader.of(database), database.stat()
     path = path_of(database)
     with private_files.beside(path) as part:
@@ -84,7 +84,7 @@ def write(database: Path, database_id: str, *, stopped: bool) -> None:
 
 
 def journal_beside(database: Path) -> Path | None:
-    """A journal with something in it beside a database file."""
+    """Return a journal beside a database file that is not empty; None if there is none."""
     found = (paths.beside(database, end) for end in JOURNALS)
     return next((file for file in found if file.exists() and file.stat().st_size), None)
 

@@ -1,4 +1,4 @@
-"""Bringing a database file to the schema of this code: made where there is none, copied before it is changed."""
+"""Brings a database file to this code's schema: creates a missing file, and copies an old one before it migrates it."""
 
 import logging
 import os
@@ -32,7 +32,7 @@ logger = logging.getLogger("governance.migrations")
 
 SCRIPTS = Path(__file__).resolve().parents[4] / "migrations"
 PATIENCE = 60.0
-"""Seconds that a start waits for another one, which may be migrating."""
+"""Seconds that a start waits for another start, which may be migrating."""
 WITHOUT_COPY = (
     "The database was migrated without a copy of what it was: look at the log, and make a copy of what it is now "
     "(flask governance backup FILE)."
@@ -48,10 +48,10 @@ def upgrade(
     service: ServiceLock | None = None,
     patience: float = PATIENCE,
 ) -> list[str]:
-    """Make the file where none was before, or check and migrate it; then mark it as in use. What to warn of.
+    """Create the file, or check and migrate it; then mark it as in use. Return warnings.
 
-    `folders`: where else an earlier database may have left a sign. `service`: the lock of the service that starts.
-    Raises NotReady, with one line that says what to do, where that cannot be.
+    `folders` are other folders in which an earlier database may have left files. `service` is the lock of the service
+    that starts. Raises NotReady, with one line that says what to do.
     """
     try:
         private_files.make_folder(path.parent)
@@ -66,7 +66,7 @@ def upgrade(
 
 
 def make(path: Path, busy_timeout: float) -> None:
-    """Make a new database of this code's schema where there is no file. Raises OSError, sqlite3.Error."""
+    """Create a database with this code's schema. Raises OSError, sqlite3.Error."""
     new_database.make(path, lambda new: _upgrade(new, busy_timeout))
 
 
@@ -78,22 +78,22 @@ def mark(path: Path, busy_timeout: float) -> None:
 
 
 def alone(path: Path, patience: float) -> AbstractContextManager[None]:
-    """One process at a time: two services that start together on one file migrate it once."""
+    """Hold the lock of a start for the block: two services that start together on one file migrate it once."""
     return private_files.locked(paths.beside(path, paths.START), patience)
 
 
 def current_revision(connection: Connection) -> str | None:
-    """The schema revision of a database."""
+    """Return the schema revision of a database."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
 def head() -> str:
-    """The schema revision of this code."""
+    """Return the schema revision of this code."""
     return str(_script().get_current_head())
 
 
 def fault(found: str | None, wanted: str) -> str | None:
-    """What to do about a database whose schema is not the wanted one; None where it is."""
+    """Return what to do about a database with another schema; None if it has this code's schema."""
     if found == wanted:
         return None
     older = found is None or found in _known()
@@ -102,7 +102,7 @@ def fault(found: str | None, wanted: str) -> str | None:
 
 
 def config(connection: Connection | None = None) -> Config:
-    """Alembic's configuration, bound to a connection for `migrations/env.py` to use."""
+    """Return Alembic's configuration with the connection that `migrations/env.py` uses."""
     made = Config()
     made.set_main_option("script_location", str(SCRIPTS))
     made.attributes["connection"] = connection
@@ -111,9 +111,10 @@ def config(connection: Connection | None = None) -> Config:
 
 @contextmanager
 def connect(path: Path, busy_timeout: float) -> Iterator[Connection]:
-    """A connection for migrations alone, to a file that is there, with foreign keys off.
+    """Open an existing file for migrations, with foreign keys off.
 
-    A batch ALTER drops and remakes a table; with them on, that would empty the tables that cascade from it.
+    A batch ALTER drops and creates a table again. With foreign keys on, the drop would delete the rows of all tables
+    that refer to it.
     """
     engine = create_engine(
         "sqlite://",
@@ -128,7 +129,7 @@ def connect(path: Path, busy_timeout: float) -> Iterator[Connection]:
 
 
 def _ready(path: Path, busy_timeout: float, folders: tuple[Path, ...], service: ServiceLock | None) -> list[str]:
-    """Make the file, or check and migrate it; what to warn of."""
+    """Create the file, or check and migrate it. Return warnings."""
     if os.path.lexists(path):
         in_use = not (service or ServiceLock(path)).is_alone()
         start_check.check(path, busy_timeout, in_use=in_use)
@@ -140,7 +141,7 @@ def _ready(path: Path, busy_timeout: float, folders: tuple[Path, ...], service: 
 
 
 def _marked(path: Path, busy_timeout: float) -> list[str]:
-    """Mark the file; what to warn of where that cannot be written and the service has limits to serve."""
+    """Mark the file. If that fails and limits are stored, return a warning; if none are stored, raise."""
     try:
         mark(path, busy_timeout)
     except OSError as error:
@@ -158,7 +159,8 @@ def _upgrade(path: Path, busy_timeout: float) -> list[str]:
         revision = current_revision(connection)
         refuse_newer(path, revision)
         if revision is None:
-            connection.exec_driver_sql("PRAGMA auto_vacuum = INCREMENTAL")  # only before the first table is made
+            # This works only before the first table is created.
+            connection.exec_driver_sql("PRAGMA auto_vacuum = INCREMENTAL")
         _check_writable(connection)
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
         if revision == head():
@@ -170,7 +172,7 @@ def _upgrade(path: Path, busy_timeout: float) -> list[str]:
 
 
 def refuse_newer(path: Path, revision: str | None) -> None:
-    """Raise NotReady where a database is of a schema that this code does not know."""
+    """Raise NotReady if this code does not know the database's schema."""
     if revision is not None and revision not in _known():
         raise NotReady(
             f"The database {path} is of a newer version of this service (schema {revision}): "
@@ -179,7 +181,7 @@ def refuse_newer(path: Path, revision: str | None) -> None:
 
 
 def _migrate_old(connection: Connection, path: Path, revision: str, busy_timeout: float) -> list[str]:
-    """Copy and migrate a file that is there, and log both; what to warn of."""
+    """Copy and migrate an existing file, and log both. Return warnings."""
     began, target = monotonic(), path.with_name(f"{path.name}.before-{head()}")
     name, way = path.name, f"from schema {revision} to {head()}"
     logger.info("model limits %s migrates %s %s; first it is copied to %s", __version__, name, way, target.name)
@@ -192,9 +194,9 @@ def _migrate_old(connection: Connection, path: Path, revision: str, busy_timeout
 
 
 def _copy_first(connection: Connection, path: Path, target: Path, busy_timeout: float) -> list[str]:
-    """Copy the file; what to warn of where the copy cannot be written and the service has limits to serve.
+    """Copy the file. If that fails and limits are stored, return a warning; if none are stored, raise.
 
-    The migration itself is one transaction: where it fails, too, nothing is changed.
+    The migration itself is one transaction: if it fails, nothing is changed.
     """
     try:
         copy(path, target, busy_timeout)
@@ -214,7 +216,7 @@ def _migrate(connection: Connection) -> None:
         _check_parents(connection)
         connection.exec_driver_sql("COMMIT")
     except BaseException:
-        with suppress(DatabaseError):  # SQLite has rolled back by itself, as where the disk is full
+        with suppress(DatabaseError):  # SQLite has already rolled back, for example on a full disk
             connection.exec_driver_sql("ROLLBACK")
         raise
 

@@ -1,4 +1,4 @@
-"""Making a database where there is none: not where an earlier one was, and under its name only once it is whole."""
+"""Creates a database file, unless files of an earlier one are left. It gets its name only when it is complete."""
 
 import os
 import sqlite3
@@ -16,7 +16,7 @@ from governance.storage.sqlite.files.start_check import OURS, tables_of
 
 UNFINISHED = (".new", ".part")
 LEFT = (*paths.JOURNALS, paths.MARKER, paths.QUEUE)
-"""What stays beside a database's name when the file is gone; the locks of a start are not among it."""
+"""Files that stay when only the database file is lost. The locks of a start are not among them."""
 SECRETS = ("admin.key", "virtual-keys.txt")
 
 MISSING = (
@@ -26,14 +26,14 @@ MISSING = (
 
 
 def refuse_earlier(path: Path, folders: Iterable[Path]) -> None:
-    """Raise NotReady where something in the folders says that there was a database before."""
+    """Raise NotReady if files in the folders show that there was a database before."""
     sign = next(_signs(path, {path.parent, *folders}), None)
     if sign:
         raise NotReady(MISSING.format(path, sign))
 
 
 def make(path: Path, build: Callable[[Path], object]) -> None:
-    """Make a database file: `build` fills an empty one, which then gets its name. Raises OSError."""
+    """Create a database file: `build` fills an empty file, which then gets its name. Raises OSError."""
     new = path.with_name(f"{path.name}.new")
     _remove(new)
     try:
@@ -55,7 +55,7 @@ def _remove(file: Path) -> None:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file is a database of this service, or one that cannot be read any more."""
+    """Whether a file is a database of this service, or a database that cannot be read any more."""
     try:
         if FileHeader.of(path) is None:
             return False
@@ -69,7 +69,7 @@ def is_ours(path: Path) -> bool:
 
 
 def _signs(path: Path, folders: Iterable[Path]) -> Iterator[Path]:
-    """Files that an earlier database left, or that are one."""
+    """Yield files that an earlier database left, and databases of this service."""
     beside = (paths.beside(path, end) for end in LEFT)
     yield from (file for file in beside if os.path.lexists(file))
     for folder in sorted(folders):
@@ -86,4 +86,4 @@ def _is_marker(file: Path) -> bool:
     try:
         return marker.Marker.read(file.with_suffix("")) is not None
     except NotReady:
-        return False  # another program's; our own is told by its name
+        return False  # another program's; the name tells our own

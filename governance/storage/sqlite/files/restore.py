@@ -1,4 +1,4 @@
-"""Putting a backup in the place of the database: checked first, whole or not at all, and what was there is kept."""
+"""Restores a backup: checks it, puts it in the database's place in one step, and keeps the replaced file."""
 
 import os
 import sqlite3
@@ -27,7 +27,7 @@ UNWRITABLE = "Make room, or make the folder writable: {} was not made, {}."
 
 
 class RestoredFile(NamedTuple):
-    """What was put there, and under which name lies what was there before (None: nothing was)."""
+    """The restored backup, and the new name of the replaced file (None if there was no file)."""
 
     file: Path
     size: int
@@ -36,9 +36,10 @@ class RestoredFile(NamedTuple):
 
 
 def restore(database: Path, file: Path, now: int, busy_timeout: float, *, force: bool) -> RestoredFile:
-    """Put a copy of a backup in the database's place. Raises Conflict, InvalidRequest, NotReady; nothing is done then.
+    """Put a copy of a backup in the database's place. Raises Conflict, InvalidRequest, NotReady.
 
-    `force`: the backup may be of another database. `now` is for the name of what is kept.
+    If it raises, nothing has changed. With `force`, the backup may be of another database. `now` becomes part of the
+    replaced file's name.
     """
     _refuse_itself(database, file)
     try:
@@ -58,7 +59,7 @@ def restore(database: Path, file: Path, now: int, busy_timeout: float, *, force:
 
 
 def begin_anew(database: Path, now: int, busy_timeout: float) -> None:
-    """Make an empty database where there is none, whatever an earlier one left. Raises Conflict, NotReady."""
+    """Create an empty database even if files of an earlier one are left. Raises Conflict, NotReady."""
     try:
         private_files.make_folder(database.parent)
         with _nobody_else(database, busy_timeout):
@@ -74,7 +75,7 @@ def begin_anew(database: Path, now: int, busy_timeout: float) -> None:
 
 @contextmanager
 def _nobody_else(database: Path, patience: float) -> Iterator[None]:
-    """Keep starts, services and commands away for the block. Raises Conflict where one is there, OSError."""
+    """Lock out starts, services and commands for the block. Raises Conflict if one is running, OSError."""
     with ExitStack() as stack:
         try:
             stack.enter_context(migrations.alone(database, patience))
@@ -99,7 +100,7 @@ def _refuse_itself(database: Path, file: Path) -> None:
 
 
 def _copied(file: Path, part: Path, busy_timeout: float) -> tuple[str, str | None]:
-    """Copy a backup, and look through the copy; its schema and its id. Raises InvalidRequest, NotReady."""
+    """Copy a backup and check the copy. Return its schema and id. Raises InvalidRequest, NotReady."""
     try:
         header = start_check.header_of(file.resolve())
         journal = marker.journal_beside(file)
@@ -119,7 +120,7 @@ def _copied(file: Path, part: Path, busy_timeout: float) -> tuple[str, str | Non
 
 
 def _open(file: Path, busy_timeout: float, *, with_journal: bool) -> sqlite3.Connection:
-    """A connection to a backup, which leaves no trace but beside a journal that belongs to it."""
+    """Open a backup. This writes no file beside it, unless the backup has a journal of its own."""
     if with_journal:
         return open_file(file, busy_timeout)
     return sqlite3.connect(f"file:{quote(str(file))}?mode=ro&immutable=1", uri=True)
@@ -132,7 +133,7 @@ def _refuse_other(database: Path, file: Path, found: str | None, *, force: bool)
 
 
 def _known_id(database: Path) -> str | None:
-    """The id of the database that is or was here, as far as that can be told."""
+    """Return the id of the database that is or was here; None if it cannot be found out."""
     try:
         known = marker.Marker.read(database)
     except NotReady:
@@ -141,7 +142,7 @@ def _known_id(database: Path) -> str | None:
 
 
 def _put_away(database: Path, now: int) -> Path | None:
-    """Give what lies there another name: the database first, so that it is never without its journal."""
+    """Rename the existing files: the database first, so that no start finds it without its journal."""
     stamp = to_the_second(now).replace("-", "").replace(":", "")
     name, number = f"{database.name}.replaced-{stamp}", 1
     while any(os.path.lexists(database.with_name(f"{name}{end}")) for end in ("", *paths.JOURNALS)):
@@ -155,7 +156,7 @@ def _put_away(database: Path, now: int) -> Path | None:
 
 
 def _mark(database: Path, found: str | None) -> None:
-    """Mark the file, which was looked through; one without an id is marked when a start has given it one."""
+    """Mark the checked file. A file without an id is marked by the start that gives it one."""
     if found:
         marker.write(database, found, stopped=True)
     else:

@@ -1,7 +1,7 @@
-"""The locks that say who has the database open, so that nothing is put in its place meanwhile.
+"""Locks that show whether services and commands have the database open. A restore waits for both.
 
-Services share one. Workers inherit it, so it is held until the last of them is gone, however the service ends.
-Commands share another, since a start looks through the file only where no service runs.
+All services share one lock. Workers inherit it, so it is held until the last worker has ended, even if it was killed.
+Commands share a second lock: a start checks the file only if no service runs, and commands must not prevent that.
 """
 
 import fcntl
@@ -26,7 +26,7 @@ RESTORING = "Try again: the database {} is being restored, {}."
 
 
 class ServiceLock:
-    """Held from before the start's checks until the service has stopped."""
+    """A service holds it from before the checks of its start until it has stopped."""
 
     def __init__(self, database: Path) -> None:
         self._database = database
@@ -34,7 +34,7 @@ class ServiceLock:
         self._checked = False
 
     def begin(self) -> None:
-        """Take the lock. Raises NotReady where a restore holds it, or it cannot be made."""
+        """Take the lock. Raises NotReady if a restore holds it, or if the file cannot be created."""
         path = path_of(self._database)
         try:
             private_files.make_folder(path.parent)
@@ -45,7 +45,7 @@ class ServiceLock:
             raise unusable(self._database, error) from error
 
     def is_alone(self) -> bool:
-        """Whether no other service runs on the database, asked while the start's lock is held."""
+        """Whether no other service runs on the database. The caller holds the lock of a start."""
         if self._descriptor is None:
             return not is_held(self._database)
         alone = private_files.try_lock(self._descriptor, fcntl.LOCK_EX)
@@ -53,13 +53,13 @@ class ServiceLock:
         return alone
 
     def checked(self) -> None:
-        """Note that the start has found the database sound: only then can its stop be clean."""
+        """Note that the start found no damage: only then can the stop be clean."""
         self._checked = True
 
     def end(self) -> None:
-        """Give the lock up; where the stop is clean, note that in the marker."""
+        """Release the lock. After a clean stop, note that in the marker."""
         if self._descriptor is not None and self._checked:
-            with suppress(OSError, NotReady):  # else the next start looks at the file more closely, that is all
+            with suppress(OSError, NotReady):  # if this fails, the next start only checks the file more closely
                 self._note_stop(self._descriptor)
         self._close()
 
@@ -76,7 +76,7 @@ class ServiceLock:
 
 
 def path_of(database: Path) -> Path:
-    """Where the lock of a database lies."""
+    """Return the path of a database's lock file."""
     return paths.beside(database, paths.RUNNING)
 
 
@@ -90,9 +90,9 @@ def is_held(database: Path) -> bool:
 
 @contextmanager
 def opened_by_command(database: Path, patience: float) -> Iterator[None]:
-    """Keep a restore away for the block. Raises NotReady where one goes on.
+    """Lock out a restore for the block. Raises NotReady if one is running.
 
-    Where the lock cannot be made a command goes on without it: a restore cannot make it either.
+    If the lock file cannot be created, the command runs without it: a restore cannot create it either.
     """
     path = paths.beside(database, paths.COMMANDS)
     with ExitStack() as stack:
@@ -109,13 +109,13 @@ def opened_by_command(database: Path, patience: float) -> Iterator[None]:
 
 @contextmanager
 def stopped(database: Path) -> Iterator[None]:
-    """Keep services from starting for the block. Raises LockTimeoutError where one runs, OSError."""
+    """Prevent starts of services for the block. Raises LockTimeoutError if one runs, OSError."""
     with private_files.locked(path_of(database), 0):
         yield
 
 
 @contextmanager
 def without_commands(database: Path, patience: float) -> Iterator[None]:
-    """Keep commands from opening the database for the block. Raises LockTimeoutError where one has it, OSError."""
+    """Prevent commands from opening the database for the block. Raises LockTimeoutError if one has it open, OSError."""
     with private_files.locked(paths.beside(database, paths.COMMANDS), patience):
         yield

@@ -1,4 +1,4 @@
-"""What a start asks of a database file before it is used: is it whole, is it ours, is it the one that lay here."""
+"""Checks a database file before it is used: it must be undamaged, of this service, and the one that was here before."""
 
 import errno
 import logging
@@ -18,9 +18,9 @@ from governance.storage.sqlite.files.marker import Marker
 logger = logging.getLogger("governance.storage")
 
 OURS = {"alembic_version", "config_revision", "model_limits"}
-"""Tables that each of our schemas has."""
+"""Tables that every schema of this service has."""
 LARGEST_QUICK = 256 * 1024 * 1024
-"""Up to this size a file that is unchanged since a clean stop is looked through too: that takes half a second."""
+"""Bytes up to which even a file that is unchanged since a clean stop is checked, which takes half a second."""
 TELL_FROM = 64 * 1024 * 1024
 
 RESTORE = "run flask governance restore BACKUP"
@@ -40,9 +40,9 @@ DAMAGED = f"The database {{}} is malformed ({{}}): {RESTORE}."
 
 
 def check(path: Path, busy_timeout: float, *, in_use: bool) -> None:
-    """Look at a database file that is there, and change nothing. Raises NotReady, OSError, sqlite3.Error.
+    """Check an existing database file, and change nothing. Raises NotReady, OSError, sqlite3.Error.
 
-    Another service that is using it has looked already.
+    If another service is using the file, that service has checked it already.
     """
     if path.is_symlink():
         raise NotReady(A_LINK.format(path))
@@ -65,9 +65,9 @@ def check(path: Path, busy_timeout: float, *, in_use: bool) -> None:
 
 
 def check_for_command(path: Path, busy_timeout: float) -> None:
-    """Refuse to open what a start would refuse, but for damaged pages: SQLite would ruin some of it. Raises NotReady.
+    """Refuse the files that a start refuses, because opening them could destroy data. Raises NotReady.
 
-    A file that is missing is not looked at.
+    Damaged pages are not refused. A missing file is not checked.
     """
     if not os.path.lexists(path):
         return
@@ -78,7 +78,7 @@ def check_for_command(path: Path, busy_timeout: float) -> None:
 
 
 def header_of(path: Path) -> FileHeader:
-    """The header of a database file. Raises NotReady where it is none, OSError."""
+    """Read the header of a database file. Raises NotReady if it is no database, OSError."""
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not path.stat().st_size:
@@ -90,14 +90,14 @@ def header_of(path: Path) -> FileHeader:
 
 
 def refuse_cut_off(path: Path, header: FileHeader) -> None:
-    """Raise NotReady where a file without a journal has another size than its header says."""
+    """Raise NotReady if a file without a journal does not have the size that its header gives."""
     size = path.stat().st_size
     if header.pages is not None and size != header.pages * header.page_size:
         raise NotReady(CUT_OFF.format(path, size, header.pages * header.page_size))
 
 
 def refuse_foreign(path: Path, connection: sqlite3.Connection) -> None:
-    """Raise NotReady where a database holds nothing, or another program's tables."""
+    """Raise NotReady if a database has no tables, or those of another program."""
     tables = tables_of(connection)
     if not tables:
         raise NotReady(EMPTY.format(path))
@@ -106,12 +106,12 @@ def refuse_foreign(path: Path, connection: sqlite3.Connection) -> None:
 
 
 def tables_of(connection: sqlite3.Connection) -> set[str]:
-    """The names of a database's tables."""
+    """Return the names of a database's tables."""
     return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 def database_id(connection: sqlite3.Connection) -> str | None:
-    """The id of a database; None where its schema is older than ids."""
+    """Return the id of a database; None if its schema is older than ids."""
     if "database_identity" not in tables_of(connection):
         return None
     found = connection.execute("SELECT database_id FROM database_identity").fetchone()
@@ -119,7 +119,7 @@ def database_id(connection: sqlite3.Connection) -> str | None:
 
 
 def fault_in(connection: sqlite3.Connection, pragma: str = "integrity_check") -> str | None:
-    """The first thing that is wrong with a database; None where it is sound."""
+    """Return the first fault of a database; None if there is none."""
     found = str(connection.execute(f"PRAGMA {pragma}(1)").fetchone()[0])
     return None if found == "ok" else found.splitlines()[-1]
 

@@ -1,1 +1,1 @@
-"""Dropping what is old in short transactions, and giving the room back."""
+"""Deletes old rows in short transactions, and returns free pages to the file system."""

@@ -1,7 +1,7 @@
-"""Pruning: what is old leaves, in slices, and every counter still equals its ledger.
+"""Deletes old rows in slices. Every counter stays equal to its ledger.
 
-A row of the ledger that goes is folded into its counter first, in the same transaction:
-used = folded + Σ used of the rows that are left.
+A ledger row is added to its counter's `folded` sum in the transaction that deletes it:
+used = folded + Σ used of the remaining rows.
 """
 
 import sqlite3
@@ -12,15 +12,15 @@ import orjson
 from governance.storage.sqlite.writer.answers import NOTED_AGAIN
 
 VAIN = 2000
-"""So many of the oldest rows in a row that are too young to go, and the walk ends: the clock may have stepped."""
+"""The walk through a table ends after this many rows in a row that are too young. The clock may have been set back."""
 FREE_PAGES_KEPT = 1024
-"""Free pages are used again; giving back and asking anew for each of them would cost more than these."""
+"""Free pages that stay in the file. New rows use them, which costs less than to grow the file again."""
 FREE_SHARE_KEPT = 8
-"""One in so many pages may stay free."""
+"""One of this many pages may stay free."""
 MOST_PAGES = 256
-"""Pages given back in one slice: one that is free costs 8 µs, one whose content must move first up to 53."""
+"""The most pages returned in one slice: a free page takes 8 µs, a page whose content must move first up to 53."""
 INCREMENTAL = 2
-"""`PRAGMA auto_vacuum` of a file that can give pages back while it is used."""
+"""The value of `PRAGMA auto_vacuum` for a file that can return pages while it is in use."""
 
 OLDEST_RESERVATIONS = """
     SELECT seq, status <> 'open' AND ended_at < ? FROM reservations WHERE seq > ? ORDER BY seq LIMIT ?"""
@@ -49,17 +49,17 @@ DROP_TEXTS = f"DELETE FROM answer_texts WHERE id IN {THESE} AND last_use <= ?"  
 
 
 class PruningTask(Protocol):
-    """Something to prune, slice by slice."""
+    """A kind of rows to prune, slice by slice."""
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Look, without the writers' turn, for what there is to do."""
+        """Find out what there is to do, without the writer lock."""
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Look at up to `most` rows and drop the old ones, in the caller's transaction; whether more may be there."""
+        """Check up to `most` rows, and delete the old ones in the caller's transaction. Whether more may follow."""
 
 
 class OldestFirst:
-    """Goes through a table from its oldest row on; ends with it, or after a stretch in which no row was old enough."""
+    """Goes through a table from its oldest row on. Ends after `VAIN` rows in a row that are too young."""
 
     oldest: str
 
@@ -69,10 +69,10 @@ class OldestFirst:
         self._vain = 0
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Nothing: the oldest rows are found by their number."""
+        """Do nothing: the oldest rows are found by their number."""
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Look at the next rows."""
+        """Check the next rows."""
         rows = connection.execute(self.oldest, (self._before, self._last, most)).fetchall()
         gone = [seq for seq, is_old in rows if is_old]
         if gone:
@@ -82,47 +82,47 @@ class OldestFirst:
         return len(rows) == most and self._vain < VAIN
 
     def drop(self, connection: sqlite3.Connection, seqs: str) -> None:
-        """Drop rows; their numbers are a JSON array."""
+        """Delete rows. Their numbers are a JSON array."""
         raise NotImplementedError
 
 
 class EndedReservations(OldestFirst):
-    """Reservations that ended before an instant, with their ledger."""
+    """Reservations that ended before an instant, with their ledger rows."""
 
     oldest = OLDEST_RESERVATIONS
 
     def drop(self, connection: sqlite3.Connection, seqs: str) -> None:
-        """Fold them into their counters, and drop them."""
+        """Add the ledger rows to their counters' `folded` sums, and delete the reservations."""
         for statement in (FOLD, DROP_LEDGER, DROP_RESERVATIONS):
             connection.execute(statement, (seqs,))
 
 
 class OldAnswers(OldestFirst):
-    """Answers that were kept before an instant."""
+    """Answers that were stored before an instant."""
 
     oldest = OLDEST_ANSWERS
 
     def drop(self, connection: sqlite3.Connection, seqs: str) -> None:
-        """Drop them."""
+        """Delete the answers."""
         connection.execute(DROP_ANSWERS, (seqs,))
 
 
 class AnswersBefore0007:
-    """The same of versions before schema 0007."""
+    """Answers that versions before schema 0007 stored."""
 
     def __init__(self, before: int) -> None:
         self._before = before
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Nothing: an index tells which are old."""
+        """Do nothing: an index finds the old ones."""
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Drop the oldest."""
+        """Delete the oldest answers."""
         return connection.execute(DROP_OLD_ANSWERS, (self._before, most)).rowcount == most
 
 
 class ByIds:
-    """Rows that are found by reading the whole table, which needs nobody's turn; then they are dropped by their ids."""
+    """Rows that are found by reading the whole table, without the writer lock. They are then deleted by their ids."""
 
     drop: str
 
@@ -131,7 +131,7 @@ class ByIds:
         self._ids: list[int] = []
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Drop the next, unless they have been used meanwhile."""
+        """Delete the next rows, except those that were used meanwhile."""
         now, self._ids = self._ids[:most], self._ids[most:]
         if now:
             connection.execute(self.drop, (_json(now), self._bound))
@@ -139,17 +139,17 @@ class ByIds:
 
 
 class ClosedCounters(ByIds):
-    """Counters whose window ended before an instant and before any reservation that is left."""
+    """Counters whose window ended before an instant, and before any remaining reservation."""
 
     drop = DROP_COUNTERS
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Find them."""
+        """Find the ids."""
         self._ids = [row[0] for row in connection.execute(CLOSED, (self._bound, self._bound))]
 
 
 class UnusedAnswerTexts(ByIds):
-    """Texts to which no answer refers: see `answers.py`."""
+    """Texts that no answer uses: see `writer/answers.py`."""
 
     drop = DROP_TEXTS
 
@@ -160,19 +160,19 @@ class UnusedAnswerTexts(ByIds):
 
 
 class FreePages:
-    """Pages that nothing uses any more: what is beyond a reserve is given back to the file system."""
+    """Unused pages. Those beyond a reserve are returned to the file system."""
 
     def __init__(self) -> None:
         self._most = 0
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Find out how many; none where the file cannot give any back (`flask governance compact` changes that)."""
+        """Find out how many to return: 0 if the file cannot return any (`flask governance compact` changes that)."""
         pages, free, mode = (_pragma(connection, name) for name in ("page_count", "freelist_count", "auto_vacuum"))
         kept = max(FREE_PAGES_KEPT, pages // FREE_SHARE_KEPT)
         self._most = max(0, free - kept) if mode == INCREMENTAL else 0
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Give some back, in a transaction of their own: sqlite3's `execute` would end the pragma after one page."""
+        """Return some, in their own transaction: `execute` of the sqlite3 module would stop the pragma after a page."""
         now = min(most, MOST_PAGES, self._most)
         if now:
             connection.executescript(f"PRAGMA incremental_vacuum({now})")

@@ -1,4 +1,4 @@
-"""Pruning's share of the writers' time: slices of a few milliseconds, each with a rest after it."""
+"""Runs pruning in slices of a few milliseconds with pauses, so that other writers get the lock."""
 
 import sqlite3
 from collections.abc import Callable
@@ -13,27 +13,27 @@ from governance.storage.sqlite.locks.writer_lock import WriterLock, only_one
 from governance.storage.sqlite.retention.pruning import PruningTask
 
 WANTED = 0.008
-"""Seconds that a slice shall hold the writers' turn; 0.02 at most."""
+"""Seconds for which a slice should hold the writer lock. The limit is 0.02."""
 REST = 2
-"""How many times as long as a slice took it rests: a third of the writers' time is the most that pruning gets."""
+"""The pause after a slice, in multiples of its time: pruning holds the lock for a third of the time at most."""
 SMALLEST, LARGEST = 10, 5000
 FIRST = 100
 
 
 class SliceSize:
-    """How many rows a slice has: what took too long is halved, and it grows to at most the double at a time."""
+    """The number of rows in a slice. It is halved at most after a slow slice, and doubled at most after a fast one."""
 
     def __init__(self) -> None:
         self.rows = FIRST
 
     def adapt(self, seconds: float) -> None:
-        """Learn from how long a slice took."""
+        """Adapt the number of rows to the seconds that a slice took."""
         factor = min(2.0, max(0.5, WANTED / max(seconds, WANTED / 100)))
         self.rows = min(LARGEST, max(SMALLEST, int(self.rows * factor)))
 
 
 class Slices:
-    """Does work slice by slice on one database file, in one worker at a time."""
+    """Runs pruning tasks slice by slice on one database file. Only one worker at a time does that."""
 
     def __init__(
         self,
@@ -50,11 +50,11 @@ class Slices:
         self._rest = rest or self._stopped.wait
 
     def stop(self) -> None:
-        """Have what is under way end after its slice, and begin nothing else."""
+        """End after the current slice."""
         self._stopped.set()
 
     def do(self, *works: PruningTask) -> None:
-        """Do all of it, unless another worker is at it. Raises Unavailable."""
+        """Run all tasks, unless another worker runs them. Raises Unavailable."""
         try:
             with only_one(self._path) as mine:
                 if mine:
@@ -64,7 +64,8 @@ class Slices:
 
     def _all(self, works: tuple[PruningTask, ...]) -> None:
         with closing(WriterLock(self._path)) as lock, closing(open_file(self._path, self._busy_timeout)) as connection:
-            connection.execute("PRAGMA wal_autocheckpoint = 0")  # a checkpoint took 10 ms of the turn: see `_one`
+            # A checkpoint took 10 ms while the lock was held. `_one` runs it after the lock is released.
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
             for work in works:
                 work.look(connection)
                 self._one(work, connection, lock)
