@@ -9,12 +9,13 @@ import sqlite3
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from itertools import chain
+from operator import sub
 
 import orjson
 
 from governance.domain.limits.windows import window
 from governance.domain.metering.decision import MatchedRule
-from governance.domain.metering.reservation import Reservation
+from governance.domain.metering.reservation import Amounts, Reservation
 from governance.storage.metering.pending import CounterKey, PendingCounter, PendingEntry, PendingReservation
 from governance.storage.sqlite.writer import answers
 from governance.storage.sqlite.writer.answers import AnswerStore, AnswerTextsCache, StoredAnswer
@@ -124,7 +125,8 @@ class SqliteUnitOfWork:
         a sum would become too large.
         """
         before = pending.reservation
-        charges = [_charge(before, after, entry.counter) for entry in pending.entries]
+        change = Amounts._make(map(sub, after.used, before.used))
+        charges = [_charge(change, before.ended_at, entry.counter) for entry in pending.entries]
         for entry, more in zip(pending.entries, charges, strict=True):
             if entry.counter is not None:
                 entry.counter.refuse_beyond(-entry.held, more)
@@ -225,13 +227,14 @@ def _of_rows(statement: str, width: int, rows: int) -> str:
     return statement.format(", ".join([f"(?{', ?' * (width - 1)})"] * rows))
 
 
-def _charge(before: Reservation, after: Reservation, counter: PendingCounter | None) -> int:
+def _charge(change: Amounts, ended_at: int | None, counter: PendingCounter | None) -> int:
     """Return the amount that a step of a reservation adds to a counter. A negative amount is subtracted.
 
-    What went with a reset of the counter is not taken back.
+    `ended_at` is when the reservation was last charged. What went with a reset of the counter since then is not
+    subtracted again.
     """
     if counter is None:
         return 0
-    more = after.used.of(counter.metric) - before.used.of(counter.metric)
-    was_reset = before.ended_at is not None and before.ended_at <= counter.reset_at
-    return max(0, more) if was_reset else more
+    amount = change.of(counter.metric)
+    was_reset = ended_at is not None and ended_at <= counter.reset_at
+    return max(0, amount) if was_reset else amount
