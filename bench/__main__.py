@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import against, decide, ending, picture, results, scale
+from bench import against, chart, decide, process_exit, results, scale
 from bench import list as lists
 from bench.data import Databases
 
@@ -23,7 +23,7 @@ def main() -> None:
     unknown = set(arguments.parts) - set(PARTS)
     if unknown:
         parser.error(f"there is no part {', '.join(sorted(unknown))}: the parts are {', '.join(PARTS)}")
-    ending.in_order()
+    process_exit.exit_on_sigterm()
     if arguments.against:
         print(against.run(arguments.against, arguments.allowed))
         return
@@ -39,7 +39,7 @@ def measure(names: list[str], *, quick: bool) -> None:
             part = PARTS[name](Databases(Path(made)), quick=quick)
         figures = results.write([part], folder)
         print(part.text, flush=True)
-    picture.draw(figures, folder / "results.svg")
+    chart.draw(figures, folder / "results.svg")
     print(results.summary(figures))
 
 

@@ -34,7 +34,7 @@ def of_ratios(ratios: Sequence[float]) -> Interval:
 
 
 def _t(freedom: int) -> float:
-    """Student's t for 95 %, by the Cornish-Fisher expansion: within 0.3 % from 5 degrees of freedom on."""
+    """Return Student's t for 95 % by the Cornish-Fisher expansion. Its error is below 0.3 % from 5 degrees on."""
     first = (Z**3 + Z) / 4
     second = (5 * Z**5 + 16 * Z**3 + 3 * Z) / 96
     third = (3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z) / 384

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import NamedTuple, Self
 from uuid import uuid4
 
-from bench import cpu, ending
+from bench import cpu, process_exit
 
 HOST = "127.0.0.1"
 BUFFER = 2 * 1024 * 1024
@@ -101,7 +101,7 @@ def generator(core: int) -> Iterator[Generator]:
 
 def _prepare(core: int) -> None:
     cpu.stay_on(core)
-    ending.with_parent()
+    process_exit.exit_with_parent()
 
 
 def run(plan: Plan) -> Sample:
@@ -159,7 +159,7 @@ class Connection:
         return perf_counter() - self._began, int(self._buffer[9:12])
 
     def _length(self) -> int:
-        """The length of the answer with its head; 0 while the head is not whole, or does not say."""
+        """Return the length of the response with its head; 0 if the head is incomplete or does not give it."""
         head, end, _ = bytes(self._buffer[: min(self._filled, 4096)]).partition(HEAD_END)
         _, said, length = head.lower().partition(LENGTH)
         return len(head) + len(end) + int(length.partition(b"\r\n")[0]) if end and said else 0
@@ -212,7 +212,7 @@ def _measured(poller: select.epoll, connections: Mapping[int, Connection], plan:
 
 
 def _replies(poller: select.epoll, connections: Mapping[int, Connection], seconds: float) -> list[tuple[float, int]]:
-    """Keep every connection busy for some seconds, and until one has answered: (latency, status) of each answer."""
+    """Keep all connections busy for some seconds, and until one is answered. Yields (latency, status) of responses."""
     replies: list[tuple[float, int]] = []
     until = perf_counter() + seconds
     while perf_counter() < until or not replies:

@@ -1,4 +1,4 @@
-"""Dollars let through a cap by many clients at once: by reserve and settle, and by charging after the call."""
+"""Measures dollars that many clients spend beyond a budget: with reserve and settle, and with charging afterwards."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -11,14 +11,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from bench import apart, cpu, inside, machine, servers
-from bench.apart import Apart
+from bench import cpu, machine, servers, worker_process, worker_timings
 from bench.data import Databases
-from bench.inside import QUERIES, SEARCH, Reads, Times
 from bench.results import Bars, Part, table
 from bench.rounds import tell
 from bench.targets import Target
 from bench.worker import CHANGES, DEPTHS, TOGETHER, edited, used
+from bench.worker_process import WorkerProcess
+from bench.worker_timings import QUERIES, SEARCH, Reads, Times
 
 SIZES, QUICK_SIZES = (1_000, 100_000), (1_000, 10_000)
 ROUNDS = 5
@@ -56,7 +56,7 @@ def run(databases: Databases, *, quick: bool) -> Part:
         workers = {}
         for size in (small, large):
             folder = databases.copy(size, Path(name) / str(size)).parent
-            workers[size] = stack.enter_context(apart.worker(folder, size, core))
+            workers[size] = stack.enter_context(worker_process.worker(folder, size, core))
         found = _workers(workers, times)
         following = _following(workers[large], times, mib)
     texts = [_preamble(quick=quick), _cost(found, mib), _pages(found), _followed(large, following)]
@@ -74,31 +74,35 @@ def _worker_mib(folder: Path, core: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:"))
 
 
-def _workers(workers: Mapping[int, Apart], times: int) -> Found:
+def _workers(workers: Mapping[int, WorkerProcess], times: int) -> Found:
     pages: dict[int, dict[str, Times]] = {size: {} for size in workers}
     for name in QUERIES:
         tell(f"from memory: {name}")
         seconds: dict[int, list[float]] = {size: [] for size in workers}
         for _ in range(ROUNDS):
             for size, worker in workers.items():
-                seconds[size] += worker.do(inside.asked, name, DEPTHS // ROUNDS if name != SEARCH else times)
+                seconds[size] += worker.do(worker_timings.asked, name, DEPTHS // ROUNDS if name != SEARCH else times)
         for size in workers:
             pages[size][name] = Times.of(seconds[size])
     return {
-        size: Worker(worker.do(inside.loaded), Times.of(worker.do(inside.idle, 5 * times)).middle, pages[size])
+        size: Worker(
+            worker.do(worker_timings.loaded), Times.of(worker.do(worker_timings.idle, 5 * times)).middle, pages[size]
+        )
         for size, worker in workers.items()
     }
 
 
-def _following(worker: Apart, times: int, mib: float) -> Following:
+def _following(worker: WorkerProcess, times: int, mib: float) -> Following:
     polls = {}
     for name in CHANGES:
         tell(f"a poll that finds {TOGETHER} {name}")
-        polls[name] = Times.of(worker.do(inside.followed, name, times))
+        polls[name] = Times.of(worker.do(worker_timings.followed, name, times))
     tell("the longest holds of the interpreter")
-    held = worker.do(inside.held, min(times, ROUNDS))
+    held = worker.do(worker_timings.held, min(times, ROUNDS))
     tell("reads, while nothing happens and during refreshes")
-    quiet, refreshing = (worker.do(read, 2 * times) for read in (inside.read_quietly, inside.read_during_refreshes))
+    quiet, refreshing = (
+        worker.do(read, 2 * times) for read in (worker_timings.read_quietly, worker_timings.read_during_refreshes)
+    )
     return Following(polls, held, {"quiet": quiet, "during refreshes": refreshing}, mib)
 
 

@@ -16,7 +16,7 @@ from bench.load import HOST, PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = Path(sys.executable)
-ENDING = ROOT / "bench" / "ending.py"
+PROCESS_EXIT = ROOT / "bench" / "process_exit.py"
 START_TIME = 120.0
 IN_A_ROW = 20
 """Answers to different connections: enough that each of two workers has given one."""
@@ -85,10 +85,10 @@ def serving(
     root: Path = ROOT,
     python: Path = PYTHON,
 ) -> Iterator[Server]:
-    """A gunicorn for `target`; it writes to `folder` alone. Raises RuntimeError, with its log, if it does not start."""
+    """Start a gunicorn for `target`. It writes only to `folder`. Raises RuntimeError if it does not start."""
     port = free_port()
     log = folder / f"{target.partition(':')[0]}.log"
-    command = [python, ENDING, "-m", "gunicorn", "--config", config, *flags, target]
+    command = [python, PROCESS_EXIT, "-m", "gunicorn", "--config", config, *flags, target]
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             command,

@@ -1,8 +1,8 @@
-"""The list of model limits as most would write it today: FastAPI, pydantic models, SQLAlchemy's ORM. No keys.
+"""The list of model limits as most would write it: FastAPI, pydantic models, SQLAlchemy's ORM. It checks no keys.
 
-On the service's own tables, rules loaded with `selectinload`, the rest with `joinedload`: `selectinload` alone leads
-SQLite to indexes that made a page of 100,000 limits three times as slow. It gives the very same bytes, in the default
-order; like the hand-written one, it knows limits that are not aligned to a calendar. `BENCH_DATABASE` names the file.
+It reads the service's own tables. Rules are loaded with `selectinload` and the rest with `joinedload`, because with
+`selectinload` alone SQLite chose indexes that made a page of 100,000 limits three times as slow. It gives the same
+bytes as the service, in the default order, for limits without calendar alignment. `BENCH_DATABASE` names the file.
 """
 
 import os

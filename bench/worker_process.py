@@ -7,7 +7,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from bench import cpu, ending
+from bench import cpu, process_exit
 from bench.worker import Worker
 
 Arguments = ParamSpec("Arguments")
@@ -17,7 +17,7 @@ _workers: list[Worker] = []
 """In that process: its worker."""
 
 
-class Apart:
+class WorkerProcess:
     """The worker, seen from here."""
 
     def __init__(self, pool: ProcessPoolExecutor) -> None:
@@ -34,15 +34,15 @@ class Apart:
 
 
 @contextmanager
-def worker(folder: Path, size: int, core: int) -> Iterator[Apart]:
+def worker(folder: Path, size: int, core: int) -> Iterator[WorkerProcess]:
     """A worker on the database in a folder, while a block runs."""
     with ProcessPoolExecutor(1, get_context("spawn"), _start, (folder, size, core)) as pool:
-        yield Apart(pool)
+        yield WorkerProcess(pool)
 
 
 def _start(folder: Path, size: int, core: int) -> None:
     cpu.stay_on(core)
-    ending.with_parent()
+    process_exit.exit_with_parent()
     _workers.append(Worker(folder, size))
 
 

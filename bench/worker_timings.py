@@ -5,7 +5,7 @@ from statistics import median
 from time import perf_counter, sleep
 from typing import NamedTuple
 
-from bench.gaps import Reader, watching
+from bench.interpreter_holds import Reader, watching
 from bench.worker import CHANGES, DEPTHS, TOGETHER, Worker, edited, used
 
 FRESH, SEARCH = "a page nobody has asked for yet", "a new search each time"

@@ -10,7 +10,7 @@ SET_PARENT_DEATH_SIGNAL = 1
 """`PR_SET_PDEATHSIG` of Linux' prctl: it outlives an exec."""
 
 
-def in_order() -> None:
+def exit_on_sigterm() -> None:
     """Let SIGTERM end this process through its `finally` blocks; a second one does not cut them short."""
     signal.signal(signal.SIGTERM, _end)
 
@@ -20,11 +20,11 @@ def _end(_number: int, _frame: FrameType | None) -> None:
     sys.exit("ended")
 
 
-def with_parent() -> None:
+def exit_with_parent() -> None:
     """End this process with the one that started it, also where that was killed."""
     ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
 
 if __name__ == "__main__":
-    with_parent()
+    exit_with_parent()
     os.execv(sys.executable, [sys.executable, *sys.argv[1:]])  # noqa: S606 - the same interpreter, no shell
