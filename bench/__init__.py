@@ -1,1 +1,1 @@
-"""Measurements of the service against hand-written servers, on one machine, over real HTTP. Loopback only."""
+"""Measures the service next to hand-written servers, on one machine, over HTTP on the loopback interface."""

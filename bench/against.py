@@ -1,8 +1,8 @@
-"""What a request costs in this tree and in that of a commit (`make bench AGAINST=<commit>`).
+"""Compares what a request costs in this tree and in the tree of a commit (`make bench AGAINST=<commit>`).
 
-Both trees serve at the same time, each with one worker on the same core; every round asks both for everything, in
-alternating order, and a ratio is made of each round: so the machine's changing pace hits both alike. Rounds go on until
-every interval is narrow enough, or there are many of them.
+Both trees serve at the same time, each with one worker on the same core. Every round sends all kinds of requests to
+both, in alternating order, and gives one ratio for each kind. So a change of the machine's speed affects both trees.
+Rounds go on until every interval is narrow enough, or until there are `MOST` of them.
 """
 
 import json
@@ -21,9 +21,9 @@ from bench.servers import Server
 from bench.trees import Tree
 
 LEAST, MOST = 20, 60
-"""How many rounds there are: six minutes at most."""
+"""The number of rounds: six minutes at most."""
 NARROW = 0.015
-"""An interval of at most this reach to either side is narrow enough."""
+"""An interval is narrow enough if neither end is further than this from the ratio."""
 PACE = Pace(rounds=LEAST, warm_up=0.1, seconds=0.4)
 LIMITS = 1_000
 ROOM = 1_000_000_000
@@ -38,11 +38,11 @@ RESERVE, KEYED, BOTH, SETTLE = "reserve", "reserve with Idempotency-Key", "reser
 HEAD = ("CPU µs a request", "before", "now", "now ÷ before", "95 % interval", "")
 
 Costs = dict[str, float]
-"""Microseconds of the worker's processor time a request, by what was asked."""
+"""Microseconds of the worker's processor time for a request, by kind of request."""
 
 
 def run(commit: str, allowed: float) -> str:
-    """Measure both trees; a table that says what is surely worse by more than a share that is allowed."""
+    """Measure both trees. Return a table that marks what is worse by more than the allowed share."""
     before, now = trees.of_commit(commit), trees.this()
     server_core, load_core = cpu.cores()
     with ExitStack() as stack:
@@ -64,7 +64,7 @@ def _row(name: str, before: float, now: float, ratio: Interval, allowed: float) 
 
 @contextmanager
 def _serving(tree: Tree, folder: Path, bench: Bench) -> Iterator[list[Case]]:
-    """What is asked of a tree that serves in a folder of its own, with limits made by a file."""
+    """Start a tree's service in a folder of its own, with limits from a file. Yields the requests to measure."""
     folder.mkdir()
     file = folder / "limits.json"
     file.write_text(json.dumps({"model_configs": list(_limits())}), "utf-8")
@@ -89,7 +89,7 @@ def _cases(server: Server, headers: Mapping[str, str]) -> list[Case]:
 
 
 def _limits() -> Iterator[dict[str, object]]:
-    """Four limits that apply to every call, with two counters each, and others that are only listed."""
+    """Yield four limits that apply to every call, with two counters each, and others that are only listed."""
     for number in range(LIMITS - len(TIERS)):
         yield _limit(f"model-{number}", f"provider-{number % 7}")
     for model, provider in TIERS:
@@ -106,7 +106,7 @@ def _limit(model: str, provider: str | None) -> dict[str, object]:
 
 
 def _rounds(cases: list[list[Case]], bench: Bench) -> Iterator[tuple[Costs, Costs]]:
-    """The costs of both trees, round by round, until the intervals are narrow."""
+    """Yield the costs of both trees, round by round, until the intervals are narrow enough."""
     done: list[tuple[Costs, Costs]] = []
     while len(done) < MOST and not (len(done) >= LEAST and _is_narrow(done)):
         tell(f"round {len(done) + 1} of {LEAST} to {MOST}")
@@ -125,5 +125,5 @@ def _is_narrow(rounds: list[tuple[Costs, Costs]]) -> bool:
 
 
 def _ratio(name: str, rounds: list[tuple[Costs, Costs]]) -> Interval:
-    """The ratio of the two trees. A settle is a difference: a round that other work disturbed can bring it below 0."""
+    """Return the ratio of the two trees. A settle's cost is a difference, so a disturbed round can make it negative."""
     return of_ratios([now[name] / before[name] for before, now in rounds if min(now[name], before[name]) > 0])

@@ -1,4 +1,4 @@
-"""The figures as a picture: an SVG that is the same for the same figures, and readable on light and on dark."""
+"""Draws the figures as an SVG. Equal figures give equal files. It is readable on light and dark backgrounds."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,15 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 INK, OURS, OTHERS = "#7d8590", "#3b82f6", "#9aa4b2"
-"""Greys and a blue that stand out on white as on black; the background is clear."""
+"""Greys and a blue that are readable on white and on black. The background is transparent."""
 THEIRS = ("bare", "raw", "FastAPI", "datasette", "no-op", "Flask-Limiter")
 STYLE: Any = {"svg.hashsalt": "results", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9}
 WIDTH, BAR, HEAD = 8.0, 0.24, 0.5
-"""Inches: of the picture, of one bar, of a panel beside its bars."""
+"""Inches: the width of the chart, the height of a bar, and the height of a panel without its bars."""
 
 
 def draw(figures: Mapping[str, Any], file: Path) -> None:
-    """Draw all panels of all parts, one under another."""
+    """Draw all panels of all parts, one below the other."""
     panels = {title: bars for part in figures.values() for title, bars in part["bars"].items()}
     heights = [HEAD + BAR * len(bars) for bars in panels.values()]
     with mpl.rc_context(STYLE):

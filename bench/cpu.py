@@ -1,4 +1,4 @@
-"""Processor time as Linux counts it: of processes, and of one core; and staying on a core."""
+"""Reads the processor time of processes and of a core, and binds a process to a core (Linux)."""
 
 import os
 import time
@@ -6,36 +6,36 @@ from collections.abc import Iterable
 from pathlib import Path
 
 SCHEDULED = 2
-"""The clock of a process that counts what the scheduler gave it (CPUCLOCK_SCHED)."""
+"""The number of the process clock that counts the time given by the scheduler (CPUCLOCK_SCHED)."""
 TICKS = os.sysconf("SC_CLK_TCK")
 IDLE = 3
 
 
 def cores() -> tuple[int, int]:
-    """A core for servers and another for load; the same one where there is no other."""
+    """Return a core for the servers and one for the load; the same one if there is only one."""
     allowed = sorted(os.sched_getaffinity(0))
     return allowed[0], allowed[-1]
 
 
 def stay_on(core: int) -> None:
-    """Keep this process, and those it starts, on one core."""
+    """Bind this process, and those that it starts, to one core."""
     os.sched_setaffinity(0, {core})
 
 
 def of_processes(pids: Iterable[int]) -> float:
-    """Seconds that these processes have used, in user and system mode."""
+    """Return the seconds that these processes have used, in user and system mode."""
     return sum(_of_process(pid) for pid in pids)
 
 
 def _of_process(pid: int) -> float:
-    """By the process's own clock, in nanoseconds; /proc counts in hundredths of a second.
+    """Read the process's own clock, which counts nanoseconds; /proc counts hundredths of a second.
 
-    Linux names that clock by the process's number (`clock_getcpuclockid` of its C library makes the same).
+    Linux derives the number of that clock from the process id, as `clock_getcpuclockid` of the C library does.
     """
     return time.clock_gettime(~pid << 3 | SCHEDULED)
 
 
 def of_core(core: int) -> float:
-    """Seconds in which processes ran on a core; interrupts are nobody's."""
+    """Return the seconds in which processes ran on a core, without interrupts."""
     line = next(line for line in Path("/proc/stat").read_text("ascii").splitlines() if line.startswith(f"cpu{core} "))
     return sum(map(int, line.split()[1 : 1 + IDLE])) / TICKS

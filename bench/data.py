@@ -1,4 +1,4 @@
-"""Databases to measure on: model limits with two budgets and a rate limit each, a third of them in use."""
+"""Makes databases to measure on. Each limit has two budgets and a rate limit; a third of them are in use."""
 
 import random
 import shutil
@@ -35,18 +35,18 @@ PROVIDERS = ("openai", "azure", "anthropic", "vertex", "mistral", None, "bedrock
 SPACING = 61 * SECOND + 3007
 USED_EACH = 3
 LEAST_SHOWN = 100_000
-"""Usage in steps of 0.0001 dollars, which a hand-written server can show as a float without an exponent."""
+"""The unit of usage: 0.0001 dollars, which a hand-written server can show as a float without an exponent."""
 SLICE = 10_000
 
 
 class Databases:
-    """Databases of some sizes: each is filled once, in `folder`, and handed out in copies."""
+    """Databases of several sizes. Each is filled once, in `folder`, and then copied."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def copy(self, count: int, folder: Path) -> Path:
-        """A database with `count` limits, in a folder that is made for it."""
+        """Copy the database with `count` limits to a new folder."""
         made = self._folder / str(count) / "governance.db"
         if not made.exists():
             fill(made, count, time.time_ns() // 1000)
@@ -55,7 +55,7 @@ class Databases:
 
 
 def fill(path: Path, count: int, now: int) -> None:
-    """Make a database with `count` limits, the newest a minute old at `now` (microseconds), in one transaction."""
+    """Create a database with `count` limits in one transaction. The newest is a minute old at `now` (microseconds)."""
     migrations.upgrade(path, BUSY)
     engine = create_engine(f"sqlite:///{path}", **engine_options(path, BUSY, 1))
     try:
@@ -81,7 +81,7 @@ def _fill(connection: Connection, count: int, now: int, chance: random.Random) -
 
 
 def add(connection: Connection, new: Sequence[Limit], revision: int) -> None:
-    """Store new limits, many at a time, as the service stores each."""
+    """Store new limits, many at a time, in the same form as the service."""
     connection.execute(insert(model_limits), [writes._row(one, revision) for one in new])  # noqa: SLF001
     rows = [writes._rule_row(one, rule) for one in new for rule in one.rules]  # noqa: SLF001
     connection.execute(insert(rules), rows)
@@ -104,7 +104,7 @@ def _virtual_key(number: int, now: int) -> VirtualKey:
 
 
 def limit(number: int, now: int, chance: random.Random) -> Limit:
-    """The limit of a number: its name, provider and scope follow from that, its ids from chance."""
+    """Return the limit of a number, which determines its name, provider and scope. Its ids are random."""
     scope, scope_id = _scope(number)
     draft = LimitDraft(
         model_name=f"{MODELS[number % len(MODELS)]}-{number}",

@@ -1,8 +1,8 @@
-"""Reservations a second, and dollars let through a cap, beside what decides nothing or less (`make bench-decide`).
+"""Measures decisions a second, and dollars admitted beyond a budget (`make bench-decide`).
 
-*no-op* is a Flask POST that authenticates, parses and answers the same; *Flask-Limiter* does that behind two limits in
-a Redis (which keeps no money, and nothing on disk); *reserve*, and *reserve + settle*, are the service, with 4 limits
-that apply to every call, with 8 counters, among all that are stored.
+*no-op* is a Flask POST that authenticates, parses and answers as the service does, without a decision. *Flask-Limiter*
+does the same behind two limits in Redis, which counts no money and writes nothing to disk. *reserve* and *reserve +
+settle* are the service, with four limits (eight counters) that apply to every call, among all that are stored.
 """
 
 from collections.abc import Iterator
@@ -35,13 +35,13 @@ RESERVE, BOTH = "reserve ({})", "reserve + settle ({})"
 WITHOUT_REDIS = "Flask-Limiter was not measured: this machine has no redis-server, and Debian's could not be fetched."
 
 CALM = 0.1
-"""Writing to the disk is in part work of the kernel's own threads, on the server's core too: no disturbance here."""
+"""The share of the core that others may use. The kernel's own threads write to the disk, which is no disturbance."""
 
 Figures = dict[str, Measured]
 
 
 def run(databases: Databases, *, quick: bool) -> Part:
-    """Measure decisions at all sizes, one after another, then the overspend."""
+    """Measure decisions at all sizes, one after another, and then the overspend."""
     server_core, load_core = cpu.cores()
     pace, sizes = (QUICK, QUICK_SIZES) if quick else (MEASURE, SIZES)
     found: dict[int, Figures] = {}
@@ -57,7 +57,7 @@ def run(databases: Databases, *, quick: bool) -> Part:
 
 @contextmanager
 def _serving(size: int, databases: Databases, core: int) -> Iterator[list[Case]]:
-    """All cases on a database of some size."""
+    """Start all servers on a database of this size. Yields the requests to measure."""
     with TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
         folder = Path(name)
         cases = []
@@ -84,7 +84,7 @@ def _serving(size: int, databases: Databases, core: int) -> Iterator[list[Case]]
 
 @contextmanager
 def _limiter(folder: Path, core: int, environ: dict[str, str]) -> Iterator[Server | None]:
-    """Flask-Limiter and its Redis, whose work is the server's too; None on a machine without Redis."""
+    """Start Flask-Limiter and its Redis, whose work counts as the server's. Yields None on a machine without Redis."""
     with redis.serving(folder, core) as store:
         if store is None:
             yield None
@@ -95,7 +95,7 @@ def _limiter(folder: Path, core: int, environ: dict[str, str]) -> Iterator[Serve
 
 
 def _apply_limits(server: Server, headers: dict[str, str]) -> None:
-    """Four limits that apply to every call, with two counters each, and room for all of them."""
+    """Store four limits that apply to every call, with two counters each, and with room for all calls."""
     for model, provider in TIERS:
         body = {
             "model_name": model,
@@ -115,7 +115,7 @@ def _overspend(core: int) -> dict[str, overspend.Spent]:
 
 
 def targets(found: dict[int, Figures], over: float) -> list[Target]:
-    """What was promised of decisions, first and then; `over` is in dollars."""
+    """Return the targets of decisions: the first ones and the stricter later ones. `over` is in dollars."""
     full = {size: figures[RESERVE.format(FULL)] for size, figures in found.items()}
     rate = {size: measured.rate.middle for size, measured in full.items()}
     share = {size: measured.beside(found[size][NOOP], by_rate) for size, measured in full.items()}

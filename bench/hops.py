@@ -1,9 +1,8 @@
-"""How many functions and files of the project a request enters, in a worker that is warm (`make bench-hops`).
+"""Counts the functions and files of the project that a request enters, in a warm worker (`make bench-hops`).
 
-Counted are the functions with a name in `app.py`, `governance/` and `schemas/`, each once, in every thread, from the
-WSGI call until the threads rest. Comprehensions and lambdas are part of the function that they stand in; libraries,
-what a dataclass generates, and gunicorn's worker with ours in it are left out. A page from memory is one that was never
-asked for, of limits that were never shown.
+It counts each named function of `app.py`, `governance/` and `schemas/` once, in all threads, from the WSGI call until
+the threads are idle. A comprehension or lambda belongs to the function around it. Libraries, methods that a dataclass
+generates, and the gunicorn worker are not counted. The page from memory is a new one, of limits that were never shown.
 """
 
 import argparse
@@ -25,11 +24,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = ("app.py", "governance/", "schemas/")
 KEY = "gov-the-key-of-the-bench-0123456789abcdef"
 WARM = 5
-"""How often each request is sent before it is recorded."""
+"""The number of times that each request is sent before it is recorded."""
 PAGE = 10
 LIMITS = PAGE * (WARM + 1)
 REST = 0.1
-"""Seconds in which the writer thread ends what it does after an answer."""
+"""Seconds in which the writer thread ends its work after a response."""
 BUDGET = {"max_limit": 1_000_000, "reset_duration": "1d"}
 TOKENS = {"token_max_limit": 1_000_000_000, "token_reset_duration": "1h"}
 TIERS = (("the-model", "the-provider"), ("the-model", None), ("*", "the-provider"), ("*", None))
@@ -39,7 +38,7 @@ HEAD = ("in a warm worker", "functions", "files")
 
 
 class Function(NamedTuple):
-    """A function that was entered: its file in the project, its first line and its name."""
+    """An entered function: its file in the project, its first line and its name."""
 
     file: str
     line: int
@@ -47,7 +46,7 @@ class Function(NamedTuple):
 
 
 class Recorder:
-    """Notes which functions of a project are entered by the threads that start after it does, and by its own."""
+    """Records the functions of a project that this thread, and all threads started later, enter."""
 
     def __init__(self, tree: Path) -> None:
         self._folder = f"{tree}/"
@@ -63,7 +62,7 @@ class Recorder:
         threading.setprofile(None)
 
     def entered(self, act: Callable[[], object]) -> list[Function]:
-        """The functions that an act enters, in the order of their first entry."""
+        """Return the functions that a call enters, in the order of their first entry."""
         self._entered = found = dict[Function, None]()
         try:
             act()
@@ -82,7 +81,7 @@ class Recorder:
 
 
 class Requests:
-    """The requests that are recorded; each can be sent again and again."""
+    """The requests to record. Each can be sent many times."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -98,7 +97,7 @@ class Requests:
             self.create()
 
     def by_name(self) -> Mapping[str, Callable[[], None]]:
-        """All of them. A settle needs a reservation for each time, so it comes after those."""
+        """Return all requests by name. Each settle needs a reservation, so it comes after the reservations."""
         return {
             "new page": self.new_page,
             "database page": self.database_page,
@@ -108,23 +107,23 @@ class Requests:
         }
 
     def create(self) -> None:
-        """A new limit with one budget."""
+        """Create a new limit with one budget."""
         self._send("POST", "model-configs", {"model_name": f"model-{next(self._numbers)}", "budgets": [BUDGET]})
 
     def reserve(self) -> None:
-        """A reservation under four limits, of a call that was reserved for before."""
+        """Reserve under four limits, for a call that was reserved before."""
         self._reserved.append(self._send("POST", "reservations", CALL)["reservation"]["id"])
 
     def settle(self) -> None:
-        """The settle of the last reservation, at less than was held."""
+        """Settle the last reservation with less than it reserved."""
         self._send("POST", f"reservations/{self._reserved.pop()}/settle", USAGE)
 
     def database_page(self) -> None:
-        """The first page from the database."""
+        """Read the first page from the database."""
         self._send("GET", "model-configs")
 
     def new_page(self) -> None:
-        """The next page from memory."""
+        """Read the next page from memory."""
         self._send("GET", f"model-configs?from_memory=true&limit={PAGE}&offset={PAGE * next(self._pages)}")
 
     def _send(self, method: str, path: str, body: object = None) -> Any:
@@ -137,7 +136,7 @@ class Requests:
 
 
 def measure(tree: Path) -> dict[str, list[Function]]:
-    """What each request enters in a tree that `import app` finds."""
+    """Return the functions that each request enters, in the tree that `import app` finds."""
     with Recorder(tree) as recorder, _served() as client:
         requests = Requests(client)
         requests.store_limits()
@@ -152,7 +151,7 @@ def _warm(send: Callable[[], None], recorder: Recorder) -> list[Function]:
 
 @contextmanager
 def _served() -> Iterator[Any]:
-    """A test client of the app on a new database: of the tree that comes first in `sys.path`, not of this one."""
+    """Yield a test client of the app on a new database. The app is of the tree that comes first in `sys.path`."""
     with TemporaryDirectory(prefix="bench-") as folder:
         settings = import_module("governance.settings").Settings(instance=folder, admin_key=KEY)
         app = import_module("app").create_app(settings)
@@ -164,13 +163,13 @@ def _served() -> Iterator[Any]:
 
 
 def summary(found: Mapping[str, Sequence[Function]]) -> str:
-    """How many functions and files each request enters."""
+    """Return a table of the numbers of functions and files that each request enters."""
     rows = [[name, f"{len(them)}", f"{len({each.file for each in them})}"] for name, them in found.items()]
     return table(HEAD, rows)
 
 
 def main() -> None:
-    """Print the table; or what one request enters, in order."""
+    """Print the table, or the functions that one request enters, in order."""
     parser = argparse.ArgumentParser(prog="python -m bench.hops", description=__doc__)
     parser.add_argument("--tree", type=Path, default=ROOT, metavar="FOLDER", help="a checkout, of an older commit too")
     parser.add_argument("--list", metavar="REQUEST", help="the functions that this request enters, in order")

@@ -1,4 +1,4 @@
-"""What other threads notice of one that works: how long none of them could run, and how late they answered."""
+"""Measures how long one thread holds the interpreter, and how late other threads answer meanwhile."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,32 +9,32 @@ from typing import Self
 
 NAP = 0.0005
 OFTEN = 0.0001
-"""How often a thread may be told to give the interpreter away: what is longer is a single call that could not."""
+"""The switch interval in seconds. A longer hold is a single call that cannot be interrupted."""
 EVERY = 0.002
 
 
 class Watch:
-    """Sleeps and wakes; the longest time that it overslept is how long the interpreter was held."""
+    """Sleeps and wakes again and again. The longest delay is how long the interpreter was held."""
 
     def __init__(self) -> None:
         self.longest = 0.0
         self._stopping = Event()
 
     def run(self) -> None:
-        """Watch until stopped."""
+        """Watch until `stop` is called."""
         while not self._stopping.is_set():
             began = perf_counter()
             sleep(NAP)
             self.longest = max(self.longest, perf_counter() - began - NAP)
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         self._stopping.set()
 
 
 @contextmanager
 def watching() -> Iterator[Watch]:
-    """Watch the interpreter while a block runs."""
+    """Watch the interpreter during the block."""
     watch, usual = Watch(), sys.getswitchinterval()
     thread = Thread(target=watch.run, daemon=True)
     sys.setswitchinterval(OFTEN)
@@ -48,7 +48,7 @@ def watching() -> Iterator[Watch]:
 
 
 class Reader:
-    """Reads every 2 ms; a read that begins late, since another thread had the interpreter, began when it was due."""
+    """Reads every 2 ms. A read counts from the time when it was due, even if another thread delayed its start."""
 
     def __init__(self, read: Callable[[], object]) -> None:
         self.reads: list[tuple[float, float]] = []
@@ -65,7 +65,7 @@ class Reader:
         self._thread.join()
 
     def during(self, spans: list[tuple[float, float]]) -> list[float]:
-        """How long the reads took that were under way in any of some spans of time, ascending."""
+        """Return the durations of the reads that were running in any of these time spans, ascending."""
         inside = ((due, ended) for due, ended in self.reads if any(due < end and ended > begin for begin, end in spans))
         return sorted(ended - due for due, ended in inside)
 

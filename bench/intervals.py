@@ -1,4 +1,4 @@
-"""How sure a ratio is: its mean over rounds, and the interval that holds the true one in 95 of 100 runs."""
+"""Computes the mean of a ratio over rounds, and its 95 % confidence interval."""
 
 from collections.abc import Sequence
 from math import exp, log, sqrt
@@ -9,7 +9,7 @@ Z = NormalDist().inv_cdf(0.975)
 
 
 class Interval(NamedTuple):
-    """A ratio, and the ends of its 95 % interval."""
+    """A ratio and the ends of its 95 % interval."""
 
     ratio: float
     low: float
@@ -17,16 +17,16 @@ class Interval(NamedTuple):
 
     @property
     def width(self) -> float:
-        """How far the further end is from the ratio, as a share of it."""
+        """The distance of the further end from the ratio, as a share of the ratio."""
         return max(self.high / self.ratio, self.ratio / self.low) - 1
 
     def is_worse_than(self, share: float) -> bool:
-        """Whether it is sure that the ratio is above 1 by more than a share."""
+        """Whether the whole interval is above 1 by more than a share."""
         return self.low >= 1 + share
 
 
 def of_ratios(ratios: Sequence[float]) -> Interval:
-    """The geometric mean of the ratios of two or more rounds, with its interval by Student's t."""
+    """Return the geometric mean of the ratios of two or more rounds, with its interval by Student's t."""
     logs = [log(ratio) for ratio in ratios]
     middle = fmean(logs)
     reach = _t(len(logs) - 1) * stdev(logs) / sqrt(len(logs))

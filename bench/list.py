@@ -1,9 +1,9 @@
-"""Pages of model limits, from memory and from the database, beside others that answer the same (`make bench-list`).
+"""Measures pages of model limits, from memory and from the database, next to other servers (`make bench-list`).
 
-*bare* is a WSGI app that answers with the bytes of our first page; *raw* is `sqlite3` and `orjson` by hand; *FastAPI +
-SQLAlchemy* is what most would write (ORM, eager loading, pydantic models); *datasette* serves the same rows (facet
-suggestion off). *memory, again* is the same page from memory over and over; *memory* is never the same twice: for the
-first page, pages at 320 depths in turn, else an `If-None-Match` of its own each time. *database* is the default.
+*bare* is a WSGI app that answers with the bytes of our first page. *raw* is hand-written with `sqlite3` and `orjson`.
+*FastAPI + SQLAlchemy* is what most would write: ORM, eager loading, pydantic models. *datasette* serves the same rows,
+with facet suggestion off. *memory, again* is the same page from memory each time. *memory* is a new page each time: the
+first page is asked for at 320 depths in turn, the others with a different `If-None-Match`. *database* is the default.
 """
 
 import json
@@ -33,11 +33,11 @@ HEAD = (
     "CPU ÷ raw",
 )
 SLOW = 10
-"""Requests a second below which fractions are shown."""
+"""Rates below this are shown with a fraction."""
 
 Figures = dict[str, Measured]
 Found = dict[tuple[int, str], Figures]
-"""What was measured, by size and question."""
+"""The measured figures, by size and question."""
 
 
 def run(databases: Databases, *, quick: bool) -> Part:
@@ -64,7 +64,7 @@ def _measured(servers: Pages, question: Question, bench: Bench) -> Figures:
 
 
 def targets(found: Found, sizes: tuple[int, ...]) -> list[Target]:
-    """What was promised of pages."""
+    """Return the targets of pages."""
     first = {size: found[size, FIRST.name] for size in sizes}
 
     def to_bare(source: str, figure: Callable[[Sample], float]) -> dict[int, float]:

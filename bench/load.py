@@ -1,4 +1,4 @@
-"""Load from a process of its own: connections that each send their next request when the last one is answered."""
+"""Sends load from a process of its own. Each connection sends its next request when the last one is answered."""
 
 import select
 import socket
@@ -24,7 +24,7 @@ SETTLEMENT = b'{"tokens":900,"cost":0.0009}'
 
 
 class Plan(NamedTuple):
-    """What to send, and for how long (seconds). `requests` are whole ones, made by `request`, sent in turn."""
+    """What to send, and for how many seconds. `requests` are complete messages from `request`, sent in turn."""
 
     port: int
     requests: Sequence[bytes]
@@ -34,13 +34,13 @@ class Plan(NamedTuple):
     pids: Sequence[int]
     server_core: int
     settles: bool = False
-    """Whether each reservation that is answered is settled next, on the same connection."""
+    """Whether each answered reservation is then settled on the same connection."""
     keyed: bool = False
     """Whether each request has an Idempotency-Key of its own."""
 
 
 class Sample(NamedTuple):
-    """What one run measured: `latencies` in seconds, ascending; `cpu` and `core` seconds of the server and its core."""
+    """The result of one run: ascending `latencies`, and the processor time of the server and its core, in seconds."""
 
     seconds: float
     latencies: list[float]
@@ -55,21 +55,21 @@ class Sample(NamedTuple):
 
     @property
     def cost(self) -> float:
-        """Microseconds of the server's processor time a request."""
+        """Microseconds of the server's processor time for a request."""
         return self.cpu / len(self.latencies) * 1e6
 
     @property
     def disturbance(self) -> float:
-        """Which share of the server's core others used meanwhile."""
+        """The share of the server's core that other processes used."""
         return max(0.0, self.core - self.cpu) / self.seconds
 
     def percentile(self, share: float) -> float:
-        """The latency, in seconds, that this share of requests did not exceed."""
+        """Return the latency in seconds that this share of requests did not exceed."""
         return self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
 
 
 def request(method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
-    """A whole HTTP/1.1 request."""
+    """Return a complete HTTP/1.1 request."""
     lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}", *(f"{name}: {value}" for name, value in headers.items())]
     if body:
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
@@ -77,24 +77,24 @@ def request(method: str, path: str, headers: Mapping[str, str], body: bytes = b"
 
 
 def _keyed(request: bytes) -> bytes:
-    """A request with an Idempotency-Key that has not been sent before."""
+    """Return the request with a new Idempotency-Key."""
     return request.replace(HEAD_END, f"\r\nIdempotency-Key: {uuid4()}".encode() + HEAD_END, 1)
 
 
 class Generator:
-    """Runs plans in the process that makes load."""
+    """Runs plans in the load process."""
 
     def __init__(self, pool: ProcessPoolExecutor) -> None:
         self._pool = pool
 
     def run(self, plan: Plan) -> Sample:
-        """What a plan measured. Raises TimeoutError or OSError where the server stops answering."""
+        """Run a plan and return its result. Raises TimeoutError or OSError if the server stops answering."""
         return self._pool.submit(run, plan).result(timeout=plan.warm_up + plan.seconds + 2 * PATIENCE)
 
 
 @contextmanager
 def generator(core: int) -> Iterator[Generator]:
-    """A load generator in a process of its own, kept on one core."""
+    """Start a load generator in a process of its own, bound to one core."""
     with ProcessPoolExecutor(1, get_context("spawn"), _prepare, (core,)) as pool:
         yield Generator(pool)
 
@@ -105,7 +105,7 @@ def _prepare(core: int) -> None:
 
 
 def run(plan: Plan) -> Sample:
-    """Make the load of a plan in this process."""
+    """Run a plan in this process."""
     with ExitStack() as stack:
         requests = map(_keyed, cycle(plan.requests)) if plan.keyed else cycle(plan.requests)
         kind = SettlingConnection if plan.settles else Connection
@@ -120,7 +120,7 @@ def run(plan: Plan) -> Sample:
 
 
 class Connection:
-    """A kept-alive connection with one request under way."""
+    """A kept-alive connection with one open request."""
 
     def __init__(self, port: int, requests: Iterator[bytes]) -> None:
         self._socket = socket.create_connection((HOST, port), timeout=PATIENCE)
@@ -137,7 +137,7 @@ class Connection:
         self._socket.close()
 
     def fileno(self) -> int:
-        """The socket's file number."""
+        """Return the socket's file number."""
         return self._socket.fileno()
 
     def send(self) -> None:
@@ -147,7 +147,7 @@ class Connection:
         self._socket.sendall(next(self._requests))
 
     def receive(self) -> tuple[float, int] | None:
-        """Read what has come: (seconds since the request, status) where the answer is whole, else None."""
+        """Read what has arrived. Return (seconds since the request, status) if the response is complete, else None."""
         read = self._socket.recv_into(self._buffer[self._filled :])
         if not read:
             raise ConnectionError("the server closed a connection")
@@ -165,26 +165,26 @@ class Connection:
         return len(head) + len(end) + int(length.partition(b"\r\n")[0]) if end and said else 0
 
     def _chunks(self) -> int:
-        """The length of an answer that came in chunks; 0 while the last, an empty one, is not there."""
+        """Return the length of a chunked response; 0 before its last (empty) chunk has arrived."""
         return self._filled if self._buffer[: self._filled][-len(LAST_CHUNK) :] == LAST_CHUNK else 0
 
 
 class SettlingConnection(Connection):
-    """Sends a reservation, and when it is answered its settle, with the same headers; the two count as two answers."""
+    """Sends a reservation and then its settle, with the same headers. They count as two responses."""
 
     def __init__(self, port: int, requests: Iterator[bytes]) -> None:
         super().__init__(port, requests)
         self._settle = self._sent = b""
 
     def send(self) -> None:
-        """Send the settle of what was just reserved, or else the next reservation."""
+        """Send the settle of the last reservation, or the next reservation."""
         self._filled = self._wanted = 0
         self._began = perf_counter()
         self._sent = self._settle or next(self._requests)
         self._socket.sendall(self._sent)
 
     def receive(self) -> tuple[float, int] | None:
-        """Read what has come, and note the reservation's id in it."""
+        """Read what has arrived, and remember the reservation's id."""
         reply = super().receive()
         if reply is not None:
             self._settle = b"" if self._settle else self._settle_of(bytes(self._buffer[: self._wanted]))

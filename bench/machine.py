@@ -1,4 +1,4 @@
-"""What the figures were measured with: they mean little without it."""
+"""Describes the machine and the versions on which the figures were measured."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ GIB = 1024**3
 
 
 def described(*, quick: bool) -> str:
-    """A list that says when, on what, and with which versions."""
+    """Return a list: the date, the machine, and the versions."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
     lines = [
         f"Date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC{' (a quick run: the figures mean little)' if quick else ''}.",

@@ -19,24 +19,24 @@ CALL_SECONDS = 0.02
 CENT = 10_000_000
 CAP_CENTS = 100
 CALL_CENTS = 3
-"""A call that does not divide the cap: an exact service lets 33 of them pass, 99 cents."""
+"""The price of a call in cents. An exact service admits 33 calls of a 100-cent budget."""
 RESERVATIONS = "/api/governance/reservations"
 
 
 class Spent(NamedTuple):
-    """What was let through a cap, in cents."""
+    """The cents that were admitted."""
 
     calls: int
     cents: int
 
     @property
     def over(self) -> int:
-        """Cents above the cap."""
+        """The cents above the budget."""
         return max(0, self.cents - CAP_CENTS)
 
 
 def ours(folder: Path, core: int) -> Spent:
-    """By the service, with two workers: each client reserves, calls, and settles."""
+    """Measure the service with two workers. Each client reserves, calls, and settles."""
     with servers.ours(folder, core, {"WEB_CONCURRENCY": "2", "THREADS": "32"}) as server:
         headers = servers.admin_headers(folder)
         limit = {"model_name": "gpt-4o", "budgets": [{"max_limit": CAP_CENTS / 100, "reset_duration": "1d"}]}
@@ -45,7 +45,7 @@ def ours(folder: Path, core: int) -> Spent:
 
 
 def charge_after(folder: Path, core: int) -> Spent:
-    """By a check before the call and a charge behind it."""
+    """Measure a check before the call and a charge after it."""
     environ = {"BENCH_CAP": str(CAP_CENTS * CENT), "BENCH_CALL_SECONDS": str(CALL_SECONDS), "THREADS": str(CLIENTS)}
     with servers.app("charge_after", folder, core, environ) as server:
         return _spent(server, _charged_after)

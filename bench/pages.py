@@ -1,4 +1,4 @@
-"""Pages of model limits as they are asked for: the questions, who answers each, and the agreement of the answers."""
+"""The questions for pages of model limits, the servers that answer them, and the comparison of their answers."""
 
 import json
 import time
@@ -17,9 +17,9 @@ from bench.servers import ASGI, Server
 PATH = "/api/governance/model-configs"
 PAGE = 25
 DIFFERENT = 320
-"""Different answers of 70 KB, asked for in turn: more than the service keeps to give again (16 MiB)."""
+"""The number of different pages of 70 KB: more than fit in the response cache (16 MiB)."""
 SETTLE = 10.0
-"""Seconds in which all must once agree: they do, unless a window ends between the two questions."""
+"""Seconds within which all answers must agree once. They differ only if a window ends between two questions."""
 BARE, RAW, AGAIN, MEMORY, DATABASE = "bare", "raw", "memory, again", "memory", "database"
 FASTAPI, DATASETTE = "FastAPI + SQLAlchemy", "datasette"
 DEEP = "deep page"
@@ -27,7 +27,7 @@ SAME_BYTES = (RAW, MEMORY, DATABASE, FASTAPI)
 
 
 class Question(NamedTuple):
-    """What is asked for, of whom, and over how many connections."""
+    """A question, the servers that answer it, and the number of connections."""
 
     name: str
     query: str
@@ -42,31 +42,31 @@ USED = Question("page by usage, one connection", "sort_by=usage", (MEMORY, DATAB
 
 
 def questions(size: int) -> list[Question]:
-    """All questions about a database of some size."""
+    """Return all questions about a database of this size."""
     return [FIRST, FILTERED, SEARCHED, deep(size), USED]
 
 
 def deep(size: int) -> Question:
-    """A page behind four fifths of all limits."""
+    """Return the query of a page after four fifths of all limits."""
     return Question(DEEP, f"offset={size * 8 // 10}", (RAW, MEMORY, DATABASE))
 
 
 class Pages(NamedTuple):
-    """The servers of one database, by the name of what answers."""
+    """The servers of one database, by name."""
 
     size: int
     by_source: Mapping[str, Server]
     headers: Mapping[str, str]
 
     def case(self, question: Question, source: str) -> Case:
-        """A question to one of the servers."""
+        """Return the requests of a question to one server."""
         requests = self._different(question) if source == MEMORY else [self._request(question.query, source)]
         return Case(source, self.by_source[source], requests, connections=question.connections)
 
     def agreed(self, question: Question) -> bytes:
-        """The page, once all have given the same. Raises ValueError where they do not.
+        """Return the page when all servers have given the same one. Raises ValueError if they do not.
 
-        The very same bytes; datasette, which cannot, the same limits with as many rules, and the same total.
+        The bytes must be equal. For datasette, the limits, their numbers of rules, and the total must be equal.
         """
         until = time.monotonic() + SETTLE
         while time.monotonic() < until:
@@ -78,7 +78,7 @@ class Pages(NamedTuple):
         raise ValueError(f"{question.name}: not all give the same answer")
 
     def _different(self, question: Question) -> list[bytes]:
-        """Requests that no layer can answer with what it has answered before: other pages, or in other words."""
+        """Return requests that no cache can answer: for other pages, or with another header."""
         if question is FIRST:
             offsets = [number * (self.size - PAGE) // DIFFERENT for number in range(DIFFERENT)]
             return [self._request(f"offset={offset}", MEMORY) for offset in offsets]
@@ -96,7 +96,7 @@ def _as_text(headers: list[tuple[str, str]], body: bytes) -> tuple[list[tuple[st
 
 
 def path(query: str, source: str) -> str:
-    """Where a source answers a question."""
+    """Return the path of a question on a server."""
     if source == DATASETTE:
         return f"/governance/page.json?{urlencode({'_shape': 'objects', '_json': 'rules', 'offset': 0})}"
     parts = [query] * bool(query) + ["from_memory=true"] * (source in {MEMORY, AGAIN})
@@ -104,7 +104,7 @@ def path(query: str, source: str) -> str:
 
 
 def gist(body: bytes) -> tuple[int, list[tuple[str, int]]]:
-    """How many limits there are, and which are on a page, each with the number of its rules."""
+    """Return the total, and the limits of a page with their numbers of rules."""
     answer = json.loads(body)
     if "rows" in answer:
         return answer["rows"][0]["total_count"], [(row["id"], len(row["rules"])) for row in answer["rows"]]
@@ -119,7 +119,7 @@ def _rules(limit: Mapping[str, Any]) -> int:
 
 @contextmanager
 def serving(size: int, databases: Databases, core: int) -> Iterator[Pages]:
-    """Everything that answers pages, on a database of `size` limits."""
+    """Start all servers on a database of `size` limits."""
     with TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
         folder = Path(name)
         database = {"BENCH_DATABASE": str(databases.copy(size, folder))}

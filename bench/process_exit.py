@@ -1,4 +1,4 @@
-"""How the processes of a benchmark end: in order when told to, and never later than the one that started them."""
+"""Ends the processes of a benchmark: cleanly on SIGTERM, and together with the process that started them."""
 
 import ctypes
 import os
@@ -7,11 +7,11 @@ import sys
 from types import FrameType
 
 SET_PARENT_DEATH_SIGNAL = 1
-"""`PR_SET_PDEATHSIG` of Linux' prctl: it outlives an exec."""
+"""`PR_SET_PDEATHSIG` of Linux's prctl. The setting survives an exec."""
 
 
 def exit_on_sigterm() -> None:
-    """Let SIGTERM end this process through its `finally` blocks; a second one does not cut them short."""
+    """Make SIGTERM raise SystemExit, so that `finally` blocks run. Further SIGTERMs are ignored."""
     signal.signal(signal.SIGTERM, _end)
 
 
@@ -21,7 +21,7 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 
 def exit_with_parent() -> None:
-    """End this process with the one that started it, also where that was killed."""
+    """Make the kernel end this process when its parent ends, even if the parent is killed."""
     ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
 

@@ -1,4 +1,4 @@
-"""A Redis to measure beside: on a port of its own, keeping nothing on disk, and gone when its block ends."""
+"""Starts a Redis on a free port. It writes nothing to disk and ends with its block."""
 
 import os
 import shutil
@@ -14,12 +14,12 @@ from bench.load import HOST
 from bench.servers import free_port
 
 UNPACKED = Path(__file__).parent / ".work" / "redis" / "usr"
-"""Where `make` unpacks Debian's packages, on a machine that has no Redis."""
+"""The folder where `make` unpacks Debian's packages on a machine without Redis."""
 START_TIME = 10.0
 
 
 class Redis(NamedTuple):
-    """A Redis that answers."""
+    """A running Redis."""
 
     port: int
     pid: int
@@ -27,9 +27,9 @@ class Redis(NamedTuple):
 
 @contextmanager
 def serving(folder: Path, core: int) -> Iterator[Redis | None]:
-    """A Redis on one core; None on a machine that has none."""
+    """Start Redis on one core. Yields None on a machine without Redis."""
     installed = shutil.which("redis-server")
-    found = installed or shutil.which("redis-check-rdb", path=UNPACKED / "bin")  # the same program, by its first name
+    found = installed or shutil.which("redis-check-rdb", path=UNPACKED / "bin")  # the same program under another name
     if found is None:
         yield None
         return

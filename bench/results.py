@@ -1,4 +1,4 @@
-"""RESULTS.md, a section for each part of the bench, replaced when that part has run; and its figures as data."""
+"""Writes RESULTS.md, with a section for each part of the benchmark, and the figures as JSON."""
 
 import json
 import re
@@ -12,11 +12,11 @@ from bench.targets import Target
 FOLDER = Path(__file__).parent
 HEAD = "# Results\n\nWritten by `make bench` and its parts; edit nothing here by hand.\n\n![Results](results.svg)\n"
 Bars = Mapping[str, Mapping[str, float]]
-"""What is drawn: for each panel of the picture, the figure of each that was measured."""
+"""The figures to draw, by panel and by name."""
 
 
 class Part(NamedTuple):
-    """What one part of the bench found."""
+    """The result of one part of the benchmark."""
 
     name: str
     text: str
@@ -25,7 +25,7 @@ class Part(NamedTuple):
 
 
 def write(parts: Sequence[Part], folder: Path = FOLDER) -> dict[str, Any]:
-    """Put parts in the place of what they found last time, and give the figures of all."""
+    """Replace the sections of these parts, and return the figures of all parts."""
     figures = _figures(parts, folder / "results.json")
     file = folder / "RESULTS.md"
     document = file.read_text("utf-8") if file.exists() else HEAD
@@ -45,7 +45,7 @@ def _figures(parts: Sequence[Part], file: Path) -> dict[str, Any]:
 
 
 def summary(figures: Mapping[str, Any]) -> str:
-    """All targets of all parts."""
+    """Return a table of all targets of all parts."""
     found = [Target.of(target) for part in figures.values() for target in part["targets"]]
     met = sum(target.met for target in found)
     rows = table(targets.HEAD, (target.row() for target in found))
@@ -53,7 +53,7 @@ def summary(figures: Mapping[str, Any]) -> str:
 
 
 def placed(document: str, name: str, text: str) -> str:
-    """A document with a section in its place; behind the others where it is new."""
+    """Return the document with a section replaced, or added at the end if it is new."""
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     section = f"{begin}\n\n{text.strip()}\n\n{end}"
     new, found = re.subn(f"{begin}.*?{end}", lambda _: section, document, flags=re.DOTALL)
@@ -61,7 +61,7 @@ def placed(document: str, name: str, text: str) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, its columns as wide as their widest cell; all but the first stand to the right."""
+    """Return a Markdown table with padded cells. All columns but the first are aligned to the right."""
     lines = [head, *rows]
     widths = [max(len(line[place]) for line in lines) for place in range(len(head))]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]

@@ -1,4 +1,4 @@
-"""Measuring several cases fairly: in rounds, each case once a round, and the median of the rounds."""
+"""Measures several cases in rounds: each case once a round, and then the median over the rounds."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -10,11 +10,11 @@ from bench.servers import Server
 
 CONNECTIONS = 8
 CALM = 0.05
-"""Which share of the server's core others may use before a sample is taken once more."""
+"""The share of the server's core that others may use. Above it, a sample is taken a second time."""
 
 
 class Pace(NamedTuple):
-    """How long to measure: rounds, and seconds of warm-up and of each sample."""
+    """The number of rounds, and the seconds of warm-up and of each sample."""
 
     rounds: int
     warm_up: float
@@ -22,7 +22,7 @@ class Pace(NamedTuple):
 
 
 class Case(NamedTuple):
-    """What is measured: whole requests, sent in turn to a server that answers each with one of `statuses`."""
+    """A case to measure: complete requests, sent in turn to a server that answers each with one of `statuses`."""
 
     name: str
     server: Server
@@ -34,7 +34,7 @@ class Case(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """The median of some values, the least and the most."""
+    """The median, the minimum and the maximum of some values."""
 
     middle: float
     least: float
@@ -42,12 +42,12 @@ class Spread(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """The samples of one case, a round each."""
+    """The samples of one case, one for each round."""
 
     samples: tuple[Sample, ...]
 
     def spread(self, figure: Callable[[Sample], float]) -> Spread:
-        """A figure of the samples over the rounds."""
+        """Return the spread of a figure over the rounds."""
         values = [figure(sample) for sample in self.samples]
         return Spread(median(values), min(values), max(values))
 
@@ -58,20 +58,20 @@ class Measured(NamedTuple):
 
     @property
     def cost(self) -> Spread:
-        """Microseconds of processor time a request."""
+        """Microseconds of processor time for a request."""
         return self.spread(by_cost)
 
     def beside(self, other: "Measured", figure: Callable[[Sample], float]) -> float:
-        """A figure as a share of another case's in the same round: the median, since the machine's pace changes."""
+        """Return the spread of a figure's ratio to another case's in the same round: the machine's speed changes."""
         return median(figure(mine) / figure(theirs) for mine, theirs in zip(self.samples, other.samples, strict=True))
 
     def percentile(self, share: float) -> float:
-        """The median of a percentile of the latencies, in seconds."""
+        """Return the median of a percentile of the latencies, in seconds."""
         return self.spread(lambda sample: sample.percentile(share)).middle
 
     @property
     def worst(self) -> float:
-        """The longest that any answer of any round took, in seconds."""
+        """The longest latency of all rounds, in seconds."""
         return max(sample.latencies[-1] for sample in self.samples)
 
     @property
@@ -81,7 +81,7 @@ class Measured(NamedTuple):
 
 
 class Bench(NamedTuple):
-    """What measures: the load, how long, the servers' core, and which share of it others may use in a sample."""
+    """The load generator, the pace, the servers' core, and the share of it that others may use in a sample."""
 
     load: Generator
     pace: Pace
@@ -100,12 +100,12 @@ def by_cost(sample: Sample) -> float:
 
 
 def by_cpu_rate(sample: Sample) -> float:
-    """Requests a second of the worker's processor time: others' work on the core moves it less than the rate."""
+    """Requests for each second of the worker's processor time. Other work on the core affects it less than the rate."""
     return 1_000_000 / sample.cost
 
 
 def measure(what: str, cases: Sequence[Case], bench: Bench) -> dict[str, Measured]:
-    """Every case in every round, each round in another order. `what` is told while it goes on."""
+    """Measure every case in every round, in a different order each round. `what` is printed as progress."""
     samples: dict[str, list[Sample]] = {case.name: [] for case in cases}
     for number in range(bench.pace.rounds):
         tell(f"{what}: round {number + 1} of {bench.pace.rounds}")
@@ -118,12 +118,12 @@ def measure(what: str, cases: Sequence[Case], bench: Bench) -> dict[str, Measure
 
 
 def tell(progress: str) -> None:
-    """Say how far we are."""
+    """Print progress."""
     print(progress, file=sys.stderr, flush=True)
 
 
 def sample(case: Case, bench: Bench) -> Sample:
-    """A sample; where others disturbed it, the calmer of it and a second one."""
+    """Take a sample. If others disturbed it, take a second one and return the less disturbed of the two."""
     first = _sample(case, bench)
     return first if first.disturbance <= bench.calm else min(first, _sample(case, bench), key=lambda it: it.disturbance)
 

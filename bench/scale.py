@@ -1,8 +1,8 @@
-"""The memory of a worker at 100,000 limits: loading, following, and reading (`make bench-scale`).
+"""Measures a worker's memory at 100,000 limits: loading it, following the database, and reading (`make bench-scale`).
 
-The app in a process of its own, called as gunicorn calls it, but for *RSS a worker*, which is a real worker's. Every
-page is asked for so that no layer can answer it with what it has answered before. The two sizes take turns, in five
-rounds. *first* is the first time of all, *p50* the median of the others.
+The app runs in a process of its own and is called as gunicorn calls it. Only *RSS a worker* is a real worker's. No
+cache can answer any of the pages. The two sizes take turns, in five rounds. *first* is the first time of all, and *p50*
+is the median of the others.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ DRAWN = ("first page", f"pages at {DEPTHS} depths in turn", "scope", "provider",
 
 
 class Worker(NamedTuple):
-    """What was measured at one size: seconds."""
+    """The figures of one size, in seconds."""
 
     loaded_in: float
     idle_poll: float
@@ -34,7 +34,7 @@ class Worker(NamedTuple):
 
 
 class Following(NamedTuple):
-    """How the larger memory follows the database, and what others notice of that: seconds, and MiB."""
+    """How the larger memory follows the database, and the effect on other threads: seconds, and MiB."""
 
     polls: dict[str, Times]
     held: dict[str, float]
@@ -46,7 +46,7 @@ Found = Mapping[int, Worker]
 
 
 def run(databases: Databases, *, quick: bool) -> Part:
-    """Measure both sizes, and a real worker's memory."""
+    """Measure both sizes, and the memory of a real worker."""
     small, large = QUICK_SIZES if quick else SIZES
     times = 4 if quick else 20
     core, _ = cpu.cores()
@@ -64,7 +64,7 @@ def run(databases: Databases, *, quick: bool) -> Part:
 
 
 def _worker_mib(folder: Path, core: int) -> float:
-    """What a real worker holds, once it has loaded its memory and answered from it."""
+    """Return the MiB of a real worker that has loaded its memory and answered from it."""
     with servers.ours(folder, core) as server:
         headers = servers.admin_headers(folder)
         for offset in range(0, 1000, 25):
@@ -107,7 +107,7 @@ def _following(worker: WorkerProcess, times: int, mib: float) -> Following:
 
 
 def targets(found: Found, following: Following) -> list[Target]:
-    """What was promised of the memory."""
+    """Return the targets of the memory."""
     small, large = found.values()
     size = max(found)
     longest = max(following.held, key=lambda name: following.held[name])

@@ -1,4 +1,4 @@
-"""Gunicorns under measurement: each on a free loopback port, kept on one core, and gone when its block ends."""
+"""Starts gunicorns to measure. Each listens on a free loopback port, is bound to one core, and ends with its block."""
 
 import os
 import signal
@@ -19,31 +19,31 @@ PYTHON = Path(sys.executable)
 PROCESS_EXIT = ROOT / "bench" / "process_exit.py"
 START_TIME = 120.0
 IN_A_ROW = 20
-"""Answers to different connections: enough that each of two workers has given one."""
+"""Responses on different connections: so many that each of two workers has sent one."""
 OURS = ("wsgi:app", "gunicorn.conf.py")
 FLAGS = "bench/apps/flags.py"
 ASGI = ("--worker-class", "uvicorn_worker.UvicornWorker")
-"""For the apps that are no WSGI apps."""
+"""The arguments for ASGI apps."""
 
 
 GUNICORNS = ("server", "date", "connection")
-"""The headers that gunicorn adds to every answer."""
+"""The headers that gunicorn adds to every response."""
 
 
 class Server(NamedTuple):
-    """A server that answers: its port, and the processes that serve."""
+    """A running server: its port and its worker processes."""
 
     port: int
     workers: tuple[int, ...]
 
     def fetch(self, path: str, headers: Mapping[str, str], method: str = "GET", body: bytes | None = None) -> bytes:
-        """The body of an answer. Raises ValueError where it is not a 200."""
+        """Return the body of a response. Raises ValueError if its status is not 200."""
         return self.answer(path, headers, method, body)[1]
 
     def answer(
         self, path: str, headers: Mapping[str, str], method: str = "GET", body: bytes | None = None
     ) -> tuple[list[tuple[str, str]], bytes]:
-        """The headers of an answer, without those that gunicorn adds, and its body. Raises ValueError likewise."""
+        """Return the headers of a response, without gunicorn's, and its body. Raises ValueError as `fetch` does."""
         connection = HTTPConnection(HOST, self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, body, dict(headers))
@@ -61,7 +61,7 @@ class Server(NamedTuple):
 def ours(
     folder: Path, core: int, environ: Mapping[str, str] | None = None, root: Path = ROOT, python: Path = PYTHON
 ) -> Iterator[Server]:
-    """The service itself, with `folder` as its instance; of another tree where one is named."""
+    """Start the service with `folder` as its instance; of another tree if one is given."""
     settings = {"GOVERNANCE_INSTANCE": str(folder), **(environ or {})}
     with serving(*OURS, folder, core, settings, root=root, python=python) as server:
         yield server
@@ -69,7 +69,7 @@ def ours(
 
 @contextmanager
 def app(name: str, folder: Path, core: int, environ: Mapping[str, str], *flags: str) -> Iterator[Server]:
-    """An app of `bench.apps`, under the flags of the service and some of its own."""
+    """Start an app of `bench.apps`, with the gunicorn settings of the service and some of its own."""
     with serving(f"bench.apps.{name}:app", FLAGS, folder, core, environ, *flags) as server:
         yield server
 
@@ -107,20 +107,20 @@ def serving(
 
 
 def _environ(port: int) -> dict[str, str]:
-    """This process's environment without what would change how a server runs."""
+    """Return this process's environment without variables that change how a server runs."""
     ours = ("GOVERNANCE_", "GUNICORN_", "WEB_CONCURRENCY", "THREADS", "PYTHON")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return kept | {"HOST": HOST, "PORT": str(port)}
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on."""
+    """Return a free port of the loopback interface."""
     with socket.create_server((HOST, 0)) as probe:
         return int(probe.getsockname()[1])
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path, workers: int) -> None:
-    """Until every worker is there and answers, whatever it says, but that it is not ready."""
+    """Wait until every worker runs and answers with any status but 503."""
     until = monotonic() + START_TIME
     ready = 0
     while process.poll() is None and monotonic() < until:
@@ -143,7 +143,7 @@ def _is_ready(port: int) -> bool:
 
 
 def _children(pid: int) -> tuple[int, ...]:
-    """The processes that a process has started."""
+    """Return the child processes of a process."""
     return tuple(int(stat.parent.name) for stat in Path("/proc").glob("[0-9]*/stat") if _parent(stat) == pid)
 
 
@@ -155,12 +155,12 @@ def _parent(stat: Path) -> int | None:
 
 
 def admin_headers(folder: Path) -> dict[str, str]:
-    """What a caller of the service in `folder` shows: its first key."""
+    """Return the headers of a caller that has the first key of the service in `folder`."""
     return {"Authorization": f"Bearer {(folder / 'admin.key').read_text('ascii').strip()}"}
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End a server and all it started."""
+    """End a server and all its processes."""
     process.terminate()
     try:
         process.wait(PATIENCE)

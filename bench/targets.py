@@ -1,4 +1,4 @@
-"""What was promised, and whether a run kept it: each target with its bound, what was measured, and by how much."""
+"""Targets of the benchmark, and whether a run met them."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
@@ -7,7 +7,7 @@ HEAD = ("target", "wanted", "measured", "")
 
 
 class Target(NamedTuple):
-    """A figure that shall be at most `bound`, or (where `least`) at least that."""
+    """A figure that must be at most `bound`, or at least `bound` if `least` is set."""
 
     what: str
     measured: float
@@ -17,17 +17,17 @@ class Target(NamedTuple):
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> Self:
-        """The target that `_asdict` wrote down."""
+        """Return the target that `_asdict` gave."""
         return cls(**found)
 
     @property
     def met(self) -> bool:
-        """Whether the figure keeps its bound."""
+        """Whether the figure is within its bound."""
         return self.measured >= self.bound if self.least else self.measured <= self.bound
 
     @property
     def verdict(self) -> str:
-        """Met, or missed by which share of the bound; by many times it, or where that is 0, by how much."""
+        """`met`, or by how much the bound is missed: as a share, a multiple, or (for a bound of 0) an amount."""
         if self.met:
             return "met"
         short = abs(self.measured - self.bound)
@@ -39,13 +39,13 @@ class Target(NamedTuple):
         )
 
     def row(self) -> list[str]:
-        """The target as a row under `HEAD`."""
+        """Return the target as a row of the table with `HEAD`."""
         sign = "≥" if self.least else "≤"
         return [self.what, f"{sign} {self.bound:,g} {self.unit}", _shown(self.measured, self.unit), self.verdict]
 
 
 def worst(what: str, by_size: Mapping[int, float], bound: float, *, least: bool = False, unit: str = "×") -> Target:
-    """A target for every size, told at the size that comes nearest to missing it."""
+    """Return a target for all sizes, with the figure of the worst size."""
     size = (min if least else max)(by_size, key=lambda size: by_size[size])
     where = f" (worst: at {size:,})" if len(by_size) > 1 else ""
     return Target(what + where, by_size[size], bound, least, unit)

@@ -1,4 +1,4 @@
-"""Two states of the project beside each other: this tree, and the tree of a commit with what it needs to run."""
+"""Prepares the trees to compare: this one, and the tree of a commit with the packages that it needs."""
 
 import hashlib
 import subprocess
@@ -13,7 +13,7 @@ FOLDER = ROOT / "bench" / ".work" / "against"
 
 
 class Tree(NamedTuple):
-    """A checkout: its name, its folder, and the interpreter that has its packages."""
+    """A checkout: its name, its folder, and the interpreter with its packages."""
 
     name: str
     folder: Path
@@ -21,12 +21,12 @@ class Tree(NamedTuple):
 
 
 def this() -> Tree:
-    """The working tree, as it is now."""
+    """Return the working tree as it is now."""
     return Tree("this tree", ROOT, Path(sys.executable))
 
 
 def of_commit(commit: str) -> Tree:
-    """The tree of a commit, unpacked once. Raises SystemExit where there is no such commit."""
+    """Return the tree of a commit, which is unpacked once. Raises SystemExit if the commit does not exist."""
     found = _git("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}", check=False)
     if found.returncode:
         sys.exit(f"There is no commit {commit}: give AGAINST=<commit>, such as AGAINST=HEAD~1.")
@@ -42,7 +42,7 @@ def of_commit(commit: str) -> Tree:
 
 
 def _python(folder: Path) -> Path:
-    """This interpreter, where the commit locks the same packages; else one of an environment of its own."""
+    """Return this interpreter if the commit locks the same packages, else that of a new environment."""
     lock = (folder / "requirements.lock").read_bytes()
     if lock == (ROOT / "requirements.lock").read_bytes():
         return Path(sys.executable)

@@ -1,4 +1,4 @@
-"""The service inside one process, called as gunicorn calls it: what a worker's memory costs, and how it follows."""
+"""Runs the service inside one process, called as gunicorn calls it, to measure the worker's memory."""
 
 import gc
 import io
@@ -31,7 +31,7 @@ Change = Callable[[Connection, Sequence[str]], None]
 
 
 class Worker:
-    """The app as one worker has it, on a database of some size; its memory is loaded when it is made."""
+    """The app of one worker on a database of a given size. Its memory is loaded at once."""
 
     def __init__(self, folder: Path, size: int) -> None:
         tune()
@@ -47,32 +47,32 @@ class Worker:
         self.poll()
 
     def poll(self) -> float:
-        """All that the poller does each time; gives the seconds that took."""
+        """Do one round of the poller. Return its seconds."""
         began = perf_counter()
         self.service.poller.poll()
         return perf_counter() - began
 
     def ask(self, query: str) -> float:
-        """A page from memory that no layer has answered before; gives the seconds that took."""
+        """Read a page from memory that no cache has. Return its seconds."""
         environ = self._environ(query)
         began = perf_counter()
         b"".join(self.app.wsgi_app(environ, _good))
         return perf_counter() - began
 
     def changed(self, change: Change) -> None:
-        """Another process' write, which this memory has not seen, of 100 limits that are in use."""
+        """Change 100 limits in use as another process would: this memory has not seen the write."""
         entries = self.service.cache.get().snapshot.entries.items()
         in_use = sorted(limit_id for limit_id, entry in entries if any(each and each.used for each in entry.counters))
         with self.service.database.write() as connection:
             change(connection, self._chance.sample(in_use, TOGETHER))
-        gc.collect()  # another process would have left its garbage there
+        gc.collect()  # the garbage of another process would not be here
 
     def number(self) -> int:
-        """A number that has not been given before."""
+        """Return a number that was not returned before."""
         return next(self._numbers)
 
     def depth(self) -> int:
-        """The next of 40 offsets, from one end of the list to the other."""
+        """Return the next of 40 offsets, which cover the whole list."""
         return next(self._depths)
 
     def _environ(self, query: str) -> WSGIEnvironment:
@@ -103,7 +103,7 @@ def _good(status: str, _headers: object, _error: object = None) -> Any:
 
 
 def edited(connection: Connection, ids: Sequence[str]) -> None:
-    """Other maxima, in one management write."""
+    """Change the limits' maxima in one write."""
     revision = revisions.advance(connection)
     moved = update(model_limits).where(model_limits.c.id.in_(ids))
     connection.execute(moved.values(revision=revision, version=model_limits.c.version + 1))
@@ -112,7 +112,7 @@ def edited(connection: Connection, ids: Sequence[str]) -> None:
 
 
 def used(connection: Connection, ids: Sequence[str]) -> None:
-    """More usage, as settles book it."""
+    """Add usage, as settles do."""
     at = touch(connection, time.time_ns() // 1000)
     for limit_id in ids:
         own = rules.c.model_limit_id == limit_id
@@ -122,14 +122,14 @@ def used(connection: Connection, ids: Sequence[str]) -> None:
 
 
 def added(connection: Connection, ids: Sequence[str]) -> None:
-    """As many new limits."""
+    """Add as many new limits."""
     now, chance = time.time_ns() // 1000, random.Random(ids[0])
     numbers = (chance.randrange(10**9, 10**12) for _ in ids)
     data.add(connection, [data.limit(number, now, chance) for number in numbers], revisions.advance(connection))
 
 
 def removed(connection: Connection, ids: Sequence[str]) -> None:
-    """Limits that go."""
+    """Delete limits."""
     writes.remove(connection, ids, revisions.advance(connection))
 
 

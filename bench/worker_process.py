@@ -1,4 +1,4 @@
-"""A worker in a process of its own, kept on one core: what it is asked to do is done there."""
+"""Runs a worker in a process of its own, bound to one core."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -14,11 +14,11 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 _workers: list[Worker] = []
-"""In that process: its worker."""
+"""The worker of this process."""
 
 
 class WorkerProcess:
-    """The worker, seen from here."""
+    """Runs functions in the worker's process."""
 
     def __init__(self, pool: ProcessPoolExecutor) -> None:
         self._pool = pool
@@ -29,13 +29,13 @@ class WorkerProcess:
         *arguments: Arguments.args,
         **named: Arguments.kwargs,
     ) -> Result:
-        """What an act does with the worker. Raises what it raises."""
+        """Call a function with the worker, in its process. Return its result, or raise its error."""
         return self._pool.submit(_do, act, *arguments, **named).result()  # type: ignore[arg-type]
 
 
 @contextmanager
 def worker(folder: Path, size: int, core: int) -> Iterator[WorkerProcess]:
-    """A worker on the database in a folder, while a block runs."""
+    """Start a worker on the database in a folder. It ends with the block."""
     with ProcessPoolExecutor(1, get_context("spawn"), _start, (folder, size, core)) as pool:
         yield WorkerProcess(pool)
 

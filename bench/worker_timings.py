@@ -1,4 +1,4 @@
-"""What is measured of a worker's memory, in its own process; all in seconds."""
+"""Times the work of a worker's memory, in the worker's own process. All figures are in seconds."""
 
 from collections.abc import Callable
 from statistics import median
@@ -21,16 +21,16 @@ QUERIES: dict[str, Callable[[Worker], str]] = {
     "sort_by=usage": lambda _: "sort_by=usage",
     SEARCH: lambda worker: f"search=-{worker.number()}",
 }
-"""What is asked, by name. The first of them is asked as often as there are depths, and then no longer fresh.
+"""The queries, by name. The first one is asked once for each depth; after that its pages are no longer new.
 
-A user has 13 of 1,000 limits: a page of 25 would be half as long there.
+A user has 13 of 1,000 limits, so a page of 25 would be half empty there.
 """
 ENOUGH, LEAST = 1.0, 2
-"""Seconds after which a thing is not done again, and how often it is done at least."""
+"""The seconds after which nothing is repeated any more, and the least number of repetitions."""
 
 
 class Times(NamedTuple):
-    """Seconds that something took: the first time, the median of the others, and the longest of them."""
+    """Seconds that an operation took: the first time, the median of the others, and the longest of them."""
 
     first: float
     middle: float
@@ -38,13 +38,13 @@ class Times(NamedTuple):
 
     @classmethod
     def of(cls, seconds: list[float]) -> "Times":
-        """The times of something that was done again and again."""
+        """Summarise the times of a repeated operation."""
         first, *others = seconds
         return cls(first, median(others), max(others))
 
 
 class Reads(NamedTuple):
-    """How long some reads took."""
+    """The number and the durations of some reads."""
 
     number: int
     middle: float
@@ -53,12 +53,12 @@ class Reads(NamedTuple):
 
     @classmethod
     def of(cls, seconds: list[float]) -> "Reads":
-        """The reads that took these times, ascending."""
+        """Summarise durations, which are in ascending order."""
         return cls(len(seconds), median(seconds), seconds[int(0.99 * (len(seconds) - 1))], seconds[-1])
 
 
 def repeated(act: Callable[[], float], times: int) -> list[float]:
-    """What an act took each time: some times, fewer where they are long."""
+    """Return the seconds of each repetition; fewer repetitions if they are slow."""
     found: list[float] = []
     until = perf_counter() + ENOUGH
     while len(found) < LEAST or (len(found) < times and perf_counter() < until):
@@ -67,22 +67,22 @@ def repeated(act: Callable[[], float], times: int) -> list[float]:
 
 
 def loaded(worker: Worker) -> float:
-    """How long the first load took."""
+    """Return the seconds of the first load."""
     return worker.loaded_in
 
 
 def idle(worker: Worker, times: int) -> list[float]:
-    """Polls that find nothing."""
+    """Time polls that find no change."""
     return repeated(worker.poll, times)
 
 
 def asked(worker: Worker, name: str, times: int) -> list[float]:
-    """One of `QUERIES`, again and again."""
+    """Time one of `QUERIES`, many times."""
     return repeated(lambda: worker.ask(QUERIES[name](worker)), times)
 
 
 def followed(worker: Worker, name: str, times: int) -> list[float]:
-    """Polls that each find 100 limits changed in one of the ways of `CHANGES`."""
+    """Time polls that each find 100 limits changed in one of the ways of `CHANGES`."""
 
     def poll() -> float:
         before = worker.service.cache.get().snapshot
@@ -96,7 +96,7 @@ def followed(worker: Worker, name: str, times: int) -> list[float]:
 
 
 def held(worker: Worker, times: int) -> dict[str, float]:
-    """The longest time that no other thread could run: the median of some times, by what was done."""
+    """Return the longest time in which no other thread could run, by operation: the median of several runs."""
     acts: dict[str, tuple[str, Callable[[], object]]] = {
         **{f"a poll, {TOGETHER} {name}": (name, worker.poll) for name in CHANGES},
         "a new filter": ("", lambda: worker.ask(f"provider=openai&scope_id=user-{worker.number() % 20}")),
@@ -115,12 +115,12 @@ def _held(worker: Worker, change: str, act: Callable[[], object]) -> float:
 
 
 def read_quietly(worker: Worker, times: int) -> Reads:
-    """Reads, while nothing else is done."""
+    """Time reads while nothing else runs."""
     return _read(worker, times, lambda: sleep(0.1))
 
 
 def read_during_refreshes(worker: Worker, times: int) -> Reads:
-    """Reads that were under way during polls which found limits edited and used."""
+    """Time the reads that run during polls which find edited and used limits."""
     return _read(worker, times, worker.poll)
 
 
@@ -134,5 +134,5 @@ def _read(worker: Worker, times: int, meanwhile: Callable[[], object]) -> Reads:
             began = perf_counter()
             meanwhile()
             spans.append((began, perf_counter()))
-            sleep(0.02)  # the reads that are under way end before the next changes are made
+            sleep(0.02)  # running reads end before the next changes
     return Reads.of(reader.during(spans))

@@ -1,1 +1,1 @@
-"""The hand-written WSGI apps that the service is measured against, and how gunicorn serves them."""
+"""The hand-written apps that are measured next to the service, and gunicorn's settings for them."""

@@ -1,6 +1,6 @@
-"""The floor: a WSGI app that answers with the bytes and headers it was given, and does nothing else.
+"""A WSGI app that answers with given bytes and headers, and does nothing else: the lower bound of a page's cost.
 
-`BENCH_ANSWERS` names a JSON file: for each path, with its query string, the headers and the text of the answer.
+`BENCH_ANSWERS` names a JSON file with the headers and the text of the response for each path and query.
 """
 
 import json
@@ -16,7 +16,7 @@ _answers = {
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """The bytes for a path; what was sent is read and dropped."""
+    """Return the bytes for a path. The request's body is read and ignored."""
     if environ.get("CONTENT_LENGTH"):
         environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
     headers, body = _answers[f"{environ['PATH_INFO']}?{environ['QUERY_STRING']}"]

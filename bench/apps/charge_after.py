@@ -1,7 +1,7 @@
-"""How most gateways keep a budget: look whether it is used up, make the call, and charge it afterwards.
+"""Keeps a budget as most gateways do: check whether it is used up, make the call, and charge it afterwards.
 
-The algorithm of the gateways in shared memory of one process: the test is of past usage alone, and the charge comes
-when the answer is there. One process and a lock around each counter, so that nothing but the algorithm is at fault.
+The check sees only past usage, and the charge comes after the response. There is one process, and a lock around each
+counter, so that only the algorithm can cause overspend.
 """
 
 import os
@@ -21,7 +21,7 @@ used = {"nanos": 0}
 
 @app.post("/call")
 def call() -> Response:
-    """One call to a model of some milliseconds: 200 where it was let pass, 402 where the budget was used up."""
+    """Handle one call of some milliseconds: 200 if it was admitted, 402 if the budget was used up."""
     cost = int(orjson.loads(request.get_data())["nanos"])
     with lock:
         if used["nanos"] >= CAP:

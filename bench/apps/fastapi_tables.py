@@ -1,4 +1,4 @@
-"""The service's tables as classes of SQLAlchemy's ORM, with the relations that a page of limits follows."""
+"""The service's tables as ORM classes of SQLAlchemy, with the relations that a page of limits needs."""
 
 from functools import lru_cache
 
@@ -9,7 +9,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "M": 30 * 86400
 
 
 class Base(DeclarativeBase):
-    """The tables, as far as a page needs them."""
+    """The base class of the tables."""
 
 
 class VirtualKey(Base):
@@ -29,7 +29,7 @@ class User(Base):
 
 
 class Counter(Base):
-    """What was used of a rule in one window."""
+    """The usage of a rule in one window."""
 
     __tablename__ = "counters"
     __table_args__ = (ForeignKeyConstraint(["rule_id", "metric"], ["rules.id", "rules.metric"]),)
@@ -61,7 +61,7 @@ class Rule(Base):
     counters: Mapped[list[Counter]] = relationship()
 
     def window(self, now: int) -> tuple[int, int, int, int]:
-        """Start, end, used and reserved of the window that is open."""
+        """Return start, end, used and reserved of the current window."""
         for counter in self.counters:
             if counter.generation == self.generation:
                 return counter.window_start, counter.window_end, counter.used, counter.reserved
@@ -71,7 +71,7 @@ class Rule(Base):
 
 
 class ModelLimit(Base):
-    """A limit with what is shown of it."""
+    """A limit with all that is shown of it."""
 
     __tablename__ = "model_limits"
     id: Mapped[str] = mapped_column(primary_key=True)

@@ -1,4 +1,4 @@
-"""Gunicorn's configuration of the hand-written apps: every plain setting of the service's own, none of its hooks."""
+"""Gunicorn's settings for the hand-written apps: those of the service, without its hooks."""
 
 import runpy
 from pathlib import Path

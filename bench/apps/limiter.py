@@ -1,4 +1,4 @@
-"""Flask-Limiter on Redis: two limits on each call, counted before it; no money, nothing kept through a crash.
+"""Flask-Limiter on Redis: two limits, counted before each call. It counts no money, and a crash loses its counts.
 
 It authenticates, parses and answers as the no-op does. `BENCH_REDIS` is the address of the Redis.
 """
@@ -11,7 +11,7 @@ from bench.apps.noop import app
 
 
 def caller() -> str:
-    """Whom the limits count for: everybody, as the limits of the service that apply here."""
+    """Return the key of the limits: the same for all callers, like the service's limits here."""
     return "everybody"
 
 

@@ -1,4 +1,4 @@
-"""What a decision is measured against: a Flask POST that authenticates, parses its body strictly, and answers.
+"""A Flask POST that authenticates, parses its body strictly, and answers without a decision.
 
 `BENCH_HEADERS` is a JSON list of the headers that the service sends with such an answer.
 """
@@ -21,7 +21,7 @@ app = Flask(__name__)
 
 @app.post("/api/governance/reservations")
 def reserve() -> Response:
-    """Answer as the service would, without having decided anything."""
+    """Answer as the service would, without a decision."""
     _, _, secret = request.headers["Authorization"].partition(" ")
     if not hmac.compare_digest(hashlib.sha256(secret.encode()).hexdigest(), DIGEST):
         return Response(status=401)

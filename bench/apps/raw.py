@@ -1,6 +1,6 @@
-"""The list of model limits written by hand: sqlite3, rolling windows and orjson. No framework, no ORM, no keys.
+"""The list of model limits, hand-written with sqlite3 and orjson. No framework, no ORM, no keys.
 
-It knows what the benchmark asks: pages and filters in the default order, limits that are not aligned to a calendar.
+It supports what the benchmark asks: pages and filters in the default order, and limits without calendar alignment.
 `BENCH_DATABASE` names the service's SQLite file.
 """
 
@@ -170,7 +170,7 @@ def _side(rule: Any, now: int) -> tuple[str | None, str | None, int, int]:
 
 
 def _window(rule: Any, now: int) -> Any:
-    """Start, end, used and reserved of the open counter, or of an empty window of now."""
+    """Return start, end, used and reserved of the current counter, or of an empty window."""
     if rule[9] is not None:
         return rule[9:]
     length = _length(rule[4])
