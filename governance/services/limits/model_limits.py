@@ -58,8 +58,8 @@ class ModelLimits:
             return Listing(*self._memory.limits(query, self._clock()))
         with self._database.read() as connection:
             now = self._clock()
-            found = lists.limits(connection, query, now)
             total = self._totals.of(connection, query.filter)
+            found = lists.limits(connection, query, total, now)
         page = [self._memory.rendering(entry, now) for entry in found]
         return Listing([rendering.body for rendering in page], [rendering.etag for rendering in page], total, None)
 

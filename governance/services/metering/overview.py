@@ -51,8 +51,8 @@ class Overview:
         """Return a page of limits, the same as the HTTP list."""
         with self._database.read() as connection:
             now = self._clock()
-            found = lists.limits(connection, query, now)
             total = lists.count(connection, query.filter)
+            found = lists.limits(connection, query, total, now)
             return LimitsOverview(found, total, _denials(connection, found), now)
 
     def named(self, word: str) -> LimitsOverview:

@@ -35,8 +35,8 @@ def remove(database, numbers):
 
 def page(database, query, totals):
     with database.read() as connection:
-        found = lists.limits(connection, query, NOON)
         total = totals.of(connection, query.filter)
+        found = lists.limits(connection, query, total, NOON)
         assert total == lists.count(connection, query.filter)
     return [entry.limit.id for entry in found], total
 
