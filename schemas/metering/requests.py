@@ -11,12 +11,12 @@ from governance.domain.metering.request import (
     DEFAULT_TTL,
     LONGEST_TTL,
     MAX_REQUESTS,
-    MAX_TOKENS,
     Call,
     RequestedAmounts,
     ReservationRequest,
 )
 from governance.domain.metering.reservation import Actual, Status
+from governance.domain.pricing.tokens import MAX_TOKENS
 from schemas.fields import Integer, Name, Number, OneOf, Provider
 from schemas.loading import FlatBody
 from schemas.queries import PageQuery

@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-MAX_TOKENS = 10**12
-"""The most tokens of one call (docs/contract.md §1)."""
 MAX_REQUESTS = 10**6
 """The most requests of one report (docs/contract.md §1)."""
 DEFAULT_TTL = 600

@@ -1,0 +1,181 @@
+"""Read a provider's own `usage` object into token counts.
+
+Each provider names its counts differently, and counts cached tokens inside its input or beside it. The shapes are
+data: which keys mark a shape, and which keys add up to each count. Keys that are not named here are ignored.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from governance.domain.errors import Fault
+from governance.domain.pricing.tokens import MAX_TOKENS, TokenCounts
+
+Path = tuple[str, ...]
+"""The keys that lead to a count. `[key=value]` selects the first object of a list whose key has that value."""
+
+
+class Term(NamedTuple):
+    """A count to add, or to subtract. It is the first of some paths that is given; 0 if none is."""
+
+    paths: tuple[Path, ...]
+    subtracted: bool = False
+
+
+class Shape(NamedTuple):
+    """A form of `usage`: it has one of the keys in `marks`. `counts` has the terms of each field of TokenCounts."""
+
+    name: str
+    marks: tuple[str, ...]
+    counts: Mapping[str, tuple[Term, ...]]
+
+
+def _plus(*paths: str) -> Term:
+    return Term(tuple(tuple(path.split(".")) for path in paths))
+
+
+def _minus(*paths: str) -> Term:
+    return _plus(*paths)._replace(subtracted=True)
+
+
+SHAPES = (
+    Shape(
+        "Cohere",
+        ("billed_units",),
+        {
+            "input": (_plus("billed_units.input_tokens"),),
+            "output": (_plus("billed_units.output_tokens"),),
+        },
+    ),
+    Shape(
+        "Gemini",
+        ("promptTokenCount", "candidatesTokenCount", "totalTokenCount"),
+        {
+            "input": (_plus("promptTokenCount"), _plus("toolUsePromptTokenCount")),
+            "cached_input": (_plus("cachedContentTokenCount"),),
+            "input_audio": (
+                _plus("promptTokensDetails.[modality=AUDIO].tokenCount"),
+                _minus("cacheTokensDetails.[modality=AUDIO].tokenCount"),
+            ),
+            "output": (_plus("candidatesTokenCount", "responseTokenCount"), _plus("thoughtsTokenCount")),
+            "output_audio": (
+                _plus(
+                    "candidatesTokensDetails.[modality=AUDIO].tokenCount",
+                    "responseTokensDetails.[modality=AUDIO].tokenCount",
+                ),
+            ),
+        },
+    ),
+    Shape(
+        "Bedrock Converse",
+        ("inputTokens", "outputTokens"),
+        {
+            "input": (_plus("inputTokens"), _plus("cacheReadInputTokens"), _plus("cacheWriteInputTokens")),
+            "cached_input": (_plus("cacheReadInputTokens"),),
+            "cache_write": (_plus("cacheWriteInputTokens"), _minus("cacheDetails.[ttl=1h].inputTokens")),
+            "cache_write_1h": (_plus("cacheDetails.[ttl=1h].inputTokens"),),
+            "output": (_plus("outputTokens"),),
+        },
+    ),
+    Shape(
+        "OpenAI chat, Mistral, DeepSeek, vLLM",
+        ("prompt_tokens", "completion_tokens"),
+        {
+            "input": (_plus("prompt_tokens"),),
+            "cached_input": (_plus("prompt_tokens_details.cached_tokens", "prompt_cache_hit_tokens"),),
+            "cache_write": (_plus("prompt_tokens_details.cache_write_tokens"),),
+            "input_audio": (_plus("prompt_tokens_details.audio_tokens"),),
+            "output": (_plus("completion_tokens"),),
+            "output_audio": (_plus("completion_tokens_details.audio_tokens"),),
+        },
+    ),
+    Shape(
+        "Anthropic",
+        ("cache_creation_input_tokens", "cache_read_input_tokens", "cache_creation"),
+        {
+            "input": (_plus("input_tokens"), _plus("cache_read_input_tokens"), _plus("cache_creation_input_tokens")),
+            "cached_input": (_plus("cache_read_input_tokens"),),
+            "cache_write": (
+                _plus("cache_creation_input_tokens"),
+                _minus("cache_creation.ephemeral_1h_input_tokens"),
+            ),
+            "cache_write_1h": (_plus("cache_creation.ephemeral_1h_input_tokens"),),
+            "output": (_plus("output_tokens"),),
+        },
+    ),
+    Shape(
+        "OpenAI responses",
+        ("input_tokens", "output_tokens"),
+        {
+            "input": (_plus("input_tokens"),),
+            "cached_input": (_plus("input_tokens_details.cached_tokens", "input_token_details.cached_tokens"),),
+            "cache_write": (_plus("input_tokens_details.cache_write_tokens"),),
+            "input_audio": (
+                _plus("input_tokens_details.audio_tokens", "input_token_details.audio_tokens"),
+                _minus("input_token_details.cached_tokens_details.audio_tokens"),
+            ),
+            "output": (_plus("output_tokens"),),
+            "output_audio": (_plus("output_tokens_details.audio_tokens", "output_token_details.audio_tokens"),),
+        },
+    ),
+)
+"""All shapes. The first one with a mark in the object is taken, so those with marks of their own come first.
+
+Sources, read in November 2026: the API references of OpenAI (chat completions, responses, realtime), Anthropic
+(messages), Google (`UsageMetadata`), AWS (`TokenUsage`), Mistral, DeepSeek, Cohere (v2 chat) and vLLM.
+"""
+
+UNKNOWN = (
+    "Give usage as the provider sent it, with prompt_tokens, input_tokens, inputTokens, promptTokenCount or "
+    "billed_units; or give input_tokens and output_tokens instead."
+)
+PARTS = "Give usage as the provider sent it: read as {shape}, its {name} tokens are fewer than their parts."
+
+
+def read(usage: Mapping[str, Any]) -> tuple[TokenCounts, list[Fault]]:
+    """Return the token counts of a provider's usage object, and its faults. Each fault names its field."""
+    shape = next((shape for shape in SHAPES if not usage.keys().isdisjoint(shape.marks)), None)
+    if shape is None:
+        return TokenCounts(), [Fault("usage", UNKNOWN)]
+    faults: dict[str, Fault] = {}
+    found = {name: sum(_value(usage, term, faults) for term in terms) for name, terms in shape.counts.items()}
+    counts = TokenCounts(**found)
+    return counts, list(faults.values()) or _faults_of_sums(shape, counts)
+
+
+def _value(usage: Mapping[str, Any], term: Term, faults: dict[str, Fault]) -> int:
+    """Return a term's count with its sign; 0 if it is not given. Adds a fault if it is no count."""
+    for path in term.paths:
+        value = _at(usage, path)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TOKENS:
+            name = ".".join(("usage", *(step for step in path if not step.startswith("["))))
+            faults[name] = Fault(name, f"Give {name} as a whole number from 0 to {MAX_TOKENS}.")
+            return 0
+        return -value if term.subtracted else value
+    return 0
+
+
+def _at(value: Any, path: Path) -> Any:
+    """Return the value at a path; None if it is null or not there."""
+    for step in path:
+        if step.startswith("["):
+            value = _selected(value, step)
+        else:
+            value = value.get(step) if isinstance(value, Mapping) else None
+    return value
+
+
+def _selected(items: Any, step: str) -> Any:
+    key, _, wanted = step[1:-1].partition("=")
+    among = items if isinstance(items, list) else []
+    return next((item for item in among if isinstance(item, Mapping) and item.get(key) == wanted), None)
+
+
+def _faults_of_sums(shape: Shape, counts: TokenCounts) -> list[Fault]:
+    """Return a fault for parts that exceed their whole, and for a total that no call has."""
+    parts = {"input": min(counts.plain_input, *counts[:5]), "output": min(counts.plain_output, *counts[5:])}
+    faults = [Fault("usage", PARTS.format(shape=shape.name, name=name)) for name, rest in parts.items() if rest < 0]
+    if counts.total > MAX_TOKENS:
+        faults.append(Fault("usage", f"Give usage of at most {MAX_TOKENS} tokens together."))
+    return faults

@@ -1,0 +1,37 @@
+"""The tokens of one call: input and output, and the parts of them that may have a price of their own."""
+
+from typing import NamedTuple
+
+MAX_TOKENS = 10**12
+"""The most tokens of one call (docs/contract.md §1)."""
+
+
+class TokenCounts(NamedTuple):
+    """The tokens of one call. `input` and `output` are the wholes; the other counts are parts of them.
+
+    The parts of the input are disjoint, and so are those of the output. What is in no part is plain. Reasoning is part
+    of the output and has no price of its own. `cache_write` is cached for five minutes, `cache_write_1h` for an hour.
+    """
+
+    input: int = 0
+    cached_input: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+    input_audio: int = 0
+    output: int = 0
+    output_audio: int = 0
+
+    @property
+    def total(self) -> int:
+        """The tokens that a limit on tokens counts."""
+        return self.input + self.output
+
+    @property
+    def plain_input(self) -> int:
+        """The input that is in none of its parts; negative if the parts exceed the whole."""
+        return self.input - self.cached_input - self.cache_write - self.cache_write_1h - self.input_audio
+
+    @property
+    def plain_output(self) -> int:
+        """The output that is in none of its parts; negative if the parts exceed the whole."""
+        return self.output - self.output_audio
