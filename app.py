@@ -25,8 +25,8 @@ from governance.services.metering.overview import Overview
 from governance.services.metering.reservations import Reservations
 from governance.services.metering.statistics import Statistics
 from governance.services.operations.database_file import DatabaseFile
+from governance.services.operations.database_growth import Growth
 from governance.services.operations.doctor import Doctor, DoctorSubject
-from governance.services.operations.growth import Growth
 from governance.services.operations.health import HealthCheck
 from governance.services.operations.refusal_log import RefusalLog
 from governance.services.operations.retention import Retention

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 from governance.domain import setting_values as values
 from governance.domain.addresses import netloc, reachable, without_brackets
+from governance.domain.environment_variables import misspelt
 from governance.domain.errors import NotReady
-from governance.domain.variables import misspelt
 
 ROOT = Path(__file__).resolve().parents[1]
 ADMIN_KEY_FILE = "admin.key"

@@ -14,7 +14,7 @@ from cachetools import LRUCache
 
 from governance.domain.limits.limit import Limit, LimitState
 from governance.domain.records.list_query import Filter
-from governance.snapshot.persistent import PersistentMap
+from governance.snapshot.persistent_map import PersistentMap
 
 Entries = PersistentMap[str, LimitState]
 Kind = tuple[Filter, str]

@@ -8,10 +8,10 @@ from governance.domain.limits.limit import LimitState
 from governance.domain.records.list_query import ListQuery, Page, Validity
 from governance.snapshot import rules
 from governance.snapshot.cache import SnapshotCache
-from governance.snapshot.rankings import RankedPage, Rankings
 from governance.snapshot.renderings import Renderings
 from governance.snapshot.rules import FlatItem
 from governance.snapshot.snapshot import Snapshot
+from governance.snapshot.usage_rankings import RankedPage, Rankings
 from schemas.render import FOREVER, Rendering
 
 Thing = TypeVar("Thing")

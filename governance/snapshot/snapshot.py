@@ -11,7 +11,7 @@ from governance.domain.limits.limit import Limit, LimitState
 from governance.domain.names import Identity
 from governance.domain.records.changes import Changes, Mark
 from governance.snapshot.orders import Orders
-from governance.snapshot.persistent import PersistentMap
+from governance.snapshot.persistent_map import PersistentMap
 from governance.snapshot.unmatched_limits import RelatedLimits
 
 ScopeKey = tuple[str, str]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from governance.snapshot.persistent import PersistentMap
+from governance.snapshot.persistent_map import PersistentMap
 from tests.conftest import ADMIN_KEY
 from tests.metering.conftest import dollars, requests, tokens
 

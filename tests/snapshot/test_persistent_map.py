@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.snapshot.persistent import PIECES, PersistentMap
+from governance.snapshot.persistent_map import PIECES, PersistentMap
 
 keys = st.text(max_size=2) | st.integers(0, 3).map(lambda number: f"{number}" * 40)
 values = st.integers(0, 2)

@@ -6,10 +6,9 @@ from hypothesis import strategies as st
 from governance.domain.limits.limit import Counter, Counters, Limit, LimitState, usage_share
 from governance.domain.records.list_query import Filter, Page
 from governance.domain.times import DAY, HOUR
-from governance.snapshot import rankings as rankings_module
 from governance.snapshot import snapshot as snapshots
-from governance.snapshot.rankings import Rankings
 from governance.snapshot.snapshot import Snapshot
+from governance.snapshot.usage_rankings import Rankings
 from tests.snapshot.states import State
 from tests.storage.stored import NOON, limit, rule
 
