@@ -79,8 +79,8 @@ def test_what_moves_from_one_snapshot_to_the_next_is_put_in_its_place(states):
 
 def test_of_many_limits_only_those_that_moved_are_looked_at(monkeypatch):
     asked = []
-    monkeypatch.setattr(rankings_module, "usage_share", lambda entry, now: asked.append(1) or usage_share(entry, now))
-    monkeypatch.setattr(rankings_module, "SLICE", 7)
+    monkeypatch.setattr(usage_rankings, "usage_share", lambda entry, now: asked.append(1) or usage_share(entry, now))
+    monkeypatch.setattr(usage_rankings, "SLICE", 7)
     many = [(Counter(NOON, NOON + (1 + number % 5) * HOUR, 1 + number % 7, 0), None) for number in range(400)]
     before, rankings = State(limits_of(many)), Rankings()
     first = snapshots.first(before.whole())
@@ -96,7 +96,7 @@ def test_of_many_limits_only_those_that_moved_are_looked_at(monkeypatch):
 
 def test_a_limit_that_comes_or_goes_has_no_other_looked_at(monkeypatch):
     asked = []
-    monkeypatch.setattr(rankings_module, "usage_share", lambda entry, now: asked.append(1) or usage_share(entry, now))
+    monkeypatch.setattr(usage_rankings, "usage_share", lambda entry, now: asked.append(1) or usage_share(entry, now))
     many: Usage = [(Counter(NOON, NOON + DAY, number % 7, 0), None) for number in range(400)]
     before, rankings = State(limits_of(many)), Rankings()
     snapshot = snapshots.first(before.whole())
