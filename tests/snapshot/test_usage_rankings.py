@@ -7,6 +7,7 @@ from governance.domain.limits.limit import Counter, Counters, Limit, LimitState,
 from governance.domain.records.list_query import Filter, Page
 from governance.domain.times import DAY, HOUR
 from governance.snapshot import snapshot as snapshots
+from governance.snapshot import usage_rankings
 from governance.snapshot.snapshot import Snapshot
 from governance.snapshot.usage_rankings import Rankings
 from tests.snapshot.states import State
