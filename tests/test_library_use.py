@@ -82,7 +82,13 @@ OF_METACLASSES = {
     "_compiler_dispatch",
     "_generated_cache_key_traversal",
 }
-OF_PYTHON = set(dir(type("Plain", (), {}))) - {"__init__"} | {"__annotations__", "__parameters__", "__orig_bases__"}
+
+
+class Plain:
+    """Has what Python gives to every class; the names differ between its versions."""
+
+
+OF_PYTHON = {*dir(Plain)} - {"__init__"} | {"__annotations__", "__parameters__", "__orig_bases__"}
 LIBRARIES = {
     "apispec",
     "cachetools",
