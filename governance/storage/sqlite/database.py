@@ -54,9 +54,12 @@ def open_file(path: Path, busy_timeout: float) -> sqlite3.Connection:
     """Open an existing file, and set the pragmas that all connections have."""
     name = f"file:{quote(str(path))}?mode=rw"
     connection = sqlite3.connect(name, uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
-    for pragma in PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
-    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")  # opens the file and its journal
+    with ExitStack() as stack:
+        stack.callback(connection.close)
+        for pragma in PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")  # opens the file and its journal
+        stack.pop_all()
     return connection
 
 

@@ -1,13 +1,16 @@
 """What a transaction is, and what a caller is told who waits too long for one."""
 
+import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text, update
 
 from governance.domain.errors import Conflict
+from governance.storage.sqlite.database import open_file
 from governance.storage.tables import config_revision
 from tests.storage.rows import add, names, read_refused, stored, write, write_refused, writing_elsewhere
 
@@ -96,3 +99,13 @@ def test_every_connection_keeps_foreign_keys_and_waits_for_the_disk(database):
         for connection in (first, second):
             assert connection.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
             assert connection.execute(text("PRAGMA synchronous")).scalar_one() == 2
+
+
+def test_a_file_that_cannot_be_opened_is_closed_again(tmp_path):
+    broken = tmp_path / "broken.db"
+    broken.write_bytes(b"no database" * 1000)
+    with pytest.raises(sqlite3.DatabaseError) as refusal:
+        open_file(broken, 0.1)
+    assert refusal.traceback
+    opened = {os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()}
+    assert str(broken) not in opened
