@@ -1,12 +1,10 @@
 """Metering, coming in: what is asked, settled and reported."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from marshmallow import ValidationError
 
-from governance.domain.limits import money
 from governance.domain.metering.request import (
     DEFAULT_TTL,
     LONGEST_TTL,
@@ -16,32 +14,34 @@ from governance.domain.metering.request import (
     ReservationRequest,
 )
 from governance.domain.metering.reservation import Actual, Status
-from governance.domain.pricing.tokens import MAX_TOKENS
-from schemas.fields import Integer, Name, Number, OneOf, Provider
+from schemas.fields import Integer, Name, OneOf, Provider
 from schemas.loading import FlatBody
+from schemas.metering.amounts import Cost, ProviderUsage, Tokens, check_forms, tokens
 from schemas.queries import PageQuery
 
 
-class Cost(Number):
-    """The cost of one call in dollars, any number of decimals; becomes nano-dollars, rounded up."""
+class AmountsBody(FlatBody):
+    """How much a call uses: dollars, and tokens in one of three forms."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(least=0, most=money.MAX_COST // money.NANOS, **kwargs)
+    tokens = Tokens(
+        metadata={"description": "All tokens. Without them, give input_tokens and output_tokens, or usage."}
+    )
+    input_tokens = Tokens(metadata={"description": "All input, with its cached, written and audio tokens in it."})
+    cached_input_tokens = Tokens(metadata={"description": "The part of the input that came from a cache."})
+    cache_write_tokens = Tokens(metadata={"description": "The part of the input that a cache keeps for five minutes."})
+    cache_write_1h_tokens = Tokens(metadata={"description": "The part of the input that a cache keeps for an hour."})
+    input_audio_tokens = Tokens(metadata={"description": "The part of the input that is audio."})
+    output_tokens = Tokens(metadata={"description": "All output, with reasoning and audio in it."})
+    output_audio_tokens = Tokens(metadata={"description": "The part of the output that is audio."})
+    usage = ProviderUsage(metadata={"description": "Instead of token fields: a provider's usage object, as it came."})
+    cost = Cost(metadata={"description": "Dollars, rounded up to the billionth."})
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
-        number: int | Decimal = self._ranged(value)
-        nanos, _exact = money.nanos(number, money.MAX_COST)
-        return nanos
+    def one_form(self, data: dict[str, Any], original: Any) -> None:
+        """Refuse tokens in two forms, and parts that exceed their whole."""
+        check_forms(data, original)
 
 
-class Tokens(Integer):
-    """The tokens of one call."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(least=0, most=MAX_TOKENS, **kwargs)
-
-
-class CallBody(FlatBody):
+class CallBody(AmountsBody):
     """A call to a model, on whose behalf, and how much of it."""
 
     model = Name(required=True, metadata={"description": "The model; p/model without a provider names provider p."})
@@ -61,8 +61,9 @@ class ReservationCreate(CallBody):
     """The body of `POST /reservations` and of `POST /check`."""
 
     virtual_key = Name(metadata={"description": "The virtual key that pays, by its value."})
-    input_tokens = Tokens(metadata={"description": "Instead of tokens, together with output_tokens."})
-    output_tokens = Tokens(metadata={"description": "Instead of tokens: the most that the answer may have."})
+    output_tokens = Tokens(
+        metadata={"description": "The most that the answer may have, with reasoning and audio in it."}
+    )
     ttl_seconds = Integer(
         least=1,
         most=LONGEST_TTL,
@@ -72,23 +73,15 @@ class ReservationCreate(CallBody):
 
     def one_form(self, data: dict[str, Any], original: Any) -> None:
         """Refuse two ways of saying the same thing."""
+        check_forms(data, original)
         given = original.get if isinstance(original, Mapping) else data.get
-        in_parts = given("input_tokens") is not None or given("output_tokens") is not None
-        if in_parts and given("tokens") is not None:
-            raise ValidationError("Give tokens, or input_tokens and output_tokens, not both.", "tokens")
         if given("virtual_key") is not None and given("virtual_key_id") is not None:
             raise ValidationError("Give virtual_key or virtual_key_id, not both.", "virtual_key")
-        if data.get("input_tokens", 0) + data.get("output_tokens", 0) > MAX_TOKENS:
-            sentence = f"Give input_tokens and output_tokens of at most {MAX_TOKENS} together."
-            raise ValidationError(sentence, "input_tokens")
 
     def make(self, data: dict[str, Any]) -> ReservationRequest:
         """Turn the body into what is asked."""
-        tokens = data.get("tokens")
-        if "input_tokens" in data or "output_tokens" in data:
-            tokens = data.get("input_tokens", 0) + data.get("output_tokens", 0)
         call = Call(data["model"], data.get("provider"), data.get("virtual_key_id"), data.get("user_id"))
-        amounts = RequestedAmounts(data.get("cost"), tokens)
+        amounts = RequestedAmounts(data.get("cost"), tokens(data))
         return ReservationRequest(call, amounts, data["ttl_seconds"], data.get("virtual_key"))
 
 
@@ -102,11 +95,11 @@ class UsageReport(CallBody):
     def make(self, data: dict[str, Any]) -> ReservationRequest:
         """Turn the body into what was used."""
         call = Call(data["model"], data.get("provider"), data.get("virtual_key_id"), data.get("user_id"))
-        amounts = RequestedAmounts(data.get("cost", 0), data.get("tokens", 0), data["requests"])
+        amounts = RequestedAmounts(data.get("cost", 0), tokens(data) or 0, data["requests"])
         return ReservationRequest(call, amounts)
 
 
-class Settlement(FlatBody):
+class Settlement(AmountsBody):
     """The body of `POST /reservations/{id}/settle`: an amount left out settles at what was held, 0 at nothing."""
 
     optional = True
@@ -116,7 +109,7 @@ class Settlement(FlatBody):
 
     def make(self, data: dict[str, Any]) -> Actual:
         """Turn the body into the actual amounts."""
-        return Actual(data.get("tokens"), data.get("cost"))
+        return Actual(tokens(data), data.get("cost"))
 
 
 class Extension(FlatBody):

@@ -124,6 +124,8 @@ Sources, read in November 2026: the API references of OpenAI (chat completions, 
 (messages), Google (`UsageMetadata`), AWS (`TokenUsage`), Mistral, DeepSeek, Cohere (v2 chat) and vLLM.
 """
 
+NAME = "usage"
+"""The field that holds the object."""
 UNKNOWN = (
     "Give usage as the provider sent it, with prompt_tokens, input_tokens, inputTokens, promptTokenCount or "
     "billed_units; or give input_tokens and output_tokens instead."
@@ -135,7 +137,7 @@ def read(usage: Mapping[str, Any]) -> tuple[TokenCounts, list[Fault]]:
     """Return the token counts of a provider's usage object, and its faults. Each fault names its field."""
     shape = next((shape for shape in SHAPES if not usage.keys().isdisjoint(shape.marks)), None)
     if shape is None:
-        return TokenCounts(), [Fault("usage", UNKNOWN)]
+        return TokenCounts(), [Fault(NAME, UNKNOWN)]
     faults: dict[str, Fault] = {}
     found = {name: sum(_value(usage, term, faults) for term in terms) for name, terms in shape.counts.items()}
     counts = TokenCounts(**found)
@@ -149,7 +151,7 @@ def _value(usage: Mapping[str, Any], term: Term, faults: dict[str, Fault]) -> in
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TOKENS:
-            name = ".".join(("usage", *(step for step in path if not step.startswith("["))))
+            name = ".".join((NAME, *(step for step in path if not step.startswith("["))))
             faults[name] = Fault(name, f"Give {name} as a whole number from 0 to {MAX_TOKENS}.")
             return 0
         return -value if term.subtracted else value
@@ -175,7 +177,7 @@ def _selected(items: Any, step: str) -> Any:
 def _faults_of_sums(shape: Shape, counts: TokenCounts) -> list[Fault]:
     """Return a fault for parts that exceed their whole, and for a total that no call has."""
     parts = {"input": min(counts.plain_input, *counts[:5]), "output": min(counts.plain_output, *counts[5:])}
-    faults = [Fault("usage", PARTS.format(shape=shape.name, name=name)) for name, rest in parts.items() if rest < 0]
+    faults = [Fault(NAME, PARTS.format(shape=shape.name, name=name)) for name, rest in parts.items() if rest < 0]
     if counts.total > MAX_TOKENS:
-        faults.append(Fault("usage", f"Give usage of at most {MAX_TOKENS} tokens together."))
+        faults.append(Fault(NAME, f"Give usage of at most {MAX_TOKENS} tokens together."))
     return faults

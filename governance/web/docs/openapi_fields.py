@@ -13,6 +13,7 @@ from schemas import fields, queries
 from schemas.config.entries import IgnoredFields, QuarterStart
 from schemas.config.owners import SeparateFields
 from schemas.loading import Body
+from schemas.metering.amounts import ProviderUsage
 
 Facts = dict[str, Any]
 
@@ -78,6 +79,7 @@ KINDS: dict[type, Callable[[Any], Facts]] = {
     fields.Unsupported: lambda _: {"type": ["string", "array", "object", "null"], "maxLength": 0, "maxItems": 0},
     SeparateFields: lambda _: {"anyOf": ANY, "description": "As in a model config."},
     QuarterStart: lambda _: {"type": "object"},
+    ProviderUsage: lambda _: {"type": "object"},
     IgnoredFields: lambda _: {"readOnly": True, "description": "Accepted, and skipped."},
     fields.ReadOnly: lambda _: {"readOnly": True, "description": "Shown by answers; accepted and ignored."},
     queries.QueryText: lambda _: {"type": "string"},
