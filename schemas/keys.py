@@ -43,7 +43,7 @@ class VirtualKeyBody(Body):
 
 
 class IgnoredKeyFields(Body):
-    """What Bifrost keeps on a virtual key beside it: nothing of it is kept here."""
+    """Fields of Bifrost's virtual keys that this service does not store."""
 
     team_id = Unsupported(OWNER)
     customer_id = Unsupported(OWNER)
@@ -74,7 +74,7 @@ def _is_nothing(value: Any) -> bool:
 
 
 class NewVirtualKey(VirtualKeyBody):
-    """A virtual key that is made, over HTTP or by a file."""
+    """A new virtual key, from HTTP or a file."""
 
     id = Name(metadata={"description": "The gateway's own id for the key; minted where left out."})
     name = Name(required=True)
@@ -86,7 +86,7 @@ class VirtualKeyCreate(NewVirtualKey, IgnoredKeyFields):
 
 
 class VirtualKeyUpdate(VirtualKeyBody, IgnoredKeyFields):
-    """The body of `PUT /virtual-keys/{id}`: what is left out stays as it is."""
+    """The body of `PUT /virtual-keys/{id}`: a missing field keeps its value."""
 
     id = ReadOnly()
     name = Name()

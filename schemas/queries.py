@@ -111,7 +111,7 @@ class RulesQuery(PageQuery):
 
 
 class SearchQuery(PageQuery):
-    """A page of what has a name."""
+    """A page of objects with a name, with a search."""
 
     search = QueryText(load_default="", metadata={"description": "Substring of the name, ignoring case."})
 

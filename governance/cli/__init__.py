@@ -54,7 +54,7 @@ class Commands(AppGroup):
 @click.version_option(__version__, prog_name="model limits")
 @click.pass_context
 def commands(context: click.Context) -> None:
-    """Model limits: what an operator does in a terminal."""
+    """Commands for operators."""
     for sentence in Settings.misspelt(os.environ):
         note(f"Warning: {sentence}")
     context.with_resource(acting_as(f"command:{context.invoked_subcommand}"))

@@ -17,7 +17,7 @@ from governance.cli.terminal.output import json_option, print_json, say
 def backup(*, file: Path, force: bool, as_json: bool) -> None:
     """Copy the database to a file, also while the service runs.
 
-    FILE appears once it is whole and checked, and is for its owner alone.
+    FILE appears when it is complete and checked. Only its owner can read it.
 
     Example: flask governance backup backup.db
     """

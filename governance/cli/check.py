@@ -14,10 +14,10 @@ from governance.cli.terminal.reading import exit_on_faults, file_argument, read,
 @json_option
 @with_appcontext
 def check(file: Path, *, as_json: bool) -> None:
-    """List every fault in FILE, a file of limits, what in it cannot bite, and what holds for nobody here.
+    """List every fault in FILE, a file of limits, and warn of limits that never apply or have no effect.
 
-    Asks no database and needs no secrets: an `env.NAME` that is not set is a warning. Warnings do not make it fail,
-    nor do budgets and rate limits that are left out, such as those of teams.
+    Needs no database and no secrets: an `env.NAME` that is not set is a warning. Warnings do not make it fail, and
+    neither do skipped budgets and rate limits, such as those of teams.
 
     Example: flask governance check examples/config.json
     """

@@ -12,10 +12,10 @@ from governance.cli.terminal.output import json_option, print_json, say
 @json_option
 @with_appcontext
 def compact(*, dry_run: bool, as_json: bool) -> None:
-    """Write the database file anew without its free pages; stop the service first.
+    """Rewrite the database file without its free pages. Stop the service first.
 
-    From then on the service gives free pages back by itself. Files that were made by a version before schema 0007 need
-    this once. As much room as the rewritten file takes is needed twice beside it meanwhile.
+    Afterwards the service returns free pages by itself. Files from before schema 0007 need this once. While it runs,
+    it needs free space for two copies of the rewritten file.
 
     Example: flask governance compact --dry-run
     """

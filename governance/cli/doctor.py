@@ -21,7 +21,7 @@ WORDS = {
 @json_option
 @with_appcontext
 def doctor(*, as_json: bool) -> None:
-    """Look at all that may be wrong, and say what to do about it.
+    """Check the service's surroundings, and say what to do about each problem.
 
     Looks at the database, its files, the disk, the clock and the settings; also where the service does not start.
 

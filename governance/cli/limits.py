@@ -33,7 +33,7 @@ def limits() -> None:
 @json_option
 @with_appcontext
 def list_limits(*, as_json: bool, **given: str | None) -> None:
-    """List limits with what is used of each.
+    """List limits with their usage.
 
     Takes the parameters of GET /model-configs. In a bar █ is used and ▒ is reserved.
 

@@ -15,7 +15,7 @@ from governance.container import governance
 @json_option
 @with_appcontext
 def restore(*, backup: Path, force: bool, as_json: bool) -> None:
-    """Put BACKUP in the database's place, whole and checked; what is there is kept under another name.
+    """Check BACKUP and put it in the database's place. The replaced file is kept under another name.
 
     The service must be stopped. BACKUP stays where it is.
 

@@ -1,4 +1,4 @@
-"""`flask governance sync`: bring the database to what a config file asks for."""
+"""`flask governance sync`: apply a config file to the database."""
 
 import sys
 from pathlib import Path
@@ -36,7 +36,7 @@ UNASKED = "Say --yes: there is no terminal to ask on, and nothing was changed."
 def sync(
     file: Path, *, dry_run: bool, prune: bool, overwrite: bool, owner: str | None, yes: bool, as_json: bool
 ) -> None:
-    """Make the database what FILE, a file of limits, asks for; usage is never touched.
+    """Apply FILE, a file of limits, to the database. Usage is never changed.
 
     The plan is shown, asked for, and then carried out whole or not at all.
 

@@ -25,7 +25,7 @@ DEFAULT, MOST = 20, 1000
 @json_option
 @with_appcontext
 def usage(*, most: int, as_json: bool) -> None:
-    """Show what is nearest to its cap now, and who was refused.
+    """Show the limits that are nearest to their maximum, and who was refused.
 
     Highest first; a line for each budget or rate limit of which something is used or reserved.
 

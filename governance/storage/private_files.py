@@ -136,7 +136,7 @@ def move_new(file: Path, path: Path) -> None:
 
 @contextmanager
 def beside(path: Path) -> Iterator[Path]:
-    """A new empty file in a file's folder, to be renamed to it; gone after the block, whatever happens."""
+    """Yield a new empty file beside a file, to be renamed to it. If not renamed, it is deleted after the block."""
     part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
     os.close(create(part))
     try:
@@ -146,7 +146,7 @@ def beside(path: Path) -> Iterator[Path]:
 
 
 def sync(path: Path) -> None:
-    """Bring a file, or the names in a folder, to the disk and not just to its cache. Raises OSError."""
+    """Fsync a file, or the names in a folder. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -165,7 +165,7 @@ def locked(path: Path, patience: float) -> Iterator[None]:
 def lock_within(descriptor: int, path: Path, kind: int, patience: float) -> None:
     """Take a lock of a kind (`fcntl.LOCK_EX`, `LOCK_SH`) on an open file. Raises LockTimeoutError.
 
-    Who is in the way is logged where that lasts for a second.
+    If it waits for a second, the holder of the lock is logged.
     """
     begun, told = monotonic(), False
     while not try_lock(descriptor, kind):
@@ -179,7 +179,7 @@ def lock_within(descriptor: int, path: Path, kind: int, patience: float) -> None
 
 
 def try_lock(descriptor: int, kind: int) -> bool:
-    """Take a lock, if nobody is in the way; whether it was taken."""
+    """Try to take a lock without waiting. Return whether it was taken."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -188,7 +188,7 @@ def try_lock(descriptor: int, kind: int) -> bool:
 
 
 def holder(descriptor: int) -> str:
-    """Who holds a lock on an open file: `process 123 (gunicorn)`, where the system says so (Linux)."""
+    """Return the holder of a lock on an open file, such as `process 123 (gunicorn)`. Known on Linux only."""
     inode = str(os.fstat(descriptor).st_ino)
     with suppress(OSError):
         for line in Path("/proc/locks").read_text().splitlines():
@@ -205,7 +205,7 @@ def _command(pid: str) -> str:
 
 
 def _write(descriptor: int, content: bytes) -> None:
-    """Write all of it, to the disk."""
+    """Write all bytes and fsync."""
     left = memoryview(content)
     while left:
         left = left[os.write(descriptor, left) :]
@@ -213,8 +213,8 @@ def _write(descriptor: int, content: bytes) -> None:
 
 
 def _give(made: int | Path, folder: Path) -> None:
-    """Where root made a file or a folder: give it to the owner of the folder in which it lies."""
+    """Give a file or a folder that root created to the owner of its folder."""
     if os.geteuid() == 0:
         found = folder.stat()
-        with suppress(PermissionError):  # a root without that right, as in some containers
+        with suppress(PermissionError):  # in some containers, root may not do that
             os.chown(made, found.st_uid, found.st_gid)

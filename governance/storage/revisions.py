@@ -1,4 +1,4 @@
-"""The config revision: one number that every management write raises first, and the tombstones of what is gone."""
+"""The config revision, which every management write raises first, and the tombstones of deleted rows."""
 
 from collections.abc import Iterable
 
@@ -18,18 +18,18 @@ _forget = delete(tombstones).where(
 
 
 def current(connection: Connection) -> int:
-    """The revision of what this transaction sees."""
+    """Return the revision that this transaction sees."""
     return int(connection.execute(select(config_revision.c.revision)).scalar_one())
 
 
 def advance(connection: Connection) -> int:
-    """Raise the revision and return it: the first statement of a management write, which it also serialises."""
+    """Raise the revision and return it. It is the first statement of a management write, so these run in turn."""
     raised = update(config_revision).values(revision=config_revision.c.revision + 1)
     return int(connection.execute(raised.returning(config_revision.c.revision)).scalar_one())
 
 
 def add_tombstones(connection: Connection, entity: str, ids: Iterable[str], revision: int) -> None:
-    """Note that these rows are gone since `revision`."""
+    """Store that these rows were deleted at `revision`."""
     rows = [{"entity": entity, "id": row_id, "revision": revision} for row_id in ids]
     if rows:
         connection.execute(_forget, [{"its_entity": entity, "its_id": row["id"]} for row in rows])

@@ -146,7 +146,7 @@ class ModelLimitCreate(ModelLimitBody):
 
 
 class ModelLimitUpdate(ModelLimitBody):
-    """The body of `PUT /model-configs/{id}`: what is left out or null stays as it is."""
+    """The body of `PUT /model-configs/{id}`: a missing or null field keeps its value."""
 
     emptied = ("budget", "rate_limit")
 

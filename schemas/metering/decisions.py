@@ -1,6 +1,6 @@
-"""Decisions and reservations, going out as JSON; amounts of a budget are dollars.
+"""The JSON of decisions and reservations. Amounts of a budget are in dollars.
 
-A rule's JSON is a template with gaps for its figures: what never changes is rendered once.
+The JSON of a rule is a template with gaps for its figures, so its constant part is rendered only once.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,11 +19,11 @@ from schemas.render import dollars, dumps
 
 RULES_REMEMBERED = 8192
 GAP = Fragment("\0")
-"""What no JSON has in it."""
+"""Marks a gap. JSON never contains this character."""
 
 
 def allowed(decision: Decision) -> bytes:
-    """The answer to a reservation that holds: each rule as it is now, what was asked of it among what it reserves."""
+    """Return the response to a granted reservation, with each rule's state including this reservation."""
     held = decision.reservation
     texts = [_text(each, each.window.used, each.window.reserved + each.requested) for each in decision.statuses]
     limits = Fragment(f"[{','.join(texts)}]")
@@ -31,18 +31,18 @@ def allowed(decision: Decision) -> bytes:
 
 
 def reported(decision: Decision) -> bytes:
-    """The answer to a usage report: each rule as it is now, what was used with it, and whether it is used up."""
+    """Return the response to a usage report, with each rule's state including this usage, and whether it is used up."""
     return dumps({"message": "Usage recorded successfully", "limits": _array(map(_charged, decision.statuses))})
 
 
 @lru_cache(maxsize=RULES_REMEMBERED)
 def repeated_texts(matched: tuple[MatchedRule, ...]) -> tuple[str, ...]:
-    """What the answers to effects on the same rules have in common, and most of their bytes are."""
+    """Return the texts that all responses for the same rules contain. They are most of the bytes."""
     return (_frame(), *map(_template, matched))
 
 
 def reservation(held: Reservation) -> dict[str, Any]:
-    """A reservation as it is shown."""
+    """Return a reservation as responses show it."""
     return {
         "id": held.id,
         "status": held.status,
@@ -65,20 +65,20 @@ def reservation(held: Reservation) -> dict[str, Any]:
 
 
 def rule(status: RuleStatus) -> dict[str, Any]:
-    """A rule in its current window."""
+    """Return a rule in its current window, as an object."""
     matched, window, requested, _ = status
     figures = map(_figure(matched.rule.metric), (window.used, window.reserved, requested, status.remaining))
     return _shape(matched, figures, rfc3339(window.end))
 
 
 def rules(statuses: Sequence[RuleStatus]) -> Fragment:
-    """Rules in their current windows, as a JSON array."""
+    """Return rules in their current windows, as a JSON array."""
     return _array(_text(each, *each.window[2:]) for each in statuses)
 
 
 @cache
 def _frame() -> str:
-    """The answer to a reservation on no rule."""
+    """Return the response to a reservation on which no rule applies, as a sample."""
     held = Reservation("", Status.OPEN, "", "", "", "", 1, 1000, 10**7, 0, 0, 0, 0, None, late=False)
     return allowed(Decision(Call(""), 0, reservation=held)).decode()
 
@@ -94,7 +94,7 @@ def _array(texts: Iterable[str]) -> Fragment:
 
 
 def _text(status: RuleStatus, used: int, reserved: int) -> str:
-    """A rule's JSON, with what is used and reserved by now."""
+    """Return a rule's JSON with these used and reserved amounts."""
     matched, window, requested, _ = status
     own = matched.rule
     figures = (used, reserved, requested, max(0, own.max_limit - used - reserved))
@@ -104,7 +104,7 @@ def _text(status: RuleStatus, used: int, reserved: int) -> str:
 
 @lru_cache(maxsize=RULES_REMEMBERED)
 def _template(matched: MatchedRule) -> str:
-    """A rule's JSON with gaps for its figures."""
+    """Return a rule's JSON with gaps for its figures."""
     shown = dumps(_shape(matched, [GAP] * 4, Fragment('"\0"')))
     return shown.decode().replace("%", "%%").replace("\0", "%s")
 
@@ -132,5 +132,5 @@ def _shape(matched: MatchedRule, figures: Iterable[Any], resets_at: Any) -> dict
 
 
 def _figure(metric: str) -> Callable[[int], Any]:
-    """How amounts of a metric are shown."""
+    """Return the function that shows amounts of a metric."""
     return dollars if metric == Metric.COST else int

@@ -1,4 +1,4 @@
-"""A decision against a call, as the error that says what to do."""
+"""Turns a denied call into the error that says what to do."""
 
 from governance.domain.errors import Code, Denied, Forbidden
 from governance.domain.limits import money
@@ -9,7 +9,7 @@ from schemas.metering.decisions import rules
 
 
 def refusal(decision: Decision) -> Denied | Forbidden:
-    """Why a call that was not allowed may not pass."""
+    """Return the error for a call that was not allowed."""
     if decision.key_refusal is not None:
         message, code, param = decision.key_refusal
         return Forbidden(message, param=param, code=code)
@@ -25,7 +25,7 @@ def refusal(decision: Decision) -> Denied | Forbidden:
 
 
 def _sentence(violated: RuleStatus) -> str:
-    """What a denied caller is to do, from the figures of the first rule without room."""
+    """Return the sentence that says what to do, with the figures of the first rule without room."""
     rule, limit = violated.matched.rule, violated.matched.limit
     whose = f"{limit.scope} {violated.matched.scope_name or limit.scope_id}" if limit.scope_id else limit.scope
     what = f"{limit.model_name}{f' of {limit.provider}' if limit.provider else ''} ({whose})"
@@ -37,7 +37,7 @@ def _sentence(violated: RuleStatus) -> str:
 
 
 def _wish(violated: RuleStatus) -> str:
-    """What a denied call asked of a rule, in words."""
+    """Return in words what a denied call requested of a rule."""
     metric = violated.matched.rule.metric
     return f"leaves {metric} out" if violated.left_out else f"asks for {_amount(metric, violated.requested)}"
 

@@ -1,4 +1,4 @@
-"""Metering, coming in: what is asked, settled and reported."""
+"""The bodies of metering requests: reservations, settles, reports and checks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ from schemas.queries import PageQuery
 
 
 class AmountsBody(FlatBody):
-    """How much a call uses: dollars, and tokens in one of three forms."""
+    """The amounts of a call: dollars, and tokens in one of three forms."""
 
     tokens = Tokens(
         metadata={"description": "All tokens. Without them, give input_tokens and output_tokens, or usage."}
@@ -42,7 +42,7 @@ class AmountsBody(FlatBody):
 
 
 class CallBody(AmountsBody):
-    """A call to a model, on whose behalf, and how much of it."""
+    """A call to a model: its virtual key, its user, and its amounts."""
 
     model = Name(required=True, metadata={"description": "The model; p/model without a provider names provider p."})
     provider = Provider()
@@ -72,14 +72,14 @@ class ReservationCreate(CallBody):
     )
 
     def one_form(self, data: dict[str, Any], original: Any) -> None:
-        """Refuse two ways of saying the same thing."""
+        """Refuse a value that is given in two forms."""
         check_forms(data, original)
         given = original.get if isinstance(original, Mapping) else data.get
         if given("virtual_key") is not None and given("virtual_key_id") is not None:
             raise ValidationError("Give virtual_key or virtual_key_id, not both.", "virtual_key")
 
     def make(self, data: dict[str, Any]) -> ReservationRequest:
-        """Turn the body into what is asked."""
+        """Return the request of a loaded body."""
         call = Call(data["model"], data.get("provider"), data.get("virtual_key_id"), data.get("user_id"))
         amounts = RequestedAmounts(data.get("cost"), tokens(data))
         return ReservationRequest(call, amounts, data["ttl_seconds"], data.get("virtual_key"))
@@ -93,14 +93,14 @@ class UsageReport(CallBody):
     requests = Integer(least=0, most=MAX_REQUESTS, load_default=1, metadata={"description": "How many calls this was."})
 
     def make(self, data: dict[str, Any]) -> ReservationRequest:
-        """Turn the body into what was used."""
+        """Return the report of a loaded body."""
         call = Call(data["model"], data.get("provider"), data.get("virtual_key_id"), data.get("user_id"))
         amounts = RequestedAmounts(data.get("cost", 0), tokens(data) or 0, data["requests"])
         return ReservationRequest(call, amounts)
 
 
 class Settlement(AmountsBody):
-    """The body of `POST /reservations/{id}/settle`: an amount left out settles at what was held, 0 at nothing."""
+    """The body of `POST /reservations/{id}/settle`: a missing amount settles as reserved, and 0 at nothing."""
 
     optional = True
 
@@ -108,7 +108,7 @@ class Settlement(AmountsBody):
     cost = Cost(metadata={"description": "Dollars that were spent; as held where left out."})
 
     def make(self, data: dict[str, Any]) -> Actual:
-        """Turn the body into the actual amounts."""
+        """Return the actual amounts of a loaded body."""
         return Actual(tokens(data), data.get("cost"))
 
 
@@ -116,7 +116,7 @@ class Extension(FlatBody):
     """The body of `POST /reservations/{id}/extend`."""
 
     optional = True
-    """No body is an empty object, so that its refusal names what is missing."""
+    """A missing body counts as an empty object, so the error names the missing field."""
 
     ttl_seconds = Integer(
         least=1, most=LONGEST_TTL, required=True, metadata={"description": "Seconds from now; never less than it has."}
@@ -124,7 +124,7 @@ class Extension(FlatBody):
 
 
 class ReservationsQuery(PageQuery):
-    """The question to `GET /reservations`."""
+    """The query of `GET /reservations`."""
 
     status = OneOf(
         {status.value: status.value for status in Status if status != Status.REPORTED},

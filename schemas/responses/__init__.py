@@ -1,4 +1,4 @@
-"""What goes out, described by subject: OpenAPI is made from this, and the tests hold every answer against it.
+"""The schemas of responses, by subject. OpenAPI is made from them, and tests compare every response with them.
 
 The renderer (`render`, `keys`, `metering`) writes the bytes; these schemas never dump.
 """

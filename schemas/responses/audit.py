@@ -1,4 +1,4 @@
-"""Answers about who changed what."""
+"""Responses about the audit log."""
 
 from marshmallow import Schema, fields
 
@@ -13,7 +13,7 @@ def _value() -> fields.Raw:
 
 
 class AuditChange(Schema):
-    """A field that changed; null: it was not there before, or is gone."""
+    """A field that changed; null if it did not exist before, or no longer exists."""
 
     field = text("As answers name it; a rule stands under its window, such as budgets[1d].max_limit.")
     old = _value()
@@ -21,7 +21,7 @@ class AuditChange(Schema):
 
 
 class AuditEntry(Schema):
-    """One thing that one write changed."""
+    """One object that a write changed."""
 
     seq = whole("Rises with every entry.")
     at = instant()

@@ -1,4 +1,4 @@
-"""Answers about what a configuration file would do, or has done."""
+"""Responses about what a config file would do, or has done."""
 
 from marshmallow import Schema, fields
 
@@ -6,7 +6,7 @@ from schemas.responses.fields import flag, text, whole
 
 
 class ConfigDifference(Schema):
-    """One thing that differs; null is nothing there."""
+    """One field that differs; null if it does not exist on that side."""
 
     what = text()
     old = text(null=True)
@@ -14,7 +14,7 @@ class ConfigDifference(Schema):
 
 
 class ConfigStep(Schema):
-    """What becomes of one row."""
+    """What happens to one row."""
 
     action = fields.String(required=True, metadata={"enum": ["create", "change", "replace", "remove", "keep"]})
     entity = fields.String(required=True, metadata={"enum": ["model_limit", "virtual_key", "user"]})
@@ -25,7 +25,7 @@ class ConfigStep(Schema):
 
 
 class ConfigPlace(Schema):
-    """A sentence about a place in the file."""
+    """A message about a place in the file."""
 
     line = whole("The line in the file.", null=True)
     path = text("The place, such as `governance.budgets[0].max_limit`.", null=True)
@@ -33,7 +33,7 @@ class ConfigPlace(Schema):
 
 
 class ConfigPlan(Schema):
-    """What an apply of the file would do, or has done; no secret is in it."""
+    """What an apply of the file would do, or has done. It contains no secret."""
 
     applied = flag("Whether it was done.")
     owner = text("Whose the file's rows are; null where nobody's.", null=True)

@@ -1,4 +1,4 @@
-"""Answers to reserve, report and check, and the denial of a call."""
+"""Responses to reserve, report and check, and the denial of a call."""
 
 from marshmallow import Schema, fields
 
@@ -60,7 +60,7 @@ class UnmatchedLimit(Schema):
 
 
 class Unmatched(Schema):
-    """How many such limits there are, and the first of them."""
+    """The number of such limits, and the first of them."""
 
     count = whole()
     limits = fields.List(
@@ -71,7 +71,7 @@ class Unmatched(Schema):
 
 
 class Checked(Schema):
-    """What a reservation would be answered."""
+    """The decision that a reservation would get."""
 
     decision = fields.String(required=True, metadata={"enum": ["allow", "deny"]})
     message = text("What a reservation would be told instead of being held; null where it would hold.", null=True)
@@ -81,7 +81,7 @@ class Checked(Schema):
 
 
 class DenialFields(Schema):
-    """What a denial says beyond its sentence."""
+    """The details of a denial."""
 
     decision = fields.String(required=True, metadata={"enum": ["deny"]})
     retryable = flag("Whether the same call may pass later; Retry-After says when.")
@@ -91,7 +91,7 @@ class DenialFields(Schema):
 
 
 class Denial(Schema):
-    """A call that a limit has no room for: nothing was consumed."""
+    """A call for which a limit has no room. Nothing was consumed."""
 
     type = text("The denial's word, as in error.type.")
     is_bifrost_error = flag("Always false.")

@@ -6,7 +6,7 @@ from schemas.responses.fields import flag, text, whole
 
 
 class ErrorBody(Schema):
-    """What was refused, and what to do."""
+    """The reason, and what to do."""
 
     type = text("The kind of refusal.")
     code = text("Finer, and stable.")

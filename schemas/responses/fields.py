@@ -1,4 +1,4 @@
-"""The fields of answers: each is always there, and says whether it may be null."""
+"""The fields of responses. Each is always present, and says whether it may be null."""
 
 from marshmallow import fields
 

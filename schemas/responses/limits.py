@@ -28,7 +28,7 @@ class Budget(Schema):
 
 
 class RateLimit(Schema):
-    """At most so many tokens, or requests, or both, each in its own window."""
+    """Maximums of tokens, of requests, or of both, each in its own window."""
 
     id = text()
     token_current_usage = whole("Tokens used in the current window.")
@@ -49,7 +49,7 @@ class RateLimit(Schema):
 
 
 class ModelLimit(Schema):
-    """Whom a limit concerns, and all its budgets and rate limits."""
+    """A model limit with its scope, budgets and rate limits."""
 
     id = text()
     model_name = text("* means all models.")

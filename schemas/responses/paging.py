@@ -1,4 +1,4 @@
-"""What answers of every subject share: a page's numbers, and an act with nothing to show."""
+"""Parts of responses that all subjects share: the numbers of a page, and a bare success message."""
 
 from marshmallow import Schema
 
@@ -6,7 +6,7 @@ from schemas.responses.fields import text, whole
 
 
 class Done(Schema):
-    """An act that has nothing to show."""
+    """A success without data."""
 
     message = text()
 

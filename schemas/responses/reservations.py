@@ -21,14 +21,14 @@ class CostAmounts(Schema):
 
 
 class Overrun(Schema):
-    """What was used beyond what was held."""
+    """The usage beyond the reserved amounts."""
 
     tokens = whole()
     cost = dollars("Dollars.")
 
 
 class ReservationShown(Schema):
-    """A hold on every rule that applied to a call."""
+    """A reservation on every rule that applied to a call."""
 
     id = text()
     status = fields.String(required=True, metadata={"enum": ["open", "settled", "released", "expired"]})

@@ -21,7 +21,7 @@ class NamedOwner(NamedTuple):
 
 
 class LimitEntry(NamedTuple):
-    """A model limit as it is written: `draft` has the nested items, the id fields name the items it refers to.
+    """A model limit as the file has it: `draft` has the nested items, the id fields name the items it refers to.
 
     `named_by` is the owner value with which a budget names this limit. An `implied` limit is derived from the budgets
     and rate limits of a virtual key or provider; it is dropped if it has none.

@@ -39,7 +39,7 @@ class Plan(NamedTuple):
 
     @property
     def outline(self) -> tuple[object, ...]:
-        """What a person is shown of the plan, to compare two plans."""
+        """Return the part of the plan that is shown, to compare two plans."""
         return tuple(step.outline for step in self.steps)
 
 

@@ -31,7 +31,7 @@ def list_api_keys(query: Mapping[str, Any]) -> Response:
 @blueprint.post("")
 @operation("Create an API key", scope=KeyScope.ADMIN, body=keys.ApiKeyCreate(), answer=ApiKeyCreated())
 def create_api_key(body: Mapping[str, Any]) -> Response:
-    """Mint a key. It is in this answer alone."""
+    """Create a key. Only this response contains it."""
     new = governance().api_keys.create(body)
     return secret({"message": "API key created successfully", "api_key": keys.api_key(new.key) | {"key": new.secret}})
 

@@ -21,13 +21,13 @@ blueprint = Blueprint("metrics", __name__)
 
 EXTENSION = "governance.metrics"
 MOST_TEXTS = 5
-"""How often in a second the text is made, at most."""
+"""How many times a second the text is made at most."""
 
 
 @blueprint.get("/metrics")
 @operation("Metrics for Prometheus", scope=None)
 def metrics() -> HttpResponse:
-    """Show what is counted, in Prometheus' own text, less than a second old."""
+    """Return the metrics in Prometheus' text format, less than a second old."""
     found: Throttle[bytes] = current_app.extensions[EXTENSION]
     return HttpResponse(found.get(), content_type=CONTENT_TYPE_LATEST)
 

@@ -46,7 +46,7 @@ def openapi_json() -> HttpResponse:
 @blueprint.get("/docs")
 @operation("The API's documentation", scope=None)
 def docs() -> HttpResponse:
-    """Show the OpenAPI document to a person; needs nothing from the internet."""
+    """Show the OpenAPI document as a page. It loads nothing from the internet."""
     return documentation.send(current_app, "docs", HTML, _page)
 
 

@@ -43,7 +43,7 @@ ENDED = (Code.RESERVATION_NOT_FOUND, Code.ALREADY_SETTLED, Code.ALREADY_RELEASED
     refusals=(*DENIALS, *REFUSED_KEYS, Code.IDEMPOTENCY_KEY_REUSED),
 )
 def create_reservation(body: ReservationRequest) -> HttpResponse:
-    """Hold what a call asks for on every rule that applies, or consume nothing and say which had no room."""
+    """Reserve the requested amounts on every rule that applies; or reserve nothing, and name the rules without room."""
     return _answered(governance().metering.reserve(body, RESERVED, _repeat()))
 
 
@@ -84,14 +84,14 @@ def get_reservation(reservation_id: str) -> HttpResponse:
     refusals=ENDED,
 )
 def settle_reservation(reservation_id: str, body: Actual) -> HttpResponse:
-    """Turn the hold into what was used: an amount left out as held, more than held in full."""
+    """Charge what was used. A missing amount is charged as reserved; more than reserved is charged in full."""
     return _shown(governance().reservations.settle(reservation_id, body))
 
 
 @blueprint.post("/reservations/<reservation_id>/release")
 @operation("Release a reservation", scope=KeyScope.METER, answer=ReservationFound(), refusals=ENDED)
 def release_reservation(reservation_id: str) -> HttpResponse:
-    """Give the hold back: nothing was used."""
+    """Release the reservation: nothing was used."""
     return _shown(governance().reservations.release(reservation_id))
 
 
@@ -104,7 +104,7 @@ def release_reservation(reservation_id: str) -> HttpResponse:
     refusals=(*ENDED, Code.RESERVATION_EXPIRED),
 )
 def extend_reservation(reservation_id: str, body: Mapping[str, Any]) -> HttpResponse:
-    """Let the hold of a long stream last until so many seconds from now, never less long than it did."""
+    """Extend a reservation to this many seconds from now, for long streams. It never becomes shorter."""
     return _shown(governance().reservations.extend(reservation_id, body["ttl_seconds"]))
 
 
@@ -117,7 +117,7 @@ def extend_reservation(reservation_id: str, body: Mapping[str, Any]) -> HttpResp
     refusals=(Code.IDEMPOTENCY_KEY_REUSED,),
 )
 def report_usage(body: ReservationRequest) -> HttpResponse:
-    """Charge what was used: always accepted; the answer shows which rules are used up now."""
+    """Charge what was used. It is always accepted; the response shows which rules are used up."""
     return _answered(governance().metering.report(body, REPORTED, _repeat()))
 
 
@@ -130,7 +130,7 @@ def report_usage(body: ReservationRequest) -> HttpResponse:
     answer=Checked(),
 )
 def check(body: ReservationRequest) -> HttpResponse:
-    """Say what a reservation would be answered, and why limits of the same model or provider would not apply."""
+    """Return the decision that a reservation would get, and why limits of the same model or provider do not apply."""
     check = governance().metering.check
     decision = check(body)
     return answer(checked(decision, check.unmatched(decision)))

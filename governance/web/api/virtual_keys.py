@@ -37,7 +37,7 @@ def list_virtual_keys(query: Mapping[str, Any]) -> Response:
     refusals=(Code.ALREADY_EXISTS,),
 )
 def create_virtual_key(body: Mapping[str, Any]) -> Response:
-    """Store a new key. Its value is in this answer alone."""
+    """Store a new key. Only this response contains its value."""
     new = governance().virtual_keys.create(body)
     shown = keys.virtual_key(new.key) | {"value": new.value}
     return secret({"message": "Virtual key created successfully", "virtual_key": shown})
@@ -64,7 +64,7 @@ def get_virtual_key(virtual_key_id: str) -> Response:
     refusals=(Code.VIRTUAL_KEY_NOT_FOUND, Code.ALREADY_EXISTS),
 )
 def update_virtual_key(virtual_key_id: str, body: Mapping[str, Any]) -> Response:
-    """Store an edit: what is left out stays as it is."""
+    """Store an edit. A missing field keeps its value."""
     key = governance().virtual_keys.change(virtual_key_id, body)
     return answer({"message": "Virtual key updated successfully", "virtual_key": keys.virtual_key(key)})
 

@@ -23,7 +23,7 @@ INSTANTS = (
     tables.verifications.c.at,
     tables.audit.c.at,
 )
-"""What is noted with the clock of the moment."""
+"""The columns of timestamps that the machine's clock gave."""
 
 
 def unsound(connection: Connection) -> str | None:
