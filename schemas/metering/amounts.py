@@ -24,6 +24,8 @@ SPLIT = {
     "output_audio_tokens": "output_audio",
 }
 """The fields of split tokens, and the counts that they give."""
+OTHER_FORMS = frozenset({*SPLIT, "usage"})
+"""The fields that give tokens in another form than `tokens`."""
 PARTS = {
     "input_tokens": ("cached_input_tokens", "cache_write_tokens", "cache_write_1h_tokens", "input_audio_tokens"),
     "output_tokens": ("output_audio_tokens",),
@@ -67,28 +69,21 @@ class ProviderUsage(BaseField):
         return counts
 
 
-def token_counts(data: Mapping[str, Any]) -> TokenCounts | None:
-    """Return the token counts of a loaded body; None if it gives no usage and no split tokens."""
-    if "usage" in data:
-        usage: TokenCounts = data["usage"]
-        return usage
-    if SPLIT.keys().isdisjoint(data):
-        return None
-    return TokenCounts(**{count: data[name] for name, count in SPLIT.items() if name in data})
+def token_counts(data: Mapping[str, Any]) -> TokenCounts:
+    """Return the token counts of a loaded body with usage or split tokens."""
+    usage: TokenCounts | None = data.get("usage")
+    return usage or TokenCounts(**{count: data[name] for name, count in SPLIT.items() if name in data})
 
 
 def tokens(data: Mapping[str, Any]) -> int | None:
     """Return all tokens of a loaded body; None if it gives none."""
-    counts = token_counts(data)
-    given: int | None = data.get("tokens") if counts is None else counts.total
-    return given
+    given: int | None = data.get("tokens")
+    return given if OTHER_FORMS.isdisjoint(data) else token_counts(data).total
 
 
-def check_forms(data: Mapping[str, Any], original: Any) -> None:
+def refuse_forms(data: Mapping[str, Any], original: Any) -> None:
     """Raise ValidationError if tokens are given in two forms, or if parts exceed their whole."""
     given = original if isinstance(original, Mapping) else data
-    if SPLIT.keys().isdisjoint(given) and "usage" not in given:
-        return
     split = [name for name in SPLIT if given.get(name) is not None]
     if given.get("usage") is not None and (split or given.get("tokens") is not None):
         raise ValidationError("Give usage or token fields, not both: usage has all tokens.", "usage")
@@ -98,5 +93,5 @@ def check_forms(data: Mapping[str, Any], original: Any) -> None:
         is_read = whole in data or given.get(whole) is None
         if is_read and data.get(whole, 0) < sum(data.get(part, 0) for part in parts):
             raise ValidationError(f"Give {whole} with its parts in it: {' + '.join(parts)} are more.", whole)
-    if (tokens(data) or 0) > MAX_TOKENS:
+    if token_counts(data).total > MAX_TOKENS:
         raise ValidationError(f"Give input_tokens and output_tokens of at most {MAX_TOKENS} together.", "input_tokens")

@@ -16,7 +16,7 @@ from governance.domain.metering.request import (
 from governance.domain.metering.reservation import Actual, Status
 from schemas.fields import Integer, Name, OneOf, Provider
 from schemas.loading import FlatBody
-from schemas.metering.amounts import Cost, ProviderUsage, Tokens, check_forms, tokens
+from schemas.metering.amounts import OTHER_FORMS, Cost, ProviderUsage, Tokens, refuse_forms, tokens
 from schemas.queries import PageQuery
 
 
@@ -38,7 +38,8 @@ class AmountsBody(FlatBody):
 
     def one_form(self, data: dict[str, Any], original: Any) -> None:
         """Refuse tokens in two forms, and parts that exceed their whole."""
-        check_forms(data, original)
+        if not OTHER_FORMS.isdisjoint(original if isinstance(original, Mapping) else data):
+            refuse_forms(data, original)
 
 
 class CallBody(AmountsBody):
@@ -73,7 +74,7 @@ class ReservationCreate(CallBody):
 
     def one_form(self, data: dict[str, Any], original: Any) -> None:
         """Refuse a value that is given in two forms."""
-        check_forms(data, original)
+        super().one_form(data, original)
         given = original.get if isinstance(original, Mapping) else data.get
         if given("virtual_key") is not None and given("virtual_key_id") is not None:
             raise ValidationError("Give virtual_key or virtual_key_id, not both.", "virtual_key")
