@@ -139,7 +139,12 @@ class ModelLimitsQuery(RulesQuery):
         """Turn the parameters into a query."""
         return ListQuery(
             page=Page(data["limit"], data["offset"]),
-            filter=Filter(data.get("scope"), data.get("scope_id"), data.get("provider"), fold(data["search"])),
+            filter=Filter(
+                scope=data.get("scope"),
+                scope_id=data.get("scope_id"),
+                provider=data.get("provider"),
+                search=fold(data["search"]),
+            ),
             order=Order(data["sort_by"], data["order"]),
             from_memory=data["from_memory"],
         )

@@ -1,5 +1,6 @@
 """The tables of docs/ are made of the code that they describe; these tests say what a row must be."""
 
+import re
 from collections.abc import Iterator
 
 import click
@@ -11,6 +12,7 @@ from governance.domain.errors import Code
 from governance.settings import Settings
 from governance.web.http import operation
 from governance.web.http.errors import STATUS
+from schemas.queries import ModelLimitsQuery
 from tests.docs.pages import ROOT, table
 
 
@@ -36,6 +38,11 @@ def settings() -> list[list[str]]:
         shown = "–" if default is None else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
         found.append([f"`{name}`", shown, meaning])
     return found
+
+
+def test_every_parameter_of_a_list_has_a_row():
+    rows = [row.split("|")[1] for row in table("docs/limits.md", "List")]
+    assert sorted(name for row in rows for name in re.findall("`([a-z_]+)`", row)) == sorted(ModelLimitsQuery().fields)
 
 
 def commands(group: click.Group = cli.commands, before: str = "") -> Iterator[tuple[str, click.Command]]:
