@@ -1,4 +1,4 @@
-"""`flask governance verify`: compare each counter with its ledger."""
+"""`flask governance verify`: compare each counter with its ledger, and name counters that are nearly full."""
 
 import sys
 from typing import Any
@@ -20,7 +20,7 @@ from governance.domain.times import rfc3339
 def verify(*, as_json: bool) -> None:
     """Compare every counter with its ledger, and name each that differs.
 
-    May be asked while the service runs.
+    May be asked while the service runs. Exits with 1 if a counter differs, or is nearly full.
 
     Example: flask governance verify --json
     """

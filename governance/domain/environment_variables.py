@@ -1,4 +1,4 @@
-"""Environment variables that look like settings of this service, but are not."""
+"""Finds misspelt settings: variables with our prefix that are no setting. A start refuses them; commands warn."""
 
 import re
 from collections.abc import Collection, Mapping

@@ -1,4 +1,4 @@
-"""Readers of the values of settings. Each raises ValueError with a text that says which values are valid."""
+"""Readers of setting values, which raise ValueError with the valid values; and endings of the error messages."""
 
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network

@@ -3,8 +3,8 @@
 from marshmallow import Schema, fields
 
 from governance.domain.keys import KeyScope
+from schemas.responses.envelopes import Done, Paged
 from schemas.responses.fields import instant, text
-from schemas.responses.paging import Done, Paged
 
 
 class ApiKey(Schema):

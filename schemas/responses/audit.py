@@ -3,8 +3,8 @@
 from marshmallow import Schema, fields
 
 from governance.domain.records.audit import AuditAction, Entity
+from schemas.responses.envelopes import Paged
 from schemas.responses.fields import instant, text, whole
-from schemas.responses.paging import Paged
 
 
 def _value() -> fields.Raw:

@@ -2,9 +2,9 @@
 
 from marshmallow import Schema, fields
 
+from schemas.responses.envelopes import Done
 from schemas.responses.errors import ErrorBody
 from schemas.responses.fields import dollars, flag, instant, text, whole
-from schemas.responses.paging import Done
 from schemas.responses.reservations import ReservationShown
 
 

@@ -3,8 +3,8 @@
 from marshmallow import Schema, fields
 
 from governance.domain.limits.limit import Scope
+from schemas.responses.envelopes import Done, Paged
 from schemas.responses.fields import dollars, flag, instant, text, whole
-from schemas.responses.paging import Done, Paged
 
 
 class Budget(Schema):

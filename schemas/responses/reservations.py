@@ -2,8 +2,8 @@
 
 from marshmallow import Schema, fields
 
+from schemas.responses.envelopes import Paged
 from schemas.responses.fields import dollars, flag, instant, text, whole
-from schemas.responses.paging import Paged
 
 
 class TokenAmounts(Schema):

@@ -2,8 +2,8 @@
 
 from marshmallow import Schema, fields
 
+from schemas.responses.envelopes import Done, Paged
 from schemas.responses.fields import flag, instant, text
-from schemas.responses.paging import Done, Paged
 
 
 class VirtualKey(Schema):

@@ -1,4 +1,4 @@
-"""A plan as text for a person, in the form of a diff."""
+"""Prints the plan of a sync in the form of a diff."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Match requested budgets and rate limits to stored ones, and find the rules whose counters they continue.
+"""Match the budgets and rate limits of an edit to the stored ones, so that a matched one keeps its counter.
 
 The functions are pure.
 """

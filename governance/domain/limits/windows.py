@@ -1,4 +1,4 @@
-"""Find the window that contains an instant: a pure function of duration, alignment, time zone, anchor and now.
+"""Find the window that contains an instant, from duration, alignment, time zone, anchor and now.
 
 The start of a window is part of the key of its counter, so no job resets counters at the end of a window.
 A rolling window starts at anchor + k × length. Calendar windows are counted from 1970 in the days of a time zone.

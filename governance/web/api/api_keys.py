@@ -14,7 +14,7 @@ from governance.web.http.operation import operation
 from schemas import keys
 from schemas.queries import PageQuery
 from schemas.responses.api_keys import ApiKeyCreated, ApiKeyList
-from schemas.responses.paging import Done
+from schemas.responses.envelopes import Done
 
 blueprint = Blueprint("api_keys", __name__, url_prefix="/api/api-keys")
 

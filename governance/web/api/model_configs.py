@@ -11,8 +11,8 @@ from governance.web.http.answers import answer, described, listing, single, vers
 from governance.web.http.operation import operation
 from schemas.limits.model_limits import ModelLimitCreate, ModelLimitUpdate
 from schemas.queries import ModelLimitsQuery
+from schemas.responses.envelopes import Done
 from schemas.responses.limits import ModelLimitFound, ModelLimitList, ModelLimitWritten
-from schemas.responses.paging import Done
 
 blueprint = Blueprint("model_configs", __name__, url_prefix="/api/governance/model-configs")
 

@@ -13,7 +13,7 @@ from governance.web.http.answers import answer, plain_page
 from governance.web.http.operation import operation
 from schemas import keys
 from schemas.queries import SearchQuery
-from schemas.responses.paging import Done
+from schemas.responses.envelopes import Done
 from schemas.responses.users import UserFound, UserList, UserWritten
 
 blueprint = Blueprint("users", __name__, url_prefix="/api/governance/users")

@@ -13,7 +13,7 @@ from governance.web.http.answers import answer, plain_page, secret
 from governance.web.http.operation import operation
 from schemas import keys
 from schemas.queries import SearchQuery
-from schemas.responses.paging import Done
+from schemas.responses.envelopes import Done
 from schemas.responses.virtual_keys import VirtualKeyCreated, VirtualKeyFound, VirtualKeyList, VirtualKeyWritten
 
 blueprint = Blueprint("virtual_keys", __name__, url_prefix="/api/governance/virtual-keys")

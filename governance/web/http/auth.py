@@ -1,4 +1,4 @@
-"""Authentication: the first check of every request under `/api`, on unknown paths too."""
+"""Checks the API key and its scope before every request under `/api`, on unknown paths too."""
 
 from flask import Flask
 

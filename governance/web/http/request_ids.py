@@ -1,4 +1,4 @@
-"""Before Flask: give each request an id, which its response repeats, and accept any Host."""
+"""WSGI middleware: gives each request an id, which its response repeats, and blanks a Host that is malformed."""
 
 import re
 from collections.abc import Iterable
