@@ -1,4 +1,4 @@
-"""The text of addresses: of the service, and of a database."""
+"""Formats the address of the service and the URL of a database as text."""
 
 from ipaddress import ip_address
 

@@ -26,7 +26,7 @@ expires_option = click.option(
 
 @contextmanager
 def exit_on_errors() -> Iterator[None]:
-    """End the command with exit code 1 and every fault's sentence on standard error."""
+    """On an error, print the message of each fault on standard error, and end the command with exit code 1."""
     try:
         yield
     except GovernanceError as error:

@@ -15,7 +15,7 @@ from governance.domain.records.stored import ManagedKey, ManagedLimit, StoredRow
 class Plan(NamedTuple):
     """The steps: virtual keys, then users, then limits, each in the order of the file; removals last.
 
-    `gone` counts the rows that the file made and no longer has, if they are not pruned.
+    `gone` is the number of rows that the file created and no longer has; 0 if the plan prunes them.
     """
 
     steps: tuple[Step, ...]
@@ -28,7 +28,7 @@ class Plan(NamedTuple):
 
     @property
     def writes(self) -> tuple[Step, ...]:
-        """The steps that write to the database, those that only store a hash included."""
+        """The steps that write to the database, including those that only store a new hash of an entry."""
         return tuple(step for step in self.steps if step.before != step.after)
 
     @property
@@ -39,7 +39,7 @@ class Plan(NamedTuple):
 
     @property
     def outline(self) -> tuple[object, ...]:
-        """Return the part of the plan that is shown, to compare two plans."""
+        """Return the part of the plan that users see. Two plans are compared by it."""
         return tuple(step.outline for step in self.steps)
 
 

@@ -22,7 +22,7 @@ NOT_ALIGNED = (
 
 
 class RuleSpec(NamedTuple):
-    """A requested maximum with its window, in nano-dollars, tokens or requests."""
+    """A requested maximum (nano-dollars, tokens or requests) and its window."""
 
     metric: Metric
     max_limit: int
@@ -32,8 +32,8 @@ class RuleSpec(NamedTuple):
 class DraftItem(NamedTuple):
     """A requested budget (one maximum) or rate limit (one or two).
 
-    `id` is the id of the stored item that it replaces, if given. `aligned` is the item's own `calendar_aligned`, which
-    sets that of the whole limit (see `alignment`).
+    `id` is the id of the stored item that it replaces, if given. `aligned` is the item's `calendar_aligned`. If given,
+    it applies to the whole limit (see `alignment`).
     """
 
     id: str | None
@@ -42,7 +42,7 @@ class DraftItem(NamedTuple):
 
     @property
     def windows(self) -> Windows:
-        """The item's windows by metric and length. An item without id is matched to a stored one by them."""
+        """The item's windows by metric and length. An item without id is matched to a stored one by these windows."""
         return frozenset((ceiling.metric, ceiling.duration.length) for ceiling in self.ceilings)
 
     def said(self, path: str) -> CalendarSetting:
@@ -52,7 +52,10 @@ class DraftItem(NamedTuple):
 
 
 class LimitDraft(NamedTuple):
-    """A requested new limit. `single` has the lists that were given in the singular: `budget` or `rate_limit`."""
+    """A requested new limit.
+
+    `single` has the names of the lists (`budgets`, `rate_limits`) for which one object was given (`budget`, `rate_limit`).
+    """
 
     model_name: str
     provider: str | None
@@ -87,7 +90,7 @@ class LimitDraft(NamedTuple):
 class LimitChange(NamedTuple):
     """An edit of a stored limit. None leaves a field unchanged.
 
-    `single` has the lists that were given in the singular. `reset` has the metrics whose usage becomes 0.
+    `single` is as in LimitDraft. `reset` has the metrics whose usage becomes 0.
     """
 
     identity: dict[str, str]
@@ -108,7 +111,7 @@ def flagged(asked: LimitDraft | LimitChange) -> Iterator[tuple[str, DraftItem]]:
 
 
 def drafted_flag(draft: LimitDraft, *, inherited: bool = True) -> tuple[bool | None, list[Fault]]:
-    """Return `calendar_aligned` of a draft, which its items may set too, and the faults.
+    """Return the `calendar_aligned` of a draft, and the faults. The draft or one of its items may set it.
 
     `inherited` is `calendar_aligned` of the virtual key; pass True if it is not known.
     """

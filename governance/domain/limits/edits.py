@@ -79,7 +79,7 @@ def changed(limit: Limit, change: LimitChange, *, now: int, new_id: NewId) -> Li
 def _edited_flag(limit: Limit, change: LimitChange) -> tuple[bool | None, list[Fault]]:
     """Return `calendar_aligned` as the edit sets it, and the faults.
 
-    If the limit's own field is given, a stored budget that is sent back as a response showed it does not count.
+    If the edit sets `calendar_aligned` of the limit itself, that of a stored budget is ignored if it did not change.
     """
     shown = {(rule.id, limit.calendar_aligned and rule.duration.alignable) for rule in limit.rules}
     given = change.calendar_aligned
@@ -169,7 +169,10 @@ def _new_rules(item: DraftItem, now: int, new_id: NewId) -> list[Rule]:
 
 
 def _same_item(stored: list[Rule], item: DraftItem, now: int) -> Iterable[Rule]:
-    """Yield the rules of a stored item with the requested maxima. A rule of a new metric gets a new anchor."""
+    """Yield the rules of a stored item with the requested maxima.
+
+    A rule of a new metric gets a new anchor, the instant from which its windows are counted.
+    """
     known = {rule.metric: rule for rule in stored}
     ceilings = {(c.metric, c.max_limit, c.duration.text) for c in item.ceilings}
     edited = ceilings != {(rule.metric, rule.max_limit, rule.reset_duration) for rule in stored}
@@ -182,7 +185,10 @@ def _same_item(stored: list[Rule], item: DraftItem, now: int) -> Iterable[Rule]:
 
 
 def _retuned(limit: Limit, change: LimitChange, rules: tuple[Rule, ...]) -> Limit:
-    """Return the limit with the requested settings. A rule whose windows change starts a new generation."""
+    """Return the limit with the requested settings.
+
+    If the windows of a rule change, its generation rises by 1, so it gets new counters.
+    """
     aligned = limit.calendar_aligned if change.calendar_aligned is None else change.calendar_aligned
     zone = change.timezone or limit.timezone if aligned else UTC
     after = limit._replace(calendar_aligned=aligned, timezone=zone)

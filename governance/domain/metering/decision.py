@@ -14,8 +14,9 @@ from governance.domain.times import SECOND
 class MatchedRule:
     """A rule that applies to calls, with its limit, the name of the scope, and its rank.
 
-    Many calls use one object, so it computes these once: `kind` is `budget` or `rate_limit`; `key` identifies the rule
-    and its generation; `place` is the sort key: the most specific rule first, then by kind, window length and id.
+    Many calls use the same object, so three values are computed once. `kind` is `budget` or `rate_limit`. `key`
+    identifies the rule and its generation, a number that rises when the rule's window changes. `place` is the sort key:
+    the most specific rule first, then kind, window length and id.
     """
 
     __slots__ = ("key", "kind", "limit", "place", "rank", "rule", "scope_name")
@@ -36,7 +37,7 @@ def in_order(rules: Iterable[MatchedRule]) -> tuple[MatchedRule, ...]:
 
 
 class RuleStatus(NamedTuple):
-    """A rule in its current window before the call, and the amount that the call requests of it.
+    """A rule, its current window as it was before the call, and the amount that the call requests of the rule.
 
     If the call does not give the amount, `requested` is 0 and `left_out` is true.
     """
@@ -48,7 +49,7 @@ class RuleStatus(NamedTuple):
 
     @property
     def has_room(self) -> bool:
-        """Whether the call fits: a given amount must fit, an amount left out needs some remainder, a 0 always fits."""
+        """Whether the window has room. A given amount must fit; without one, something must be left; 0 always fits."""
         if not self.requested and not self.left_out:
             return True
         taken, limit = self.window.used + self.window.reserved, self.matched.rule.max_limit

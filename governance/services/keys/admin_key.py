@@ -1,4 +1,4 @@
-"""Finds where a valid admin key is, for the greeting at the start and for the doctor."""
+"""Finds where a valid admin key is, for the message after the start and for the command `doctor`."""
 
 from enum import StrEnum
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The proof that every counter equals the sum of its ledger."""
+"""Checks that every counter equals the sum of its ledger rows, which are the amounts of each reservation."""
 
 from governance.domain.metering.verification import CounterDifference, FullCounter
 from governance.domain.times import Clock
@@ -14,7 +14,10 @@ class Verification:
         self._clock = clock
 
     def verify(self) -> tuple[int, list[CounterDifference]]:
-        """Return the number of counters and each one that differs. `/metrics` shows the last result."""
+        """Return the number of all counters, and those that differ from the sum of their ledger rows.
+
+        `/metrics` shows the last result.
+        """
         with self._database.read() as connection:
             total, found = verification.differences(connection)
         with self._database.write() as connection:
@@ -24,7 +27,7 @@ class Verification:
     def full(self) -> list[FullCounter]:
         """Return the counters of current windows that are close to the largest possible value.
 
-        A reset of their usage helps.
+        A reset of the usage makes room in such a counter.
         """
         with self._database.read() as connection:
             return verification.full(connection, self._clock())

@@ -41,7 +41,8 @@ class PendingCounter:
     def refuse_beyond(self, held: int, used: int) -> None:
         """Raise InvalidRequest if the counter or the sum of its ledger would exceed the largest sum.
 
-        `used - folded` is the sum of the ledger. Reserved amounts count as used, so each one can be charged later.
+        `used - folded` is the sum of its ledger rows (see `move`). Reserved amounts count as used, so each one can be
+        charged later.
         """
         more = held + used
         if more > 0 and self.used + self.reserved - min(0, self.folded) + more > LARGEST_SUM:
@@ -52,7 +53,7 @@ class PendingCounter:
             )
 
     def move(self, held: int, used: int) -> None:
-        """Add to reserved and used amounts. If more is taken back than was used, `folded` keeps the difference."""
+        """Add to the reserved and used amounts. `used` does not fall below 0; `folded` gets the difference."""
         self.reserved += held
         after = self.used + used
         self.used = max(0, after)
@@ -66,7 +67,7 @@ class PendingCounter:
 
 @dataclass(slots=True)
 class PendingEntry:
-    """A ledger row with unwritten changes: the held and used amounts. `counter` is None if it was deleted."""
+    """A ledger row with unwritten changes: the held and used amounts. `counter` is None if the counter was deleted."""
 
     counter_id: int
     held: int

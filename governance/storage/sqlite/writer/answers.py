@@ -4,9 +4,10 @@ An answer consists mostly of texts that recur: its rules, with their UUIDs. Each
 `answer_texts`. Together they are the preset dictionary with which zlib compresses the answer. A repeat gets the same
 bytes, even if the limits have changed since.
 
-Pruning of texts uses no clock. `seq` is the number of the reservation and only rises. A worker that uses a text writes
-its current seq to `last_use`, and again after `NOTED_AGAIN` reservations. So no answer with a seq from
-`last_use + NOTED_AGAIN` on uses the text (see `UnusedAnswerTexts` in `retention/pruning.py`).
+Pruning of texts uses no clock. `seq` is the number of a reservation and only rises. When a worker uses a text, it
+writes the seq of the reservation to the text's `last_use`. It writes that again only after `NOTED_AGAIN` more
+reservations. So all answers that use the text have a seq below `last_use + NOTED_AGAIN` (see `UnusedAnswerTexts` in
+`retention/pruning.py`).
 """
 
 import hashlib
@@ -49,7 +50,7 @@ class StoredAnswer(NamedTuple):
 
 
 class AnswerTexts(NamedTuple):
-    """Stored texts that compress answers: ids, bytes, and the seq from which `last_use` must be written again."""
+    """Texts that are the dictionary of answers: ids, joined bytes, and the seq at which to write `last_use` again."""
 
     ids: bytes
     beside: bytes
@@ -90,7 +91,7 @@ class AnswerStore:
         self._stored: dict[tuple[str, ...], AnswerTexts] = {}
 
     def get(self, key: IdempotencyKey, since: int) -> tuple[bytes, bytes] | None:
-        """Return the fingerprint and the answer that were stored under a key since an instant."""
+        """Return the fingerprint and the answer of a key, if they were stored at or after `since`."""
         row = self._execute(GET, (digest(key), since)).fetchone()
         if row is not None:
             return row[0], self._unpacked(*row[1:])
@@ -131,7 +132,10 @@ def digest(key: IdempotencyKey) -> bytes:
 
 
 def _packed(body: bytes, beside: bytes) -> bytes:
-    """Compress a text with others as dictionary, in the smallest window: zlib clears all of it first."""
+    """Compress an answer with the shared texts as dictionary.
+
+    The window is the smallest that holds both: zlib clears the whole window first.
+    """
     window = min(LARGEST_WINDOW, max(SMALLEST_WINDOW, (len(beside) + len(body)).bit_length()))
     writer = zlib.compressobj(LEVEL, zlib.DEFLATED, -window, MEMORY, zlib.Z_DEFAULT_STRATEGY, beside)
     return writer.compress(body) + writer.flush()
