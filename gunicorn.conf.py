@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 
-# prometheus_client would map sparse files of that folder into memory, and a full disk would kill the worker. It reads
+# With this variable, prometheus_client maps sparse files into memory, and a full disk kills the worker. It reads
 # this when it is imported. See governance/services/operations/shared_counts.py.
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
@@ -48,7 +48,7 @@ worker_connections = 1000
 threads = settings.threads
 worker_class = "governance.web.worker.worker.Worker"
 forwarder_headers = ""  # no client may set SCRIPT_NAME or PATH_INFO
-sendfile = False  # answers are sent without blocking
+sendfile = False  # our worker sends answers without blocking
 timeout = 60
 graceful_timeout = 30
 control_socket_disable = True
@@ -57,8 +57,8 @@ logconfig_dict = gunicorn_config(settings.log_format)
 
 
 def on_starting(_server):
-    """Migrate, create the first key, and apply the file: once, in the master, before any worker is forked."""
-    from app import create_app  # noqa: PLC0415 - each worker has its own app; the master's ends here
+    """Migrate, create the first admin key, and apply GOVERNANCE_CONFIG: once, in the master, before any fork."""
+    from app import create_app  # noqa: PLC0415 - each worker makes its own app
 
     # Without a handler, SIGHUP would end the start. Gunicorn installs its own handler later.
     signal.signal(signal.SIGHUP, found.ask_for_reload)

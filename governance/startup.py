@@ -30,13 +30,13 @@ logger = logging.getLogger("governance.startup")
 NEW_OBJECTS = 20_000
 """New objects between two runs of the cycle collector. Requests leave few cycles; Python's 700 took 4 % of the time."""
 SWITCH = 0.0005
-"""The interpreter's switch interval in seconds. In Python's default, 5 ms, a worker renders ten pages."""
+"""The interpreter's switch interval in seconds. Python's default is 5 ms, in which a worker renders ten pages."""
 NO_FOLDER = "The instance folder could not be made: look at the log."
 NO_KEY = f"No admin key was made: look at the log, and make one with {admin_key.NEW_KEY}."
 
 
 def tune() -> None:
-    """Tune this process's interpreter for many short requests next to a poll that computes for milliseconds."""
+    """Tune this process's interpreter: short requests share it with a poll that computes for milliseconds."""
     gc.set_threshold(NEW_OBJECTS)
     sys.setswitchinterval(SWITCH)
 
@@ -73,11 +73,11 @@ class StartFindings:
     database_lock: ServiceLock | None = None
     """The lock on the database, which the service holds as long as it runs."""
     metrics_folder: Path | None = None
-    """The folder of the metrics, which the service creates and removes at its end."""
+    """The folder of the metrics. The service creates it at its start and removes it at its end."""
 
     @property
     def warnings(self) -> list[str]:
-        """Return the warnings of both."""
+        """Return the warnings of the start and of the last reload."""
         return [*self.start, *self.config]
 
     def ask_for_reload(self, *_: object) -> None:
@@ -127,7 +127,7 @@ def apply_config(app: Flask) -> list[str]:
 def service_of(app: Flask) -> Iterator[Container]:
     """Yield the container of an app, and close all its files at the end of the block.
 
-    A connection that is open at a fork would hold SQLite's locks in the parent's name.
+    SQLite's locks belong to a process, so a worker must not inherit an open connection from its parent.
     """
     governance: Container = app.extensions[EXTENSION]
     try:

@@ -12,6 +12,6 @@ def note_arrival(instant: float | None) -> None:
 
 
 def deadline(patience: float) -> float:
-    """Return until when (seconds of the monotonic clock) this thread's request may wait, in all queues together."""
+    """Return when this thread's request must stop waiting, in seconds of the monotonic clock. All queues share it."""
     came_at = _came_at.get()
     return (monotonic() if came_at is None else came_at) + patience

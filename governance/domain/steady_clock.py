@@ -1,7 +1,7 @@
 """A clock that ignores a jump of the machine's clock until the clock has run steadily for a while.
 
-A machine's clock may jump ahead for a minute. Decisions use the machine's clock, since windows do. Expiry and deletion
-use this one: a reservation that expires and a stored response that is deleted are lost when the clock goes back.
+A machine's clock may jump ahead for a minute. Decisions use the machine's clock, because windows follow it. Expiry and
+deletion use this one, because they cannot be undone when the machine's clock goes back.
 """
 
 from collections.abc import Callable
@@ -28,10 +28,10 @@ def agree(before: ClockReading, after: ClockReading) -> bool:
 
 
 class SteadyClock:
-    """Returns the clock's time; after a jump, the time without the jump, until the clock is believed again.
+    """Returns the clock's time; after a jump, the time without the jump, until the clock is trusted again.
 
-    The clock is believed once two calls of `look`, at least `least` seconds apart, find that it has run as the timer.
-    The timer (seconds) never jumps. For the first `least` seconds the time is 0, so that nothing expires.
+    The clock is trusted after two calls of `look`, at least `least` seconds apart, find that it advanced like the
+    timer. The timer (seconds) never jumps. For the first `least` seconds the time is 0, so that nothing expires.
     """
 
     def __init__(self, clock: Clock, timer: Callable[[], float], least: float) -> None:
@@ -52,7 +52,7 @@ class SteadyClock:
         return now.clock if agree(believed, now) else believed.clock + now.timer - believed.timer
 
     def look(self) -> None:
-        """Compare clock and timer with the last call; to be called regularly."""
+        """Compare clock and timer with the last kept reading. Call this regularly."""
         now = self._read()
         with self._lock:
             if not agree(self._seen, now):

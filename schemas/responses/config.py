@@ -6,7 +6,7 @@ from schemas.responses.fields import flag, text, whole
 
 
 class ConfigDifference(Schema):
-    """One field that differs; null if it does not exist on that side."""
+    """One field that differs. `old` is null if it did not exist before, `new` if it does not exist afterwards."""
 
     what = text()
     old = text(null=True)

@@ -97,7 +97,7 @@ class _Assembly:
                 yield UnusedItem(row, next(iter([*reasons, *self._foreign_reasons(row, column)]), NOBODY))
 
     def _limits_by_item(self, column: str, ids: set[str]) -> dict[str, list[LimitRows]]:
-        """Return, by item id, the limits that refer to it in `column`: directly, or through a key or provider."""
+        """Return the limits that use each item, by item id. A limit, its key or its provider has the id in `column`."""
         store = self._store
         found: dict[str, list[LimitRows]] = {}
         rows: list[tuple[Any, LimitRows | None]] = [
@@ -125,7 +125,7 @@ class _Assembly:
         return self._limit_on_all(_limit_of_key(key, provider), OF_CONFIG) if key and provider else None, NO_CONFIG
 
     def _owners(self, row: Any, reasons: list[str]) -> Iterator[LimitRows]:
-        """Yield the limits that a row itself refers to; append to `reasons` why a reference leads to none."""
+        """Yield the limits that a row refers to. If a reference leads to no limit, append the reason to `reasons`."""
         kinds: tuple[tuple[str, Mapping[str, Any], str], ...] = (
             ("model_config_id", self._by_id, "Its model limit '{}' is not in the store."),
             ("virtual_key_id", self._keys, "Its virtual key '{}' is not in the store."),
@@ -157,7 +157,7 @@ class _Assembly:
             yield TABLES.get(table, f"A row of {table} refers to it, and that table is not read.")
 
     def _limit_on_all(self, row: LimitRow, origin: str) -> LimitRows | None:
-        """Return the limit with the same scope and provider on all models; add one, with a new id, if there is none."""
+        """Return the limit on all models with the row's scope and provider. If there is none, add one with a new id."""
         key = _scope_key(row)
         if key is None:
             return None
@@ -184,7 +184,7 @@ def _scope_key(row: LimitRow) -> tuple[str, str, str] | None:
 
 
 def _limit_of_key(key: KeyRow, provider: str | None) -> LimitRow:
-    """Return the row that a newer store has for a key's budgets and rate limit; the limit's id is the key's."""
+    """Return a limit row for a key's budgets and rate limit, as newer versions store it. It has the key's id."""
     own_id = reference(key.id)
     return LimitRow(
         id=own_id if provider is None else f"{own_id}-{provider}",
@@ -211,7 +211,7 @@ def _limit_of_provider(provider: ProviderRow) -> LimitRow:
 
 
 def missing(row: KeyRow | LimitRow, known: Mapping[str, set[str]]) -> Iterator[str]:
-    """Yield a remark for each dangling reference of a row; `known` has the ids by the column that refers to them."""
+    """Yield a remark for each reference of a row to a missing id. `known` has the existing ids by column."""
     for column, ids in known.items():
         named = reference(getattr(row, column))
         if named is not None and named not in ids:

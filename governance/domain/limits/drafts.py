@@ -54,7 +54,7 @@ class DraftItem(NamedTuple):
 class LimitDraft(NamedTuple):
     """A requested new limit.
 
-    `single` has the names of the lists (`budgets`, `rate_limits`) for which one object was given (`budget`, `rate_limit`).
+    `single` has the names of the lists for which one object was given: `budget` instead of `budgets`, for example.
     """
 
     model_name: str

@@ -33,7 +33,7 @@ class Scope(StrEnum):
 MAX_COUNT = 2**53 - 1
 """The largest token or request maximum (docs/contract.md §1). Every JSON client reads this number exactly."""
 MAX_ITEMS = 32
-"""The most budgets, and the most rate limits, of one limit (docs/contract.md §1)."""
+"""One limit has at most this many budgets, and this many rate limits (docs/contract.md §1)."""
 
 
 class Rule(NamedTuple):
@@ -96,7 +96,7 @@ class Limit(NamedTuple):
 
 
 class Counter(NamedTuple):
-    """The usage of one rule in one window, and the amount that open reservations hold of it."""
+    """The `used` and `reserved` amounts of one rule in one window."""
 
     start: int
     end: int
@@ -128,9 +128,9 @@ class Opening(NamedTuple):
 def current(rule: Rule, alignment: Alignment, counter: Counter | None, now: int) -> Counter:
     """Return the counter of a rule in its current window, given its newest counter.
 
-    A counter whose window has not ended is current, even if the clock was set back before its start: a closed window
-    never reopens (docs/contract.md §5). If the rules of a time zone have changed, the window at `now` may begin no
-    later than a counter that has ended. Then that counter continues with a new end.
+    A counter is current until its window ends, even if the clock was set back to before the window: a closed window
+    never reopens (docs/contract.md §5). After a change of a time zone's rules, the window at `now` can
+    begin before the end of the last counter. Then that counter continues with a new end.
     """
     if counter is not None and counter.end > now:
         return counter

@@ -18,7 +18,7 @@ from governance.storage.store import Database
 
 UNKNOWN = "Give the id or the model of a limit that exists: '{}' is neither (flask governance limits list shows them)."
 MOST = 100
-"""Limits on one model that are shown at most."""
+"""At most this many limits on one model are shown."""
 
 
 class LimitsOverview(NamedTuple):

@@ -30,7 +30,7 @@ class DatabaseFile:
         start_check.check_for_command(self.path, self._busy_timeout)
 
     def back_up(self, target: Path, *, replace: bool) -> BackupFile:
-        """Copy the database to a file. The service may run."""
+        """Copy the database to a file. The service may be running."""
         return backup.backup(self.path, target, self._busy_timeout, replace=replace)
 
     def refuse_target(self, target: Path, *, replace: bool) -> None:
@@ -50,5 +50,5 @@ class DatabaseFile:
         return restore.restore(self.path, source, self._clock(), self._busy_timeout, force=force)
 
     def begin_anew(self) -> None:
-        """Make a new, empty database, even if an earlier one was lost."""
+        """Create an empty database, also after an earlier one was lost."""
         restore.begin_anew(self.path, self._clock(), self._busy_timeout)

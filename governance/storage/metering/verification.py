@@ -38,7 +38,7 @@ _sums = (
     .select_from(counters.outerjoin(_parts, _parts.c.counter_id == counters.c.id))
     .order_by(counters.c.id)
 )
-"""Each counter with the sums of its ledger. They are added in two halves: SQLite's sum fails above 2^63."""
+"""Each counter with the sums of its ledger. High and low 32 bits are added separately: SQLite's sum fails above 2^63."""
 _below_zero = case((counters.c.folded < 0, counters.c.folded), else_=0)
 
 
@@ -51,7 +51,10 @@ class Verified(NamedTuple):
 
 
 def differences(connection: Connection) -> tuple[int, list[CounterDifference]]:
-    """Return the number of counters, and those without used = folded + Σ used and reserved = Σ held."""
+    """Return the number of counters, and those that differ from their ledger rows.
+
+    In a correct counter, used = folded + Σ used and reserved = Σ held. `folded` is the usage of deleted ledger rows.
+    """
     compared = [_compared(row) for row in connection.execute(_sums)]
     differ = [each for each in compared if (each.used, each.reserved) != (each.ledger_used, each.ledger_reserved)]
     return len(compared), differ

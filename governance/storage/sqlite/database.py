@@ -1,7 +1,7 @@
 """Opens the database file, and gives transactions on it.
 
 Every read of several statements and every write is one explicit transaction. A write takes the write lock when it
-begins (`BEGIN IMMEDIATE`), so it cannot fail half way because the lock is taken.
+begins (`BEGIN IMMEDIATE`), so it cannot find half way that another process has the lock.
 """
 
 import sqlite3
@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DisconnectionError
 
 from governance.domain.deadlines import deadline
-from governance.storage.sqlite import functions as _functions  # noqa: F401 - how SQLite calls them
+from governance.storage.sqlite import functions as _functions  # noqa: F401 - registers SQLite's forms of SQL functions
 from governance.storage.sqlite.errors import raised_for_callers
 from governance.storage.sqlite.file_watch import FileWatch
 from governance.storage.sqlite.locks.lock_holders import StoppedHolders
@@ -113,7 +113,7 @@ class SqliteDatabase:
         self._progress.advanced()
 
     def _while_waiting(self) -> None:
-        """Continue a stopped process that holds the lock. Raises Unavailable if too many wait for a stuck writer."""
+        """Continue a suspended process that holds the lock. Raises Unavailable if too many wait for a stuck writer."""
         if self._progress.stalled() >= STALLED:
             self._holders.look()
             if self._progress.is_crowded():

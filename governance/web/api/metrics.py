@@ -21,7 +21,7 @@ blueprint = Blueprint("metrics", __name__)
 
 EXTENSION = "governance.metrics"
 MOST_TEXTS = 5
-"""How many times a second the text is made at most."""
+"""The text is made at most this many times a second."""
 
 
 @blueprint.get("/metrics")
@@ -34,7 +34,7 @@ def metrics() -> HttpResponse:
 
 @blueprint.record
 def throttle(state: BlueprintSetupState) -> None:
-    """Let each app make its text at most `MOST` times a second, however many clients ask."""
+    """Let each app make its text at most `MOST_TEXTS` times a second, however many clients ask."""
     service: Container = state.app.extensions[SERVICE]
     state.app.extensions[EXTENSION] = Throttle(lambda: _text(service), MOST_TEXTS)
 
@@ -78,7 +78,7 @@ def _by_label(name: str, documentation: str, label: str, values: Mapping[str, in
 
 
 def _age(verified: Metric) -> Iterator[Metric]:
-    """Return the age in seconds of the snapshot that was verified longest ago; 0 means that none is loaded."""
+    """Yield the age in seconds of the oldest snapshot. A worker without a snapshot has the value 0 and is skipped."""
     oldest = min((sample.value for sample in verified.samples if sample.value), default=None)
     if oldest is not None:
         age = max(0.0, time.time() - oldest)

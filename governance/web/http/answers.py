@@ -89,8 +89,8 @@ def document(body: bytes, headers: list[Header]) -> HttpResponse:
 def versions() -> Versions:
     """Return a function that says whether If-Match accepts a version.
 
-    An ETag has the form `"<version>.<digest>"`. Only the version is compared. Raises InvalidRequest if the header is not
-    a list of ETags.
+    An ETag has the form `"<version>.<digest>"`. Only the version is compared. Raises InvalidRequest if the header is
+    not a list of ETags.
     """
     wanted = the_request().environ.get("HTTP_IF_MATCH")
     if wanted is None:

@@ -14,8 +14,8 @@ def peer(environ: WSGIEnvironment) -> str:
 def forwarded_for(environ: WSGIEnvironment, trusted: tuple[Network, ...] | None) -> str | None:
     """Return the client's address from X-Forwarded-For, or None if the peer is not a trusted proxy.
 
-    Each proxy appends the address of its peer, and a client can send any beginning of the header. So the client is the
-    last address that is not a trusted proxy.
+    Each proxy appends the address of its peer. The first addresses may be invented: a client can send the header. So
+    the client is the last address that is not a trusted proxy.
     """
     if not trusted or not _is_among(trusted, _address(peer(environ))):
         return None

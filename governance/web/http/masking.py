@@ -1,4 +1,4 @@
-"""Masks secrets in text from clients before it is logged or echoed. The shown prefix of a key stays."""
+"""Masks secrets in text from clients before it is logged or echoed. The public prefix of a key is not masked."""
 
 import re
 from collections.abc import Callable

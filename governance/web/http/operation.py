@@ -69,7 +69,7 @@ def operation(
 def _load(declared: Operation, request: HttpRequest, arguments: dict[str, Any]) -> None:
     """Add the loaded `query` and `body` to the arguments. Raises InvalidRequest with the faults of both.
 
-    The body is read even if the endpoint declares none, so a message that ended too early changes nothing. A missing
+    The body is read even if the endpoint declares none, so an incomplete request changes nothing. A missing
     body counts as `{}` if the schema has `optional`. An endpoint for files gets a function that reads the body.
     """
     faults: list[Fault] = []
