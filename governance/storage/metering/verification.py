@@ -38,7 +38,7 @@ _sums = (
     .select_from(counters.outerjoin(_parts, _parts.c.counter_id == counters.c.id))
     .order_by(counters.c.id)
 )
-"""Each counter with the sums of its ledger. High and low 32 bits are added separately: SQLite's sum fails above 2^63."""
+"""Each counter with the sums of its ledger. High and low 32 bits are added apart: SQLite's sum fails above 2^63."""
 _below_zero = case((counters.c.folded < 0, counters.c.folded), else_=0)
 
 
