@@ -110,10 +110,10 @@ def first_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def app(settings: Settings, clock: FakeClock, first_start: Path):
     """The service after its first start; one whose settings hold no admin key is started here, and makes one."""
+    made = create_app(settings, clock=clock)
     if settings.admin_key:
         copytree(first_start, settings.instance, dirs_exist_ok=True)
-    made = create_app(settings, clock=clock)
-    if not settings.admin_key:
+    else:
         prepare(made)
     yield made
     governance_of(made).close()

@@ -57,7 +57,7 @@ SUBJECTS = {
     "keys": {"limits", "records"},
     "records": {"limits", "keys"},
     "metering": {"limits", "keys", "records", "pricing"},
-    "pricing": {"limits"},
+    "pricing": set(),
     "config": {"limits", "keys", "records"},
     "bifrost": {"limits", "keys", "records"},
     "operations": {"sqlite", "limits", "keys", "records", "metering"},

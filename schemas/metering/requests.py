@@ -16,30 +16,8 @@ from governance.domain.metering.request import (
 from governance.domain.metering.reservation import Actual, Status
 from schemas.fields import Integer, Name, OneOf, Provider
 from schemas.loading import FlatBody
-from schemas.metering.amounts import OTHER_FORMS, Cost, ProviderUsage, Tokens, refuse_forms, tokens
+from schemas.metering.amounts import AmountsBody, Cost, Tokens, tokens
 from schemas.queries import PageQuery
-
-
-class AmountsBody(FlatBody):
-    """The amounts of a call: dollars, and tokens in one of three forms."""
-
-    tokens = Tokens(
-        metadata={"description": "All tokens. Without them, give input_tokens and output_tokens, or usage."}
-    )
-    input_tokens = Tokens(metadata={"description": "All input, with its cached, written and audio tokens in it."})
-    cached_input_tokens = Tokens(metadata={"description": "The part of the input that came from a cache."})
-    cache_write_tokens = Tokens(metadata={"description": "The part of the input that a cache keeps for five minutes."})
-    cache_write_1h_tokens = Tokens(metadata={"description": "The part of the input that a cache keeps for an hour."})
-    input_audio_tokens = Tokens(metadata={"description": "The part of the input that is audio."})
-    output_tokens = Tokens(metadata={"description": "All output, with reasoning and audio in it."})
-    output_audio_tokens = Tokens(metadata={"description": "The part of the output that is audio."})
-    usage = ProviderUsage(metadata={"description": "Instead of token fields: a provider's usage object, as it came."})
-    cost = Cost(metadata={"description": "Dollars, rounded up to the billionth."})
-
-    def one_form(self, data: dict[str, Any], original: Any) -> None:
-        """Refuse tokens in two forms, and parts that exceed their whole."""
-        if not OTHER_FORMS.isdisjoint(original if isinstance(original, Mapping) else data):
-            refuse_forms(data, original)
 
 
 class CallBody(AmountsBody):

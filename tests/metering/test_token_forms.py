@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.domain.pricing.test_provider_usage import COUNTS
+from tests.domain.pricing.usages import COUNTS
 from tests.metering.conftest import ok, tokens
 
 SPLIT = {

@@ -1,1 +1,1 @@
-"""Turn the tokens of a call into dollars: what a provider reports, what a price is, and what a call costs."""
+"""The tokens of a call, and the forms in which providers report them."""

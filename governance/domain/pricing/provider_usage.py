@@ -7,9 +7,10 @@ data: which keys mark a shape, and which keys add up to each count. Keys that ar
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from governance.domain.errors import Fault
 from governance.domain.pricing.tokens import MAX_TOKENS, TokenCounts
 
+Faults = dict[str, list[str]]
+"""Sentences by the path in the object that they concern."""
 Path = tuple[str, ...]
 """The keys that lead to a count. `[key=value]` selects the first object of a list whose key has that value."""
 
@@ -120,12 +121,11 @@ SHAPES = (
 )
 """All shapes. The first one with a mark in the object is taken, so those with marks of their own come first.
 
-Sources, read in November 2026: the API references of OpenAI (chat completions, responses, realtime), Anthropic
-(messages), Google (`UsageMetadata`), AWS (`TokenUsage`), Mistral, DeepSeek, Cohere (v2 chat) and vLLM.
+In November 2026, the samples in `tests/domain/pricing/usages.py` were compared with what genai-prices 0.2.3 extracts.
+Those of OpenAI's realtime API and of vLLM were not compared.
 """
-
-NAME = "usage"
-"""The field that holds the object."""
+WHOLE = ""
+"""The path of a fault that concerns the whole object."""
 UNKNOWN = (
     "Give usage as the provider sent it, with prompt_tokens, input_tokens, inputTokens, promptTokenCount or "
     "billed_units; or give input_tokens and output_tokens instead."
@@ -133,26 +133,26 @@ UNKNOWN = (
 PARTS = "Give usage as the provider sent it: read as {shape}, its {name} tokens are fewer than their parts."
 
 
-def read(usage: Mapping[str, Any]) -> tuple[TokenCounts, list[Fault]]:
-    """Return the token counts of a provider's usage object, and its faults. Each fault names its field."""
+def read(usage: Mapping[str, Any]) -> tuple[TokenCounts, Faults]:
+    """Return the token counts of a provider's usage object, and its faults."""
     shape = next((shape for shape in SHAPES if not usage.keys().isdisjoint(shape.marks)), None)
     if shape is None:
-        return TokenCounts(), [Fault(NAME, UNKNOWN)]
-    faults: dict[str, Fault] = {}
+        return TokenCounts(), {WHOLE: [UNKNOWN]}
+    faults: Faults = {}
     found = {name: sum(_value(usage, term, faults) for term in terms) for name, terms in shape.counts.items()}
     counts = TokenCounts(**found)
-    return counts, list(faults.values()) or _faults_of_sums(shape, counts)
+    return counts, faults or _faults_of_sums(shape, counts)
 
 
-def _value(usage: Mapping[str, Any], term: Term, faults: dict[str, Fault]) -> int:
+def _value(usage: Mapping[str, Any], term: Term, faults: Faults) -> int:
     """Return a term's count with its sign; 0 if it is not given. Adds a fault if it is no count."""
     for path in term.paths:
         value = _at(usage, path)
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TOKENS:
-            name = ".".join((NAME, *(step for step in path if not step.startswith("["))))
-            faults[name] = Fault(name, f"Give {name} as a whole number from 0 to {MAX_TOKENS}.")
+            name = ".".join(step for step in path if not step.startswith("["))
+            faults[name] = [f"Give usage.{name} as a whole number from 0 to {MAX_TOKENS}."]
             return 0
         return -value if term.subtracted else value
     return 0
@@ -174,10 +174,10 @@ def _selected(items: Any, step: str) -> Any:
     return next((item for item in among if isinstance(item, Mapping) and item.get(key) == wanted), None)
 
 
-def _faults_of_sums(shape: Shape, counts: TokenCounts) -> list[Fault]:
-    """Return a fault for parts that exceed their whole, and for a total that no call has."""
-    parts = {"input": min(counts.plain_input, *counts[:5]), "output": min(counts.plain_output, *counts[5:])}
-    faults = [Fault(NAME, PARTS.format(shape=shape.name, name=name)) for name, rest in parts.items() if rest < 0]
+def _faults_of_sums(shape: Shape, counts: TokenCounts) -> Faults:
+    """Return the faults of parts that exceed their whole, and of a total that no call has."""
+    least = {"input": min(counts.plain_input, *counts[:5]), "output": min(counts.plain_output, *counts[5:])}
+    messages = [PARTS.format(shape=shape.name, name=name) for name, count in least.items() if count < 0]
     if counts.total > MAX_TOKENS:
-        faults.append(Fault(NAME, f"Give usage of at most {MAX_TOKENS} tokens together."))
-    return faults
+        messages.append(f"Give usage of at most {MAX_TOKENS} tokens together.")
+    return {WHOLE: messages} if messages else {}

@@ -10,7 +10,7 @@ class TokenCounts(NamedTuple):
     """The tokens of one call. `input` and `output` are the wholes; the other counts are parts of them.
 
     The parts of the input are disjoint, and so are those of the output. What is in no part is plain. Reasoning is part
-    of the output and has no price of its own. `cache_write` is cached for five minutes, `cache_write_1h` for an hour.
+    of the output. `cache_write` is cached for five minutes, `cache_write_1h` for an hour.
     """
 
     input: int = 0
