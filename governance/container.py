@@ -76,7 +76,7 @@ class Container:
         self.watch.stop()
         self.poller.stop()
         self.group.stop()
-        self.database.engine.dispose()
+        self.database.close()
 
 
 def governance() -> Container:

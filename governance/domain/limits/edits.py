@@ -187,7 +187,7 @@ def _same_item(stored: list[Rule], item: DraftItem, now: int) -> Iterable[Rule]:
 def _retuned(limit: Limit, change: LimitChange, rules: tuple[Rule, ...]) -> Limit:
     """Return the limit with the requested settings.
 
-    If the windows of a rule change, its generation rises by 1, so it gets new counters.
+    If the windows of a rule change, its generation rises by 1. Counters belong to one generation.
     """
     aligned = limit.calendar_aligned if change.calendar_aligned is None else change.calendar_aligned
     zone = change.timezone or limit.timezone if aligned else UTC

@@ -129,8 +129,8 @@ def current(rule: Rule, alignment: Alignment, counter: Counter | None, now: int)
     """Return the counter of a rule in its current window, given its newest counter.
 
     A counter is current until its window ends, even if the clock was set back to before the window: a closed window
-    never reopens (docs/contract.md §5). After a change of a time zone's rules, the window at `now` can
-    begin before the end of the last counter. Then that counter continues with a new end.
+    never reopens (docs/contract.md §5). After a change of a time zone's rules, the window at `now`
+    can begin at or before the start of a counter that has ended. Then that counter continues with a new end.
     """
     if counter is not None and counter.end > now:
         return counter

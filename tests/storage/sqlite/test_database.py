@@ -4,13 +4,18 @@ import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from fcntl import LOCK_EX
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import event, select, text, update
 
 from governance.domain.errors import Conflict
+from governance.storage import private_files
+from governance.storage.sqlite import database as database_module
 from governance.storage.sqlite.database import open_file
+from governance.storage.sqlite.locks.writer_lock import lock_files, turn_within
+from governance.storage.sqlite.paths import WAL, beside
 from governance.storage.tables import config_revision
 from tests.storage.rows import add, names, read_refused, stored, write, write_refused, writing_elsewhere
 
@@ -109,3 +114,28 @@ def test_a_file_that_cannot_be_opened_is_closed_again(tmp_path):
     assert refusal.traceback
     opened = {os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()}
     assert str(broken) not in opened
+
+
+def test_a_close_has_the_writers_turn_and_leaves_no_journal(database):
+    write(database, "ann")
+    queue, _ = lock_files(database.path)
+    taken = []
+    with private_files.opened(queue) as descriptor:
+        event.listen(database.engine, "close", lambda *_: taken.append(private_files.try_lock(descriptor, LOCK_EX)))
+        database.close()
+    assert taken == [False]
+    assert not beside(database.path, WAL).exists()
+
+
+def test_a_close_that_gets_no_turn_closes_all_the_same(database, monkeypatch):
+    monkeypatch.setattr(database_module, "CLOSING", 0.05)
+    write(database, "ann")
+    with turn_within(lock_files(database.path), 1):
+        database.close()
+        assert not beside(database.path, WAL).exists()
+
+
+def test_a_close_of_a_file_that_was_never_opened_makes_no_file(tmp_path, opened):
+    opened(tmp_path / "missing" / "governance.db").close()
+    opened(tmp_path / "governance.db").close()
+    assert list(tmp_path.iterdir()) == []
