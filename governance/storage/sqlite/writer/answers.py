@@ -91,7 +91,7 @@ class AnswerStore:
         self._stored: dict[tuple[str, ...], AnswerTexts] = {}
 
     def get(self, key: IdempotencyKey, since: int) -> tuple[bytes, bytes] | None:
-        """Return the fingerprint and the answer of a key, if they were stored at or after `since`."""
+        """Return the fingerprint and the answer of a key, if they were stored after `since`."""
         row = self._execute(GET, (digest(key), since)).fetchone()
         if row is not None:
             return row[0], self._unpacked(*row[1:])

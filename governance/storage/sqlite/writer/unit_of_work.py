@@ -145,7 +145,7 @@ class SqliteUnitOfWork:
         return [row[0] for row in self._execute(LAPSED, (now, most))]
 
     def answer(self, key: IdempotencyKey, since: int) -> tuple[bytes, bytes] | None:
-        """Return the fingerprint and the answer of a key, if they were stored at or after `since`."""
+        """Return the fingerprint and the answer of a key, if they were stored after `since`."""
         kept = self._kept.get(key)
         return self._answers.get(key, since) if kept is None else (kept.fingerprint, kept.body)
 
