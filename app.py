@@ -20,6 +20,7 @@ from governance.services.keys.authentication import Authentication
 from governance.services.keys.users import Users
 from governance.services.keys.virtual_keys import VirtualKeys
 from governance.services.limits.model_limits import ModelLimits
+from governance.services.metering.match_cache import Matcher
 from governance.services.metering.metering import Metering
 from governance.services.metering.overview import Overview
 from governance.services.metering.reservations import Reservations
@@ -32,6 +33,8 @@ from governance.services.operations.refusal_log import RefusalLog
 from governance.services.operations.retention import Retention
 from governance.services.operations.shared_counts import SharedCounts
 from governance.services.operations.verification import Verification
+from governance.services.pricing.price_list import PriceList
+from governance.services.pricing.prices import Prices
 from governance.services.random_ids import RandomIds
 from governance.services.writing import Writer
 from governance.settings import Settings
@@ -44,13 +47,25 @@ from governance.storage.sqlite.locks.progress import WriterProgress
 from governance.storage.sqlite.retention.slices import Slices
 from governance.storage.sqlite.writer.group_commit import GroupCommit
 from governance.storage.tables import metadata
-from governance.web.api import api_keys, audit, config, metrics, model_configs, ops, rules, users, virtual_keys
+from governance.web.api import api_keys, audit, config, metrics, model_configs, ops, prices, rules, users, virtual_keys
 from governance.web.api import reservations as reservations_api
 from governance.web.http import auth, errors, logs, requests
 from governance.web.http.flask_app import MAX_BODY, App
 from governance.web.http.paths import IdConverter
 
-BLUEPRINTS = (model_configs, rules, reservations_api, virtual_keys, users, api_keys, audit, config, metrics, ops)
+BLUEPRINTS = (
+    model_configs,
+    rules,
+    reservations_api,
+    prices,
+    virtual_keys,
+    users,
+    api_keys,
+    audit,
+    config,
+    metrics,
+    ops,
+)
 
 db = SQLAlchemy(metadata=metadata)
 
@@ -112,8 +127,17 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_
     group = GroupCommit(
         settings.database_path, settings.busy_timeout, clock, synchronous=settings.synchronous, progress=progress
     )
-    reservations = Reservations(database, group, steady, charge_expired=settings.expired_reservations == "charge")
+    price_list = PriceList()
+    matcher = Matcher(cache, price_list)
     statistics = Statistics(database, cache)
+    reservations = Reservations(
+        database,
+        group,
+        steady,
+        matcher=matcher,
+        statistics=statistics,
+        charge_expired=settings.expired_reservations == "charge",
+    )
     files = Files(database, clock, os.environ)
     sync = Sync(database, writer, files, clock, random_ids=random_ids, folder=settings.instance_path)
     refusals = RefusalLog()
@@ -143,8 +167,17 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_
         virtual_keys=VirtualKeys(database, writer, random_ids),
         users=Users(database, writer, random_ids),
         api_keys=ApiKeys(database, writer, random_ids, authentication.refuse),
+        prices=Prices(database, writer, price_list, clock, random_ids),
+        price_list=price_list,
         metering=Metering(
-            database, group, cache, steady=steady_for_a_minute, random_ids=random_ids, statistics=statistics
+            database,
+            group,
+            cache,
+            steady=steady_for_a_minute,
+            random_ids=random_ids,
+            statistics=statistics,
+            matcher=matcher,
+            refuses_unpriced=settings.unknown_price == "refuse",
         ),
         reservations=reservations,
         verification=Verification(database, clock),
@@ -153,9 +186,9 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_
         group=group,
         database=database,
         database_file=DatabaseFile(settings.database_path, settings.busy_timeout, clock),
-        health=HealthCheck(database, cache, clock, group),
+        health=HealthCheck(database, cache, clock, group, price_list),
         overview=Overview(database, clock),
-        doctor=Doctor(database, clock, subject(settings)),
+        doctor=Doctor(database, clock, subject(settings), price_list),
         files=files,
         sync=sync,
         uploads=Uploads(files, sync),

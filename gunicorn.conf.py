@@ -112,6 +112,7 @@ def post_worker_init(worker):
     service.health.remember(found.warnings)
     if found.metrics_folder:
         service.counts.share(found.metrics_folder)
+    service.price_list.start()
     service.poller.start()
     service.watch.start()
     service.pruner.start()

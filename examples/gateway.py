@@ -4,10 +4,11 @@
 Usable as it is, with the standard library alone:
 
     export GOVERNANCE_KEY=gov-…            # an API key with the scope `meter`
-    python examples/gateway.py --provider openai --input-price 2.50 --output-price 10 \
-        https://api.openai.com/v1/chat/completions < request.json
+    python examples/gateway.py --provider openai https://api.openai.com/v1/chat/completions < request.json
 
-or as a module of your own gateway: `with Limits(url, key).call("gpt-4o", tokens=…, cost=…) as call: …`.
+or as a module of your own gateway: `with Limits(url, key).call("gpt-4o", input_tokens=…, output_tokens=…) as call: …`.
+
+The limits service knows prices: it is told the tokens, and computes the dollars.
 
 What happens when things go wrong is stated, not left to chance:
 
@@ -18,6 +19,7 @@ What happens when things go wrong is stated, not left to chance:
 - The model refuses or cannot be reached: the hold is released. It was sent and nobody knows (a timeout, a lost
   connection, an answer that tells no usage): the hold is settled as it stands, since the provider may bill it. A stream
   tells its usage where the request has `"stream_options": {"include_usage": true}`.
+- The limits service cannot read the usage that the model told: the call is settled as it was held.
 - The settle does not get through: it is tried again; after that, the hold expires and is charged at its estimate.
 """
 
@@ -37,7 +39,6 @@ from typing import Any
 
 logger = logging.getLogger("gateway")
 
-MILLION = 1_000_000
 BYTES_PER_TOKEN = 3
 TRIES = 3
 NO_ANSWER = (OSError, http.client.HTTPException)
@@ -72,9 +73,11 @@ class Call:
         self.act = "settle"
         self.amounts: dict[str, Any] = {}
 
-    def used(self, *, tokens: int | None = None, cost: Decimal | None = None) -> None:
-        """Say what was used."""
-        self.amounts = {"tokens": tokens, "cost": cost}
+    def used(
+        self, *, usage: dict[str, Any] | None = None, tokens: int | None = None, cost: Decimal | None = None
+    ) -> None:
+        """Say what was used: the `usage` object of the model's answer as it came, or numbers of your own."""
+        self.amounts = {"usage": usage, "tokens": tokens, "cost": cost}
 
     def used_nothing(self) -> None:
         """Say that nothing was used."""
@@ -89,7 +92,7 @@ class Limits:
 
     @contextmanager
     def call(self, model: str, **asked: Any) -> Iterator[Call]:
-        """Hold `asked` (provider, virtual_key, user_id, tokens, cost, ttl_seconds, …) while the block calls the model.
+        """Hold `asked` (provider, virtual_key, user_id, input_tokens, output_tokens, …) while the block runs.
 
         Raises Denied and Refused, and LimitsUnavailable where calls are refused without the service.
         """
@@ -118,8 +121,15 @@ class Limits:
     def _end(self, call: Call) -> None:
         if call.reservation_id is None:
             return
+        path = f"reservations/{call.reservation_id}/{call.act}"
         try:
-            self._post(f"reservations/{call.reservation_id}/{call.act}", call.amounts, {})
+            try:
+                self._post(path, call.amounts, {})
+            except Refused as error:
+                if not call.amounts.get("usage"):
+                    raise
+                logger.warning("its usage could not be read, so the call is settled as it was held: %s", error)
+                self._post(path, {}, {})
         except (Refused, *NO_ANSWER) as error:
             logger.warning("not told how the call ended, so its hold will expire: %s", error)
 
@@ -177,8 +187,6 @@ def main() -> int:
     parser.add_argument("--provider", help="the provider, as the limits name it")
     parser.add_argument("--virtual-key", help="the virtual key that pays, by its value")
     parser.add_argument("--user", help="the user that pays")
-    parser.add_argument("--input-price", type=Decimal, default=Decimal(0), help="dollars for a million tokens in")
-    parser.add_argument("--output-price", type=Decimal, default=Decimal(0), help="dollars for a million tokens out")
     parser.add_argument("--output-ceiling", type=int, default=4096, help="tokens out, where the request sets no bound")
     parser.add_argument("--timeout", type=float, default=120, help="seconds for the model's answer")
     parser.add_argument("--fail-open", action="store_true", help="without the limits service: call anyway, unmetered")
@@ -212,31 +220,27 @@ def _within(limits: Limits, options: argparse.Namespace, body: bytes) -> bytes:
         "provider": options.provider,
         "virtual_key": options.virtual_key,
         "user_id": options.user,
-        "tokens": tokens_in + tokens_out,
-        "cost": _cost(options, tokens_in, tokens_out),
+        "input_tokens": tokens_in,
+        "output_tokens": tokens_out,
         "ttl_seconds": int(options.timeout) + 60,
     }
     with limits.call(model, **asked) as call:
         answer = _ask_model(options, body)
-        call.used(**_used(options, answer))
+        call.used(usage=_usage(answer))
     return answer
 
 
-def _used(options: argparse.Namespace, answer: bytes) -> dict[str, Any]:
-    """What an answer, or the last event of a stream that tells it, says it used; empty where nobody knows."""
+def _usage(answer: bytes) -> dict[str, Any] | None:
+    """The `usage` of an answer, or of the last event of a stream that has one; None where nobody knows."""
     events = [line.removeprefix(b"data:") for line in answer.splitlines() if line.startswith(b"data:")]
     for text in (answer, *reversed(events)):
         try:
             usage = json.loads(text)["usage"]
-            cost = _cost(options, usage["prompt_tokens"], usage["completion_tokens"])
-            return {"tokens": usage["total_tokens"], "cost": cost}
         except (ValueError, LookupError, TypeError):
             continue
-    return {}
-
-
-def _cost(options: argparse.Namespace, tokens_in: int, tokens_out: int) -> Decimal:
-    return Decimal(options.input_price * tokens_in + options.output_price * tokens_out) / MILLION
+        if isinstance(usage, dict):
+            return usage
+    return None
 
 
 def _ask_model(options: argparse.Namespace, body: bytes) -> bytes:

@@ -26,6 +26,8 @@ from governance.services.operations.refusal_log import RefusalLog
 from governance.services.operations.retention import Retention
 from governance.services.operations.shared_counts import SharedCounts
 from governance.services.operations.verification import Verification
+from governance.services.pricing.price_list import PriceList
+from governance.services.pricing.prices import Prices
 from governance.settings import Settings
 from governance.snapshot.cache import SnapshotCache
 from governance.snapshot.poller import Poller
@@ -51,6 +53,8 @@ class Container:
     virtual_keys: VirtualKeys
     users: Users
     api_keys: ApiKeys
+    prices: Prices
+    price_list: PriceList
     metering: Metering
     reservations: Reservations
     verification: Verification

@@ -91,6 +91,13 @@ class Settings:
         values.one_of("charge", "release"),
         "what becomes of a reservation that nobody settled in time: `charge` its estimate, or `release` it",
     )
+    unknown_price: str = _setting(
+        "GOVERNANCE_UNKNOWN_PRICE",
+        "refuse",
+        values.one_of("refuse", "allow"),
+        "what becomes of a call under a budget whose tokens have no known price: `refuse` it, or `allow` it with no "
+        "dollars held",
+    )
     retention_days: int = _setting(
         "GOVERNANCE_RETENTION",
         7,

@@ -1,7 +1,7 @@
 """The audit log: the changes between two states of an object, the format of an entry, and the query of the list.
 
 Fields are named as in responses. A rule is named by its window, as in `budgets[1d].max_limit`, because no two rules
-of one metric have the same window.
+of one metric have the same window. A tier of a price is named by its beginning, as in `tiers[200000].input`.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,8 @@ from marshmallow import post_load
 from governance.domain.keys import VirtualKey
 from governance.domain.limits import money
 from governance.domain.limits.limit import LimitState, Metric, current
+from governance.domain.pricing.overrides import PriceOverride
+from governance.domain.pricing.schedule import ALWAYS
 from governance.domain.records.audit import AuditAction, AuditQuery, Entity, RecordedEntry
 from governance.domain.records.list_query import Page
 from governance.domain.times import rfc3339
@@ -62,6 +64,17 @@ def _virtual_key(key: VirtualKey, _: int) -> Facts:
     return _told(keys.virtual_key(key)) | {"value": MaskedSecret(key.digest)}
 
 
+def _price(stored: PriceOverride, _: int) -> Facts:
+    begins = None if stored.effective_from == ALWAYS else rfc3339(stored.effective_from)
+    facts = {"provider": stored.provider, "model": stored.model, "same_as": stored.same_as, "effective_from": begins}
+    if stored.same_as is None:
+        price = stored.price
+        facts |= price.rates._asdict() | {"request": price.request}
+        for tier in price.tiers:
+            facts |= {f"tiers[{tier.above}].{kind}": rate for kind, rate in tier.rates._asdict().items()}
+    return facts
+
+
 def _told(shown: Facts) -> Facts:
     return {name: value for name, value in shown.items() if name not in UNTOLD}
 
@@ -71,6 +84,7 @@ FACTS: dict[Entity, Callable[[Any, int], Facts]] = {
     Entity.VIRTUAL_KEY: _virtual_key,
     Entity.USER: lambda user, _: _told(keys.user(user)),
     Entity.API_KEY: lambda key, _: _told(keys.api_key(key)),
+    Entity.PRICE: _price,
 }
 
 

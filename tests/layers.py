@@ -55,14 +55,14 @@ LAYERS = {
 SUBJECTS = {
     "limits": {"keys", "records"},
     "keys": {"limits", "records"},
-    "records": {"limits", "keys"},
+    "records": {"limits", "keys", "pricing"},
     "metering": {"limits", "keys", "records", "pricing"},
-    "pricing": set(),
-    "config": {"limits", "keys", "records"},
+    "pricing": {"limits", "records"},
+    "config": {"limits", "keys", "records", "pricing"},
     "bifrost": {"limits", "keys", "records"},
-    "operations": {"sqlite", "limits", "keys", "records", "metering"},
-    "audit": {"limits", "keys", "records"},
-    "changes": {"limits", "keys", "records"},
+    "operations": {"sqlite", "limits", "keys", "records", "metering", "pricing"},
+    "audit": {"limits", "keys", "records", "pricing"},
+    "changes": {"limits", "keys", "records", "pricing"},
     "sqlite": {"limits", "metering"},
 }
 """Which subjects a subject may know, in its own layer and in those below; all know what has no subject."""

@@ -23,6 +23,7 @@ from governance.cli.import_bifrost import import_bifrost
 from governance.cli.init import init
 from governance.cli.keys import keys
 from governance.cli.limits import limits
+from governance.cli.prices import prices
 from governance.cli.restore import restore
 from governance.cli.sync import sync
 from governance.cli.terminal.output import note
@@ -65,6 +66,7 @@ ALL = (
     usage,
     keys,
     virtual_keys,
+    prices,
     sync,
     check,
     export,

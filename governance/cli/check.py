@@ -29,11 +29,13 @@ def check(file: Path, *, as_json: bool) -> None:
         "model_configs": len(wanted.limits),
         "virtual_keys": len(wanted.keys),
         "users": len(wanted.users),
+        "prices": len(wanted.prices),
     }
     if as_json:
         print_json({"file": document.name, "faults": []} | reading_json(reading) | counts)
     else:
         right = f"right but for what is left out ({len(left_out)})" if left_out else "right"
-        limits, keys, users = counts.values()
+        limits, keys, users, prices = counts.values()
         counted = f"limits {limits}, virtual keys {keys}" + (f", users {users}" if users else "")
+        counted += f", prices {prices}" if prices else ""
         say(f"{document.name} is {right}: {counted}, warnings {len(warnings)}.")

@@ -3,12 +3,13 @@
 Readers need no lock; a refresh replaces the whole snapshot.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from governance.domain.keys import ApiKey, VirtualKey
 from governance.domain.limits.limit import Limit, LimitState
 from governance.domain.names import Identity
+from governance.domain.pricing.overrides import ModelKey, PriceOverride, by_model
 from governance.domain.records.changes import Changes, Mark
 from governance.snapshot.orders import Orders
 from governance.snapshot.persistent_map import PersistentMap
@@ -25,7 +26,8 @@ class Snapshot(NamedTuple):
 
     `entries` are the limits by id, `names` the scope names by (scope, scope_id), `api_keys` and `virtual_keys` the keys
     by id; `digests` and `values` are the same by the digest of their secret. `identities` are the limits' ids by their
-    identities, `related` the same identities by provider and by model.
+    identities, `related` the same identities by provider and by model. `prices` are the price overrides by id,
+    `overrides` the same by model, the one that begins last first.
     """
 
     mark: Mark
@@ -38,6 +40,8 @@ class Snapshot(NamedTuple):
     values: PersistentMap[str, VirtualKey]
     identities: PersistentMap[Identity, str]
     related: RelatedLimits
+    prices: PersistentMap[str, PriceOverride]
+    overrides: Mapping[ModelKey, Sequence[PriceOverride]]
 
 
 def first(changes: Changes) -> Snapshot:
@@ -49,6 +53,7 @@ def first(changes: Changes) -> Snapshot:
     )
     identities = PersistentMap((entry.limit.identity, limit_id) for limit_id, entry in entries.items())
     keys, virtual_keys = PersistentMap(_there(changes.api_keys)), PersistentMap(_there(changes.virtual_keys))
+    prices = PersistentMap(_there(changes.prices))
     return Snapshot(
         mark=changes.mark,
         entries=entries,
@@ -60,6 +65,8 @@ def first(changes: Changes) -> Snapshot:
         values=PersistentMap((key.digest, key) for key in virtual_keys.values()),
         identities=identities,
         related=RelatedLimits.of(identities),
+        prices=prices,
+        overrides=by_model(prices.values()),
     )
 
 
@@ -80,6 +87,9 @@ def moved(before: Snapshot, changes: Changes) -> Snapshot:
             virtual_keys=_merged(before.virtual_keys, changes.virtual_keys),
             values=_by_digest(before.values, before.virtual_keys, changes.virtual_keys),
         )
+    if changes.prices:
+        prices = _merged(before.prices, changes.prices)
+        after = after._replace(prices=prices, overrides=by_model(prices.values()))
     if entries is not before.entries:
         after = _reordered(before, after, {*changes.gone, *changes.limits})
     return before if after == before else after

@@ -16,6 +16,7 @@ from governance.storage.keys import api_keys
 from governance.storage.keys.users import users
 from governance.storage.keys.virtual_keys import virtual_keys
 from governance.storage.limits import states
+from governance.storage.pricing.price_overrides import price_overrides
 from governance.storage.tables import audit, config_revision, counters, rules, tombstones
 
 SLICE = 500
@@ -24,7 +25,7 @@ SLICE = 500
 class AuditedTable(NamedTuple):
     """How one kind of entity is stored: its table, its kind in the tombstones, and the function that reads it.
 
-    `by_ids` returns a LimitState, VirtualKey, User or ApiKey for each id, as the connection sees them.
+    `by_ids` returns a LimitState, VirtualKey, User, ApiKey or PriceOverride for each id, as the connection sees them.
     """
 
     table: Table
@@ -37,6 +38,7 @@ KINDS: dict[Entity, AuditedTable] = {
     Entity.VIRTUAL_KEY: AuditedTable(tables.virtual_keys, revisions.VIRTUAL_KEY, virtual_keys.by_ids),
     Entity.USER: AuditedTable(tables.users, revisions.USER, users.by_ids),
     Entity.API_KEY: AuditedTable(tables.api_keys, revisions.API_KEY, api_keys.by_ids),
+    Entity.PRICE: AuditedTable(tables.prices, revisions.PRICE, price_overrides.by_ids),
 }
 
 _written = [

@@ -10,14 +10,25 @@ from sqlalchemy.engine import Connection
 
 from governance.domain.keys import ApiKey, VirtualKey
 from governance.domain.limits.limit import Counters, Limit, Scope
+from governance.domain.pricing.overrides import PriceOverride
 from governance.domain.records.changes import Changes, Mark, yield_gil
 from governance.storage import revisions
 from governance.storage.keys import api_keys
 from governance.storage.keys.virtual_keys import virtual_keys as virtual_key_rows
 from governance.storage.limits import states
+from governance.storage.pricing.price_overrides import price_overrides
 from governance.storage.store import Database
 from governance.storage.tables import api_keys as api_key_table
-from governance.storage.tables import config_revision, counters, model_limits, rules, tombstones, users, virtual_keys
+from governance.storage.tables import (
+    config_revision,
+    counters,
+    model_limits,
+    prices,
+    rules,
+    tombstones,
+    users,
+    virtual_keys,
+)
 
 SLICE = 2000
 """How many rows the first load fetches at a time. One call for all rows would stop every thread."""
@@ -38,6 +49,7 @@ _gone_since = select(tombstones.c.entity, tombstones.c.id).where(tombstones.c.re
 _api_keys_since = select(*api_keys.COLUMNS).where(api_key_table.c.revision > bindparam("since"))
 _virtual_keys_since = select(*virtual_key_rows.columns).where(virtual_keys.c.revision > bindparam("since"))
 _users_since = select(users.c.id, users.c.name).where(users.c.revision > bindparam("since"))
+_prices_since = select(*price_overrides.columns).where(prices.c.revision > bindparam("since"))
 _now = select(config_revision.c.revision, config_revision.c.touched_at)
 
 
@@ -97,6 +109,15 @@ def _edits(connection: Connection, revision: int, mark: Mark) -> Changes:
     names = {(Scope.VIRTUAL_KEY.value, key_id): key and key.name for key_id, key in virtual.items()}
     names.update({(Scope.USER.value, user_id): None for user_id in gone[revisions.USER]})
     names.update({(Scope.USER.value, user_id): name for user_id, name in connection.execute(_users_since, since)})
+    overrides: dict[str, PriceOverride | None] = dict.fromkeys(gone[revisions.PRICE])
+    overrides.update({each.id: each for each in map(PriceOverride._make, connection.execute(_prices_since, since))})
     return Changes(
-        mark, whole=False, limits={}, gone=gone[revisions.LIMIT], names=names, api_keys=keys, virtual_keys=virtual
+        mark,
+        whole=False,
+        limits={},
+        gone=gone[revisions.LIMIT],
+        names=names,
+        api_keys=keys,
+        virtual_keys=virtual,
+        prices=overrides,
     )

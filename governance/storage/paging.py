@@ -10,11 +10,16 @@ from governance.domain.records.list_query import Page
 from governance.storage.functions import contains
 
 
-def page(
-    connection: Connection, table: Table, columns: Sequence[Column[Any]], wanted: Page, search: str = ""
+def page(  # noqa: PLR0917 - a table, what is wanted of it, and which part
+    connection: Connection,
+    table: Table,
+    columns: Sequence[Column[Any]],
+    wanted: Page,
+    search: str = "",
+    conditions: Sequence[ColumnElement[bool]] = (),
 ) -> tuple[Sequence[Row[Any]], int]:
     """Return a page of rows, newest first, whose folded name contains the folded `search`, and their number."""
-    matches: list[ColumnElement[bool]] = [contains(table.c.search_name, search)] if search else []
+    matches = [*conditions, *([contains(table.c.search_name, search)] if search else [])]
     total = connection.execute(select(func.count()).select_from(table).where(*matches)).scalar_one()
     rows = connection.execute(
         select(*columns)

@@ -11,6 +11,7 @@ LIMIT = "model_limit"
 VIRTUAL_KEY = "virtual_key"
 USER = "user"
 API_KEY = "api_key"
+PRICE = "price"
 
 _forget = delete(tombstones).where(
     tombstones.c.entity == bindparam("its_entity"), tombstones.c.id == bindparam("its_id")

@@ -181,6 +181,42 @@ users = Table(
     Index("ix_users_created", "created_at", "id"),
 )
 
+prices = Table(
+    "prices",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("provider", Text),
+    Column("model", Text, nullable=False),
+    Column("same_as_provider", Text),
+    Column("same_as_model", Text),
+    Column("rates", Text, nullable=False),
+    Column("effective_from", Big, nullable=False),
+    Column("match_provider", Text, nullable=False),
+    Column("match_model", Text, nullable=False),
+    Column("config_hash", Text),
+    Column("source", Text, nullable=False, server_default=literal("")),
+    Column("place", Text),
+    Column("created_at", Big, nullable=False),
+    Column("updated_at", Big, nullable=False),
+    Column("search_name", Text, nullable=False),
+    Column("revision", Big, nullable=False, index=True),
+    UniqueConstraint("match_provider", "match_model", "effective_from", name="uq_prices_model"),
+    CheckConstraint("(rates = '') = (same_as_model IS NOT NULL)", name="rates"),
+    Index("ix_prices_created", "created_at", "id"),
+    comment="Prices that come before the list's: rates as JSON, or an alias. effective_from: 0 (always), or when.",
+)
+
+unpriced_models = Table(
+    "unpriced_models",
+    metadata,
+    Column("provider", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("count", Big, nullable=False),
+    Column("last_at", Big, nullable=False),
+    PrimaryKeyConstraint("provider", "model"),
+    comment="Models whose price a call needed and nobody knew: statistics for doctor, at most one poll behind.",
+)
+
 api_keys = Table(
     "api_keys",
     metadata,
@@ -218,6 +254,8 @@ reservations = Table(
     Column("settled_at", Big),
     Column("late", Boolean, nullable=False),
     Column("ended_at", Big),
+    Column("price", Text),
+    Column("cost_source", Text, nullable=False, server_default=literal("none")),
     CheckConstraint("status IN ('open', 'settled', 'released', 'expired', 'reported')", name="status"),
     Index("ix_reservations_open", "expires_at", sqlite_where=_is_open, postgresql_where=_is_open),
     sqlite_autoincrement=True,

@@ -4,13 +4,17 @@ from typing import Any
 
 import orjson
 
-from governance.domain.config.entries import item_id, limit_id
+from governance.domain.config.entries import item_id, limit_id, price_id
 from governance.domain.keys import User, VirtualKey
 from governance.domain.limits.drafts import DraftItem, RuleSpec
 from governance.domain.limits.limit import Limit, Metric, Rule, Scope, rules_by_id
+from governance.domain.pricing.drafts import draft_of
+from governance.domain.pricing.overrides import PriceOverride
+from governance.domain.pricing.schedule import ALWAYS
 from governance.domain.records.stored import StoredRows
 from governance.domain.times import rfc3339
 from schemas.limits.items import RATES
+from schemas.pricing.prices import rates
 from schemas.render import dollars
 
 
@@ -19,11 +23,14 @@ def document(stored: StoredRows) -> bytes:
     limits = sorted((row.limit for row in stored.limits.values()), key=lambda limit: limit.identity)
     keys = sorted((row.key for row in stored.keys.values()), key=lambda key: key.id)
     users = sorted((row.user for row in stored.users.values()), key=lambda user: user.id)
+    prices = sorted((row.price for row in stored.prices.values()), key=lambda price: (*price.key, price.effective_from))
     sections = {
         "users": [_user(user) for user in users],
         "virtual_keys": [_key(key) for key in keys],
         "model_configs": [_limit(limit) for limit in limits],
     }
+    if prices:
+        sections["prices"] = [_price(price) for price in prices]
     return orjson.dumps(sections, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
@@ -40,6 +47,19 @@ def _key(key: VirtualKey) -> dict[str, Any]:
         "is_active": key.is_active,
         "calendar_aligned": key.calendar_aligned,
         "expires_at": expires_at,
+    }
+    return _without_none(fields)
+
+
+def _price(stored: PriceOverride) -> dict[str, Any]:
+    draft = draft_of(stored)
+    fields = {
+        "id": None if stored.id == price_id(draft) else stored.id,
+        "provider": stored.provider,
+        "model": stored.model,
+        "same_as": draft.same_as and _without_none(draft.same_as._asdict()),
+        **rates(draft.price),
+        "effective_from": None if stored.effective_from == ALWAYS else rfc3339(stored.effective_from),
     }
     return _without_none(fields)
 

@@ -1,4 +1,4 @@
-"""Read a config file: each entry is loaded with the schemas of the HTTP bodies (`entries`, `owners`, `users`).
+"""Read a config file: the schemas of the HTTP bodies load its entries (`entries`, `owners`, `users`, `prices`).
 
 A file may mix two forms: Bifrost's (`governance.model_configs` refer by id to `governance.budgets` and
 `governance.rate_limits`), and the plain one (`model_configs` contain their budgets and rate limits).
@@ -16,10 +16,11 @@ from governance.domain.errors import Fault, InvalidRequest
 from schemas.config import owners
 from schemas.config.entries import FileBudget, FileLimit, FileRateLimit, IgnoredFields, OverrideAmount
 from schemas.config.owners import FileKey, FileProvider
+from schemas.config.prices import FilePrice
 from schemas.config.users import FileUser, owner
 from schemas.loading import load, not_an_object
 
-OURS = ("model_configs", "budgets", "rate_limits", "virtual_keys", "users")
+OURS = ("model_configs", "budgets", "rate_limits", "virtual_keys", "users", "prices")
 OWNER = "owner"
 ROOTS = ("governance", "")
 """Our sections may be under `governance`, as in Bifrost's file, or at the top."""
@@ -71,6 +72,7 @@ class _Reading:
             rate_limits=self._section(self._entries("rate_limits"), FileRateLimit()),
             keys=self._section(keys, FileKey()),
             users=self._section(self._entries("users"), FileUser()),
+            prices=self._section(self._entries("prices"), FilePrice()),
             implied=list(self._implied(keys, providers)),
             claims=[
                 claim

@@ -4,19 +4,28 @@ from typing import Any
 
 from governance.domain.metering.decision import Decision
 from governance.domain.metering.matching import UnmatchedLimits
-from schemas.metering.decisions import rules
+from schemas.metering.decisions import price, rules
 from schemas.metering.denials import refusal
+from schemas.metering.unknown_prices import warnings
+from schemas.render import dollars
 
 
 def checked(decision: Decision, unmatched: UnmatchedLimits) -> dict[str, Any]:
     """Return the decision that a reservation would get, and the limits that do not apply."""
-    return {
+    asked = decision.priced
+    cost = asked and asked.amounts.cost
+    told = {
         "decision": "allow" if decision.allowed else "deny",
         "message": None if decision.allowed else refusal(decision).message,
+        "cost": None if cost is None else dollars(cost),
+        "cost_source": asked and asked.cost_source,
+        "price": price(asked.price.text) if asked and asked.price else None,
         "limits": rules(decision.statuses),
         "violations": rules(decision.violations),
         "unmatched": _unmatched(unmatched),
     }
+    found = warnings(decision, "no dollars would be held") if decision.allowed else []
+    return told | {"warnings": found} if found else told
 
 
 def _unmatched(found: UnmatchedLimits) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from governance.domain.metering.decision import Decision, MatchedRule, RuleStatu
 from governance.domain.metering.request import Call
 from governance.domain.metering.reservation import Reservation, Status
 from governance.domain.times import rfc3339
+from schemas.metering.unknown_prices import warnings
 from schemas.render import dollars, dumps
 
 RULES_REMEMBERED = 8192
@@ -27,12 +28,23 @@ def allowed(decision: Decision) -> bytes:
     held = decision.reservation
     texts = [_text(each, each.window.used, each.window.reserved + each.requested) for each in decision.statuses]
     limits = Fragment(f"[{','.join(texts)}]")
-    return dumps({"decision": "allow", "reservation": held and reservation(held), "limits": limits})
+    told = {"decision": "allow", "reservation": held and reservation(held), "limits": limits}
+    found = warnings(decision, "no dollars are held")
+    return dumps(told | {"warnings": found} if found else told)
 
 
 def reported(decision: Decision) -> bytes:
     """Return the response to a usage report, with each rule's state including this usage, and whether it is used up."""
-    return dumps({"message": "Usage recorded successfully", "limits": _array(map(_charged, decision.statuses))})
+    used = decision.reservation
+    told = {
+        "message": "Usage recorded successfully",
+        "cost": dollars(used.used_cost if used else 0),
+        "cost_source": used and used.cost_source,
+        "price": used and price(used.price),
+        "limits": _array(map(_charged, decision.statuses)),
+    }
+    found = warnings(decision, "0 dollars were charged")
+    return dumps(told | {"warnings": found} if found else told)
 
 
 @lru_cache(maxsize=RULES_REMEMBERED)
@@ -61,7 +73,14 @@ def reservation(held: Reservation) -> dict[str, Any]:
         "expires_at": rfc3339(held.expires_at),
         "settled_at": None if held.settled_at is None else rfc3339(held.settled_at),
         "late": held.late,
+        "cost_source": held.cost_source,
+        "price": price(held.price),
     }
+
+
+def price(stored: str | None) -> Fragment | None:
+    """Return the price that a reservation stores, as JSON."""
+    return None if stored is None else Fragment(stored)
 
 
 def rule(status: RuleStatus) -> dict[str, Any]:

@@ -1,18 +1,22 @@
 """Turns a denied call into the error that says what to do."""
 
-from governance.domain.errors import Code, Denied, Forbidden
+from governance.domain.errors import Code, Denied, Forbidden, InvalidRequest
 from governance.domain.limits import money
 from governance.domain.limits.limit import Metric
 from governance.domain.metering.decision import Decision, RuleStatus
 from governance.domain.times import rfc3339
+from schemas.metering import unknown_prices
 from schemas.metering.decisions import rules
 
 
-def refusal(decision: Decision) -> Denied | Forbidden:
+def refusal(decision: Decision) -> Denied | Forbidden | InvalidRequest:
     """Return the error for a call that was not allowed."""
     if decision.key_refusal is not None:
         message, code, param = decision.key_refusal
         return Forbidden(message, param=param, code=code)
+    if decision.is_unpriced:
+        extra = {"decision": "deny", "retryable": False}
+        return InvalidRequest(unknown_prices.refused(decision), param="cost", code=Code.PRICE_UNKNOWN, extra=extra)
     first, call, retry_after = decision.violations[0], decision.call, decision.retry_after
     extra = {"decision": "deny", "retryable": retry_after is not None, "violations": rules(decision.violations)}
     whose = {

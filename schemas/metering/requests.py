@@ -16,7 +16,8 @@ from governance.domain.metering.request import (
 from governance.domain.metering.reservation import Actual, Status
 from schemas.fields import Integer, Name, OneOf, Provider
 from schemas.loading import FlatBody
-from schemas.metering.amounts import AmountsBody, Cost, Tokens, tokens
+from schemas.metering.amounts import AmountsBody, Cost
+from schemas.pricing.token_counts import Tokens, given_tokens
 from schemas.queries import PageQuery
 
 
@@ -30,8 +31,9 @@ class CallBody(AmountsBody):
     tokens = Tokens(metadata={"description": "0 passes always; left out passes while any are left. Neither holds any."})
     cost = Cost(
         metadata={
-            "description": "Dollars, rounded up to the billionth. 0, such as of a free model, passes always; "
-            "left out passes while anything is left. Neither holds any."
+            "description": "Dollars, rounded up to the billionth. 0, such as of a free model, passes always. "
+            "Left out: computed from the tokens by kind; without them, it passes while anything is left. "
+            "Neither holds any."
         }
     )
 
@@ -60,7 +62,8 @@ class ReservationCreate(CallBody):
     def make(self, data: dict[str, Any]) -> ReservationRequest:
         """Return the request of a loaded body."""
         call = Call(data["model"], data.get("provider"), data.get("virtual_key_id"), data.get("user_id"))
-        amounts = RequestedAmounts(data.get("cost"), tokens(data))
+        tokens, counts = given_tokens(data)
+        amounts = RequestedAmounts(data.get("cost"), tokens, counts=counts)
         return ReservationRequest(call, amounts, data["ttl_seconds"], data.get("virtual_key"))
 
 
@@ -68,13 +71,20 @@ class UsageReport(CallBody):
     """The body of `POST /usage`: an amount left out is 0."""
 
     tokens = Tokens(metadata={"description": "What was used; 0 where left out."})
-    cost = Cost(metadata={"description": "Dollars that were spent, rounded up to the billionth; 0 where left out."})
+    cost = Cost(
+        metadata={
+            "description": "Dollars that were spent, rounded up to the billionth. Left out: computed from the tokens "
+            "by kind; 0 without them."
+        }
+    )
     requests = Integer(least=0, most=MAX_REQUESTS, load_default=1, metadata={"description": "How many calls this was."})
 
     def make(self, data: dict[str, Any]) -> ReservationRequest:
         """Return the report of a loaded body."""
         call = Call(data["model"], data.get("provider"), data.get("virtual_key_id"), data.get("user_id"))
-        amounts = RequestedAmounts(data.get("cost", 0), tokens(data) or 0, data["requests"])
+        tokens, counts = given_tokens(data)
+        cost = data.get("cost", 0 if counts is None else None)
+        amounts = RequestedAmounts(cost, tokens or 0, data["requests"], counts)
         return ReservationRequest(call, amounts)
 
 
@@ -84,11 +94,16 @@ class Settlement(AmountsBody):
     optional = True
 
     tokens = Tokens(metadata={"description": "What was used; as held where left out."})
-    cost = Cost(metadata={"description": "Dollars that were spent; as held where left out."})
+    cost = Cost(
+        metadata={
+            "description": "Dollars that were spent. Left out: computed from the tokens by kind; as held without them."
+        }
+    )
 
     def make(self, data: dict[str, Any]) -> Actual:
         """Return the actual amounts of a loaded body."""
-        return Actual(tokens(data), data.get("cost"))
+        tokens, counts = given_tokens(data)
+        return Actual(tokens, data.get("cost"), counts)
 
 
 class Extension(FlatBody):

@@ -5,6 +5,7 @@ from marshmallow import Schema, fields
 from schemas.responses.envelopes import Done
 from schemas.responses.errors import ErrorBody
 from schemas.responses.fields import dollars, flag, instant, text, whole
+from schemas.responses.prices import PriceUsed, cost_source, warnings
 from schemas.responses.reservations import ReservationShown
 
 
@@ -40,11 +41,16 @@ class Admitted(Schema):
     decision = fields.String(required=True, metadata={"enum": ["allow"]})
     reservation = fields.Nested(ReservationShown, required=True)
     limits = fields.List(fields.Nested(StandingShown), required=True)
+    warnings = warnings()
 
 
 class UsageRecorded(Done):
     """A charge, and every rule that applied."""
 
+    cost = dollars("Dollars charged.")
+    cost_source = cost_source()
+    price = fields.Nested(PriceUsed, required=True, allow_none=True)
+    warnings = warnings()
     limits = fields.List(fields.Nested(UsedStanding), required=True)
 
 
@@ -75,6 +81,10 @@ class Checked(Schema):
 
     decision = fields.String(required=True, metadata={"enum": ["allow", "deny"]})
     message = text("What a reservation would be told instead of being held; null where it would hold.", null=True)
+    cost = dollars("Dollars that the call asks for; null if it gives none and none can be computed.", null=True)
+    cost_source = cost_source()
+    price = fields.Nested(PriceUsed, required=True, allow_none=True)
+    warnings = warnings()
     limits = fields.List(fields.Nested(StandingShown), required=True)
     violations = fields.List(fields.Nested(StandingShown), required=True)
     unmatched = fields.Nested(Unmatched, required=True)

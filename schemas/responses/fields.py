@@ -13,9 +13,9 @@ def instant(description: str = "", *, null: bool = False) -> fields.String:
     return fields.String(required=True, allow_none=null, metadata={"format": "date-time", "description": description})
 
 
-def dollars(description: str) -> fields.Decimal:
+def dollars(description: str, *, null: bool = False) -> fields.Decimal:
     """An exact number of dollars."""
-    return fields.Decimal(required=True, metadata={"description": description, "type": "number"})
+    return fields.Decimal(required=True, allow_none=null, metadata={"description": description, "type": "number"})
 
 
 def whole(description: str = "", *, null: bool = False) -> fields.Integer:

@@ -4,6 +4,7 @@ from marshmallow import Schema, fields
 
 from schemas.responses.envelopes import Paged
 from schemas.responses.fields import dollars, flag, instant, text, whole
+from schemas.responses.prices import PriceUsed, cost_source, warnings
 
 
 class TokenAmounts(Schema):
@@ -44,12 +45,20 @@ class ReservationShown(Schema):
     expires_at = instant("From then on a settle or release is late.")
     settled_at = instant(null=True)
     late = flag("Whether it ended after it had expired.")
+    cost_source = cost_source()
+    price = fields.Nested(PriceUsed, required=True, allow_none=True)
 
 
 class ReservationFound(Schema):
     """One reservation."""
 
     reservation = fields.Nested(ReservationShown, required=True)
+
+
+class ReservationSettled(ReservationFound):
+    """A settled reservation."""
+
+    warnings = warnings()
 
 
 class ReservationList(Paged):

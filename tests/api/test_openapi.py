@@ -380,6 +380,17 @@ def test_every_operation_takes_and_answers_what_the_document_says(call):
     call("update_model_config", found, of=limit["id"])
     call("update_model_config", {"rate_limit": {}, "reset_usage": True}, of=limit["id"])
 
+    rates = {"input": 0.25, "cached_input": 0.000000000001, "tiers": [{"above": 200000, "output": 3}], "request": 0.01}
+    price = call(
+        "create_price", {"provider": "vllm", "model": "llama", "effective_from": "2026-11-24T00:00:00Z"} | rates
+    )
+    call("create_price", {"model": "alias", "same_as": {"provider": "openai", "model": "gpt-4o"}})
+    call("list_prices", query="?limit=3&offset=1")
+    call("look_up_price", query="?model=alias&input_tokens=1000&output_tokens=1")
+    call("look_up_price", query="?model=nobody-knows-it")
+    call("update_price", call("get_price", of=price["price"]["id"])["price"], of=price["price"]["id"])
+    call("delete_price", of=price["price"]["id"])
+
     _meter(call, {"model": LIMIT["model_name"], "virtual_key_id": key_id, "user_id": user_id, "cost": 0.000000001})
     call("delete_model_config", of=limit["id"])
     call("delete_virtual_key", of=key_id)
@@ -404,6 +415,12 @@ def _meter(call: Caller, used: dict[str, Any]) -> None:
     assert again[0] == again[1]
     call("extend_reservation", {"ttl_seconds": 900}, of=held[0])
     call("settle_reservation", {"tokens": 12}, of=held[0])
+    counted = {"input_tokens": 1000, "cached_input_tokens": 400, "output_tokens": 500}
+    priced = call("create_reservation", {"model": "gpt-4o", "provider": "openai"} | counted)["reservation"]
+    assert priced["cost_source"] == "list"
+    call("settle_reservation", {"usage": {"prompt_tokens": 9, "completion_tokens": 2}}, of=priced["id"])
+    call("report_usage", {"model": "nobody-knows-it"} | counted)
+    call("check", {"model": "openai/gpt-4o"} | counted)
     call("release_reservation", of=held[1])
     call("get_reservation", of=held[1])
     call("list_reservations", query="?status=open")
@@ -423,6 +440,25 @@ def test_every_refusal_has_a_documented_status_shape_and_code(call, api):
     call("delete_model_config", of=limit["id"], status=412, headers={"If-Match": '"99.x"'})
     call("create_model_config", data=b" " * (1024 * 1024 + 1), status=413)
     call("healthz", query="?x=1", status=400)
+
+
+def types(value: Any) -> Iterator[Any]:
+    """All values of `type` in the document, where it is a keyword and no property's name."""
+    if isinstance(value, list):
+        for item in value:
+            yield from types(item)
+    elif isinstance(value, dict):
+        if isinstance(value.get("type"), str | list):
+            yield value["type"]
+        for name, inner in value.items():
+            if name not in ("example", "examples", "securitySchemes"):
+                yield from types(inner)
+
+
+def test_each_type_is_a_name_or_a_list_of_names(doc):
+    found = list(types(doc))
+    assert len(found) > 100
+    assert {kind for each in found for kind in ([each] if isinstance(each, str) else each)} <= PYTHON.keys()
 
 
 def test_an_answer_that_has_not_changed_is_as_documented(call, api):

@@ -87,7 +87,11 @@ def test_healthz_answers_as_long_as_the_process_lives(nobody, settings):
 
 def test_readyz_is_ready_where_nothing_is_wrong(nobody):
     response = nobody.get("/readyz")
-    assert (response.status_code, response.get_json()) == (200, {"status": "ready", "warnings": []})
+    listed = {"status": "loading", "version": None, "newest_price": None, "age_days": None}
+    assert (response.status_code, response.get_json()) == (
+        200,
+        {"status": "ready", "warnings": [], "price_list": listed},
+    )
 
 
 def test_readyz_is_503_where_the_database_file_is_gone(nobody, settings):

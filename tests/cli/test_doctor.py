@@ -24,13 +24,14 @@ CHECKS = [
     "verify",
     "admin key",
     "space",
+    "prices",
     "disk",
     "journal",
     "file modes",
     "poller",
     "sqlite",
 ]
-INSIDE = CHECKS[1:7]
+INSIDE = CHECKS[1:8]
 
 
 @pytest.fixture

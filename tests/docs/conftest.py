@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from governance.settings import Settings
-from tests.conftest import Api
+from tests.conftest import Api, governance_of
 from tests.docs.pages import ROOT
 from tests.docs.sessions import Session, environment
 
@@ -19,6 +19,8 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def api(app: Flask, settings: Settings) -> Api:
+    """With the list of prices, as a worker has it soon after its start."""
+    governance_of(app).price_list.wait(60)
     return Api(app.test_client(), settings.admin_key_file.read_text().strip())
 
 

@@ -54,9 +54,7 @@ def run(service, monkeypatch, capsys):
     def command(endpoint, *options, request=REQUEST, url=service, key=ADMIN_KEY):
         monkeypatch.setenv("GOVERNANCE_URL", url)
         monkeypatch.setenv("GOVERNANCE_KEY", key)
-        monkeypatch.setattr(
-            sys, "argv", ["gateway.py", "--input-price", "2.5", "--output-price", "10", *options, endpoint]
-        )
+        monkeypatch.setattr(sys, "argv", ["gateway.py", *options, endpoint])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(request.encode())))
         code = gateway.main()
         return code, *capsys.readouterr()

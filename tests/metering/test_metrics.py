@@ -14,6 +14,7 @@ from tests.metering.conftest import dollars, ok, requests, tokens
 OURS = {
     "governance_requests_total": {"endpoint", "status"},
     "governance_decisions_total": {"decision"},
+    "governance_price_unknown_total": {"outcome"},
     "governance_decision_seconds_bucket": {"le"},
     "governance_decision_seconds_count": set(),
     "governance_decision_seconds_sum": set(),

@@ -23,6 +23,8 @@ SHAPE = [
     "expires_at",
     "settled_at",
     "late",
+    "cost_source",
+    "price",
 ]
 
 
@@ -47,6 +49,8 @@ def test_an_allow_answers_the_decision_the_reservation_and_every_rule_that_appli
         "expires_at": "2026-11-23T12:01:00Z",
         "settled_at": None,
         "late": False,
+        "cost_source": "given",
+        "price": None,
     }
     assert answer["decision"] == "allow"
     assert answer["limits"][0] == {

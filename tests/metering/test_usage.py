@@ -18,7 +18,7 @@ def test_a_report_is_charged_to_every_rule_that_applies(api, meter):
     limit = api.create(budget=dollars(10), rate_limit=tokens(100) | requests(5))
     everyone = api.create("*", budget=dollars(50))
     answer = meter.reported(cost=1.5, tokens=30, requests=2)
-    assert list(answer) == ["message", "limits"]
+    assert list(answer) == ["message", "cost", "cost_source", "price", "limits"]
     assert answer["message"] == "Usage recorded successfully"
     assert meter.stands(limit) == {"cost": (1.5, 0), "tokens": (30, 0), "requests": (2, 0)}
     assert meter.stands(everyone) == {"cost": (1.5, 0)}
@@ -131,7 +131,13 @@ def test_a_report_is_accepted_whatever_the_virtual_key_has_become(api, meter, cl
 
 
 def test_a_report_that_no_limit_concerns_is_accepted(meter):
-    assert meter.reported("unheard of", cost=3) == {"message": "Usage recorded successfully", "limits": []}
+    assert meter.reported("unheard of", cost=3) == {
+        "message": "Usage recorded successfully",
+        "cost": 3,
+        "cost_source": "given",
+        "price": None,
+        "limits": [],
+    }
 
 
 def test_a_report_is_no_reservation(api, meter):

@@ -62,6 +62,7 @@ SPECIAL = {
     "window_end": 10**15,
     "scopes": "read write",
     "timezone": "UTC",
+    "same_as_model": None,
 }
 """Values that a CHECK asks for, by column. Where a new table refuses a made-up row, its column belongs here."""
 

@@ -8,6 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from governance.domain.limits.drafts import DraftItem, LimitDraft, RuleSpec
 from governance.domain.names import Identity
+from governance.domain.pricing.drafts import PriceDraft
 
 NAMESPACE = uuid.UUID("6a8d2f0e-3f6b-5d0c-9f43-6c1c5b1f8e27")
 """The UUID namespace of the ids that are derived for entries without an id."""
@@ -87,6 +88,15 @@ class WantedUser(NamedTuple):
     config_hash: str
 
 
+class WantedPrice(NamedTuple):
+    """A price override."""
+
+    path: str
+    id: str
+    draft: PriceDraft
+    config_hash: str
+
+
 class WantedItem(NamedTuple):
     """A budget or rate limit of a wanted limit."""
 
@@ -123,7 +133,7 @@ class WantedLimit(NamedTuple):
         return self.budgets + self.rate_limits
 
 
-EntryT = TypeVar("EntryT", LimitEntry, ItemEntry, WantedKey, WantedUser)
+EntryT = TypeVar("EntryT", LimitEntry, ItemEntry, WantedKey, WantedUser, WantedPrice)
 
 
 class Section(NamedTuple, Generic[EntryT]):
@@ -143,6 +153,7 @@ class Sections(NamedTuple):
     implied: list[LimitEntry]
     claims: list[Claim]
     users: Section[WantedUser]
+    prices: Section[WantedPrice]
     skipped: list[str]
     notes: list[tuple[str, str]]
     unset: list[tuple[str, str]]
@@ -160,6 +171,7 @@ class Wanted(NamedTuple):
     limits: tuple[WantedLimit, ...]
     keys: tuple[WantedKey, ...]
     users: tuple[WantedUser, ...]
+    prices: tuple[WantedPrice, ...]
     skipped: tuple[str, ...]
     notes: tuple[tuple[str, str], ...]
     left_out: tuple[tuple[str, str], ...]
@@ -180,6 +192,12 @@ def item_id(owner: str, item: DraftItem) -> str:
 def key_id(name: str) -> str:
     """Return the id of a virtual key that has none in its file, derived from its name."""
     return _derived("virtual key", name)
+
+
+def price_id(draft: PriceDraft) -> str:
+    """Return the id of a price override that has none in its file, derived from its model and time."""
+    provider, model, effective_from = draft.identity
+    return _derived("price", provider, model, str(effective_from))
 
 
 def _derived(*parts: str) -> str:

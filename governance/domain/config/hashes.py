@@ -11,6 +11,9 @@ from hashlib import sha256
 from governance.domain.config.entries import LimitEntry
 from governance.domain.limits import money
 from governance.domain.limits.drafts import RuleSpec
+from governance.domain.pricing import price_json
+from governance.domain.pricing.drafts import PriceDraft
+from governance.domain.pricing.overrides import full_name
 from governance.domain.times import rfc3339
 
 PLAIN_FROM = Decimal("1e-6")
@@ -69,6 +72,20 @@ def of_key(
 def of_user(user_id: str, name: str) -> str:
     """Return the hash of a user, in the form of a limit's; Bifrost has none."""
     return _hash(_named([("id", user_id), ("name", name)]))
+
+
+def of_price(price_id: str | None, draft: PriceDraft) -> str:
+    """Return the hash of a price override, in the form of a limit's."""
+    alias = draft.same_as and full_name(draft.same_as.provider, draft.same_as.model)
+    fields = [
+        ("id", price_id),
+        ("model", draft.model),
+        ("provider", draft.provider),
+        ("same_as", alias),
+        ("price", price_json.text(draft.price)),
+        ("effective_from", str(draft.effective_from)),
+    ]
+    return _hash(_named(fields))
 
 
 def go_number(nanos: int) -> str:

@@ -16,7 +16,7 @@ Caution = tuple[str, str]
 """A path in the file, and a sentence."""
 
 
-SECTIONS = frozenset({"model_configs", "budgets", "rate_limits", "virtual_keys", "providers", "users"})
+SECTIONS = frozenset({"model_configs", "budgets", "rate_limits", "virtual_keys", "providers", "users", "prices"})
 OWNING = frozenset({"model_configs", "virtual_keys", "providers"})
 """The sections whose entries own budgets and rate limits."""
 
@@ -29,7 +29,7 @@ def lint(wanted: Wanted, now: int, faulty: Iterable[str] = ()) -> list[Caution]:
     paths = list(faulty)
     wrong = _wrong(paths)
     warnings = [*wanted.unset, *wanted.notes, *_missing(wanted, wrong)]
-    if not (wanted.limits or wanted.keys or wanted.users or paths):
+    if not (wanted.limits or wanted.keys or wanted.users or wanted.prices or paths):
         warnings.append(("", NOTHING))
     names = {limit.identity: limit.path for limit in wanted.limits}
     for limit in wanted.limits:

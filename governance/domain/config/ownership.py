@@ -5,9 +5,9 @@ from typing import TypeVar
 
 from governance.domain.config.plan_steps import PlanContext
 from governance.domain.errors import Fault
-from governance.domain.records.stored import ManagedKey, ManagedLimit, ManagedUser, Source, StoredRows
+from governance.domain.records.stored import ManagedKey, ManagedLimit, ManagedPrice, ManagedUser, Source, StoredRows
 
-HeldT = TypeVar("HeldT", ManagedLimit, ManagedKey, ManagedUser)
+HeldT = TypeVar("HeldT", ManagedLimit, ManagedKey, ManagedUser, ManagedPrice)
 
 OWNER_WANTED = (
     'Name an owner, with --owner or as "owner" at the top of the file, or leave --prune out: rows of {name} came from '
@@ -17,17 +17,25 @@ OF_AN_OWNER = "an owner of that name"
 UNKNOWN = "a place that was not noted"
 
 
-def without(stored: StoredRows, limits: Collection[str], keys: Collection[str], users: Collection[str]) -> StoredRows:
+def without(
+    stored: StoredRows, limits: Collection[str], keys: Collection[str], users: Collection[str], prices: Collection[str]
+) -> StoredRows:
     """Return the stored rows without those that have these ids."""
     return StoredRows(
-        _other_rows(stored.limits, limits), _other_rows(stored.keys, keys), _other_rows(stored.users, users)
+        _other_rows(stored.limits, limits),
+        _other_rows(stored.keys, keys),
+        _other_rows(stored.users, users),
+        _other_rows(stored.prices, prices),
     )
 
 
 def owned(context: PlanContext, stored: StoredRows) -> StoredRows:
     """Return the stored rows that the file owns."""
     return StoredRows(
-        _owned_rows(context, stored.limits), _owned_rows(context, stored.keys), _owned_rows(context, stored.users)
+        _owned_rows(context, stored.limits),
+        _owned_rows(context, stored.keys),
+        _owned_rows(context, stored.users),
+        _owned_rows(context, stored.prices),
     )
 
 

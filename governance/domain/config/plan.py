@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from governance.domain.config import limit_steps, ownership, user_steps, virtual_key_steps
+from governance.domain.config import limit_steps, ownership, price_steps, user_steps, virtual_key_steps
 from governance.domain.config.entries import Wanted
 from governance.domain.config.plan_steps import Action, PlanContext, Step
 from governance.domain.errors import Fault
@@ -13,7 +13,7 @@ from governance.domain.records.stored import ManagedKey, ManagedLimit, StoredRow
 
 
 class Plan(NamedTuple):
-    """The steps: virtual keys, then users, then limits, each in the order of the file; removals last.
+    """The steps: virtual keys, then users, prices and limits, each in the order of the file; removals last.
 
     `gone` is the number of rows that the file created and no longer has; 0 if the plan prunes them.
     """
@@ -45,26 +45,29 @@ class Plan(NamedTuple):
 
 def plan(context: PlanContext, wanted: Wanted, *, prune: bool) -> tuple[Plan, list[Fault]]:
     """Return the plan for a file, and the faults of the file that depend on what is stored."""
-    stored, keys, users = (
-        context.stored,
-        virtual_key_steps.steps(context, wanted.keys),
-        list(user_steps.steps(context, wanted.users)),
-    )
+    stored = context.stored
+    keys = virtual_key_steps.steps(context, wanted.keys)
+    users = list(user_steps.steps(context, wanted.users))
+    prices = price_steps.steps(context, wanted.prices)
     matches = limit_steps.matches(wanted.limits, stored.limits)
     matched_ids = {match.row.limit.id for match in matches.values()}
-    missing = ownership.without(stored, matched_ids, {step.id for step in keys}, {step.id for step in users})
+    missing = ownership.without(stored, matched_ids, *({step.id for step in each} for each in (keys, users, prices)))
     gone = ownership.owned(context, missing)
     flags = _flags(stored.keys.values(), keys)
     removed = set(gone.limits) if prune else set()
     limits = list(limit_steps.steps(context, wanted.limits, matches, removed, flags))
-    faults = [*virtual_key_steps.clashes(wanted.keys, keys, stored.keys), *_keyless(wanted, flags)]
+    faults = [
+        *virtual_key_steps.clashes(wanted.keys, keys, stored.keys),
+        *_keyless(wanted, flags),
+        *price_steps.faults(stored.prices, gone.prices if prune else {}, wanted.prices, prices),
+    ]
     if not prune:
-        return Plan((*keys, *users, *limits), len(gone.rows)), faults
+        return Plan((*keys, *users, *prices, *limits), len(gone.rows)), faults
     bound = {
         limit.scope_id or "" for limit in _staying(stored.limits, removed, limits) if limit.scope == Scope.VIRTUAL_KEY
     }
     faults += ownership.owner_faults(context, missing)
-    return Plan((*keys, *users, *limits, *_ends(gone, bound)), 0), faults
+    return Plan((*keys, *users, *prices, *limits, *_ends(gone, bound)), 0), faults
 
 
 def _ends(gone: StoredRows, bound: set[str]) -> Iterator[Step]:
@@ -72,6 +75,7 @@ def _ends(gone: StoredRows, bound: set[str]) -> Iterator[Step]:
     yield from map(limit_steps.removal, gone.limits.values())
     yield from (virtual_key_steps.removal(row, bound) for row in gone.keys.values())
     yield from map(user_steps.removal, gone.users.values())
+    yield from map(price_steps.removal, gone.prices.values())
 
 
 def _flags(rows: Iterable[ManagedKey], steps: Iterable[Step]) -> dict[str, bool]:

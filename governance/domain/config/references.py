@@ -13,6 +13,7 @@ from governance.domain.config.entries import (
     WantedItem,
     WantedKey,
     WantedLimit,
+    WantedPrice,
     item_id,
     limit_id,
 )
@@ -46,11 +47,13 @@ def resolve(sections: Sections) -> tuple[Wanted, list[Fault]]:
         *_second_identities(limits),
         *_key_faults(keys),
         *_duplicates((user.id, f"{user.path}.id") for user in sections.users.entries),
+        *_price_faults(sections.prices.entries),
     ]
     found = Wanted(
         limits=limits,
         keys=keys,
         users=tuple(sections.users.entries),
+        prices=tuple(sections.prices.entries),
         skipped=tuple(sections.skipped),
         notes=tuple(sections.notes),
         left_out=(*budgets.left_out, *rates.left_out),
@@ -183,6 +186,18 @@ def _second_identities(limits: Iterable[WantedLimit]) -> Iterator[Fault]:
         if earlier != limit.path:
             sentence = f"Put both into one: {earlier} is on the same model, provider and scope."
             yield Fault(limit.path if limit.implied else f"{limit.path}.model_name", sentence)
+
+
+def _price_faults(prices: Iterable[WantedPrice]) -> Iterator[Fault]:
+    first: dict[object, str] = {}
+    ids: dict[str, str] = {}
+    for price in prices:
+        earlier = first.setdefault(price.draft.identity, price.path)
+        same_id = ids.setdefault(price.id, price.path)
+        if earlier != price.path:
+            yield Fault(f"{price.path}.model", f"Put both into one: {earlier} is for the same model and time.")
+        elif same_id != price.path:
+            yield Fault(f"{price.path}.id", f"Give each id once: '{price.id}' stands at {same_id}.id too.")
 
 
 def _key_faults(keys: tuple[WantedKey, ...]) -> Iterator[Fault]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from governance.domain.errors import Code
 from governance.domain.keys import VirtualKey
 from governance.domain.limits.limit import Counter, Limit, Metric, Rule
+from governance.domain.metering.priced import PricedAmounts
 from governance.domain.metering.request import Call, RequestedAmounts
 from governance.domain.metering.reservation import Reservation
 from governance.domain.times import SECOND
@@ -92,13 +93,15 @@ class Decision(NamedTuple):
     violations: Sequence[RuleStatus] = ()
     reservation: Reservation | None = None
     key_refusal: KeyRefusal | None = None
+    priced: PricedAmounts | None = None
+    is_unpriced: bool = False
     rendered: bytes = b""
     replayed: bool = False
 
     @property
     def allowed(self) -> bool:
-        """Whether each rule has room and the virtual key may be used."""
-        return not self.violations and self.key_refusal is None
+        """Whether each rule has room, the virtual key may be used, and a budget could be decided."""
+        return not self.violations and self.key_refusal is None and not self.is_unpriced
 
     @property
     def word(self) -> str:
@@ -127,7 +130,7 @@ def decide(
     rules: Sequence[MatchedRule], windows: Sequence[Counter], amounts: RequestedAmounts
 ) -> tuple[list[RuleStatus], list[RuleStatus]]:
     """Return the status of each rule in its window for a call with these amounts, and the statuses without room."""
-    cost, tokens, requests = amounts
+    cost, tokens, requests, _ = amounts
     asked = {"cost": (cost or 0, cost is None), "tokens": (tokens or 0, tokens is None), "requests": (requests, False)}
     statuses = [RuleStatus(rule, window, *asked[rule.rule.metric]) for rule, window in zip(rules, windows, strict=True)]
     return statuses, [status for status in statuses if not status.has_room]

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from governance.domain.pricing.tokens import TokenCounts
+
 MAX_REQUESTS = 10**6
 """The most requests of one report (docs/contract.md §1)."""
 DEFAULT_TTL = 600
@@ -19,11 +21,20 @@ class Call(NamedTuple):
 
 
 class RequestedAmounts(NamedTuple):
-    """The amounts that a call requests, in the units of `Amounts`. None means not given, which differs from 0."""
+    """The amounts that a call requests, in the units of `Amounts`. None means not given, which differs from 0.
+
+    `counts` are the tokens by kind, if they were given so; `tokens` is then their sum.
+    """
 
     cost: int | None = None
     tokens: int | None = None
     requests: int = 1
+    counts: TokenCounts | None = None
+
+    @property
+    def needs_price(self) -> bool:
+        """Whether the cost is to be computed: the tokens are given by kind, and no cost is."""
+        return self.counts is not None and self.cost is None
 
 
 class ReservationRequest(NamedTuple):

@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from governance.domain.errors import Code, Conflict
+from governance.domain.pricing.schedule import CostSource
+from governance.domain.pricing.tokens import TokenCounts
 
 
 class Amounts(NamedTuple):
@@ -42,7 +44,8 @@ class Reservation(NamedTuple):
     """A reservation on each rule that applied to a call. Instants are in microseconds, money is in nano-dollars.
 
     `held_*` are the amounts reserved at admission; they never change. `used_*` are the amounts charged now. `ended_at`
-    is when they were last set, by the clock that never goes back (`storage.counters.touch`).
+    is when they were last set, by the clock that never goes back (`storage.counters.touch`). `price` is the price of
+    admission as JSON (`EffectivePrice.text`), or None; `cost_source` says where the cost comes from.
     """
 
     id: str
@@ -61,6 +64,8 @@ class Reservation(NamedTuple):
     settled_at: int | None
     late: bool
     ended_at: int | None = None
+    price: str | None = None
+    cost_source: str = CostSource.NONE
 
     @property
     def held(self) -> Amounts:
@@ -80,10 +85,22 @@ class Reservation(NamedTuple):
 
 
 class Actual(NamedTuple):
-    """The amounts that a settle reports. None means the reserved amount, which differs from 0."""
+    """The amounts that a settle reports. None means the reserved amount, which differs from 0.
+
+    `counts` are the tokens by kind, if they were given so. `cost_source` says where `cost` comes from, and `price` is
+    the price as JSON by which it was computed.
+    """
 
     tokens: int | None
     cost: int | None
+    counts: TokenCounts | None = None
+    cost_source: str = CostSource.GIVEN
+    price: str | None = None
+
+    @property
+    def needs_price(self) -> bool:
+        """Whether the cost is to be computed: the tokens are given by kind, and no cost is."""
+        return self.counts is not None and self.cost is None
 
 
 def settled(before: Reservation, actual: Actual, now: int) -> Reservation:
@@ -101,6 +118,8 @@ def settled(before: Reservation, actual: Actual, now: int) -> Reservation:
         used_cost=cost,
         settled_at=now,
         late=before.is_late(now),
+        price=before.price or actual.price,
+        cost_source=before.cost_source if actual.cost is None else actual.cost_source,
     )
 
 

@@ -13,6 +13,7 @@ class Entity(StrEnum):
     VIRTUAL_KEY = "virtual_key"
     USER = "user"
     API_KEY = "api_key"
+    PRICE = "price"
 
 
 class AuditAction(StrEnum):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from governance.domain.keys import ApiKey, VirtualKey
 from governance.domain.limits.limit import Counters, Limit
+from governance.domain.pricing.overrides import PriceOverride
 
 
 class Mark(NamedTuple):
@@ -24,7 +25,8 @@ class Changes(NamedTuple):
     """The changes in the database since a mark, or (`whole`) all its rows.
 
     `limits` has each limit that was created, edited or whose counters moved; `gone` the ids of deleted limits.
-    `names` maps (scope, scope_id) to a name, `api_keys` and `virtual_keys` map ids to keys; None is a deleted one.
+    `names` maps (scope, scope_id) to a name; `api_keys`, `virtual_keys` and `prices` map ids to keys and price
+    overrides. None is a deleted one.
     """
 
     mark: Mark
@@ -34,6 +36,7 @@ class Changes(NamedTuple):
     names: dict[tuple[str, str], str | None]
     api_keys: dict[str, ApiKey | None]
     virtual_keys: dict[str, VirtualKey | None] = {}  # noqa: RUF012 - never changed
+    prices: dict[str, PriceOverride | None] = {}  # noqa: RUF012 - never changed
 
 
 Loader = Callable[[Mark | None], Changes]

@@ -7,6 +7,9 @@ from governance.domain.keys import User, VirtualKey
 from governance.domain.limits import money
 from governance.domain.limits.limit import Limit, Metric, Scope
 from governance.domain.names import ALL_MODELS
+from governance.domain.pricing import price_json
+from governance.domain.pricing.overrides import PriceOverride
+from governance.domain.pricing.schedule import ALWAYS
 from governance.domain.times import rfc3339
 
 
@@ -55,6 +58,11 @@ def of_users(before: User | None, after: User | None) -> tuple[Difference, ...]:
     return tuple(_differences(_user(before), _user(after)))
 
 
+def of_prices(before: PriceOverride | None, after: PriceOverride | None) -> tuple[Difference, ...]:
+    """Return the differences between two states of a price override."""
+    return tuple(_differences(_price(before), _price(after)))
+
+
 Shown = dict[object, tuple[str, str]]
 """The values of a row that are shown: (name, text) by a key that identifies the value in both states."""
 
@@ -97,3 +105,17 @@ def _key(key: VirtualKey | None) -> Shown:
 
 def _user(user: User | None) -> Shown:
     return {} if user is None else {"name": ("name", user.name)}
+
+
+def _price(override: PriceOverride | None) -> Shown:
+    if override is None:
+        return {}
+    begins = None if override.effective_from == ALWAYS else rfc3339(override.effective_from)
+    texts = {"model": override.name, "same_as": override.same_as, "effective_from": begins}
+    if override.same_as is None:
+        price = override.price
+        rates = {kind: rate for kind, rate in price.rates._asdict().items() if rate is not None}
+        texts |= {kind: f"${price_json.number(rate)}" for kind, rate in rates.items()}
+        texts["request"] = None if price.request is None else f"${price_json.number(price.request)} a call"
+        texts |= {f"above {tier.above}": price_json.rates(tier.rates) for tier in price.tiers}
+    return {name: (name, text) for name, text in texts.items() if text is not None}

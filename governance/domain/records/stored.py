@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from governance.domain.keys import User, VirtualKey
 from governance.domain.limits.limit import Limit
+from governance.domain.pricing.overrides import PriceOverride
 
-LIMIT, KEY, USER = "model_limit", "virtual_key", "user"
+LIMIT, KEY, USER, PRICE = "model_limit", "virtual_key", "user", "price"
 """The kinds of rows, as the tombstones name them."""
 
 
@@ -52,7 +53,15 @@ class ManagedUser(NamedTuple):
     source: Source
 
 
-Managed = ManagedLimit | ManagedKey | ManagedUser
+class ManagedPrice(NamedTuple):
+    """A stored price override, the hash of its entry, and the file that made it."""
+
+    price: PriceOverride
+    config_hash: str | None
+    source: Source
+
+
+Managed = ManagedLimit | ManagedKey | ManagedUser | ManagedPrice
 
 
 class StoredRows(NamedTuple):
@@ -61,9 +70,10 @@ class StoredRows(NamedTuple):
     limits: Mapping[str, ManagedLimit]
     keys: Mapping[str, ManagedKey]
     users: Mapping[str, ManagedUser]
+    prices: Mapping[str, ManagedPrice]
     deleted: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def rows(self) -> tuple[Managed, ...]:
         """All rows of all kinds."""
-        return (*self.limits.values(), *self.keys.values(), *self.users.values())
+        return (*self.limits.values(), *self.keys.values(), *self.users.values(), *self.prices.values())

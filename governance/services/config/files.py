@@ -26,7 +26,7 @@ MARKS = (b"{", b"[", b",")
 MOST_VALUES = 2_000_000
 """The most values of a file that comes over HTTP, which bounds the memory for reading it; counted by MARKS."""
 TOO_MANY = f"Split the file: it has more than {MOST_VALUES:,} values."
-NOTHING = Wanted((), (), (), (), (), (), ())
+NOTHING = Wanted((), (), (), (), (), (), (), ())
 
 
 class LoadedFile(NamedTuple):
@@ -112,7 +112,7 @@ class Files:
         return _with_lines(document.text, [Fault(path, sentence) for path, sentence in items])
 
     def export(self) -> bytes:
-        """Return all limits, virtual keys and users as a file in the plain form, in a fixed order, without secrets."""
+        """Return all that files can have as a file in the plain form, in a fixed order, without secrets."""
         with self._database.read() as connection:
             return export.document(current_state.current_state(connection))
 

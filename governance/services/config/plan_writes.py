@@ -4,14 +4,15 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from governance.domain.config.plan_steps import Action, Step
-from governance.domain.records.stored import Managed, ManagedKey, ManagedLimit, ManagedUser, Source
+from governance.domain.records.stored import Managed, ManagedKey, ManagedLimit, ManagedPrice, ManagedUser, Source
 from governance.services.writing import Write
 from governance.storage.keys.users import users
 from governance.storage.keys.virtual_keys import virtual_keys
 from governance.storage.limits import writes
 from governance.storage.limits.writes import Edit
+from governance.storage.pricing.price_overrides import price_overrides
 
-HeldT = TypeVar("HeldT", ManagedLimit, ManagedKey, ManagedUser)
+HeldT = TypeVar("HeldT", ManagedLimit, ManagedKey, ManagedUser, ManagedPrice)
 
 
 def carry_out(write: Write, source: Source, steps: Iterable[Step]) -> None:
@@ -25,10 +26,13 @@ def carry_out(write: Write, source: Source, steps: Iterable[Step]) -> None:
     writes.remove(connection, [row.limit.id for row in _of(ManagedLimit, removed)], revision)
     virtual_keys.remove_all(connection, [row.key.id for row in _of(ManagedKey, removed)], revision)
     users.remove_all(connection, [row.user.id for row in _of(ManagedUser, removed)], revision)
+    price_overrides.remove_all(connection, [row.price.id for row in _of(ManagedPrice, removed)], revision)
     virtual_keys.replace_held(connection, _of(ManagedKey, after), revision)
     virtual_keys.add_held(connection, _of(ManagedKey, new), revision)
     users.replace_held(connection, _of(ManagedUser, after), revision)
     users.add_held(connection, _of(ManagedUser, new), revision)
+    price_overrides.replace_held(connection, _of(ManagedPrice, after), revision)
+    price_overrides.add_held(connection, _of(ManagedPrice, new), revision)
     writes.replace_all(connection, _edits(remaining), revision, now)
     writes.note_places(connection, _with_new_place(remaining))
     writes.add_all(connection, [row.limit for row in _of(ManagedLimit, new)], revision, source)

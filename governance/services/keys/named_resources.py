@@ -10,7 +10,7 @@ from governance.domain.names import fold
 from governance.domain.records.list_query import Page
 from governance.services.random_ids import RandomIds
 from governance.services.writing import Write, Writer
-from governance.storage.keys.named_resources import HeldT, NamedRows, NamedT
+from governance.storage.named_rows import HeldT, NamedRows, NamedT
 from governance.storage.store import Database
 
 

@@ -5,10 +5,11 @@ from governance.domain.limits.limit import Counter, current
 from governance.domain.metering import matching
 from governance.domain.metering.decision import Decision, decide, key_refusal
 from governance.domain.metering.matching import UnmatchedLimit, UnmatchedLimits
+from governance.domain.metering.priced import priced
 from governance.domain.metering.request import ReservationRequest
 from governance.domain.names import spelled
 from governance.services.metering.match_cache import MatchedCall, Matcher
-from governance.services.metering.reserve_and_report import ATTEMPTS, CHANGING
+from governance.services.metering.reserve_and_report import ATTEMPTS, CHANGING, has_budget
 from governance.snapshot.cache import SnapshotCache
 from governance.storage import revisions
 from governance.storage.limits import states
@@ -20,11 +21,20 @@ MOST_UNMATCHED = 20
 class Check:
     """Decides on the counters in the database and writes nothing."""
 
-    def __init__(self, database: Database, store: MeteringStore, cache: SnapshotCache, matcher: Matcher) -> None:
+    def __init__(
+        self,
+        database: Database,
+        store: MeteringStore,
+        cache: SnapshotCache,
+        matcher: Matcher,
+        *,
+        refuses_unpriced: bool,
+    ) -> None:
         self._database = database
         self._store = store
         self._cache = cache
         self._matcher = matcher
+        self._refuses_unpriced = refuses_unpriced
 
     def __call__(self, request: ReservationRequest) -> Decision:
         """Return the decision that a reservation would get, by the rules in the database now. Raises Unavailable."""
@@ -51,7 +61,15 @@ class Check:
         }
         windows = [current(each.rule, each.limit.alignment, newest.get(each.rule.key), now) for each in matched.rules]
         refusal = matched.unknown if matched.key is None else key_refusal(matched.key, now)
-        return Decision(matched.call, now, *decide(matched.rules, windows, request.amounts), key_refusal=refusal)
+        asked = priced(request.amounts, matched.prices.at(now))
+        return Decision(
+            matched.call,
+            now,
+            *decide(matched.rules, windows, asked.amounts),
+            key_refusal=refusal,
+            priced=asked,
+            is_unpriced=asked.is_unknown and self._refuses_unpriced and has_budget(matched.rules),
+        )
 
     def unmatched(self, decision: Decision) -> UnmatchedLimits:
         """Return limits on the model or provider that do not apply to the call, with reasons, ordered as `related`."""

@@ -14,9 +14,13 @@ LENGTH = 16
 
 
 def of(request: ReservationRequest) -> bytes:
-    """Return the fingerprint of a validated body. A missing amount and an amount of 0 give different fingerprints."""
-    told = [*request.call, *request.amounts, request.ttl_seconds, request.virtual_key]
-    return _digest(orjson.dumps(told))
+    """Return the fingerprint of a validated body. A missing amount and an amount of 0 give different fingerprints.
+
+    Without tokens by kind it is what earlier versions computed.
+    """
+    cost, tokens, requests, counts = request.amounts
+    told = [*request.call, cost, tokens, requests, request.ttl_seconds, request.virtual_key]
+    return _digest(orjson.dumps(told if counts is None else [*told, *counts]))
 
 
 def before_absence(request: ReservationRequest) -> bytes:

@@ -1,5 +1,7 @@
 """Matches a call against a snapshot: finds its virtual key and the rules that apply, and caches the result."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from governance.domain import keys
@@ -8,6 +10,10 @@ from governance.domain.keys import VirtualKey
 from governance.domain.metering import matching
 from governance.domain.metering.decision import KeyRefusal, MatchedRule, in_order
 from governance.domain.metering.request import Call, ReservationRequest
+from governance.domain.names import spelled
+from governance.domain.pricing.overrides import prices_of
+from governance.domain.pricing.schedule import Schedule
+from governance.services.pricing.price_list import PriceList
 from governance.snapshot.cache import SnapshotCache
 from governance.snapshot.snapshot import Snapshot
 
@@ -18,17 +24,21 @@ IS_AN_ID = "Send this as virtual_key_id: it is the id of a virtual key, and virt
 
 
 class MatchedCall(NamedTuple):
-    """A call and its rules at a config revision; `unknown` is the refusal if its virtual key does not exist."""
+    """A call, its rules and the prices of its model at a config revision.
+
+    `unknown` is the refusal if its virtual key does not exist.
+    """
 
     revision: int
     call: Call
     key: VirtualKey | None
     unknown: KeyRefusal | None
     rules: tuple[MatchedRule, ...]
+    prices: Schedule
 
 
 class KnownCalls(NamedTuple):
-    """The calls matched so far at one config revision."""
+    """The calls matched so far at one config revision, with the list of prices or without."""
 
     at: object
     matched: dict[tuple[Call, str | None], MatchedCall]
@@ -37,28 +47,53 @@ class KnownCalls(NamedTuple):
 class Matcher:
     """Matches calls against the current snapshot. A gateway repeats the same few calls, so the results are cached."""
 
-    def __init__(self, cache: SnapshotCache) -> None:
+    def __init__(self, cache: SnapshotCache, price_list: PriceList) -> None:
         self._cache = cache
+        self._price_list = price_list
         self._known = KnownCalls(None, {})
 
     def match(self, request: ReservationRequest) -> MatchedCall:
         """Return the rules that apply, the most specific first.
 
         Refuses no call, since the snapshot may be older than the database. The result depends on the config revision,
-        not on usage.
+        not on usage. A call that needs a price waits for the list of prices, if it has not been loaded yet. Raises
+        Unavailable.
         """
+        found = self._found(request)
+        if request.amounts.needs_price and not found.prices.prices and not found.prices.is_final:
+            self._price_list.wait()
+            found = self._found(request)
+        return found
+
+    def schedules(self) -> Callable[[str, str | None], Schedule]:
+        """Return a function that finds the prices of (model, provider) in the snapshot of now and in the list.
+
+        Waits for the list, so that the function never does. Raises Unavailable.
+        """
+        self._price_list.wait()
+        return partial(_schedule, self._cache.get().snapshot, self._price_list)
+
+    def _found(self, request: ReservationRequest) -> MatchedCall:
         snapshot, known = self._cache.get().snapshot, self._known
-        at = (snapshot.mark.file, snapshot.mark.revision)
+        at = (snapshot.mark.file, snapshot.mark.revision, self._price_list.is_final)
         if known.at != at or len(known.matched) > MOST:
             known = self._known = KnownCalls(at, {})
         asked = (request.call, None if request.virtual_key is None else keys.digest(request.virtual_key))
         found = known.matched.get(asked)
         if found is None:
-            found = known.matched[asked] = _matched(snapshot, request, *asked)
+            prices = _schedule(snapshot, self._price_list, request.call.model, request.call.provider)
+            found = known.matched[asked] = _matched(snapshot, request, *asked, prices)
         return found
 
 
-def _matched(snapshot: Snapshot, request: ReservationRequest, call: Call, value: str | None) -> MatchedCall:
+def _schedule(snapshot: Snapshot, price_list: PriceList, model: str, provider: str | None) -> Schedule:
+    is_final = price_list.is_final
+    return Schedule(prices_of(spelled(model, provider), snapshot.overrides, price_list.prices), is_final)
+
+
+def _matched(
+    snapshot: Snapshot, request: ReservationRequest, call: Call, value: str | None, prices: Schedule
+) -> MatchedCall:
     key = None
     if value is not None:
         key = snapshot.values.get(value)
@@ -71,7 +106,7 @@ def _matched(snapshot: Snapshot, request: ReservationRequest, call: Call, value:
     for match in matching.matches(call, snapshot.identities):
         limit, _, scope_name = snapshot.entries[match.limit_id]
         rules += [MatchedRule(rule, limit, scope_name, match.rank) for rule in limit.rules]
-    return MatchedCall(snapshot.mark.revision, call, key, unknown, in_order(rules))
+    return MatchedCall(snapshot.mark.revision, call, key, unknown, in_order(rules), prices)
 
 
 def _unknown(value: str | None, snapshot: Snapshot) -> KeyRefusal:

@@ -11,7 +11,10 @@ from governance.storage.store import Database, MeteringStore
 
 
 class Metering:
-    """The operations that decide and charge. Each takes a request and returns a `Decision`."""
+    """The operations that decide and charge. Each takes a request and returns a `Decision`.
+
+    `refuses_unpriced`: a call that needs a price is refused if a budget applies and no price is known.
+    """
 
     def __init__(
         self,
@@ -22,9 +25,10 @@ class Metering:
         steady: Clock,
         random_ids: RandomIds,
         statistics: Statistics,
+        matcher: Matcher,
+        refuses_unpriced: bool,
     ) -> None:
-        matcher = Matcher(cache)
-        context = ActContext(store, cache, matcher, steady, random_ids, statistics)
+        context = ActContext(store, cache, matcher, steady, random_ids, statistics, refuses_unpriced)
         self.reserve = Reserve(context)
         self.report = Report(context)
-        self.check = Check(database, store, cache, matcher)
+        self.check = Check(database, store, cache, matcher, refuses_unpriced=refuses_unpriced)

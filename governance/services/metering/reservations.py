@@ -2,13 +2,18 @@
 
 import logging
 from collections.abc import Callable
+from typing import NamedTuple
 
 from governance.domain.errors import Code, NotFound, Unavailable
 from governance.domain.metering import reservation as steps
+from governance.domain.metering.priced import settled_at
 from governance.domain.metering.reservation import Actual, Reservation, Status
+from governance.domain.pricing import price_json
+from governance.domain.pricing.schedule import Schedule
 from governance.domain.records.list_query import Page
 from governance.domain.times import SECOND, Clock
-from governance.services.metering.statistics import EXPIRED, LATE
+from governance.services.metering.match_cache import Matcher
+from governance.services.metering.statistics import EXPIRED, LATE, Statistics
 from governance.storage.metering import reservations as stored
 from governance.storage.store import Database, MeteringStore, UnitOfWork
 
@@ -18,21 +23,51 @@ SWEPT_TOGETHER = 500
 Step = Callable[[Reservation, int], Reservation]
 
 
+class SettledReservation(NamedTuple):
+    """A reservation after its settle. `is_unpriced`: its tokens could not be priced, so it costs what was held."""
+
+    reservation: Reservation
+    is_unpriced: bool = False
+
+
 class Reservations:
     """The operations on reservations. `charge_expired`: whether an expired reservation is charged or released.
 
     `steady` is a clock without jumps. A reservation does not expire because the system clock jumped forward.
     """
 
-    def __init__(self, database: Database, store: MeteringStore, steady: Clock, *, charge_expired: bool) -> None:
+    def __init__(
+        self,
+        database: Database,
+        store: MeteringStore,
+        steady: Clock,
+        *,
+        matcher: Matcher,
+        statistics: Statistics,
+        charge_expired: bool,
+    ) -> None:
         self._database = database
         self._store = store
         self._steady = steady
+        self._matcher = matcher
+        self._statistics = statistics
         self._charge = charge_expired
 
-    def settle(self, reservation_id: str, actual: Actual) -> Reservation:
-        """Replace the reserved amounts by the actual usage, in the window of admission. Raises NotFound, Conflict."""
-        return self._end(reservation_id, lambda before, now: steps.settled(before, actual, now))
+    def settle(self, reservation_id: str, actual: Actual) -> SettledReservation:
+        """Replace the reserved amounts by the actual usage, in the window of admission.
+
+        Tokens by kind are priced by the price of admission, or, if none was known then, by the price that is known now
+        for that instant. Raises NotFound, Conflict, InvalidRequest.
+        """
+        if not actual.needs_price:
+            after = self._end(reservation_id, lambda before, now: steps.settled(before, actual, now))
+            return SettledReservation(after)
+        find = self._matcher.schedules()
+        after = self._end(reservation_id, lambda before, now: steps.settled(before, _priced(before, actual, find), now))
+        is_unpriced = _priced(after, actual, find).cost is None
+        if is_unpriced:
+            self._statistics.unpriced(after.model, after.provider, after.settled_at or 0)
+        return SettledReservation(after, is_unpriced)
 
     def release(self, reservation_id: str) -> Reservation:
         """Free the reserved amounts and charge nothing. Raises NotFound, Conflict."""
@@ -136,6 +171,13 @@ class Reservations:
         if after is not before and after.late:
             LATE.inc()
         return after
+
+
+def _priced(before: Reservation, actual: Actual, find: Callable[[str, str | None], Schedule]) -> Actual:
+    if before.price is not None:
+        return settled_at(actual, price_json.read(before.price), price_json.source(before.price))
+    found = find(before.model, before.provider).at(before.created_at)
+    return actual if found is None else settled_at(actual, found.price, found.entry.source, found.text)
 
 
 def _unknown() -> NotFound:

@@ -11,7 +11,9 @@ from time import perf_counter
 from typing import NamedTuple
 
 from governance.domain.errors import Code, GovernanceError, InvalidRequest, Unavailable
+from governance.domain.limits.limit import Metric
 from governance.domain.metering.decision import Decision, MatchedRule, decide, key_refusal
+from governance.domain.metering.priced import PricedAmounts, priced
 from governance.domain.metering.request import ReservationRequest
 from governance.domain.metering.reservation import Reservation, Status
 from governance.domain.times import DAY, SECOND, Clock
@@ -54,6 +56,7 @@ class ActContext(NamedTuple):
     steady: Clock
     random_ids: RandomIds
     statistics: Statistics
+    refuses_unpriced: bool
 
 
 class MatchedRequest(NamedTuple):
@@ -121,20 +124,23 @@ class Reserve(Act):
             refusal = key_refusal(matched.key, now)
         if refusal is not None:
             return Decision(matched.call, now, key_refusal=refusal)
+        asked = priced(request.amounts, matched.prices.at(now))
+        if asked.is_unknown and self._context.refuses_unpriced and has_budget(matched.rules):
+            return Decision(matched.call, now, priced=asked, is_unpriced=True)
         counters = unit.counters(matched.rules)
-        statuses, violations = decide(matched.rules, [each.counter for each in counters], request.amounts)
+        statuses, violations = decide(matched.rules, [each.counter for each in counters], asked.amounts)
         if violations:
-            return Decision(matched.call, now, statuses, violations)
-        held = _reservation(request, matched, now, self._context.random_ids)
+            return Decision(matched.call, now, statuses, violations, priced=asked)
+        held = _reservation(request, asked, matched, now, self._context.random_ids)
         unit.add(held, [(each, status.requested, 0) for each, status in zip(counters, statuses, strict=True)])
-        decision = Decision(matched.call, now, statuses, reservation=held)
+        decision = Decision(matched.call, now, statuses, reservation=held, priced=asked)
         return decision if repeat is None else _kept(given, repeat, unit, decision)
 
     def _finish(self, given: MatchedRequest, decision: Decision) -> Decision:
         """Return the decision with its body and count it. A refused virtual key is not counted: no limit refused."""
         if decision.key_refusal is not None:
             return decision
-        if not decision.rendered and not decision.violations:
+        if not decision.rendered and decision.allowed:
             decision = decision._replace(rendered=given.renderer.answer(decision))
         self._context.statistics.decided(decision, perf_counter() - given.began)
         return decision
@@ -150,15 +156,24 @@ class Report(Act):
             return replayed
         if unit.revision != matched.revision:
             raise Stale
+        asked = priced(request.amounts, matched.prices.at(unit.now))
         counters = unit.counters(matched.rules)
-        statuses, _ = decide(matched.rules, [each.counter for each in counters], request.amounts)
-        used = _report(request, matched, unit.now, self._context.random_ids)
+        statuses, _ = decide(matched.rules, [each.counter for each in counters], asked.amounts)
+        used = _report(asked, matched, unit.now, self._context.random_ids)
         unit.add(used, [(each, 0, status.requested) for each, status in zip(counters, statuses, strict=True)])
-        decision = Decision(matched.call, unit.now, statuses, reservation=used)
+        decision = Decision(matched.call, unit.now, statuses, reservation=used, priced=asked)
         return decision if repeat is None else _kept(given, repeat, unit, decision)
 
     def _finish(self, given: MatchedRequest, decision: Decision) -> Decision:
+        if decision.replayed:
+            return decision
+        self._context.statistics.reported(decision)
         return decision if decision.rendered else decision._replace(rendered=given.renderer.answer(decision))
+
+
+def has_budget(rules: tuple[MatchedRule, ...]) -> bool:
+    """Return whether any rule counts dollars."""
+    return any(each.rule.metric == Metric.COST for each in rules)
 
 
 def _kept(given: MatchedRequest, repeat: IdempotencyKey, unit: UnitOfWork, decision: Decision) -> Decision:
@@ -168,37 +183,43 @@ def _kept(given: MatchedRequest, repeat: IdempotencyKey, unit: UnitOfWork, decis
     return decision._replace(rendered=rendered)
 
 
-def _reservation(request: ReservationRequest, matched: MatchedCall, now: int, random_ids: RandomIds) -> Reservation:
+def _reservation(
+    request: ReservationRequest, asked: PricedAmounts, matched: MatchedCall, now: int, random_ids: RandomIds
+) -> Reservation:
     return Reservation(
         random_ids.new_ordered_id(now),
         Status.OPEN,
         *matched.call,
         requests=1,
-        held_tokens=request.amounts.tokens or 0,
-        held_cost=request.amounts.cost or 0,
+        held_tokens=asked.amounts.tokens or 0,
+        held_cost=asked.amounts.cost or 0,
         used_tokens=0,
         used_cost=0,
         created_at=now,
         expires_at=now + request.ttl_seconds * SECOND,
         settled_at=None,
         late=False,
+        price=asked.price_text,
+        cost_source=asked.cost_source,
     )
 
 
-def _report(request: ReservationRequest, matched: MatchedCall, now: int, random_ids: RandomIds) -> Reservation:
+def _report(asked: PricedAmounts, matched: MatchedCall, now: int, random_ids: RandomIds) -> Reservation:
     """Return a ledger entry for usage without a reservation: it reserves nothing and has already ended."""
     return Reservation(
         random_ids.new_ordered_id(now),
         Status.REPORTED,
         *matched.call,
-        requests=request.amounts.requests,
+        requests=asked.amounts.requests,
         held_tokens=0,
         held_cost=0,
-        used_tokens=request.amounts.tokens or 0,
-        used_cost=request.amounts.cost or 0,
+        used_tokens=asked.amounts.tokens or 0,
+        used_cost=asked.amounts.cost or 0,
         created_at=now,
         expires_at=now,
         settled_at=now,
         late=False,
         ended_at=now,
+        price=asked.price_text,
+        cost_source=asked.cost_source,
     )

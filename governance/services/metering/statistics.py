@@ -6,17 +6,29 @@ No label contains a model, a key or a user. `shared_counts.py` adds up the metri
 from functools import cache
 from threading import Lock
 from time import time
+from typing import TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from governance.domain.errors import Unavailable
 from governance.domain.metering.decision import Decision
+from governance.domain.names import spelled
+from governance.domain.pricing.overrides import ModelKey
 from governance.snapshot.cache import SnapshotCache
 from governance.storage.metering import denial_counts
+from governance.storage.pricing import unpriced_models
+from governance.storage.pricing.unpriced_models import MOST_MODELS
 from governance.storage.store import Database
+
+Key = TypeVar("Key")
 
 REQUESTS = Counter("governance_requests", "Requests by endpoint and status.", ["endpoint", "status"])
 DECISIONS = Counter("governance_decisions", "Decisions on reservations, by word.", ["decision"])
+PRICE_UNKNOWN = Counter(
+    "governance_price_unknown", "Calls whose price was needed and not known, by what became of them.", ["outcome"]
+)
+for _outcome in ("refused", "admitted", "reported", "settled"):
+    PRICE_UNKNOWN.labels(_outcome)  # a count of 0 is shown from the start
 AUTHENTICATION_FAILURES = Counter(
     "governance_authentication_failures", "Requests without an API key that counts, by the error's code.", ["code"]
 )
@@ -50,19 +62,27 @@ def _decisions(word: str) -> Counter:
 
 
 class Statistics:
-    """Counts decisions. Each poll writes the denials by limit; a crash loses those since the last poll."""
+    """Counts decisions. Each poll writes the denials by limit and the models without a price.
+
+    A crash loses those since the last poll.
+    """
 
     def __init__(self, database: Database, cache: SnapshotCache) -> None:
         self._database = database
         self._cache = cache
         self._failures = 0
         self._denials: dict[str, tuple[int, int]] = {}
+        self._unpriced: dict[ModelKey, tuple[int, int]] = {}
         self._lock = Lock()
 
     def decided(self, decision: Decision, seconds: float) -> None:
         """Count a decision on a reservation and each limit that refused it. For a repeat, only record the latency."""
         LATENCY.observe(seconds)
-        if decision.violations:
+        if decision.priced is not None and decision.priced.is_unknown:
+            self._unknown(decision, "refused" if decision.is_unpriced else "admitted")
+        if decision.is_unpriced:
+            _decisions("price_unknown").inc()
+        elif decision.violations:
             _decisions(decision.word).inc()
             with self._lock:
                 for limit_id in {status.matched.limit.id for status in decision.violations}:
@@ -70,6 +90,23 @@ class Statistics:
                     self._denials[limit_id] = (count + 1, decision.now)
         elif not decision.replayed:
             _decisions("allow").inc()
+
+    def reported(self, decision: Decision) -> None:
+        """Count a report of usage if its price was not known."""
+        if decision.priced is not None and decision.priced.is_unknown:
+            self._unknown(decision, "reported")
+
+    def unpriced(self, model: str, provider: str | None, now: int, outcome: str = "settled") -> None:
+        """Count a call whose price was needed and not known."""
+        PRICE_UNKNOWN.labels(outcome).inc()
+        key = spelled(model, provider)
+        with self._lock:
+            if key in self._unpriced or len(self._unpriced) < MOST_MODELS:
+                count, _ = self._unpriced.get(key, (0, 0))
+                self._unpriced[key] = (count + 1, now)
+
+    def _unknown(self, decision: Decision, outcome: str) -> None:
+        self.unpriced(decision.call.model, decision.call.provider, decision.now, outcome)
 
     def note_memory(self) -> None:
         """Update the metrics of this worker's snapshot: its age and its failed refreshes. The poller calls this."""
@@ -81,21 +118,27 @@ class Statistics:
         self._failures = failures
 
     def flush(self) -> None:
-        """Add the counted denials to the database. The poller calls this. Raises Unavailable."""
+        """Add the counted denials and models to the database. The poller calls this. Raises Unavailable."""
         with self._lock:
-            counted, self._denials = self._denials, {}
-        if not counted:
+            denied, self._denials = self._denials, {}
+            unpriced, self._unpriced = self._unpriced, {}
+        if not denied and not unpriced:
             return
         try:
             with self._database.write() as connection:
-                denial_counts.add(connection, counted)
+                if denied:
+                    denial_counts.add(connection, denied)
+                if unpriced:
+                    unpriced_models.add(connection, unpriced)
         except Unavailable:
-            self._restore(counted)
+            with self._lock:
+                _restore(self._denials, denied)
+                _restore(self._unpriced, unpriced)
             raise
 
-    def _restore(self, counted: dict[str, tuple[int, int]]) -> None:
-        """Restore counts that could not be written. The next poll writes them."""
-        with self._lock:
-            for limit_id, (count, at) in counted.items():
-                more, later = self._denials.get(limit_id, (0, at))
-                self._denials[limit_id] = (count + more, max(at, later))
+
+def _restore(counts: dict[Key, tuple[int, int]], unwritten: dict[Key, tuple[int, int]]) -> None:
+    """Add counts that could not be written to those since. The next poll writes them."""
+    for key, (count, at) in unwritten.items():
+        more, later = counts.get(key, (0, at))
+        counts[key] = (count + more, max(at, later))

@@ -8,21 +8,31 @@ from pathlib import Path
 from typing import NamedTuple
 
 from governance.domain.errors import GovernanceError, NotReady
-from governance.domain.times import SECOND, Clock, lasting, to_the_second
+from governance.domain.pricing.overrides import by_model, full_name, prices_of
+from governance.domain.times import DAY, SECOND, Clock, lasting, to_the_second
 from governance.services.keys import admin_key
 from governance.services.keys.admin_key import AdminKey
 from governance.services.operations.file_checks import LEAST_FREE, FileChecks, size
 from governance.services.operations.health import MISSING
+from governance.services.pricing.price_list import FAILED, PriceList
 from governance.storage.limits import counters
 from governance.storage.metering import verification
+from governance.storage.pricing import unpriced_models
+from governance.storage.pricing.price_overrides import price_overrides
 from governance.storage.sqlite.files import inspection, migrations, start_check
 from governance.storage.store import Database
+from schemas.pricing.command import command
 
 SLOWEST_POLL = 60
 STEP = SECOND
 """How far a clock may be behind the times in the database. Less is a normal difference between two readings."""
 AGAIN = "Try again shortly: "
 """The advice to HTTP callers if the database does not answer. It does not help an operator, so it is left out."""
+LOADING = 30.0
+"""Seconds that a command waits for the list of prices."""
+UNPRICED_SINCE = 7 * DAY
+MOST_NAMED = 10
+"""How many models without a price are named."""
 SKIPPED = "Not looked at, since the database cannot be read."
 
 
@@ -53,8 +63,9 @@ class Finding(NamedTuple):
 class Doctor:
     """The checks. Each returns what it found, or raises a GovernanceError that says what to do."""
 
-    def __init__(self, database: Database, clock: Clock, subject: DoctorSubject) -> None:
+    def __init__(self, database: Database, clock: Clock, subject: DoctorSubject, price_list: PriceList) -> None:
         self._database = database
+        self._price_list = price_list
         self._clock = clock
         self._subject = subject
 
@@ -68,6 +79,7 @@ class Doctor:
             "verify": self._verified,
             "admin key": self._admin_key,
             "space": self._space,
+            "prices": self._prices,
         }
         outside = {
             "disk": files.disk,
@@ -156,6 +168,28 @@ class Doctor:
             )
         told = [f"{name} {size(count)}" for name, count in (parts | {"free": found.free}).items()]
         return ", ".join(told)
+
+    def _prices(self) -> str:
+        self._price_list.wait(LOADING)
+        info, now = self._price_list.info, self._clock()
+        if info.version is None:
+            raise NotReady(FAILED)
+        with self._database.read() as connection:
+            overrides = by_model(price_overrides.all(connection))
+            counted = unpriced_models.recent(connection, now - UNPRICED_SINCE)
+        without = [
+            each
+            for each in counted
+            if not any(found.holds(now) for found in prices_of(each[:2], overrides, self._price_list.prices))
+        ]
+        if without:
+            names = [full_name(each.provider or None, each.model) for each in without]
+            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+            raise NotReady(
+                f"Set prices, such as {command(without[0].model, without[0].provider or None)}: in the last week, "
+                f"calls needed those of {', '.join(names[:MOST_NAMED])}{more}."
+            )
+        return f"genai-prices {info.version}, newest price of {info.newest(now)}; overrides for {len(overrides)} models"
 
     def _poller(self) -> str:
         interval, lifetime, busy = self._subject[3:]

@@ -5,8 +5,10 @@ from shutil import disk_usage
 from typing import NamedTuple
 
 from governance.domain.errors import GovernanceError, NotReady
+from governance.domain.pricing.listed import ListInfo, ListStatus
 from governance.domain.times import DAY, Clock
 from governance.services.operations.throttle import Throttle
+from governance.services.pricing.price_list import FAILED, PriceList
 from governance.snapshot.cache import SnapshotCache
 from governance.storage.limits import counters
 from governance.storage.sqlite.files import migrations
@@ -27,16 +29,21 @@ class Health(NamedTuple):
 
     reasons: list[str]
     warnings: list[str]
+    price_list: ListInfo
+    now: int
 
 
 class HealthCheck:
     """Checks the database, its schema, the snapshot, the clock, the disk, and whether decisions can be written."""
 
-    def __init__(self, database: Database, cache: SnapshotCache, clock: Clock, store: MeteringStore) -> None:
+    def __init__(
+        self, database: Database, cache: SnapshotCache, clock: Clock, store: MeteringStore, price_list: PriceList
+    ) -> None:
         self._database = database
         self._cache = cache
         self._clock = clock
         self._store = store
+        self._price_list = price_list
         self._schema = migrations.head()
         self._standing: list[str] = []
         self._looks = Throttle(self.look, MOST_LOOKS)
@@ -51,7 +58,10 @@ class HealthCheck:
 
     def look(self) -> Health:
         """Return the current health. It has no limits, names or keys, because anyone may ask."""
-        health = Health([], [*self._standing])
+        info = self._price_list.info
+        health = Health([], [*self._standing], info, self._clock())
+        if info.status == ListStatus.FAILED:
+            health.warnings.append(FAILED)
         _note(health, self._look_at_database)
         if not health.reasons:
             _note(health, self._look_at_writer)

@@ -3,6 +3,6 @@
 from governance.domain.keys import User
 from governance.domain.records.stored import ManagedUser
 from governance.storage import revisions, tables
-from governance.storage.keys.named_resources import NamedRows
+from governance.storage.named_rows import NamedRows
 
 users: NamedRows[User, ManagedUser] = NamedRows(tables.users, User, revisions.USER)

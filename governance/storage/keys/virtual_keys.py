@@ -8,10 +8,7 @@ from sqlalchemy.engine import Connection
 from governance.domain.keys import VirtualKey
 from governance.domain.records.stored import ManagedKey
 from governance.storage import revisions, tables
-from governance.storage.keys.named_resources import NamedRows
-
-UNPRINTABLE = "\x1f"
-"""A character that no name and no digest begins with."""
+from governance.storage.named_rows import UNPRINTABLE, NamedRows
 
 
 class VirtualKeyRows(NamedRows[VirtualKey, ManagedKey]):

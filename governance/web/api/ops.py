@@ -13,6 +13,7 @@ from governance.web.http.answers import JSON, answer
 from governance.web.http.flask_app import HttpResponse
 from governance.web.http.operation import operation
 from schemas import render
+from schemas.pricing import prices
 
 HTML = "text/html; charset=utf-8"
 
@@ -33,7 +34,8 @@ def readyz() -> HttpResponse:
     health = governance().health.get()
     if health.reasons:
         raise Unavailable(" ".join(health.reasons), code=Code.NOT_READY)
-    return answer({"status": "ready", "warnings": health.warnings})
+    listed = prices.list_info(health.price_list, health.now)
+    return answer({"status": "ready", "warnings": health.warnings, "price_list": listed})
 
 
 @blueprint.get("/openapi.json")

@@ -21,8 +21,9 @@ from governance.web.http.operation import operation
 from schemas.metering import decisions, requests
 from schemas.metering.checks import checked
 from schemas.metering.denials import refusal
+from schemas.metering.unknown_prices import settle_warnings
 from schemas.responses.decisions import Admitted, Checked, UsageRecorded
-from schemas.responses.reservations import ReservationFound, ReservationList
+from schemas.responses.reservations import ReservationFound, ReservationList, ReservationSettled
 
 blueprint = Blueprint("reservations", __name__, url_prefix="/api/governance")
 
@@ -40,7 +41,7 @@ ENDED = (Code.RESERVATION_NOT_FOUND, Code.ALREADY_SETTLED, Code.ALREADY_RELEASED
     scope=KeyScope.METER,
     body=requests.ReservationCreate(),
     answer=Admitted(),
-    refusals=(*DENIALS, *REFUSED_KEYS, Code.IDEMPOTENCY_KEY_REUSED),
+    refusals=(*DENIALS, *REFUSED_KEYS, Code.IDEMPOTENCY_KEY_REUSED, Code.PRICE_UNKNOWN),
 )
 def create_reservation(body: ReservationRequest) -> HttpResponse:
     """Reserve the requested amounts on every rule that applies; or reserve nothing, and name the rules without room."""
@@ -80,12 +81,14 @@ def get_reservation(reservation_id: str) -> HttpResponse:
     "Settle a reservation",
     scope=KeyScope.METER,
     body=requests.Settlement(),
-    answer=ReservationFound(),
+    answer=ReservationSettled(),
     refusals=ENDED,
 )
 def settle_reservation(reservation_id: str, body: Actual) -> HttpResponse:
     """Charge what was used. A missing amount is charged as reserved; more than reserved is charged in full."""
-    return _shown(governance().reservations.settle(reservation_id, body))
+    after, is_unpriced = governance().reservations.settle(reservation_id, body)
+    found = {"warnings": settle_warnings(after)} if is_unpriced else {}
+    return answer({"reservation": decisions.reservation(after)} | found)
 
 
 @blueprint.post("/reservations/<reservation_id>/release")

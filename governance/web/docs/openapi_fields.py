@@ -13,7 +13,7 @@ from schemas import fields, queries
 from schemas.config.entries import IgnoredFields, QuarterStart
 from schemas.config.owners import SeparateFields
 from schemas.loading import Body
-from schemas.metering.amounts import ProviderUsage
+from schemas.pricing.token_counts import ProviderUsage
 
 Facts = dict[str, Any]
 
@@ -103,7 +103,8 @@ def null(_: Any, field: Any, ret: Facts) -> Facts:
         return {}
     if "$ref" in ret:
         return {"anyOf": [{"$ref": ret.pop("$ref")}, {"type": "null"}]}
-    kinds = {"type": [ret["type"], "null"]} if "type" in ret else {}
+    own = [ret["type"]] if isinstance(ret.get("type"), str) else ret.get("type", [])
+    kinds = {"type": [*dict.fromkeys((*own, "null"))]} if own else {}
     return kinds | ({"enum": [*ret["enum"], None]} if "enum" in ret else {})
 
 

@@ -1,5 +1,6 @@
 """Responses: JSON bytes with ETag, Link and Cache-Control, or 304 if the client has the same bytes already."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -18,6 +19,7 @@ JSON = "application/json"
 CACHING = "private, no-cache"
 NEVER_STORED = "no-store"
 Header = tuple[str, str]
+NOTHING: Mapping[str, Any] = {}
 
 
 def answer(value: Any) -> HttpResponse:
@@ -61,9 +63,11 @@ def listing(name: str, found: Listing, page: Page) -> HttpResponse:
     return made
 
 
-def plain_page(name: str, shown: list[dict[str, Any]], total: int, page: Page) -> HttpResponse:
-    """Return a page of keys or users, which are always read from the database."""
-    body = {name: shown, "total_count": total, "count": len(shown), **page._asdict()}
+def plain_page(
+    name: str, shown: list[dict[str, Any]], total: int, page: Page, rest: Mapping[str, Any] = NOTHING
+) -> HttpResponse:
+    """Return a page of what is always read from the database, such as keys; `rest` is added to the numbers."""
+    body = {name: shown, "total_count": total, "count": len(shown), **page._asdict(), **rest}
     made = answer(body)
     links = _links(the_request().query_string, page, total)
     if links:

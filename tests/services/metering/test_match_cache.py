@@ -13,7 +13,7 @@ from schemas.metering.denials import refusal
 
 @pytest.fixture
 def matcher(governance):
-    return Matcher(governance.cache)
+    return Matcher(governance.cache, governance.price_list)
 
 
 def request(model="gpt-4o", tokens=1, virtual_key=None, **call):

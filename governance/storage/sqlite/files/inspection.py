@@ -19,6 +19,7 @@ INSTANTS = (
     tables.model_limits.c.updated_at,
     tables.virtual_keys.c.updated_at,
     tables.users.c.updated_at,
+    tables.prices.c.updated_at,
     tables.api_keys.c.created_at,
     tables.verifications.c.at,
     tables.audit.c.at,

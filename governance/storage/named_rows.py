@@ -1,4 +1,4 @@
-"""Reads and writes rows with an id, a name and two times: users and virtual keys."""
+"""Reads and writes rows with an id, a name and two times: users, virtual keys, price overrides."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Generic, TypeVar
@@ -8,12 +8,16 @@ from sqlalchemy.engine import Connection
 
 from governance.domain.keys import User, VirtualKey
 from governance.domain.names import fold
+from governance.domain.pricing.overrides import PriceOverride
 from governance.domain.records.list_query import Page
-from governance.domain.records.stored import ManagedKey, ManagedUser
+from governance.domain.records.stored import ManagedKey, ManagedPrice, ManagedUser
 from governance.storage import paging, revisions
 
-NamedT = TypeVar("NamedT", User, VirtualKey)
-HeldT = TypeVar("HeldT", ManagedUser, ManagedKey)
+NamedT = TypeVar("NamedT", User, VirtualKey, PriceOverride)
+HeldT = TypeVar("HeldT", ManagedUser, ManagedKey, ManagedPrice)
+
+UNPRINTABLE = "\x1f"
+"""A character that no name and no digest begins with."""
 
 
 class NamedRows(Generic[NamedT, HeldT]):
@@ -75,10 +79,10 @@ class NamedRows(Generic[NamedT, HeldT]):
         revisions.add_tombstones(connection, self._entity, [row["its_id"] for row in gone], revision)
 
 
-def _row(named: User | VirtualKey, revision: int) -> dict[str, Any]:
+def _row(named: User | VirtualKey | PriceOverride, revision: int) -> dict[str, Any]:
     return named._asdict() | {"search_name": fold(named.name), "revision": revision}
 
 
-def _held_row(held: ManagedUser | ManagedKey, revision: int) -> dict[str, Any]:
+def _held_row(held: ManagedUser | ManagedKey | ManagedPrice, revision: int) -> dict[str, Any]:
     origin = {"config_hash": held.config_hash, "source": held.source.name, "place": held.source.place}
     return _row(held[0], revision) | origin

@@ -1,0 +1,59 @@
+"""The amounts of a call with its cost: as given, or computed from its tokens by kind and the price of its model."""
+
+from typing import NamedTuple
+
+from governance.domain.errors import InvalidRequest
+from governance.domain.limits import money
+from governance.domain.metering.request import RequestedAmounts
+from governance.domain.metering.reservation import Actual
+from governance.domain.pricing.price import Price
+from governance.domain.pricing.schedule import CostSource, EffectivePrice
+from governance.domain.pricing.tokens import TokenCounts
+
+TOO_DEAR = "Give fewer tokens: by the price of the model they cost more than ${} (the most that one call may)."
+
+
+class PricedAmounts(NamedTuple):
+    """Amounts with their cost. `price` is the price that holds, or None; it is stored for the settle.
+
+    `is_unknown`: the cost was to be computed, and no price is known.
+    """
+
+    amounts: RequestedAmounts
+    cost_source: str
+    price: EffectivePrice | None
+    is_unknown: bool = False
+
+    @property
+    def price_text(self) -> str | None:
+        """The price as reservations store it."""
+        return None if self.price is None else self.price.text
+
+
+def priced(amounts: RequestedAmounts, price: EffectivePrice | None) -> PricedAmounts:
+    """Return the amounts with their cost. Raises InvalidRequest if no call may cost so much."""
+    cost, _, requests, counts = amounts
+    if cost is not None or counts is None:
+        return PricedAmounts(amounts, CostSource.NONE if cost is None else CostSource.GIVEN, price)
+    computed = None if price is None else _cost(price.price, counts, requests)
+    if price is None or computed is None:
+        return PricedAmounts(amounts, CostSource.NONE, price, is_unknown=True)
+    return PricedAmounts(amounts._replace(cost=computed), price.entry.source, price)
+
+
+def settled_at(actual: Actual, price: Price, source: str, text: str | None = None) -> Actual:
+    """Return what a settle reports with its cost by this price; unchanged if the price does not tell it.
+
+    `text` is the price as JSON, if it is not stored yet. Raises InvalidRequest if no call may cost so much.
+    """
+    if actual.counts is None:
+        return actual
+    computed = _cost(price, actual.counts, 1)
+    return actual if computed is None else actual._replace(cost=computed, cost_source=source, price=text)
+
+
+def _cost(price: Price, counts: TokenCounts, requests: int) -> int | None:
+    cost = price.cost(counts, requests)
+    if cost is not None and cost > money.MAX_COST:
+        raise InvalidRequest(TOO_DEAR.format(money.dollars(money.MAX_COST)), param="input_tokens")
+    return cost

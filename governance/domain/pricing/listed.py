@@ -1,0 +1,47 @@
+"""The list of prices: its entries, and what is told about it."""
+
+from datetime import date
+from enum import StrEnum
+from typing import NamedTuple
+
+from governance.domain.pricing.schedule import EffectivePrice
+from governance.domain.times import DAY
+
+EPOCH = date(1970, 1, 1)
+
+
+class ListedModel(NamedTuple):
+    """A model of the list with its prices, the preferred one first. The last one always holds.
+
+    A price may lack rates: some models are priced by the page or not at all.
+    `not_priced` names the rates of the list that no token count here uses, such as those of images and searches.
+    """
+
+    provider: str
+    model: str
+    prices: tuple[EffectivePrice, ...]
+    not_priced: tuple[str, ...] = ()
+
+
+class ListStatus(StrEnum):
+    """Whether the list is there."""
+
+    LOADING = "loading"
+    LOADED = "loaded"
+    FAILED = "failed"
+
+
+class ListInfo(NamedTuple):
+    """The list: its status, its version, and the dates on which its prices begin, ascending."""
+
+    status: ListStatus
+    version: str | None = None
+    dates: tuple[date, ...] = ()
+
+    def newest(self, now: int) -> date | None:
+        """Return the date of the newest price that has begun: the list is at least as new. None without a list.
+
+        The package does not say when it was made.
+        """
+        begun = [each for each in self.dates if (each - EPOCH).days <= now // DAY]
+        return begun[-1] if begun else None

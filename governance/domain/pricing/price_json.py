@@ -1,0 +1,61 @@
+"""A price as JSON with exact numbers: as responses show it, and as a reservation stores it."""
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from governance.domain.pricing.price import Price, Rates, Tier
+
+PRICES_REMEMBERED = 4096
+
+
+def number(value: Decimal) -> str:
+    """Return an exact JSON number without an exponent and without zeros at its end."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def rates(given: Rates) -> str:
+    """Return the members of rates in a JSON object; a missing rate has no member."""
+    return ",".join(f'"{kind}":{number(rate)}' for kind, rate in given._asdict().items() if rate is not None)
+
+
+def members(price: Price) -> str:
+    """Return the members of a price's JSON object, without the braces; a missing rate has no member."""
+    request = "" if price.request is None else f'"request":{number(price.request)}'
+    tiers = ",".join(f'{{"above":{tier.above},{rates(tier.rates)}}}' for tier in price.tiers)
+    parts = (rates(price.rates), request, f'"tiers":[{tiers}]' if tiers else "")
+    return ",".join(part for part in parts if part)
+
+
+def text(price: Price) -> str:
+    """Return a price as a JSON object."""
+    return f"{{{members(price)}}}"
+
+
+@lru_cache(maxsize=PRICES_REMEMBERED)
+def read(stored: str) -> Price:
+    """Return the price in the text of `text`, or of a reservation's price. Other members are ignored."""
+    return of(json.loads(stored, parse_float=Decimal))
+
+
+@lru_cache(maxsize=PRICES_REMEMBERED)
+def source(stored: str) -> str:
+    """Return where the price in the text of a reservation's price comes from."""
+    return str(json.loads(stored)["source"])
+
+
+def of(data: Mapping[str, Any]) -> Price:
+    """Return the price of a JSON object whose numbers are int or Decimal."""
+    tiers = (Tier(tier["above"], _read_rates(tier)) for tier in data.get("tiers") or ())
+    return Price(_read_rates(data), _decimal(data.get("request")), tuple(tiers))
+
+
+def _read_rates(data: Mapping[str, Any]) -> Rates:
+    return Rates(**{kind: _decimal(data.get(kind)) for kind in Rates._fields})
+
+
+def _decimal(value: Any) -> Decimal | None:
+    return None if value is None else Decimal(value)

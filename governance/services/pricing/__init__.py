@@ -1,0 +1,1 @@
+"""Prices: the list, the overrides, and the price of a call."""

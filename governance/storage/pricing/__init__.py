@@ -1,0 +1,1 @@
+"""Price overrides, and the models whose price nobody knew."""

@@ -1,0 +1,23 @@
+"""The schema of a file's price overrides."""
+
+from typing import Any
+
+from marshmallow import post_load
+
+from governance.domain.config import hashes
+from governance.domain.config.entries import WantedPrice, price_id
+from schemas.fields import ReadOnly
+from schemas.pricing.bodies import NewPrice, PriceCreate
+
+
+class FilePrice(PriceCreate):
+    """A price override, as the body of `POST /prices`."""
+
+    config_hash = ReadOnly()
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> WantedPrice:
+        """Turn the entry into a wanted price. Raises ValidationError if it is wrong as a whole."""
+        new: NewPrice = super().make(data)
+        own_id = new.id or price_id(new.draft)
+        return WantedPrice("", own_id, new.draft, hashes.of_price(new.id, new.draft))

@@ -1,0 +1,1 @@
+"""The bodies of price overrides, and prices as responses show them."""
