@@ -47,9 +47,7 @@ def reason(result: PriceLookup) -> str:
         told = f"The override {entry.override_id} sets the price of {name}{begins}."
     else:
         where = listed if entry.source == CostSource.LIST else "the overrides"
-        told = (
-            f"The override {entry.override_id} gives {name} the price of {entry.same_as}, from {where}{begins}."
-        )
+        told = f"The override {entry.override_id} gives {name} the price of {entry.same_as}, from {where}{begins}."
     if result.is_asked and result.cost is None:
         told += f" It has no rate for these tokens. Set one: {command(model, provider or None)}."
     if result.not_priced:

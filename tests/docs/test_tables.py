@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from fractions import Fraction
 
 import click
 import pytest
@@ -9,6 +10,9 @@ from flask import Flask
 
 from governance import cli
 from governance.domain.errors import Code
+from governance.domain.pricing.price_json import number
+from governance.domain.times import parse_rfc3339
+from governance.services.pricing import genai_prices_list
 from governance.settings import Settings
 from governance.web.http import operation
 from governance.web.http.errors import STATUS
@@ -104,3 +108,18 @@ def test_every_setting_is_in_its_table_with_its_default_and_its_unit():
     rows = [row.removeprefix("| ").removesuffix(" |").split(" | ") for row in table("docs/install.md", "Settings")]
     assert [[variable, default, meaning] for variable, default, _unit, meaning in rows] == settings()
     assert all(unit for _, _, unit, _ in rows)
+
+
+def test_each_cost_in_the_table_of_models_is_that_of_the_list():
+    rows = [
+        row.replace("`", "").strip("| ").split(" | ") for row in table("docs/prices.md", "Where a price comes from")
+    ]
+    assert len(rows) == 10
+    now = parse_rfc3339("2026-11-26T12:00:00Z")
+    for provider, model, *shown, cost in rows:
+        found = genai_prices_list.find(provider, model)
+        assert found is not None, model
+        rates = next(each for each in found.prices if each.holds(now)).price.rates
+        assert [number(rate) for rate in (rates.input, rates.cached_input, rates.output)] == shown, model
+        by_hand = sum(count * Fraction(rate) for count, rate in zip((1_000, 10_000, 500), shown, strict=True)) / 10**6
+        assert by_hand == Fraction(cost), model

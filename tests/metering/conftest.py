@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
@@ -215,3 +216,27 @@ def other(settings: Settings, clock: FakeClock, app: Any) -> Iterator[Meter]:
     governance_of(made).cache.refresh()
     yield Meter(Api(made.test_client()), clock)
     stop(made)
+
+
+def samples(api):
+    """(name, labels): value of everything of ours, without the moments at which counting began."""
+    response = api.with_key(None).get("/metrics")
+    assert response.status_code == 200
+    found = {}
+    for family in text_string_to_metric_families(response.text):
+        for sample in family.samples:
+            if sample.name.startswith("governance_") and not sample.name.endswith("_created"):
+                found[sample.name, frozenset(sample.labels.items())] = sample.value
+    return found
+
+
+@pytest.fixture
+def moved(api):
+    """What acts add to a sample: the counters are those of the whole process, so only differences tell."""
+    before = samples(api)
+
+    def difference(name, **labels):
+        key = f"governance_{name}", frozenset(labels.items())
+        return samples(api).get(key, 0) - before.get(key, 0)
+
+    return difference

@@ -4,12 +4,11 @@ or a key."""
 import logging
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select, update
 
 from governance.domain.times import rfc3339
 from governance.storage.tables import counters, denials
-from tests.metering.conftest import dollars, ok, requests, tokens
+from tests.metering.conftest import dollars, ok, requests, samples, tokens
 
 OURS = {
     "governance_requests_total": {"endpoint", "status"},
@@ -31,30 +30,6 @@ OURS = {
 
 
 GROWTH = ("governance_database_bytes", "governance_stored_rows")
-
-
-def samples(api):
-    """(name, labels): value of everything of ours, without the moments at which counting began."""
-    response = api.with_key(None).get("/metrics")
-    assert response.status_code == 200
-    found = {}
-    for family in text_string_to_metric_families(response.text):
-        for sample in family.samples:
-            if sample.name.startswith("governance_") and not sample.name.endswith("_created"):
-                found[sample.name, frozenset(sample.labels.items())] = sample.value
-    return found
-
-
-@pytest.fixture
-def moved(api):
-    """What acts add to a sample: the counters are those of the whole process, so only differences tell."""
-    before = samples(api)
-
-    def difference(name, **labels):
-        key = f"governance_{name}", frozenset(labels.items())
-        return samples(api).get(key, 0) - before.get(key, 0)
-
-    return difference
 
 
 def test_metrics_tell_how_the_database_grows(api, meter, settings):

@@ -9,7 +9,10 @@ from governance.domain.pricing.tokens import TokenCounts
 MAX_RATE = 1_000_000
 """The largest rate: a million dollars per million tokens, or per call."""
 DECIMALS = 12
-"""The most decimals of a rate. Together with `MAX_RATE` and `MAX_TOKENS`, every product is exact in 40 digits."""
+"""The most decimals of an override's rate. Some rates of the list have 17.
+
+With up to 18 decimals, `MAX_RATE` and `MAX_TOKENS`, every product and sum is exact in the 40 digits of `money.UP`.
+"""
 
 
 class Rates(NamedTuple):
