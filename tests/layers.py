@@ -59,7 +59,7 @@ SUBJECTS = {
     "metering": {"limits", "keys", "records", "pricing"},
     "pricing": {"limits", "records"},
     "config": {"limits", "keys", "records", "pricing"},
-    "bifrost": {"limits", "keys", "records"},
+    "bifrost": {"limits", "keys", "records", "pricing"},
     "operations": {"sqlite", "limits", "keys", "records", "metering", "pricing"},
     "audit": {"limits", "keys", "records", "pricing"},
     "changes": {"limits", "keys", "records", "pricing"},

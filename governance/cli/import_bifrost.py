@@ -18,6 +18,7 @@ NAMES = {
     CandidateKind.LIMIT: ("model limit", "model limits"),
     CandidateKind.BUDGET: ("budget", "budgets"),
     CandidateKind.RATE_LIMIT: ("rate limit", "rate limits"),
+    CandidateKind.PRICE: ("price", "prices"),
 }
 COUNTED = ("found", *(outcome.value for outcome in ImportOutcome))
 HEADS = ("", "found", "taken", "kept", "left out")

@@ -10,16 +10,23 @@ from marshmallow import Schema
 
 from governance.domain import coercion
 from governance.domain.bifrost import grouping
-from governance.domain.bifrost.candidates import CandidateKey, CandidateKind, CandidateLimit, Candidates, ImportNote
+from governance.domain.bifrost.candidates import (
+    CandidateKey,
+    CandidateKind,
+    CandidateLimit,
+    CandidatePrice,
+    Candidates,
+    ImportNote,
+)
 from governance.domain.bifrost.grouping import LimitRows, reference
 from governance.domain.bifrost.plan import WITH_ITS_LIMIT
-from governance.domain.bifrost.rows import BifrostRows, KeyRow, LimitRow
+from governance.domain.bifrost.rows import BifrostRows, KeyRow, LimitRow, PriceRow
 from governance.domain.errors import InvalidRequest
 from governance.domain.keys import VirtualKey, digest, shown_prefix
 from governance.domain.limits.drafts import LimitDraft
 from governance.domain.limits.limit import Scope
 from governance.domain.names import ALL_MODELS, Identity
-from schemas.bifrost import budgets_and_rate_limits
+from schemas.bifrost import budgets_and_rate_limits, prices
 from schemas.bifrost.budgets_and_rate_limits import item_note, reasons
 from schemas.bifrost.limits import ReadRules, items_of
 from schemas.fields import Name
@@ -81,7 +88,15 @@ class _Reader:
         candidates = [each for limit in limits for each in self._limit(limit)]
         keys = [key for row in self._store.virtual_keys for key in self._key(row)]
         self._left_out += [item_note(row).left_out(reason) for row, reason in unused]
-        return Candidates(keys, candidates, self._left_out, self._store.unread)
+        priced = [found for row in self._store.prices for found in self._price(row)]
+        return Candidates(keys, candidates, priced, self._left_out, self._store.unread)
+
+    def _price(self, row: PriceRow) -> Iterator[CandidatePrice]:
+        note, found = prices.candidate(row, self._now)
+        if found is None:
+            self._left_out.append(note)
+        else:
+            yield found
 
     def _key(self, row: KeyRow) -> Iterator[CandidateKey]:
         note = ImportNote(CandidateKind.VIRTUAL_KEY, budgets_and_rate_limits.id_text(row), str(row.name))

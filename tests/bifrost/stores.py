@@ -66,6 +66,16 @@ CURRENT = {
 }
 """The version that the project follows."""
 
+PRICES = {
+    "governance_pricing_overrides": (
+        "id varchar(255) PRIMARY KEY, name varchar(255) NOT NULL, scope_kind varchar(50) NOT NULL,"
+        " virtual_key_id varchar(255), provider_id varchar(255), provider_key_id varchar(255),"
+        " match_type varchar(20) NOT NULL, pattern varchar(255) NOT NULL, request_types_json text,"
+        f" pricing_patch_json text, {TAIL}"
+    )
+}
+"""The table of pricing overrides, which later versions have."""
+
 LATER = {
     "governance_virtual_keys": (
         f"{KEY}, calendar_aligned numeric DEFAULT false, {SEALED}, expires_at datetime, created_by_user_id text, {TAIL}"
@@ -79,7 +89,7 @@ LATER = {
     ),
     "config_providers": PROVIDER,
     "governance_virtual_key_provider_configs": CONFIG,
-}
+} | PRICES
 """With overrides, expiry, fiscal quarters and many rate limits a limit."""
 
 VERSIONS = {"old": OLD, "middle": MIDDLE, "current": CURRENT, "later": LATER}
@@ -114,6 +124,11 @@ class BifrostStore:
 
     def rate_limit(self, **fields: Any) -> str:
         return self.add("governance_rate_limits", {"id": f"rate-{next(self._ids)}"} | fields)
+
+    def price(self, pattern: Any = "llama", patch: Any = '{"input_cost_per_token":4e-07}', **fields: Any) -> str:
+        plain = {"id": f"price-{next(self._ids)}", "name": "own", "scope_kind": "global", "match_type": "exact"}
+        values = {"pattern": pattern, "pricing_patch_json": patch}
+        return self.add("governance_pricing_overrides", plain | values | fields)
 
     def provider(self, name: Any = "openai", **fields: Any) -> int:
         return self.add("config_providers", {"id": next(self._ids), "name": name} | fields)

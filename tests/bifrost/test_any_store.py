@@ -13,6 +13,7 @@ from governance.domain.bifrost.rows import (
     BudgetRow,
     KeyRow,
     LimitRow,
+    PriceRow,
     ProviderConfigRow,
     ProviderRow,
     RateLimitRow,
@@ -20,7 +21,7 @@ from governance.domain.bifrost.rows import (
 from governance.domain.names import Identity
 from governance.settings import Settings
 from schemas.bifrost.rows import candidates
-from tests.bifrost.stores import CURRENT, LATER, BifrostStore
+from tests.bifrost.stores import CURRENT, LATER, PRICES, BifrostStore
 from tests.conftest import ADMIN_KEY, NOON, Api, FakeClock
 from tests.metering.conftest import Meter, copied, stop
 
@@ -56,6 +57,7 @@ KINDS = {
 }  # fmt: skip
 
 
+PATCH = '{{"input_cost_per_token":1e-06,"output_cost_per_token_above_200k_tokens":2e-06}}'
 PLAIN = {
     KeyRow: {"name": "key {}", "value": "sk-bf-{}"},
     LimitRow: {"model_name": "model-{}", "rate_limit_id": "{}"},
@@ -63,6 +65,7 @@ PLAIN = {
     RateLimitRow: {"token_max_limit": 50, "token_reset_duration": "1d", "token_last_reset": MORNING},
     ProviderRow: {"name": "provider-{}", "budget_id": "{}"},
     ProviderConfigRow: {"virtual_key_id": "{}", "provider": "openai", "rate_limit_id": "{}"},
+    PriceRow: {"scope_kind": "global", "match_type": "exact", "pattern": "model-{}", "pricing_patch_json": PATCH},
 }
 USED = {BudgetRow: {"current_usage": 1.5}, RateLimitRow: {"token_current_usage": 7}}
 
@@ -79,9 +82,9 @@ def rows(row_type):
     return st.lists(st.builds(row, few("abc"), st.lists(column, max_size=4)), max_size=5).map(tuple)
 
 
-ROWS = (KeyRow, LimitRow, BudgetRow, RateLimitRow, ProviderRow, ProviderConfigRow)
+ROWS = (KeyRow, LimitRow, BudgetRow, RateLimitRow, ProviderRow, ProviderConfigRow, PriceRow)
 TABLES = dict(zip(LATER, ROWS, strict=True))
-TOLD = 4
+TOLD = {KeyRow, LimitRow, BudgetRow, RateLimitRow, PriceRow}
 """The kinds of rows that are told; the others are only followed."""
 stores = st.tuples(*(rows(row_type) for row_type in TABLES.values())).map(lambda found: BifrostRows(*found))
 
@@ -106,11 +109,13 @@ def test_whatever_a_store_holds_what_came_is_shown_alike_from_both_sources_and_p
 @settings(max_examples=200, deadline=None)
 @given(stores)
 def test_whatever_a_store_holds_each_row_is_told_and_a_second_run_takes_nothing(store):
-    nothing = ExistingIds(set(), {}, {}, set(), {}, set())
+    nothing = ExistingIds(set(), {}, {}, set(), {}, set(), set(), {})
     minted = iter(range(10**6))
     arriving = candidates(store, NOON)
     decided = decide(arriving, nothing, now=NOON, new_id=lambda: f"minted-{next(minted)}")
-    given_ids = {("" if row.id is None else str(row.id).strip()) for rows_ in store[:TOLD] for row in rows_}
+    given_ids = {
+        ("" if row.id is None else str(row.id).strip()) for found in store for row in found if type(row) in TOLD
+    }
     told = {row.id for row in decided.notes}
     assert given_ids <= told
     assert {row.kind for row in decided.notes if row.id in told - given_ids} <= {CandidateKind.LIMIT}
@@ -127,6 +132,8 @@ def test_whatever_a_store_holds_each_row_is_told_and_a_second_run_takes_nothing(
         {limit.id for limit in decided.limits},
         dict(zip(identities, (limit.id for limit in decided.limits), strict=True)),
         {rule_id for rule_id, _ in rule_keys},
+        {price.id for price in decided.prices},
+        {(*price.key, price.effective_from): price.id for price in decided.prices},
     )
     assert decide(arriving, stored, now=NOON, new_id=str).changes is False
 
@@ -135,4 +142,4 @@ def test_the_newest_tables_are_all_those_that_are_read():
     for name, row_type in TABLES.items():
         columns = {column.split()[0] for column in LATER[name].split(", ")}
         assert set(row_type._fields) - columns <= {"budget_id", "calendar_aligned"}
-    assert list(CURRENT) == list(LATER)
+    assert [*CURRENT, *PRICES] == list(LATER)

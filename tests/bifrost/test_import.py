@@ -37,6 +37,7 @@ def test_a_limit_moves_in_with_its_budgets_its_rate_limit_and_their_ids(store, i
         "model_config": [1, 1, 0, 0],
         "budget": [2, 2, 0, 0],
         "rate_limit": [1, 1, 0, 0],
+        "price": [0, 0, 0, 0],
     }
 
 

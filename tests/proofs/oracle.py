@@ -159,6 +159,7 @@ class Reservation:
     settled_at: int | None = None
     ended_at: int | None = None
     late: bool = False
+    settled_cost: int | None = None
 
     def is_late(self, now: int) -> bool:
         return self.status == "expired" or (self.status == "open" and now >= self.expires_at)
@@ -189,6 +190,8 @@ class Reservation:
             "expires_at": rfc3339(self.expires_at),
             "settled_at": None if self.settled_at is None else rfc3339(self.settled_at),
             "late": self.late,
+            "cost_source": "none" if self.ask.cost is None and self.settled_cost is None else "given",
+            "price": None,
         }
 
 
@@ -355,7 +358,7 @@ class Oracle:
             if cost not in (None, held.used_cost) or tokens not in (None, held.used_tokens):
                 raise Refused(409, "already_settled")
             return held
-        held.late, held.settled_at = held.is_late(now), now
+        held.late, held.settled_at, held.settled_cost = held.is_late(now), now, cost
         held.end(
             "settled",
             now,

@@ -23,6 +23,7 @@ from werkzeug.test import TestResponse
 
 from governance.container import Container
 from governance.domain.errors import Unavailable
+from governance.domain.metering.reservation import Reservation
 from governance.settings import Settings
 from governance.storage.sqlite.database import SqliteDatabase
 from governance.storage.store import UnitOfWork
@@ -442,7 +443,7 @@ def test_a_row_that_cannot_be_written_is_its_own_callers_alone(
     api: Api, governance: Container, database: SqliteDatabase
 ) -> None:
     def twice(batch: UnitOfWork) -> None:
-        batch._new += [batch._new[-1] if batch._new else (1, *[None] * 16)] * 2
+        batch._new += [batch._new[-1] if batch._new else (1, *[None] * len(Reservation._fields))] * 2
 
     api.create(**LIMIT)
     clients = [Api(api.client.application.test_client()) for _ in range(4)]

@@ -9,6 +9,10 @@ from governance.domain.limits.drafts import LimitDraft, RuleSpec
 from governance.domain.limits.limit import Limit, Opening
 from governance.domain.limits.windows import Alignment
 from governance.domain.names import Identity
+from governance.domain.pricing.overrides import PriceOverride
+
+PriceIdentity = tuple[str, str, int]
+"""The canonical provider and model of a price override, and when it begins (`PriceDraft.identity`)."""
 
 
 class CandidateKind(StrEnum):
@@ -18,6 +22,7 @@ class CandidateKind(StrEnum):
     LIMIT = "model_config"
     BUDGET = "budget"
     RATE_LIMIT = "rate_limit"
+    PRICE = "price"
 
 
 class ImportOutcome(StrEnum):
@@ -97,11 +102,19 @@ class CandidateKey(NamedTuple):
     key: VirtualKey
 
 
+class CandidatePrice(NamedTuple):
+    """A price override to import."""
+
+    note: ImportNote
+    price: PriceOverride
+
+
 class Candidates(NamedTuple):
     """The valid rows of another store, the rows left out as invalid, and the columns that are not read."""
 
     keys: list[CandidateKey]
     limits: list[CandidateLimit]
+    prices: list[CandidatePrice]
     left_out: list[ImportNote]
     unread: tuple[UnreadColumn, ...] = ()
 
@@ -115,6 +128,8 @@ class ExistingIds(NamedTuple):
     limits: set[str]
     identities: dict[Identity, str]
     items: set[str]
+    prices: set[str]
+    priced: dict[PriceIdentity, str]
 
     def copy(self) -> "ExistingIds":
         """Return a copy that may be added to."""
@@ -125,6 +140,8 @@ class ExistingIds(NamedTuple):
             set(self.limits),
             dict(self.identities),
             set(self.items),
+            set(self.prices),
+            dict(self.priced),
         )
 
 
@@ -134,10 +151,11 @@ class ImportPlan(NamedTuple):
     keys: list[VirtualKey]
     limits: list[Limit]
     openings: list[Opening]
+    prices: list[PriceOverride]
     notes: list[ImportNote]
     unread: tuple[UnreadColumn, ...] = ()
 
     @property
     def changes(self) -> bool:
         """Return whether there is anything to store."""
-        return bool(self.keys or self.limits)
+        return bool(self.keys or self.limits or self.prices)

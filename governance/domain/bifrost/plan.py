@@ -9,6 +9,7 @@ from governance.domain.bifrost.candidates import (
     CandidateItem,
     CandidateKind,
     CandidateLimit,
+    CandidatePrice,
     CandidateRule,
     Candidates,
     ExistingIds,
@@ -44,13 +45,14 @@ class _Decider:
         self._stored = stored.copy()
         self._now = now
         self._new_id = new_id
-        self._made = ImportPlan([], [], [], [])
+        self._made = ImportPlan([], [], [], [], [])
         self._taken: set[tuple[CandidateKind, str]] = set()
 
     def decide(self, arrivals: Candidates) -> ImportPlan:
         self._made.notes.extend(self._key(*arriving) for arriving in arrivals.keys)
         for arriving in arrivals.limits:
             self._made.notes.extend(self._limit(arriving))
+        self._made.notes.extend(map(self._price, arrivals.prices))
         return self._made._replace(notes=_unique([*self._made.notes, *arrivals.left_out]), unread=arrivals.unread)
 
     def _key(self, note: ImportNote, key: VirtualKey) -> ImportNote:
@@ -65,6 +67,18 @@ class _Decider:
         stored.keys.add(key.id)
         stored.names[key.name] = stored.digests[key.digest] = key.id
         self._made.keys.append(key)
+        return note
+
+    def _price(self, arriving: CandidatePrice) -> ImportNote:
+        note, price = arriving
+        identity = (*price.key, price.effective_from)
+        if price.id in self._before.prices or identity in self._before.priced:
+            return note.kept()
+        other = self._stored.priced.get(identity)
+        if other is not None:
+            return note.left_out(f"It is for the same model as '{other}'.")
+        self._stored.priced[identity] = price.id
+        self._made.prices.append(price)
         return note
 
     def _limit(self, arriving: CandidateLimit) -> Iterator[ImportNote]:

@@ -107,6 +107,21 @@ class ProviderConfigRow(NamedTuple):
     rate_limit_id: Any = None
 
 
+class PriceRow(NamedTuple):
+    """A row of `governance_pricing_overrides`; `pricing_patch_json` has the prices in dollars per token."""
+
+    id: Any = None
+    name: Any = None
+    scope_kind: Any = None
+    provider_id: Any = None
+    match_type: Any = None
+    pattern: Any = None
+    request_types_json: Any = None
+    pricing_patch_json: Any = None
+    created_at: Any = None
+    updated_at: Any = None
+
+
 class BifrostReference(NamedTuple):
     """A reference from a table that is not read to a budget (`budget_id`) or a rate limit (`rate_limit_id`)."""
 
@@ -132,5 +147,6 @@ class BifrostRows(NamedTuple):
     rate_limits: tuple[RateLimitRow, ...] = ()
     providers: tuple[ProviderRow, ...] = ()
     provider_configs: tuple[ProviderConfigRow, ...] = ()
+    prices: tuple[PriceRow, ...] = ()
     references: tuple[BifrostReference, ...] = ()
     unread: tuple[UnreadColumn, ...] = ()

@@ -13,6 +13,7 @@ from governance.storage import revisions
 from governance.storage.bifrost import existing_ids, reader
 from governance.storage.keys.virtual_keys import virtual_keys
 from governance.storage.limits import counters, writes
+from governance.storage.pricing.price_overrides import price_overrides
 from governance.storage.store import Database
 from schemas.bifrost.rows import candidates
 
@@ -54,4 +55,5 @@ class BifrostImport:
 def _store(write: Write, decided: ImportPlan) -> None:
     virtual_keys.add_all(write.connection, decided.keys, write.revision)
     writes.add_all(write.connection, decided.limits, write.revision)
+    price_overrides.add_all(write.connection, decided.prices, write.revision)
     counters.open_all(write.connection, decided.openings, write.now)

@@ -18,6 +18,7 @@ from governance.domain.bifrost.rows import (
     BudgetRow,
     KeyRow,
     LimitRow,
+    PriceRow,
     ProviderConfigRow,
     ProviderRow,
     RateLimitRow,
@@ -35,6 +36,7 @@ TABLES: dict[str, Any] = {
     "governance_rate_limits": RateLimitRow,
     "config_providers": ProviderRow,
     "governance_virtual_key_provider_configs": ProviderConfigRow,
+    "governance_pricing_overrides": PriceRow,
 }
 EVIDENCE = ("governance_virtual_keys", "governance_model_configs")
 """Every store has at least one of these tables."""
