@@ -31,10 +31,14 @@ CLIENTS = 16
 WORKER = {"WEB_CONCURRENCY": "1", "THREADS": "16"}
 LIST = "/api/governance/model-configs"
 RESERVATIONS = "/api/governance/reservations"
-CALL = orjson.dumps({"model": "the-model", "provider": "the-provider", "tokens": 1000, "cost": 0.001})
-TIERS = (("the-model", "the-provider"), ("the-model", None), ("*", "the-provider"), ("*", None))
+MODEL = {"model": "gpt-4o", "provider": "openai"}
+"""A model with a price."""
+CALL = orjson.dumps({**MODEL, "tokens": 1000, "cost": 0.001})
+CALL_BY_KIND = orjson.dumps({**MODEL, "input_tokens": 800, "cached_input_tokens": 300, "output_tokens": 200})
+TIERS = (("gpt-4o", "openai"), ("gpt-4o", None), ("*", "openai"), ("*", None))
 REPEATED, NEW, DATABASE = "repeated page", "new page", "database page"
 RESERVE, KEYED, BOTH, SETTLE = "reserve", "reserve with Idempotency-Key", "reserve + settle", "settle"
+BY_KIND = "reserve with tokens by kind"
 HEAD = ("CPU µs a request", "before", "now", "now ÷ before", "95 % interval", "")
 
 Costs = dict[str, float]
@@ -84,6 +88,7 @@ def _cases(server: Server, headers: Mapping[str, str]) -> list[Case]:
         Case(DATABASE, server, [page("limit=25")]),
         Case(RESERVE, server, [reserve], connections=CLIENTS),
         Case(KEYED, server, [reserve], connections=CLIENTS, keyed=True),
+        Case(BY_KIND, server, [load.request("POST", RESERVATIONS, headers, CALL_BY_KIND)], connections=CLIENTS),
         Case(BOTH, server, [reserve], connections=CLIENTS, settles=True),
     ]
 
