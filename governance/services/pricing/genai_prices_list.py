@@ -48,6 +48,7 @@ PRICED = frozenset({*KEYS.values(), PER_THOUSAND_CALLS})
 __all__ = ("VERSION", "dates", "find", "page")
 
 
+@lru_cache(maxsize=MODELS_REMEMBERED)
 def find(provider: str, model: str) -> ListedModel | None:
     """Return the entry of a model by its canonical names, or None. Without a provider, the model tells it."""
     found = _match(provider, model)
@@ -79,7 +80,6 @@ def dates() -> tuple[date, ...]:
     return tuple(sorted({each.start_date for each in conditions if isinstance(each, StartDateConstraint)}))
 
 
-@lru_cache(maxsize=MODELS_REMEMBERED)
 def _match(provider: str, model: str) -> tuple[Provider, ModelInfo] | None:
     if provider == PROXY:
         head, slash, rest = model.partition("/")
