@@ -3,14 +3,17 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from governance.domain.config import entry_steps
 from governance.domain.config.entries import WantedPrice
-from governance.domain.config.plan_steps import Action, PlanContext, Step, edit_note, recreation_note, stores_hash
+from governance.domain.config.entry_steps import EntryKind
+from governance.domain.config.plan_steps import PlanContext, Step
 from governance.domain.errors import Fault
 from governance.domain.pricing import drafts
 from governance.domain.pricing.overrides import ModelKey, PriceOverride, alias_fault
 from governance.domain.records.differences import of_prices
 from governance.domain.records.stored import PRICE, ManagedPrice
 
+KIND = EntryKind(PRICE, ManagedPrice, of_prices, lambda price: f"price of {price.name}")
 TAKEN = "Give the id '{}', or leave the override out: it is for the same model and begins at the same time."
 
 
@@ -53,8 +56,7 @@ def faults(
 
 def removal(row: ManagedPrice) -> Step:
     """Return the removal of an override that its file no longer has."""
-    price = row.price
-    return Step(Action.REMOVE, PRICE, price.id, _title(price), of_prices(price, None), None, row, None)
+    return entry_steps.removal(KIND, row)
 
 
 def _aliases(prices: Iterable[PriceOverride]) -> Mapping[ModelKey, Sequence[PriceOverride]]:
@@ -68,25 +70,11 @@ def _aliases(prices: Iterable[PriceOverride]) -> Mapping[ModelKey, Sequence[Pric
 
 
 def _step(context: PlanContext, entry: WantedPrice, row: ManagedPrice | None) -> Step:
-    if row is None:
-        price = drafts.override(entry.draft, entry.id, context.now, context.now)
-        after, note = ManagedPrice(price, entry.config_hash, context.source), recreation_note(context, PRICE, entry.id)
-        return Step(Action.CREATE, PRICE, price.id, _title(price), of_prices(None, price), note, None, after)
-    edited, same = _edited(row.price, entry, context.now), row.config_hash == entry.config_hash
-    differences = of_prices(row.price, edited)
-    note = edit_note(context) if differences and same else None
-    known = row._replace(config_hash=entry.config_hash, source=context.with_place(row.source))
-    if differences and (context.overwrite or not same):
-        after = known._replace(price=edited)
-        return Step(Action.CHANGE, PRICE, edited.id, _title(edited), differences, note, row, after)
-    kept = known if stores_hash(row.source, context) else row
-    return Step(Action.KEEP, PRICE, row.price.id, _title(row.price), differences, note, row, kept)
+    now = context.now
+    price = drafts.override(entry.draft, entry.id, now, now) if row is None else _edited(row.price, entry, now)
+    return entry_steps.step(KIND, context, entry.config_hash, row, price)
 
 
 def _edited(before: PriceOverride, entry: WantedPrice, now: int) -> PriceOverride:
     after = drafts.override(entry.draft, before.id, before.created_at, before.updated_at)
     return before if after == before else after._replace(updated_at=now)
-
-
-def _title(price: PriceOverride) -> str:
-    return f"price of {price.name}"
