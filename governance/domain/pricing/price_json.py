@@ -25,9 +25,14 @@ def rates(given: Rates) -> str:
 def members(price: Price) -> str:
     """Return the members of a price's JSON object, without the braces; a missing rate has no member."""
     request = "" if price.request is None else f'"request":{number(price.request)}'
-    tiers = ",".join(f'{{"above":{tier.above},{rates(tier.rates)}}}' for tier in price.tiers)
+    tiers = ",".join(map(_tier, price.tiers))
     parts = (rates(price.rates), request, f'"tiers":[{tiers}]' if tiers else "")
     return ",".join(part for part in parts if part)
+
+
+def _tier(tier: Tier) -> str:
+    members = (f'"above":{tier.above}', rates(tier.rates))
+    return f"{{{','.join(member for member in members if member)}}}"
 
 
 def text(price: Price) -> str:

@@ -4,7 +4,7 @@ from decimal import Decimal
 from fractions import Fraction
 from math import ceil
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from governance.domain.pricing import price_json
@@ -85,6 +85,7 @@ def test_without_an_output_rate_only_input_has_a_cost(price, call):
 
 
 @given(prices)
+@example(Price(Rates(Decimal(1)), tiers=(Tier(5, Rates()),)))
 @settings(deadline=None)
 def test_a_price_is_the_same_after_its_json(price):
     assert price_json.read(price_json.text(price)) == price
