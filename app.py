@@ -8,6 +8,7 @@ from flask_sqlalchemy import SQLAlchemy
 
 from governance import cli
 from governance.container import EXTENSION, Container
+from governance.domain.history.calendar import Calendar
 from governance.domain.steady_clock import SteadyClock
 from governance.domain.times import DAY, SECOND, Clock
 from governance.services.audit import Audit
@@ -15,6 +16,7 @@ from governance.services.bifrost.importer import BifrostImport
 from governance.services.config.files import Files
 from governance.services.config.sync import VALUES_FILE, Sync
 from governance.services.config.uploads import Uploads
+from governance.services.history.history import History
 from governance.services.keys.api_keys import ApiKeys
 from governance.services.keys.authentication import Authentication
 from governance.services.keys.users import Users
@@ -46,8 +48,21 @@ from governance.storage.sqlite.database import SqliteDatabase, engine_options
 from governance.storage.sqlite.locks.progress import WriterProgress
 from governance.storage.sqlite.retention.slices import Slices
 from governance.storage.sqlite.writer.group_commit import GroupCommit
+from governance.storage.sqlite.writer.history import HistoryOptions
 from governance.storage.tables import metadata
-from governance.web.api import api_keys, audit, config, metrics, model_configs, ops, prices, rules, users, virtual_keys
+from governance.web.api import (
+    api_keys,
+    audit,
+    config,
+    history,
+    metrics,
+    model_configs,
+    ops,
+    prices,
+    rules,
+    users,
+    virtual_keys,
+)
 from governance.web.api import reservations as reservations_api
 from governance.web.http import auth, errors, logs, requests
 from governance.web.http.flask_app import MAX_BODY, App
@@ -56,6 +71,7 @@ from governance.web.http.paths import IdConverter
 BLUEPRINTS = (
     model_configs,
     rules,
+    history,
     reservations_api,
     prices,
     virtual_keys,
@@ -124,8 +140,14 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_
     reader = SnapshotReader(cache, settings.render_cache_mb * 1024 * 1024)
     writer = Writer(database, cache, clock)
     authentication = Authentication(database, cache, clock, settings.admin_key)
+    calendar = Calendar(settings.timezone)
     group = GroupCommit(
-        settings.database_path, settings.busy_timeout, clock, synchronous=settings.synchronous, progress=progress
+        settings.database_path,
+        settings.busy_timeout,
+        clock,
+        synchronous=settings.synchronous,
+        progress=progress,
+        history=HistoryOptions(calendar, settings.history_series),
     )
     price_list = PriceList()
     matcher = Matcher(cache, price_list)
@@ -143,7 +165,13 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_
     refusals = RefusalLog()
     counts = SharedCounts()
     slices = Slices(settings.database_path, settings.busy_timeout)
-    retention = Retention(slices, steady_for_a_minute, settings.retention_days * DAY)
+    retention = Retention(
+        slices,
+        steady_for_a_minute,
+        retention=settings.retention_days * DAY,
+        history=settings.history_days * DAY,
+        calendar=calendar,
+    )
     tasks = (
         steady.look,
         steady_for_a_minute.look,
@@ -180,6 +208,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_
             refuses_unpriced=settings.unknown_price == "refuse",
         ),
         reservations=reservations,
+        history=History(database, calendar, clock),
         verification=Verification(database, clock),
         audit=Audit(database),
         bifrost_import=BifrostImport(database, writer, clock, random_ids, settings.busy_timeout),

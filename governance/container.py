@@ -10,6 +10,7 @@ from governance.services.bifrost.importer import BifrostImport
 from governance.services.config.files import Files
 from governance.services.config.sync import Sync
 from governance.services.config.uploads import Uploads
+from governance.services.history.history import History
 from governance.services.keys.api_keys import ApiKeys
 from governance.services.keys.authentication import Authentication
 from governance.services.keys.users import Users
@@ -57,6 +58,7 @@ class Container:
     price_list: PriceList
     metering: Metering
     reservations: Reservations
+    history: History
     verification: Verification
     audit: Audit
     bifrost_import: BifrostImport

@@ -113,6 +113,21 @@ class Settings:
     render_cache_mb: int = _setting(
         "GOVERNANCE_RENDER_CACHE_MB", 64, values.whole(1, 65536), "how many MiB of rendered limits each worker keeps"
     )
+    timezone: str = _setting(
+        "GOVERNANCE_TIMEZONE",
+        "UTC",
+        values.timezone,
+        "the time zone whose days and months of usage are summed; fixed once a day is summed",
+    )
+    history_series: int = _setting(
+        "GOVERNANCE_HISTORY_SERIES",
+        10_000,
+        values.whole(1, 1_000_000),
+        "how many combinations of provider, model, virtual key and user are kept apart in a day; the rest is `(other)`",
+    )
+    history_days: int = _setting(
+        "GOVERNANCE_HISTORY_DAYS", 400, values.whole(35, 3650), "how many days the sums of usage are kept"
+    )
     trusted_proxies: tuple[values.Network, ...] | None = _setting(
         "GOVERNANCE_TRUSTED_PROXIES",
         None,

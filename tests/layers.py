@@ -58,12 +58,13 @@ SUBJECTS = {
     "records": {"limits", "keys", "pricing"},
     "metering": {"limits", "keys", "records", "pricing"},
     "pricing": {"limits", "records"},
+    "history": {"limits", "metering", "records"},
     "config": {"limits", "keys", "records", "pricing"},
     "bifrost": {"limits", "keys", "records", "pricing"},
-    "operations": {"sqlite", "limits", "keys", "records", "metering", "pricing"},
+    "operations": {"sqlite", "limits", "keys", "records", "metering", "pricing", "history"},
     "audit": {"limits", "keys", "records", "pricing"},
     "changes": {"limits", "keys", "records", "pricing"},
-    "sqlite": {"limits", "metering"},
+    "sqlite": {"limits", "metering", "history"},
 }
 """Which subjects a subject may know, in its own layer and in those below; all know what has no subject."""
 

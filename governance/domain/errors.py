@@ -28,6 +28,7 @@ class Code(StrEnum):
     UNKNOWN_FIELD = "unknown_field"
     INVALID_PARAMETER = "invalid_parameter"
     UNKNOWN_PARAMETER = "unknown_parameter"
+    RESOLUTION_UNAVAILABLE = "resolution_unavailable"
     BODY_TOO_LARGE = "body_too_large"
     URI_TOO_LONG = "uri_too_long"
     HEADERS_TOO_LARGE = "headers_too_large"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from zoneinfo import available_timezones
 
 from governance.domain.addresses import without_secrets
 
@@ -51,6 +52,13 @@ def admin_key(value: str) -> str:
     repeats_itself = value in (value + value)[1:-1]
     if len(set(value)) < FEWEST_DIFFERENT or repeats_itself:
         raise ValueError("characters that nobody can guess, such as openssl rand -hex 32 prints")
+    return value
+
+
+def timezone(value: str) -> str:
+    """Return the name of a time zone."""
+    if value not in available_timezones():
+        raise ValueError("an IANA time zone, such as UTC, Europe/Berlin or America/New_York")
     return value
 
 

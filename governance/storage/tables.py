@@ -23,6 +23,8 @@ from sqlalchemy import (
     literal,
 )
 
+from governance.domain.history.usage import UsageAmounts
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -256,10 +258,77 @@ reservations = Table(
     Column("ended_at", Big),
     Column("price", Text),
     Column("cost_source", Text, nullable=False, server_default=literal("none")),
+    Column("input_tokens", Big, nullable=False, server_default="0"),
+    Column("output_tokens", Big, nullable=False, server_default="0"),
+    Column("cached_tokens", Big, nullable=False, server_default="0"),
     CheckConstraint("status IN ('open', 'settled', 'released', 'expired', 'reported')", name="status"),
     Index("ix_reservations_open", "expires_at", sqlite_where=_is_open, postgresql_where=_is_open),
     sqlite_autoincrement=True,
     comment="Reservations, and (reported) usage that had none. seq rises with admission and names them in the ledger.",
+)
+
+usage_series = Table(
+    "usage_series",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("virtual_key_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    UniqueConstraint("provider", "model", "virtual_key_id", "user_id", name="uq_usage_series_whole"),
+    comment="Who used what: canonical provider and model, virtual key and user, '' for none.",
+)
+
+usage_series_days = Table(
+    "usage_series_days",
+    metadata,
+    Column("day", Integer, nullable=False),
+    Column("series_id", Integer, nullable=False),
+    PrimaryKeyConstraint("day", "series_id"),
+    sqlite_with_rowid=False,
+    comment="Which series are kept apart in a UTC day (days since 1970). The others are added together.",
+)
+
+
+def _usage(name: str, comment: str) -> Table:
+    """Return a table of sums of usage by the start of a period and a series."""
+    return Table(
+        name,
+        metadata,
+        Column("start", Big, nullable=False),
+        Column("series_id", Integer, nullable=False),
+        *(Column(amount, Big, nullable=False) for amount in UsageAmounts._fields),
+        PrimaryKeyConstraint("start", "series_id"),
+        sqlite_with_rowid=False,
+        comment=comment,
+    )
+
+
+usage_buckets = _usage("usage_buckets", "What was used in 15 minutes (UTC, of admission) by a series.")
+usage_days = _usage("usage_days", "Sums of buckets over closed days of the time zone in usage_sums.")
+usage_months = _usage("usage_months", "Sums of days over closed months of the time zone in usage_sums.")
+
+usage_sums = Table(
+    "usage_sums",
+    metadata,
+    Column("period", Text, nullable=False),
+    Column("start", Big, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("is_current", Boolean, nullable=False),
+    PrimaryKeyConstraint("period", "start"),
+    CheckConstraint("period IN ('day', 'month')", name="period"),
+    comment="Which days and months are summed. A late correction raises generation; the sum is then not current.",
+)
+
+usage_bounds = Table(
+    "usage_bounds",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("pruned_until", Big, nullable=False),
+    Column("buckets_since", Big, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+    comment="Reservations admitted before pruned_until may be gone; buckets before buckets_since are.",
 )
 
 ledger = Table(

@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 from sqlalchemy import func, select, text, update
 
+from governance.domain.history.calendar import Calendar
 from governance.domain.times import SECOND
 from governance.services.operations.retention import EVERY, Retention
 from governance.storage.sqlite.locks.writer_lock import only_one
@@ -66,6 +67,11 @@ class Rest:
         self.seconds.append(seconds)
 
 
+def pruner(slices, clock):
+    """Keeps reservations for a day, and sums for 400."""
+    return Retention(slices, clock, retention=DAY * SECOND, history=400 * DAY * SECOND, calendar=Calendar("UTC"))
+
+
 @pytest.fixture
 def rest():
     return Rest()
@@ -73,7 +79,7 @@ def rest():
 
 @pytest.fixture
 def retention(path, clock, rest):
-    return Retention(Slices(path, 1, rest=rest), clock, DAY * SECOND)
+    return pruner(Slices(path, 1, rest=rest), clock)
 
 
 @pytest.mark.usefixtures("many")
@@ -131,7 +137,7 @@ def test_two_workers_do_not_prune_at_the_same_time(clock, retention, rows, path)
 
 @pytest.mark.usefixtures("many")
 def test_a_worker_that_stops_ends_after_its_slice(path, clock, rows):
-    retention = Retention(Slices(path, 1, rest=lambda _: retention.stop()), clock, DAY * SECOND)
+    retention = pruner(Slices(path, 1, rest=lambda _: retention.stop()), clock)
     clock.advance(2 * DAY)
     retention.due()
     assert 0 < rows(reservations)[0] < COPIES

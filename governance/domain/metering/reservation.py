@@ -45,7 +45,9 @@ class Reservation(NamedTuple):
 
     `held_*` are the amounts reserved at admission; they never change. `used_*` are the amounts charged now. `ended_at`
     is when they were last set, by the clock that never goes back (`storage.counters.touch`). `price` is the price of
-    admission as JSON (`EffectivePrice.text`), or None; `cost_source` says where the cost comes from.
+    admission as JSON (`EffectivePrice.text`), or None; `cost_source` says where the cost comes from. `input_tokens`,
+    `output_tokens` and `cached_tokens` are those of the tokens that were given by kind: of the reserved ones while the
+    reservation is open, of the charged ones later.
     """
 
     id: str
@@ -66,6 +68,9 @@ class Reservation(NamedTuple):
     ended_at: int | None = None
     price: str | None = None
     cost_source: str = CostSource.NONE
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
 
     @property
     def held(self) -> Amounts:
@@ -111,6 +116,7 @@ def settled(before: Reservation, actual: Actual, now: int) -> Reservation:
         return _repeated(before, actual)
     if before.status == Status.RELEASED:
         raise _over(before)
+    counts = _counts(before, actual)
     return before._replace(
         status=Status.SETTLED,
         requests=1,
@@ -120,7 +126,19 @@ def settled(before: Reservation, actual: Actual, now: int) -> Reservation:
         late=before.is_late(now),
         price=before.price or actual.price,
         cost_source=before.cost_source if actual.cost is None else actual.cost_source,
+        input_tokens=counts.input,
+        output_tokens=counts.output,
+        cached_tokens=counts.cached_input,
     )
+
+
+def _counts(before: Reservation, actual: Actual) -> TokenCounts:
+    """Return the tokens by kind that a settle charges: those it gives, or the reserved ones if it gives no tokens."""
+    if actual.counts is not None:
+        return actual.counts
+    if actual.tokens is not None:
+        return TokenCounts()
+    return TokenCounts(before.input_tokens, before.cached_tokens, output=before.output_tokens)
 
 
 def _repeated(before: Reservation, actual: Actual) -> Reservation:

@@ -183,9 +183,16 @@ def _kept(given: MatchedRequest, repeat: IdempotencyKey, unit: UnitOfWork, decis
     return decision._replace(rendered=rendered)
 
 
+def _kinds(asked: PricedAmounts) -> tuple[int, int, int]:
+    """Return the input, output and cached tokens of amounts; 0 if the tokens are not given by kind."""
+    counts = asked.amounts.counts
+    return (0, 0, 0) if counts is None else (counts.input, counts.output, counts.cached_input)
+
+
 def _reservation(
     request: ReservationRequest, asked: PricedAmounts, matched: MatchedCall, now: int, random_ids: RandomIds
 ) -> Reservation:
+    input_tokens, output_tokens, cached_tokens = _kinds(asked)
     return Reservation(
         random_ids.new_ordered_id(now),
         Status.OPEN,
@@ -201,11 +208,15 @@ def _reservation(
         late=False,
         price=asked.price_text,
         cost_source=asked.cost_source,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cached_tokens=cached_tokens,
     )
 
 
 def _report(asked: PricedAmounts, matched: MatchedCall, now: int, random_ids: RandomIds) -> Reservation:
     """Return a ledger entry for usage without a reservation: it reserves nothing and has already ended."""
+    input_tokens, output_tokens, cached_tokens = _kinds(asked)
     return Reservation(
         random_ids.new_ordered_id(now),
         Status.REPORTED,
@@ -222,4 +233,7 @@ def _report(asked: PricedAmounts, matched: MatchedCall, now: int, random_ids: Ra
         ended_at=now,
         price=asked.price_text,
         cost_source=asked.cost_source,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cached_tokens=cached_tokens,
     )

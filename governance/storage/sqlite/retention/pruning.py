@@ -30,6 +30,9 @@ FOLD = f"""
     UPDATE counters SET folded = folded + gone.used
     FROM (SELECT counter_id, sum(used) AS used FROM ledger WHERE seq IN {THESE} GROUP BY counter_id) AS gone
     WHERE counters.id = gone.counter_id"""  # noqa: S608
+PRUNED_UNTIL = f"""
+    UPDATE usage_bounds SET pruned_until = max(
+        pruned_until, (SELECT max(created_at) + 1 FROM reservations WHERE seq IN {THESE}))"""  # noqa: S608
 DROP_LEDGER = f"DELETE FROM ledger WHERE seq IN {THESE}"  # noqa: S608
 DROP_RESERVATIONS = f"DELETE FROM reservations WHERE seq IN {THESE}"  # noqa: S608
 DROP_ANSWERS = f"DELETE FROM answers WHERE seq IN {THESE}"  # noqa: S608
@@ -93,7 +96,7 @@ class EndedReservations(OldestFirst):
 
     def drop(self, connection: sqlite3.Connection, seqs: str) -> None:
         """Add the ledger rows to their counters' `folded` sums, and delete the reservations."""
-        for statement in (FOLD, DROP_LEDGER, DROP_RESERVATIONS):
+        for statement in (FOLD, PRUNED_UNTIL, DROP_LEDGER, DROP_RESERVATIONS):
             connection.execute(statement, (seqs,))
 
 

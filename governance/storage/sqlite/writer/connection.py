@@ -8,19 +8,22 @@ from governance.storage.sqlite.database import open_file
 from governance.storage.sqlite.file_watch import FileWatch
 from governance.storage.sqlite.locks.writer_lock import WriterLock
 from governance.storage.sqlite.writer.answers import AnswerTextsCache
+from governance.storage.sqlite.writer.caches import ConnectionCaches
+from governance.storage.sqlite.writer.history import HistoryOptions, SeriesCache
 
 
 class WriterConnection:
     """Opens the file at its first use, and again if another file has replaced it."""
 
-    def __init__(self, path: Path, busy_timeout: float, synchronous: str) -> None:
+    def __init__(self, path: Path, busy_timeout: float, synchronous: str, history: HistoryOptions) -> None:
         self._path = path
         self._busy_timeout = busy_timeout
         self._synchronous = synchronous
         self._watch = FileWatch(path)
         self._connection: sqlite3.Connection | None = None
         self.lock = WriterLock(path)
-        self.dictionaries = AnswerTextsCache()
+        self._history = history
+        self.caches = ConnectionCaches(AnswerTextsCache(), SeriesCache(), history)
 
     def open(self) -> sqlite3.Connection:
         """Return a connection to the file that is at the path now. Writes to a deleted file would be lost."""
@@ -31,7 +34,7 @@ class WriterConnection:
             self._connection = open_file(self._path, self._busy_timeout)
             self._connection.execute(f"PRAGMA synchronous = {self._synchronous}")
             self._watch.note(file)
-            self.dictionaries = AnswerTextsCache.of(self._connection)
+            self.caches = ConnectionCaches.of(self._connection, self._history)
         return self._connection
 
     def close(self) -> None:

@@ -27,6 +27,7 @@ from governance.storage.sqlite.locks.progress import STALLED, WriterProgress
 from governance.storage.sqlite.locks.writer_lock import lock_files
 from governance.storage.sqlite.writer.connection import WriterConnection
 from governance.storage.sqlite.writer.health import OverdueError, WriteProbe, WriterHealth, touch
+from governance.storage.sqlite.writer.history import USUAL_HISTORY, HistoryOptions
 from governance.storage.sqlite.writer.waiting import Act, WaitingAct, do_apart, do_together, end_all
 
 Result = TypeVar("Result")
@@ -62,11 +63,12 @@ class GroupCommit:
         *,
         synchronous: str = "FULL",
         progress: WriterProgress | None = None,
+        history: HistoryOptions = USUAL_HISTORY,
     ) -> None:
         self._path = path
         self.deadline = partial(deadline, busy_timeout)
         self.clock = clock
-        self._writer = WriterConnection(path, busy_timeout, synchronous)
+        self._writer = WriterConnection(path, busy_timeout, synchronous, history)
         self._holders = StoppedHolders(*lock_files(path))
         self._progress = progress or WriterProgress()
         self.fate = WriterHealth()
@@ -227,14 +229,14 @@ class GroupCommit:
         taken = [waiting for waiting in together if waiting.take()]
         now = self.clock()
         try:
-            do_together(taken, connection, now, self._writer.dictionaries)
+            do_together(taken, connection, now, self._writer.caches)
         except Exception as fault:
             if is_trouble(fault):
                 raise
             logger.warning("an act failed, so its batch is done again act by act: %r", fault)
             connection.rollback()
             connection.execute("BEGIN IMMEDIATE")
-            do_apart(taken, connection, now, self._writer.dictionaries)
+            do_apart(taken, connection, now, self._writer.caches)
         connection.commit()
 
     def _take_queued(self, together: list[WaitingAct], most: int = MOST_TOGETHER) -> None:

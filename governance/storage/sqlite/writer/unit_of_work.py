@@ -13,12 +13,15 @@ from operator import sub
 
 import orjson
 
+from governance.domain.history.usage import charged, series_of
 from governance.domain.limits.windows import window
 from governance.domain.metering.decision import MatchedRule
 from governance.domain.metering.reservation import Amounts, Reservation
 from governance.storage.metering.pending import CounterKey, PendingCounter, PendingEntry, PendingReservation
 from governance.storage.sqlite.writer import answers
-from governance.storage.sqlite.writer.answers import AnswerStore, AnswerTextsCache, StoredAnswer
+from governance.storage.sqlite.writer.answers import AnswerStore, StoredAnswer
+from governance.storage.sqlite.writer.caches import ConnectionCaches
+from governance.storage.sqlite.writer.history import PendingHistory
 from governance.storage.store import IdempotencyKey
 
 RESERVATION = ", ".join(Reservation._fields)
@@ -57,7 +60,7 @@ Row = tuple[object, ...]
 class SqliteUnitOfWork:
     """One transaction of metering. Its acts are done one after another; `now` is the same for all of them."""
 
-    def __init__(self, connection: sqlite3.Connection, now: int, dictionaries: AnswerTextsCache) -> None:
+    def __init__(self, connection: sqlite3.Connection, now: int, caches: ConnectionCaches) -> None:
         self.now = now
         self._execute = connection.execute
         self._executemany = connection.executemany
@@ -70,14 +73,15 @@ class SqliteUnitOfWork:
         self._reservations: dict[str, PendingReservation] = {}
         self._kept: dict[IdempotencyKey, StoredAnswer] = {}
         self._connection = connection
-        self._dictionaries = dictionaries
+        self._caches = caches
+        self._history = PendingHistory(connection, caches.series, caches.history, now)
         self._seq: int = last_seq or 0
         self._touches = False
 
     @cached_property
     def _answers(self) -> AnswerStore:
         """Most batches keep no answer, and are asked for none."""
-        return AnswerStore(self._connection, self._dictionaries)
+        return AnswerStore(self._connection, self._caches.answer_texts)
 
     def counters(self, rules: Sequence[MatchedRule]) -> list[PendingCounter]:
         """Return the counter of each rule in its current window. Unknown counters are read with one statement."""
@@ -102,6 +106,7 @@ class SqliteUnitOfWork:
                 self._begin(counter)
             counter.move(held, used)
             self._entries.append((self._seq, counter.id, held, used))
+        self._history.add(reservation.created_at, series_of(reservation), charged(reservation))
 
     def reservation(self, reservation_id: str) -> PendingReservation | None:
         """Return the reservation with this id; None if there is none, or if it is a report."""
@@ -125,6 +130,7 @@ class SqliteUnitOfWork:
         a sum would become too large.
         """
         before = pending.reservation
+        more_used = charged(after).minus(charged(before))
         change = Amounts._make(map(sub, after.used, before.used))
         charges = [_charge(change, before.ended_at, entry.counter) for entry in pending.entries]
         for entry, more in zip(pending.entries, charges, strict=True):
@@ -134,6 +140,7 @@ class SqliteUnitOfWork:
             if entry.counter is not None:
                 entry.counter.move(-entry.held, more)
             entry.held, entry.used = 0, entry.used + more
+        self._history.add(before.created_at, series_of(before), more_used)
         pending.reservation, pending.changed = after._replace(ended_at=self._touched_at), True
 
     def extend(self, pending: PendingReservation, after: Reservation) -> None:
@@ -173,9 +180,11 @@ class SqliteUnitOfWork:
         stretched = [(counter.end, counter.id) for counter in moved if counter.stretched]
         if stretched:
             self._executemany(STRETCH, stretched)
+        self._history.flush()
         if self._kept:
             self._write(answers.PUT, self._answers.rows(self._kept, self.now))
             self._answers.done()
+        self._history.done()
 
     def _write(self, statement: str, rows: Sequence[Row]) -> None:
         """Write rows, many per statement: each statement releases the interpreter lock and must get it back.

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from governance.domain.errors import GovernanceError
 from governance.storage.sqlite.errors import is_trouble
-from governance.storage.sqlite.writer.answers import AnswerTextsCache
+from governance.storage.sqlite.writer.caches import ConnectionCaches
 from governance.storage.sqlite.writer.unit_of_work import SqliteUnitOfWork
 
 Result = TypeVar("Result")
@@ -83,22 +83,20 @@ class WaitingAct:
             self._follower.wake()
 
 
-def do_together(
-    acts: list[WaitingAct], connection: sqlite3.Connection, now: int, dictionaries: AnswerTextsCache
-) -> None:
+def do_together(acts: list[WaitingAct], connection: sqlite3.Connection, now: int, caches: ConnectionCaches) -> None:
     """Do acts in one unit of work and write it. An unexpected error of an act is raised."""
-    batch = SqliteUnitOfWork(connection, now, dictionaries)
+    batch = SqliteUnitOfWork(connection, now, caches)
     for waiting in acts:
         waiting.do(batch)
     batch.flush()
 
 
-def do_apart(acts: list[WaitingAct], connection: sqlite3.Connection, now: int, dictionaries: AnswerTextsCache) -> None:
+def do_apart(acts: list[WaitingAct], connection: sqlite3.Connection, now: int, caches: ConnectionCaches) -> None:
     """Do each act in its own savepoint. Only an act that fails is rolled back."""
     for waiting in acts:
         connection.execute("SAVEPOINT act")
         try:
-            do_together([waiting], connection, now, dictionaries)
+            do_together([waiting], connection, now, caches)
         except Exception as fault:
             if is_trouble(fault):
                 raise

@@ -1,0 +1,1 @@
+"""Who spent what: buckets of usage, and the questions about them."""

@@ -1,0 +1,1 @@
+"""Who spent what: usage over time."""

@@ -1,0 +1,159 @@
+"""Who spent what: answers questions about usage over time from the database."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from governance.domain.errors import Code, InvalidRequest
+from governance.domain.history.calendar import Calendar, Period, Span
+from governance.domain.history.query import BY_TIME, Group, HistoryQuery, UsageFilter, UsagePage
+from governance.domain.history.usage import BUCKET, NOTHING, bucket_of
+from governance.domain.records.audit import Entity
+from governance.domain.records.list_query import Page
+from governance.domain.times import DAY, Clock, rfc3339
+from governance.storage.history import names, reading
+from governance.storage.history.reading import Segment
+from governance.storage.store import Database
+from governance.storage.tables import usage_buckets, usage_days, usage_months
+
+USUAL_DAYS = 30
+"""The days of a question that does not say since when."""
+MOST_SPANS = 4000
+"""The most periods of one question: 35 days of 15 minutes have 3,360."""
+STREAMED = 1000
+"""The rows that are read in one transaction of a stream, so that a slow reader holds none open."""
+TOO_MANY = "Ask for fewer periods: from since to until there are more than {} of bucket={}."
+DAYS_ONLY = (
+    "Ask for bucket=day, week, month or total in the time zone {}, from midnight to midnight: of usage before {} only "
+    "the sums of its days are kept."
+)
+NOT_KEPT = "Ask from {} on: older usage is not kept."
+
+
+class History:
+    """Reads usage over time. `calendar` is that of the sums of days and months."""
+
+    def __init__(self, database: Database, calendar: Calendar, clock: Clock) -> None:
+        self._database = database
+        self._calendar = calendar
+        self._clock = clock
+
+    def query(self, given: Mapping[str, Any]) -> HistoryQuery:
+        """Return the question of loaded parameters, with what was left out. Raises InvalidRequest."""
+        now = self._clock()
+        since, until = given.get("since"), given.get("until", now + 1)
+        if since is None:
+            since = self.days_ago(USUAL_DAYS, until)
+        if since >= until:
+            raise InvalidRequest("Give until later than since.", param="until", code=Code.INVALID_PARAMETER)
+        descending = given.get("order")
+        return HistoryQuery(
+            since=bucket_of(since),
+            until=until + -until % BUCKET,
+            period=given["bucket"],
+            timezone=given.get("timezone") or self._calendar.timezone,
+            groups=given["group_by"],
+            filter=UsageFilter(*(given.get(name) for name in UsageFilter._fields)),
+            sort_by=given["sort_by"],
+            descending=given["sort_by"] != BY_TIME if descending is None else descending,
+            page=Page(given["limit"], given["offset"]),
+        )
+
+    def days_ago(self, days: int, now: int) -> int:
+        """Return the midnight in the sums' time zone so many days before an instant."""
+        return self._calendar.day_of(now - days * DAY)
+
+    def bounds(self, query: HistoryQuery) -> dict[str, str]:
+        """Return the time that a question is about, which is of whole buckets, and its time zone."""
+        return {"since": rfc3339(query.since), "until": rfc3339(query.until), "timezone": query.timezone}
+
+    def page(self, query: HistoryQuery) -> UsagePage:
+        """Return a page of rows, their number, and the sum of all. Raises InvalidRequest, Unavailable."""
+        with self._database.read() as connection:
+            spans, segments = self._plan(connection, query)
+            rows = list(reading.rows(connection, query, spans, segments))
+            total = reading.count(connection, query, spans, segments)
+            return _named(connection, query, UsagePage(rows, total, reading.total(connection, query, segments), {}, {}))
+
+    def stream(self, query: HistoryQuery) -> Iterator[UsagePage]:
+        """Yield all rows in parts, each read in a transaction of its own. Raises InvalidRequest, Unavailable."""
+        offset, count = 0, STREAMED
+        while count == STREAMED:
+            part = query._replace(page=Page(STREAMED, offset))
+            with self._database.read() as connection:
+                rows = list(reading.rows(connection, part, *self._plan(connection, part)))
+                page = _named(connection, query, UsagePage(rows, len(rows), NOTHING, {}, {}))
+            yield page
+            count = len(rows)
+            offset += count
+
+    def _plan(self, connection: Connection, query: HistoryQuery) -> tuple[list[Span], list[Segment]]:
+        """Return the periods of a question, and the tables that have their usage. Raises InvalidRequest."""
+        spans = []
+        for span in _calendar(query.timezone).spans(query.period, query.since, query.until):
+            spans.append(span)
+            if len(spans) > MOST_SPANS:
+                sentence = TOO_MANY.format(MOST_SPANS, query.period)
+                raise InvalidRequest(sentence, param="bucket", code=Code.INVALID_PARAMETER)
+        return spans, _joined(self._segments(connection, query))
+
+    def _segments(self, connection: Connection, query: HistoryQuery) -> Iterator[Segment]:
+        """Yield the sums of months and days where they do, and buckets for the rest. Raises InvalidRequest."""
+        calendar, since = self._calendar, reading.buckets_since(connection)
+        if not self._is_of_days(query):
+            if query.since < since:
+                raise self._too_fine(connection, since)
+            yield Segment(usage_buckets, Span(query.since, query.until))
+            return
+        days, months = reading.summed(connection, "day"), reading.summed(connection, "month")
+        by_month = query.period in (Period.MONTH, Period.TOTAL)
+        start = query.since
+        while start < query.until:
+            day_end, month_end = calendar.next_day(start), calendar.next_month(start)
+            if by_month and start in months and month_end <= query.until:
+                table, end = usage_months, month_end
+            elif day_end <= query.until and (start in days or start < since):
+                table, end = usage_days, day_end
+            elif start < since:
+                raise self._too_fine(connection, since)
+            else:
+                table, end = usage_buckets, min(query.until, day_end)
+            yield Segment(table, Span(start, end))
+            start = end
+
+    def _is_of_days(self, query: HistoryQuery) -> bool:
+        """Return whether a question is about days of the sums' calendar, from a midnight on."""
+        is_fine = query.period in (Period.QUARTER, Period.HOUR)
+        same_zone = query.timezone == self._calendar.timezone
+        return same_zone and not is_fine and self._calendar.day_of(query.since) == query.since
+
+    def _too_fine(self, connection: Connection, since: int) -> InvalidRequest:
+        has_sums = reading.first_sum(connection) is not None
+        sentence = DAYS_ONLY.format(self._calendar.timezone, rfc3339(since))
+        sentence = sentence if has_sums else NOT_KEPT.format(rfc3339(since))
+        return InvalidRequest(sentence, param="since", code=Code.RESOLUTION_UNAVAILABLE)
+
+
+_calendar = lru_cache(64)(Calendar)
+
+
+def _joined(segments: Iterable[Segment]) -> list[Segment]:
+    """Return the segments with those of one table that follow each other as one."""
+    found: list[Segment] = []
+    for table, span in segments:
+        if found and found[-1].table is table:
+            found[-1] = Segment(table, Span(found[-1].span.start, span.end))
+        else:
+            found.append(Segment(table, span))
+    return found
+
+
+def _named(connection: Connection, query: HistoryQuery, page: UsagePage) -> UsagePage:
+    keys = [row.series.virtual_key_id for row in page.rows] if Group.VIRTUAL_KEY in query.groups else []
+    users = [row.series.user_id for row in page.rows] if Group.USER in query.groups else []
+    return page._replace(
+        key_names=names.of_ids(connection, Entity.VIRTUAL_KEY, keys),
+        user_names=names.of_ids(connection, Entity.USER, users),
+    )

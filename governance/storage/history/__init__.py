@@ -1,0 +1,1 @@
+"""Reads, sums and checks the buckets of usage."""

@@ -1,0 +1,30 @@
+"""The names of virtual keys and users by id; of deleted ones the last name that the audit log has."""
+
+from collections.abc import Iterable
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
+
+from governance.domain.records.audit import AuditAction, Entity
+from governance.storage.tables import audit, users, virtual_keys
+
+TABLES = {Entity.VIRTUAL_KEY: virtual_keys, Entity.USER: users}
+
+
+def of_ids(connection: Connection, entity: Entity, ids: Iterable[str]) -> dict[str, str]:
+    """Return the name of each id that has, or had, one."""
+    wanted, table = sorted({each for each in ids if each}), TABLES[entity]
+    stored = select(table.c.id, table.c.name).where(table.c.id.in_(wanted))
+    found: dict[str, str] = {row.id: row.name for row in connection.execute(stored)}
+    missing = [each for each in wanted if each not in found]
+    deleted = (
+        select(audit.c.entity_id, audit.c.changes)
+        .where(audit.c.entity == entity, audit.c.entity_id.in_(missing), audit.c.action == AuditAction.DELETE)
+        .order_by(audit.c.seq)
+    )
+    for entity_id, changes in connection.execute(deleted) if missing else ():
+        for each in orjson.loads(changes):
+            if each["field"] == "name":
+                found[entity_id] = each["old"]
+    return found

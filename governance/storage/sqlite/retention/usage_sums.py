@@ -1,0 +1,191 @@
+"""Sums the buckets of usage over closed days and months, and deletes what is too old.
+
+A sum is computed without the writer lock. So a day is first marked (`OpenSums`), and each late correction raises the
+mark's generation. A sum is current once it is written whole and the generation is still the one that was read before;
+else the next round sums again. Readers use buckets where a sum is not current.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from governance.domain.history.calendar import Calendar
+from governance.domain.history.usage import UsageAmounts
+from governance.domain.times import DAY, HOUR
+from governance.storage.history.sums import HALF, LOW, joined
+
+BUCKETS_KEPT = 35 * DAY
+SETTLING = HOUR
+"""A day is summed an hour after its end: most calls are settled by then."""
+MOST_DAYS = 3
+"""The most days or months that one round sums."""
+AMOUNTS = ", ".join(UsageAmounts._fields)
+SUMS = ", ".join(f"sum({name} >> {HALF}), sum({name} & {LOW})" for name in UsageAmounts._fields)
+FIRST_BUCKET = "SELECT min(start) FROM usage_buckets"
+HAS_BUCKETS = "SELECT EXISTS (SELECT 1 FROM usage_buckets WHERE start >= ? AND start < ?)"
+MARKS = "SELECT start, generation, is_current FROM usage_sums WHERE period = ?"
+MARK = "INSERT OR IGNORE INTO usage_sums (period, start, timezone, generation, is_current) VALUES (?, ?, ?, 0, FALSE)"
+SUM_OF = f"SELECT series_id, {SUMS} FROM {{}} WHERE start >= ? AND start < ? GROUP BY series_id"  # noqa: S608
+PUT = f"INSERT OR REPLACE INTO {{}} (start, series_id, {AMOUNTS}) VALUES (?, ?{', ?' * len(UsageAmounts._fields)})"  # noqa: S608
+NOW_CURRENT = "UPDATE usage_sums SET is_current = TRUE WHERE period = ? AND start = ? AND generation = ?"
+SOURCES = {"day": ("usage_buckets", "usage_days"), "month": ("usage_days", "usage_months")}
+NOT_CURRENT = "SELECT min(start) FROM usage_sums WHERE period = 'day' AND NOT is_current"
+BOUND = """
+    UPDATE usage_bounds SET buckets_since = max(buckets_since, ?)
+    WHERE NOT EXISTS (SELECT 1 FROM usage_sums WHERE period = 'day' AND NOT is_current AND start < ?)"""
+DROP = """
+    DELETE FROM {0} WHERE (start, series_id) IN (SELECT start, series_id FROM {0} WHERE start < ? LIMIT ?)"""
+UNUSED_SERIES = """
+    SELECT id FROM usage_series WHERE id NOT IN (
+        SELECT series_id FROM usage_buckets UNION SELECT series_id FROM usage_days
+        UNION SELECT series_id FROM usage_months)"""
+DROP_SERIES = """
+    DELETE FROM usage_series WHERE id = ? AND id NOT IN (SELECT series_id FROM usage_series_days WHERE day >= ?)"""
+
+
+class Sum(NamedTuple):
+    """The sum of a period, as it was read at a generation of its mark."""
+
+    start: int
+    generation: int
+    rows: list[tuple[int, ...]]
+
+
+def closed_days(calendar: Calendar, first: int, now: int) -> Iterator[int]:
+    """Yield the start of each day from that of an instant to the last that ended an hour ago or earlier."""
+    day = calendar.day_of(first)
+    while calendar.next_day(day) <= now - SETTLING:
+        yield day
+        day = calendar.next_day(day)
+
+
+class OpenSums:
+    """Marks the closed days that have buckets, and their closed months, as not summed yet."""
+
+    def __init__(self, calendar: Calendar, now: int) -> None:
+        self._calendar = calendar
+        self._now = now
+        self._marks: list[tuple[str, int, str]] = []
+
+    def look(self, connection: sqlite3.Connection) -> None:
+        """Find the days that have no mark, without the writer lock."""
+        first = connection.execute(FIRST_BUCKET).fetchone()[0]
+        known = {period: {row[0] for row in connection.execute(MARKS, (period,))} for period in SOURCES}
+        calendar = self._calendar
+        for day in closed_days(calendar, first, self._now) if first is not None else ():
+            month = calendar.month_of(day)
+            if day not in known["day"] and _has_buckets(connection, day, calendar.next_day(day)):
+                self._marks.append(("day", day, calendar.timezone))
+            if month not in known["month"] and calendar.next_month(month) <= self._now - SETTLING:
+                self._marks.append(("month", month, calendar.timezone))
+
+    def step(self, connection: sqlite3.Connection, most: int) -> bool:
+        """Write the next marks."""
+        now, self._marks = self._marks[:most], self._marks[most:]
+        connection.executemany(MARK, now)
+        return bool(self._marks)
+
+
+class ClosedPeriods:
+    """Writes the sums of marked days from buckets, or those of marked months from days."""
+
+    def __init__(self, period: str, calendar: Calendar) -> None:
+        self._period = period
+        self._end = calendar.next_day if period == "day" else calendar.next_month
+        self._source, self._target = SOURCES[period]
+        self._sums: list[Sum] = []
+
+    def look(self, connection: sqlite3.Connection) -> None:
+        """Compute sums, without the writer lock. A month waits until all its days are current."""
+        marks = connection.execute(MARKS, (self._period,)).fetchall()
+        for start, generation, is_current in marks:
+            if not is_current and len(self._sums) < MOST_DAYS and self._is_ready(connection, start):
+                halves = connection.execute(SUM_OF.format(self._source), (start, self._end(start)))
+                rows = [(series_id, *joined(sums)) for series_id, *sums in halves]
+                self._sums.append(Sum(start, generation, rows))
+
+    def step(self, connection: sqlite3.Connection, most: int) -> bool:
+        """Write the next rows of a sum; with the last one, the sum is current."""
+        if not self._sums:
+            return False
+        start, generation, rows = self._sums[0]
+        now, rest = rows[:most], rows[most:]
+        connection.executemany(PUT.format(self._target), [(start, *row) for row in now])
+        self._sums[0] = Sum(start, generation, rest)
+        if not rest:
+            connection.execute(NOW_CURRENT, (self._period, start, generation))
+            self._sums.pop(0)
+        return bool(self._sums)
+
+    def _is_ready(self, connection: sqlite3.Connection, start: int) -> bool:
+        if self._period == "day":
+            return True
+        first = connection.execute(NOT_CURRENT).fetchone()[0]
+        return first is None or not start <= first < self._end(start)
+
+
+class OldBuckets:
+    """Buckets older than 35 days, of days whose sums are current."""
+
+    def __init__(self, calendar: Calendar, now: int) -> None:
+        self._before = calendar.day_of(now - BUCKETS_KEPT)
+        self._is_bound = False
+
+    def look(self, connection: sqlite3.Connection) -> None:
+        """Keep the days that are not summed yet."""
+        first = connection.execute(NOT_CURRENT).fetchone()[0]
+        self._before = self._before if first is None else min(self._before, first)
+
+    def step(self, connection: sqlite3.Connection, most: int) -> bool:
+        """Set the bound, so that late corrections reach the sums; then delete the next buckets."""
+        if not self._is_bound:
+            self._is_bound = connection.execute(BOUND, (self._before, self._before)).rowcount == 1
+            return self._is_bound
+        return connection.execute(DROP.format("usage_buckets"), (self._before, most)).rowcount == most
+
+
+class OldSums:
+    """Sums of days and months, their marks, and the lists of series of a day, older than they are kept."""
+
+    def __init__(self, before: int) -> None:
+        self._before = before
+
+    def look(self, connection: sqlite3.Connection) -> None:
+        """Do nothing: an index finds the old ones."""
+
+    def step(self, connection: sqlite3.Connection, most: int) -> bool:
+        """Delete the next rows."""
+        dropped = [
+            connection.execute(DROP.format(table), (self._before, most)).rowcount
+            for table in ("usage_days", "usage_months")
+        ]
+        connection.execute("DELETE FROM usage_sums WHERE start < ?", (self._before,))
+        return most in dropped
+
+
+class OldSeries:
+    """The lists of the series of a day that no bucket is left of, and series without any sum."""
+
+    def __init__(self, now: int) -> None:
+        self._today = now // DAY
+        self._first = (now - BUCKETS_KEPT) // DAY - 1
+        self._ids: list[int] = []
+
+    def look(self, connection: sqlite3.Connection) -> None:
+        """Find the series that nothing uses."""
+        self._ids = [row[0] for row in connection.execute(UNUSED_SERIES)]
+
+    def step(self, connection: sqlite3.Connection, most: int) -> bool:
+        """Delete the next ones, except those that were used since yesterday."""
+        gone = connection.execute(
+            "DELETE FROM usage_series_days WHERE (day, series_id) IN (SELECT day, series_id FROM usage_series_days"
+            " WHERE day < ? LIMIT ?)",
+            (self._first, most),
+        ).rowcount
+        now, self._ids = self._ids[:most], self._ids[most:]
+        connection.executemany(DROP_SERIES, [(series_id, self._today - 1) for series_id in now])
+        return gone == most or bool(self._ids)
+
+
+def _has_buckets(connection: sqlite3.Connection, start: int, end: int) -> bool:
+    return bool(connection.execute(HAS_BUCKETS, (start, end)).fetchone()[0])

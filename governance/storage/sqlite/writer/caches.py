@@ -1,0 +1,20 @@
+"""What a worker knows of the database on its writer's connection; all of it is of committed batches."""
+
+import sqlite3
+from typing import NamedTuple, Self
+
+from governance.storage.sqlite.writer.answers import AnswerTextsCache
+from governance.storage.sqlite.writer.history import HistoryOptions, SeriesCache
+
+
+class ConnectionCaches(NamedTuple):
+    """The caches of one connection, and the options of the history. After any trouble the connection is replaced."""
+
+    answer_texts: AnswerTextsCache
+    series: SeriesCache
+    history: HistoryOptions
+
+    @classmethod
+    def of(cls, connection: sqlite3.Connection, history: HistoryOptions) -> Self:
+        """Return empty caches for a connection that was just opened."""
+        return cls(AnswerTextsCache.of(connection), SeriesCache(), history)

@@ -1,0 +1,51 @@
+"""`/api/governance/usage/history`: who spent what, over time."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flask import Blueprint
+
+from governance.container import governance
+from governance.domain.errors import Code
+from governance.domain.keys import KeyScope
+from governance.web.http.answers import plain_page
+from governance.web.http.context import the_request
+from governance.web.http.flask_app import HttpResponse
+from governance.web.http.operation import operation
+from schemas.history import rows
+from schemas.history.queries import HistoryListQuery
+from schemas.responses.history import UsageHistory
+
+blueprint = Blueprint("history", __name__, url_prefix="/api/governance/usage")
+
+CSV = "text/csv"
+
+
+@blueprint.get("/history")
+@operation(
+    "Read who spent what",
+    scope=KeyScope.READ,
+    query=HistoryListQuery(),
+    answer=UsageHistory(),
+    refusals=(Code.RESOLUTION_UNAVAILABLE,),
+)
+def usage_history(query: Mapping[str, Any]) -> HttpResponse:
+    """Return what was used in each period by each group; all rows as CSV with `format=csv` or `Accept: text/csv`."""
+    history = governance().history
+    wanted = history.query(query)
+    accepts = the_request().accept_mimetypes
+    if query["format"] == "csv" or (accepts.best == CSV and not accepts.accept_json):
+        pages = history.stream(wanted)
+        first = next(pages)
+        lines = rows.csv_lines(wanted, _chained(first, pages))
+        return HttpResponse(lines, content_type=f"{CSV}; charset=utf-8")
+    page = history.page(wanted)
+    shown = [rows.row(wanted, page, found) for found in page.rows]
+    rest = {"sum": rows.amounts(page.sum), **history.bounds(wanted)}
+    return plain_page("usage", shown, page.total, wanted.page, rest)
+
+
+def _chained(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    """Yield the part that was read before the answer began, so that a refusal is one; then the others."""
+    yield first
+    yield from rest

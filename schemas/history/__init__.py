@@ -1,0 +1,1 @@
+"""The queries and answers about usage over time."""

@@ -1,0 +1,67 @@
+"""The query of `GET /usage/history`."""
+
+from typing import Any
+
+from marshmallow import post_load
+
+from governance.domain.history.calendar import Period
+from governance.domain.history.query import BY_TIME, Group
+from governance.domain.history.usage import UsageAmounts
+from governance.domain.names import spelled
+from schemas.fields import BaseField, Instant, OneOf, TimeZone
+from schemas.queries import PageQuery, QueryText
+
+MOST_ROWS = 1000
+
+
+class Groups(BaseField):
+    """A comma-separated list of groups, each once; becomes a tuple."""
+
+    default_error_messages = {"groups": "Give {field} as some of {choices}, separated by commas."}  # noqa: RUF012
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[Group, ...]:
+        words = [word.strip() for word in str(value).split(",")]
+        if not set(words) <= set(Group) or len(set(words)) < len(words):
+            raise self.make_error("groups", choices=", ".join(Group))
+        return tuple(map(Group, words))
+
+
+class HistoryListQuery(PageQuery):
+    """The query of `GET /usage/history`; what is left out is completed by the service, which knows the time."""
+
+    since = Instant(metadata={"description": "From this time on; 30 days ago at midnight where left out."})
+    until = Instant(metadata={"description": "Before this time; now where left out."})
+    bucket = OneOf(
+        {period.value: period for period in Period},
+        load_default=Period.TOTAL,
+        metadata={"description": "A row for each of these periods; total: one for all of the time."},
+    )
+    timezone = TimeZone(metadata={"description": "Whose hours, days and months; GOVERNANCE_TIMEZONE where left out."})
+    group_by = Groups(
+        load_default=(),
+        metadata={"description": "A row for each: some of provider, model, virtual_key, user, separated by commas."},
+    )
+    provider = QueryText(metadata={"description": "Only usage of this provider."})
+    model = QueryText(metadata={"description": "Only usage of this model; p/model names its provider."})
+    virtual_key_id = QueryText(metadata={"description": "Only usage of this virtual key."})
+    user_id = QueryText(metadata={"description": "Only usage of this user."})
+    sort_by = OneOf(
+        {name: name for name in (BY_TIME, *UsageAmounts._fields)},
+        load_default=BY_TIME,
+        metadata={"description": "start: by time; else by an amount."},
+    )
+    order = OneOf(
+        {"asc": False, "desc": True}, metadata={"description": "asc for start and desc for amounts where left out."}
+    )
+    format = OneOf(
+        {"json": "json", "csv": "csv"},
+        load_default="json",
+        metadata={"description": "csv: all rows as text/csv, without paging; so does Accept: text/csv."},
+    )
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Return the parameters with the model and the provider in canonical form."""
+        provider, model = spelled(data.get("model", ""), data.get("provider"))
+        named = {"provider": provider if "provider" in data or provider else None, "model": model or None}
+        return data | {name: value for name, value in named.items() if value is not None}

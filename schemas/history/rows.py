@@ -1,0 +1,72 @@
+"""Usage over time as JSON and as CSV."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from governance.domain.history.query import COLUMNS, Group, HistoryQuery, UsagePage, UsageRow
+from governance.domain.history.usage import UsageAmounts
+from governance.domain.limits import money
+from governance.domain.times import rfc3339
+from schemas.render import dollars
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that a spreadsheet would compute."""
+NAMES = {Group.VIRTUAL_KEY: "virtual_key_name", Group.USER: "user_name"}
+MONEY = ("cost", "overrun")
+
+
+def amounts(used: UsageAmounts) -> dict[str, Any]:
+    """Return sums of usage as JSON."""
+    return {name: dollars(value) if name in MONEY else value for name, value in used._asdict().items()}
+
+
+def row(query: HistoryQuery, page: UsagePage, found: UsageRow) -> dict[str, Any]:
+    """Return a row as JSON: its period, its groups with their names, and its amounts."""
+    shown: dict[str, Any] = {"start": rfc3339(found.span.start), "end": rfc3339(found.span.end)}
+    for group in query.groups:
+        value = getattr(found.series, COLUMNS[group])
+        shown[COLUMNS[group]] = value or None
+        if group in NAMES:
+            shown[NAMES[group]] = _names(page, group).get(value)
+    return shown | amounts(found.amounts)
+
+
+def csv_lines(query: HistoryQuery, pages: Iterable[UsagePage]) -> Iterator[str]:
+    """Yield a CSV file in parts, with a head. Cells that a spreadsheet would compute begin with `'`."""
+    yield _line(["start", "end", *_heads(query), *UsageAmounts._fields])
+    for page in pages:
+        yield "".join(_line(_cells(query, page, found)) for found in page.rows)
+
+
+def _heads(query: HistoryQuery) -> Iterator[str]:
+    for group in query.groups:
+        yield COLUMNS[group]
+        if group in NAMES:
+            yield NAMES[group]
+
+
+def _cells(query: HistoryQuery, page: UsagePage, found: UsageRow) -> list[str]:
+    cells = [rfc3339(found.span.start), rfc3339(found.span.end)]
+    for group in query.groups:
+        value = getattr(found.series, COLUMNS[group])
+        cells.append(_defused(value))
+        if group in NAMES:
+            cells.append(_defused(_names(page, group).get(value, "")))
+    given = found.amounts._asdict()
+    return cells + [money.dollars(value) if name in MONEY else str(value) for name, value in given.items()]
+
+
+def _names(page: UsagePage, group: Group) -> dict[str, str]:
+    return page.key_names if group == Group.VIRTUAL_KEY else page.user_names
+
+
+def _defused(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def _line(cells: list[str]) -> str:
+    written = io.StringIO()
+    csv.writer(written).writerow(cells)
+    return written.getvalue()

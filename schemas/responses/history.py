@@ -1,0 +1,48 @@
+"""Answers about usage over time."""
+
+from marshmallow import Schema, fields
+
+from schemas.responses.envelopes import Paged
+from schemas.responses.fields import dollars, instant, whole
+
+
+class UsageSums(Schema):
+    """Sums of usage."""
+
+    requests = whole("Calls that were admitted or reported.")
+    input_tokens = whole("Input tokens that were given by kind, with those from a cache.")
+    output_tokens = whole("Output tokens that were given by kind.")
+    cached_tokens = whole("The part of the input that came from a cache.")
+    other_tokens = whole("Tokens that were not given by kind.")
+    cost = dollars("Dollars.")
+    overrun = dollars("Dollars beyond what was held.")
+    denied = whole("Calls that a limit refused; at most one poll behind.")
+
+
+class SpanShown(Schema):
+    """The period of a row, and its groups."""
+
+    start = instant("The start of the period.")
+    end = instant("The end of the period, which is not in it.")
+    provider = fields.String(allow_none=True, metadata={"description": "With group_by=provider."})
+    model = fields.String(allow_none=True, metadata={"description": "With group_by=model."})
+    virtual_key_id = fields.String(allow_none=True, metadata={"description": "With group_by=virtual_key."})
+    virtual_key_name = fields.String(
+        allow_none=True, metadata={"description": "Its name; of a deleted key the last one that is known."}
+    )
+    user_id = fields.String(allow_none=True, metadata={"description": "With group_by=user."})
+    user_name = fields.String(allow_none=True, metadata={"description": "The user's name, if one is stored."})
+
+
+class UsageShown(UsageSums, SpanShown):
+    """What one group has used in one period. Usage beyond GOVERNANCE_HISTORY_SERIES is in the group `(other)`."""
+
+
+class UsageHistory(Paged):
+    """A page of usage over time, and the sum of all."""
+
+    usage = fields.List(fields.Nested(UsageShown), required=True)
+    sum = fields.Nested(UsageSums, required=True)
+    since = instant()
+    until = instant()
+    timezone = fields.String(required=True)
