@@ -151,7 +151,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_
     )
     price_list = PriceList()
     matcher = Matcher(cache, price_list)
-    statistics = Statistics(database, cache)
+    statistics = Statistics(database, group, cache)
     reservations = Reservations(
         database,
         group,
@@ -209,7 +209,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_
         ),
         reservations=reservations,
         history=History(database, calendar, clock),
-        verification=Verification(database, clock),
+        verification=Verification(database, clock, calendar),
         audit=Audit(database),
         bifrost_import=BifrostImport(database, writer, clock, random_ids, settings.busy_timeout),
         group=group,

@@ -56,7 +56,7 @@ SUBJECTS = {
     "limits": {"keys", "records"},
     "keys": {"limits", "records"},
     "records": {"limits", "keys", "pricing"},
-    "metering": {"limits", "keys", "records", "pricing"},
+    "metering": {"limits", "keys", "records", "pricing", "history"},
     "pricing": {"limits", "records"},
     "history": {"limits", "metering", "records"},
     "config": {"limits", "keys", "records", "pricing"},

@@ -24,6 +24,7 @@ from governance.cli.init import init
 from governance.cli.keys import keys
 from governance.cli.limits import limits
 from governance.cli.prices import prices
+from governance.cli.report import report
 from governance.cli.restore import restore
 from governance.cli.sync import sync
 from governance.cli.terminal.output import note
@@ -64,6 +65,7 @@ def commands(context: click.Context) -> None:
 ALL = (
     limits,
     usage,
+    report,
     keys,
     virtual_keys,
     prices,

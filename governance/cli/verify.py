@@ -8,6 +8,7 @@ from flask.cli import with_appcontext
 
 from governance.cli.terminal.database import opened
 from governance.cli.terminal.output import json_option, note, print_json
+from governance.domain.history.verification import UsageDifference
 from governance.domain.limits import money
 from governance.domain.limits.limit import Metric
 from governance.domain.metering.verification import CounterDifference, FullCounter
@@ -18,21 +19,41 @@ from governance.domain.times import rfc3339
 @json_option
 @with_appcontext
 def verify(*, as_json: bool) -> None:
-    """Compare every counter with its ledger, and name each that differs.
+    """Compare every counter with its ledger, and the usage history with all calls that are stored.
 
-    May be asked while the service runs. Exits with 1 if a counter differs, or is nearly full.
+    The service may run meanwhile. Exits with 1 if anything differs, or if a counter is nearly full.
 
     Example: flask governance verify --json
     """
     with opened() as service:
         total, differences = service.verification.verify()
         full = service.verification.full()
+        compared, usage = service.verification.verify_history()
     if as_json:
         shown = {"differences": [_shown(each) for each in differences], "full": [_shown(each) for each in full]}
-        print_json({"counters": total, **shown})
+        history = {"history": compared, "history_differences": [_shown_usage(each) for each in usage]}
+        print_json({"counters": total, **shown, **history})
     else:
         _print(total, differences, full)
-    sys.exit(1 if differences or full else 0)
+        _print_history(compared, usage)
+    sys.exit(1 if differences or full or usage else 0)
+
+
+def _print_history(compared: int, differences: list[UsageDifference]) -> None:
+    if not differences:
+        click.echo(f"Usage history: {compared} buckets and days. Each equals the calls that it sums.")
+    for each in differences:
+        who = ", ".join(name for name in each.series if name)
+        stored, summed = each.stored._asdict(), each.summed._asdict()
+        told = [
+            f"{name} {value}, its calls say {summed[name]}" for name, value in stored.items() if value != summed[name]
+        ]
+        note(f"{each.period} from {rfc3339(each.start)} of {who}: {'; '.join(told)}.")
+
+
+def _shown_usage(each: UsageDifference) -> dict[str, Any]:
+    amounts = {"stored": each.stored._asdict(), "summed": each.summed._asdict()}
+    return {"period": each.period, "start": rfc3339(each.start), **each.series._asdict(), **amounts}
 
 
 def _print(total: int, differences: list[CounterDifference], full: list[FullCounter]) -> None:

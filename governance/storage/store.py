@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy.engine import Connection
 
+from governance.domain.history.usage import Series, UsageAmounts
 from governance.domain.metering.decision import MatchedRule
 from governance.domain.metering.reservation import Reservation
 from governance.storage.metering.pending import PendingCounter, PendingReservation
@@ -54,6 +55,9 @@ class UnitOfWork(Protocol):
 
         Raises InvalidRequest and changes nothing if a sum would become too large.
         """
+
+    def add_usage(self, admitted_at: int, series: Series, more: UsageAmounts) -> None:
+        """Add to the usage history, in the bucket of an instant."""
 
     def reservation(self, reservation_id: str) -> PendingReservation | None:
         """Return the reservation with this id, or None."""

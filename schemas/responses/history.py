@@ -42,7 +42,7 @@ class UsageHistory(Paged):
     """A page of usage over time, and the sum of all."""
 
     usage = fields.List(fields.Nested(UsageShown), required=True)
-    sum = fields.Nested(UsageSums, required=True)
-    since = instant()
-    until = instant()
-    timezone = fields.String(required=True)
+    sum = fields.Nested(UsageSums, required=True, metadata={"description": "The sum of all rows, not of this page."})
+    since = instant("The start of the time that was asked for, in whole buckets.")
+    until = instant("Its end.")
+    timezone = fields.String(required=True, metadata={"description": "Whose hours, days and months the periods are."})

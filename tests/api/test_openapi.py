@@ -421,6 +421,7 @@ def _meter(call: Caller, used: dict[str, Any]) -> None:
     call("settle_reservation", {"usage": {"prompt_tokens": 9, "completion_tokens": 2}}, of=priced["id"])
     call("report_usage", {"model": "nobody-knows-it"} | counted)
     call("check", {"model": "openai/gpt-4o"} | counted)
+    call("usage_history", query="?bucket=day&group_by=provider,model,virtual_key,user&sort_by=cost&order=asc")
     call("release_reservation", of=held[1])
     call("get_reservation", of=held[1])
     call("list_reservations", query="?status=open")

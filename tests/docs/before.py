@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bifrost.stores import example
-from tests.conftest import Api, FakeClock
+from tests.conftest import Api, FakeClock, governance_of
 from tests.docs.pages import ROOT
 
 
@@ -42,6 +42,12 @@ def some_usage(api: Api, clock: FakeClock) -> None:
     api.post("reservations", call | {"cost": 2.5})
     api.post("reservations", call | {"cost": 2.5})
     clock.advance(40)
+
+
+def polled_usage(api: Api, clock: FakeClock) -> None:
+    """The same, after a poll has counted the refused call."""
+    some_usage(api, clock)
+    governance_of(api.client.application).poller.poll()
 
 
 def used_limit(api: Api, _: FakeClock) -> None:
@@ -85,5 +91,6 @@ BEFORE: dict[str, Callable[[Api, FakeClock], None]] = {
     "docs/config-files.md: Check a file": edited_files,
     "docs/config-files.md: Over HTTP": nothing,
     "docs/from-bifrost.md: Moving from Bifrost": bifrost_store,
+    "docs/history.md: Who spent what": polled_usage,
 }
 """By page and heading. A section that stands here begins on an instance of its own."""

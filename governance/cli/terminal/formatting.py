@@ -43,6 +43,12 @@ def bar(status: RuleStatus, drawn: Cells) -> str:
     return drawn.used * filled + drawn.reserved * (total - filled) + drawn.free * (BAR - total)
 
 
+def share(amount: int, highest: int) -> str:
+    """Return a bar of ten characters: the share of the highest amount, rounded down."""
+    drawn, filled = _cells(), amount * BAR // highest if highest else 0
+    return drawn.used * filled + drawn.free * (BAR - filled)
+
+
 def used_and_reserved(status: RuleStatus) -> int:
     """Return the sum of used and reserved."""
     return status.window.used + status.window.reserved

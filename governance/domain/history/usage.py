@@ -4,6 +4,7 @@ from functools import lru_cache
 from operator import add, sub
 from typing import NamedTuple
 
+from governance.domain.metering.request import Call
 from governance.domain.metering.reservation import Reservation, Status
 from governance.domain.names import spelled
 from governance.domain.times import MINUTE
@@ -60,10 +61,10 @@ def bucket_of(instant: int) -> int:
     return instant - instant % BUCKET
 
 
-def series_of(reservation: Reservation) -> Series:
+def series_of(used: Reservation | Call) -> Series:
     """Return who used what. Other spellings of a model are the same series."""
-    provider, model = _spelled(reservation.model, reservation.provider)
-    return Series(provider, model, reservation.virtual_key_id or "", reservation.user_id or "")
+    provider, model = _spelled(used.model, used.provider)
+    return Series(provider, model, used.virtual_key_id or "", used.user_id or "")
 
 
 def charged(reservation: Reservation) -> UsageAmounts:

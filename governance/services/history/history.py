@@ -45,7 +45,7 @@ class History:
         now = self._clock()
         since, until = given.get("since"), given.get("until", now + 1)
         if since is None:
-            since = self.days_ago(USUAL_DAYS, until)
+            since = self._calendar.day_of(until - USUAL_DAYS * DAY)
         if since >= until:
             raise InvalidRequest("Give until later than since.", param="until", code=Code.INVALID_PARAMETER)
         descending = given.get("order")
@@ -61,9 +61,9 @@ class History:
             page=Page(given["limit"], given["offset"]),
         )
 
-    def days_ago(self, days: int, now: int) -> int:
-        """Return the midnight in the sums' time zone so many days before an instant."""
-        return self._calendar.day_of(now - days * DAY)
+    def days_ago(self, days: int) -> int:
+        """Return the midnight in the sums' time zone so many days ago."""
+        return self._calendar.day_of(max(0, self._clock() - days * DAY))
 
     def bounds(self, query: HistoryQuery) -> dict[str, str]:
         """Return the time that a question is about, which is of whole buckets, and its time zone."""

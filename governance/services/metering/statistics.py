@@ -3,7 +3,8 @@
 No label contains a model, a key or a user. `shared_counts.py` adds up the metrics of all workers.
 """
 
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, partial
 from threading import Lock
 from time import time
 from typing import TypeVar
@@ -11,6 +12,7 @@ from typing import TypeVar
 from prometheus_client import Counter, Gauge, Histogram
 
 from governance.domain.errors import Unavailable
+from governance.domain.history.usage import Series, UsageAmounts, bucket_of, series_of
 from governance.domain.metering.decision import Decision
 from governance.domain.names import spelled
 from governance.domain.pricing.overrides import ModelKey
@@ -18,7 +20,7 @@ from governance.snapshot.cache import SnapshotCache
 from governance.storage.metering import denial_counts
 from governance.storage.pricing import unpriced_models
 from governance.storage.pricing.unpriced_models import MOST_MODELS
-from governance.storage.store import Database
+from governance.storage.store import Database, MeteringStore, UnitOfWork
 
 Key = TypeVar("Key")
 
@@ -67,12 +69,14 @@ class Statistics:
     A crash loses those since the last poll.
     """
 
-    def __init__(self, database: Database, cache: SnapshotCache) -> None:
+    def __init__(self, database: Database, store: MeteringStore, cache: SnapshotCache) -> None:
         self._database = database
+        self._store = store
         self._cache = cache
         self._failures = 0
         self._denials: dict[str, tuple[int, int]] = {}
         self._unpriced: dict[ModelKey, tuple[int, int]] = {}
+        self._denied_usage: dict[tuple[int, Series], tuple[int, int]] = {}
         self._lock = Lock()
 
     def decided(self, decision: Decision, seconds: float) -> None:
@@ -84,7 +88,10 @@ class Statistics:
             _decisions("price_unknown").inc()
         elif decision.violations:
             _decisions(decision.word).inc()
+            key = bucket_of(decision.now), series_of(decision.call)
             with self._lock:
+                count, _ = self._denied_usage.get(key, (0, 0))
+                self._denied_usage[key] = (count + 1, decision.now)
                 for limit_id in {status.matched.limit.id for status in decision.violations}:
                     count, _ = self._denials.get(limit_id, (0, 0))
                     self._denials[limit_id] = (count + 1, decision.now)
@@ -122,9 +129,13 @@ class Statistics:
         with self._lock:
             denied, self._denials = self._denials, {}
             unpriced, self._unpriced = self._unpriced, {}
+            denied_usage, self._denied_usage = self._denied_usage, {}
         if not denied and not unpriced:
             return
         try:
+            if denied_usage:
+                self._store.submit(partial(_add_denials, denied_usage))
+                denied_usage = {}
             with self._database.write() as connection:
                 if denied:
                     denial_counts.add(connection, denied)
@@ -134,7 +145,14 @@ class Statistics:
             with self._lock:
                 _restore(self._denials, denied)
                 _restore(self._unpriced, unpriced)
+                _restore(self._denied_usage, denied_usage)
             raise
+
+
+def _add_denials(denied: Mapping[tuple[int, Series], tuple[int, int]], unit: UnitOfWork) -> None:
+    """Add denials to the usage of their buckets."""
+    for (start, series), (count, _) in denied.items():
+        unit.add_usage(start, series, UsageAmounts(denied=count))
 
 
 def _restore(counts: dict[Key, tuple[int, int]], unwritten: dict[Key, tuple[int, int]]) -> None:

@@ -1,17 +1,21 @@
-"""Checks that every counter equals the sum of its ledger rows, which are the amounts of each reservation."""
+"""Checks that every counter equals the sum of its ledger rows, and the usage history that of all calls."""
 
+from governance.domain.history.calendar import Calendar
+from governance.domain.history.verification import UsageDifference
 from governance.domain.metering.verification import CounterDifference, FullCounter
 from governance.domain.times import Clock
+from governance.storage.history import verification as history
 from governance.storage.metering import verification
 from governance.storage.store import Database
 
 
 class Verification:
-    """Recomputes every counter."""
+    """Recomputes every counter, and the usage history. `calendar` is that of its sums."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, calendar: Calendar) -> None:
         self._database = database
         self._clock = clock
+        self._calendar = calendar
 
     def verify(self) -> tuple[int, list[CounterDifference]]:
         """Return the number of all counters, and those that differ from the sum of their ledger rows.
@@ -23,6 +27,11 @@ class Verification:
         with self._database.write() as connection:
             verification.note(connection, self._clock(), total, len(found))
         return total, found
+
+    def verify_history(self) -> tuple[int, list[UsageDifference]]:
+        """Return the number of compared buckets and days of usage, and those that differ from what they sum."""
+        with self._database.read() as connection:
+            return history.differences(connection, self._calendar)
 
     def full(self) -> list[FullCounter]:
         """Return the counters of current windows that are close to the largest possible value.

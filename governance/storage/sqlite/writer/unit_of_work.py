@@ -3,6 +3,7 @@
 It uses prepared statements on its own connection, without SQLAlchemy, which takes half the time of a session. Every
 call to a model waits for it. Each counter is read once a batch, changed in memory by every act, and written once.
 There are few statements, each with many rows: each statement releases the interpreter lock and must get it back.
+This file is long because it is one transaction, with all its statements.
 """
 
 import sqlite3
@@ -13,7 +14,7 @@ from operator import sub
 
 import orjson
 
-from governance.domain.history.usage import charged, series_of
+from governance.domain.history.usage import Series, UsageAmounts, charged, series_of
 from governance.domain.limits.windows import window
 from governance.domain.metering.decision import MatchedRule
 from governance.domain.metering.reservation import Amounts, Reservation
@@ -107,6 +108,10 @@ class SqliteUnitOfWork:
             counter.move(held, used)
             self._entries.append((self._seq, counter.id, held, used))
         self._history.add(reservation.created_at, series_of(reservation), charged(reservation))
+
+    def add_usage(self, admitted_at: int, series: Series, more: UsageAmounts) -> None:
+        """Add to the usage history, in the bucket of an instant."""
+        self._history.add(admitted_at, series, more)
 
     def reservation(self, reservation_id: str) -> PendingReservation | None:
         """Return the reservation with this id; None if there is none, or if it is a report."""

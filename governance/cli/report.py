@@ -1,0 +1,94 @@
+"""`flask governance report`: who spent what, as a table with bars, as CSV, or as JSON."""
+
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from governance.cli.terminal.database import opened
+from governance.cli.terminal.formatting import share
+from governance.cli.terminal.output import json_option, note, print_json, say
+from governance.cli.terminal.tables import table
+from governance.container import Container
+from governance.domain.history.calendar import Period
+from governance.domain.history.query import COLUMNS, Group, HistoryQuery, UsagePage, UsageRow
+from governance.domain.limits import money
+from governance.domain.times import to_the_second
+from schemas.history import rows
+from schemas.history.queries import HistoryListQuery
+from schemas.loading import load
+
+QUERY = HistoryListQuery()
+DAYS = re.compile(r"([0-9]{1,4})d")
+AMOUNTS = ("COST", "", "CALLS", "TOKENS", "DENIED")
+NO_NAME = "–"
+
+
+@click.command()
+@click.option("--since", default="30d", show_default=True, metavar="TIME|DAYS", help="A time, or days such as 30d.")
+@click.option("--until", metavar="TIME", help="Before this time; now where left out.")
+@click.option(
+    "--by", "group_by", default="virtual_key", show_default=True, help="Some of provider,model,virtual_key,user."
+)
+@click.option("--bucket", default="total", show_default=True, help="15m, hour, day, week, month or total.")
+@click.option("--timezone", help="Whose days and months; GOVERNANCE_TIMEZONE where left out.")
+@click.option("--provider", help="Only usage of this provider.")
+@click.option("--model", help="Only usage of this model.")
+@click.option("--virtual-key-id", help="Only usage of this virtual key.")
+@click.option("--user-id", help="Only usage of this user.")
+@click.option("--limit", default="25", show_default=True, help="How many rows; --csv has all.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print all rows as CSV.")
+@json_option
+@with_appcontext
+def report(*, since: str, as_csv: bool, as_json: bool, **given: str | None) -> None:
+    """Show who spent what: the highest cost first.
+
+    Example: flask governance report --since 30d --by virtual_key
+    """
+    with opened() as service:
+        query = _query(service, since, given)
+        if as_csv:
+            for line in rows.csv_lines(query, service.history.stream(query)):
+                sys.stdout.write(line)
+            return
+        page = service.history.page(query)
+        bounds = service.history.bounds(query)
+    if as_json:
+        shown = [rows.row(query, page, each) for each in page.rows]
+        print_json({"usage": shown, "total_count": page.total, "sum": rows.amounts(page.sum), **bounds})
+        return
+    if page.rows:
+        heads = [group.value.replace("_", " ").upper() for group in query.groups]
+        when = [] if query.period == Period.TOTAL else ["FROM"]
+        say(table([(*when, *heads, *AMOUNTS), *_cells(query, page, page.rows)]))
+    more = f" Rows: {len(page.rows)} of {page.total}." if len(page.rows) < page.total else ""
+    note(f"{bounds['since']} to {bounds['until']}: ${money.dollars(page.sum.cost)}, {page.sum.requests} calls.{more}")
+
+
+def _query(service: Container, since: str, given: dict[str, str | None]) -> HistoryQuery:
+    days = DAYS.fullmatch(since)
+    words = {name: value for name, value in given.items() if value} | {"sort_by": "cost"}
+    loaded: dict[str, Any] = load(QUERY, words | ({} if days else {"since": since}))
+    if days:
+        loaded["since"] = service.history.days_ago(int(days[1]))
+    return service.history.query(loaded)
+
+
+def _cells(query: HistoryQuery, page: UsagePage, found: Iterable[UsageRow]) -> Iterable[tuple[str, ...]]:
+    listed = list(found)
+    highest = max((each.amounts.cost for each in listed), default=0)
+    for span, series, used in listed:
+        when = [] if query.period == Period.TOTAL else [to_the_second(span.start)]
+        tokens = used.input_tokens + used.output_tokens + used.other_tokens
+        names = [_name(page, group, getattr(series, COLUMNS[group])) for group in query.groups]
+        cost = f"${money.dollars(used.cost)}"
+        yield (*when, *names, cost, share(used.cost, highest), str(used.requests), str(tokens), str(used.denied))
+
+
+def _name(page: UsagePage, group: Group, value: str) -> str:
+    """Return a virtual key's or user's name with its id, or the value."""
+    known = {Group.VIRTUAL_KEY: page.key_names, Group.USER: page.user_names}.get(group, {}).get(value)
+    return f"{known} ({value})" if known else value or NO_NAME

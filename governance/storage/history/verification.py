@@ -1,0 +1,122 @@
+"""Compares the buckets of usage with the reservations and reports that are still stored, and sums with buckets.
+
+Reservations that were admitted before `pruned_until` may be gone, so only later buckets are compared. A day with usage
+beyond the series that are kept apart is compared bucket by bucket over all series.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from functools import lru_cache
+
+from sqlalchemy import Table, case, func, select
+from sqlalchemy.engine import Connection
+
+from governance.domain.history.calendar import Calendar, Span
+from governance.domain.history.usage import BUCKET, NOTHING, REST, Series, UsageAmounts
+from governance.domain.history.verification import UsageDifference
+from governance.domain.names import spelled
+from governance.domain.times import DAY
+from governance.storage.history.sums import halves, joined
+from governance.storage.tables import (
+    reservations,
+    usage_bounds,
+    usage_buckets,
+    usage_days,
+    usage_series,
+    usage_sums,
+)
+
+COUNTED = tuple(name for name in UsageAmounts._fields if name != "denied")
+"""The amounts that reservations and reports have. Denials are counted by the poll and compared with nothing."""
+PART = 2000
+
+Key = tuple[int, Series]
+_spelled = lru_cache(4096)(spelled)
+
+
+def differences(connection: Connection, calendar: Calendar) -> tuple[int, list[UsageDifference]]:
+    """Return how many buckets and days were compared, and those that differ. `calendar` is that of the sums."""
+    buckets, found = _bucket_differences(connection)
+    days, more = _day_differences(connection, calendar)
+    return buckets + days, found + more
+
+
+def _bucket_differences(connection: Connection) -> tuple[int, list[UsageDifference]]:
+    since = connection.execute(select(usage_bounds.c.pruned_until)).scalar_one()
+    since += -since % BUCKET
+    stored, rest_days = _stored(connection, since)
+    summed = _summed(connection, since)
+    whole_stored, whole_summed = (_apart(found, rest_days) for found in (stored, summed))
+    keys = whole_stored.keys() | whole_summed.keys()
+    pairs = ((key, whole_stored.get(key, NOTHING), whole_summed.get(key, NOTHING)) for key in sorted(keys))
+    return len(keys), [UsageDifference("15m", *key, own, other) for key, own, other in pairs if own != other]
+
+
+def _stored(connection: Connection, since: int) -> tuple[dict[Key, UsageAmounts], set[int]]:
+    """Return the buckets without their denials, and the UTC days in which series were added together."""
+    columns = [usage_buckets.c[name] for name in COUNTED]
+    who = [usage_series.c[name] for name in Series._fields]
+    rows = select(usage_buckets.c.start, *who, *columns).join_from(
+        usage_buckets, usage_series, usage_series.c.id == usage_buckets.c.series_id
+    )
+    found: dict[Key, UsageAmounts] = {}
+    result = connection.execute(rows.where(usage_buckets.c.start >= since).execution_options(yield_per=PART))
+    for start, *rest in result:
+        amounts = UsageAmounts(*rest[len(who) :])
+        if any(amounts):
+            found[start, Series(*rest[: len(who)])] = amounts
+    return found, {start // DAY for start, series in found if series == REST}
+
+
+def _summed(connection: Connection, since: int) -> dict[Key, UsageAmounts]:
+    """Return the usage of the stored reservations and reports by bucket and series."""
+    own, start = reservations.c, (reservations.c.created_at - reservations.c.created_at % BUCKET).label("start")
+    over = own.used_cost - own.held_cost
+    overrun = case((own.status == "reported", 0), (over > 0, over), else_=0)
+    has_used = (own.requests > 0) | (own.used_tokens > 0) | (own.used_cost > 0)
+    kinds = (own.input_tokens, own.output_tokens, own.cached_tokens)
+    amounts = (own.requests, *kinds, own.used_tokens - own.input_tokens - own.output_tokens, own.used_cost, overrun)
+    who = (own.provider, own.model, own.virtual_key_id, own.user_id)
+    rows = (
+        select(start, *who, *map(func.sum, amounts))
+        .where(own.status != "open", own.created_at >= since, has_used)
+        .group_by(start, *who)
+    )
+    found: defaultdict[Key, UsageAmounts] = defaultdict(lambda: NOTHING)
+    for at, provider, model, key_id, user_id, *sums in connection.execute(rows.execution_options(yield_per=PART)):
+        key = at, Series(*_spelled(model, provider), key_id or "", user_id or "")
+        found[key] = found[key].plus(UsageAmounts(*map(int, sums)))
+    return dict(found)
+
+
+def _apart(found: Mapping[Key, UsageAmounts], rest_days: set[int]) -> dict[Key, UsageAmounts]:
+    """Return the usage with all series as one in the days in which some were added together."""
+    whole: defaultdict[Key, UsageAmounts] = defaultdict(lambda: NOTHING)
+    for (start, series), amounts in found.items():
+        key = start, REST if start // DAY in rest_days else series
+        whole[key] = whole[key].plus(amounts)
+    return dict(whole)
+
+
+def _day_differences(connection: Connection, calendar: Calendar) -> tuple[int, list[UsageDifference]]:
+    """Compare each current sum of a day whose buckets are all kept with those buckets."""
+    since = connection.execute(select(usage_bounds.c.buckets_since)).scalar_one()
+    current = select(usage_sums.c.start).where(usage_sums.c.period == "day", usage_sums.c.is_current)
+    days = sorted(connection.execute(current.where(usage_sums.c.start >= since)).scalars())
+    return len(days), [each for day in days for each in _of_day(connection, Span(day, calendar.next_day(day)))]
+
+
+def _of_day(connection: Connection, day: Span) -> list[UsageDifference]:
+    stored, summed = (_by_series(connection, table, day) for table in (usage_days, usage_buckets))
+    pairs = ((key, stored.get(key, NOTHING), summed.get(key, NOTHING)) for key in sorted(stored.keys() | summed.keys()))
+    return [UsageDifference("day", day.start, key, own, other) for key, own, other in pairs if own != other]
+
+
+def _by_series(connection: Connection, table: Table, span: Span) -> dict[Series, UsageAmounts]:
+    """Return the usage of a span by series, from buckets or from days."""
+    who = [usage_series.c[name] for name in Series._fields]
+    sums = [half for name in UsageAmounts._fields for half in halves(table.c[name])]
+    rows = select(*who, *sums).join_from(table, usage_series, usage_series.c.id == table.c.series_id)
+    within = rows.where(table.c.start >= span.start, table.c.start < span.end).group_by(*who)
+    found = connection.execute(within.execution_options(yield_per=PART))
+    return {Series(*row[: len(who)]): UsageAmounts(*joined(row[len(who) :])) for row in found}

@@ -1,0 +1,99 @@
+"""`flask governance report` and `verify`: who spent what in a terminal, and whether the history is right."""
+
+import json
+
+import pytest
+from sqlalchemy import update
+
+from governance.storage.tables import usage_buckets
+from tests.metering.conftest import dollars
+
+
+@pytest.fixture
+def run(app):
+    def invoke(*words):
+        result = app.test_cli_runner().invoke(args=["governance", *words])
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+        return result
+
+    return invoke
+
+
+def test_the_highest_cost_stands_first_with_a_bar(api, meter, run):
+    api.post("virtual-keys", {"id": "search", "name": "Search team"})
+    meter.reported(cost=20, tokens=500, virtual_key_id="search", requests=4)
+    meter.reported(cost=5, input_tokens=70, output_tokens=30)
+    told = run("report", "--since", "30d", "--by", "virtual_key")
+    assert told.stdout.splitlines() == [
+        "VIRTUAL KEY           COST              CALLS  TOKENS  DENIED",
+        "Search team (search)  $20   ██████████  4      500     0",
+        "–                     $5    ██░░░░░░░░  1      100     0",
+    ]
+    assert told.stderr == "2026-10-24T00:00:00Z to 2026-11-23T12:15:00Z: $25, 5 calls.\n"
+
+
+def test_periods_and_groups_are_columns(meter, run):
+    meter.reported("gpt-4o", cost=1)
+    meter.advance(86_400)
+    meter.reported("o3", cost=2)
+    lines = run("report", "--bucket", "day", "--by", "provider,model").stdout.splitlines()
+    assert lines[0].split() == ["FROM", "PROVIDER", "MODEL", "COST", "CALLS", "TOKENS", "DENIED"]
+    assert [line.split()[0] for line in lines[1:]] == ["2026-11-24T00:00:00Z", "2026-11-23T00:00:00Z"]
+
+
+def test_json_and_csv_are_those_of_the_api(api, meter, run):
+    meter.reported("gpt-4o", cost=1.5)
+    answer = api.get("usage/history?group_by=model&sort_by=cost").get_json()
+    told = json.loads(run("report", "--by", "model", "--json").stdout)
+    assert told["usage"] == answer["usage"]
+    assert told["sum"] == answer["sum"]
+    assert run("report", "--by", "model", "--csv").stdout.splitlines()[1].endswith(",gpt-4o,1,0,0,0,0,1.5,0,0")
+
+
+def test_a_wrong_question_is_told_in_a_sentence(run):
+    for words, said in [(("--since", "soon"), "Give since as"), (("--by", "team"), "Give group_by as some of")]:
+        told = run("report", *words)
+        assert (told.exit_code, said in told.stderr) == (1, True)
+
+
+def test_denials_are_counted_by_the_poll(api, meter, asked):
+    api.create("gpt-4o", budget=dollars(1))
+    meter.denied(cost=2, user_id="ann")
+    meter.denied(cost=2, user_id="ann")
+    assert asked()["sum"]["denied"] == 0
+    meter.poll()
+    (row,) = asked("group_by=user")["usage"]
+    assert (row["user_id"], row["denied"], row["requests"], row["cost"]) == ("ann", 2, 0, 0)
+
+
+def test_verify_proves_the_history_and_names_what_differs(meter, run, database, governance, clock):
+    held = meter.hold(cost=1, input_tokens=10)
+    meter.hold("o3", cost=1)
+    meter.settled(held, cost=2, tokens=5)
+    meter.reported("o3", cost=4, user_id="ann", requests=2)
+    proved = "Usage history: {} buckets and days. Each equals the calls that it sums."
+    assert run("verify").stdout.splitlines()[1] == proved.format(2)
+    meter.advance(26 * 3600)
+    for _ in range(4):
+        governance.retention.prune(clock())
+    assert run("verify").stdout.splitlines()[1] == proved.format(3)
+    with database.write() as connection:
+        connection.execute(update(usage_buckets).where(usage_buckets.c.cost == 4 * 10**9).values(cost=3))
+    told = run("verify")
+    assert told.exit_code == 1
+    assert "15m from 2026-11-23T12:00:00Z of o3, ann: cost 3, its calls say 4000000000." in told.stderr
+    assert "day from 2026-11-23T00:00:00Z of o3, ann: cost 4000000000, its calls say 3." in told.stderr
+    report = json.loads(run("verify", "--json").stdout)
+    assert (report["history"], [each["period"] for each in report["history_differences"]]) == (3, ["15m", "day"])
+
+
+@pytest.mark.parametrize("options", [{"history_series": 2, "retention_days": 1}])
+def test_verify_proves_what_is_kept_of_a_busy_day(meter, run, governance, clock):
+    for day in range(3):
+        for number in range(6):
+            meter.reported(f"model-{number}", cost=number, tokens=day)
+        meter.advance(26 * 3600)
+        governance.retention.prune(clock())
+    meter.reported("last", cost=1)
+    told = run("verify")
+    assert (told.exit_code, told.stderr) == (0, "")
