@@ -107,6 +107,7 @@ def make_ready(app: Flask, service: ServiceLock | None = None) -> list[str]:
         folders = (settings.instance_path,)
         warnings = migrations.upgrade(settings.database_path, settings.busy_timeout, folders=folders, service=service)
         warnings += _make_instance(governance) + _create_first_key(governance)
+        governance.history.refuse_another_zone()
     logger.info("model limits %s starts", __version__)
     for warning in warnings:
         logger.warning("%s", warning)

@@ -1,12 +1,16 @@
 """Days and months are summed once they are over; no answer shows whether they are, and late corrections reach them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select
 
+from app import create_app
+from governance.domain.errors import NotReady
 from governance.domain.history.calendar import Calendar, Period
 from governance.domain.times import from_datetime, parse_rfc3339
+from governance.startup import prepare
 from governance.storage.tables import usage_buckets, usage_days, usage_months, usage_series, usage_sums
 from tests.conftest import FakeClock
 from tests.metering.conftest import DAY
@@ -149,6 +153,18 @@ def test_sums_go_after_their_time_and_series_with_them(meter, clock, round_of, s
     round_of()
     assert (stored(usage_days), stored(usage_months)) == ([], [])
     assert [row.model for row in stored(usage_series)] == ["new"]
+
+
+def test_a_start_with_another_time_zone_is_refused_once_a_day_is_summed(meter, clock, round_of, settings, app):
+    clock.set("2026-11-22T12:00:00Z")
+    meter.reported(cost=5)
+    clock.set("2026-11-23T12:00:00Z")
+    other = replace(settings, timezone="Europe/Berlin")
+    prepare(create_app(other, clock=clock))
+    round_of()
+    prepare(create_app(settings, clock=clock))
+    with pytest.raises(NotReady, match="Set GOVERNANCE_TIMEZONE to UTC"):
+        prepare(create_app(other, clock=clock))
 
 
 def test_a_day_is_summed_an_hour_after_its_end(meter, clock, round_of, stored):

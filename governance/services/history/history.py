@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from governance.domain.errors import Code, InvalidRequest
+from governance.domain.errors import Code, InvalidRequest, NotReady
 from governance.domain.history.calendar import Calendar, Period, Span
 from governance.domain.history.query import BY_TIME, Group, HistoryQuery, UsageFilter, UsagePage
 from governance.domain.history.usage import BUCKET, NOTHING, bucket_of
@@ -29,6 +29,7 @@ DAYS_ONLY = (
     "Ask for bucket=day, week, month or total in the time zone {}, from midnight to midnight: of usage before {} only "
     "the sums of its days are kept."
 )
+ANOTHER_ZONE = "Set GOVERNANCE_TIMEZONE to {0}: the days of the usage history are summed in that time zone."
 NOT_KEPT = "Ask from {} on: older usage is not kept."
 
 
@@ -60,6 +61,13 @@ class History:
             descending=given["sort_by"] != BY_TIME if descending is None else descending,
             page=Page(given["limit"], given["offset"]),
         )
+
+    def refuse_another_zone(self) -> None:
+        """Raise NotReady if days have been summed in another time zone than the settings name."""
+        with self._database.read() as connection:
+            summed = reading.zone(connection)
+        if summed is not None and summed != self._calendar.timezone:
+            raise NotReady(ANOTHER_ZONE.format(summed))
 
     def days_ago(self, days: int) -> int:
         """Return the midnight in the sums' time zone so many days ago."""

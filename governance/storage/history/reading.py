@@ -48,6 +48,11 @@ def summed(connection: Connection, period: str) -> set[int]:
     return set(connection.execute(current).scalars())
 
 
+def zone(connection: Connection) -> str | None:
+    """Return the time zone in which days are summed; None before the first."""
+    return connection.execute(select(usage_sums.c.timezone).limit(1)).scalar_one_or_none()
+
+
 def first_sum(connection: Connection) -> int | None:
     """Return the start of the oldest day that has a sum; None if there is none."""
     first: int | None = connection.execute(select(func.min(usage_days.c.start))).scalar_one()
