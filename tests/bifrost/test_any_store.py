@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app import create_app
@@ -89,8 +89,17 @@ TOLD = {KeyRow, LimitRow, BudgetRow, RateLimitRow, PriceRow}
 stores = st.tuples(*(rows(row_type) for row_type in TABLES.values())).map(lambda found: BifrostRows(*found))
 
 
+def price(letter):
+    named = {name: value.format(letter) for name, value in PLAIN[PriceRow].items()}
+    return PriceRow(**named, id="a")
+
+
+ONE_ID_TWICE = BifrostRows(*[()] * 6, (price("a"), price("b")))
+
+
 @settings(max_examples=25, deadline=None)
 @given(stores)
+@example(ONE_ID_TWICE)
 def test_whatever_a_store_holds_what_came_is_shown_alike_from_both_sources_and_proved(template, store):
     with copied(template) as folder:
         app = create_app(Settings(instance=folder, admin_key=ADMIN_KEY), clock=FakeClock())

@@ -10,6 +10,8 @@ from sqlalchemy import delete, update
 from governance.storage.tables import counters, ledger
 from tests.metering.conftest import DAY, dollars, ok, requests, tokens
 
+PROVED = "Usage history: {} buckets and days. Each equals the calls that it sums.\n"
+
 
 @pytest.fixture
 def verify(app):
@@ -38,24 +40,27 @@ def tamper(database, statement):
 
 def test_where_nothing_was_counted_there_is_nothing_to_find(verify):
     result = verify()
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "Counters: 0. Each equals its ledger.\n", "")
+    shown = "Counters: 0. Each equals its ledger.\n" + PROVED.format(0)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, shown, "")
 
 
 def test_counters_that_equal_their_ledger_are_counted_and_it_is_done(limit, verify):
     result = verify()
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "Counters: 3. Each equals its ledger.\n", "")
+    shown = "Counters: 3. Each equals its ledger.\n" + PROVED.format(1)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, shown, "")
 
 
 def test_as_json_it_is_one_object(limit, verify):
     result = verify("--json")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert json.loads(result.stdout) == {"counters": 3, "differences": [], "full": []}
+    proved = {"history": 1, "history_differences": []}
+    assert json.loads(result.stdout) == {"counters": 3, "differences": [], "full": []} | proved
 
 
 def test_a_counter_that_was_changed_by_hand_is_named_with_both_amounts(limit, verify, database):
     tamper(database, update(counters).where(counters.c.metric == "cost").values(used=counters.c.used + 1))
     result = verify()
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (1, PROVED.format(1))
     assert result.stderr == (
         f"cost of rule {limit['budget']['id']} from 2026-11-23T12:00:00Z: "
         "used 3.500000001, its ledger says 3.5; reserved 0.25, its ledger says 0.25.\n"
@@ -80,6 +85,8 @@ def test_as_json_a_difference_has_all_its_figures(limit, verify, database):
             }
         ],
         "full": [],
+        "history": 1,
+        "history_differences": [],
     }
 
 
@@ -115,7 +122,7 @@ def test_looking_changes_no_counter(limit, verify, database, meter):
 
 def test_a_closed_window_is_proved_too(limit, verify, database, clock):
     clock.advance(30 * DAY)
-    assert verify().stdout == "Counters: 3. Each equals its ledger.\n"
+    assert verify().stdout == "Counters: 3. Each equals its ledger.\n" + PROVED.format(1)
     tamper(database, update(counters).where(counters.c.metric == "cost").values(used=1))
     assert verify().exit_code == 1
 

@@ -77,6 +77,9 @@ class _Decider:
         other = self._stored.priced.get(identity)
         if other is not None:
             return note.left_out(f"It is for the same model as '{other}'.")
+        if price.id in self._stored.prices:
+            return note.left_out("Another price has its id.")
+        self._stored.prices.add(price.id)
         self._stored.priced[identity] = price.id
         self._made.prices.append(price)
         return note
