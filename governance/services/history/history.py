@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from governance.domain.errors import Code, InvalidRequest, NotReady
 from governance.domain.history.calendar import Calendar, Period, Span
 from governance.domain.history.query import BY_TIME, Group, HistoryQuery, UsageFilter, UsagePage
-from governance.domain.history.usage import BUCKET, NOTHING, bucket_of
+from governance.domain.history.usage import BUCKET, bucket_of
 from governance.domain.records.audit import Entity
 from governance.domain.records.list_query import Page
 from governance.domain.times import DAY, Clock, rfc3339
@@ -22,7 +22,7 @@ USUAL_DAYS = 30
 """The days of a question that does not say since when."""
 MOST_SPANS = 4000
 """The most periods of one question: 35 days of 15 minutes have 3,360."""
-STREAMED = 1000
+STREAMED = 10_000
 """The rows that are read in one transaction of a stream, so that a slow reader holds none open."""
 TOO_MANY = "Ask for fewer periods: from since to until there are more than {} of bucket={}."
 DAYS_ONLY = (
@@ -80,10 +80,8 @@ class History:
     def page(self, query: HistoryQuery) -> UsagePage:
         """Return a page of rows, their number, and the sum of all. Raises InvalidRequest, Unavailable."""
         with self._database.read() as connection:
-            spans, segments = self._plan(connection, query)
-            rows = list(reading.rows(connection, query, spans, segments))
-            total = reading.count(connection, query, spans, segments)
-            return _named(connection, query, UsagePage(rows, total, reading.total(connection, query, segments), {}, {}))
+            found = reading.page(connection, query, *self._plan(connection, query))
+            return _named(connection, query, UsagePage(*found, {}, {}))
 
     def stream(self, query: HistoryQuery) -> Iterator[UsagePage]:
         """Yield all rows in parts, each read in a transaction of its own. Raises InvalidRequest, Unavailable."""
@@ -91,10 +89,10 @@ class History:
         while count == STREAMED:
             part = query._replace(page=Page(STREAMED, offset))
             with self._database.read() as connection:
-                rows = list(reading.rows(connection, part, *self._plan(connection, part)))
-                page = _named(connection, query, UsagePage(rows, len(rows), NOTHING, {}, {}))
+                found = reading.page(connection, part, *self._plan(connection, part))
+                page = _named(connection, query, UsagePage(*found, {}, {}))
             yield page
-            count = len(rows)
+            count = len(page.rows)
             offset += count
 
     def _plan(self, connection: Connection, query: HistoryQuery) -> tuple[list[Span], list[Segment]]:

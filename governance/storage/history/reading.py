@@ -1,33 +1,23 @@
-"""Answers questions about usage over time, from buckets, days and months: one statement for any number of periods."""
+"""Answers questions about usage over time, from buckets, days and months.
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, cast
+The usage of each period is first summed by series: that reads the rows of the periods only, by the primary key, and
+leaves few. Their names are joined after that.
+"""
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Integer,
-    Subquery,
-    Table,
-    and_,
-    func,
-    select,
-    union_all,
-    values,
-)
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Column, ColumnElement, Integer, Select, Subquery, Table, and_, func, select, union_all, values
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError
 
 from governance.domain.history.calendar import Span
 from governance.domain.history.query import BY_TIME, COLUMNS, HistoryQuery, UsageFilter, UsageRow
-from governance.domain.history.usage import Series, UsageAmounts
-from governance.storage.history.sums import HALF, LOW, halves, joined
-from governance.storage.tables import (
-    Big,
-    usage_bounds,
-    usage_days,
-    usage_series,
-    usage_sums,
-)
+from governance.domain.history.usage import NOTHING, Series, UsageAmounts
+from governance.storage.history.sums import LARGEST, is_overflow
+from governance.storage.tables import Big, usage_bounds, usage_days, usage_series, usage_sums
+
+AMOUNTS = UsageAmounts._fields
 
 
 class Segment(NamedTuple):
@@ -35,6 +25,14 @@ class Segment(NamedTuple):
 
     table: Table
     span: Span
+
+
+class Found(NamedTuple):
+    """The rows of a page, the number of all rows, and the sum of all."""
+
+    rows: list[UsageRow]
+    total: int
+    sum: UsageAmounts
 
 
 def buckets_since(connection: Connection) -> int:
@@ -59,76 +57,82 @@ def first_sum(connection: Connection) -> int | None:
     return first
 
 
-def rows(
-    connection: Connection, query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment]
-) -> Iterator[UsageRow]:
-    """Yield the rows of a page, in the order that is asked for."""
-    grouped = _grouped(query, spans, segments)
-    names = [grouped.c[f"{name}_{half}"] for name in UsageAmounts._fields for half in ("high", "low")]
+def page(connection: Connection, query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment]) -> Found:
+    """Return a page of rows, in the order that is asked for, and the number and the sum of all."""
+    try:
+        return _page(connection, query, spans, segments, func.sum)
+    except OperationalError as error:
+        if not is_overflow(error):
+            raise
+        return _page(connection, query, spans, segments, func.total)  # a float: no sum is so large but by mistake
+
+
+def _page(
+    connection: Connection, query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment], add: Any
+) -> Found:
+    grouped = _grouped(query, spans, segments, add)
     groups = [grouped.c[COLUMNS[group]] for group in query.groups]
-    wanted = select(grouped.c.number, *groups, *names).order_by(*_order(query, grouped))
-    for number, *rest in connection.execute(wanted.limit(query.page.limit).offset(query.page.offset)):
-        given = dict(zip((COLUMNS[group] for group in query.groups), rest, strict=False))
-        series = Series(*(given.get(name, "") for name in Series._fields))
-        yield UsageRow(spans[number], series, UsageAmounts(*joined(rest[len(query.groups) :])))
+    own = [grouped.c[name] for name in AMOUNTS]
+    wanted = select(grouped.c.number, *groups, *own).order_by(*_order(query, grouped))
+    whole = select(func.count(), *(add(each) for each in own)).select_from(grouped)
+    rows = [
+        _row(query, spans, row) for row in connection.execute(wanted.limit(query.page.limit).offset(query.page.offset))
+    ]
+    total, *sums = connection.execute(whole).one()
+    return Found(rows, int(total), _amounts(sums) if total else NOTHING)
 
 
-def count(connection: Connection, query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment]) -> int:
-    """Return the number of all rows."""
-    return int(connection.execute(select(func.count()).select_from(_grouped(query, spans, segments))).scalar_one())
+def _row(query: HistoryQuery, spans: Sequence[Span], row: Sequence[Any]) -> UsageRow:
+    columns = [COLUMNS[group] for group in query.groups]
+    names: dict[str, str] = dict(zip(columns, row[1:], strict=False))
+    series = Series(*(names.get(name, "") for name in Series._fields))
+    return UsageRow(spans[row[0]], series, _amounts(row[1 + len(columns) :]))
 
 
-def total(connection: Connection, query: HistoryQuery, segments: Sequence[Segment]) -> UsageAmounts:
-    """Return the sum of all usage that is asked for."""
-    used = _used(segments)
-    sums = [half for name in UsageAmounts._fields for half in halves(used.c[name])]
-    found = connection.execute(_filtered(select(*sums), used, query.filter)).one()
-    return UsageAmounts(*joined(found))
+def _amounts(sums: Sequence[Any]) -> UsageAmounts:
+    return UsageAmounts(*(min(LARGEST, int(each or 0)) for each in sums))
 
 
-def _grouped(query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment]) -> Subquery:
+def _grouped(query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment], add: Any) -> Subquery:
     """Return the sums by the number of the span and the groups."""
-    used, periods = _used(segments), _periods(spans)
+    parts: list[Select[Any]] = [
+        _by_series(spans, segment, add, f"periods_{part}") for part, segment in enumerate(segments)
+    ]
+    used = union_all(*parts).subquery() if len(parts) > 1 else parts[0].subquery()
     groups = [usage_series.c[COLUMNS[group]] for group in query.groups]
-    sums = [
-        half.label(f"{name}_{which}")
-        for name in UsageAmounts._fields
-        for which, half in zip(("high", "low"), halves(used.c[name]), strict=True)
-    ]
-    within = and_(used.c.start >= periods.c.begins, used.c.start < periods.c.ends)
-    statement = select(periods.c.number, *groups, *sums).join_from(periods, used, within)
-    found = _filtered(statement, used, query.filter, joins=bool(groups)).group_by(periods.c.number, *groups)
-    return cast("Subquery", found.subquery())
+    statement = select(used.c.number, *groups, *(add(used.c[name]).label(name) for name in AMOUNTS))
+    found: Subquery = _filtered(statement, used, query.filter).group_by(used.c.number, *groups).subquery()
+    return found
 
 
-def _used(segments: Sequence[Segment]) -> Subquery:
-    """Return the usage of all segments as one table."""
-    names = ["start", "series_id", *UsageAmounts._fields]
-    parts = [
-        select(*(table.c[name] for name in names)).where(table.c.start >= span.start, table.c.start < span.end)
-        for table, span in segments
-    ]
-    return union_all(*parts).subquery() if len(parts) > 1 else parts[0].subquery()
+def _by_series(spans: Sequence[Span], segment: Segment, add: Any, name: str) -> Select[Any]:
+    """Return the usage of a segment by the number of the span and the series.
+
+    The spans are cut off at the segment's ends. So each is one seek by the primary key: with a second condition on the
+    time, SQLite went through the whole segment for each span.
+    """
+    table, (start, end) = segment
+    sums = [add(table.c[amount]).label(amount) for amount in AMOUNTS]
+    cut = [(number, max(start, span.start), min(end, span.end)) for number, span in enumerate(spans)]
+    periods = _periods([each for each in cut if each[1] < each[2]], name)
+    within = and_(table.c.start >= periods.c.begins, table.c.start < periods.c.ends)
+    used = select(periods.c.number, table.c.series_id, *sums).join_from(periods, table, within)
+    return used.group_by(periods.c.number, table.c.series_id)
 
 
-def _periods(spans: Sequence[Span]) -> Any:
+def _periods(numbered: Sequence[tuple[int, int, int]], name: str) -> Any:
     columns: list[Column[Any]] = [Column("number", Integer), Column("begins", Big), Column("ends", Big)]
-    return values(*columns).data([(number, *span) for number, span in enumerate(spans)]).cte("periods")
+    return values(*columns).data(numbered).cte(name)
 
 
-def _filtered(statement: Any, used: Subquery, wanted: UsageFilter, *, joins: bool = False) -> Any:
+def _filtered(statement: Any, used: Subquery, wanted: UsageFilter) -> Any:
     given = {name: value for name, value in wanted._asdict().items() if value is not None}
-    if not given and not joins:
-        return statement
-    statement = statement.join(usage_series, usage_series.c.id == used.c.series_id)
-    return statement.where(*(usage_series.c[name] == value for name, value in given.items()))
+    joined = statement.join(usage_series, usage_series.c.id == used.c.series_id)
+    return joined.where(*(usage_series.c[name] == value for name, value in given.items()))
 
 
 def _order(query: HistoryQuery, grouped: Subquery) -> list[ColumnElement[Any]]:
     """Return the order: by time or by an amount, then by time and by the groups."""
     ties: list[ColumnElement[Any]] = [grouped.c.number, *(grouped.c[COLUMNS[group]] for group in query.groups)]
-    first: list[ColumnElement[Any]] = [grouped.c.number]
-    if query.sort_by != BY_TIME:
-        high, low = grouped.c[f"{query.sort_by}_high"], grouped.c[f"{query.sort_by}_low"]
-        first = [high + low.bitwise_rshift(HALF), low.bitwise_and(LOW)]
-    return [*(each.desc() if query.descending else each.asc() for each in first), *ties]
+    first = grouped.c.number if query.sort_by == BY_TIME else grouped.c[query.sort_by]
+    return [first.desc() if query.descending else first.asc(), *ties]

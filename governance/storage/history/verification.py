@@ -16,7 +16,7 @@ from governance.domain.history.usage import BUCKET, NOTHING, REST, Series, Usage
 from governance.domain.history.verification import UsageDifference
 from governance.domain.names import spelled
 from governance.domain.times import DAY
-from governance.storage.history.sums import halves, joined
+from governance.storage.history.sums import LARGEST
 from governance.storage.tables import (
     reservations,
     usage_bounds,
@@ -115,8 +115,11 @@ def _of_day(connection: Connection, day: Span) -> list[UsageDifference]:
 def _by_series(connection: Connection, table: Table, span: Span) -> dict[Series, UsageAmounts]:
     """Return the usage of a span by series, from buckets or from days."""
     who = [usage_series.c[name] for name in Series._fields]
-    sums = [half for name in UsageAmounts._fields for half in halves(table.c[name])]
-    rows = select(*who, *sums).join_from(table, usage_series, usage_series.c.id == table.c.series_id)
-    within = rows.where(table.c.start >= span.start, table.c.start < span.end).group_by(*who)
-    found = connection.execute(within.execution_options(yield_per=PART))
-    return {Series(*row[: len(who)]): UsageAmounts(*joined(row[len(who) :])) for row in found}
+    amounts = [table.c[name] for name in UsageAmounts._fields]
+    rows = select(*who, *amounts).join_from(table, usage_series, usage_series.c.id == table.c.series_id)
+    within = rows.where(table.c.start >= span.start, table.c.start < span.end)
+    found: defaultdict[Series, UsageAmounts] = defaultdict(lambda: NOTHING)
+    for row in connection.execute(within.execution_options(yield_per=PART)):
+        series = Series(*row[: len(who)])
+        found[series] = found[series].plus(UsageAmounts(*row[len(who) :]))
+    return {series: UsageAmounts(*(min(LARGEST, each) for each in sums)) for series, sums in found.items()}

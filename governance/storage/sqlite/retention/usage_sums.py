@@ -12,7 +12,7 @@ from typing import NamedTuple
 from governance.domain.history.calendar import Calendar
 from governance.domain.history.usage import UsageAmounts
 from governance.domain.times import DAY, HOUR
-from governance.storage.history.sums import HALF, LOW, joined
+from governance.storage.history.sums import LARGEST, is_overflow
 
 BUCKETS_KEPT = 35 * DAY
 SETTLING = HOUR
@@ -20,12 +20,12 @@ SETTLING = HOUR
 MOST_DAYS = 3
 """The most days or months that one round sums."""
 AMOUNTS = ", ".join(UsageAmounts._fields)
-SUMS = ", ".join(f"sum({name} >> {HALF}), sum({name} & {LOW})" for name in UsageAmounts._fields)
+ADDED = ", ".join(f"{{add}}({name})" for name in UsageAmounts._fields)
 FIRST_BUCKET = "SELECT min(start) FROM usage_buckets"
 HAS_BUCKETS = "SELECT EXISTS (SELECT 1 FROM usage_buckets WHERE start >= ? AND start < ?)"
 MARKS = "SELECT start, generation, is_current FROM usage_sums WHERE period = ?"
 MARK = "INSERT OR IGNORE INTO usage_sums (period, start, timezone, generation, is_current) VALUES (?, ?, ?, 0, FALSE)"
-SUM_OF = f"SELECT series_id, {SUMS} FROM {{}} WHERE start >= ? AND start < ? GROUP BY series_id"  # noqa: S608
+SUM_OF = f"SELECT series_id, {ADDED} FROM {{table}} WHERE start >= ? AND start < ? GROUP BY series_id"  # noqa: S608
 PUT = f"INSERT OR REPLACE INTO {{}} (start, series_id, {AMOUNTS}) VALUES (?, ?{', ?' * len(UsageAmounts._fields)})"  # noqa: S608
 NOW_CURRENT = "UPDATE usage_sums SET is_current = TRUE WHERE period = ? AND start = ? AND generation = ?"
 SOURCES = {"day": ("usage_buckets", "usage_days"), "month": ("usage_days", "usage_months")}
@@ -78,6 +78,7 @@ class OpenSums:
                 self._marks.append(("day", day, calendar.timezone))
             if month not in known["month"] and calendar.next_month(month) <= self._now - SETTLING:
                 self._marks.append(("month", month, calendar.timezone))
+                known["month"].add(month)
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
         """Write the next marks."""
@@ -100,9 +101,7 @@ class ClosedPeriods:
         marks = connection.execute(MARKS, (self._period,)).fetchall()
         for start, generation, is_current in marks:
             if not is_current and len(self._sums) < MOST_DAYS and self._is_ready(connection, start):
-                halves = connection.execute(SUM_OF.format(self._source), (start, self._end(start)))
-                rows = [(series_id, *joined(sums)) for series_id, *sums in halves]
-                self._sums.append(Sum(start, generation, rows))
+                self._sums.append(Sum(start, generation, self._rows(connection, start)))
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
         """Write the next rows of a sum; with the last one, the sum is current."""
@@ -116,6 +115,17 @@ class ClosedPeriods:
             connection.execute(NOW_CURRENT, (self._period, start, generation))
             self._sums.pop(0)
         return bool(self._sums)
+
+    def _rows(self, connection: sqlite3.Connection, start: int) -> list[tuple[int, ...]]:
+        """Return the sums of a period by series, each at most 2^62. Beyond 2^63 they are added as floats."""
+        span = start, self._end(start)
+        try:
+            found = connection.execute(SUM_OF.format(add="sum", table=self._source), span).fetchall()
+        except sqlite3.OperationalError as error:
+            if not is_overflow(error):
+                raise
+            found = connection.execute(SUM_OF.format(add="total", table=self._source), span).fetchall()
+        return [(series_id, *(min(LARGEST, int(each)) for each in sums)) for series_id, *sums in found]
 
     def _is_ready(self, connection: sqlite3.Connection, start: int) -> bool:
         if self._period == "day":
