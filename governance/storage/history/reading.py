@@ -7,7 +7,21 @@ leaves few. Their names are joined after that.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, Integer, Select, Subquery, Table, and_, func, select, union_all, values
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Float,
+    Integer,
+    Select,
+    Subquery,
+    Table,
+    and_,
+    cast,
+    func,
+    select,
+    union_all,
+    values,
+)
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 
@@ -64,7 +78,12 @@ def page(connection: Connection, query: HistoryQuery, spans: Sequence[Span], seg
     except OperationalError as error:
         if not is_overflow(error):
             raise
-        return _page(connection, query, spans, segments, func.total)  # a float: no sum is so large but by mistake
+        return _page(connection, query, spans, segments, _sum_of_floats)
+
+
+def _sum_of_floats(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a sum that cannot overflow. It is not exact, but no usage is so large except by mistake."""
+    return func.sum(cast(column, Float))
 
 
 def _page(
