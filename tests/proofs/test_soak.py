@@ -138,9 +138,9 @@ class Shorten(importlib.abc.MetaPathFinder):
             module.ANSWERS_KEPT = {kept}
             begin = module.Retention.__init__
 
-            def init(self, slices, clock, _):
+            def init(self, slices, clock, **kept):
                 clock._least = 1_000_000
-                begin(self, slices, clock, {kept})
+                begin(self, slices, clock, **(kept | {{"retention": {kept}}}))
 
             module.Retention.__init__ = init
 
