@@ -155,6 +155,17 @@ def test_sums_go_after_their_time_and_series_with_them(meter, clock, round_of, s
     assert [row.model for row in stored(usage_series)] == ["new"]
 
 
+def test_a_month_waits_for_its_days_while_those_before_are_still_summed(asked, meter, clock, governance):
+    for day in ("09-20", "09-21", "09-22", "09-23", "09-24", "10-05", "10-06"):
+        clock.set(f"2026-{day}T10:00:00Z")
+        meter.reported(cost=1)
+    clock.set("2026-11-02T12:00:00Z")
+    for _ in range(12):
+        governance.retention.prune(clock())
+        found = asked("bucket=month&since=2026-09-01T00:00:00Z&until=2026-11-01T00:00:00Z")
+        assert [row["cost"] for row in found["usage"]] == [5, 2]
+
+
 def test_a_start_with_another_time_zone_is_refused_once_a_day_is_summed(meter, clock, round_of, settings, app):
     clock.set("2026-11-22T12:00:00Z")
     meter.reported(cost=5)

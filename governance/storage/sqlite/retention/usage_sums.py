@@ -29,10 +29,7 @@ SUM_OF = f"SELECT series_id, {ADDED} FROM {{table}} WHERE start >= ? AND start <
 PUT = f"INSERT OR REPLACE INTO {{}} (start, series_id, {AMOUNTS}) VALUES (?, ?{', ?' * len(UsageAmounts._fields)})"  # noqa: S608
 NOW_CURRENT = "UPDATE usage_sums SET is_current = TRUE WHERE period = ? AND start = ? AND generation = ?"
 SOURCES = {"day": ("usage_buckets", "usage_days"), "month": ("usage_days", "usage_months")}
-NOT_CURRENT = "SELECT min(start) FROM usage_sums WHERE period = 'day' AND NOT is_current"
-BOUND = """
-    UPDATE usage_bounds SET buckets_since = max(buckets_since, ?)
-    WHERE NOT EXISTS (SELECT 1 FROM usage_sums WHERE period = 'day' AND NOT is_current AND start < ?)"""
+BOUND = "UPDATE usage_bounds SET buckets_since = max(buckets_since, ?)"
 DROP = """
     DELETE FROM {0} WHERE (start, series_id) IN (SELECT start, series_id FROM {0} WHERE start < ? LIMIT ?)"""
 UNUSED_SERIES = """
@@ -57,6 +54,18 @@ def closed_days(calendar: Calendar, first: int, now: int) -> Iterator[int]:
     while calendar.next_day(day) <= now - SETTLING:
         yield day
         day = calendar.next_day(day)
+
+
+def open_days(connection: sqlite3.Connection, calendar: Calendar, begin: int, end: int) -> Iterator[int]:
+    """Yield the days from `begin` to before `end` that have buckets and no current sum, marked or not."""
+    first = connection.execute(FIRST_BUCKET).fetchone()[0]
+    current = {start for start, _, is_current in connection.execute(MARKS, ("day",)) if is_current}
+    day = end if first is None else calendar.day_of(max(begin, first))
+    while day < end:
+        after = calendar.next_day(day)
+        if day not in current and _has_buckets(connection, day, after):
+            yield day
+        day = after
 
 
 class OpenSums:
@@ -92,6 +101,7 @@ class ClosedPeriods:
 
     def __init__(self, period: str, calendar: Calendar) -> None:
         self._period = period
+        self._calendar = calendar
         self._end = calendar.next_day if period == "day" else calendar.next_month
         self._source, self._target = SOURCES[period]
         self._sums: list[Sum] = []
@@ -128,34 +138,32 @@ class ClosedPeriods:
         return [(series_id, *(min(LARGEST, int(each)) for each in sums)) for series_id, *sums in found]
 
     def _is_ready(self, connection: sqlite3.Connection, start: int) -> bool:
-        if self._period == "day":
-            return True
-        first = connection.execute(NOT_CURRENT).fetchone()[0]
-        return first is None or not start <= first < self._end(start)
+        days = open_days(connection, self._calendar, start, self._end(start))
+        return self._period == "day" or next(days, None) is None
 
 
 class OldBuckets:
     """Buckets older than 35 days, of days whose sums are current."""
 
     def __init__(self, calendar: Calendar, now: int) -> None:
+        self._calendar = calendar
         self._before = calendar.day_of(now - BUCKETS_KEPT)
         self._is_bound = False
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Keep the days that are not summed yet."""
-        first = connection.execute(NOT_CURRENT).fetchone()[0]
-        self._before = self._before if first is None else min(self._before, first)
+        """Do nothing: what is not summed yet is found with the lock, so that no correction comes between."""
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
         """Set the bound, so that late corrections reach the sums; then delete the next buckets."""
         if not self._is_bound:
-            self._is_bound = connection.execute(BOUND, (self._before, self._before)).rowcount == 1
+            self._before = next(open_days(connection, self._calendar, 0, self._before), self._before)
+            self._is_bound = connection.execute(BOUND, (self._before,)).rowcount == 1
             return self._is_bound
         return connection.execute(DROP.format("usage_buckets"), (self._before, most)).rowcount == most
 
 
 class OldSums:
-    """Sums of days and months, their marks, and the lists of series of a day, older than they are kept."""
+    """Sums of days and months, and their marks, older than they are kept."""
 
     def __init__(self, before: int) -> None:
         self._before = before
