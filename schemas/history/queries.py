@@ -11,8 +11,6 @@ from governance.domain.names import spelled
 from schemas.fields import BaseField, Instant, OneOf, TimeZone
 from schemas.queries import PageQuery, QueryText
 
-MOST_ROWS = 1000
-
 
 class Groups(BaseField):
     """A comma-separated list of groups, each once; becomes a tuple."""

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from governance.domain.errors import Code, InvalidRequest, NotReady
 from governance.domain.history.calendar import Calendar, Period, Span
 from governance.domain.history.query import BY_TIME, Group, HistoryQuery, UsageFilter, UsagePage
-from governance.domain.history.usage import BUCKET, bucket_of
+from governance.domain.history.usage import BUCKET, NOTHING, bucket_of
 from governance.domain.records.audit import Entity
 from governance.domain.records.list_query import Page
 from governance.domain.times import DAY, Clock, rfc3339
@@ -80,19 +80,23 @@ class History:
     def page(self, query: HistoryQuery) -> UsagePage:
         """Return a page of rows, their number, and the sum of all. Raises InvalidRequest, Unavailable."""
         with self._database.read() as connection:
-            found = reading.page(connection, query, *self._plan(connection, query))
-            return _named(connection, query, UsagePage(*found, {}, {}))
+            plan = self._plan(connection, query)
+            rows, whole = reading.rows(connection, query, *plan), reading.whole(connection, query, *plan)
+            return _named(connection, query, UsagePage(rows, *whole, {}, {}))
 
     def stream(self, query: HistoryQuery) -> Iterator[UsagePage]:
-        """Yield all rows in parts, each read in a transaction of its own. Raises InvalidRequest, Unavailable."""
+        """Yield all rows in parts, each read in a transaction of its own, without the sum of all.
+
+        Raises InvalidRequest, Unavailable.
+        """
         offset, count = 0, STREAMED
         while count == STREAMED:
             part = query._replace(page=Page(STREAMED, offset))
             with self._database.read() as connection:
-                found = reading.page(connection, part, *self._plan(connection, part))
-                page = _named(connection, query, UsagePage(*found, {}, {}))
+                rows = reading.rows(connection, part, *self._plan(connection, part))
+                page = _named(connection, query, UsagePage(rows, len(rows), NOTHING, {}, {}))
             yield page
-            count = len(page.rows)
+            count = len(rows)
             offset += count
 
     def _plan(self, connection: Connection, query: HistoryQuery) -> tuple[list[Span], list[Segment]]:

@@ -4,8 +4,8 @@ The usage of each period is first summed by series: that reads the rows of the p
 leaves few. Their names are joined after that.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
     Column,
@@ -27,11 +27,13 @@ from sqlalchemy.exc import OperationalError
 
 from governance.domain.history.calendar import Span
 from governance.domain.history.query import BY_TIME, COLUMNS, HistoryQuery, UsageFilter, UsageRow
-from governance.domain.history.usage import NOTHING, Series, UsageAmounts
+from governance.domain.history.usage import Series, UsageAmounts
 from governance.storage.history.sums import LARGEST, is_overflow
 from governance.storage.tables import Big, usage_bounds, usage_days, usage_series, usage_sums
 
 AMOUNTS = UsageAmounts._fields
+Add = Callable[[ColumnElement[Any]], ColumnElement[Any]]
+Result = TypeVar("Result")
 
 
 class Segment(NamedTuple):
@@ -39,14 +41,6 @@ class Segment(NamedTuple):
 
     table: Table
     span: Span
-
-
-class Found(NamedTuple):
-    """The rows of a page, the number of all rows, and the sum of all."""
-
-    rows: list[UsageRow]
-    total: int
-    sum: UsageAmounts
 
 
 def buckets_since(connection: Connection) -> int:
@@ -71,34 +65,43 @@ def first_sum(connection: Connection) -> int | None:
     return first
 
 
-def page(connection: Connection, query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment]) -> Found:
-    """Return a page of rows, in the order that is asked for, and the number and the sum of all."""
+def rows(
+    connection: Connection, query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment]
+) -> list[UsageRow]:
+    """Return the rows of a page, in the order that is asked for."""
+
+    def found(add: Add) -> list[UsageRow]:
+        grouped = _grouped(query, spans, segments, add)
+        shown = [grouped.c[name] for name in (*(COLUMNS[group] for group in query.groups), *AMOUNTS)]
+        wanted = select(grouped.c.number, *shown).order_by(*_order(query, grouped))
+        page = connection.execute(wanted.limit(query.page.limit).offset(query.page.offset))
+        return [_row(query, spans, row) for row in page]
+
+    return _without_overflow(found)
+
+
+def whole(
+    connection: Connection, query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment]
+) -> tuple[int, UsageAmounts]:
+    """Return the number of all rows, and their sum."""
+
+    def found(add: Add) -> tuple[int, UsageAmounts]:
+        grouped = _grouped(query, spans, segments, add)
+        wanted = select(func.count(), *(add(grouped.c[name]) for name in AMOUNTS)).select_from(grouped)
+        total, *sums = connection.execute(wanted).one()
+        return int(total), _amounts(sums)
+
+    return _without_overflow(found)
+
+
+def _without_overflow(question: Callable[[Add], Result]) -> Result:
+    """Ask with exact sums; where one is too large, with sums of floats: no usage is so large except by mistake."""
     try:
-        return _page(connection, query, spans, segments, func.sum)
+        return question(func.sum)
     except OperationalError as error:
         if not is_overflow(error):
             raise
-        return _page(connection, query, spans, segments, _sum_of_floats)
-
-
-def _sum_of_floats(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return a sum that cannot overflow. It is not exact, but no usage is so large except by mistake."""
-    return func.sum(cast(column, Float))
-
-
-def _page(
-    connection: Connection, query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment], add: Any
-) -> Found:
-    grouped = _grouped(query, spans, segments, add)
-    groups = [grouped.c[COLUMNS[group]] for group in query.groups]
-    own = [grouped.c[name] for name in AMOUNTS]
-    wanted = select(grouped.c.number, *groups, *own).order_by(*_order(query, grouped))
-    whole = select(func.count(), *(add(each) for each in own)).select_from(grouped)
-    rows = [
-        _row(query, spans, row) for row in connection.execute(wanted.limit(query.page.limit).offset(query.page.offset))
-    ]
-    total, *sums = connection.execute(whole).one()
-    return Found(rows, int(total), _amounts(sums) if total else NOTHING)
+        return question(lambda column: func.sum(cast(column, Float)))
 
 
 def _row(query: HistoryQuery, spans: Sequence[Span], row: Sequence[Any]) -> UsageRow:
@@ -112,7 +115,7 @@ def _amounts(sums: Sequence[Any]) -> UsageAmounts:
     return UsageAmounts(*(min(LARGEST, int(each or 0)) for each in sums))
 
 
-def _grouped(query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment], add: Any) -> Subquery:
+def _grouped(query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment], add: Add) -> Subquery:
     """Return the sums by the number of the span and the groups."""
     parts: list[Select[Any]] = [
         _by_series(spans, segment, add, f"periods_{part}") for part, segment in enumerate(segments)
@@ -124,7 +127,7 @@ def _grouped(query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segm
     return found
 
 
-def _by_series(spans: Sequence[Span], segment: Segment, add: Any, name: str) -> Select[Any]:
+def _by_series(spans: Sequence[Span], segment: Segment, add: Add, name: str) -> Select[Any]:
     """Return the usage of a segment by the number of the span and the series.
 
     The spans are cut off at the segment's ends. So each is one seek by the primary key: with a second condition on the

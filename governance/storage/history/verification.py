@@ -6,15 +6,14 @@ beyond the series that are kept apart is compared bucket by bucket over all seri
 
 from collections import defaultdict
 from collections.abc import Mapping
-from functools import lru_cache
 
 from sqlalchemy import Table, case, func, select
 from sqlalchemy.engine import Connection
 
 from governance.domain.history.calendar import Calendar, Span
-from governance.domain.history.usage import BUCKET, NOTHING, REST, Series, UsageAmounts
+from governance.domain.history.usage import BUCKET, NOTHING, REST, Series, UsageAmounts, series_of
 from governance.domain.history.verification import UsageDifference
-from governance.domain.names import spelled
+from governance.domain.metering.request import Call
 from governance.domain.times import DAY
 from governance.storage.history.sums import LARGEST
 from governance.storage.tables import (
@@ -31,7 +30,6 @@ COUNTED = tuple(name for name in UsageAmounts._fields if name != "denied")
 PART = 2000
 
 Key = tuple[int, Series]
-_spelled = lru_cache(4096)(spelled)
 
 
 def differences(connection: Connection, calendar: Calendar) -> tuple[int, list[UsageDifference]]:
@@ -76,16 +74,16 @@ def _summed(connection: Connection, since: int) -> dict[Key, UsageAmounts]:
     has_used = (own.requests > 0) | (own.used_tokens > 0) | (own.used_cost > 0)
     kinds = (own.input_tokens, own.output_tokens, own.cached_tokens)
     amounts = (own.requests, *kinds, own.used_tokens - own.input_tokens - own.output_tokens, own.used_cost, overrun)
-    who = (own.provider, own.model, own.virtual_key_id, own.user_id)
+    who = [own[name] for name in Call._fields]
     rows = (
         select(start, *who, *map(func.sum, amounts))
         .where(own.status != "open", own.created_at >= since, has_used)
         .group_by(start, *who)
     )
     found: defaultdict[Key, UsageAmounts] = defaultdict(lambda: NOTHING)
-    for at, provider, model, key_id, user_id, *sums in connection.execute(rows.execution_options(yield_per=PART)):
-        key = at, Series(*_spelled(model, provider), key_id or "", user_id or "")
-        found[key] = found[key].plus(UsageAmounts(*map(int, sums)))
+    for at, *rest in connection.execute(rows.execution_options(yield_per=PART)):
+        key = at, series_of(Call(*rest[: len(who)]))
+        found[key] = found[key].plus(UsageAmounts(*map(int, rest[len(who) :])))
     return dict(found)
 
 

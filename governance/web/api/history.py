@@ -1,6 +1,7 @@
 """`/api/governance/usage/history`: who spent what, over time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from flask import Blueprint
@@ -36,16 +37,10 @@ def usage_history(query: Mapping[str, Any]) -> HttpResponse:
     accepts = the_request().accept_mimetypes
     if query["format"] == "csv" or (accepts.best == CSV and not accepts.accept_json):
         pages = history.stream(wanted)
-        first = next(pages)
-        lines = rows.csv_lines(wanted, _chained(first, pages))
+        first = next(pages)  # read before the answer begins, so that a refusal is one
+        lines = rows.csv_lines(wanted, chain([first], pages))
         return HttpResponse(lines, content_type=f"{CSV}; charset=utf-8")
     page = history.page(wanted)
     shown = [rows.row(wanted, page, found) for found in page.rows]
     rest = {"sum": rows.amounts(page.sum), **history.bounds(wanted)}
     return plain_page("usage", shown, page.total, wanted.page, rest)
-
-
-def _chained(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-    """Yield the part that was read before the answer began, so that a refusal is one; then the others."""
-    yield first
-    yield from rest

@@ -11,9 +11,8 @@ from typing import NamedTuple
 from governance.domain.history.calendar import Calendar
 from governance.domain.history.usage import NOTHING, REST, Series, UsageAmounts, bucket_of
 from governance.domain.times import DAY
+from governance.storage.history.sums import LARGEST
 
-LARGEST = 2**62
-"""A sum of a bucket stops here: SQLite would turn a larger one into a float."""
 AMOUNTS = ", ".join(UsageAmounts._fields)
 ADDED = ", ".join(f"{name} = min({name} + excluded.{name}, {LARGEST})" for name in UsageAmounts._fields)
 ADD = f"""
