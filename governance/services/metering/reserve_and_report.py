@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from governance.domain.errors import Code, GovernanceError, InvalidRequest, Unavailable
 from governance.domain.limits.limit import Metric
@@ -16,6 +16,7 @@ from governance.domain.metering.decision import Decision, MatchedRule, decide, k
 from governance.domain.metering.priced import PricedAmounts, priced
 from governance.domain.metering.request import ReservationRequest
 from governance.domain.metering.reservation import Reservation, Status
+from governance.domain.pricing.tokens import TokenCounts
 from governance.domain.times import DAY, SECOND, Clock
 from governance.services.metering import fingerprints
 from governance.services.metering.match_cache import MatchedCall, Matcher
@@ -183,16 +184,21 @@ def _kept(given: MatchedRequest, repeat: IdempotencyKey, unit: UnitOfWork, decis
     return decision._replace(rendered=rendered)
 
 
-def _kinds(asked: PricedAmounts) -> tuple[int, int, int]:
-    """Return the input, output and cached tokens of amounts; 0 if the tokens are not given by kind."""
-    counts = asked.amounts.counts
-    return (0, 0, 0) if counts is None else (counts.input, counts.output, counts.cached_input)
+def _priced_fields(asked: PricedAmounts) -> dict[str, Any]:
+    """Return the fields of a reservation that say its price and its tokens by kind."""
+    counts = asked.amounts.counts or TokenCounts()
+    return {
+        "price": asked.price_text,
+        "cost_source": asked.cost_source,
+        "input_tokens": counts.input,
+        "output_tokens": counts.output,
+        "cached_tokens": counts.cached_input,
+    }
 
 
 def _reservation(
     request: ReservationRequest, asked: PricedAmounts, matched: MatchedCall, now: int, random_ids: RandomIds
 ) -> Reservation:
-    input_tokens, output_tokens, cached_tokens = _kinds(asked)
     return Reservation(
         random_ids.new_ordered_id(now),
         Status.OPEN,
@@ -206,17 +212,12 @@ def _reservation(
         expires_at=now + request.ttl_seconds * SECOND,
         settled_at=None,
         late=False,
-        price=asked.price_text,
-        cost_source=asked.cost_source,
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cached_tokens=cached_tokens,
+        **_priced_fields(asked),
     )
 
 
 def _report(asked: PricedAmounts, matched: MatchedCall, now: int, random_ids: RandomIds) -> Reservation:
     """Return a ledger entry for usage without a reservation: it reserves nothing and has already ended."""
-    input_tokens, output_tokens, cached_tokens = _kinds(asked)
     return Reservation(
         random_ids.new_ordered_id(now),
         Status.REPORTED,
@@ -231,9 +232,5 @@ def _report(asked: PricedAmounts, matched: MatchedCall, now: int, random_ids: Ra
         settled_at=now,
         late=False,
         ended_at=now,
-        price=asked.price_text,
-        cost_source=asked.cost_source,
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cached_tokens=cached_tokens,
+        **_priced_fields(asked),
     )
