@@ -19,6 +19,7 @@ from governance.domain.pricing.price import Price, Rates
 from governance.domain.pricing.price_json import number
 from governance.domain.pricing.schedule import ALWAYS, CostSource
 from governance.domain.times import to_the_second
+from governance.services.pricing.price_list import COMMAND_PATIENCE
 from schemas.loading import load
 from schemas.pricing import bodies
 from schemas.pricing import prices as shown
@@ -29,8 +30,6 @@ BODY, QUERY, LOOKUP = bodies.PriceCreate(), PriceListQuery(), LookupQuery()
 HEAD = ("SOURCE", "PROVIDER", "MODEL", "INPUT", "OUTPUT", "CACHED", "FROM", "ID")
 PER_MILLION = {"input": "input", "output": "output", "cached_input": "cached input"}
 NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
-LOADING = 30.0
-"""Seconds that a command waits for the list of prices."""
 
 
 @click.group()
@@ -138,7 +137,7 @@ def remove_price(*, price_id: str, as_json: bool) -> None:
 
 
 def _ready(service: Container) -> Container:
-    service.price_list.wait(LOADING)
+    service.price_list.wait(COMMAND_PATIENCE)
     return service
 
 
@@ -169,7 +168,7 @@ def _override_row(stored: PriceOverride) -> tuple[str, ...]:
 
 
 def _listed_row(entry: ListedModel, now: int) -> tuple[str, ...]:
-    found = next((each for each in entry.prices if each.holds(now)), entry.prices[-1])
+    found = entry.at(now)
     begins = "–" if found.begins == ALWAYS else to_the_second(found.begins)
     return (CostSource.LIST, entry.provider, entry.model, *_dollars(found.price), begins, "–")
 

@@ -23,7 +23,7 @@ def document(stored: StoredRows) -> bytes:
     limits = sorted((row.limit for row in stored.limits.values()), key=lambda limit: limit.identity)
     keys = sorted((row.key for row in stored.keys.values()), key=lambda key: key.id)
     users = sorted((row.user for row in stored.users.values()), key=lambda user: user.id)
-    prices = sorted((row.price for row in stored.prices.values()), key=lambda price: (*price.key, price.effective_from))
+    prices = sorted((row.price for row in stored.prices.values()), key=lambda price: price.identity)
     sections = {
         "users": [_user(user) for user in users],
         "virtual_keys": [_key(key) for key in keys],

@@ -31,7 +31,7 @@ def override(stored: PriceOverride) -> dict[str, Any]:
 
 def listed(entry: ListedModel, now: int) -> dict[str, Any]:
     """Return an entry of the list as responses show it, with the price that holds now."""
-    found = next((each for each in entry.prices if each.holds(now)), entry.prices[-1])
+    found = entry.at(now)
     return {
         "id": None,
         "source": CostSource.LIST,

@@ -9,10 +9,7 @@ from governance.domain.limits.drafts import LimitDraft, RuleSpec
 from governance.domain.limits.limit import Limit, Opening
 from governance.domain.limits.windows import Alignment
 from governance.domain.names import Identity
-from governance.domain.pricing.overrides import PriceOverride
-
-PriceIdentity = tuple[str, str, int]
-"""The canonical provider and model of a price override, and when it begins (`PriceDraft.identity`)."""
+from governance.domain.pricing.overrides import PriceIdentity, PriceOverride
 
 
 class CandidateKind(StrEnum):

@@ -71,7 +71,7 @@ class _Decider:
 
     def _price(self, arriving: CandidatePrice) -> ImportNote:
         note, price = arriving
-        identity = (*price.key, price.effective_from)
+        identity = price.identity
         if price.id in self._before.prices or identity in self._before.priced:
             return note.kept()
         other = self._stored.priced.get(identity)

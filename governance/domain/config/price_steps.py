@@ -19,7 +19,7 @@ TAKEN = "Give the id '{}', or leave the override out: it is for the same model a
 
 def steps(context: PlanContext, prices: Sequence[WantedPrice]) -> list[Step]:
     """Return a step for each entry."""
-    by_identity = {drafts.draft_of(row.price).identity: row for row in context.stored.prices.values()}
+    by_identity = {row.price.identity: row for row in context.stored.prices.values()}
     ids = {entry.id for entry in prices}
     found = []
     for entry in prices:
@@ -40,7 +40,7 @@ def faults(
     """Yield the faults of entries that contradict stored overrides which stay, or that lead to another alias."""
     after = {step.id: step.after.price for step in planned if isinstance(step.after, ManagedPrice)}
     staying = {row_id: row.price for row_id, row in stored.items() if row_id not in after and row_id not in removed}
-    taken = {drafts.draft_of(price).identity: row_id for row_id, price in staying.items()}
+    taken = {price.identity: row_id for row_id, price in staying.items()}
     beside = _aliases([*after.values(), *staying.values()])
     for entry, step in zip(prices, planned, strict=True):
         other = taken.get(entry.draft.identity)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from governance.domain.errors import Fault
 from governance.domain.names import spelled
 from governance.domain.pricing import price_json
-from governance.domain.pricing.overrides import PriceOverride
+from governance.domain.pricing.overrides import PriceIdentity, PriceOverride
 from governance.domain.pricing.price import Price
 from governance.domain.pricing.schedule import ALWAYS
 
@@ -33,8 +33,8 @@ class PriceDraft(NamedTuple):
     effective_from: int = ALWAYS
 
     @property
-    def identity(self) -> tuple[str, str, int]:
-        """The canonical provider and model, and when the override begins. No two overrides have the same."""
+    def identity(self) -> PriceIdentity:
+        """The model, and when the override begins. No two overrides have the same."""
         return (*spelled(self.model, self.provider), self.effective_from)
 
 

@@ -4,7 +4,7 @@ from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
 
-from governance.domain.pricing.schedule import EffectivePrice
+from governance.domain.pricing.schedule import EffectivePrice, Schedule
 from governance.domain.times import DAY
 
 EPOCH = date(1970, 1, 1)
@@ -21,6 +21,10 @@ class ListedModel(NamedTuple):
     model: str
     prices: tuple[EffectivePrice, ...]
     not_priced: tuple[str, ...] = ()
+
+    def at(self, now: int) -> EffectivePrice:
+        """Return the price that holds at an instant."""
+        return Schedule(self.prices).at(now) or self.prices[-1]
 
 
 class ListStatus(StrEnum):

@@ -12,6 +12,9 @@ from governance.domain.pricing.schedule import CostSource, EffectivePrice, Price
 ModelKey = tuple[str, str]
 """(provider, model) in canonical form, as calls are matched; the provider is '' if none is named."""
 
+PriceIdentity = tuple[str, str, int]
+"""The canonical provider and model, and when an override begins."""
+
 
 class PriceOverride(NamedTuple):
     """A stored override: the price in `rates`, or an alias (`same_as_model`).
@@ -41,6 +44,11 @@ class PriceOverride(NamedTuple):
     def key(self) -> ModelKey:
         """The model that the override is for."""
         return self.match_provider, self.match_model
+
+    @property
+    def identity(self) -> PriceIdentity:
+        """The model, and when the override begins. No two overrides have the same."""
+        return self.match_provider, self.match_model, self.effective_from
 
     @property
     def target(self) -> ModelKey | None:

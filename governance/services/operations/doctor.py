@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from governance.domain.errors import GovernanceError, NotReady
 from governance.domain.pricing.overrides import by_model, full_name, prices_of
+from governance.domain.pricing.schedule import Schedule
 from governance.domain.times import DAY, SECOND, Clock, lasting, to_the_second
 from governance.services.keys import admin_key
 from governance.services.keys.admin_key import AdminKey
 from governance.services.operations.file_checks import LEAST_FREE, FileChecks, size
 from governance.services.operations.health import MISSING
-from governance.services.pricing.price_list import FAILED, PriceList
+from governance.services.pricing.price_list import COMMAND_PATIENCE, FAILED, PriceList
 from governance.storage.limits import counters
 from governance.storage.metering import verification
 from governance.storage.pricing import unpriced_models
@@ -28,8 +29,6 @@ STEP = SECOND
 """How far a clock may be behind the times in the database. Less is a normal difference between two readings."""
 AGAIN = "Try again shortly: "
 """The advice to HTTP callers if the database does not answer. It does not help an operator, so it is left out."""
-LOADING = 30.0
-"""Seconds that a command waits for the list of prices."""
 UNPRICED_SINCE = 7 * DAY
 MOST_NAMED = 10
 """How many models without a price are named."""
@@ -170,7 +169,7 @@ class Doctor:
         return ", ".join(told)
 
     def _prices(self) -> str:
-        self._price_list.wait(LOADING)
+        self._price_list.wait(COMMAND_PATIENCE)
         info, now = self._price_list.info, self._clock()
         if info.version is None:
             raise NotReady(FAILED)
@@ -180,7 +179,7 @@ class Doctor:
         without = [
             each
             for each in counted
-            if not any(found.holds(now) for found in prices_of(each[:2], overrides, self._price_list.prices))
+            if Schedule(prices_of(each[:2], overrides, self._price_list.prices)).at(now) is None
         ]
         if without:
             names = [full_name(each.provider or None, each.model) for each in without]

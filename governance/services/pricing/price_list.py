@@ -19,7 +19,9 @@ logger = logging.getLogger("governance.services")
 
 MODULE = "governance.services.pricing.genai_prices_list"
 PATIENCE = 1.0
-"""Seconds that a caller waits for the list."""
+"""Seconds that a request waits for the list."""
+COMMAND_PATIENCE = 30.0
+"""Seconds that a command waits for it."""
 LOADING = "Try again shortly: the list of prices is still being loaded."
 FAILED = "The list of prices could not be loaded, so only overrides have prices: look at the log, and install anew."
 

@@ -12,7 +12,7 @@ from governance.domain.pricing.drafts import PriceDraft
 from governance.domain.pricing.listed import ListedModel, ListInfo
 from governance.domain.pricing.lookup import PriceLookup
 from governance.domain.pricing.overrides import PriceOverride, alias_fault, by_model, prices_of
-from governance.domain.pricing.schedule import CostSource, EffectivePrice
+from governance.domain.pricing.schedule import CostSource, EffectivePrice, Schedule
 from governance.domain.records.price_query import PriceLookupQuery, PricesQuery
 from governance.domain.times import Clock
 from governance.services.pricing.price_list import PriceList
@@ -75,7 +75,7 @@ class Prices:
         key = spelled(query.model, query.provider)
         with self._database.read() as connection:
             overrides = by_model(price_overrides.all(connection))
-        found = next((each for each in prices_of(key, overrides, self._list.prices) if each.holds(at)), None)
+        found = Schedule(prices_of(key, overrides, self._list.prices)).at(at)
         cost = None if found is None or query.counts is None else found.price.cost(query.counts)
         return PriceLookup(key, at, found, cost, query.counts is not None, self._not_priced(found), self.info)
 
