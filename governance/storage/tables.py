@@ -137,6 +137,7 @@ counters = Table(
     Column("folded", Big, nullable=False, server_default="0"),
     Column("touched_at", Big, nullable=False, index=True),
     Column("reset_at", Big, nullable=False, server_default="0"),
+    Column("max_limit", Big),
     ForeignKeyConstraint(["rule_id", "metric"], ["rules.id", "rules.metric"], ondelete="CASCADE"),
     UniqueConstraint("rule_id", "metric", "generation", "window_start", name="uq_counters_window"),
     CheckConstraint("used >= 0", name="used"),
@@ -144,7 +145,8 @@ counters = Table(
     CheckConstraint(f"used + reserved <= {LARGEST_SUM}", name="sum"),
     CheckConstraint("window_start < window_end", name="window"),
     sqlite_autoincrement=True,
-    comment="What was used of a rule in a window. A window's end is no event: the next one has another row.",
+    comment="What was used of a rule in a window. A window's end is no event: the next one has another row. max_limit: "
+    "the rule's maximum, of a closed window the last one before its end; NULL where it is not known.",
 )
 
 virtual_keys = Table(
@@ -263,6 +265,7 @@ reservations = Table(
     Column("cached_tokens", Big, nullable=False, server_default="0"),
     CheckConstraint("status IN ('open', 'settled', 'released', 'expired', 'reported')", name="status"),
     Index("ix_reservations_open", "expires_at", sqlite_where=_is_open, postgresql_where=_is_open),
+    Index("ix_reservations_created", "created_at"),
     sqlite_autoincrement=True,
     comment="Reservations, and (reported) usage that had none. seq rises with admission and names them in the ledger.",
 )

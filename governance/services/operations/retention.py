@@ -1,19 +1,24 @@
 """Retention: deletes old rows and returns free pages to the disk."""
 
 from governance.domain.history.calendar import Calendar
-from governance.domain.times import DAY, MINUTE, Clock
+from governance.domain.times import DAY, HOUR, MINUTE, Clock
 from governance.storage.sqlite.retention import pruning, usage_sums
+from governance.storage.sqlite.retention.pruning import PruningTask
 from governance.storage.sqlite.retention.slices import Slices
 
-CLOSED_COUNTERS_KEPT = 90 * DAY
+SHORT_WINDOWS_KEPT = 7 * DAY
+"""How long the counters of windows that are shorter than a day stay."""
 ANSWERS_KEPT = DAY
 EVERY = MINUTE
+EVERY_LONG = HOUR
+"""How often whole tables are read for what is old."""
 
 
 class Retention:
-    """Sums and prunes once a minute; `retention` (microseconds) is how long reservations stay, `history` how long sums.
+    """Sums and prunes once a minute. The clock must not jump, because deleted rows do not come back.
 
-    The clock must not jump, because deleted rows do not come back.
+    `retention` (microseconds) is how long reservations stay. `history` is how long sums of usage and the counters of
+    windows of a day or longer stay.
     """
 
     def __init__(self, slices: Slices, clock: Clock, *, retention: int, history: int, calendar: Calendar) -> None:
@@ -22,7 +27,7 @@ class Retention:
         self._retention = retention
         self._history = history
         self._calendar = calendar
-        self._last = 0
+        self._last = self._last_long = 0
 
     def stop(self) -> None:
         """End the current round soon and begin no other."""
@@ -33,14 +38,19 @@ class Retention:
         now = self._clock()
         if not self._last <= now < self._last + EVERY:
             self._last = now
-            self.prune(now)
+            is_long = not self._last_long <= now < self._last_long + EVERY_LONG
+            self._last_long = now if is_long else self._last_long
+            self._slices.do(*self._short_tasks(now), *(self._long_tasks(now) if is_long else ()))
 
     def prune(self, now: int) -> None:
         """Sum closed days and months, and delete the rows that are older than their retention. Raises Unavailable."""
+        self._slices.do(*self._short_tasks(now), *self._long_tasks(now))
+
+    def _short_tasks(self, now: int) -> tuple[PruningTask, ...]:
+        """Return the tasks that find by a key or an index what there is to do."""
         calendar = self._calendar
-        self._slices.do(
+        return (
             pruning.EndedReservations(now - self._retention),
-            pruning.ClosedCounters(now - CLOSED_COUNTERS_KEPT),
             pruning.OldAnswers(now - ANSWERS_KEPT),
             pruning.AnswersBefore0007(now - ANSWERS_KEPT),
             pruning.UnusedAnswerTexts(),
@@ -49,6 +59,12 @@ class Retention:
             usage_sums.ClosedPeriods("month", calendar),
             usage_sums.OldBuckets(calendar, now),
             usage_sums.OldSums(now - self._history),
-            usage_sums.OldSeries(now),
             pruning.FreePages(),
+        )
+
+    def _long_tasks(self, now: int) -> tuple[PruningTask, ...]:
+        """Return the tasks that read a whole table."""
+        return (
+            pruning.ClosedCounters(short=now - SHORT_WINDOWS_KEPT, long=now - self._history),
+            usage_sums.OldSeries(now),
         )

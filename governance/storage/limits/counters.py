@@ -40,6 +40,7 @@ def open_all(connection: Connection, openings: Sequence[Opening], now: int) -> N
             "used": used,
             "folded": used,
             "touched_at": touched_at,
+            "max_limit": rule.max_limit,
         }
         for rule, start, end, used in openings
     ]
@@ -107,7 +108,25 @@ def _open(connection: Connection, rule_ids: list[str], now: int) -> dict[tuple[s
 def _moved(move: Move, now: int, touched_at: int) -> dict[str, int]:
     _, rule, alignment = move
     start, end = window(rule.duration, alignment, rule.anchor, now)
-    return {"generation": rule.generation, "window_start": start, "window_end": end, "touched_at": touched_at}
+    return {
+        "generation": rule.generation,
+        "window_start": start,
+        "window_end": end,
+        "touched_at": touched_at,
+        "max_limit": rule.max_limit,
+    }
+
+
+def note_maxima(connection: Connection, changed: Sequence[Rule], now: int) -> None:
+    """Store the new maximum of rules with their open windows. Closed ones keep the maximum that they ended with."""
+    own = (
+        counters.c.rule_id == bindparam("its_id"),
+        counters.c.metric == bindparam("its_metric"),
+        counters.c.window_end > now,
+    )
+    rows = [{"its_id": rule.id, "its_metric": rule.metric, "its_maximum": rule.max_limit} for rule in changed]
+    if rows:
+        connection.execute(update(counters).where(*own).values(max_limit=bindparam("its_maximum")), rows)
 
 
 def reset(connection: Connection, limit: Limit, now: int) -> None:

@@ -75,6 +75,7 @@ def replace_all(connection: Connection, edits: Sequence[Edit], revision: int, no
     if added:
         connection.execute(insert(rules), added)
     counters.move_all(connection, [move for edit in edits for move in _moves(edit)], now)
+    counters.note_maxima(connection, [rule for edit in edits for rule in _with_new_maximum(edit)], now)
     gone = [_rule_key(key) for key in before - after.keys()]
     if gone:
         connection.execute(delete(rules).where(*_one_rule), gone)
@@ -123,6 +124,12 @@ def _moves(edit: Edit) -> Iterable[counters.Move]:
         known = before.get(rule.key, rule)
         if (known.id, known.generation) != (rule.id, rule.generation):
             yield counters.Move(known, rule, edit.after.alignment)
+
+
+def _with_new_maximum(edit: Edit) -> Iterable[Rule]:
+    """Return the rules with another maximum after an edit."""
+    before = predecessors(edit.before.rules, edit.after.rules)
+    return (rule for rule in edit.after.rules if before.get(rule.key, rule).max_limit != rule.max_limit)
 
 
 def _rule_key(key: RuleKey) -> dict[str, str]:

@@ -13,7 +13,7 @@ CounterKey = tuple[str, str, int]
 
 @dataclass(slots=True)
 class PendingCounter:
-    """A counter with unwritten changes. A new one has no id until it is stored."""
+    """A counter with unwritten changes. A new one has no id until it is stored, and the maximum of its rule."""
 
     id: int | None
     rule_id: str
@@ -27,6 +27,7 @@ class PendingCounter:
     reset_at: int = 0
     moved: bool = False
     stretched: bool = False
+    max_limit: int | None = None
 
     @property
     def key(self) -> CounterKey:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import orjson
 
+from governance.domain.times import HOUR
 from governance.storage.sqlite.writer.answers import NOTED_AGAIN
 
 VAIN = 2000
@@ -39,9 +40,12 @@ DROP_ANSWERS = f"DELETE FROM answers WHERE seq IN {THESE}"  # noqa: S608
 DROP_OLD_ANSWERS = """
     DELETE FROM idempotency WHERE (api_key_id, path, key) IN (
         SELECT api_key_id, path, key FROM idempotency WHERE created_at < ? ORDER BY created_at LIMIT ?)"""
-CLOSED = """
+A_DAY = 22 * HOUR
+"""Windows from this length on count as days: where the clock changes, a day has 23 hours or fewer."""
+CLOSED = f"""
     SELECT id FROM counters
-    WHERE window_end < min(?, coalesce((SELECT created_at FROM reservations ORDER BY seq LIMIT 1), ?))"""
+    WHERE window_end < CASE WHEN window_end - window_start >= {A_DAY} THEN ? ELSE ? END
+    AND window_end < coalesce((SELECT created_at FROM reservations ORDER BY seq LIMIT 1), window_end + 1)"""  # noqa: S608
 DROP_COUNTERS = f"DELETE FROM counters WHERE id IN {THESE} AND window_end < ?"  # noqa: S608
 FIRST_ANSWER = """
     SELECT coalesce(
@@ -142,13 +146,20 @@ class ByIds:
 
 
 class ClosedCounters(ByIds):
-    """Counters whose window ended before an instant, and before any remaining reservation."""
+    """Counters whose window ended before an instant, and before any remaining reservation.
+
+    `short` is the instant for windows that are shorter than a day, `long` the earlier one for all others.
+    """
 
     drop = DROP_COUNTERS
 
+    def __init__(self, *, short: int, long: int) -> None:
+        super().__init__(short)
+        self._long = long
+
     def look(self, connection: sqlite3.Connection) -> None:
         """Find the ids."""
-        self._ids = [row[0] for row in connection.execute(CLOSED, (self._bound, self._bound))]
+        self._ids = [row[0] for row in connection.execute(CLOSED, (self._long, self._bound))]
 
 
 class UnusedAnswerTexts(ByIds):

@@ -34,8 +34,8 @@ NEWEST = f"""
                 ORDER BY o.window_start DESC LIMIT 1)
         FROM (VALUES {{}}))"""  # noqa: S608
 ADD_COUNTER = """
-    INSERT INTO counters (rule_id, metric, generation, window_start, window_end, touched_at)
-    VALUES (?, ?, ?, ?, ?, ?)"""
+    INSERT INTO counters (rule_id, metric, generation, window_start, window_end, touched_at, max_limit)
+    VALUES (?, ?, ?, ?, ?, ?, ?)"""
 WRITE_COUNTERS = """
     UPDATE counters SET used = column2, reserved = column3, folded = column4, touched_at = column5
     FROM (VALUES {}) WHERE id = column1"""
@@ -224,13 +224,14 @@ class SqliteUnitOfWork:
         """
         start, end = window(applied.rule.duration, applied.limit.alignment, applied.rule.anchor, self.now)
         if newest is None or newest.start < start:
-            return PendingCounter(None, *applied.key, start, end, 0, 0, 0)
+            return PendingCounter(None, *applied.key, start, end, 0, 0, 0, max_limit=applied.rule.max_limit)
         newest.stretch(end)
         return newest
 
     def _begin(self, counter: PendingCounter) -> None:
         """Insert the counter of a window that has no counter yet."""
-        made = self._execute(ADD_COUNTER, (*counter.key, counter.start, counter.end, self._touched_at))
+        row = (*counter.key, counter.start, counter.end, self._touched_at, counter.max_limit)
+        made = self._execute(ADD_COUNTER, row)
         counter.id = int(made.lastrowid or 0)
         self._counters[counter.id] = counter
 
