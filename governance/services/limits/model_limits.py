@@ -3,20 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy.engine import Connection
-
-from governance.domain.errors import Code, Conflict, Fault, InvalidRequest, NotFound
-from governance.domain.keys import VirtualKey
-from governance.domain.limits.drafts import LimitChange, LimitDraft, drafted_flag
+from governance.domain.errors import Code, Conflict
+from governance.domain.limits.drafts import LimitChange, LimitDraft
 from governance.domain.limits.edits import changed, created
-from governance.domain.limits.limit import LimitState, Scope
+from governance.domain.limits.limit import LimitState
 from governance.domain.records.list_query import ListQuery, Page, Validity
 from governance.domain.times import Clock
+from governance.services.limits.lookups import is_aligned_by_key, stored
 from governance.services.random_ids import RandomIds
 from governance.services.writing import Write, Writer
 from governance.snapshot.reader import SnapshotReader
-from governance.storage.keys.virtual_keys import virtual_keys
-from governance.storage.limits import counters, lists, states
+from governance.storage.limits import counters, lists
 from governance.storage.limits import writes as stored_limits
 from governance.storage.store import Database
 from schemas import render
@@ -74,19 +71,18 @@ class ModelLimits:
     def get(self, limit_id: str) -> Rendering:
         """Return one limit, from the database. Raises NotFound."""
         with self._database.read() as connection:
-            return render.limit(_stored(connection, limit_id), self._clock())
+            return render.limit(stored(connection, limit_id), self._clock())
 
     def create(self, draft: LimitDraft) -> Rendering:
         """Store a new limit. Raises InvalidRequest, Conflict."""
         with self._writer.write() as write:
-            key = _bound_key(write.connection, draft) if draft.scope == Scope.VIRTUAL_KEY else None
+            aligned = is_aligned_by_key(write.connection, draft)
             existing = stored_limits.find_identical(write.connection, draft.identity)
             if existing is not None:
                 raise _duplicate(draft, existing)
-            aligned = key is not None and key.calendar_aligned
             limit = created(draft, inherited=aligned, now=write.now, new_id=self._random_ids.new_id)
             stored_limits.add_all(write.connection, [limit], write.revision)
-            return render.limit(_stored(write.connection, limit.id), self._clock())
+            return render.limit(stored(write.connection, limit.id), self._clock())
 
     def change(self, limit_id: str, change: LimitChange, accepts: Versions) -> Rendering:
         """Store an edit. Reset usage of the metrics in `change.reset`. Raises NotFound, Conflict, InvalidRequest."""
@@ -97,7 +93,7 @@ class ModelLimits:
                 stored_limits.replace(write.connection, before, after, write.revision, write.now)
             forgiven = tuple(rule for rule in after.rules if rule.metric in change.reset)
             counters.reset(write.connection, after._replace(rules=forgiven), write.now)
-            return render.limit(_stored(write.connection, limit_id), self._clock())
+            return render.limit(stored(write.connection, limit_id), self._clock())
 
     def delete(self, limit_id: str, accepts: Versions) -> None:
         """Delete a limit with its rules and counters. Raises NotFound, Conflict."""
@@ -118,29 +114,13 @@ class ModelLimits:
         return Listing(documents, [render.digest(document) for document in documents], total, age)
 
 
-def _stored(connection: Connection, limit_id: str) -> LimitState:
-    entry = states.by_ids(connection, [limit_id]).get(limit_id)
-    if entry is None:
-        raise NotFound("Model config not found", code=Code.MODEL_CONFIG_NOT_FOUND)
-    return entry
-
-
 def _checked(write: Write, limit_id: str, accepts: Versions) -> LimitState:
     """Return the stored limit if the caller's If-Match accepts its version. Raises NotFound, Conflict."""
-    entry = _stored(write.connection, limit_id)
+    entry = stored(write.connection, limit_id)
     if not accepts(entry.limit.version):
         sentence = "Read the model config again and repeat your edit: it has changed since the version in If-Match."
         raise Conflict(sentence, param="If-Match", code=Code.STALE_VERSION)
     return entry
-
-
-def _bound_key(connection: Connection, draft: LimitDraft) -> VirtualKey:
-    """Return the virtual key of a draft. If it is unknown, raises InvalidRequest with all faults of the draft."""
-    key = virtual_keys.get(connection, draft.scope_id or "")
-    if key is None:
-        unknown = Fault("scope_id", f"Virtual key '{draft.scope_id}' not found")
-        raise InvalidRequest.of([unknown, *drafted_flag(draft)[1]])
-    return key
 
 
 def _duplicate(draft: LimitDraft, existing: str) -> Conflict:

@@ -1,0 +1,32 @@
+"""Looks up what an act on a model limit needs: the stored limit, and the virtual key that a draft names."""
+
+from sqlalchemy.engine import Connection
+
+from governance.domain.errors import Code, Fault, InvalidRequest, NotFound
+from governance.domain.keys import VirtualKey
+from governance.domain.limits.drafts import LimitDraft, drafted_flag
+from governance.domain.limits.limit import LimitState, Scope
+from governance.storage.keys.virtual_keys import virtual_keys
+from governance.storage.limits import states
+
+
+def stored(connection: Connection, limit_id: str) -> LimitState:
+    """Return the limit with an id. Raises NotFound."""
+    entry = states.by_ids(connection, [limit_id]).get(limit_id)
+    if entry is None:
+        raise NotFound("Model config not found", code=Code.MODEL_CONFIG_NOT_FOUND)
+    return entry
+
+
+def is_aligned_by_key(connection: Connection, draft: LimitDraft) -> bool:
+    """Return whether the virtual key of a draft aligns its windows to the calendar; False if the draft names none.
+
+    Raises InvalidRequest with all faults of the draft if the virtual key is unknown.
+    """
+    if draft.scope != Scope.VIRTUAL_KEY:
+        return False
+    key: VirtualKey | None = virtual_keys.get(connection, draft.scope_id or "")
+    if key is None:
+        unknown = Fault("scope_id", f"Virtual key '{draft.scope_id}' not found")
+        raise InvalidRequest.of([unknown, *drafted_flag(draft)[1]])
+    return key.calendar_aligned
