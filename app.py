@@ -17,6 +17,7 @@ from governance.services.config.files import Files
 from governance.services.config.sync import VALUES_FILE, Sync
 from governance.services.config.uploads import Uploads
 from governance.services.history.history import History
+from governance.services.history.limit_windows import LimitWindows
 from governance.services.keys.api_keys import ApiKeys
 from governance.services.keys.authentication import Authentication
 from governance.services.keys.users import Users
@@ -62,6 +63,7 @@ from governance.web.api import (
     rules,
     users,
     virtual_keys,
+    windows,
 )
 from governance.web.api import reservations as reservations_api
 from governance.web.http import auth, errors, logs, requests
@@ -70,6 +72,7 @@ from governance.web.http.paths import IdConverter
 
 BLUEPRINTS = (
     model_configs,
+    windows,
     rules,
     history,
     reservations_api,
@@ -209,6 +212,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_
         ),
         reservations=reservations,
         history=History(database, calendar, clock),
+        limit_windows=LimitWindows(database, clock),
         verification=Verification(database, clock, calendar),
         audit=Audit(database),
         bifrost_import=BifrostImport(database, writer, clock, random_ids, settings.busy_timeout),

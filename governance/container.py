@@ -11,6 +11,7 @@ from governance.services.config.files import Files
 from governance.services.config.sync import Sync
 from governance.services.config.uploads import Uploads
 from governance.services.history.history import History
+from governance.services.history.limit_windows import LimitWindows
 from governance.services.keys.api_keys import ApiKeys
 from governance.services.keys.authentication import Authentication
 from governance.services.keys.users import Users
@@ -59,6 +60,7 @@ class Container:
     metering: Metering
     reservations: Reservations
     history: History
+    limit_windows: LimitWindows
     verification: Verification
     audit: Audit
     bifrost_import: BifrostImport
