@@ -26,6 +26,7 @@ from governance.services.limits.model_limits import ModelLimits
 from governance.services.metering.match_cache import Matcher
 from governance.services.metering.metering import Metering
 from governance.services.metering.overview import Overview
+from governance.services.metering.own_limits import OwnLimits
 from governance.services.metering.reservations import Reservations
 from governance.services.metering.statistics import Statistics
 from governance.services.operations.database_file import DatabaseFile
@@ -66,6 +67,7 @@ from governance.web.api import (
     windows,
 )
 from governance.web.api import reservations as reservations_api
+from governance.web.gateways import own_limits
 from governance.web.http import auth, errors, logs, requests
 from governance.web.http.flask_app import MAX_BODY, App
 from governance.web.http.paths import IdConverter
@@ -83,6 +85,7 @@ BLUEPRINTS = (
     audit,
     config,
     metrics,
+    own_limits,
     ops,
 )
 
@@ -195,6 +198,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_
         retention=retention,
         authentication=authentication,
         model_limits=ModelLimits(database, reader, writer, clock, random_ids),
+        own_limits=OwnLimits(database, clock),
         virtual_keys=VirtualKeys(database, writer, random_ids),
         users=Users(database, writer, random_ids),
         api_keys=ApiKeys(database, writer, random_ids, authentication.refuse),

@@ -19,6 +19,7 @@ from governance.services.keys.virtual_keys import VirtualKeys
 from governance.services.limits.model_limits import ModelLimits
 from governance.services.metering.metering import Metering
 from governance.services.metering.overview import Overview
+from governance.services.metering.own_limits import OwnLimits
 from governance.services.metering.reservations import Reservations
 from governance.services.operations.database_file import DatabaseFile
 from governance.services.operations.database_growth import Growth
@@ -52,6 +53,7 @@ class Container:
     retention: Retention
     authentication: Authentication
     model_limits: ModelLimits
+    own_limits: OwnLimits
     virtual_keys: VirtualKeys
     users: Users
     api_keys: ApiKeys

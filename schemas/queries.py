@@ -11,7 +11,7 @@ from marshmallow import RAISE, Schema, post_load
 
 from governance.domain.errors import Code, Fault, InvalidRequest
 from governance.domain.limits.limit import Scope
-from governance.domain.names import fold
+from governance.domain.names import fold, spelled
 from governance.domain.records.list_query import (
     DEFAULT_PAGE,
     FARTHEST_OFFSET,
@@ -99,6 +99,22 @@ class PageQuery(Query):
         load_default=0,
         metadata={"description": "Number of results to skip (for pagination)."},
     )
+
+
+class CallsQuery(PageQuery):
+    """A page of what calls to models have used, with filters by whom and what."""
+
+    provider = QueryText(metadata={"description": "Only calls to this provider."})
+    model = QueryText(metadata={"description": "Only calls to this model; p/model names its provider."})
+    virtual_key_id = QueryText(metadata={"description": "Only calls of this virtual key."})
+    user_id = QueryText(metadata={"description": "Only calls of this user."})
+
+    @post_load
+    def canonical(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Return the parameters with the model and the provider in canonical form."""
+        provider, model = spelled(data.get("model", ""), data.get("provider"))
+        named = {"provider": provider if "provider" in data or provider else None, "model": model or None}
+        return data | {name: value for name, value in named.items() if value is not None}
 
 
 class RulesQuery(PageQuery):

@@ -39,6 +39,8 @@ class Code(StrEnum):
     MALFORMED_REQUEST = "malformed_request"
     API_KEY_REQUIRED = "api_key_required"
     INVALID_API_KEY = "invalid_api_key"
+    VIRTUAL_KEY_REQUIRED = "virtual_key_required"
+    INVALID_VIRTUAL_KEY = "invalid_virtual_key"
     INSUFFICIENT_SCOPE = "insufficient_scope"
     ROUTE_NOT_FOUND = "route_not_found"
     MODEL_CONFIG_NOT_FOUND = "model_config_not_found"

@@ -2,14 +2,11 @@
 
 from typing import Any
 
-from marshmallow import post_load
-
 from governance.domain.history.calendar import Period
 from governance.domain.history.query import BY_TIME, Group
 from governance.domain.history.usage import UsageAmounts
-from governance.domain.names import spelled
 from schemas.fields import BaseField, Instant, OneOf, TimeZone
-from schemas.queries import PageQuery, QueryText
+from schemas.queries import CallsQuery
 
 
 class Groups(BaseField):
@@ -24,7 +21,7 @@ class Groups(BaseField):
         return tuple(map(Group, words))
 
 
-class HistoryListQuery(PageQuery):
+class HistoryListQuery(CallsQuery):
     """The query of `GET /usage/history`; what is left out is completed by the service, which knows the time."""
 
     since = Instant(metadata={"description": "From this time on; 30 days ago at midnight where left out."})
@@ -39,10 +36,6 @@ class HistoryListQuery(PageQuery):
         load_default=(),
         metadata={"description": "A row for each: some of provider, model, virtual_key, user, separated by commas."},
     )
-    provider = QueryText(metadata={"description": "Only usage of this provider."})
-    model = QueryText(metadata={"description": "Only usage of this model; p/model names its provider."})
-    virtual_key_id = QueryText(metadata={"description": "Only usage of this virtual key."})
-    user_id = QueryText(metadata={"description": "Only usage of this user."})
     sort_by = OneOf(
         {name: name for name in (BY_TIME, *UsageAmounts._fields)},
         load_default=BY_TIME,
@@ -56,10 +49,3 @@ class HistoryListQuery(PageQuery):
         load_default="json",
         metadata={"description": "csv: all rows as text/csv, without paging; so does Accept: text/csv."},
     )
-
-    @post_load
-    def make(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Return the parameters with the model and the provider in canonical form."""
-        provider, model = spelled(data.get("model", ""), data.get("provider"))
-        named = {"provider": provider if "provider" in data or provider else None, "model": model or None}
-        return data | {name: value for name, value in named.items() if value is not None}

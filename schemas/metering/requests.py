@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import ValidationError
+from marshmallow import ValidationError, validates_schema
 
 from governance.domain.metering.request import (
     DEFAULT_TTL,
@@ -14,11 +14,15 @@ from governance.domain.metering.request import (
     ReservationRequest,
 )
 from governance.domain.metering.reservation import Actual, Status
-from schemas.fields import Integer, Name, OneOf, Provider
+from schemas.fields import Instant, Integer, Name, OneOf, Provider
 from schemas.loading import FlatBody
 from schemas.metering.amounts import AmountsBody, Cost
 from schemas.pricing.token_counts import Tokens, given_tokens
-from schemas.queries import PageQuery
+from schemas.queries import CallsQuery
+
+FOREVER = 2**63
+NEED_SINCE = ("model", "provider", "virtual_key_id", "user_id", "until")
+"""The filters that are looked for among the reservations from a time on."""
 
 
 class CallBody(AmountsBody):
@@ -117,10 +121,22 @@ class Extension(FlatBody):
     )
 
 
-class ReservationsQuery(PageQuery):
+class ReservationsQuery(CallsQuery):
     """The query of `GET /reservations`."""
+
+    since = Instant(metadata={"description": "Only reservations admitted from this time on. Other filters need it."})
+    until = Instant(metadata={"description": "Only reservations admitted before this time."})
 
     status = OneOf(
         {status.value: status.value for status in Status if status != Status.REPORTED},
         metadata={"description": "Only reservations in this state."},
     )
+
+    @validates_schema
+    def has_since(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse filters without `since`: they would read every stored reservation."""
+        given = [name for name in NEED_SINCE if name in data]
+        if given and "since" not in data:
+            raise ValidationError(f"Give since too: {given[0]} is looked for from a time on.", "since")
+        if data.get("since", 0) >= data.get("until", FOREVER):
+            raise ValidationError("Give until later than since.", "until")

@@ -64,4 +64,6 @@ class ReservationSettled(ReservationFound):
 class ReservationList(Paged):
     """A page of reservations."""
 
+    total_count = whole("How many match, before paging; null if there are more than 10,000.", null=True)
+
     reservations = fields.List(fields.Nested(ReservationShown), required=True)

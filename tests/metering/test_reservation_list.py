@@ -2,6 +2,7 @@
 
 import pytest
 
+from governance.storage.metering import reservations as stored
 from tests.metering.conftest import ok
 
 
@@ -105,3 +106,76 @@ def test_an_unknown_reservation_is_not_found(api, held):
 def test_reservations_made_at_the_same_instant_keep_their_order(api, meter):
     held = [meter.hold() for _ in range(20)]
     assert ids(ok(api.get("reservations"))) == held[::-1]
+
+
+@pytest.fixture
+def calls(meter):
+    """Reservations a minute apart from 12:00 on, by their names."""
+    given = {
+        "plain": {"model": "gpt-4o"},
+        "prefixed": {"model": "openai/GPT-4o", "virtual_key_id": None},
+        "apart": {"model": "gpt-4o", "provider": "OpenAI", "user_id": "ann"},
+        "other": {"model": "o3", "provider": "openai", "user_id": "bob"},
+    }
+    held = {}
+    for name, fields in given.items():
+        held[name] = meter.hold(**{key: value for key, value in fields.items() if value})
+        meter.advance(60)
+    return held
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", ["other", "apart", "prefixed", "plain"]),
+        ("since=2026-11-23T12:01:00Z", ["other", "apart", "prefixed"]),
+        ("since=2026-11-23T12:01:00Z&until=2026-11-23T12:02:00Z", ["prefixed"]),
+        ("since=2026-11-23T12:00:00Z&model=gpt-4o", ["apart", "prefixed", "plain"]),
+        ("since=2026-11-23T12:00:00Z&model=openai/gpt-4o", ["apart", "prefixed"]),
+        ("since=2026-11-23T12:00:00Z&provider=openai", ["other", "apart", "prefixed"]),
+        ("since=2026-11-23T12:00:00Z&provider=openai&model=o3", ["other"]),
+        ("since=2026-11-23T12:00:00Z&user_id=ann", ["apart"]),
+        ("since=2026-11-23T12:00:00Z&user_id=ann&status=open", ["apart"]),
+        ("since=2026-11-23T12:00:00Z&virtual_key_id=vk", []),
+        ("since=2026-11-23T12:00:00Z&model=none", []),
+        ("since=2027-01-01T00:00:00Z", []),
+    ],
+)
+def test_filters_leave_the_rest_out(api, calls, query, names):
+    found = ok(api.get(f"reservations?{query}"))
+    assert (ids(found), found["total_count"]) == ([calls[name] for name in names], len(names))
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ("model=gpt-4o", "since"),
+        ("user_id=ann", "since"),
+        ("until=2026-11-23T12:00:00Z", "since"),
+        ("since=2026-11-23T12:00:00Z&until=2026-11-23T12:00:00Z", "until"),
+        ("since=yesterday", "since"),
+    ],
+)
+def test_filters_need_a_time_from_which_on_they_look(api, query, param):
+    response = api.get(f"reservations?{query}")
+    assert (response.status_code, response.get_json()["error"]["param"]) == (400, param)
+
+
+def test_the_number_is_null_above_10000_and_a_full_page_has_a_next_one(api, meter, monkeypatch):
+    monkeypatch.setattr(stored, "EXACT_TOTAL", 4)
+    for _ in range(4):
+        meter.hold()
+    assert ok(api.get("reservations"))["total_count"] == 4
+    meter.hold()
+    response = api.get("reservations?limit=3")
+    assert (response.get_json()["total_count"], response.headers["Link"]) == (None, '<?limit=3&offset=3>; rel="next"')
+    last = api.get("reservations?limit=3&offset=3")
+    assert (last.get_json()["count"], last.headers["Link"]) == (2, '<?limit=3&offset=0>; rel="prev"')
+
+
+def test_a_filter_that_names_too_many_models_asks_for_a_shorter_time(api, meter, monkeypatch):
+    monkeypatch.setattr(stored, "MOST_SPELLINGS", 2)
+    for number in range(3):
+        meter.hold(f"m{number}", provider="p")
+    response = api.get("reservations?since=2026-11-23T12:00:00Z&provider=p")
+    assert (response.status_code, response.get_json()["error"]["param"]) == (400, "since")

@@ -116,6 +116,15 @@ class LimitState(NamedTuple):
     scope_name: str | None
 
 
+class OwnRule(NamedTuple):
+    """A rule of a limit in its current window, for the holder of the virtual key that the limit is on."""
+
+    model_name: str
+    provider: str | None
+    rule: Rule
+    window: Counter
+
+
 class Opening(NamedTuple):
     """The first counter of a new rule, with its usage."""
 

@@ -8,6 +8,7 @@ from governance.domain.errors import Code, NotFound, Unavailable
 from governance.domain.metering import reservation as steps
 from governance.domain.metering.priced import settled_at
 from governance.domain.metering.reservation import Actual, Reservation, Status
+from governance.domain.metering.reservation_query import ReservationFilter
 from governance.domain.pricing import price_json
 from governance.domain.pricing.schedule import Schedule
 from governance.domain.records.list_query import Page
@@ -94,10 +95,10 @@ class Reservations:
             raise _unknown()
         return found
 
-    def page(self, page: Page, status: str | None) -> tuple[list[Reservation], int]:
-        """Return a page of reservations, newest first, and their total number."""
+    def page(self, page: Page, wanted: ReservationFilter) -> tuple[list[Reservation], int | None]:
+        """Return a page of reservations, newest first, and their total number; None above 10,000."""
         with self._database.read() as connection:
-            return stored.page(connection, page, status)
+            return stored.page(connection, page, wanted)
 
     def open_count(self) -> int:
         """Return the number of open reservations."""

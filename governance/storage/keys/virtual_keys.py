@@ -14,6 +14,11 @@ from governance.storage.named_rows import UNPRINTABLE, NamedRows
 class VirtualKeyRows(NamedRows[VirtualKey, ManagedKey]):
     """The rows of virtual keys. Their names and values are unique too."""
 
+    def by_digest(self, connection: Connection, digest: str) -> VirtualKey | None:
+        """Return the key whose value has this digest, or None."""
+        row = connection.execute(select(*self.columns).where(self.table.c.digest == digest)).one_or_none()
+        return None if row is None else VirtualKey._make(row)
+
     def clash(self, connection: Connection, key: VirtualKey) -> str | None:
         """Return the column (`name` or `digest`) in which another stored key has the same value, or None."""
         columns = self.table.c

@@ -1,14 +1,21 @@
 """Reads reservations. The unit of work writes them."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.engine import Connection
 
+from governance.domain.errors import Code, InvalidRequest
 from governance.domain.metering.reservation import Reservation, Status
+from governance.domain.metering.reservation_query import EXACT_TOTAL, ReservationFilter
+from governance.domain.names import spelled
 from governance.domain.records.list_query import Page
 from governance.storage.tables import reservations
 
+MOST_SPELLINGS = 10_000
+"""The most pairs of one statement: SQLite allows 32,766 values."""
+TOO_MANY = f"Ask for a shorter time: the calls since then name more than {MOST_SPELLINGS:,} models of this provider."
 COLUMNS = [reservations.c[name] for name in Reservation._fields]
 
 
@@ -19,16 +26,55 @@ def get(connection: Connection, reservation_id: str) -> Reservation | None:
     return None if row is None else Reservation._make(row)
 
 
-def page(connection: Connection, wanted: Page, status: str | None) -> tuple[list[Reservation], int]:
-    """Return a page of reservations, newest first, of one status or of all, and their number."""
-    matches: list[ColumnElement[bool]] = [
-        reservations.c.status == status if status else reservations.c.status != Status.REPORTED
-    ]
-    total = connection.execute(select(func.count()).select_from(reservations).where(*matches)).scalar_one()
+def page(connection: Connection, wanted: Page, which: ReservationFilter) -> tuple[list[Reservation], int | None]:
+    """Return a page of reservations, newest first, and their number; None if there are more than `EXACT_TOTAL`."""
+    matches = list(_matches(connection, which))
+    counted = select(reservations.c.seq).where(*matches).limit(EXACT_TOTAL + 1).subquery()
+    total = connection.execute(select(func.count()).select_from(counted)).scalar_one()
+    newest_first = reservations.c.created_at.desc(), reservations.c.seq.desc()
     rows: Any = connection.execute(
-        select(*COLUMNS).where(*matches).order_by(reservations.c.seq.desc()).limit(wanted.limit).offset(wanted.offset)
+        select(*COLUMNS).where(*matches).order_by(*newest_first).limit(wanted.limit).offset(wanted.offset)
     )
-    return [Reservation._make(row) for row in rows], total
+    return [Reservation._make(row) for row in rows], total if total <= EXACT_TOTAL else None
+
+
+def _matches(connection: Connection, which: ReservationFilter) -> Iterator[ColumnElement[bool]]:
+    own = reservations.c
+    yield own.status == which.status if which.status else own.status != Status.REPORTED
+    for name in ("virtual_key_id", "user_id"):
+        if getattr(which, name) is not None:
+            yield own[name] == getattr(which, name)
+    within = list(_within(which))
+    yield from within
+    if which.provider is not None or which.model is not None:
+        spellings = _spellings(connection, which, within)
+        yield tuple_(own.model, func.coalesce(own.provider, "")).in_(spellings)
+
+
+def _within(which: ReservationFilter) -> Iterator[ColumnElement[bool]]:
+    if which.since is not None:
+        yield reservations.c.created_at >= which.since
+    if which.until is not None:
+        yield reservations.c.created_at < which.until
+
+
+def _spellings(
+    connection: Connection, which: ReservationFilter, within: Sequence[ColumnElement[bool]]
+) -> list[tuple[str, str]]:
+    """Return each (model, provider) that stored calls write for the wanted names. Raises InvalidRequest."""
+    written = select(reservations.c.model, func.coalesce(reservations.c.provider, "")).where(*within).distinct()
+    found = [
+        (model, provider)
+        for model, provider in connection.execute(written)
+        if _is_wanted(which, *spelled(model, provider))
+    ]
+    if len(found) > MOST_SPELLINGS:
+        raise InvalidRequest(TOO_MANY, param="since", code=Code.INVALID_PARAMETER)
+    return found
+
+
+def _is_wanted(which: ReservationFilter, provider: str, model: str) -> bool:
+    return which.provider in (None, provider) and which.model in (None, model)
 
 
 def has_lapsed(connection: Connection, now: int) -> bool:

@@ -12,6 +12,7 @@ from governance.domain.keys import KeyScope
 from governance.domain.metering.decision import Decision
 from governance.domain.metering.request import ReservationRequest
 from governance.domain.metering.reservation import Actual, Reservation
+from governance.domain.metering.reservation_query import ReservationFilter
 from governance.domain.records.list_query import Page
 from governance.services.metering.reserve_and_report import Renderer
 from governance.web.http.answers import answer, document, plain_page
@@ -57,9 +58,10 @@ def create_reservation(body: ReservationRequest) -> HttpResponse:
     answer=ReservationList(),
 )
 def list_reservations(query: Mapping[str, Any]) -> HttpResponse:
-    """Return a page of reservations, newest first."""
+    """Return a page of reservations, newest first. Above 10,000, `total_count` is null."""
     page = Page(query["limit"], query["offset"])
-    found, total = governance().reservations.page(page, query.get("status"))
+    wanted = ReservationFilter(**{name: query.get(name) for name in ReservationFilter._fields})
+    found, total = governance().reservations.page(page, wanted)
     return plain_page("reservations", [decisions.reservation(each) for each in found], total, page)
 
 

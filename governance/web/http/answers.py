@@ -64,12 +64,16 @@ def listing(name: str, found: Listing, page: Page) -> HttpResponse:
 
 
 def plain_page(
-    name: str, shown: list[dict[str, Any]], total: int, page: Page, rest: Mapping[str, Any] = NOTHING
+    name: str, shown: list[dict[str, Any]], total: int | None, page: Page, rest: Mapping[str, Any] = NOTHING
 ) -> HttpResponse:
-    """Return a page of what is always read from the database, such as keys; `rest` is added to the numbers."""
+    """Return a page of what is always read from the database, such as keys; `rest` is added to the numbers.
+
+    `total` is None if there are too many to count: then a full page has a next one.
+    """
     body = {name: shown, "total_count": total, "count": len(shown), **page._asdict(), **rest}
     made = answer(body)
-    links = _links(the_request().query_string, page, total)
+    seen = page.offset + len(shown)
+    links = _links(the_request().query_string, page, seen + (len(shown) == page.limit) if total is None else total)
     if links:
         made.headers["Link"] = links
     return made

@@ -1,0 +1,1 @@
+"""`/gateway/…`: for the clients of a gateway, and for the proxies that carry their calls."""

@@ -1,0 +1,34 @@
+"""`/gateway/self`: a virtual key's own limits, for whoever holds it."""
+
+from flask import Blueprint
+
+from governance.container import governance
+from governance.domain.errors import Code
+from governance.web.http.answers import secret
+from governance.web.http.context import the_request
+from governance.web.http.flask_app import HttpResponse
+from governance.web.http.operation import operation
+from schemas.limits import own_limits
+from schemas.responses.own_limits import OwnLimitsShown
+
+blueprint = Blueprint("gateway", __name__, url_prefix="/gateway")
+
+
+@blueprint.get("/self")
+@operation(
+    "Read the limits of one's own virtual key",
+    scope=None,
+    answer=OwnLimitsShown(),
+    refusals=(
+        Code.VIRTUAL_KEY_REQUIRED,
+        Code.INVALID_VIRTUAL_KEY,
+        Code.VIRTUAL_KEY_INACTIVE,
+        Code.VIRTUAL_KEY_EXPIRED,
+        Code.DATABASE_UNAVAILABLE,
+    ),
+)
+def own_limits_of_key() -> HttpResponse:
+    """Return the limits on the virtual key that is sent as `Authorization: Bearer`, and what is left of them."""
+    scheme, _, value = the_request().environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+    key, rules = governance().own_limits.of(value.strip() if scheme.lower() == "bearer" else "")
+    return secret(own_limits.shown(key, rules))
