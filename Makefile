@@ -10,7 +10,7 @@ MEASURE := $(WORK)/venv/bin/python -m bench $(if $(QUICK),--quick)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --python-version 3.11 --no-header
 REDIS := redis-tools libatomic1 libjemalloc2 liblzf1 libssl3 libsystemd0
 
-.PHONY: help run test cov proofs lint format bench bench-list bench-decide bench-scale bench-hops lock clean
+.PHONY: help run test cov proofs lint format bench bench-list bench-decide bench-scale bench-hops bench-history lock clean
 
 help:  ## list the targets
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,9 @@ bench-scale: $(BENCH)  ## the memory of a worker at 100,000 limits: loading, fol
 
 bench-hops: $(READY)  ## how many functions and files a request enters; LIST=create: which; TREE=<folder>: in another checkout
 	$(BIN)/python -m bench.hops $(if $(TREE),--tree $(TREE)) $(if $(LIST),--list $(LIST))
+
+bench-history: $(READY)  ## questions about usage over a month of a million calls, beside reservations
+	$(BIN)/python -m bench.history $(if $(QUICK),--quick)
 
 lock: $(READY)  ## requirements.txt changed: write its hashed closures anew
 	$(BIN)/pip install --quiet uv

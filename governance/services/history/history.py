@@ -80,9 +80,8 @@ class History:
     def page(self, query: HistoryQuery) -> UsagePage:
         """Return a page of rows, their number, and the sum of all. Raises InvalidRequest, Unavailable."""
         with self._database.read() as connection:
-            plan = self._plan(connection, query)
-            rows, whole = reading.rows(connection, query, *plan), reading.whole(connection, query, *plan)
-            return _named(connection, query, UsagePage(rows, *whole, {}, {}))
+            found = reading.page(connection, query, *self._plan(connection, query))
+            return _named(connection, query, UsagePage(*found, {}, {}))
 
     def stream(self, query: HistoryQuery) -> Iterator[UsagePage]:
         """Yield all rows in parts, each read in a transaction of its own, without the sum of all.

@@ -1,13 +1,14 @@
 """Answers questions about usage over time, from buckets, days and months.
 
 The usage of each period is first summed by series: that reads the rows of the periods only, by the primary key, and
-leaves few. Their names are joined after that.
+leaves few. The names of the series are joined after that.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
+    CTE,
     Column,
     ColumnElement,
     Float,
@@ -18,6 +19,8 @@ from sqlalchemy import (
     and_,
     cast,
     func,
+    literal,
+    null,
     select,
     union_all,
     values,
@@ -65,31 +68,36 @@ def first_sum(connection: Connection) -> int | None:
     return first
 
 
-def rows(
+def page(
     connection: Connection, query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment]
-) -> list[UsageRow]:
-    """Return the rows of a page, in the order that is asked for."""
+) -> tuple[list[UsageRow], int, UsageAmounts]:
+    """Return the rows of a page in the order that is asked for, the number of all rows, and their sum.
 
-    def found(add: Add) -> list[UsageRow]:
+    One statement groups the usage once, and reads both the page and the sum from that.
+    """
+
+    def found(add: Add) -> tuple[list[UsageRow], int, UsageAmounts]:
         grouped = _grouped(query, spans, segments, add)
-        shown = [grouped.c[name] for name in (*(COLUMNS[group] for group in query.groups), *AMOUNTS)]
-        wanted = select(grouped.c.number, *shown).order_by(*_order(query, grouped))
-        page = connection.execute(wanted.limit(query.page.limit).offset(query.page.offset))
-        return [_row(query, spans, row) for row in page]
+        columns = [COLUMNS[group] for group in query.groups]
+        sums = [add(grouped.c[name]).label(name) for name in AMOUNTS]
+        whole = select(literal(0).label("part"), func.count().label("number"), *map(_nothing, columns), *sums)
+        wanted = _page(query, grouped)
+        shown = [wanted.c[name] for name in ("number", *columns, *AMOUNTS)]
+        both = union_all(whole.select_from(grouped), select(literal(1), *shown)).subquery()
+        (_, total, *first), *rest = connection.execute(select(both).order_by(both.c.part, *_order(query, both)))
+        return [_row(query, spans, row[1:]) for row in rest], int(total), _amounts(first[len(columns) :])
 
     return _without_overflow(found)
 
 
-def whole(
+def rows(
     connection: Connection, query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment]
-) -> tuple[int, UsageAmounts]:
-    """Return the number of all rows, and their sum."""
+) -> list[UsageRow]:
+    """Return the rows of a page in the order that is asked for."""
 
-    def found(add: Add) -> tuple[int, UsageAmounts]:
-        grouped = _grouped(query, spans, segments, add)
-        wanted = select(func.count(), *(add(grouped.c[name]) for name in AMOUNTS)).select_from(grouped)
-        total, *sums = connection.execute(wanted).one()
-        return int(total), _amounts(sums)
+    def found(add: Add) -> list[UsageRow]:
+        wanted = _page(query, _grouped(query, spans, segments, add))
+        return [_row(query, spans, row) for row in connection.execute(select(wanted))]
 
     return _without_overflow(found)
 
@@ -115,20 +123,35 @@ def _amounts(sums: Sequence[Any]) -> UsageAmounts:
     return UsageAmounts(*(min(LARGEST, int(each or 0)) for each in sums))
 
 
-def _grouped(query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment], add: Add) -> Subquery:
-    """Return the sums by the number of the span and the groups."""
-    parts: list[Select[Any]] = [
-        _by_series(spans, segment, add, f"periods_{part}") for part, segment in enumerate(segments)
+def _nothing(name: str) -> ColumnElement[Any]:
+    return null().label(name)
+
+
+def _page(query: HistoryQuery, grouped: CTE) -> Subquery:
+    """Return the rows of a page: the number of the span, the groups and the amounts."""
+    shown = [grouped.c[name] for name in ("number", *(COLUMNS[group] for group in query.groups), *AMOUNTS)]
+    wanted = select(*shown).order_by(*_order(query, grouped))
+    return wanted.limit(query.page.limit).offset(query.page.offset).subquery()
+
+
+def _grouped(query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment], add: Add) -> CTE:
+    """Return the sums by the number of the span and the groups. The series are left out if nothing asks for them."""
+    by_series = bool(query.groups) or any(name is not None for name in query.filter)
+    parts = [
+        _of_segment(spans, segment, add, f"periods_{part}", by_series=by_series)
+        for part, segment in enumerate(segments)
     ]
     used = union_all(*parts).subquery() if len(parts) > 1 else parts[0].subquery()
     groups = [usage_series.c[COLUMNS[group]] for group in query.groups]
-    statement = select(used.c.number, *groups, *(add(used.c[name]).label(name) for name in AMOUNTS))
-    found: Subquery = _filtered(statement, used, query.filter).group_by(used.c.number, *groups).subquery()
+    statement: Any = select(used.c.number, *groups, *(add(used.c[name]).label(name) for name in AMOUNTS))
+    if by_series:
+        statement = _filtered(statement, used, query.filter)
+    found: CTE = statement.group_by(used.c.number, *groups).cte("grouped")
     return found
 
 
-def _by_series(spans: Sequence[Span], segment: Segment, add: Add, name: str) -> Select[Any]:
-    """Return the usage of a segment by the number of the span and the series.
+def _of_segment(spans: Sequence[Span], segment: Segment, add: Add, name: str, *, by_series: bool) -> Select[Any]:
+    """Return the usage of a segment by the number of the span and, if wanted, the series.
 
     The spans are cut off at the segment's ends. So each is one seek by the primary key: with a second condition on the
     time, SQLite went through the whole segment for each span.
@@ -138,8 +161,8 @@ def _by_series(spans: Sequence[Span], segment: Segment, add: Add, name: str) -> 
     cut = [(number, max(start, span.start), min(end, span.end)) for number, span in enumerate(spans)]
     periods = _periods([each for each in cut if each[1] < each[2]], name)
     within = and_(table.c.start >= periods.c.begins, table.c.start < periods.c.ends)
-    used = select(periods.c.number, table.c.series_id, *sums).join_from(periods, table, within)
-    return used.group_by(periods.c.number, table.c.series_id)
+    keys = [periods.c.number, table.c.series_id] if by_series else [periods.c.number]
+    return select(*keys, *sums).join_from(periods, table, within).group_by(*keys)
 
 
 def _periods(numbered: Sequence[tuple[int, int, int]], name: str) -> Any:
@@ -153,7 +176,7 @@ def _filtered(statement: Any, used: Subquery, wanted: UsageFilter) -> Any:
     return joined.where(*(usage_series.c[name] == value for name, value in given.items()))
 
 
-def _order(query: HistoryQuery, grouped: Subquery) -> list[ColumnElement[Any]]:
+def _order(query: HistoryQuery, grouped: CTE | Subquery) -> list[ColumnElement[Any]]:
     """Return the order: by time or by an amount, then by time and by the groups."""
     ties: list[ColumnElement[Any]] = [grouped.c.number, *(grouped.c[COLUMNS[group]] for group in query.groups)]
     first = grouped.c.number if query.sort_by == BY_TIME else grouped.c[query.sort_by]

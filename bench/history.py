@@ -1,0 +1,252 @@
+"""Measures questions about usage: a month of a million calls, and a year of its sums (`make bench-history`).
+
+The buckets are those of 200 virtual keys and 20 models, each series once every three hours. The app runs in this
+process. Beside each question another thread reserves every 2 ms; `held` is the longest time that one thread held the
+interpreter.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from flask import Flask
+from sqlalchemy import insert, text
+
+from app import create_app
+from bench.interpreter_holds import Reader, watching
+from bench.results import table
+from bench.rounds import tell
+from governance import startup
+from governance.container import EXTENSION, Container
+from governance.domain.history.calendar import Calendar
+from governance.domain.history.usage import BUCKET, UsageAmounts
+from governance.domain.times import DAY, HOUR, parse_rfc3339, rfc3339
+from governance.settings import Settings
+from governance.storage.sqlite.files import migrations
+from governance.storage.tables import reservations, usage_buckets, usage_days, usage_months, usage_series, usage_sums
+
+KEY = "gov-the-key-of-the-bench-0123456789abcdef"
+NOW = parse_rfc3339("2026-11-27T09:00:00Z")
+KEYS, MODELS, DAYS, MONTHS = 200, 20, 30, 12
+EVERY = 3 * HOUR
+CALLS = 100_000
+"""The stored reservations, over which a limit is replayed."""
+SLICE = 50_000
+HEAD = ("question", "rows", "ms", "held, ms", "reserve p99, ms")
+MODEL = {"model_name": "model-1", "budget": {"max_limit": 5, "reset_duration": "1d"}}
+
+
+class Question(NamedTuple):
+    """A request, and the number of its rows in the answer."""
+
+    name: str
+    send: Callable[[Any], Any]
+    count: Callable[[Any], int]
+
+
+class Measured(NamedTuple):
+    """A question's rows, its median time, the longest hold of the interpreter, and the p99 of reservations beside it.
+
+    Times are in seconds.
+    """
+
+    rows: int
+    time: float
+    held: float
+    beside: float
+
+
+def main() -> None:
+    """Fill a database, and print what each question takes."""
+    parser = argparse.ArgumentParser(prog="python -m bench.history", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the keys, and once each")
+    quick = parser.parse_args().quick
+    with TemporaryDirectory(prefix="bench-") as folder, _service(Path(folder), KEYS // 10 if quick else KEYS) as app:
+        client = _client(app)
+        alone = _reservations(app)
+        with alone:
+            _quiet()
+        print(f"reservations without a question: p99 {_p99(alone.during([(0, perf_counter())])) * 1000:.1f} ms")
+        rows = []
+        for question in _questions():
+            tell(question.name)
+            found = _measure(app, client, question, 1 if quick else 5)
+            rows.append((question.name, str(found.rows), *(f"{each * 1000:.1f}" for each in found[1:])))
+        print(table(HEAD, rows))
+
+
+def _questions() -> Iterator[Question]:
+    """Yield the questions of a manager."""
+    days = f"since={rfc3339(Calendar('UTC').day_of(NOW - DAYS * DAY))}"
+    year = f"since={rfc3339(Calendar('UTC').month_of(NOW - 350 * DAY))}"
+    a_day = f"since={rfc3339(NOW - 2 * DAY)}&until={rfc3339(NOW - DAY)}"
+    yield _history("30 days by key", f"{days}&group_by=virtual_key&sort_by=cost&limit=100")
+    yield _history("30 days by key and day", f"{days}&bucket=day&group_by=virtual_key&limit=100")
+    yield _history("a year by month", f"{year}&bucket=month")
+    yield _history("a year by month and key", f"{year}&bucket=month&group_by=virtual_key&limit=100")
+    yield _history("30 days by key in another zone", f"{days}&timezone=Asia/Kathmandu&group_by=virtual_key&limit=100")
+    yield _history("30 days by hour", f"{days}&bucket=hour")
+    path = f"/api/governance/usage/history?{a_day}&bucket=15m&group_by=provider,model,virtual_key,user&format=csv"
+    yield Question("a day of buckets as CSV", lambda client: client.get(path), lambda got: got.text.count("\n") - 1)
+    return
+    for name, since in (
+        (f"what-if over {CALLS:,} calls", NOW - DAY),
+        ("what-if over 30 days of buckets", NOW - DAYS * DAY),
+    ):
+        body = {"model_config": MODEL, "since": rfc3339(since)}
+        yield Question(
+            name,
+            lambda client, body=body: client.post("/api/governance/what-if", json=body),
+            lambda got: int(got.get_json()["calls"]),
+        )
+
+
+def _history(name: str, query: str) -> Question:
+    path = f"/api/governance/usage/history?{query}"
+    return Question(name, lambda client: client.get(path), lambda got: int(got.get_json()["total_count"]))
+
+
+def _measure(app: Flask, client: Any, question: Question, times: int) -> Measured:
+    """Ask several times alone, and once with reservations beside it."""
+    spent, rows = [], 0
+    for _ in range(times):
+        began = perf_counter()
+        answer = _good(question.send(client))
+        rows = question.count(answer)
+        spent.append(perf_counter() - began)
+    with _reservations(app) as beside, watching() as watch:
+        began = perf_counter()
+        question.count(question.send(client))
+        span = (began, perf_counter())
+    return Measured(rows, median(spent), watch.longest, _p99(beside.during([span])))
+
+
+def _good(answer: Any) -> Any:
+    if answer.status != "200 OK":
+        raise RuntimeError(answer.text)
+    return answer
+
+
+def _reservations(app: Flask) -> Reader:
+    client = _client(app)
+    body = {"model": "another", "tokens": 1}
+    return Reader(lambda: client.post("/api/governance/reservations", json=body))
+
+
+def _client(app: Flask) -> Any:
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {KEY}"
+    return client
+
+
+def _quiet() -> None:
+    ended = perf_counter() + 2
+    while perf_counter() < ended:
+        sum(range(100))
+
+
+def _p99(ascending: Sequence[float]) -> float:
+    return ascending[int(len(ascending) * 0.99)] if ascending else 0.0
+
+
+@contextmanager
+def _service(folder: Path, keys: int) -> Iterator[Flask]:
+    """Start the service on a database with the buckets and the sums."""
+    environ = {
+        "GOVERNANCE_DATABASE_URL": f"sqlite:///{folder}/governance.db",
+        "GOVERNANCE_INSTANCE": str(folder),
+        "GOVERNANCE_ADMIN_KEY": KEY,
+    }
+    settings = Settings.from_environ(environ)
+    migrations.upgrade(settings.database_path, settings.busy_timeout)
+    startup.tune()
+    app = create_app(settings, clock=lambda: NOW)
+    service: Container = app.extensions[EXTENSION]
+    _fill(service, keys)
+    service.cache.refresh()
+    try:
+        yield app
+    finally:
+        service.close()
+
+
+def _fill(service: Container, keys: int) -> None:
+    series = [(f"model-{model}", f"vk-{key:03}") for key in range(keys) for model in range(MODELS)]
+    with service.database.write() as connection:
+        connection.execute(
+            insert(usage_series),
+            [
+                {"id": number + 1, "provider": "openai", "model": model, "virtual_key_id": key, "user_id": ""}
+                for number, (model, key) in enumerate(series)
+            ],
+        )
+    calendar = Calendar("UTC")
+    first = calendar.day_of(NOW - DAYS * DAY)
+    offsets = [number * 7 % (EVERY // BUCKET) * BUCKET for number in range(len(series))]
+    for start in range(first, NOW - EVERY, EVERY):
+        _add(service, usage_buckets, [(start + offset, number + 1) for number, offset in enumerate(offsets)])
+    days, months = [], []
+    month = calendar.month_of(NOW)
+    for _ in range(MONTHS):
+        month = calendar.month_of(month - DAY)
+        months.append(month)
+    day = months[-1]
+    while calendar.next_day(day) < NOW - HOUR:
+        days.append(day)
+        day = calendar.next_day(day)
+    for table_, period, starts in ((usage_days, "day", days), (usage_months, "month", months)):
+        for start in starts:
+            _add(service, table_, [(start, number + 1) for number in range(len(series))])
+        marks = [
+            {"period": period, "start": start, "timezone": "UTC", "generation": 0, "is_current": True}
+            for start in starts
+        ]
+        with service.database.write() as connection:
+            connection.execute(insert(usage_sums), marks)
+    with service.database.write() as connection:
+        connection.execute(
+            text("UPDATE usage_bounds SET buckets_since = :since, pruned_until = :until"),
+            {
+                "since": first,
+                "until": NOW - 2 * DAY,
+            },
+        )
+        connection.execute(insert(reservations), list(_calls(keys)))
+
+
+def _add(service: Container, into: Any, keys: Sequence[tuple[int, int]]) -> None:
+    amounts = UsageAmounts(1, 900, 100, 300, 0, 2_250_000, 0, 0)._asdict()
+    with service.database.write() as connection:
+        connection.execute(insert(into), [{"start": start, "series_id": own, **amounts} for start, own in keys])
+
+
+def _calls(keys: int) -> Iterator[Mapping[str, Any]]:
+    step = DAY // (CALLS + 1)
+    for number in range(CALLS):
+        at = NOW - DAY + number * step
+        yield {
+            "id": f"call-{number}",
+            "status": "settled",
+            "model": f"model-{number % MODELS}",
+            "provider": "openai",
+            "virtual_key_id": f"vk-{number % keys:03}",
+            "requests": 1,
+            "held_tokens": 2000,
+            "held_cost": 5_000_000,
+            "used_tokens": 1000,
+            "used_cost": 2_250_000,
+            "created_at": at,
+            "expires_at": at + HOUR,
+            "settled_at": at + 2_000_000,
+            "ended_at": at + 2_000_000,
+            "late": False,
+        }
+
+
+if __name__ == "__main__":
+    main()
