@@ -18,6 +18,7 @@ from governance.services.config.sync import VALUES_FILE, Sync
 from governance.services.config.uploads import Uploads
 from governance.services.history.history import History
 from governance.services.history.limit_windows import LimitWindows
+from governance.services.history.what_if import WhatIfs
 from governance.services.keys.api_keys import ApiKeys
 from governance.services.keys.authentication import Authentication
 from governance.services.keys.users import Users
@@ -64,6 +65,7 @@ from governance.web.api import (
     rules,
     users,
     virtual_keys,
+    what_if,
     windows,
 )
 from governance.web.api import reservations as reservations_api
@@ -77,6 +79,7 @@ BLUEPRINTS = (
     windows,
     rules,
     history,
+    what_if,
     reservations_api,
     prices,
     virtual_keys,
@@ -217,6 +220,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_
         reservations=reservations,
         history=History(database, calendar, clock),
         limit_windows=LimitWindows(database, clock),
+        what_ifs=WhatIfs(database, clock, random_ids, timer),
         verification=Verification(database, clock, calendar),
         audit=Audit(database),
         bifrost_import=BifrostImport(database, writer, clock, random_ids, settings.busy_timeout),

@@ -93,7 +93,6 @@ def _questions() -> Iterator[Question]:
     yield _history("30 days by hour", f"{days}&bucket=hour")
     path = f"/api/governance/usage/history?{a_day}&bucket=15m&group_by=provider,model,virtual_key,user&format=csv"
     yield Question("a day of buckets as CSV", lambda client: client.get(path), lambda got: got.text.count("\n") - 1)
-    return
     for name, since in (
         (f"what-if over {CALLS:,} calls", NOW - DAY),
         ("what-if over 30 days of buckets", NOW - DAYS * DAY),

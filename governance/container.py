@@ -12,6 +12,7 @@ from governance.services.config.sync import Sync
 from governance.services.config.uploads import Uploads
 from governance.services.history.history import History
 from governance.services.history.limit_windows import LimitWindows
+from governance.services.history.what_if import WhatIfs
 from governance.services.keys.api_keys import ApiKeys
 from governance.services.keys.authentication import Authentication
 from governance.services.keys.users import Users
@@ -63,6 +64,7 @@ class Container:
     reservations: Reservations
     history: History
     limit_windows: LimitWindows
+    what_ifs: WhatIfs
     verification: Verification
     audit: Audit
     bifrost_import: BifrostImport

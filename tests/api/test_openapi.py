@@ -378,6 +378,7 @@ def test_every_operation_takes_and_answers_what_the_document_says(call):
         call("list_rate_limits", query=query)
     call("limit_windows", query="?metric=cost", of=limit["id"])
     call("limit_forecast", of=limit["id"])
+    call("ask_what_if", {"model_config": LIMIT, "since": "2026-11-23T11:00:00Z", "until": "2026-11-23T12:30:00Z"})
     found = call("get_model_config", of=limit["id"])["model_config"]
     call("update_model_config", found, of=limit["id"])
     call("update_model_config", {"rate_limit": {}, "reset_usage": True}, of=limit["id"])

@@ -1,0 +1,134 @@
+"""Replays stored calls against a limit, one by one: the decisions are those of metering.
+
+Each call asks for what it held when it was admitted, holds that until it ended, and is then charged what it used. A
+call that held nothing of an amount and used some had left the amount out. A report asks for what it used.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from governance.domain.history.what_if import Bounds, StoredCall, WhatIf, matched_rules
+from governance.domain.limits.limit import Counter, Limit
+from governance.domain.limits.windows import window
+from governance.domain.metering.decision import decide
+from governance.domain.metering.matching import matches
+from governance.domain.metering.request import Call, RequestedAmounts
+from governance.domain.metering.reservation import Amounts
+
+CALLS_REMEMBERED = 65_536
+
+
+class ReplayedWindow:
+    """The usage of a rule in a window of the replay."""
+
+    __slots__ = ("counter",)
+
+    def __init__(self, start: int, end: int) -> None:
+        self.counter = Counter(start, end, 0, 0)
+
+    def move(self, held: int, used: int) -> None:
+        """Add to the reserved and used amounts."""
+        start, end, before, reserved = self.counter
+        self.counter = Counter(start, end, before + used, reserved + held)
+
+
+class End(NamedTuple):
+    """The end of a reservation: what it held and used of each window. `seq` decides between equal instants."""
+
+    at: int
+    seq: int
+    held: Sequence[int]
+    used: Sequence[int]
+    windows: Sequence[ReplayedWindow]
+
+
+class Replay:
+    """The state of a replay. Add the calls in the order of their admission."""
+
+    def __init__(self, limit: Limit) -> None:
+        self._limit = limit
+        self._rules = matched_rules(limit)
+        self._current: list[ReplayedWindow | None] = [None] * len(self._rules)
+        self._ends: list[End] = []
+        self._applies = lru_cache(CALLS_REMEMBERED)(self._is_matched)
+        self._calls = self._refused = 0
+        self._all = self._passed = Amounts(0, 0, 0)
+        self._first: int | None = None
+
+    def add(self, stored: StoredCall) -> None:
+        """Decide about the next call, and count it."""
+        if not self._applies(stored.call):
+            return
+        self._end_until(stored.admitted_at)
+        windows = [self._window(place, stored.admitted_at) for place in range(len(self._rules))]
+        asked = _asked(stored)
+        statuses, violations = decide(self._rules, [each.counter for each in windows], asked)
+        used = Amounts(stored.used_cost, stored.used_tokens, stored.requests)
+        self._calls += asked.requests
+        self._all = _plus(self._all, used)
+        if violations:
+            self._refused += asked.requests
+            self._first = stored.admitted_at if self._first is None else self._first
+            return
+        self._passed = _plus(self._passed, used)
+        charged = [used.of(each.rule.metric) for each in self._rules]
+        if stored.is_report:
+            _move(windows, [0] * len(windows), charged)
+            return
+        held = [status.requested for status in statuses]
+        _move(windows, held, [0] * len(windows))
+        if stored.ended_at is not None:
+            heappush(self._ends, End(stored.ended_at, stored.seq, held, charged, windows))
+
+    def result(self) -> WhatIf:
+        """Return what was counted so far."""
+        return WhatIf(
+            is_exact=True,
+            calls=self._calls,
+            cost=self._all.cost,
+            tokens=self._all.tokens,
+            refused=Bounds(self._refused, self._refused),
+            spent=Bounds(self._passed.cost, self._passed.cost),
+            spent_tokens=Bounds(self._passed.tokens, self._passed.tokens),
+            earliest=self._first,
+            latest=self._first,
+        )
+
+    def _is_matched(self, call: Call) -> bool:
+        return bool(matches(call, {self._limit.identity: self._limit.id}))
+
+    def _end_until(self, now: int) -> None:
+        """Settle the reservations that have ended."""
+        while self._ends and self._ends[0].at <= now:
+            _, _, held, used, windows = heappop(self._ends)
+            _move(windows, [-amount for amount in held], used)
+
+    def _window(self, place: int, now: int) -> ReplayedWindow:
+        """Return the window of a rule at an instant."""
+        known, rule = self._current[place], self._rules[place].rule
+        if known is None or known.counter.end <= now:
+            start, end = window(rule.duration, self._limit.alignment, rule.anchor, now)
+            known = self._current[place] = ReplayedWindow(start, end)
+        return known
+
+
+def _asked(stored: StoredCall) -> RequestedAmounts:
+    if stored.is_report:
+        return RequestedAmounts(stored.used_cost, stored.used_tokens, stored.requests)
+    cost = _given(stored.held_cost, stored.used_cost)
+    return RequestedAmounts(cost, _given(stored.held_tokens, stored.used_tokens))
+
+
+def _given(held: int, used: int) -> int | None:
+    return None if used and not held else held
+
+
+def _plus(one: Amounts, other: Amounts) -> Amounts:
+    return Amounts(one.cost + other.cost, one.tokens + other.tokens, one.requests + other.requests)
+
+
+def _move(windows: Sequence[ReplayedWindow], held: Sequence[int], used: Sequence[int]) -> None:
+    for each, hold, use in zip(windows, held, used, strict=True):
+        each.move(hold, use)

@@ -1,0 +1,93 @@
+"""What-if: replays stored calls against a limit as it would be."""
+
+from collections.abc import Callable
+
+from sqlalchemy.engine import Connection
+
+from governance.domain.errors import Code, InvalidRequest
+from governance.domain.history.bucket_bounds import bounds
+from governance.domain.history.calendar import Span
+from governance.domain.history.replay import Replay
+from governance.domain.history.usage import BUCKET, bucket_of
+from governance.domain.history.what_if import WhatIf
+from governance.domain.limits.drafts import LimitDraft
+from governance.domain.limits.edits import created
+from governance.domain.limits.limit import Limit
+from governance.domain.records.changes import yield_gil
+from governance.domain.times import SECOND, Clock, rfc3339
+from governance.services.limits.lookups import is_aligned_by_key
+from governance.services.random_ids import RandomIds
+from governance.storage.history import calls, reading
+from governance.storage.history.calls import Place
+from governance.storage.store import Database
+
+PART = 2000
+"""The calls that are read in one transaction, so that a long replay holds none open."""
+BETWEEN = 50
+"""The calls that are replayed between two yields to other threads: half a millisecond."""
+MOST_SECONDS = 10.0
+TOO_LONG = f"Give a later since: the calls since then could not be replayed within {MOST_SECONDS:.0f} seconds."
+TOO_FINE = (
+    "Give since as {} or later, or windows of 15 minutes or longer: of earlier calls only sums of 15 minutes are kept."
+)
+NOT_KEPT = "Give since as {} or later: older usage is not kept by 15 minutes."
+
+
+class WhatIfs:
+    """Answers what a limit would have done. `timer` counts seconds."""
+
+    def __init__(self, database: Database, clock: Clock, random_ids: RandomIds, timer: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+        self._random_ids = random_ids
+        self._timer = timer
+
+    def ask(self, draft: LimitDraft, since: int, until: int | None) -> tuple[WhatIf, Span]:
+        """Return what a limit would have done with the calls of a time, and that time.
+
+        All windows of the limit begin with the time or later. Single calls are replayed while they are kept; else the
+        buckets give bounds. Raises InvalidRequest, Unavailable.
+        """
+        now = self._clock()
+        span = Span(since, now - now % SECOND + SECOND if until is None else until)
+        if span.start >= span.end:
+            raise InvalidRequest("Give until later than since.", param="until")
+        with self._database.read() as connection:
+            inherited = is_aligned_by_key(connection, draft)
+            if calls.calls_since(connection) > since:
+                span = Span(bucket_of(span.start), span.end + -span.end % BUCKET)
+                return _from_buckets(connection, self._limit(draft, span.start, inherited=inherited), span), span
+        return self._from_calls(self._limit(draft, since, inherited=inherited), span), span
+
+    def _limit(self, draft: LimitDraft, since: int, *, inherited: bool) -> Limit:
+        """Return the limit of a draft as if it had been created at an instant. Raises InvalidRequest."""
+        return created(draft, inherited=inherited, now=since, new_id=self._random_ids.new_id)
+
+    def _from_calls(self, limit: Limit, span: Span) -> WhatIf:
+        ends_at = self._timer() + MOST_SECONDS
+        replay, last, count = Replay(limit), Place(span.start, -1), PART
+        while count == PART:
+            with self._database.read() as connection:
+                some = calls.part(connection, limit, last, span.end, PART)
+            for number, each in enumerate(some):
+                replay.add(each)
+                if number % BETWEEN == 0:
+                    yield_gil()
+            if self._timer() > ends_at:
+                raise InvalidRequest(TOO_LONG, param="since")
+            count = len(some)
+            last = Place(some[-1].admitted_at, some[-1].seq) if some else last
+        return replay.result()
+
+
+def _from_buckets(connection: Connection, limit: Limit, span: Span) -> WhatIf:
+    kept_since = reading.buckets_since(connection)
+    if span.start < kept_since:
+        raise _unavailable(NOT_KEPT, kept_since)
+    if any(rule.duration.length < BUCKET for rule in limit.rules):
+        raise _unavailable(TOO_FINE, calls.calls_since(connection))
+    return bounds(limit, calls.buckets(connection, limit, span))
+
+
+def _unavailable(sentence: str, since: int) -> InvalidRequest:
+    return InvalidRequest(sentence.format(rfc3339(since)), param="since", code=Code.RESOLUTION_UNAVAILABLE)

@@ -1,0 +1,105 @@
+"""Reads the calls of the past for a replay: reservations and reports one by one, or their sums by bucket."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
+from sqlalchemy.engine import Connection
+
+from governance.domain.history.calendar import Span
+from governance.domain.history.what_if import BucketSum, StoredCall
+from governance.domain.limits.limit import Limit, Scope
+from governance.domain.metering.matching import matches
+from governance.domain.metering.request import Call
+from governance.domain.metering.reservation import Status
+from governance.domain.names import ALL_MODELS
+from governance.storage.tables import reservations, usage_bounds, usage_buckets, usage_series
+
+SCOPES = {Scope.VIRTUAL_KEY: "virtual_key_id", Scope.USER: "user_id"}
+TOKENS = usage_buckets.c.input_tokens + usage_buckets.c.output_tokens + usage_buckets.c.other_tokens
+
+
+class Place(NamedTuple):
+    """The last call that was read: its admission, and its number."""
+
+    admitted_at: int
+    seq: int
+
+
+def calls_since(connection: Connection) -> int:
+    """Return from when on every reservation and report is still stored."""
+    return int(connection.execute(select(usage_bounds.c.pruned_until)).scalar_one())
+
+
+def part(connection: Connection, limit: Limit, after: Place, until: int, most: int) -> list[StoredCall]:
+    """Return the next calls of a limit's scope in the order of their admission, before `until`."""
+    own = reservations.c
+    further = or_(own.created_at > after.admitted_at, own.seq > after.seq)
+    matches_scope = [own[name] == limit.scope_id for scope, name in SCOPES.items() if scope == limit.scope]
+    rows: Any = connection.execute(
+        select(
+            own.seq,
+            own.created_at,
+            own.status,
+            own.requests,
+            own.held_tokens,
+            own.held_cost,
+            own.used_tokens,
+            own.used_cost,
+            own.ended_at,
+            *(own[name] for name in Call._fields),
+        )
+        .where(own.created_at >= after.admitted_at, own.created_at < until, further, *matches_scope)
+        .order_by(own.created_at, own.seq)
+        .limit(most)
+    )
+    return [_call(*row) for row in rows]
+
+
+def _call(seq: int, admitted_at: int, status: str, *rest: Any) -> StoredCall:
+    *amounts, ended_at, model, provider, virtual_key_id, user_id = rest
+    requests, held_tokens, held_cost, used_tokens, used_cost = amounts
+    return StoredCall(
+        seq,
+        admitted_at,
+        Call(model, provider, virtual_key_id, user_id),
+        is_report=status == Status.REPORTED,
+        requests=requests,
+        held_tokens=held_tokens,
+        held_cost=held_cost,
+        used_tokens=used_tokens,
+        used_cost=used_cost,
+        ended_at=None if status == Status.OPEN else ended_at,
+    )
+
+
+def buckets(connection: Connection, limit: Limit, span: Span) -> list[BucketSum]:
+    """Return the sums of the calls that a limit applies to, by bucket, in the order of time."""
+    sums = (func.sum(usage_buckets.c.requests), func.sum(TOKENS), func.sum(usage_buckets.c.cost))
+    wanted = select(usage_buckets.c.start, *sums).where(
+        usage_buckets.c.start >= span.start, usage_buckets.c.start < span.end
+    )
+    which = _series(connection, limit)
+    if which is not None:
+        wanted = wanted.join(usage_series, usage_series.c.id == usage_buckets.c.series_id).where(which)
+    rows = connection.execute(wanted.group_by(usage_buckets.c.start).order_by(usage_buckets.c.start))
+    return [BucketSum(*map(int, row)) for row in rows]
+
+
+def _series(connection: Connection, limit: Limit) -> ColumnElement[bool] | None:
+    """Return which series a limit applies to; None for all."""
+    own, identity = usage_series.c, limit.identity
+    found = [own[name] == limit.scope_id for scope, name in SCOPES.items() if scope == limit.scope]
+    if identity.model != ALL_MODELS:
+        found.append(tuple_(own.provider, own.model).in_(_names(connection, limit)))
+    elif identity.provider:
+        found.append(own.provider == identity.provider)
+    return and_(*found) if found else None
+
+
+def _names(connection: Connection, limit: Limit) -> Sequence[tuple[str, str]]:
+    """Return each (provider, model) of the series whose calls a limit on one model applies to."""
+    named = connection.execute(select(usage_series.c.provider, usage_series.c.model).distinct())
+    whom = {name: limit.scope_id for scope, name in SCOPES.items() if scope == limit.scope}
+    index = {limit.identity: limit.id}
+    return [(provider, model) for provider, model in named if matches(Call(model, provider or None, **whom), index)]

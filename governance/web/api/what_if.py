@@ -1,0 +1,42 @@
+"""`/api/governance/what-if`: what a limit would have done with the calls of the past."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint
+
+from governance.container import governance
+from governance.domain.errors import Code, Fault, InvalidRequest
+from governance.domain.keys import KeyScope
+from governance.web.http.answers import answer
+from governance.web.http.flask_app import HttpResponse
+from governance.web.http.operation import operation
+from schemas.history import what_if
+from schemas.responses.what_if import WhatIfShown
+
+blueprint = Blueprint("what_if", __name__, url_prefix="/api/governance")
+
+OWN = ("since", "until")
+"""The fields of the body that are not the limit's."""
+
+
+@blueprint.post("/what-if")
+@operation(
+    "Ask what a limit would have done",
+    scope=KeyScope.READ,
+    body=what_if.WhatIfBody(),
+    answer=WhatIfShown(),
+    refusals=(Code.RESOLUTION_UNAVAILABLE,),
+)
+def ask_what_if(body: Mapping[str, Any]) -> HttpResponse:
+    """Replay the calls of a time against a limit that is not stored: how many had it refused, and when first."""
+    try:
+        found, span = governance().what_ifs.ask(body["model_config"], body["since"], body.get("until"))
+    except InvalidRequest as error:
+        raise InvalidRequest.of([_named(fault) for fault in error.faults]) from error
+    return answer(what_if.answer(found, span))
+
+
+def _named(fault: Fault) -> Fault:
+    """Return a fault with its place in the body: those of the limit are inside of `model_config`."""
+    return fault if fault.param in OWN else fault._replace(param=f"model_config.{fault.param}")
