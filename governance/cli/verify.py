@@ -13,6 +13,7 @@ from governance.domain.limits import money
 from governance.domain.limits.limit import Metric
 from governance.domain.metering.verification import CounterDifference, FullCounter
 from governance.domain.times import rfc3339
+from schemas.history import rows
 
 
 @click.command()
@@ -41,18 +42,24 @@ def verify(*, as_json: bool) -> None:
 
 def _print_history(compared: int, differences: list[UsageDifference]) -> None:
     if not differences:
-        click.echo(f"Usage history: {compared} buckets and days. Each equals the calls that it sums.")
+        click.echo(f"Usage history: {compared} buckets, days and months. Each equals the calls that it sums.")
     for each in differences:
         who = ", ".join(name for name in each.series if name)
         stored, summed = each.stored._asdict(), each.summed._asdict()
         told = [
-            f"{name} {value}, its calls say {summed[name]}" for name, value in stored.items() if value != summed[name]
+            f"{name} {_amount(name, value)}, its calls say {_amount(name, summed[name])}"
+            for name, value in stored.items()
+            if value != summed[name]
         ]
         note(f"{each.period} from {rfc3339(each.start)} of {who}: {'; '.join(told)}.")
 
 
+def _amount(name: str, value: int) -> str:
+    return f"${money.dollars(value)}" if name in rows.MONEY else str(value)
+
+
 def _shown_usage(each: UsageDifference) -> dict[str, Any]:
-    amounts = {"stored": each.stored._asdict(), "summed": each.summed._asdict()}
+    amounts = {"stored": rows.amounts(each.stored), "summed": rows.amounts(each.summed)}
     return {"period": each.period, "start": rfc3339(each.start), **each.series._asdict(), **amounts}
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from sqlalchemy import update
 
-from governance.storage.tables import usage_buckets
+from governance.storage.tables import usage_buckets, usage_months
 from tests.metering.conftest import dollars
 
 
@@ -71,7 +71,7 @@ def test_verify_proves_the_history_and_names_what_differs(meter, run, database, 
     meter.hold("o3", cost=1)
     meter.settled(held, cost=2, tokens=5)
     meter.reported("o3", cost=4, user_id="ann", requests=2)
-    proved = "Usage history: {} buckets and days. Each equals the calls that it sums."
+    proved = "Usage history: {} buckets, days and months. Each equals the calls that it sums."
     assert run("verify").stdout.splitlines()[1] == proved.format(2)
     meter.advance(26 * 3600)
     for _ in range(4):
@@ -81,10 +81,26 @@ def test_verify_proves_the_history_and_names_what_differs(meter, run, database, 
         connection.execute(update(usage_buckets).where(usage_buckets.c.cost == 4 * 10**9).values(cost=3))
     told = run("verify")
     assert told.exit_code == 1
-    assert "15m from 2026-11-23T12:00:00Z of o3, ann: cost 3, its calls say 4000000000." in told.stderr
-    assert "day from 2026-11-23T00:00:00Z of o3, ann: cost 4000000000, its calls say 3." in told.stderr
+    assert "15m from 2026-11-23T12:00:00Z of o3, ann: cost $0.000000003, its calls say $4." in told.stderr
+    assert "day from 2026-11-23T00:00:00Z of o3, ann: cost $4, its calls say $0.000000003." in told.stderr
     report = json.loads(run("verify", "--json").stdout)
     assert (report["history"], [each["period"] for each in report["history_differences"]]) == (3, ["15m", "day"])
+
+
+def test_verify_compares_months_with_their_days(meter, run, database, governance, clock):
+    meter.reported(cost=1.5)
+    for _ in range(9):
+        meter.advance(24 * 3600)
+        governance.retention.prune(clock())
+        governance.retention.prune(clock())
+    assert "Usage history: 2 buckets, days and months." in run("verify").stdout
+    with database.write() as connection:
+        connection.execute(update(usage_months).values(cost=usage_months.c.cost + 1))
+    told = run("verify")
+    assert told.exit_code == 1
+    assert told.stderr == "month from 2026-11-01T00:00:00Z of gpt-4o: cost $1.500000001, its calls say $1.5.\n"
+    (difference,) = json.loads(run("verify", "--json").stdout)["history_differences"]
+    assert (difference["stored"]["cost"], difference["summed"]["cost"]) == (1.500000001, 1.5)
 
 
 @pytest.mark.parametrize("options", [{"history_series": 2, "retention_days": 1}])

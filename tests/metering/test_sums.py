@@ -94,7 +94,7 @@ def full(request, limit):
 def test_verify_names_a_counter_that_can_hardly_take_more(app, full):
     rule, start = full["budget"]["id"], full["budget"]["last_reset"]
     shown = verified(app)
-    proved = "Usage history: 1 buckets and days. Each equals the calls that it sums.\n"
+    proved = "Usage history: 1 buckets, days and months. Each equals the calls that it sums.\n"
     assert (shown.exit_code, shown.stdout) == (1, "Counters: 1. Each equals its ledger.\n" + proved)
     assert shown.stderr == (
         f"cost of rule {rule} from {start}: PUT reset_usage: true on its limit, since its sum has come near 2^62 and "

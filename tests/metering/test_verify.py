@@ -10,7 +10,7 @@ from sqlalchemy import delete, update
 from governance.storage.tables import counters, ledger
 from tests.metering.conftest import DAY, dollars, ok, requests, tokens
 
-PROVED = "Usage history: {} buckets and days. Each equals the calls that it sums.\n"
+PROVED = "Usage history: {} buckets, days and months. Each equals the calls that it sums.\n"
 
 
 @pytest.fixture

@@ -247,3 +247,18 @@ def shown(row: dict[str, Any]) -> tuple[str, int, int]:
 def answered(reservation: dict[str, Any]) -> tuple[str, int, int]:
     cost = reservation["cost"]["used"] * NANOS
     return reservation["status"], int(cost), reservation["tokens"]["used"]
+
+
+HISTORY = {"requests": "requests", "cost": "used_cost", "input_tokens + output_tokens + other_tokens": "used_tokens"}
+"""What a bucket sums, by what it has of it."""
+
+
+def assert_history_has_each_once(service: Service) -> None:
+    """The buckets of usage sum all ended reservations and reports, in one view of the file."""
+    ended = "FROM reservations WHERE status <> 'open'"
+    sums = [
+        f"(SELECT total({own}) FROM usage_buckets) - (SELECT total({of}) {ended}) AS difference_{number}"
+        for number, (own, of) in enumerate(HISTORY.items())
+    ]
+    (found,) = service.rows(f"SELECT {', '.join(sums)}")
+    assert set(found.values()) == {0}, found

@@ -119,7 +119,7 @@ class Service(service.Service):
 
     @contextmanager
     def verified(self) -> Iterator[None]:
-        """Beside the block, `flask governance verify` proves that every counter equals its ledger."""
+        """Beside the block, `flask governance verify` proves all counters by their ledger, and the usage history."""
         command = [sys.executable, "-m", "flask", "governance", "verify", "--json"]
         environ = os.environ | self.environ
         proof = subprocess.Popen(
@@ -132,7 +132,8 @@ class Service(service.Service):
             proof.kill()
             proof.communicate()
         assert proof.returncode == 0, shown + complaints
-        assert json.loads(shown)["differences"] == []
+        proved = json.loads(shown)
+        assert (proved["differences"], proved["history_differences"]) == ([], [])
 
     def assert_verified(self) -> None:
         """Every counter equals its ledger, by the service's own proof."""

@@ -14,6 +14,7 @@ from tests.proofs.calls import (
     Report,
     assert_answered_is_there,
     assert_each_counted_once,
+    assert_history_has_each_once,
     drawn,
     repeat_what_was_not_answered,
     store_limits,
@@ -88,6 +89,7 @@ class World:
         with self.service.caller() as caller:
             repeat_what_was_not_answered(caller, self.attempts, self.reports)
         assert_each_counted_once(self.service, self.attempts, self.reports)
+        assert_history_has_each_once(self.service)
 
     def prove_that_nothing_is_stuck(self) -> None:
         """What is open lapses with the sweep, or can be settled; then nothing is held any more."""

@@ -6,7 +6,7 @@ from governance.domain.history.usage import Series, UsageAmounts
 
 
 class UsageDifference(NamedTuple):
-    """A bucket (`period` is 15m) or a day that differs from what it sums. Amounts are those of `UsageAmounts`."""
+    """A bucket (`period` is 15m), a day or a month that differs from what it sums."""
 
     period: str
     start: int

@@ -29,7 +29,7 @@ class Verification:
         return total, found
 
     def verify_history(self) -> tuple[int, list[UsageDifference]]:
-        """Return the number of compared buckets and days of usage, and those that differ from what they sum."""
+        """Return the number of compared buckets, days and months of usage, and those that differ from their parts."""
         with self._database.read() as connection:
             return history.differences(connection, self._calendar)
 

@@ -1,4 +1,4 @@
-"""Compares the buckets of usage with the reservations and reports that are still stored, and sums with buckets.
+"""Compares the buckets of usage with the reservations and reports that are still stored, and sums with what they sum.
 
 Reservations that were admitted before `pruned_until` may be gone, so only later buckets are compared. A day with usage
 beyond the series that are kept apart is compared bucket by bucket over all series.
@@ -6,6 +6,7 @@ beyond the series that are kept apart is compared bucket by bucket over all seri
 
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from sqlalchemy import Table, case, func, select
 from sqlalchemy.engine import Connection
@@ -21,6 +22,7 @@ from governance.storage.tables import (
     usage_bounds,
     usage_buckets,
     usage_days,
+    usage_months,
     usage_series,
     usage_sums,
 )
@@ -32,11 +34,23 @@ PART = 2000
 Key = tuple[int, Series]
 
 
+class SummedPeriod(NamedTuple):
+    """A day or a month, the table of its sums, and the table that it sums."""
+
+    name: str
+    span: Span
+    sums: Table
+    source: Table
+
+
 def differences(connection: Connection, calendar: Calendar) -> tuple[int, list[UsageDifference]]:
-    """Return how many buckets and days were compared, and those that differ. `calendar` is that of the sums."""
+    """Return how many buckets, days and months were compared, and those that differ.
+
+    `calendar` is that of the sums.
+    """
     buckets, found = _bucket_differences(connection)
-    days, more = _day_differences(connection, calendar)
-    return buckets + days, found + more
+    sums, more = _sum_differences(connection, calendar)
+    return buckets + sums, found + more
 
 
 def _bucket_differences(connection: Connection) -> tuple[int, list[UsageDifference]]:
@@ -96,22 +110,35 @@ def _apart(found: Mapping[Key, UsageAmounts], rest_days: set[int]) -> dict[Key, 
     return dict(whole)
 
 
-def _day_differences(connection: Connection, calendar: Calendar) -> tuple[int, list[UsageDifference]]:
-    """Compare each current sum of a day whose buckets are all kept with those buckets."""
+def _sum_differences(connection: Connection, calendar: Calendar) -> tuple[int, list[UsageDifference]]:
+    """Compare the current sums: each day whose buckets are all kept with them, and each month with its days."""
     since = connection.execute(select(usage_bounds.c.buckets_since)).scalar_one()
-    current = select(usage_sums.c.start).where(usage_sums.c.period == "day", usage_sums.c.is_current)
-    days = sorted(connection.execute(current.where(usage_sums.c.start >= since)).scalars())
-    return len(days), [each for day in days for each in _of_day(connection, Span(day, calendar.next_day(day)))]
+    days = [
+        SummedPeriod("day", Span(day, calendar.next_day(day)), usage_days, usage_buckets)
+        for day in _current(connection, "day")
+        if day >= since
+    ]
+    months = [
+        SummedPeriod("month", Span(month, calendar.next_month(month)), usage_months, usage_days)
+        for month in _current(connection, "month")
+    ]
+    return len(days) + len(months), [each for period in days + months for each in _of_period(connection, period)]
 
 
-def _of_day(connection: Connection, day: Span) -> list[UsageDifference]:
-    stored, summed = (_by_series(connection, table, day) for table in (usage_days, usage_buckets))
+def _current(connection: Connection, period: str) -> list[int]:
+    current = select(usage_sums.c.start).where(usage_sums.c.period == period, usage_sums.c.is_current)
+    return sorted(connection.execute(current).scalars())
+
+
+def _of_period(connection: Connection, period: SummedPeriod) -> list[UsageDifference]:
+    name, span, sums, source = period
+    stored, summed = (_by_series(connection, table, span) for table in (sums, source))
     pairs = ((key, stored.get(key, NOTHING), summed.get(key, NOTHING)) for key in sorted(stored.keys() | summed.keys()))
-    return [UsageDifference("day", day.start, key, own, other) for key, own, other in pairs if own != other]
+    return [UsageDifference(name, span.start, key, own, other) for key, own, other in pairs if own != other]
 
 
 def _by_series(connection: Connection, table: Table, span: Span) -> dict[Series, UsageAmounts]:
-    """Return the usage of a span by series, from buckets or from days."""
+    """Return the usage of a span by series."""
     who = [usage_series.c[name] for name in Series._fields]
     amounts = [table.c[name] for name in UsageAmounts._fields]
     rows = select(*who, *amounts).join_from(table, usage_series, usage_series.c.id == table.c.series_id)
