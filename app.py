@@ -53,44 +53,10 @@ from governance.storage.sqlite.retention.slices import Slices
 from governance.storage.sqlite.writer.group_commit import GroupCommit
 from governance.storage.sqlite.writer.history import HistoryOptions
 from governance.storage.tables import metadata
-from governance.web.api import (
-    api_keys,
-    audit,
-    config,
-    history,
-    metrics,
-    model_configs,
-    ops,
-    prices,
-    rules,
-    users,
-    virtual_keys,
-    what_if,
-    windows,
-)
-from governance.web.api import reservations as reservations_api
-from governance.web.gateways import own_limits
+from governance.web import blueprints
 from governance.web.http import auth, errors, logs, requests
 from governance.web.http.flask_app import MAX_BODY, App
 from governance.web.http.paths import IdConverter
-
-BLUEPRINTS = (
-    model_configs,
-    windows,
-    rules,
-    history,
-    what_if,
-    reservations_api,
-    prices,
-    virtual_keys,
-    users,
-    api_keys,
-    audit,
-    config,
-    metrics,
-    own_limits,
-    ops,
-)
 
 db = SQLAlchemy(metadata=metadata)
 
@@ -129,8 +95,7 @@ def create_app(
     auth.protect(app)
     errors.handle_errors(app)
     app.cli.add_command(cli.commands)
-    for module in BLUEPRINTS:
-        app.register_blueprint(module.blueprint)
+    blueprints.register(app)
     return app
 
 

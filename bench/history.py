@@ -6,7 +6,7 @@ interpreter.
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -15,30 +15,23 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from flask import Flask
-from sqlalchemy import insert, text
 
 from app import create_app
+from bench import usage
 from bench.interpreter_holds import Reader, watching
 from bench.results import table
 from bench.rounds import tell
+from bench.usage import CALENDAR, CALLS, DAYS, NOW
 from governance import startup
 from governance.container import EXTENSION, Container
-from governance.domain.history.calendar import Calendar
-from governance.domain.history.usage import BUCKET, UsageAmounts
-from governance.domain.times import DAY, HOUR, parse_rfc3339, rfc3339
+from governance.domain.times import DAY, rfc3339
 from governance.settings import Settings
 from governance.storage.sqlite.files import migrations
-from governance.storage.tables import reservations, usage_buckets, usage_days, usage_months, usage_series, usage_sums
 
 KEY = "gov-the-key-of-the-bench-0123456789abcdef"
-NOW = parse_rfc3339("2026-11-27T09:00:00Z")
-KEYS, MODELS, DAYS, MONTHS = 200, 20, 30, 12
-EVERY = 3 * HOUR
-CALLS = 100_000
-"""The stored reservations, over which a limit is replayed."""
-SLICE = 50_000
+KEYS = 200
 HEAD = ("question", "rows", "ms", "held, ms", "reserve p99, ms")
-MODEL = {"model_name": "model-1", "budget": {"max_limit": 5, "reset_duration": "1d"}}
+MODEL = {"model_name": "*", "budget": {"max_limit": 100, "reset_duration": "1d"}}
 
 
 class Question(NamedTuple):
@@ -82,8 +75,8 @@ def main() -> None:
 
 def _questions() -> Iterator[Question]:
     """Yield the questions of a manager."""
-    days = f"since={rfc3339(Calendar('UTC').day_of(NOW - DAYS * DAY))}"
-    year = f"since={rfc3339(Calendar('UTC').month_of(NOW - 350 * DAY))}"
+    days = f"since={rfc3339(CALENDAR.day_of(NOW - DAYS * DAY))}"
+    year = f"since={rfc3339(CALENDAR.month_of(NOW - 350 * DAY))}"
     a_day = f"since={rfc3339(NOW - 2 * DAY)}&until={rfc3339(NOW - DAY)}"
     yield _history("30 days by key", f"{days}&group_by=virtual_key&sort_by=cost&limit=100")
     yield _history("30 days by key and day", f"{days}&bucket=day&group_by=virtual_key&limit=100")
@@ -166,85 +159,12 @@ def _service(folder: Path, keys: int) -> Iterator[Flask]:
     startup.tune()
     app = create_app(settings, clock=lambda: NOW)
     service: Container = app.extensions[EXTENSION]
-    _fill(service, keys)
+    usage.fill(service.database, keys)
     service.cache.refresh()
     try:
         yield app
     finally:
         service.close()
-
-
-def _fill(service: Container, keys: int) -> None:
-    series = [(f"model-{model}", f"vk-{key:03}") for key in range(keys) for model in range(MODELS)]
-    with service.database.write() as connection:
-        connection.execute(
-            insert(usage_series),
-            [
-                {"id": number + 1, "provider": "openai", "model": model, "virtual_key_id": key, "user_id": ""}
-                for number, (model, key) in enumerate(series)
-            ],
-        )
-    calendar = Calendar("UTC")
-    first = calendar.day_of(NOW - DAYS * DAY)
-    offsets = [number * 7 % (EVERY // BUCKET) * BUCKET for number in range(len(series))]
-    for start in range(first, NOW - EVERY, EVERY):
-        _add(service, usage_buckets, [(start + offset, number + 1) for number, offset in enumerate(offsets)])
-    days, months = [], []
-    month = calendar.month_of(NOW)
-    for _ in range(MONTHS):
-        month = calendar.month_of(month - DAY)
-        months.append(month)
-    day = months[-1]
-    while calendar.next_day(day) < NOW - HOUR:
-        days.append(day)
-        day = calendar.next_day(day)
-    for table_, period, starts in ((usage_days, "day", days), (usage_months, "month", months)):
-        for start in starts:
-            _add(service, table_, [(start, number + 1) for number in range(len(series))])
-        marks = [
-            {"period": period, "start": start, "timezone": "UTC", "generation": 0, "is_current": True}
-            for start in starts
-        ]
-        with service.database.write() as connection:
-            connection.execute(insert(usage_sums), marks)
-    with service.database.write() as connection:
-        connection.execute(
-            text("UPDATE usage_bounds SET buckets_since = :since, pruned_until = :until"),
-            {
-                "since": first,
-                "until": NOW - 2 * DAY,
-            },
-        )
-        connection.execute(insert(reservations), list(_calls(keys)))
-
-
-def _add(service: Container, into: Any, keys: Sequence[tuple[int, int]]) -> None:
-    amounts = UsageAmounts(1, 900, 100, 300, 0, 2_250_000, 0, 0)._asdict()
-    with service.database.write() as connection:
-        connection.execute(insert(into), [{"start": start, "series_id": own, **amounts} for start, own in keys])
-
-
-def _calls(keys: int) -> Iterator[Mapping[str, Any]]:
-    step = DAY // (CALLS + 1)
-    for number in range(CALLS):
-        at = NOW - DAY + number * step
-        yield {
-            "id": f"call-{number}",
-            "status": "settled",
-            "model": f"model-{number % MODELS}",
-            "provider": "openai",
-            "virtual_key_id": f"vk-{number % keys:03}",
-            "requests": 1,
-            "held_tokens": 2000,
-            "held_cost": 5_000_000,
-            "used_tokens": 1000,
-            "used_cost": 2_250_000,
-            "created_at": at,
-            "expires_at": at + HOUR,
-            "settled_at": at + 2_000_000,
-            "ended_at": at + 2_000_000,
-            "late": False,
-        }
 
 
 if __name__ == "__main__":

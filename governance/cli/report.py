@@ -65,7 +65,7 @@ def report(*, since: str, as_csv: bool, as_json: bool, **given: str | None) -> N
         when = [] if query.period == Period.TOTAL else ["FROM"]
         say(table([(*when, *heads, *AMOUNTS), *_cells(query, page, page.rows)]))
     more = f" Rows: {len(page.rows)} of {page.total}." if len(page.rows) < page.total else ""
-    note(f"{bounds['since']} to {bounds['until']}: ${money.dollars(page.sum.cost)}, {page.sum.requests} calls.{more}")
+    note(f"{bounds['since']} to {bounds['until']}: ${money.dollars(page.sum.cost)}, {page.sum.requests:,} calls.{more}")
 
 
 def _query(service: Container, since: str, given: dict[str, str | None]) -> HistoryQuery:
@@ -84,8 +84,8 @@ def _cells(query: HistoryQuery, page: UsagePage, found: Iterable[UsageRow]) -> I
         when = [] if query.period == Period.TOTAL else [to_the_second(span.start)]
         tokens = used.input_tokens + used.output_tokens + used.other_tokens
         names = [_name(page, group, getattr(series, COLUMNS[group])) for group in query.groups]
-        cost = f"${money.dollars(used.cost)}"
-        yield (*when, *names, cost, share(used.cost, highest), str(used.requests), str(tokens), str(used.denied))
+        counts = (f"{each:,}" for each in (used.requests, tokens, used.denied))
+        yield (*when, *names, f"${money.dollars(used.cost)}", share(used.cost, highest), *counts)
 
 
 def _name(page: UsagePage, group: Group, value: str) -> str:

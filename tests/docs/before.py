@@ -4,8 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bifrost.stores import example
-from tests.conftest import Api, FakeClock, governance_of
+from tests.conftest import NOON, Api, FakeClock, governance_of
 from tests.docs.pages import ROOT
+from tests.history.month import calls, live
 
 
 def first_limit(api: Api, clock: FakeClock) -> None:
@@ -50,6 +51,12 @@ def polled_usage(api: Api, clock: FakeClock) -> None:
     governance_of(api.client.application).poller.poll()
 
 
+def simulated_month(api: Api, clock: FakeClock) -> None:
+    """The simulated month of the history's proof has happened; it is noon of 2026-11-23 again."""
+    live(calls(seed=17), api, clock)
+    clock.now = NOON
+
+
 def used_limit(api: Api, _: FakeClock) -> None:
     """An edit of a limit that was used."""
     made = api.create(
@@ -86,6 +93,7 @@ def nothing(*_: object) -> None:
 BEFORE: dict[str, Callable[[Api, FakeClock], None]] = {
     "README.md: Model limits": some_usage,
     "README.md: Start": nothing,
+    "README.md: Who spent what": simulated_month,
     "docs/audit.md: The audit: who changed what": used_limit,
     "docs/commands.md: Commands": first_limit,
     "docs/config-files.md: Check a file": edited_files,

@@ -1,0 +1,45 @@
+"""All blueprints, in the order in which OpenAPI and `/docs` show them."""
+
+from flask import Flask
+
+from governance.web.api import (
+    api_keys,
+    audit,
+    config,
+    history,
+    metrics,
+    model_configs,
+    ops,
+    prices,
+    reservations,
+    rules,
+    users,
+    virtual_keys,
+    what_if,
+    windows,
+)
+from governance.web.gateways import own_limits
+
+MODULES = (
+    model_configs,
+    windows,
+    rules,
+    history,
+    what_if,
+    reservations,
+    prices,
+    virtual_keys,
+    users,
+    api_keys,
+    audit,
+    config,
+    own_limits,
+    metrics,
+    ops,
+)
+
+
+def register(app: Flask) -> None:
+    """Add all endpoints to the app."""
+    for module in MODULES:
+        app.register_blueprint(module.blueprint)
