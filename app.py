@@ -16,6 +16,7 @@ from governance.services.bifrost.importer import BifrostImport
 from governance.services.config.files import Files
 from governance.services.config.sync import VALUES_FILE, Sync
 from governance.services.config.uploads import Uploads
+from governance.services.gateways.proxied_calls import ProxiedCalls
 from governance.services.history.history import History
 from governance.services.history.limit_windows import LimitWindows
 from governance.services.history.what_if import WhatIfs
@@ -134,6 +135,16 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_
         statistics=statistics,
         charge_expired=settings.expired_reservations == "charge",
     )
+    metering = Metering(
+        database,
+        group,
+        cache,
+        steady=steady_for_a_minute,
+        random_ids=random_ids,
+        statistics=statistics,
+        matcher=matcher,
+        refuses_unpriced=settings.unknown_price == "refuse",
+    )
     files = Files(database, clock, os.environ)
     sync = Sync(database, writer, files, clock, random_ids=random_ids, folder=settings.instance_path)
     refusals = RefusalLog()
@@ -172,17 +183,9 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_
         api_keys=ApiKeys(database, writer, random_ids, authentication.refuse),
         prices=Prices(database, writer, price_list, clock, random_ids),
         price_list=price_list,
-        metering=Metering(
-            database,
-            group,
-            cache,
-            steady=steady_for_a_minute,
-            random_ids=random_ids,
-            statistics=statistics,
-            matcher=matcher,
-            refuses_unpriced=settings.unknown_price == "refuse",
-        ),
+        metering=metering,
         reservations=reservations,
+        proxied_calls=ProxiedCalls(metering, reservations),
         history=History(database, calendar, clock),
         limit_windows=LimitWindows(database, clock),
         what_ifs=WhatIfs(database, clock, random_ids, timer),

@@ -10,6 +10,7 @@ from governance.services.bifrost.importer import BifrostImport
 from governance.services.config.files import Files
 from governance.services.config.sync import Sync
 from governance.services.config.uploads import Uploads
+from governance.services.gateways.proxied_calls import ProxiedCalls
 from governance.services.history.history import History
 from governance.services.history.limit_windows import LimitWindows
 from governance.services.history.what_if import WhatIfs
@@ -62,6 +63,7 @@ class Container:
     price_list: PriceList
     metering: Metering
     reservations: Reservations
+    proxied_calls: ProxiedCalls
     history: History
     limit_windows: LimitWindows
     what_ifs: WhatIfs

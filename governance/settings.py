@@ -98,6 +98,33 @@ class Settings:
         "what becomes of a call under a budget whose tokens have no known price: `refuse` it, or `allow` it with no "
         "dollars held",
     )
+    gateway_anonymous: str = _setting(
+        "GOVERNANCE_GATEWAY_ANONYMOUS",
+        "refuse",
+        values.one_of("refuse", "allow"),
+        "what becomes of a proxied call without a virtual key: `refuse` it, or `allow` it under the global limits",
+    )
+    gateway_unknown: str = _setting(
+        "GOVERNANCE_GATEWAY_UNKNOWN",
+        "refuse",
+        values.one_of("refuse", "allow"),
+        "what becomes of a proxied request whose path is no known call to a model: `refuse` or `allow` it, unmetered",
+    )
+    gateway_body_mb: int = _setting(
+        "GOVERNANCE_GATEWAY_BODY_MB", 16, values.whole(1, 1024), "the most MiB of a proxied request's body"
+    )
+    hold_input_tokens: int = _setting(
+        "GOVERNANCE_HOLD_INPUT_TOKENS",
+        4096,
+        values.whole(0, 10**9),
+        "how many input tokens a proxied call holds for each image, file or earlier answer that it brings",
+    )
+    hold_output_tokens: int = _setting(
+        "GOVERNANCE_HOLD_OUTPUT_TOKENS",
+        4096,
+        values.whole(0, 10**9),
+        "how many output tokens a proxied call holds that names no maximum",
+    )
     retention_days: int = _setting(
         "GOVERNANCE_RETENTION",
         7,

@@ -4,6 +4,7 @@ A rendering is valid from the latest start of a window that it shows as empty to
 shows. In that span it can be reused as long as its rows do not change.
 """
 
+import json
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -66,6 +67,11 @@ def digest(document: bytes) -> str:
 def dumps(value: Any) -> bytes:
     """Return compact JSON, as a copy of exactly its length: the result of orjson keeps a far larger buffer."""
     return bytes(memoryview(orjson.dumps(value)))
+
+
+def ascii_dumps(value: Any) -> str:
+    """Return JSON on one line of ASCII, for a header."""
+    return json.dumps(value, separators=(",", ":"))
 
 
 def dollars(nanos: int) -> int | orjson.Fragment:

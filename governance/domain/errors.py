@@ -53,6 +53,7 @@ class Code(StrEnum):
     STALE_VERSION = "stale_version"
     PLAN_REQUIRED = "plan_required"
     FILE_BUSY = "file_busy"
+    CALL_UNKNOWN = "call_unknown"
     BUDGET_EXCEEDED = "budget_exceeded"
     REQUEST_LIMITED = "request_limited"
     TOKEN_LIMITED = "token_limited"  # noqa: S105 - tokens of text

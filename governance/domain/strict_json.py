@@ -29,26 +29,29 @@ BODY = JsonMessages("Send", "the body", "{}")
 FILE = JsonMessages("Write", "the file", '{"model_configs": [...]}')
 
 
-def read_object(text: bytes, words: JsonMessages = BODY) -> dict[str, Any]:
-    """Return the JSON object in a text. Raises InvalidRequest (code `invalid_body`) if it is not a JSON object."""
+def read_object(text: bytes, words: JsonMessages = BODY, deepest: int = MAX_DEPTH) -> dict[str, Any]:
+    """Return the JSON object in a text. Raises InvalidRequest (code `invalid_body`) if it is not a JSON object.
+
+    It may be nested `deepest` deep.
+    """
     try:
         value = _DECODER.decode(text.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise _refusal(f"{words.act} {words.it} as UTF-8.") from error
     except RecursionError as error:
-        raise _too_deep(words) from error
+        raise _too_deep(words, deepest) from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise _refusal(f"{words.act} a JSON object: {words.it} is not valid JSON at {place}.") from error
     if not isinstance(value, dict):
         raise _refusal(f"{words.act} a JSON object, such as {words.sample}.")
-    if b"\\u" in text or text.count(b"{") + text.count(b"[") > MAX_DEPTH:
-        _check(value, 1, words)
+    if b"\\u" in text or text.count(b"{") + text.count(b"[") > deepest:
+        _check(value, 1, words, deepest)
     return value
 
 
-def _too_deep(words: JsonMessages) -> InvalidRequest:
-    return _refusal(f"Nest {words.it} at most {MAX_DEPTH} deep.")
+def _too_deep(words: JsonMessages, deepest: int) -> InvalidRequest:
+    return _refusal(f"Nest {words.it} at most {deepest} deep.")
 
 
 def _refusal(message: str, param: str | None = None) -> InvalidRequest:
@@ -85,15 +88,15 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def _check(value: Any, depth: int, words: JsonMessages) -> None:
-    """Refuse nesting beyond MAX_DEPTH, and text that cannot be encoded as UTF-8."""
+def _check(value: Any, depth: int, words: JsonMessages, deepest: int) -> None:
+    """Refuse nesting beyond `deepest`, and text that cannot be encoded as UTF-8."""
     if isinstance(value, str):
         _check_text(value, words)
     elif isinstance(value, dict | list):
-        if depth > MAX_DEPTH:
-            raise _too_deep(words)
+        if depth > deepest:
+            raise _too_deep(words, deepest)
         for item in value if isinstance(value, list) else (*value, *value.values()):
-            _check(item, depth + 1, words)
+            _check(item, depth + 1, words, deepest)
 
 
 def _check_text(text: str, words: JsonMessages) -> None:

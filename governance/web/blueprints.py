@@ -18,7 +18,7 @@ from governance.web.api import (
     what_if,
     windows,
 )
-from governance.web.gateways import own_limits
+from governance.web.gateways import own_limits, settled
 
 MODULES = (
     model_configs,
@@ -33,6 +33,7 @@ MODULES = (
     api_keys,
     audit,
     config,
+    settled,
     own_limits,
     metrics,
     ops,

@@ -2,15 +2,18 @@
 
 from governance.domain.errors import Code, Denied, Forbidden, InvalidRequest
 from governance.domain.limits import money
-from governance.domain.limits.limit import Metric
+from governance.domain.limits.limit import Metric, Scope
 from governance.domain.metering.decision import Decision, RuleStatus
 from governance.domain.times import rfc3339
 from schemas.metering import unknown_prices
 from schemas.metering.decisions import rules
 
 
-def refusal(decision: Decision) -> Denied | Forbidden | InvalidRequest:
-    """Return the error for a call that was not allowed."""
+def refusal(decision: Decision, *, shows_shared: bool = True) -> Denied | Forbidden | InvalidRequest:
+    """Return the error for a call that was not allowed.
+
+    Without `shows_shared`, figures are only those of rules on the caller's own virtual key and user.
+    """
     if decision.key_refusal is not None:
         message, code, param = decision.key_refusal
         return Forbidden(message, param=param, code=code)
@@ -18,14 +21,23 @@ def refusal(decision: Decision) -> Denied | Forbidden | InvalidRequest:
         extra = {"decision": "deny", "retryable": False}
         return InvalidRequest(unknown_prices.refused(decision), param="cost", code=Code.PRICE_UNKNOWN, extra=extra)
     first, call, retry_after = decision.violations[0], decision.call, decision.retry_after
-    extra = {"decision": "deny", "retryable": retry_after is not None, "violations": rules(decision.violations)}
+    shown = [each for each in decision.violations if shows_shared or each.matched.limit.scope != Scope.GLOBAL]
+    extra = {"decision": "deny", "retryable": retry_after is not None, "violations": rules(shown)}
     whose = {
         "model": call.model,
         "virtual_key_id": call.virtual_key_id,
         "user_id": call.user_id,
         "rule_id": first.matched.rule.id,
     }
-    return Denied(_sentence(first), code=Code(decision.word), extra=extra, retry_after=retry_after, whose=whose)
+    sentence = _sentence(shown[0]) if shown else _shared_sentence(first)
+    return Denied(sentence, code=Code(decision.word), extra=extra, retry_after=retry_after, whose=whose)
+
+
+def _shared_sentence(violated: RuleStatus) -> str:
+    """Return the sentence about a limit that others share, without its figures."""
+    if violated.exceeds_limit:
+        return "Ask for less: a shared limit is smaller than this call."
+    return f"Wait until {rfc3339(violated.window.end)}: a shared limit has no room for this call."
 
 
 def _sentence(violated: RuleStatus) -> str:

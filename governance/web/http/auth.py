@@ -1,4 +1,4 @@
-"""Checks the API key and its scope before every request under `/api`, on unknown paths too."""
+"""Checks the API key and its scope before every request under `/api`, on unknown paths too, and those of proxies."""
 
 from flask import Flask
 
@@ -7,9 +7,12 @@ from governance.domain.errors import Code, Unauthenticated
 from governance.domain.keys import KeyScope
 from governance.services.keys import authentication
 from governance.web.http.context import the_request
+from governance.web.http.flask_app import HttpRequest
 from governance.web.http.operation import Operation
 
 ADMIN_ONLY = (KeyScope.ADMIN,)
+PROXY_KEY = "HTTP_X_GOVERNANCE_KEY"
+"""Where a proxy sends its API key: `Authorization` is that of its client."""
 
 
 def protect(app: Flask) -> None:
@@ -22,15 +25,27 @@ def protect(app: Flask) -> None:
         A view without a declared scope is for admin keys.
         """
         request = the_request()
-        if not (request.path + "/").startswith("/api/"):
+        path, endpoint = request.path + "/", request.endpoint
+        if not path.startswith(("/api/", "/gateway/")):
             return
-        scheme, _, secret = request.environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
-        if scheme.lower() != "bearer":
-            raise Unauthenticated(authentication.MISSING, code=Code.API_KEY_REQUIRED)
-        request.api_key = key = service.authentication.authenticate(secret.strip())
-        endpoint = request.endpoint
+        declared: Operation | None = None
         if endpoint is not None:
-            declared: Operation | None = getattr(app.view_functions.get(endpoint), "operation", None)
+            declared = getattr(app.view_functions.get(endpoint), "operation", None)
+        if path.startswith("/api/"):
+            secret = _bearer(request)
+        elif declared is not None and declared.scopes:
+            secret = request.environ.get(PROXY_KEY, "")
+        else:
+            return
+        request.api_key = key = service.authentication.authenticate(secret.strip())
+        if endpoint is not None:
             authentication.authorize(key, (declared and declared.scopes) or ADMIN_ONLY)
 
     app.before_request(authenticate)
+
+
+def _bearer(request: HttpRequest) -> str:
+    scheme, _, secret = str(request.environ.get("HTTP_AUTHORIZATION", "")).strip().partition(" ")
+    if scheme.lower() != "bearer":
+        raise Unauthenticated(authentication.MISSING, code=Code.API_KEY_REQUIRED)
+    return secret

@@ -18,6 +18,8 @@ from schemas.loading import load
 
 View = Callable[..., ResponseReturnValue]
 NO_QUERY = queries.Query()
+NOT_OURS = queries.Query()
+"""Declares that the query of a request is not for us: nothing in it is refused."""
 MANAGING = frozenset({KeyScope.WRITE, KeyScope.ADMIN})
 """The scopes of endpoints that may change limits, keys and users."""
 
@@ -75,9 +77,10 @@ def _load(declared: Operation, request: HttpRequest, arguments: dict[str, Any]) 
     faults: list[Fault] = []
     schema = declared.body
     try:
-        query = queries.read(declared.query, request.query_string)
-        if declared.query is not NO_QUERY:
-            arguments["query"] = query
+        if declared.query is not NOT_OURS:
+            query = queries.read(declared.query, request.query_string)
+            if declared.query is not NO_QUERY:
+                arguments["query"] = query
     except InvalidRequest as error:
         faults += error.faults
     try:

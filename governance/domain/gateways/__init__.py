@@ -1,0 +1,1 @@
+"""Calls to models as proxies carry them: what a request asks for, and what an answer has used."""

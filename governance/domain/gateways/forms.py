@@ -1,0 +1,98 @@
+"""The forms of requests to models, by their path, and what a request of a form asks for."""
+
+import re
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from governance.domain import strict_json
+from governance.domain.gateways import inputs, outputs
+from governance.domain.gateways.model_call import HoldSizes, ModelCall, unreadable
+from governance.domain.gateways.outputs import OutputFields
+from governance.domain.names import MAX_NAME, has_control
+from governance.domain.pricing.tokens import MAX_TOKENS
+
+DEEPEST = 200
+"""Schemas of tools nest deeper than the bodies of our own endpoints."""
+NO_MODEL = "Name the model: this request has none that can be read."
+NO_BODY = "Send the request of the model as the body: the proxy must pass it on."
+
+
+class Form(NamedTuple):
+    """A form of requests: the paths that have it, with the model where the path names it, and its fields.
+
+    `has_output` is false for embeddings.
+    """
+
+    provider: str
+    path: re.Pattern[str]
+    fields: OutputFields
+    has_output: bool = True
+
+
+def _form(provider: str, path: str, fields: OutputFields, *, has_output: bool = True) -> Form:
+    return Form(provider, re.compile(path, re.IGNORECASE), fields, has_output)
+
+
+COMPLETIONS, EMBEDDINGS = "(?:chat/completions|completions|responses)$", "embeddings$"
+GENERATE, EMBED = ":(?:generateContent|streamGenerateContent)$", ":(?:embedContent|batchEmbedContents)$"
+VERTEX = r"/publishers/[^/]+/models/(?P<model>[^/:]+)"
+INVOKE = "(?:converse|converse-stream|invoke|invoke-with-response-stream)$"
+FORMS = (
+    _form("azure", f"/deployments/(?P<model>[^/]+)/{COMPLETIONS}", outputs.OPENAI),
+    _form("azure", f"/deployments/(?P<model>[^/]+)/{EMBEDDINGS}", outputs.OPENAI, has_output=False),
+    _form("vertex", f"{VERTEX}{GENERATE}", outputs.GEMINI),
+    _form("vertex", f"{VERTEX}:(?:rawPredict|streamRawPredict)$", outputs.ANTHROPIC),
+    _form("vertex", f"{VERTEX}:(?:predict|embedContent)$", outputs.GEMINI, has_output=False),
+    _form("gemini", f"/models/(?P<model>[^/:]+){GENERATE}", outputs.GEMINI),
+    _form("gemini", f"/models/(?P<model>[^/:]+){EMBED}", outputs.GEMINI, has_output=False),
+    _form("bedrock", f"/model/(?P<model>.+)/{INVOKE}", outputs.BEDROCK),
+    _form("anthropic", "/messages$", outputs.ANTHROPIC),
+    _form("openai", f"/{COMPLETIONS}", outputs.OPENAI),
+    _form("openai", f"/{EMBEDDINGS}", outputs.OPENAI, has_output=False),
+)
+"""All forms. The first one whose path matches is taken, so those that name the model in the path come first."""
+NAMELESS = Form("", re.compile(""), OutputFields(outputs.OPENAI.maxima, outputs.OPENAI.choices))
+"""A request whose path is not known: the model and the maximum are where OpenAI and Anthropic have them."""
+
+
+def form_of(path: str) -> tuple[Form, str | None] | None:
+    """Return the form of a path and the model that the path names; None if the path is of no known form.
+
+    An upstream may take a path with a doubled or a last slash, so these are ignored.
+    """
+    plain = re.sub("/+", "/", "/" + unquote(path)).rstrip("/")
+    for form in FORMS:
+        found = form.path.search(plain)
+        if found is not None:
+            return form, found.groupdict().get("model")
+    return None
+
+
+def read(data: bytes, form: Form, model: str | None, sizes: HoldSizes) -> ModelCall:
+    """Return what a request asks for. `model` is the one that its path names. Raises InvalidRequest."""
+    if not data:
+        raise unreadable(NO_BODY)
+    body = strict_json.read_object(data, deepest=DEEPEST)
+    named = model_name(body.get("model") if model is None else model)
+    size = inputs.size(data, body)
+    output, is_named = outputs.largest(body, form.fields, sizes.output) if form.has_output else (0, True)
+    tokens = size.text_bytes + size.prompt_tokens + size.outside * sizes.outside_input
+    if max(tokens, output) > MAX_TOKENS:
+        raise unreadable(f"Ask for at most {MAX_TOKENS} tokens.")
+    return ModelCall(named, provider_of(form, named), tokens, output, is_bound=is_named and not size.outside)
+
+
+def provider_of(form: Form, model: str) -> str | None:
+    """Return the provider of a form; None if the body's model is written with one, such as `deepseek/deepseek-chat`."""
+    is_written_with_one = "/" in model and "model" not in form.path.groupindex
+    return None if is_written_with_one or not form.provider else form.provider
+
+
+def model_name(given: object) -> str:
+    """Return the name of a model. Raises InvalidRequest if it is no name."""
+    if not isinstance(given, str) or not given.strip():
+        raise unreadable(NO_MODEL, "model")
+    named = given.strip()
+    if len(named) > MAX_NAME or has_control(named):
+        raise unreadable(f"Give model 1 to {MAX_NAME} visible characters.", "model")
+    return named

@@ -1,0 +1,41 @@
+"""What a call asks of a model, as far as its request tells."""
+
+from typing import NamedTuple
+
+from governance.domain.errors import Code, InvalidRequest
+from governance.domain.pricing.tokens import MAX_TOKENS
+
+
+class HoldSizes(NamedTuple):
+    """The tokens that are held for what a request does not tell.
+
+    `outside_input` are input tokens for each image, file or earlier answer that the request only refers to, `output`
+    are output tokens if it names no maximum.
+    """
+
+    outside_input: int
+    output: int
+
+
+class ModelCall(NamedTuple):
+    """A call to a model. `is_bound`: its tokens are an upper bound; else a part of them is assumed."""
+
+    model: str
+    provider: str | None
+    input_tokens: int
+    output_tokens: int
+    is_bound: bool
+
+
+def unreadable(message: str, param: str | None = None) -> InvalidRequest:
+    """Return the error for a request of a model that cannot be read without doubt."""
+    return InvalidRequest(message, param=param, code=Code.INVALID_BODY)
+
+
+def whole(name: str, value: object) -> int:
+    """Return a number of tokens or choices; 0 if it is not given. Raises InvalidRequest."""
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TOKENS:
+        raise unreadable(f"Give {name} as a whole number from 0 to {MAX_TOKENS}.", name)
+    return value

@@ -1,0 +1,92 @@
+"""Authorizes and settles the calls that proxies carry, with the acts of metering."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from governance.domain.errors import Code, Conflict
+from governance.domain.gateways.answer_reader import Answer
+from governance.domain.gateways.model_call import ModelCall
+from governance.domain.metering.decision import Decision
+from governance.domain.metering.request import Call, RequestedAmounts, ReservationRequest
+from governance.domain.metering.reservation import Actual, Reservation
+from governance.domain.pricing import provider_usage
+from governance.domain.pricing.tokens import TokenCounts
+from governance.services.metering.metering import Metering
+from governance.services.metering.reservations import Reservations
+from governance.services.metering.reserve_and_report import Renderer
+
+FIRST_FAILURE = 400
+"""HTTP statuses from here on are failures."""
+ENDED = (Code.ALREADY_SETTLED, Code.ALREADY_RELEASED)
+
+
+def _nothing(_: Any) -> bytes:
+    return b""
+
+
+def _no_texts(_: Any) -> tuple[str, ...]:
+    return ()
+
+
+WITHOUT_BODY = Renderer(_nothing, _no_texts)
+"""A proxy needs no body of an allowed call."""
+
+
+class Caller(NamedTuple):
+    """Who makes a proxied call: the value of a virtual key, if one was sent, and the user that the proxy names."""
+
+    virtual_key: str | None
+    user_id: str | None
+
+
+class ProxiedCalls:
+    """The acts of proxies."""
+
+    def __init__(self, metering: Metering, reservations: Reservations) -> None:
+        self._metering = metering
+        self._reservations = reservations
+
+    def authorize(self, caller: Caller, asked: ModelCall, *, settles: bool) -> Decision:
+        """Reserve what a call asks for. If it will never be settled, charge the estimate at once.
+
+        Raises InvalidRequest, Unavailable.
+        """
+        counts = TokenCounts(input=asked.input_tokens, output=asked.output_tokens)
+        amounts = RequestedAmounts(tokens=counts.total, counts=counts)
+        call = Call(asked.model, asked.provider, user_id=caller.user_id)
+        request = ReservationRequest(call, amounts, virtual_key=caller.virtual_key)
+        decision = self._metering.reserve(request, WITHOUT_BODY)
+        if decision.reservation is not None and not settles:
+            self._reservations.settle(decision.reservation.id, Actual(None, None))
+        return decision
+
+    def settle(self, reservation_id: str, status: int | None, answer: Answer) -> Reservation:
+        """End a reservation by the upstream's answer, and return it as it is then.
+
+        A failure before any output releases it. The usage that the answer told is charged, else what was held. A
+        reservation that has ended stays as it is. Raises NotFound, Unavailable.
+        """
+        try:
+            if _has_failed(status, answer):
+                return self._reservations.release(reservation_id)
+            return self._reservations.settle(reservation_id, _actual(answer.usage)).reservation
+        except Conflict as error:
+            if error.code not in ENDED:
+                raise
+            return self._reservations.get(reservation_id)
+
+
+def _has_failed(status: int | None, answer: Answer) -> bool:
+    """Return whether nothing was used: the upstream failed and told no usage, or its stream began with an error."""
+    if answer.usage is not None:
+        return False
+    is_failure = status is not None and status >= FIRST_FAILURE
+    return is_failure or (answer.is_error and not answer.has_output)
+
+
+def _actual(usage: Mapping[str, Any] | None) -> Actual:
+    """Return the amounts of a usage object; those that were held if there is none, or if it cannot be read."""
+    counts, faults = provider_usage.read(usage) if usage is not None else (None, {})
+    if counts is None or faults:
+        return Actual(None, None)
+    return Actual(counts.total, None, counts)

@@ -1,0 +1,88 @@
+"""`/gateway/authorize`: whether a proxy may forward a call to a model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint
+from werkzeug.exceptions import HTTPException
+
+from governance.container import governance
+from governance.domain.errors import Code, GovernanceError
+from governance.domain.gateways.model_call import ModelCall
+from governance.domain.keys import KeyScope
+from governance.domain.limits import money
+from governance.domain.metering.decision import Decision
+from governance.web.gateways import credentials, model_calls, refusals
+from governance.web.gateways.bodies import ReadBody
+from governance.web.gateways.options import USUAL, GatewayOptions
+from governance.web.gateways.rate_limit_headers import rate_limit
+from governance.web.http.context import the_request
+from governance.web.http.flask_app import HttpResponse
+from governance.web.http.operation import NOT_OURS, operation
+from schemas.gateways.authorize import AuthorizeQuery, CarriedBody
+from schemas.metering.denials import refusal
+
+blueprint = Blueprint("gateways", __name__, url_prefix="/gateway")
+
+METHODS = ("POST", "GET", "PUT", "PATCH", "DELETE")
+REFUSED = (
+    Code.CALL_UNKNOWN,
+    Code.VIRTUAL_KEY_REQUIRED,
+    Code.INVALID_VIRTUAL_KEY,
+    Code.VIRTUAL_KEY_INACTIVE,
+    Code.VIRTUAL_KEY_EXPIRED,
+    Code.BUDGET_EXCEEDED,
+    Code.REQUEST_LIMITED,
+    Code.TOKEN_LIMITED,
+    Code.RATE_LIMITED,
+    Code.PRICE_UNKNOWN,
+)
+
+
+@blueprint.route("/authorize", methods=METHODS)
+@operation(
+    "Authorize a proxied call", scope=KeyScope.METER, query=AuthorizeQuery(), body=CarriedBody(), refusals=REFUSED
+)
+def authorize(query: Mapping[str, Any], body: ReadBody) -> HttpResponse:
+    """Reserve what a call asks for, with the options of the URL. With `trust=uri`, X-Forwarded-Uri has its path."""
+    return _answered(None, GatewayOptions(**query), body)
+
+
+@blueprint.route("/authorize/<path:call>", methods=METHODS)
+@operation(
+    "Authorize a proxied call by its path", scope=KeyScope.METER, query=NOT_OURS, body=CarriedBody(), refusals=REFUSED
+)
+def authorize_path(call: str, body: ReadBody) -> HttpResponse:
+    """Reserve what a call asks for. The path behind `/gateway/authorize` and the query are those of the call."""
+    return _answered(call, USUAL, body)
+
+
+def _answered(path: str | None, options: GatewayOptions, body: ReadBody) -> HttpResponse:
+    service, request = governance(), the_request()
+    allowed = service.settings.gateway_anonymous == "allow"
+    try:
+        caller = credentials.caller(request, options, is_anonymous_allowed=allowed)
+        asked = model_calls.asked(request, body, path, options, service.settings)
+        if asked is None:
+            return HttpResponse(status=200)
+        decision = service.proxied_calls.authorize(caller, asked, settles=options.settles)
+        if decision.allowed:
+            return _allowed(decision, asked)
+        raise _refused(decision, options)
+    except (GovernanceError, HTTPException) as error:
+        return refusals.response(error, options)
+
+
+def _allowed(decision: Decision, asked: ModelCall) -> HttpResponse:
+    held = decision.reservation
+    headers = [("X-Governance-Estimate", "bound" if asked.is_bound else "assumed"), *rate_limit(decision)]
+    if held is not None:
+        headers += [("X-Reservation-Id", held.id), ("X-Governance-Cost", money.dollars(held.held_cost))]
+    return HttpResponse(status=200, headers=headers)
+
+
+def _refused(decision: Decision, options: GatewayOptions) -> GovernanceError:
+    """Return the error of a refused call. The client gets figures only of rules on its own key or user."""
+    if decision.key_refusal is not None and decision.key_refusal.code == Code.VIRTUAL_KEY_UNKNOWN:
+        return credentials.unknown()
+    return refusal(decision, shows_shared=options.shows_all)

@@ -1,0 +1,84 @@
+"""The bodies that proxies pass on: read in pieces, and decompressed within a bound."""
+
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+
+from governance.domain.gateways.model_call import unreadable
+from governance.web.http.flask_app import HttpRequest
+
+ReadBody = Callable[[int], bytes]
+"""Reads a body of at most so many bytes."""
+PIECE = 64 * 1024
+WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
+"""The argument of zlib by Content-Encoding."""
+PLAIN = ("", "identity")
+
+
+def coding(request: HttpRequest) -> str:
+    """Return the Content-Encoding of a request, in lower case."""
+    return str(request.environ.get("HTTP_CONTENT_ENCODING", "")).strip().lower()
+
+
+def plain(read: ReadBody, encoding: str, most: int) -> bytes:
+    """Return the decompressed body, of at most `most` bytes. Raises InvalidRequest, RequestEntityTooLarge."""
+    data = read(most)
+    if not data or encoding in PLAIN:
+        return data
+    if encoding not in WINDOWS:
+        raise unreadable("Send the body uncompressed, or with gzip or deflate.", "Content-Encoding")
+    inflater = zlib.decompressobj(WINDOWS[encoding])
+    try:
+        found = inflater.decompress(data, most + 1)
+    except zlib.error as error:
+        raise unreadable(f"Send the body as {encoding}, as Content-Encoding says.", "Content-Encoding") from error
+    if len(found) > most:
+        raise RequestEntityTooLarge
+    if not inflater.eof or inflater.unused_data:
+        raise unreadable(f"Send the whole {encoding} body.", "Content-Encoding")
+    return found
+
+
+def pieces(request: HttpRequest) -> Iterator[bytes]:
+    """Yield the body in pieces as it arrives, decompressed. What cannot be decompressed ends it.
+
+    Raises ClientDisconnected (400) if it ended too early.
+    """
+    encoding, raw = coding(request), _raw(request)
+    if encoding in PLAIN:
+        yield from raw
+    elif encoding in WINDOWS:
+        inflater = zlib.decompressobj(WINDOWS[encoding])
+        with suppress(zlib.error):
+            for piece in raw:
+                yield from _inflated(inflater, piece)
+    for _ in raw:  # the rest is read, so that the connection can be used again
+        pass
+
+
+def _inflated(inflater: "zlib._Decompress", piece: bytes) -> Iterator[bytes]:
+    while piece:
+        found = inflater.decompress(piece, PIECE)
+        if found:
+            yield found
+        piece = inflater.unconsumed_tail
+
+
+def _raw(request: HttpRequest) -> Iterator[bytes]:
+    source, told = request.environ["wsgi.input"], request.environ.get("CONTENT_LENGTH")
+    left = int(told) if told and told.isdecimal() else None
+    if left is None and "HTTP_TRANSFER_ENCODING" not in request.environ:
+        return
+    while left is None or left > 0:
+        try:
+            piece = source.read(PIECE if left is None else min(PIECE, left))
+        except OSError as error:
+            raise ClientDisconnected from error
+        if not piece and left:
+            raise ClientDisconnected
+        if not piece:
+            return
+        left = None if left is None else left - len(piece)
+        yield piece

@@ -1,0 +1,34 @@
+"""The credential of a proxied call: the virtual key that the client sent, where each provider's clients send keys."""
+
+from governance.domain.errors import Code, Unauthenticated
+from governance.services.gateways.proxied_calls import Caller
+from governance.web.gateways.options import TRUSTED, GatewayOptions
+from governance.web.http.flask_app import HttpRequest
+
+KEY_HEADERS = ("HTTP_X_API_KEY", "HTTP_API_KEY", "HTTP_X_GOOG_API_KEY", "HTTP_X_BF_VK")
+MISSING = (
+    "Send your virtual key where you send the provider's key: as 'Authorization: Bearer …', x-api-key, api-key, "
+    "x-goog-api-key or x-bf-vk."
+)
+DIFFERENT = "Send one virtual key: this request has two different ones."
+UNKNOWN = "Send a virtual key that exists: this one is unknown."
+
+
+def caller(request: HttpRequest, options: GatewayOptions, *, is_anonymous_allowed: bool) -> Caller:
+    """Return who makes a call. A user counts only if the proxy tells it. Raises Unauthenticated."""
+    environ = request.environ
+    scheme, _, bearer = environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+    sent = {environ.get(name, "").strip() for name in KEY_HEADERS}
+    sent |= {bearer.strip() if scheme.lower() == "bearer" else ""}
+    sent.discard("")
+    if len(sent) > 1:
+        raise Unauthenticated(DIFFERENT, code=Code.INVALID_VIRTUAL_KEY)
+    if not sent and not is_anonymous_allowed:
+        raise Unauthenticated(MISSING, code=Code.VIRTUAL_KEY_REQUIRED)
+    user = environ.get(TRUSTED["user"], "").strip() if "user" in options.trusted else ""
+    return Caller(next(iter(sent), None), user or None)
+
+
+def unknown() -> Unauthenticated:
+    """Return the error for a virtual key that is unknown."""
+    return Unauthenticated(UNKNOWN, code=Code.INVALID_VIRTUAL_KEY)

@@ -1,0 +1,39 @@
+"""The answers to refused proxied calls, which OpenAI's and Anthropic's clients raise as their own errors."""
+
+from governance.domain.errors import GovernanceError
+from governance.web.gateways.options import GatewayOptions
+from governance.web.http import errors
+from governance.web.http.flask_app import HttpResponse
+from schemas import render
+
+LONGEST_WAIT = 60
+"""Seconds that OpenAI's and Anthropic's clients wait for at most; they try again sooner if Retry-After is longer."""
+LONGEST_HEADER = 4096
+
+
+def response(error: Exception, options: GatewayOptions) -> HttpResponse:
+    """Return the response to an error; with `?deny=403`, as 403 with everything in headers, for nginx."""
+    shaped = errors.handle(error)
+    if _is_vain(error):
+        shaped.headers["x-should-retry"] = "false"
+    return _as_403(shaped) if options.denies_with_403 else shaped
+
+
+def _is_vain(error: Exception) -> bool:
+    """Return whether a client should not try again by itself."""
+    if not isinstance(error, GovernanceError) or error.extra.get("decision") != "deny":
+        return False
+    return error.retry_after is None or error.retry_after > LONGEST_WAIT
+
+
+def _as_403(shaped: HttpResponse) -> HttpResponse:
+    """Return a 403 whose headers have the status, the code and the whole body on one line of ASCII."""
+    found = shaped.get_json()
+    line = render.ascii_dumps(found)
+    if len(line) > LONGEST_HEADER:
+        line = render.ascii_dumps(found | {"extra_fields": {}})
+    shaped.headers["X-Governance-Status"] = str(shaped.status_code)
+    shaped.headers["X-Governance-Code"] = found["error"]["code"]
+    shaped.headers["X-Governance-Error"] = line[:LONGEST_HEADER]
+    shaped.status_code = 403
+    return shaped

@@ -1,0 +1,1 @@
+"""The queries and bodies of the endpoints for proxies."""

@@ -1,0 +1,59 @@
+"""The query and the body of `/gateway/authorize` and `/gateway/settled`."""
+
+from typing import Any
+
+from marshmallow import Schema, post_load
+
+from schemas.fields import BaseField, OneOf
+from schemas.queries import Query
+
+TRUST = ("model", "provider", "user", "input_tokens", "output_tokens", "uri")
+"""The names of the headers that the URL of a proxy may declare as its own."""
+
+
+class Trust(BaseField):
+    """A comma-separated list of names; becomes a set."""
+
+    default_error_messages = {"trust": "Give {field} as some of {choices}, separated by commas."}  # noqa: RUF012
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> frozenset[str]:
+        words = frozenset(word.strip() for word in str(value).split(","))
+        if not words <= set(TRUST):
+            raise self.make_error("trust", choices=", ".join(TRUST))
+        return words
+
+
+class AuthorizeQuery(Query):
+    """The options of a proxy, which its own configuration gives."""
+
+    trust = Trust(
+        load_default=frozenset(),
+        metadata={
+            "description": "Which of the headers X-Governance-Model, -Provider, -User, -Input-Tokens, -Output-Tokens "
+            "and X-Forwarded-Uri count: the proxy sets these itself."
+        },
+    )
+    deny = OneOf({"403": True}, load_default=False, metadata={"description": "403: every refusal has this status."})
+    detail = OneOf(
+        {"full": True}, load_default=False, metadata={"description": "full: refusals show the figures of all limits."}
+    )
+    settle = OneOf(
+        {"never": False}, load_default=True, metadata={"description": "never: the estimate is charged at once."}
+    )
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Return the options by their names in `GatewayOptions`."""
+        return {
+            "trusted": data["trust"],
+            "denies_with_403": data["deny"],
+            "shows_all": data["detail"],
+            "settles": data["settle"],
+        }
+
+
+class CarriedBody(Schema):
+    """A body as a client or a model sent it. The endpoint reads it by itself."""
+
+    is_file = True
+    optional = True

@@ -1,0 +1,148 @@
+"""`/gateway/settled`: what a proxied call is charged by the upstream's own answer."""
+
+import gzip
+import json
+from io import BytesIO
+
+import pytest
+
+from tests.domain.gateways.test_answers import ANTHROPIC_DELTA, ANTHROPIC_START, STREAMS, sse
+from tests.metering.conftest import dollars, tokens
+
+CALL = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 100}
+USAGE = {"prompt_tokens": 12, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 4}}
+COST = (8 * 2 + 4 * 1 + 7 * 10) / 10**6
+ANSWER = {"id": "x", "choices": [{"message": {"content": "Hi"}}], "usage": USAGE}
+JSON = {"Content_Type": "application/json"}
+
+
+@pytest.fixture
+def limit(api):
+    return api.create("gpt-4o", budget=dollars(1), rate_limit=tokens(10_000))
+
+
+@pytest.fixture
+def held(proxy, limit):
+    """The headers of an allowed call."""
+    return proxy.allowed(CALL)
+
+
+def estimate(meter, held):
+    found = meter.read(held["X-Reservation-Id"])
+    return found["tokens"]["reserved"], found["cost"]["reserved"]
+
+
+def test_the_usage_of_the_answer_is_charged_at_the_price_of_admission(api, proxy, meter, limit, held):
+    after = proxy.settled(held["X-Reservation-Id"], ANSWER, **JSON)
+    assert (after["status"], after["tokens"]["used"], after["cost"]["used"]) == ("settled", 19, COST)
+    assert meter.stands(limit) == {"cost": (COST, 0), "tokens": (19, 0)}
+    assert api.get("usage/history").get_json()["sum"]["cached_tokens"] == 4
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_streams_are_read_as_they_came(proxy, held, name):
+    data, media_type = STREAMS[name]
+    after = proxy.settled(held["X-Reservation-Id"], data, Content_Type=media_type)
+    assert (after["tokens"]["used"], after["cost"]["used"]) == (19, COST)
+
+
+def test_a_compressed_answer_is_read(proxy, held):
+    packed = gzip.compress(json.dumps(ANSWER).encode())
+    assert proxy.settled(held["X-Reservation-Id"], packed, Content_Encoding="gzip", **JSON)["tokens"]["used"] == 19
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b"", {}),
+        (b"", {"X_Upstream_Status": ""}),
+        ({"choices": []}, JSON),
+        (sse(ANTHROPIC_START, ANTHROPIC_DELTA), {"Content_Type": "text/event-stream"}),
+        ({"usage": {"prompt_tokens": "many", "completion_tokens": 1}}, JSON),
+        ({"usage": {"words": 5}}, JSON),
+        (b"\x1f\x8b broken", {"Content_Encoding": "gzip"}),
+        (b"anything", {"Content_Encoding": "br"}),
+        (b"<html>", {"Content_Type": "text/html"}),
+    ],
+)
+def test_without_readable_usage_the_call_settles_as_held(proxy, meter, held, body, headers):
+    expected = estimate(meter, held)
+    after = proxy.settled(held["X-Reservation-Id"], body, **headers)
+    assert (after["status"], after["tokens"]["used"], after["cost"]["used"]) == ("settled", *expected)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"error": {"message": "overloaded"}}, "529"),
+        (b"", "502"),
+        (b"bad gateway", "500"),
+        (sse({"type": "error", "error": {"type": "overloaded_error"}}), "200"),
+    ],
+)
+def test_a_failure_before_any_output_releases(proxy, meter, held, body, status):
+    after = proxy.settled(held["X-Reservation-Id"], body, status)
+    assert (after["status"], after["tokens"]["used"]) == ("released", 0)
+    assert meter.proven() == 2
+
+
+def test_a_stream_that_fails_behind_output_settles_as_held(proxy, meter, held):
+    expected = estimate(meter, held)
+    broken = sse(ANTHROPIC_START, ANTHROPIC_DELTA, {"type": "error", "error": {"type": "overloaded_error"}})
+    assert proxy.settled(held["X-Reservation-Id"], broken)["tokens"]["used"] == expected[0]
+
+
+def test_a_repeated_or_late_settle_is_no_error_and_counts_once(proxy, meter, limit, held, clock):
+    reservation_id = held["X-Reservation-Id"]
+    first = proxy.settled(reservation_id, ANSWER)
+    for body, status in (
+        (ANSWER, "200"),
+        ({"usage": {"prompt_tokens": 1, "completion_tokens": 1}}, "200"),
+        (b"", "500"),
+    ):
+        assert proxy.settled(reservation_id, body, status) == first
+    released = proxy.allowed(CALL)["X-Reservation-Id"]
+    proxy.settled(released, b"", "500")
+    assert proxy.settled(released, ANSWER)["status"] == "released"
+    late = proxy.allowed(CALL)["X-Reservation-Id"]
+    clock.advance(700)
+    meter.poll()
+    after = proxy.settled(late, ANSWER)
+    assert (after["status"], after["late"], after["tokens"]["used"]) == ("settled", True, 19)
+    assert meter.stands(limit)["tokens"] == (38, 0)
+
+
+def test_an_unknown_reservation_is_404_and_a_missing_one_400(proxy):
+    answer = proxy.settle("nope", ANSWER)
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (404, "reservation_not_found")
+    answer = proxy.settle("", ANSWER)
+    assert (answer.status_code, answer.get_json()["error"]["param"]) == (400, "X-Reservation-Id")
+    answer = proxy.settle("x", ANSWER, "fine")
+    assert (answer.status_code, answer.get_json()["error"]["param"]) == (400, "X-Upstream-Status")
+
+
+def test_settling_needs_the_proxys_key(proxy, held):
+    answer = proxy.settle(held["X-Reservation-Id"], ANSWER, X_Governance_Key="")
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "api_key_required")
+
+
+@pytest.mark.parametrize("options", [{"gateway_body_mb": 1}])
+def test_huge_answers_are_read_in_pieces(proxy, meter, held):
+    expected = estimate(meter, held)
+    chunk = sse({"choices": [{"delta": {"content": "x" * 1000}}]})
+    stream = chunk * 5000 + sse({"choices": [], "usage": USAGE})
+    assert proxy.settled(held["X-Reservation-Id"], stream, Content_Type="text/event-stream")["tokens"]["used"] == 19
+    again = proxy.allowed(CALL)["X-Reservation-Id"]
+    huge = {"text": "x" * (2 * 1024 * 1024), "usage": USAGE}
+    assert proxy.settled(again, huge, **JSON)["tokens"]["used"] == expected[0]
+
+
+def test_a_body_that_is_cut_off_changes_nothing(api, proxy, held, meter):
+    data = json.dumps(ANSWER).encode()
+    sent = {"X-Governance-Key": proxy.key, "X-Reservation-Id": held["X-Reservation-Id"]}
+    longer = {"CONTENT_LENGTH": str(len(data) + 9)}
+    answer = api.with_key(None).request(
+        "POST", "/gateway/settled", input_stream=BytesIO(data), headers=sent, environ_overrides=longer
+    )
+    assert answer.status_code == 400
+    assert meter.read(held["X-Reservation-Id"])["status"] == "open"
