@@ -27,7 +27,6 @@ class AuthorizeQuery(Query):
     """The options of a proxy, which its own configuration gives."""
 
     trust = Trust(
-        load_default=frozenset(),
         metadata={
             "description": "Which of the headers X-Governance-Model, -Provider, -User, -Input-Tokens, -Output-Tokens "
             "and X-Forwarded-Uri count: the proxy sets these itself."
@@ -45,7 +44,7 @@ class AuthorizeQuery(Query):
     def make(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Return the options by their names in `GatewayOptions`."""
         return {
-            "trusted": data["trust"],
+            "trusted": data.get("trust", frozenset()),
             "denies_with_403": data["deny"],
             "shows_all": data["detail"],
             "settles": data["settle"],
@@ -55,5 +54,5 @@ class AuthorizeQuery(Query):
 class CarriedBody(Schema):
     """A body as a client or a model sent it. The endpoint reads it by itself."""
 
-    is_file = True
-    optional = True
+    is_file = is_carried = True
+    """The endpoint reads the body by itself, and OpenAPI shows no fields of it."""

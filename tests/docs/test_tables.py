@@ -21,14 +21,15 @@ from tests.docs.pages import ROOT, table
 
 
 def endpoints(app: Flask) -> list[str]:
-    """A row for each endpoint: method and path, the key scope it needs, what it does."""
+    """A row for each endpoint: method and path (POST for any method), the key scope it needs, what it does."""
     found = []
     for rule in app.url_map.iter_rules():
         declared = operation.of(app.view_functions[rule.endpoint])
         path = rule.rule
         for name in rule.arguments:
-            path = path.replace(f"<id:{name}>", "{id}").replace(f"<{name}>", "{id}")
-        methods = sorted(rule.methods - {"HEAD", "OPTIONS"})
+            path = path.replace(f"<id:{name}>", "{id}").replace(f"<{name}>", "{id}").replace("<path:call>", "{call}")
+        own = rule.methods - {"HEAD", "OPTIONS"}
+        methods = sorted(own) if len(own) == 1 else ["POST"]
         found += [
             f"| `{method} {path}` | {' or '.join(declared.scopes) or '–'} | {declared.summary} |" for method in methods
         ]

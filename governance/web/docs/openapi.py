@@ -30,6 +30,13 @@ from schemas.responses.limits import ModelLimitFound, ModelLimitWritten
 
 EXTENSION = "governance.openapi"
 SECURITY = "ManagementBearerAuth"
+PROXY_SECURITY = "ProxyKeyAuth"
+PROXY_SCHEME = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "X-Governance-Key",
+    "description": "The API key of a proxy. `Authorization` is that of its client, with a virtual key.",
+}
 PARTS = ("openapi", "info", "tags", "paths", "components")
 ARGUMENT = re.compile(r"<(?:\w+:)?(?:\w*_)?(\w+)>")
 """Matches a variable in a Flask path, such as `<path:model_config_id>`. OpenAPI writes `{id}`."""
@@ -37,7 +44,7 @@ ARGUMENT = re.compile(r"<(?:\w+:)?(?:\w*_)?(\w+)>")
 SCOPES = {
     KeyScope.READ: "to read under /api/governance (of the audit, all but what it says of API keys), and to check",
     KeyScope.WRITE: "that, and every change of what is managed there",
-    KeyScope.METER: "reservations, usage and check",
+    KeyScope.METER: "reservations, usage and check, and the endpoints for proxies",
     KeyScope.ADMIN: "everything, also /api/api-keys and what the audit says of API keys",
 }
 ABOUT = f"{governance.__doc__} Money is in dollars, written exactly; times are RFC 3339 in UTC."
@@ -136,6 +143,7 @@ def _add_components(spec: APISpec) -> None:
     spec.components.schema("Denial", schema=Denial())
     scheme = {"type": "http", "scheme": "bearer", "description": HOW_TO_AUTHENTICATE}
     spec.components.security_scheme(SECURITY, scheme)
+    spec.components.security_scheme(PROXY_SECURITY, PROXY_SCHEME)
     for name, (schema, about) in HEADERS.items():
         spec.components.header(name, {"description": about, "schema": schema})
     for name, about in REQUEST_HEADERS.items():
@@ -143,7 +151,9 @@ def _add_components(spec: APISpec) -> None:
 
 
 def _methods(rule: Rule) -> list[str]:
-    return [method.lower() for method in sorted(rule.methods or ()) if method not in {"HEAD", "OPTIONS"}]
+    """Return the methods of an endpoint; POST alone if it takes any method, as those for proxies do."""
+    methods = [method.lower() for method in sorted(rule.methods or ()) if method not in {"HEAD", "OPTIONS"}]
+    return methods if len(methods) == 1 else ["post"]
 
 
 def _operation(rule: Rule, about: str | None, declared: Operation) -> dict[str, Any]:
@@ -156,7 +166,7 @@ def _operation(rule: Rule, about: str | None, declared: Operation) -> dict[str, 
         "parameters": _parameters(rule, declared),
         "responses": dict(_responses(name, declared)),
         **_body(name, declared),
-        **_security(declared),
+        **_security(rule, declared),
     }
 
 
@@ -168,7 +178,7 @@ def _parameters(rule: Rule, declared: Operation) -> list[Any]:
 
 
 def _body(name: str, declared: Operation) -> dict[str, Any]:
-    if declared.body is None:
+    if declared.body is None or getattr(declared.body, "is_carried", False):
         return {}
     optional = getattr(declared.body, "optional", False)
     required = not optional or any(field.required for field in declared.body.fields.values())
@@ -181,10 +191,11 @@ def _example(name: str, part: str) -> dict[str, Any]:
     return {"example": found[part]} if part in found else {}
 
 
-def _security(declared: Operation) -> dict[str, Any]:
+def _security(rule: Rule, declared: Operation) -> dict[str, Any]:
     """Return the security requirement with its scopes, also as an extension for tools that ignore the scopes."""
     scopes = [scope.value for scope in declared.scopes]
-    return {"security": [{SECURITY: [scope]} for scope in scopes], "x-key-scopes": scopes} if scopes else {}
+    scheme = PROXY_SECURITY if rule.rule.startswith("/gateway") else SECURITY
+    return {"security": [{scheme: [scope]} for scope in scopes], "x-key-scopes": scopes} if scopes else {}
 
 
 def _responses(name: str, declared: Operation) -> Iterator[tuple[str, dict[str, Any]]]:

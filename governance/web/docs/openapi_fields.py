@@ -12,6 +12,7 @@ from governance.domain.limits import durations
 from schemas import fields, queries
 from schemas.config.entries import IgnoredFields, QuarterStart
 from schemas.config.owners import SeparateFields
+from schemas.gateways.authorize import Trust
 from schemas.history.queries import Groups
 from schemas.loading import Body
 from schemas.pricing.token_counts import ProviderUsage
@@ -77,6 +78,7 @@ KINDS: dict[type, Callable[[Any], Facts]] = {
     fields.DurationField: lambda _: {"type": "string", "pattern": DURATION, "examples": ["1h30m", "1d", "1M"]},
     fields.TimeZone: lambda _: {"type": "string", "examples": ["UTC", "Europe/Berlin"]},
     fields.Instant: lambda _: {"type": "string", "format": "date-time"},
+    Trust: lambda _: {"type": "string", "examples": ["provider,uri"]},
     Groups: lambda _: {"type": "string", "examples": ["provider,model"]},
     fields.Unsupported: lambda _: {"type": ["string", "array", "object", "null"], "maxLength": 0, "maxItems": 0},
     SeparateFields: lambda _: {"anyOf": ANY, "description": "As in a model config."},
