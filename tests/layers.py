@@ -64,6 +64,7 @@ SUBJECTS = {
     "operations": {"sqlite", "limits", "keys", "records", "metering", "pricing", "history"},
     "audit": {"limits", "keys", "records", "pricing"},
     "changes": {"limits", "keys", "records", "pricing"},
+    "gateways": {"limits", "metering", "pricing", "records"},
     "sqlite": {"limits", "metering", "history"},
 }
 """Which subjects a subject may know, in its own layer and in those below; all know what has no subject."""
@@ -84,6 +85,7 @@ PARTS = {
     "governance.web.http": set(),
     "governance.web.docs": {"governance.web.http"},
     "governance.web.api": {"governance.web.docs", "governance.web.http"},
+    "governance.web.gateways": {"governance.web.http"},
     "governance.web.worker": {"governance.web.http"},
     "governance.cli.terminal": set(),
     "governance.storage.sqlite.locks": set(),

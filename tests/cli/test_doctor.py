@@ -25,13 +25,14 @@ CHECKS = [
     "admin key",
     "space",
     "prices",
+    "settles",
     "disk",
     "journal",
     "file modes",
     "poller",
     "sqlite",
 ]
-INSIDE = CHECKS[1:8]
+INSIDE = CHECKS[1:9]
 
 
 @pytest.fixture
@@ -316,3 +317,24 @@ def test_another_program_is_welcome_where_sqlite_is_sound(to_do, settings, monke
     monkeypatch.setattr(inspection, "SQLITE", (3, 53, 0))
     monkeypatch.setattr(inspection, "other_programs", lambda _: ["litestream (4711)"])
     assert to_do() == {}
+
+
+def test_a_virtual_key_that_never_settles_is_told(to_do, api, clock, governance):
+    api.post("virtual-keys", {"id": "vk", "name": "Search"})
+    body = {"model": "m", "virtual_key_id": "vk", "ttl_seconds": 1}
+    for number in range(6):
+        held = api.post("reservations", body).get_json()["reservation"]["id"]
+        if number == 0:
+            api.post(f"reservations/{held}/release")
+    clock.advance(60)
+    governance.poller.poll()
+    assert to_do() == {}
+    clock.advance(86_400)
+    for _ in range(5):
+        api.post("reservations", body)
+    clock.advance(60)
+    governance.poller.poll()
+    assert to_do() == {
+        "settles": "Settle after each call: in the last day, all 5 reservations of virtual key vk expired and were "
+        "charged at their estimate."
+    }

@@ -17,7 +17,7 @@ from governance.services.operations.file_checks import LEAST_FREE, FileChecks, s
 from governance.services.operations.health import MISSING
 from governance.services.pricing.price_list import COMMAND_PATIENCE, FAILED, PriceList
 from governance.storage.limits import counters
-from governance.storage.metering import verification
+from governance.storage.metering import reservations, verification
 from governance.storage.pricing import unpriced_models
 from governance.storage.pricing.price_overrides import price_overrides
 from governance.storage.sqlite.files import inspection, migrations, start_check
@@ -32,6 +32,8 @@ AGAIN = "Try again shortly: "
 UNPRICED_SINCE = 7 * DAY
 MOST_NAMED = 10
 """How many models without a price are named."""
+LEAST_EXPIRED = 5
+"""A virtual key with fewer expired reservations in a day may just have been unlucky."""
 SKIPPED = "Not looked at, since the database cannot be read."
 
 
@@ -79,6 +81,7 @@ class Doctor:
             "admin key": self._admin_key,
             "space": self._space,
             "prices": self._prices,
+            "settles": self._settles,
         }
         outside = {
             "disk": files.disk,
@@ -189,6 +192,20 @@ class Doctor:
                 f"calls needed those of {', '.join(names[:MOST_NAMED])}{more}."
             )
         return f"genai-prices {info.version}, newest price of {info.newest(now)}; overrides for {len(overrides)} models"
+
+    def _settles(self) -> str:
+        since = self._clock() - DAY
+        with self._database.read() as connection:
+            found = reservations.never_settled(connection, since, LEAST_EXPIRED)
+        if found:
+            first = found[0]
+            whose = f"virtual key {first.virtual_key_id}" if first.virtual_key_id else "calls without a virtual key"
+            more = f", and so with {len(found) - 1} more" if len(found) > 1 else ""
+            raise NotReady(
+                f"Settle after each call: in the last day, all {first.expired} reservations of {whose} expired and were "
+                f"charged at their estimate{more}."
+            )
+        return "no virtual key of the last day lets all its reservations expire"
 
     def _poller(self) -> str:
         interval, lifetime, busy = self._subject[3:]

@@ -1,9 +1,9 @@
 """Reads reservations. The unit of work writes them."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, func, select, tuple_
+from sqlalchemy import ColumnElement, and_, case, func, select, tuple_
 from sqlalchemy.engine import Connection
 
 from governance.domain.errors import Code, InvalidRequest
@@ -75,6 +75,28 @@ def _spellings(
 
 def _is_wanted(which: ReservationFilter, provider: str, model: str) -> bool:
     return which.provider in (None, provider) and which.model in (None, model)
+
+
+class Unsettled(NamedTuple):
+    """A virtual key ('' for calls without one) whose reservations all expired, and their number."""
+
+    virtual_key_id: str
+    expired: int
+
+
+def never_settled(connection: Connection, since: int, least: int) -> list[Unsettled]:
+    """Return the virtual keys whose reservations since an instant all expired, `least` or more, the most first."""
+    own, key = reservations.c, func.coalesce(reservations.c.virtual_key_id, "")
+    ended = own.status.not_in([Status.OPEN, Status.REPORTED])
+    expired = func.sum(case((own.status == Status.EXPIRED, 1), else_=0))
+    found = (
+        select(key, func.count())
+        .where(own.created_at >= since, ended)
+        .group_by(key)
+        .having(and_(func.count() >= least, expired == func.count()))
+        .order_by(func.count().desc(), key)
+    )
+    return [Unsettled(*row) for row in connection.execute(found)]
 
 
 def has_lapsed(connection: Connection, now: int) -> bool:
