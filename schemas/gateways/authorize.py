@@ -8,11 +8,11 @@ from schemas.fields import BaseField, OneOf
 from schemas.queries import Query
 
 TRUST = ("model", "provider", "user", "input_tokens", "output_tokens", "uri")
-"""The names of the headers that the URL of a proxy may declare as its own."""
+"""The names of the headers that a proxy may declare in its URL as set by the proxy itself."""
 
 
 class Trust(BaseField):
-    """A comma-separated list of names; becomes a set."""
+    """A comma-separated list of names. The loaded value is a set."""
 
     default_error_messages = {"trust": "Give {field} as some of {choices}, separated by commas."}  # noqa: RUF012
 
@@ -24,7 +24,7 @@ class Trust(BaseField):
 
 
 class AuthorizeQuery(Query):
-    """The options of a proxy, which its own configuration gives."""
+    """The options of a proxy, given in the proxy's own configuration."""
 
     trust = Trust(
         metadata={
@@ -52,7 +52,7 @@ class AuthorizeQuery(Query):
 
 
 class CarriedBody(Schema):
-    """A body as a client or a model sent it. The endpoint reads it by itself."""
+    """A body as a client or a model sent it. The endpoint reads the body itself."""
 
     is_file = is_carried = True
-    """The endpoint reads the body by itself, and OpenAPI shows no fields of it."""
+    """The endpoint reads the body itself, and OpenAPI shows no fields of it."""

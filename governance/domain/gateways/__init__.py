@@ -1,1 +1,1 @@
-"""Calls to models as proxies carry them: what a request asks for, and what an answer has used."""
+"""Calls to models that proxies forward: the amounts that a request allows, and the usage in a model's answer."""

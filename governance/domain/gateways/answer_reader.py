@@ -1,7 +1,8 @@
-"""Reads a model's answer as it arrives, for what it has used: JSON, an event stream, or AWS's binary event stream.
+"""Reads the usage in a model's answer as it arrives: JSON, an event stream, or AWS's binary event stream.
 
-The memory that it takes is bounded: events are dropped once they are read. The usage of an answer is one object of its
-provider, which `domain/pricing/provider_usage.py` reads; what several events say of it is merged, the last value first.
+The memory is bounded, because events are dropped after they are read. The usage of an answer is one object of its
+provider, which `domain/pricing/provider_usage.py` reads. If several events have usage, their values are merged, and the
+last value of a field is used.
 """
 
 import json
@@ -12,15 +13,15 @@ from governance.domain.gateways.aws_events import AwsEvents
 
 EVENT_STREAM, AWS_STREAM = "text/event-stream", "application/vnd.amazon.eventstream"
 LONGEST_EVENT = 4 * 1024 * 1024
-"""The most bytes of one event or of a JSON answer, if a reader is given no other bound. A longer one is skipped."""
+"""The most bytes of one event or of a JSON answer, if a reader gets no other bound. A longer one is skipped."""
 OPENINGS = frozenset({"message_start", "ping", "response.created", "response.in_progress", "response.queued"})
 """The types of events that come before any output."""
 
 
 class Answer(NamedTuple):
-    """What an answer told. `usage` is its provider's object, None if it told none that is final.
+    """The result of an answer. `usage` is its provider's object. It is None if the answer has no final usage.
 
-    `has_output`: whether it had anything but an error and what comes before the output.
+    `has_output` says whether the answer has anything besides an error and the events before the output.
     """
 
     usage: Mapping[str, Any] | None
@@ -32,14 +33,17 @@ class Pieces(Protocol):
     """Splits the bytes of an answer into its JSON events."""
 
     def feed(self, data: bytes) -> Iterator[Any]:
-        """Yield the events that are complete with more bytes."""
+        """Yield the events that these bytes complete."""
 
     def end(self) -> Iterator[Any]:
-        """Yield the events that are complete with the end."""
+        """Yield the events that the end of the answer completes."""
 
 
 class AnswerReader:
-    """Collects what the events of an answer say. `media_type` is its Content-Type; '' where it is not known."""
+    """Collects the usage and the errors in the events of an answer.
+
+    `media_type` is its Content-Type, or '' if unknown.
+    """
 
     def __init__(self, media_type: str, longest: int = LONGEST_EVENT) -> None:
         self._media_type = media_type.partition(";")[0].strip().lower()
@@ -56,7 +60,7 @@ class AnswerReader:
             self._note_all(self._pieces.feed(data))
 
     def end(self) -> Answer:
-        """Return what the whole answer told."""
+        """Return the result of the whole answer."""
         if self._pieces is not None:
             self._note_all(self._pieces.end())
         usage = {**self._head, **self._usage} if self._usage else None
@@ -87,7 +91,7 @@ class AnswerReader:
 
 
 def _usage(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the usage that an event tells, with the names of one of the known shapes; empty if it tells none."""
+    """Return the usage in an event, with the names of one of the known shapes. It is empty if the event has none."""
     metrics = _of(event, "amazon-bedrock-invocationMetrics")
     if metrics:
         return {"inputTokens": metrics.get("inputTokenCount"), "outputTokens": metrics.get("outputTokenCount")}
@@ -102,7 +106,7 @@ def _of(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def parsed(text: bytes) -> Any:
-    """Return the JSON of an event; None if it is none."""
+    """Return the JSON of an event, or None if it is no JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -110,7 +114,7 @@ def parsed(text: bytes) -> Any:
 
 
 class WholeJson:
-    """An answer that is one JSON value. A longer one than the bound is dropped."""
+    """An answer that is one JSON value. A value longer than the bound is dropped."""
 
     def __init__(self, longest: int) -> None:
         self._longest = longest
@@ -118,7 +122,7 @@ class WholeJson:
         self._size = 0
 
     def feed(self, data: bytes) -> Iterator[Any]:
-        """Keep the bytes; nothing is complete before the end."""
+        """Keep the bytes. Nothing is complete before the end."""
         self._size += len(data)
         if self._size <= self._longest:
             self._parts.append(data)
@@ -142,9 +146,9 @@ class ServerEvents:
         self._data: list[bytes] = []
 
     def feed(self, data: bytes) -> Iterator[Any]:
-        """Yield the events that are complete with more bytes."""
+        """Yield the events that these bytes complete."""
         text = self._line + data
-        held = b"\r" if text.endswith(b"\r") else b""  # its line feed may be in the next piece
+        held = b"\r" if text.endswith(b"\r") else b""  # the line feed of this carriage return may be in the next bytes
         text = text[: len(text) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *lines, rest = text.split(b"\n")
         for line in lines:
@@ -156,14 +160,14 @@ class ServerEvents:
         self._line = held if self._skips else rest + held
 
     def end(self) -> Iterator[Any]:
-        """Yield the last event: streams that break off may lack the blank line behind it."""
+        """Yield the last event. A stream that breaks off may lack the blank line after it."""
         line = self._line.removesuffix(b"\r")
         if line and not self._skips:
             yield from self._take(line)
         yield from self._take(b"")
 
     def _take(self, line: bytes) -> Iterator[Any]:
-        """Add a line to the event; a blank line ends it."""
+        """Add a line to the event. A blank line ends the event."""
         name, _, value = line.partition(b":")
         if name == b"data":
             self._data.append(value.removeprefix(b" "))

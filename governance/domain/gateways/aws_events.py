@@ -1,8 +1,8 @@
-"""AWS's binary event stream (`application/vnd.amazon.eventstream`), as Bedrock's streams have it.
+"""AWS's binary event stream (`application/vnd.amazon.eventstream`), which Bedrock's streams have.
 
-A message is: its length and the length of its headers (4 bytes each, big endian), a checksum of both, the headers, the
-payload, and a checksum. The payload is JSON; in InvokeModelWithResponseStream it has the model's own event as base64 in
-`bytes`. Checksums are not compared: what is read decides about no more than the amounts that the upstream told.
+A message has its length and the length of its headers (4 bytes each, big endian), a checksum of both, the headers, the
+payload, and a checksum. The payload is JSON. In InvokeModelWithResponseStream it has the model's own event as base64 in
+`bytes`. Checksums are not compared, because the message only decides about the amounts that the upstream reports.
 """
 
 import binascii
@@ -14,7 +14,7 @@ PRELUDE, CHECKSUM = 12, 4
 
 
 class AwsEvents:
-    """Splits an AWS event stream into the JSON of its messages. A longer message than the bound ends it."""
+    """Splits an AWS event stream into the JSON of its messages. A message longer than the bound ends the stream."""
 
     def __init__(self, longest: int) -> None:
         self._longest = longest
@@ -22,7 +22,7 @@ class AwsEvents:
         self._is_broken = False
 
     def feed(self, data: bytes) -> Iterator[Any]:
-        """Yield the payloads of the messages that are complete with more bytes."""
+        """Yield the payloads of the messages that these bytes complete."""
         self._rest = b"" if self._is_broken else self._rest + data
         while len(self._rest) >= PRELUDE and not self._is_broken:
             total, headers = (int.from_bytes(self._rest[at : at + 4], "big") for at in (0, 4))
@@ -36,12 +36,12 @@ class AwsEvents:
             yield _event(payload)
 
     def end(self) -> Iterator[Any]:
-        """Yield nothing: a message that is cut off has no payload."""
+        """Yield nothing, because an incomplete message has no payload."""
         return iter(())
 
 
 def _event(payload: bytes) -> Any:
-    """Return the JSON of a payload, or that of the model's event inside it; None if it is none."""
+    """Return the JSON of a payload, or of the model's event inside it. Return None if it is no JSON."""
     try:
         found = json.loads(payload)
         inner = found.get("bytes") if isinstance(found, dict) else None

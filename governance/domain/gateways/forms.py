@@ -1,4 +1,4 @@
-"""The forms of requests to models, by their path, and what a request of a form asks for."""
+"""The forms of requests to models, by their path, and the amounts that a request of each form allows."""
 
 import re
 from typing import NamedTuple
@@ -12,13 +12,14 @@ from governance.domain.names import MAX_NAME, has_control
 from governance.domain.pricing.tokens import MAX_TOKENS
 
 DEEPEST = 200
-"""Schemas of tools nest deeper than the bodies of our own endpoints."""
+"""The deepest nesting of a request. The schemas of tools are nested deeper than the bodies of this service's
+endpoints."""
 NO_MODEL = "Name the model: this request has none that can be read."
 NO_BODY = "Send the request of the model as the body: the proxy must pass it on."
 
 
 class Form(NamedTuple):
-    """A form of requests: the paths that have it, with the model where the path names it, and its fields.
+    """A form of requests: its paths, and its fields. A path may name the model.
 
     `has_output` is false for embeddings.
     """
@@ -50,15 +51,15 @@ FORMS = (
     _form("openai", f"/{COMPLETIONS}", outputs.OPENAI),
     _form("openai", f"/{EMBEDDINGS}", outputs.OPENAI, has_output=False),
 )
-"""All forms. The first one whose path matches is taken, so those that name the model in the path come first."""
+"""All forms. The first form whose path matches is used, so the forms that name the model in the path come first."""
 NAMELESS = Form("", re.compile(""), OutputFields(outputs.OPENAI.maxima, outputs.OPENAI.choices))
-"""A request whose path is not known: the model and the maximum are where OpenAI and Anthropic have them."""
+"""The form of a request whose path is not known. Model and maximum are in the fields of OpenAI and Anthropic."""
 
 
 def form_of(path: str) -> tuple[Form, str | None] | None:
-    """Return the form of a path and the model that the path names; None if the path is of no known form.
+    """Return the form of a path, and the model that the path names. Return None if the path has no known form.
 
-    An upstream may take a path with a doubled or a last slash, so these are ignored.
+    An upstream may accept a path with doubled slashes or a slash at its end, so these slashes are ignored.
     """
     plain = re.sub("/+", "/", "/" + unquote(path)).rstrip("/")
     for form in FORMS:
@@ -69,7 +70,7 @@ def form_of(path: str) -> tuple[Form, str | None] | None:
 
 
 def read(data: bytes, form: Form, model: str | None, sizes: HoldSizes) -> ModelCall:
-    """Return what a request asks for. `model` is the one that its path names. Raises InvalidRequest."""
+    """Return the call of a request. `model` is the model that the path names. Raises InvalidRequest."""
     if not data:
         raise unreadable(NO_BODY)
     body = strict_json.read_object(data, deepest=DEEPEST)
@@ -83,13 +84,13 @@ def read(data: bytes, form: Form, model: str | None, sizes: HoldSizes) -> ModelC
 
 
 def provider_of(form: Form, model: str) -> str | None:
-    """Return the provider of a form; None if the body's model is written with one, such as `deepseek/deepseek-chat`."""
+    """Return the provider of a form. Return None if the body's model contains one, as in `deepseek/deepseek-chat`."""
     is_written_with_one = "/" in model and "model" not in form.path.groupindex
     return None if is_written_with_one or not form.provider else form.provider
 
 
 def model_name(given: object) -> str:
-    """Return the name of a model. Raises InvalidRequest if it is no name."""
+    """Return the name of a model. Raises InvalidRequest if it is no valid name."""
     if not isinstance(given, str) or not given.strip():
         raise unreadable(NO_MODEL, "model")
     named = given.strip()

@@ -1,15 +1,15 @@
-"""The input of a request: an upper bound of its text, and how much else it brings.
+"""The input of a request: an upper bound of its text, and the number of other inputs.
 
-A token of a text has at least one byte, so the bytes of the request are an upper bound of its text: the JSON around a
-message has more bytes than a model adds tokens for it. Media in the request are no text: they count like what the
-request only refers to.
+A token of a text has at least one byte, so the bytes of the request are an upper bound of its tokens. The JSON around a
+message has more bytes than a model adds tokens for it. Media in the request are no text. They count like inputs that
+the request only refers to.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 MEDIA_KEYS = frozenset({"data", "bytes", "url", "image_url", "file_data"})
-"""The keys under which requests carry media as base64 or as data URLs."""
+"""The keys under which requests have media, as base64 or as data URLs."""
 REFERENCES = frozenset(
     {
         "file_id",
@@ -26,13 +26,13 @@ REFERENCES = frozenset(
         "mcp_servers",
     }
 )
-"""The keys that refer to input which is not in the request."""
+"""The keys that refer to input outside the request."""
 LONGEST_INLINE = 1024
-"""Shorter values under MEDIA_KEYS count as text."""
+"""A shorter value under MEDIA_KEYS counts as text."""
 OWN_TOOLS = ("function", "custom")
-"""The types of tools that the caller runs. Others bring input of their own, such as search results."""
+"""The types of tools that the caller runs. Other tools add input of their own, for example search results."""
 TOOLS_PROMPT = 1024
-"""The tokens that a provider may add to a call with tools: Anthropic documents up to 530."""
+"""The tokens that a provider may add to a call with tools. Anthropic documents up to 530."""
 
 
 class InputSize(NamedTuple):
@@ -44,7 +44,7 @@ class InputSize(NamedTuple):
 
 
 def size(data: bytes, body: Mapping[str, Any]) -> InputSize:
-    """Return the size of the input of a request, from its bytes and from what they say."""
+    """Return the size of the input of a request, from its bytes and its content."""
     media = references = 0
     for key, value in _pairs(body):
         if key in REFERENCES:
@@ -57,7 +57,7 @@ def size(data: bytes, body: Mapping[str, Any]) -> InputSize:
                 references += 1
     tools = body.get("tools")
     references += sum(map(_is_foreign, tools)) if isinstance(tools, list) else 0
-    references += isinstance(body.get("prompt"), Mapping)  # a prompt that OpenAI stores
+    references += isinstance(body.get("prompt"), Mapping)  # this is a prompt that OpenAI stores
     return InputSize(len(data) - media, TOOLS_PROMPT if tools else 0, references)
 
 
@@ -76,7 +76,10 @@ def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _is_foreign(tool: Any) -> bool:
-    """Return whether the provider runs a tool: it has a type of its own, or is an object without a declaration."""
+    """Return whether the provider runs a tool.
+
+    Such a tool has a type of its own, or is an object without a declaration.
+    """
     if not isinstance(tool, Mapping):
         return False
     given = tool.get("type")

@@ -1,1 +1,1 @@
-"""The acts of proxies: authorize a call before it is forwarded, settle it afterwards."""
+"""The operations for proxies: authorize a call before it is forwarded, and settle it afterwards."""

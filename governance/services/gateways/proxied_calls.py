@@ -1,4 +1,4 @@
-"""Authorizes and settles the calls that proxies carry, with the acts of metering."""
+"""Authorizes and settles the calls that proxies forward, with the operations of metering."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from governance.services.metering.reservations import Reservations
 from governance.services.metering.reserve_and_report import Renderer
 
 FIRST_FAILURE = 400
-"""HTTP statuses from here on are failures."""
+"""HTTP statuses from this one on are failures."""
 ENDED = (Code.ALREADY_SETTLED, Code.ALREADY_RELEASED)
 
 
@@ -29,25 +29,25 @@ def _no_texts(_: Any) -> tuple[str, ...]:
 
 
 WITHOUT_BODY = Renderer(_nothing, _no_texts)
-"""A proxy needs no body of an allowed call."""
+"""Renders no body, because a proxy needs none for an allowed call."""
 
 
 class Caller(NamedTuple):
-    """Who makes a proxied call: the value of a virtual key, if one was sent, and the user that the proxy names."""
+    """The caller of a proxied call: the value of a virtual key, if one was sent, and the user that the proxy names."""
 
     virtual_key: str | None
     user_id: str | None
 
 
 class ProxiedCalls:
-    """The acts of proxies."""
+    """The operations for proxies."""
 
     def __init__(self, metering: Metering, reservations: Reservations) -> None:
         self._metering = metering
         self._reservations = reservations
 
     def authorize(self, caller: Caller, asked: ModelCall, *, settles: bool) -> Decision:
-        """Reserve what a call asks for. If it will never be settled, charge the estimate at once.
+        """Reserve the amounts of a call. If the call will never be settled, charge the estimate at once.
 
         Raises InvalidRequest, Unavailable.
         """
@@ -61,10 +61,10 @@ class ProxiedCalls:
         return decision
 
     def settle(self, reservation_id: str, status: int | None, answer: Answer) -> Reservation:
-        """End a reservation by the upstream's answer, and return it as it is then.
+        """End a reservation by the upstream's answer. Return the reservation in its new state.
 
-        A failure before any output releases it. The usage that the answer told is charged, else what was held. A
-        reservation that has ended stays as it is. Raises NotFound, Unavailable.
+        A failure before any output releases the reservation. Otherwise the usage of the answer is charged, or the
+        reserved amounts if it has none. A reservation that has ended stays unchanged. Raises NotFound, Unavailable.
         """
         try:
             if _has_failed(status, answer):
@@ -77,7 +77,10 @@ class ProxiedCalls:
 
 
 def _has_failed(status: int | None, answer: Answer) -> bool:
-    """Return whether nothing was used: the upstream failed and told no usage, or its stream began with an error."""
+    """Return whether nothing was used.
+
+    That is so if the upstream failed without usage, or if its stream began with an error.
+    """
     if answer.usage is not None:
         return False
     is_failure = status is not None and status >= FIRST_FAILURE
@@ -85,7 +88,7 @@ def _has_failed(status: int | None, answer: Answer) -> bool:
 
 
 def _actual(usage: Mapping[str, Any] | None) -> Actual:
-    """Return the amounts of a usage object; those that were held if there is none, or if it cannot be read."""
+    """Return the amounts of a usage object. If there is none, or if it cannot be read, return the reserved amounts."""
     counts, faults = provider_usage.read(usage) if usage is not None else (None, {})
     if counts is None or faults:
         return Actual(None, None)

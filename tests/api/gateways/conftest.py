@@ -1,4 +1,4 @@
-"""A proxy that asks before it forwards, and settles afterwards."""
+"""A proxy that authorizes each call before it forwards the call, and settles it afterwards."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from tests.metering.conftest import ok
 
 
 class Proxy:
-    """What a proxy sends: its own key, and what the client sent."""
+    """Sends the requests of a proxy: with its own key, and with the headers and body of the client."""
 
     def __init__(self, api: Api, key: str, virtual_key: str) -> None:
         self.api = api
@@ -20,7 +20,10 @@ class Proxy:
         self.virtual_key = virtual_key
 
     def authorize(self, body: Any = None, path: str = "v1/chat/completions", **headers: str) -> TestResponse:
-        """Ask about a call of the virtual key; header names are written with `_`. A `""` leaves one out."""
+        """Authorize a call of the virtual key. Header names have `_` for `-`.
+
+        A header with the value `""` is left out.
+        """
         sent = {"Authorization": f"Bearer {self.virtual_key}", "X-Governance-Key": self.key}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
@@ -29,13 +32,13 @@ class Proxy:
         return self.api.with_key(None).request("POST", url, data=data, headers=given)
 
     def allowed(self, body: Any = None, path: str = "v1/chat/completions", **headers: str) -> dict[str, str]:
-        """The headers of the answer to an allowed call."""
+        """Return the headers of the response to an allowed call."""
         answer = self.authorize(body, path, **headers)
         assert (answer.status_code, answer.data) == (200, b""), answer.text
         return dict(answer.headers)
 
     def refused(self, body: Any = None, path: str = "v1/chat/completions", **headers: str) -> tuple[int, str]:
-        """The status and the code of the answer to a refused call."""
+        """Return the status and the code of the response to a refused call."""
         answer = self.authorize(body, path, **headers)
         return answer.status_code, answer.get_json()["error"]["code"]
 
@@ -47,7 +50,7 @@ class Proxy:
         return self.api.with_key(None).request("POST", "/gateway/settled", data=data, headers=given)
 
     def settled(self, reservation_id: str, body: Any = b"", status: str = "200", **headers: str) -> dict[str, Any]:
-        """The reservation after a settle."""
+        """Return the reservation after a settle."""
         answer = self.settle(reservation_id, body, status, **headers)
         assert answer.status_code == 200, answer.text
         return dict(answer.get_json()["reservation"])
@@ -55,7 +58,7 @@ class Proxy:
 
 @pytest.fixture
 def proxy(api, clock):
-    """A proxy with a key of its own, and a client with the virtual key `vk`. Prices are known."""
+    """Return a proxy with a key of its own, and a client with the virtual key `vk`. The prices are known."""
     value = api.post("virtual-keys", {"id": "vk", "name": "Search"}).get_json()["virtual_key"]["value"]
     key = api.post("/api/api-keys", {"name": "proxy", "scopes": ["meter"]}).get_json()["api_key"]["key"]
     for model in ("gpt-4o", "claude-4"):

@@ -1,4 +1,4 @@
-"""`/gateway/authorize`: what a proxy may forward, and what its client is told."""
+"""`/gateway/authorize`: the calls that a proxy may forward, and the responses for its client."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""`/gateway/settled`: what a proxied call is charged by the upstream's own answer."""
+"""`/gateway/settled`: the charge of a proxied call, by the upstream's own answer."""
 
 import gzip
 import json
@@ -23,7 +23,7 @@ def limit(api):
 
 @pytest.fixture
 def held(proxy, limit):
-    """The headers of an allowed call."""
+    """Return the headers of an allowed call."""
     return proxy.allowed(CALL)
 
 

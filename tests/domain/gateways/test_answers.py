@@ -1,4 +1,4 @@
-"""What a model's answer tells of its usage, however it comes in pieces."""
+"""The usage in a model's answer is found for any division of the answer into pieces."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from governance.domain.pricing import provider_usage
 
 
 def sse(*events, end="\n\n", named=False):
-    """Server-sent events with the JSON of each."""
+    """Return server-sent events with the JSON of each event."""
     lines = []
     for event in events:
         text = event if isinstance(event, str) else json.dumps(event)
@@ -23,7 +23,7 @@ def sse(*events, end="\n\n", named=False):
 
 
 def aws(*payloads, kind="chunk"):
-    """Messages of AWS's binary event stream."""
+    """Return messages of AWS's binary event stream."""
     found = b""
     for payload in payloads:
         body = json.dumps(payload).encode()

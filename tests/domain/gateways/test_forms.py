@@ -1,4 +1,4 @@
-"""What a request asks for, by the form of its path."""
+"""The amounts that a request allows, by the form of its path."""
 
 import json
 
