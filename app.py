@@ -1,4 +1,4 @@
-"""Assembles the service: settings → storage → memory → services → blueprints."""
+"""Assembles the service from its settings, storage, snapshot, services and blueprints."""
 
 import os
 import time
@@ -63,7 +63,8 @@ db = SQLAlchemy(metadata=metadata)
 
 
 WATCH_INTERVAL = 1.2
-"""Seconds between two checks for a stopped process that holds the writer lock. The second check continues it."""
+"""Seconds between two checks of the process that holds the writer lock. A process that is stopped at two checks in a
+row is continued."""
 
 
 def system_clock() -> int:
@@ -74,10 +75,10 @@ def system_clock() -> int:
 def create_app(
     settings: Settings, *, clock: Clock = system_clock, timer: Timer | None = None, random_ids: RandomIds | None = None
 ) -> Flask:
-    """Return the service as a Flask app. This starts no thread and writes nothing; `gunicorn.conf.py` does that.
+    """Return the service as a Flask app. This function starts no thread and writes no file.
 
-    `timer` counts seconds and shows where `clock` jumps. Without it, the machine's clock gets the system's monotonic
-    timer, and any other clock is its own timer.
+    `gunicorn.conf.py` does both. `timer` counts seconds and never jumps, so it shows the jumps of `clock`. The default
+    timer of the machine's clock is the system's monotonic clock. The default timer of any other clock is that clock.
     """
     app = App(__name__, instance_path=str(settings.instance_path), static_folder=None)
     app.config.update(

@@ -4,8 +4,8 @@ import os
 import signal
 import sys
 
-# With this variable, prometheus_client maps sparse files into memory, and a full disk kills the worker. It reads
-# this when it is imported. See governance/services/operations/shared_counts.py.
+# If this variable is set, prometheus_client maps sparse files into memory, and a full disk kills the worker.
+# prometheus_client reads the variable when it is imported. See governance/services/operations/shared_counts.py.
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
 from governance.container import EXTENSION
@@ -24,7 +24,7 @@ from governance.web.worker.waits import Timeouts
 
 
 def leave_nothing_behind():
-    """Release the database and note the clean stop; remove the folder of the metrics."""
+    """Release the database, note the clean stop, and remove the folder of the metrics."""
     if found.database_lock:
         found.database_lock.end()
     if found.metrics_folder:
@@ -47,7 +47,7 @@ workers = settings.workers
 worker_connections = 1000
 threads = settings.threads
 worker_class = "governance.web.worker.worker.Worker"
-forwarder_headers = ""  # no client may set SCRIPT_NAME or PATH_INFO
+forwarder_headers = ""  # clients must not set SCRIPT_NAME or PATH_INFO
 sendfile = False  # our worker sends answers without blocking
 timeout = 60
 graceful_timeout = 30
@@ -57,7 +57,7 @@ logconfig_dict = gunicorn_config(settings.log_format)
 
 
 def on_starting(_server):
-    """Migrate, create the first admin key, and apply GOVERNANCE_CONFIG: once, in the master, before any fork."""
+    """Migrate, create the first admin key, and apply GOVERNANCE_CONFIG. The master does this once, before any fork."""
     from app import create_app  # noqa: PLC0415 - each worker makes its own app
 
     # Without a handler, SIGHUP would end the start. Gunicorn installs its own handler later.
@@ -79,14 +79,14 @@ def on_starting(_server):
 
 
 def when_ready(_server):
-    """Print the greeting, and reload if SIGHUP came during the start."""
+    """Print the greeting. Reload the file of limits if SIGHUP came during the start."""
     tell(settings, found.greeting, exposure(settings))
     if found.reload_asked:
         os.kill(os.getpid(), signal.SIGHUP)
 
 
 def on_reload(_server):
-    """Apply the file again at SIGHUP. The workers that gunicorn forks next report the warnings."""
+    """Apply the file of limits again at SIGHUP. The workers that gunicorn forks next report the warnings."""
     found.config = apply_config_anew(settings)
 
 
@@ -102,7 +102,7 @@ def post_fork(_server, worker):
 
 
 def post_worker_init(worker):
-    """Start the pollers in the worker: not on import, and not in the master."""
+    """Start the threads of the worker. The import and the master must not start them."""
     tune()
     service = worker.wsgi.extensions[EXTENSION]
     worker.serve_with(
@@ -119,13 +119,13 @@ def post_worker_init(worker):
 
 
 def worker_exit(_server, worker):
-    """Store what only this worker has in memory."""
-    if getattr(worker, "wsgi", None) is not None:  # a worker that is stopped early has loaded nothing
+    """Store the data that only this worker has in memory, and end its threads."""
+    if getattr(worker, "wsgi", None) is not None:  # a worker that is stopped early has no app
         worker.wsgi.extensions[EXTENSION].close()
 
 
 def child_exit(_server, worker):
-    """Keep the counts of a worker that has ended."""
+    """Add the counts of a worker that has ended to the shared counts."""
     if found.metrics_folder:
         fold(found.metrics_folder, worker.pid)
 

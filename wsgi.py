@@ -1,4 +1,4 @@
-"""The app that gunicorn and the `flask` command load, with the settings of the environment."""
+"""The app that gunicorn and the `flask` command load. Its settings come from the environment."""
 
 import os
 import sys

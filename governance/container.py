@@ -45,7 +45,7 @@ EXTENSION = "governance"
 
 @dataclass(frozen=True)
 class Container:
-    """All services, and the parts that the start and the end of a worker need."""
+    """All services, and the parts that are needed to start and to end a worker."""
 
     settings: Settings
     cache: SnapshotCache
@@ -84,7 +84,7 @@ class Container:
     growth: Growth
 
     def close(self) -> None:
-        """Store what only this worker has in memory, end the threads, and close the files."""
+        """Store the data that only this worker has in memory, end the threads, and close the files."""
         self.retention.stop()
         self.pruner.stop()
         self.watch.stop()

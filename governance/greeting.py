@@ -18,7 +18,10 @@ logger = logging.getLogger("governance.startup")
 
 
 def tell(settings: Settings, greeting: str, warning: str) -> None:
-    """Write the greeting and a warning (may be empty) to standard error; as log lines if the log is JSON."""
+    """Write the greeting and a warning (may be empty) to standard error.
+
+    If the log is JSON, write both as log lines.
+    """
     if settings.log_format == "json":
         logger.info("%s", greeting.strip())
         if warning:
@@ -28,7 +31,10 @@ def tell(settings: Settings, greeting: str, warning: str) -> None:
 
 
 def greeting(app: Flask) -> str:
-    """Return the address, the place of the admin key, and a first command. The key itself is never shown."""
+    """Return the address, the place of the admin key, and a first command.
+
+    The greeting never contains the key itself.
+    """
     with service_of(app) as governance:
         settings = governance.settings
         told, shell = _admin_key(governance)
@@ -41,7 +47,7 @@ def greeting(app: Flask) -> str:
 
 
 def _admin_key(governance: Container) -> tuple[str, str]:
-    """Return a sentence that tells where a valid admin key is, and a shell expression that gives the key."""
+    """Return a sentence that says where a valid admin key is, and a shell expression that gives the key."""
     settings = governance.settings
     file = settings.admin_key_file
     if settings.admin_key is not None:
@@ -63,7 +69,10 @@ def _admin_key(governance: Container) -> tuple[str, str]:
 
 
 def _from_here(file: Path) -> str:
-    """Return a file's name for a shell in this folder. A name that begins with a dash would be taken as an option."""
+    """Return a file's path for a shell in this folder.
+
+    A path that would begin with a dash is absolute: a dash begins an option.
+    """
     here = Path.cwd()
     shown = str(file.relative_to(here) if file.is_relative_to(here) else file)
     return str(file) if shown.startswith("-") else shown

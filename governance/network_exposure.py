@@ -7,7 +7,7 @@ from governance.settings import Settings
 
 
 def exposure(settings: Settings) -> str:
-    """Return a warning if other machines can reach the service and no proxy is set that encrypts; else ''."""
+    """Return a warning if other machines can reach the service and no trusted proxy is set, else ''."""
     if settings.trusted_proxies or _is_loopback(settings.host):
         return ""
     return (

@@ -1,7 +1,7 @@
 """Applies the file of GOVERNANCE_CONFIG again at SIGHUP, in a process of its own.
 
-Gunicorn's master forks the workers, so it must not load the file itself; and if the process fails, the service stays
-as it is. `python -m governance.reload` is that process. It prints the warnings for `/readyz` as a JSON list.
+Gunicorn's master forks the workers, so the master must not load the file itself. If the process fails, the service
+keeps its limits. `python -m governance.reload` is the process. It prints the warnings for `/readyz` as a JSON list.
 """
 
 import json
@@ -20,11 +20,11 @@ from governance.startup import service_of
 logger = logging.getLogger("governance.reload")
 
 LONGEST = 120
-"""Seconds after which the process is killed."""
+"""The process is killed after this many seconds."""
 
 
 def apply_config_anew(settings: Settings) -> list[str]:
-    """Apply the file of GOVERNANCE_CONFIG in another process. Return warnings for `/readyz`. Never raises."""
+    """Apply the file of GOVERNANCE_CONFIG in another process. Return warnings for `/readyz`. Raises no error."""
     path = settings.config_path
     if path is None:
         return []
@@ -38,7 +38,7 @@ def apply_config_anew(settings: Settings) -> list[str]:
 
 
 def main() -> None:
-    """Apply the file if the database exists and has this code's schema. Print the warnings."""
+    """Apply the file if the database exists and has the schema of this version. Print the warnings."""
     from app import create_app  # noqa: PLC0415 - gunicorn's master imports this module without the app
 
     settings = Settings.from_environ(os.environ)

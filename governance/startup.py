@@ -1,4 +1,4 @@
-"""Prepares a start: the master makes the database ready, and each worker tunes its interpreter."""
+"""Prepares a start: the master prepares the database, and each worker tunes its interpreter."""
 
 import errno
 import gc
@@ -28,23 +28,25 @@ from governance.storage.sqlite.files.service_lock import ServiceLock
 logger = logging.getLogger("governance.startup")
 
 NEW_OBJECTS = 20_000
-"""New objects between two runs of the cycle collector. Requests leave few cycles; Python's 700 took 4 % of the time."""
+"""The cycle collector runs each time this many objects are new. Python's default of 700 took 4 % of the time, and the
+collector found little in requests."""
 SWITCH = 0.0005
-"""The interpreter's switch interval in seconds. Python's default is 5 ms, in which a worker renders ten pages."""
+"""The interpreter's switch interval in seconds. In Python's default of 5 ms, a worker renders ten pages."""
 NO_FOLDER = "The instance folder could not be made: look at the log."
 NO_KEY = f"No admin key was made: look at the log, and make one with {admin_key.NEW_KEY}."
 
 
 def tune() -> None:
-    """Tune this process's interpreter: short requests share it with a poll that computes for milliseconds."""
+    """Tune this process's interpreter, so that a poll that computes for milliseconds does not delay short requests."""
     gc.set_threshold(NEW_OBJECTS)
     sys.setswitchinterval(SWITCH)
 
 
 def allow_files(wanted: int) -> None:
-    """Raise this process's limit of open files to what a worker needs, as far as allowed. Workers inherit the limit.
+    """Raise this process's limit of open files to `wanted`, or to the highest value that the system allows.
 
-    If it stays too low, log that. A worker then accepts fewer connections (`web/worker/loop.py`).
+    Workers inherit the limit. If the limit stays below `wanted`, the log says so, and a worker accepts fewer
+    connections (`web/worker/loop.py`).
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
@@ -63,7 +65,7 @@ def allow_files(wanted: int) -> None:
 
 @dataclass
 class StartFindings:
-    """What the start and the last reload found. `/readyz` reports the warnings."""
+    """The warnings and locks of the start, and the warnings of the last reload. `/readyz` reports the warnings."""
 
     start: list[str] = field(default_factory=list)
     config: list[str] = field(default_factory=list)
@@ -86,13 +88,13 @@ class StartFindings:
 
 
 found = StartFindings()
-"""Kept here because gunicorn loads its configuration file again at SIGHUP, but this module only once."""
+"""The value is in this module because gunicorn loads its configuration file again at SIGHUP, but a module only once."""
 
 
 def prepare(app: Flask) -> list[str]:
-    """Make the database ready, and apply the file of limits. Return warnings for `/readyz`.
+    """Prepare the database, and apply the file of limits. Return warnings for `/readyz`.
 
-    Raises NotReady, which says what to do.
+    Raises NotReady. Its message says what to do.
     """
     return [*make_ready(app), *apply_config(app)]
 
@@ -159,7 +161,7 @@ def _create_first_key(governance: Container) -> list[str]:
 
 
 def _unless_empty(governance: Container, fault: str, warning: str) -> list[str]:
-    """Log a fault and return it as a warning; raise NotReady instead if no limits are stored."""
+    """Log a fault and return the warning. If no limits are stored, raise NotReady with the fault instead."""
     try:
         with governance.database.read() as connection:
             known = any_limits(connection)
@@ -172,8 +174,11 @@ def _unless_empty(governance: Container, fault: str, warning: str) -> list[str]:
 
 
 def check_address(settings: Settings) -> None:
-    """Raise NotReady if the address cannot be used. Gunicorn would try five times and would not name the setting."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET  # as gunicorn does
+    """Raise NotReady if the service cannot listen on the address.
+
+    Gunicorn would try five times and not name the setting.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET  # gunicorn chooses the family by the same rule
     try:
         found = socket.getaddrinfo(settings.host, settings.port, family, socket.SOCK_STREAM)
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -187,7 +192,7 @@ def check_address(settings: Settings) -> None:
 
 
 def freest_core(taken: Iterable[int | None]) -> int | None:
-    """Return the core with the fewest workers; None if the system cannot bind a process to a core."""
+    """Return the core with the fewest workers, or None if the system cannot bind a process to a core."""
     if not hasattr(os, "sched_getaffinity"):
         return None
     counts = Counter(taken)

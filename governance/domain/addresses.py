@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 
 def netloc(host: str, port: int) -> str:
-    """Return `host:port`; an IPv6 address is in brackets."""
+    """Return `host:port`, with an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -14,7 +14,10 @@ def without_brackets(host: str) -> str:
 
 
 def reachable(host: str) -> str:
-    """Return the address at which to call a service that listens on `host`: loopback if `host` means all addresses."""
+    """Return the address at which to call a service that listens on `host`.
+
+    If `host` means all addresses, return a loopback address.
+    """
     try:
         address = ip_address(host)
     except ValueError:
@@ -25,7 +28,10 @@ def reachable(host: str) -> str:
 
 
 def without_secrets(url: str) -> str | None:
-    """Return a database URL without the parts that may contain a user, a password or a key; None if it is no URL."""
+    """Return a database URL without the parts that may contain a user, a password or a key.
+
+    Return None if it is no URL.
+    """
     scheme, mark, rest = url.partition(":")
     if not mark or "@" in scheme or not rest.startswith("//"):
         return None

@@ -14,11 +14,12 @@ TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?"
     r" ?(Z|[+-][0-9]{2}:?[0-9]{2})?(?: [A-Za-z0-9+-]+)?(?: m=[+-][0-9.]+)?"
 )
-"""A time as Go's SQLite drivers write it: the offset's colon, a zone name and a monotonic reading are optional."""
+"""A time in the form that Go's SQLite drivers write. The offset's colon, a zone name and a monotonic reading are
+optional."""
 NEVER = "0001-01-01"
 """The date of Go's zero time."""
 MILLISECONDS_FROM = 10**12
-"""Go's SQLite drivers read a larger integer as milliseconds, a smaller one as seconds."""
+"""Go's SQLite drivers read a smaller integer as seconds, and every other integer as milliseconds."""
 FLAGS = {0: False, 1: True, "0": False, "1": True, "false": False, "true": True}
 QUARTERS = re.compile(r"([0-9]{1,3})Q")
 SANE = 10**15
@@ -62,7 +63,7 @@ def flag(value: Any) -> Any:
 
 
 def number(value: Any) -> Any:
-    """Return a float as Decimal: the shortest decimal that reads as the same float."""
+    """Return a float as Decimal, with the fewest digits that still give the same float."""
     return Decimal(repr(value)) if isinstance(value, float) else value
 
 
@@ -75,13 +76,16 @@ def dollars(value: Any) -> Any:
 
 
 def nanos(value: Any) -> int | None:
-    """Return dollars as nano-dollars, rounded to the nearest; None if the value is not an amount from 0 to 10^15."""
+    """Return dollars as nano-dollars, rounded to the nearest.
+
+    Return None if the value is not an amount from 0 to 10^15.
+    """
     amount = dollars(value)
     return int(amount * NANOS) if _sane(amount) else None
 
 
 def count(value: Any) -> int | None:
-    """Return a number of tokens or requests, rounded up; None if the value is not a number from 0 to 10^15."""
+    """Return a number of tokens or requests, rounded up. Return None if the value is not a number from 0 to 10^15."""
     amount = number(value)
     return int(Decimal(amount).to_integral_value(ROUND_CEILING)) if _sane(amount) else None
 
@@ -91,6 +95,6 @@ def _sane(amount: Any) -> bool:
 
 
 def duration(value: Any) -> Any:
-    """Return a window's length; quarters become months (`2Q` is `6M`), which are the same windows."""
+    """Return a window's length. Quarters become months: `2Q` becomes `6M`, which has the same windows."""
     match = QUARTERS.fullmatch(value) if isinstance(value, str) else None
     return f"{3 * int(match[1])}M" if match else value

@@ -1,4 +1,7 @@
-"""Finds misspelt settings: variables with our prefix that are no setting. A start refuses them; commands warn."""
+"""Finds misspelt settings: variables with the prefix GOVERNANCE_ that are no setting.
+
+A start refuses misspelt settings. Commands only warn.
+"""
 
 import re
 from collections.abc import Collection, Mapping
@@ -6,12 +9,15 @@ from difflib import get_close_matches
 
 PREFIX = "GOVERNANCE_"
 OF_OTHERS = re.compile(r"GOVERNANCE_(URL|KEY|(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?))")
-"""Variables of others: those of clients, and those that Kubernetes sets for a Service named `governance…`
+"""Variables that belong to clients, or that Kubernetes sets for a Service named `governance…`
 (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables)."""
 
 
 def misspelt(environ: Mapping[str, str], known: Collection[str]) -> list[str]:
-    """Return a sentence for each variable with the prefix GOVERNANCE_ that is no setting; empty ones are ignored."""
+    """Return a sentence for each variable with the prefix GOVERNANCE_ that is no setting.
+
+    Empty variables are ignored.
+    """
     return [
         f"Unset {name}, or correct its name: there is no such setting{_did_you_mean(name, known)}."
         for name in sorted(environ)
@@ -20,7 +26,7 @@ def misspelt(environ: Mapping[str, str], known: Collection[str]) -> list[str]:
 
 
 def _did_you_mean(name: str, known: Collection[str]) -> str:
-    """Return a hint with the nearest name; names are compared without the common prefix."""
+    """Return a hint with the most similar name. The comparison leaves out the common prefix."""
     ours = {each.removeprefix(PREFIX): each for each in known}
     close = get_close_matches(name.removeprefix(PREFIX), ours, n=1)
     return f" (did you mean {ours[close[0]]}?)" if close else ""

@@ -74,7 +74,7 @@ class Code(StrEnum):
 
 
 class Fault(NamedTuple):
-    """A fault in a request: the field or parameter, and what to do about it."""
+    """A fault in a request: the field or parameter, and how to mend it."""
 
     param: str | None
     message: str
@@ -82,7 +82,7 @@ class Fault(NamedTuple):
 
 
 class GovernanceError(Exception):
-    """The base class: a sentence, the field that it is about, and a stable code."""
+    """The base class: a sentence, the field that the sentence is about, and a stable code."""
 
     type: ClassVar[str] = "internal"
     default_code: ClassVar[Code] = Code.INTERNAL_ERROR
@@ -105,7 +105,10 @@ class GovernanceError(Exception):
 
 
 class InvalidRequest(GovernanceError):
-    """The request is invalid. `faults` has every fault that was found; message and code are those of the first."""
+    """The request is invalid. `faults` has every fault that was found.
+
+    The message and the code are those of the first fault.
+    """
 
     type = "invalid_request"
     default_code = Code.INVALID_FIELD
@@ -155,9 +158,9 @@ class Conflict(GovernanceError):
 
 
 class Denied(GovernanceError):
-    """A limit has no room for the call; `type` in the response equals the code.
+    """A limit has no room for the call. `type` in the response equals the code.
 
-    `whose` has the ids of what was refused to whom, for the log.
+    `whose` has the ids of the call's virtual key and user, for the log.
     """
 
     def __init__(
@@ -174,7 +177,7 @@ class Denied(GovernanceError):
 
 
 class Unavailable(GovernanceError):
-    """The database or the snapshot cannot answer now; the caller may try again after `retry_after` seconds."""
+    """The database or the snapshot cannot answer now. The caller may try again after `retry_after` seconds."""
 
     type = "unavailable"
     default_code = Code.DATABASE_UNAVAILABLE
@@ -184,7 +187,7 @@ class Unavailable(GovernanceError):
 
 
 class Misplaced(NamedTuple):
-    """A fault of a file: the line (None: unknown), the path in the file, and what to do about it."""
+    """A fault of a file: the line (None if it is unknown), the path in the file, and how to mend it."""
 
     line: int | None
     path: str | None
@@ -192,7 +195,7 @@ class Misplaced(NamedTuple):
 
 
 class FaultyFile(GovernanceError):
-    """A config file is wrong, or cannot be read. Its message has a line for each fault.
+    """A config file is wrong, or cannot be read. The message has a line for each fault.
 
     `warnings` are about entries without faults.
     """
@@ -216,4 +219,4 @@ def fault_line(file: str, fault: Misplaced) -> str:
 
 
 class NotReady(GovernanceError):
-    """The service cannot start: one line that says what to do, for standard error."""
+    """The service cannot start. The message is one line for standard error and says what to do."""

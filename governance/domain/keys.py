@@ -1,4 +1,4 @@
-"""API keys of the management API, virtual keys of the gateway, and what is stored of a secret."""
+"""API keys of the management API, virtual keys of the gateway, and the stored forms of a secret."""
 
 import hashlib
 from collections.abc import Iterable
@@ -69,7 +69,7 @@ def _end(key: ApiKey) -> float:
 
 
 class VirtualKey(NamedTuple):
-    """A key of the gateway; limits may have it as their scope. Only the digest of its value is stored."""
+    """A key of the gateway. A limit may have it as scope. Only the digest of the key's value is stored."""
 
     id: str
     name: str
@@ -84,7 +84,7 @@ class VirtualKey(NamedTuple):
 
 
 class User(NamedTuple):
-    """A name for a user id; limits on the id do not depend on it."""
+    """A name for a user id. Limits on the id do not depend on the name."""
 
     id: str
     name: str
@@ -104,5 +104,5 @@ def digest(secret: str) -> str:
 
 
 def shown_prefix(secret: str) -> str:
-    """Return the start of a secret that may be shown: 12 characters, and at most a quarter of it."""
+    """Return the start of a secret that users may see: 12 characters, or a quarter of the secret if that is less."""
     return secret[: min(SHOWN, len(secret) // 4)]

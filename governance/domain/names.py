@@ -16,7 +16,7 @@ HIDDEN = (
 )
 """Invisible characters: Unicode's Default_Ignorable_Code_Point (bidirectional marks, zero-width characters, tags).
 
-Variation selectors are part of some letters and emoji; after an ASCII character they have no visible effect.
+Variation selectors are part of some letters and emoji. After an ASCII character they have no visible effect.
 """
 
 _hidden = re.compile(HIDDEN)
@@ -24,7 +24,7 @@ _unseen = re.compile(rf"{CONTROL}|[\u2028\u2029]|{HIDDEN}")
 
 
 def fold(text: str) -> str:
-    """Return case-folded text (NFC + casefold). Computed here, since databases fold case differently."""
+    """Return case-folded text (NFC + casefold). Python folds it because databases fold case differently."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
@@ -50,12 +50,12 @@ def visible(text: str) -> str:
 
 
 def canonical_provider(provider: str | None) -> str:
-    """Return a provider as it is matched; no provider is the empty string."""
+    """Return a provider in the form that is matched. If there is no provider, it is the empty string."""
     return fold((provider or "").strip())
 
 
 def canonical_model(model: str, provider: str | None) -> str:
-    """Return a model as it is matched, without a prefix that equals its provider.
+    """Return a model in the form that is matched, without a prefix that equals its provider.
 
     `openai/GPT-4o` with provider `openai` is `gpt-4o`.
     """
@@ -65,7 +65,7 @@ def canonical_model(model: str, provider: str | None) -> str:
 
 
 def bare_model(model: str, provider: str | None) -> str:
-    """Return a model as it is matched, without any repetition of a prefix that equals its provider."""
+    """Return a model in the form that is matched, without any repetition of a prefix that equals its provider."""
     name = canonical_model(model, provider)
     while (shorter := canonical_model(name, provider)) != name:
         name = shorter
@@ -73,7 +73,7 @@ def bare_model(model: str, provider: str | None) -> str:
 
 
 def spelled(model: str, provider: str | None) -> tuple[str, str]:
-    """Return (provider, bare model) of a call; without a provider, `p/model` has provider `p`."""
+    """Return (provider, bare model) of a call. If the call names no provider, `p/model` has provider `p`."""
     named, name = canonical_provider(provider), bare_model(model, provider)
     head, slash, rest = name.partition("/")
     if not named and slash and head.strip() and rest.strip():
@@ -82,7 +82,7 @@ def spelled(model: str, provider: str | None) -> tuple[str, str]:
 
 
 def spellings(provider: str, bare: str) -> tuple[str, str, str]:
-    """Return the names under which a limit on a model of a provider may be stored; the arguments are canonical.
+    """Return the names under which a limit on a model of a provider may be stored. The arguments are canonical.
 
     A model's own name may begin with its provider: `groq/compound` of groq is `groq/groq/compound` in full.
     """
@@ -90,7 +90,7 @@ def spellings(provider: str, bare: str) -> tuple[str, str, str]:
 
 
 class Identity(NamedTuple):
-    """The identity of a model limit; no two limits have the same. A part that is absent is the empty string."""
+    """The identity of a model limit. No two limits have the same identity. An absent part is the empty string."""
 
     scope: str
     scope_id: str

@@ -1,4 +1,7 @@
-"""Readers of setting values, which raise ValueError with the valid values; and endings of the error messages."""
+"""Functions that read the values of settings, and functions that end the error messages.
+
+A function that reads raises ValueError. The error has the valid values.
+"""
 
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -26,7 +29,7 @@ def seconds(value: str) -> float:
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
-    """Return a reader of whole numbers in a range."""
+    """Return a function that reads a whole number in a range."""
 
     def read(value: str) -> int:
         number = int(value) if value.isascii() and value.isdigit() else least - 1
@@ -46,7 +49,7 @@ def sqlite(value: str) -> str:
 
 
 def admin_key(value: str) -> str:
-    """Return an admin key; short ones, and those with few or repeated characters, are refused."""
+    """Return an admin key. A short key is refused, and so is a key with few or repeated characters."""
     if len(value) < SHORTEST_ADMIN_KEY or not value.isascii() or not value.isprintable() or " " in value:
         raise ValueError(f"at least {SHORTEST_ADMIN_KEY} visible ASCII characters")
     repeats_itself = value in (value + value)[1:-1]
@@ -71,7 +74,7 @@ def networks(value: str) -> tuple[Network, ...]:
 
 
 def one_of(*words: str) -> Callable[[str], str]:
-    """Return a reader that accepts one of some words."""
+    """Return a function that accepts one of some words."""
 
     def read(value: str) -> str:
         if value not in words:
@@ -82,16 +85,16 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 
 def quoted(value: str) -> str:
-    """Return the end of the error message for a refused value: it shows the value."""
+    """Return the end of the error message for a refused value. The text shows the value."""
     return f"'{value}' is not that"
 
 
 def unquoted(_: str) -> str:
-    """Return the end of the error message for a refused secret: it does not show the value."""
+    """Return the end of the error message for a refused secret. The text does not show the secret."""
     return "it is not that"
 
 
 def url(value: str) -> str:
-    """Return the end of the error message for a refused URL: it shows the URL without its secrets."""
+    """Return the end of the error message for a refused URL. The text shows the URL without its secrets."""
     shown = without_secrets(value)
     return unquoted(value) if shown is None else quoted(shown)

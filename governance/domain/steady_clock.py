@@ -1,7 +1,7 @@
-"""A clock that ignores a jump of the machine's clock until the clock has run steadily for a while.
+"""A clock that ignores a jump of the machine's clock until that clock has run steadily for a while.
 
-A machine's clock may jump ahead for a minute. Decisions use the machine's clock, because windows follow it. Expiry and
-deletion use this one, because they cannot be undone when the machine's clock goes back.
+A machine's clock may jump ahead for a minute. Windows follow the machine's clock, so decisions use the machine's clock.
+Expiry and deletion cannot be undone when the machine's clock goes back, so they use this clock.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,8 @@ from typing import NamedTuple
 from governance.domain.times import SECOND, Clock
 
 SLACK = SECOND
-"""How far clock and timer may differ between two readings, in addition to a thousandth of the time between them."""
+"""The difference between clock and timer that is allowed between two readings, in microseconds. A thousandth of the
+time between the readings is added."""
 
 
 class ClockReading(NamedTuple):
@@ -28,10 +29,10 @@ def agree(before: ClockReading, after: ClockReading) -> bool:
 
 
 class SteadyClock:
-    """Returns the clock's time; after a jump, the time without the jump, until the clock is trusted again.
+    """Returns the clock's time. After a jump, it returns the time without the jump until the clock is trusted again.
 
-    The clock is trusted after two calls of `look`, at least `least` seconds apart, find that it advanced like the
-    timer. The timer (seconds) never jumps. For the first `least` seconds the time is 0, so that nothing expires.
+    `look` reads clock and timer. If they agree over at least `least` seconds, the clock is trusted. The timer counts
+    seconds and never jumps. For the first `least` seconds the time is 0, so that nothing expires.
     """
 
     def __init__(self, clock: Clock, timer: Callable[[], float], least: float) -> None:
@@ -43,7 +44,7 @@ class SteadyClock:
         self._seen = self._read()
 
     def __call__(self) -> int:
-        """Return microseconds since 1970."""
+        """Return microseconds since 1970, or 0 while the clock is not trusted yet."""
         now = self._read()
         with self._lock:
             believed = self._believed or self._steady_reading(now)
@@ -52,7 +53,7 @@ class SteadyClock:
         return now.clock if agree(believed, now) else believed.clock + now.timer - believed.timer
 
     def look(self) -> None:
-        """Compare clock and timer with the last kept reading. Call this regularly."""
+        """Compare clock and timer with the last stored reading. Call this function regularly."""
         now = self._read()
         with self._lock:
             if not agree(self._seen, now):
@@ -61,7 +62,7 @@ class SteadyClock:
                 self._believed = self._seen = now
 
     def _steady_reading(self, now: ClockReading) -> ClockReading | None:
-        """Return the last reading if the clock has run steadily for `least` seconds since, else None."""
+        """Return the last stored reading if the clock has run steadily for `least` seconds since then, else None."""
         steady = agree(self._seen, now) and now.timer - self._seen.timer >= self._least
         return self._seen if steady else None
 

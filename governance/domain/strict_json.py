@@ -1,7 +1,7 @@
 """The strict JSON reader for request bodies and files.
 
-It refuses what other readers interpret differently (duplicate keys, NaN, unpaired surrogates). Numbers are exact: an
-integer of at most 40 digits is an `int`, every other number a `Decimal`, never a float.
+It refuses text that other readers interpret differently: duplicate keys, NaN, unpaired surrogates. Numbers are exact.
+An integer of at most 40 digits is an `int`. Every other number is a `Decimal`, never a float.
 """
 
 import json
@@ -12,13 +12,14 @@ from governance.domain.errors import Code, InvalidRequest
 
 MAX_DEPTH = 32
 SHOWN = 100
-"""How many characters of a key an error message repeats."""
+"""An error message shows at most this many characters of a key."""
 LONGEST_INTEGER = 40
-"""Longer integers become Decimals: they are out of every range, and `int()` takes quadratic time."""
+"""The most digits of an `int`. Longer integers become Decimals, because `int()` takes quadratic time. They are outside
+every range."""
 
 
 class JsonMessages(NamedTuple):
-    """The words of an error message for a body or for a file."""
+    """The sentences of the error messages, for a body or for a file."""
 
     act: str
     it: str
@@ -32,7 +33,7 @@ FILE = JsonMessages("Write", "the file", '{"model_configs": [...]}')
 def read_object(text: bytes, words: JsonMessages = BODY, deepest: int = MAX_DEPTH) -> dict[str, Any]:
     """Return the JSON object in a text. Raises InvalidRequest (code `invalid_body`) if it is not a JSON object.
 
-    It may be nested `deepest` deep.
+    Objects and arrays may be nested in at most `deepest` levels.
     """
     try:
         value = _DECODER.decode(text.decode("utf-8"))
@@ -89,7 +90,7 @@ _DECODER = json.JSONDecoder(
 
 
 def _check(value: Any, depth: int, words: JsonMessages, deepest: int) -> None:
-    """Refuse nesting beyond `deepest`, and text that cannot be encoded as UTF-8."""
+    """Refuse nesting that is deeper than `deepest`, and text that cannot be encoded as UTF-8."""
     if isinstance(value, str):
         _check_text(value, words)
     elif isinstance(value, dict | list):

@@ -1,4 +1,4 @@
-"""Instants are whole microseconds since 1970-01-01 UTC; on the wire they are RFC 3339 with `Z`."""
+"""Instants are whole microseconds since 1970-01-01 UTC. Responses show them as RFC 3339 with `Z`."""
 
 import re
 from collections.abc import Callable
@@ -54,7 +54,7 @@ def lasting(length: int) -> str:
 
 
 def parse_rfc3339(text: str) -> int:
-    """Return the instant of RFC 3339 text; digits beyond the microsecond are dropped. Raises ValueError."""
+    """Return the instant of RFC 3339 text. Digits beyond the microsecond are dropped. Raises ValueError."""
     match = RFC3339.fullmatch(text)
     if match is None:
         raise ValueError(text)

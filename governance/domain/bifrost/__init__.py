@@ -1,1 +1,1 @@
-"""The import from Bifrost: its rows, which of them belong together, and which of them are imported."""
+"""The import from Bifrost: its rows, the groups that the rows form, and the choice of the rows to import."""

@@ -23,7 +23,7 @@ class CandidateKind(StrEnum):
 
 
 class ImportOutcome(StrEnum):
-    """The outcome for a row, best first: a row that belongs to several limits is reported with the best of them."""
+    """The outcome for a row, best first. A row that belongs to several limits is reported with its best outcome."""
 
     TAKEN = "taken"
     KEPT = "kept"
@@ -31,7 +31,7 @@ class ImportOutcome(StrEnum):
 
 
 class ImportNote(NamedTuple):
-    """A row of the other store with its outcome. The remarks say why it is left out, or what differs here."""
+    """A row of the other store with its outcome. The remarks say why the row is left out, or what differs here."""
 
     kind: CandidateKind
     id: str
@@ -44,7 +44,7 @@ class ImportNote(NamedTuple):
         return self._replace(outcome=ImportOutcome.LEFT_OUT, remarks=reasons)
 
     def kept(self) -> "ImportNote":
-        """Return the row as kept: the same one is stored already."""
+        """Return the row as kept, because the same row is stored already."""
         return self._replace(outcome=ImportOutcome.KEPT, remarks=())
 
     def saying(self, *remarks: str) -> "ImportNote":
@@ -53,7 +53,7 @@ class ImportNote(NamedTuple):
 
 
 class CandidateRule(NamedTuple):
-    """A rule to import: its maximum and window, when the window began (microseconds) and what was used in it."""
+    """A rule to import: maximum, window, the start of its current window (microseconds), and its current usage."""
 
     ceiling: RuleSpec
     began: int | None
@@ -63,7 +63,7 @@ class CandidateRule(NamedTuple):
 class CandidateItem(NamedTuple):
     """A budget (one part) or a rate limit (one or two parts) to import.
 
-    `rolling`: its windows roll in Bifrost, and follow the calendar here.
+    If `rolling` is true, the windows roll in Bifrost but follow the calendar here.
     """
 
     note: ImportNote
@@ -75,7 +75,7 @@ class CandidateItem(NamedTuple):
 
 
 class CandidateLimit(NamedTuple):
-    """A limit to import; its draft has no items, they are in `items`."""
+    """A limit to import. `items` has its budgets and rate limits, and its draft has none."""
 
     note: ImportNote
     draft: LimitDraft
@@ -86,7 +86,7 @@ class CandidateLimit(NamedTuple):
 
     @property
     def alignment(self) -> Alignment:
-        """The alignment of its windows: to the calendar only if any of them can be aligned."""
+        """The alignment of the limit's windows. The windows follow the calendar only if at least one window can."""
         durations = (part.ceiling.duration for item in self.items for part in item.parts)
         aligned = bool(self.draft.calendar_aligned) and any(duration.alignable for duration in durations)
         return Alignment(aligned, self.draft.timezone)
@@ -117,7 +117,7 @@ class Candidates(NamedTuple):
 
 
 class ExistingIds(NamedTuple):
-    """What is stored already: ids, and the ids by the names, digests and identities that must be unique."""
+    """The stored ids, and the ids by each name, digest and identity that must be unique."""
 
     keys: set[str]
     names: dict[str, str]
@@ -129,7 +129,7 @@ class ExistingIds(NamedTuple):
     priced: dict[PriceIdentity, str]
 
     def copy(self) -> "ExistingIds":
-        """Return a copy that may be added to."""
+        """Return a copy that the caller may change."""
         return ExistingIds(
             set(self.keys),
             dict(self.names),
@@ -154,5 +154,5 @@ class ImportPlan(NamedTuple):
 
     @property
     def changes(self) -> bool:
-        """Return whether there is anything to store."""
+        """Whether there are rows to store."""
         return bool(self.keys or self.limits or self.prices)

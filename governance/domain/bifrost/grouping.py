@@ -1,4 +1,4 @@
-"""Group the rows of Bifrost's store: each limit gets its budgets and rate limits."""
+"""Groups the rows of Bifrost's store: each limit gets its budgets and rate limits."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -53,7 +53,10 @@ NO_CONFIG = "It belongs to provider settings without a provider, or of a virtual
 
 
 def reference(value: Any) -> str | None:
-    """Return an id in the form in which ids are compared: its stripped text, or None if it is absent or empty."""
+    """Return an id in the form in which ids are compared: as text without outer spaces.
+
+    An absent or empty id is None.
+    """
     text = str(value).strip() if isinstance(value, str | int) else ""
     return text or None
 
@@ -97,7 +100,10 @@ class _Assembly:
                 yield UnusedItem(row, next(iter([*reasons, *self._foreign_reasons(row, column)]), NOBODY))
 
     def _limits_by_item(self, column: str, ids: set[str]) -> dict[str, list[LimitRows]]:
-        """Return the limits that use each item, by item id. A limit, its key or its provider has the id in `column`."""
+        """Return the limits that use each item, by item id.
+
+        The row of a limit, key or provider has the item's id in `column`.
+        """
         store = self._store
         found: dict[str, list[LimitRows]] = {}
         rows: list[tuple[Any, LimitRows | None]] = [
@@ -115,7 +121,7 @@ class _Assembly:
         return found
 
     def _limit_of(self, owner: KeyRow | ProviderConfigRow | ProviderRow) -> tuple[LimitRows | None, str]:
-        """Return the limit for the items of a key, provider or provider config, or the reason why there is none."""
+        """Return the limit for the items of a key, provider or provider config, or the reason why there is no limit."""
         if isinstance(owner, KeyRow):
             return self._limit_on_all(_limit_of_key(owner, None), OF_KEY), NO_KEY
         if isinstance(owner, ProviderRow):
@@ -157,7 +163,10 @@ class _Assembly:
             yield TABLES.get(table, f"A row of {table} refers to it, and that table is not read.")
 
     def _limit_on_all(self, row: LimitRow, origin: str) -> LimitRows | None:
-        """Return the limit on all models with the row's scope and provider. If there is none, add one with a new id."""
+        """Return the limit on all models with the row's scope and provider.
+
+        If there is none, add such a limit with a new id.
+        """
         key = _scope_key(row)
         if key is None:
             return None
@@ -174,7 +183,7 @@ def _unique(limits: list[LimitRows]) -> list[LimitRows]:
 
 
 def _scope_key(row: LimitRow) -> tuple[str, str, str] | None:
-    """Return (scope, scope id, provider) of a limit on all models; None for other limits and for faulty ones."""
+    """Return (scope, scope id, provider) of a limit on all models. Return None for other limits and for faulty ones."""
     scope, scope_id, provider = row.scope or Scope.GLOBAL.value, reference(row.scope_id), reference(row.provider)
     if row.model_name != ALL_MODELS or (scope == Scope.GLOBAL and provider is None):
         return None
@@ -184,7 +193,10 @@ def _scope_key(row: LimitRow) -> tuple[str, str, str] | None:
 
 
 def _limit_of_key(key: KeyRow, provider: str | None) -> LimitRow:
-    """Return a limit row for a key's budgets and rate limit, as newer versions store it. It has the key's id."""
+    """Return a limit row for a key's budgets and rate limit, in the form of newer versions of Bifrost.
+
+    The row has the key's id.
+    """
     own_id = reference(key.id)
     return LimitRow(
         id=own_id if provider is None else f"{own_id}-{provider}",
@@ -199,7 +211,7 @@ def _limit_of_key(key: KeyRow, provider: str | None) -> LimitRow:
 
 
 def _limit_of_provider(provider: ProviderRow) -> LimitRow:
-    """Return the row that a newer store has for a provider's budget and rate limit."""
+    """Return the row that newer versions of Bifrost store for a provider's budget and rate limit."""
     return LimitRow(
         id=f"provider-{reference(provider.name)}",
         model_name=ALL_MODELS,

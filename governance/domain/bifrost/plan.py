@@ -1,6 +1,6 @@
-"""Decide which rows of another store are imported. Rows that are stored already are kept and never overwritten.
+"""Decides which rows of another store are imported. Rows that are stored already are kept and never overwritten.
 
-Pure functions: the stored rows, new ids and the time are arguments.
+The functions are pure: the stored rows, new ids and the time are arguments.
 """
 
 from collections.abc import Iterable, Iterator
@@ -38,7 +38,7 @@ AHEAD = "Its window begins in the future: here it begins now."
 
 
 class _Decider:
-    """Decides rows one by one, each against the stored rows and those taken before it."""
+    """Decides rows one by one. Each row is compared with the stored rows and with the rows taken before."""
 
     def __init__(self, stored: ExistingIds, now: int, new_id: NewId) -> None:
         self._before = stored
@@ -98,7 +98,7 @@ class _Decider:
             yield from self._take(arriving)
 
     def _obstacle(self, note: ImportNote, draft: LimitDraft) -> str | None:
-        """Return why a limit that is not stored yet cannot be taken, or None if it can."""
+        """Return why a limit that is not stored yet cannot be taken, or None if it can be taken."""
         if draft.scope == Scope.VIRTUAL_KEY and draft.scope_id not in self._stored.keys:
             return f"Its virtual key '{draft.scope_id}' is not here."
         same = self._stored.identities.get(draft.identity)
@@ -125,7 +125,10 @@ class _Decider:
         return rules, item.note.saying(*remarks, *said)
 
     def _claim(self, note: ImportNote) -> tuple[str, tuple[str, ...]]:
-        """Return the id under which an item is stored, and the remarks on it: its own id, or a new one if taken."""
+        """Return the id under which an item is stored, and the remarks on it.
+
+        The id is new if another row has the item's id.
+        """
         if note.id not in self._stored.items:
             self._stored.items.add(note.id)
             self._taken.add((note.kind, note.id))
@@ -147,10 +150,10 @@ class _Decider:
         )
 
     def _open(self, rule: Rule, part: CandidateRule, alignment: Alignment, *, rolling: bool) -> Iterator[str]:
-        """Open the rule's counter if usage was counted in its current window; yield what differs.
+        """Open the rule's counter if usage was counted in its current window. Yield the differences from Bifrost.
 
-        The window of a `rolling` rule may begin earlier or later here than in Bifrost: its usage is taken over while
-        Bifrost's window lasts.
+        The window of a `rolling` rule may begin earlier or later here than in Bifrost. The usage is imported if
+        Bifrost's window has not ended.
         """
         start, end = window(rule.duration, alignment, rule.anchor, self._now)
         if part.began is not None and part.began > self._now:

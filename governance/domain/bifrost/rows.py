@@ -1,4 +1,4 @@
-"""The rows of Bifrost's store that the import reads, with the values as SQLite returns them.
+"""The rows of Bifrost's store that the import reads, with the values that SQLite returns.
 
 A value may be of any SQLite type. It is None if the store's version has no such column.
 """
@@ -43,9 +43,9 @@ class LimitRow(NamedTuple):
 
 
 class BudgetRow(NamedTuple):
-    """A row of `governance_budgets`; it names one owner, or an owner's row names it.
+    """A row of `governance_budgets`. Either it names one owner, or an owner's row names it.
 
-    `calendar_aligned` exists in stores that have it per budget.
+    Only the stores that set the alignment for each budget have `calendar_aligned`.
     """
 
     id: Any = None
@@ -68,7 +68,7 @@ class BudgetRow(NamedTuple):
 
 
 class RateLimitRow(NamedTuple):
-    """A row of `governance_rate_limits`; an owner's row names it, or `model_config_id` names its limit."""
+    """A row of `governance_rate_limits`. An owner's row names it, or `model_config_id` names its limit."""
 
     id: Any = None
     model_config_id: Any = None
@@ -87,7 +87,7 @@ class RateLimitRow(NamedTuple):
 
 
 class ProviderRow(NamedTuple):
-    """A row of `config_providers`; in older stores it names a budget and a rate limit."""
+    """A row of `config_providers`. In older stores it names a budget and a rate limit."""
 
     id: Any = None
     name: Any = None
@@ -108,7 +108,7 @@ class ProviderConfigRow(NamedTuple):
 
 
 class PriceRow(NamedTuple):
-    """A row of `governance_pricing_overrides`; `pricing_patch_json` has the prices in dollars per token."""
+    """A row of `governance_pricing_overrides`. `pricing_patch_json` has the prices in dollars per token."""
 
     id: Any = None
     name: Any = None
@@ -123,7 +123,7 @@ class PriceRow(NamedTuple):
 
 
 class BifrostReference(NamedTuple):
-    """A reference from a table that is not read to a budget (`budget_id`) or a rate limit (`rate_limit_id`)."""
+    """A reference to a budget (`budget_id`) or a rate limit (`rate_limit_id`). The import does not read its table."""
 
     table: str
     column: str
@@ -131,7 +131,10 @@ class BifrostReference(NamedTuple):
 
 
 class UnreadColumn(NamedTuple):
-    """A column (None: a whole table) that is not read and may contain limits; `rows` counts the rows with a value."""
+    """A column that the import does not read, and that may contain limits.
+
+    If `column` is None, the whole table is not read. `rows` counts the rows with a value.
+    """
 
     table: str
     column: str | None
@@ -139,7 +142,7 @@ class UnreadColumn(NamedTuple):
 
 
 class BifrostRows(NamedTuple):
-    """All rows that are read of a store, and the columns that are not read."""
+    """All rows that the import reads of a store, and the columns that it does not read."""
 
     virtual_keys: tuple[KeyRow, ...] = ()
     limits: tuple[LimitRow, ...] = ()

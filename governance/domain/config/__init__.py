@@ -1,1 +1,1 @@
-"""Config files: their entries, their faults, and the plan that brings the database to what they say."""
+"""Config files: their entries, their faults, and the plan that makes the database agree with a file."""

@@ -1,4 +1,4 @@
-"""The entries of a config file: as they are written, and (`Wanted`) with their references resolved.
+"""The entries of a config file, first as the file has them, then with their references resolved (`Wanted`).
 
 A path names a position in the file, for example `governance.model_configs[3].budgets[0]`.
 """
@@ -22,10 +22,10 @@ class NamedOwner(NamedTuple):
 
 
 class LimitEntry(NamedTuple):
-    """A model limit as the file has it: `draft` has the nested items, the id fields name the items it refers to.
+    """A model limit as the file has it. `draft` has the nested items. The id fields name the other items of the limit.
 
     `named_by` is the owner value with which a budget names this limit. An `implied` limit is derived from the budgets
-    and rate limits of a virtual key or provider; it is dropped if it has none.
+    and rate limits of a virtual key or provider. If there are none, the limit is dropped.
     """
 
     path: str
@@ -40,7 +40,7 @@ class LimitEntry(NamedTuple):
 
 
 class ItemEntry(NamedTuple):
-    """A budget or rate limit with an entry of its own; it may name its owner."""
+    """A budget or rate limit with an entry of its own. It may name its owner."""
 
     path: str
     id: str
@@ -49,9 +49,9 @@ class ItemEntry(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A budget or rate limit (`kind`) of an owner that this service does not have (`owners`, for example teams).
+    """A budget or rate limit (`kind`) whose owners this service does not have (`owners`, for example teams).
 
-    `item` is its id if the owner refers to it, and None if it is nested in the owner.
+    `item` is the item's id if the owner refers to it. `item` is None if the item is nested in the owner.
     """
 
     path: str
@@ -61,9 +61,9 @@ class Claim(NamedTuple):
 
 
 class WantedKey(NamedTuple):
-    """A virtual key; None leaves the stored value, and `named` says whether the file gives its id.
+    """A virtual key. A field that is None leaves the stored value. `named` says whether the file gives the key's id.
 
-    Of the key's value it has the digest and the prefix only.
+    Instead of the key's value, it has the value's digest and prefix.
     """
 
     path: str
@@ -106,12 +106,12 @@ class WantedItem(NamedTuple):
 
     @property
     def item(self) -> DraftItem:
-        """The item without an id, so that it matches no stored item."""
+        """The item without an id, so that only its windows can match it to a stored item."""
         return DraftItem(None, self.ceilings)
 
 
 class WantedLimit(NamedTuple):
-    """A model limit with all its budgets and rate limits; `draft` has the same items."""
+    """A model limit with all its budgets and rate limits. `draft` has the same items."""
 
     path: str
     id: str
@@ -144,7 +144,10 @@ class Section(NamedTuple, Generic[EntryT]):
 
 
 class Sections(NamedTuple):
-    """All sections that the service reads, and the names of those it skips. `notes`, `unset`, `owner`: see Wanted."""
+    """All sections that the service reads, and the names of the sections that it skips.
+
+    `Wanted` describes `notes`, `unset` and `owner`.
+    """
 
     limits: Section[LimitEntry]
     budgets: Section[ItemEntry]
@@ -161,11 +164,12 @@ class Sections(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What a file asks for, with all references resolved. `notes`, `left_out`, `unset` are (path, sentence) pairs.
+    """The contents of a file with all references resolved. `notes`, `left_out` and `unset` are (path, sentence) pairs.
 
-    `skipped` has the names of skipped sections and fields. `notes` are about values that are not taken as written.
+    `skipped` has the names of skipped sections and fields. `notes` are about values that the service changed.
     `left_out` are the budgets and rate limits that belong to no limit here. `unset` are the values whose environment
-    variable is not set: a fault for a sync, a warning for a check. `owner` is the owner that the file names.
+    variable is not set. A sync reports them as faults, and a check reports them as warnings. `owner` is the owner that
+    the file names.
     """
 
     limits: tuple[WantedLimit, ...]
@@ -180,7 +184,7 @@ class Wanted(NamedTuple):
 
 
 def limit_id(identity: Identity) -> str:
-    """Return the id of a limit that has none in its file; equal identities have equal ids."""
+    """Return the id of a limit that has none in its file. Equal identities give equal ids."""
     return _derived("limit", *identity)
 
 

@@ -1,4 +1,4 @@
-"""The step of an entry whose row has no other rows: users and price overrides."""
+"""The steps of the entries whose rows refer to no other rows: users and price overrides."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -8,9 +8,10 @@ from governance.domain.records.differences import Difference
 
 
 class EntryKind(NamedTuple):
-    """A kind of entries: its entity, the type of its stored rows, and how two values differ and one is called.
+    """A kind of entries: its entity, the type of its stored rows, and two functions.
 
-    A row is (value, config_hash, source), and a value has an id. None is a value that is not there.
+    One function returns the differences of two values, and the other one a value's title. A row is (value, config_hash,
+    source). Each value has an id. None means that the row does not exist.
     """
 
     entity: str
@@ -27,7 +28,7 @@ def removal(kind: EntryKind, row: Any) -> Step:
 
 
 def step(kind: EntryKind, context: PlanContext, config_hash: str, row: Any, value: Any) -> Step:
-    """Return the step for an entry. `row` is the stored row or None; `value` is what the entry makes of it."""
+    """Return the step for an entry. `row` is the stored row or None. `value` is the row's value after the step."""
     if row is None:
         after = kind.row(value, config_hash, context.source)
         note = recreation_note(context, kind.entity, value.id)

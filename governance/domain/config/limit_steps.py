@@ -1,6 +1,6 @@
-"""The plan's steps for limits. An entry is matched by identity: usage stays with the model and scope it was spent on.
+"""The plan's steps for limits. An entry is matched by identity, so usage stays with its model and scope.
 
-An entry with the id of a stored limit but another identity replaces that limit; its usage starts at 0.
+An entry may have the id of a stored limit but another identity. Then it replaces that limit, and its usage starts at 0.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ from governance.domain.records.stored import LIMIT, ManagedLimit
 
 
 class LimitMatch(NamedTuple):
-    """The stored limit that an entry matches. `replaced`: only the id matches, not the identity."""
+    """The stored limit that an entry matches. `replaced` is true if only the id matches, and not the identity."""
 
     row: ManagedLimit
     replaced: bool = False
@@ -35,7 +35,10 @@ Matches = Mapping[str, LimitMatch]
 
 
 def matches(limits: Iterable[WantedLimit], stored: Mapping[str, ManagedLimit]) -> Matches:
-    """Match entries to stored limits by identity, else by id if no other entry matches the limit with that id."""
+    """Match entries to stored limits, first by identity.
+
+    A limit that no entry matches by identity is matched by its id.
+    """
     entries = list(limits)
     by_identity = {row.limit.identity: row for row in stored.values()}
     same = {entry.path: LimitMatch(by_identity[entry.identity]) for entry in entries if entry.identity in by_identity}
@@ -48,9 +51,9 @@ def matches(limits: Iterable[WantedLimit], stored: Mapping[str, ManagedLimit]) -
 def steps(
     context: PlanContext, limits: Iterable[WantedLimit], matched: Matches, removed: set[str], flags: Mapping[str, bool]
 ) -> Iterator[Step]:
-    """Yield a step for each entry. `removed` are the ids of the limits to be removed.
+    """Yield a step for each entry. `removed` has the ids of the limits to be removed.
 
-    `flags` are the calendar flags of virtual keys by id.
+    `flags` has `calendar_aligned` of each virtual key by its id.
     """
     wanted = list(limits)
     replaced = {match.row.limit.id for match in matched.values() if match.replaced}
@@ -74,7 +77,7 @@ def removal(row: ManagedLimit) -> Step:
 def _located_step(context: PlanContext, entry: WantedLimit, match: LimitMatch | None, setting: MergeContext) -> Step:
     """Return the step of an entry. Raises InvalidRequest with the entry's path if the limit would be invalid.
 
-    A limit may be valid or not depending on the calendar flag of its virtual key.
+    Whether a limit is valid can depend on `calendar_aligned` of its virtual key.
     """
     try:
         return _step(context, entry, match, setting)

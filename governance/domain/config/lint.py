@@ -1,4 +1,4 @@
-"""Warnings: parts of a valid file that have no effect, or another effect than its author is likely to expect."""
+"""Warnings about a valid file: some parts have no effect, or an effect that its author probably does not expect."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -22,9 +22,9 @@ OWNING = frozenset({"model_configs", "virtual_keys", "providers"})
 
 
 def lint(wanted: Wanted, now: int, faulty: Iterable[str] = ()) -> list[Caution]:
-    """Return all warnings of a file, its `unset` and `notes` included. `faulty` are the paths of its faults.
+    """Return all warnings of a file, with its `unset` and `notes`. `faulty` has the paths of its faults.
 
-    A faulty entry gets no warnings. Nothing is reported missing if a faulty entry may define it.
+    A faulty entry gets no warnings. If a faulty entry may define an id, that id is not reported as missing.
     """
     paths = list(faulty)
     wrong = _wrong(paths)
@@ -39,9 +39,9 @@ def lint(wanted: Wanted, now: int, faulty: Iterable[str] = ()) -> list[Caution]:
 
 
 def left_out(wanted: Wanted, faulty: Iterable[str] = ()) -> list[Caution]:
-    """Return the budgets and rate limits that belong to no limit here; empty if a faulty entry may own them.
+    """Return the budgets and rate limits that belong to no limit here. Leave out those that a faulty entry may own.
 
-    `faulty` are the paths of the file's faults; a faulty entry is not reported here either.
+    `faulty` has the paths of the file's faults. A faulty entry is not reported here.
     """
     paths = list(faulty)
     return _without_faulty(wanted.left_out, paths) if OWNING.isdisjoint(_wrong(paths)) else []
@@ -58,7 +58,10 @@ def _without_faulty(warnings: Iterable[Caution], paths: Iterable[str]) -> list[C
 
 
 def _missing(wanted: Wanted, wrong: set[str]) -> Iterator[Caution]:
-    """Yield the limits without items, and those whose virtual key is missing; `wrong` are the faulty sections."""
+    """Yield a warning for each limit without items and each limit whose virtual key is missing.
+
+    `wrong` has the faulty sections.
+    """
     keys = {key.id for key in wanted.keys}
     for limit in wanted.limits:
         if wrong.isdisjoint({"budgets", "rate_limits"}):
@@ -68,7 +71,7 @@ def _missing(wanted: Wanted, wrong: set[str]) -> Iterator[Caution]:
 
 
 def _sections(path: str) -> Iterable[str]:
-    """Return the section of a path; all sections if the path is not in an entry."""
+    """Return the section of a path. If the path is not in an entry, return all sections."""
     section, entry, _ = path.removeprefix("governance.").partition("[")
     return [section] if entry else SECTIONS
 
@@ -96,7 +99,10 @@ def _keyless(limit: WantedLimit, keys: set[str]) -> Iterator[Caution]:
 
 
 def _shadowed(limit: WantedLimit) -> Iterator[Caution]:
-    """Yield each rule that is never reached: a rule with a longer window and no larger maximum is used up first."""
+    """Yield a warning for each rule that is never reached.
+
+    Another rule with a longer window and the same or a smaller maximum is used up first.
+    """
     for metric in Metric:
         own = [ceiling for item in limit.items for ceiling in item.ceilings if ceiling.metric == metric]
         own.sort(key=lambda ceiling: ceiling.duration.length)
@@ -107,7 +113,7 @@ def _shadowed(limit: WantedLimit) -> Iterator[Caution]:
 
 
 def _amount(ceiling: RuleSpec) -> str:
-    """`$50 / 1d`, `2000000 tokens / 1h`."""
+    """Return a maximum with its window, for example `$50 / 1d` or `2000000 tokens / 1h`."""
     return shown(ceiling.metric, ceiling.max_limit, ceiling.duration.text)
 
 

@@ -1,6 +1,7 @@
-"""Merge a stored limit with its entry in a file: the result is an edit, made of what has changed in the file.
+"""Merges a stored limit with its entry in a file. The result is an edit with the parts that changed in the file.
 
-An entry with the stored hash has not changed in the file, so the stored values stay, edited or not.
+If an entry has the stored hash, it has not changed in the file. Then the stored values stay, even if the API has
+changed them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,10 +16,10 @@ from governance.domain.limits.limit import MAX_ITEMS, Limit, Metric, Rule, rules
 
 
 class MergeContext(NamedTuple):
-    """The context of a merge, besides the limit and its entry.
+    """The context of a merge, without the limit and its entry.
 
-    `taken` are the ids of the budgets and rate limits of other limits; `inherited` is the calendar flag of the
-    limit's virtual key; `now` is in microseconds.
+    `taken` has the ids of the budgets and rate limits of other limits. `inherited` is `calendar_aligned` of the limit's
+    virtual key. `now` is in microseconds.
     """
 
     taken: set[str]
@@ -27,14 +28,14 @@ class MergeContext(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """A budget or rate limit to store, with its entry in the file; `wanted` is None if the file has no such entry."""
+    """A budget or rate limit to store, with its entry in the file. `wanted` is None if the file has no such entry."""
 
     item: DraftItem
     wanted: WantedItem | None
 
 
 def new_limit(wanted: WantedLimit, own_id: str, setting: MergeContext) -> Limit:
-    """Return the limit that an entry asks for, for an entry that matches no stored limit."""
+    """Return a new limit for an entry that matches no stored limit."""
     ids = _new_ids(own_id, wanted.items, setting.taken)
     new_id = iter([own_id, *ids]).__next__
     made = created(wanted.draft, inherited=setting.inherited, now=setting.now, new_id=new_id)
@@ -42,7 +43,10 @@ def new_limit(wanted: WantedLimit, own_id: str, setting: MergeContext) -> Limit:
 
 
 def merged(limit: Limit, wanted: WantedLimit, setting: MergeContext) -> Limit:
-    """Return the stored limit merged with its entry. If edits and file together are invalid, the file wins."""
+    """Return the stored limit merged with its entry.
+
+    If the merged limit is invalid, return the limit as in the file.
+    """
     try:
         result = _merged(limit, wanted, setting, whole=False)
     except InvalidRequest:
@@ -51,7 +55,7 @@ def merged(limit: Limit, wanted: WantedLimit, setting: MergeContext) -> Limit:
 
 
 def as_written(limit: Limit, wanted: WantedLimit, setting: MergeContext) -> Limit:
-    """Return the stored limit exactly as its entry says, without any edits made by the API."""
+    """Return the stored limit with exactly the values of its entry, without any edits made by the API."""
     return _merged(limit, wanted, setting, whole=True)
 
 
@@ -77,7 +81,10 @@ def _merged(limit: Limit, wanted: WantedLimit, setting: MergeContext, *, whole: 
 
 
 def _parts(limit: Limit, wanted: WantedLimit, kind: str, *, whole: bool, same: bool) -> Iterator[_Part]:
-    """Yield the items of a kind, matched as in an edit; with `same`, also the stored items that came from no file."""
+    """Yield the items of a kind, matched as in an edit.
+
+    If `same` is true, also yield the stored items that came from no file.
+    """
     items = wanted.budgets if kind == "budgets" else wanted.rate_limits
     stored = rules_by_id(rule for rule in limit.rules if (rule.metric == Metric.COST) == (kind == "budgets"))
     for row_id, item in zip(_matched(stored, items, single=kind in wanted.draft.single), items, strict=True):
@@ -104,7 +111,7 @@ def _ceilings(rules: Iterable[Rule]) -> tuple[RuleSpec, ...]:
 
 
 def _is_valid(limit: Limit) -> bool:
-    """Return whether a limit has each window once, and at most MAX_ITEMS budgets and rate limits."""
+    """Return whether a limit has no window twice, and at most MAX_ITEMS budgets and MAX_ITEMS rate limits."""
     windows = [(rule.metric, rule.duration.length) for rule in limit.rules]
     budgets = sum(rule.metric == Metric.COST for rule in limit.rules)
     rates = {rule.id for rule in limit.rules if rule.metric != Metric.COST}
@@ -112,7 +119,10 @@ def _is_valid(limit: Limit) -> bool:
 
 
 def _new_ids(owner: str, items: Iterable[WantedItem], taken: set[str]) -> list[str]:
-    """Return the ids of new items: the file's, or one derived from it if another item (of either kind) has that id."""
+    """Return the ids of new items. An item has the id of the file.
+
+    If another item (of either kind) has that id, a new id is derived from it.
+    """
     ids: list[str] = []
     for item in items:
         own_id = item.id

@@ -1,7 +1,7 @@
-"""Find the limit to which each budget and rate limit with its own entry belongs.
+"""Finds the limit to which each budget and rate limit with its own entry belongs.
 
-A limit may name the item, or the item may name its owner. An item without an owner, or with an owner of a kind that
-this service does not have, is left out with the reason.
+A limit may name the item, or the item may name its owner. An item without an owner is left out, with the reason. So is
+an item with an owner of a kind that this service does not have.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +19,11 @@ WORDS = {
 
 
 class ItemKind(NamedTuple):
-    """Budgets or rate limits: the word for one, and a limit's fields for one id, for many ids and for nested items."""
+    """A kind of items: budgets or rate limits.
+
+    `what` is the word for one item. The other fields name three fields of a limit: for one id, for many ids, and for
+    nested items.
+    """
 
     what: str
     one: str
@@ -32,7 +36,10 @@ RATE_LIMITS = ItemKind("rate limit", "rate_limit_id", "rate_limit_ids", "rate_li
 
 
 class OwnedItems(NamedTuple):
-    """The entries of a section by the path of their limit; the faults; and (path, reason) of what is left out."""
+    """The entries of a section by the path of their limit, the faults, and the entries that are left out.
+
+    `left_out` has (path, reason) pairs.
+    """
 
     by_limit: Mapping[str, list[ItemEntry]]
     faults: list[Fault]
@@ -52,7 +59,7 @@ class ItemReference(NamedTuple):
 
 
 def owned(limits: list[LimitEntry], section: Section[ItemEntry], claims: Iterable[Claim], kind: ItemKind) -> OwnedItems:
-    """Assign the entries of a section to limits. `claims` are those of owners that this service does not have."""
+    """Assign the entries of a section to limits. `claims` has the items of owners that this service does not have."""
     known = {entry.id: entry for entry in section.entries}
     by_owner = {limit.named_by: limit for limit in limits if limit.named_by is not None}
     foreign = {entry.id: entry for entry in section.entries if _is_foreign(entry, by_owner)}
@@ -73,14 +80,14 @@ def owned(limits: list[LimitEntry], section: Section[ItemEntry], claims: Iterabl
 
 
 def _is_foreign(entry: ItemEntry, by_owner: Mapping[NamedOwner, LimitEntry]) -> bool:
-    """Return whether an entry names an owner that is not here; a missing model config is reported elsewhere."""
+    """Return whether an entry names an owner that is not here. Another function reports a missing model config."""
     return entry.owner is not None and entry.owner.field in WORDS and entry.owner not in by_owner
 
 
 def _references(
     limits: list[LimitEntry], section: Section[ItemEntry], by_owner: Mapping[NamedOwner, LimitEntry], kind: ItemKind
 ) -> Iterator[ItemReference]:
-    """Yield each reference between a limit and an entry; a reference to an item nested in the limit is ignored."""
+    """Yield each reference between a limit and an entry. A reference to an item nested in the limit is ignored."""
     for limit in limits:
         inside = {item.id for item in getattr(limit.draft, kind.inside) if item.id is not None}
         single = getattr(limit, kind.one)

@@ -1,4 +1,4 @@
-"""Which rows a file owns: `--prune` may remove only those."""
+"""Finds the rows that a file owns. `--prune` may remove only those rows."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import TypeVar
@@ -42,7 +42,8 @@ def owned(context: PlanContext, stored: StoredRows) -> StoredRows:
 def owner_faults(context: PlanContext, missing: StoredRows) -> Iterator[Fault]:
     """Yield a fault if the owner is a file's base name, and a file of that name in another folder made rows.
 
-    `missing` are the stored rows that the file does not have. Those whose folder is not known count as another file's.
+    `missing` has the stored rows that the file does not have. A row whose folder is not known counts as the row of
+    another file.
     """
     if not context.source.placed:
         return

@@ -1,4 +1,4 @@
-"""The plan of a sync: a list of steps from the stored rows to what a file asks for. Pure functions."""
+"""The plan of a sync: a list of steps from the stored rows to the rows of a file. The functions are pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,9 +13,9 @@ from governance.domain.records.stored import ManagedKey, ManagedLimit, StoredRow
 
 
 class Plan(NamedTuple):
-    """The steps: virtual keys, then users, prices and limits, each in the order of the file; removals last.
+    """The steps for virtual keys, then for users, prices and limits, each in the order of the file. Removals are last.
 
-    `gone` is the number of rows that the file created and no longer has; 0 if the plan prunes them.
+    `gone` is the number of rows that the file created and no longer has. It is 0 if the plan prunes them.
     """
 
     steps: tuple[Step, ...]
@@ -33,18 +33,18 @@ class Plan(NamedTuple):
 
     @property
     def counts(self) -> dict[Action, int]:
-        """The number of steps by action; an action without steps is absent."""
+        """The number of steps by action. An action without steps is absent."""
         counter = Counter(step.action for step in self.steps)
         return {action: counter[action] for action in Action if counter[action]}
 
     @property
     def outline(self) -> tuple[object, ...]:
-        """Return the part of the plan that users see. Two plans are compared by it."""
+        """The part of the plan that users see. Two plans are compared by this part."""
         return tuple(step.outline for step in self.steps)
 
 
 def plan(context: PlanContext, wanted: Wanted, *, prune: bool) -> tuple[Plan, list[Fault]]:
-    """Return the plan for a file, and the faults of the file that depend on what is stored."""
+    """Return the plan for a file, and the faults of the file that depend on the stored rows."""
     stored = context.stored
     keys = virtual_key_steps.steps(context, wanted.keys)
     users = list(user_steps.steps(context, wanted.users))
@@ -71,7 +71,7 @@ def plan(context: PlanContext, wanted: Wanted, *, prune: bool) -> tuple[Plan, li
 
 
 def _ends(gone: StoredRows, bound: set[str]) -> Iterator[Step]:
-    """Yield the removal of each row that is gone from the file; `bound` has the ids of keys that limits still use."""
+    """Yield the removal of each row that the file no longer has. `bound` has the ids of keys that limits still use."""
     yield from map(limit_steps.removal, gone.limits.values())
     yield from (virtual_key_steps.removal(row, bound) for row in gone.keys.values())
     yield from map(user_steps.removal, gone.users.values())
@@ -79,7 +79,7 @@ def _ends(gone: StoredRows, bound: set[str]) -> Iterator[Step]:
 
 
 def _flags(rows: Iterable[ManagedKey], steps: Iterable[Step]) -> dict[str, bool]:
-    """Return the calendar flag of each virtual key by its id, as it is after the steps."""
+    """Return `calendar_aligned` of each virtual key by its id, with the value after the steps."""
     after = (step.after for step in steps if isinstance(step.after, ManagedKey))
     return {each.key.id: each.key.calendar_aligned for each in (*rows, *after)}
 

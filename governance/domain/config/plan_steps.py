@@ -1,4 +1,7 @@
-"""The steps of a plan, and the context in which they are computed."""
+"""The steps of a plan, and the context in which they are computed.
+
+A step is the change of one stored row that makes it agree with its entry in the file.
+"""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -8,7 +11,7 @@ from governance.domain.records.stored import Managed, Source, StoredRows
 
 
 class Action(StrEnum):
-    """What a step does with its row. A kept row may still get the hash of its entry."""
+    """What a step does with its row. A kept row may still get a new hash of its entry."""
 
     CREATE = "create"
     CHANGE = "change"
@@ -20,7 +23,7 @@ class Action(StrEnum):
 class PlanContext(NamedTuple):
     """The context of a plan: the file, the stored rows and the time in microseconds.
 
-    With `overwrite` the file wins over edits by the API.
+    If `overwrite` is true, the values of the file replace edits by the API.
     """
 
     source: Source
@@ -29,19 +32,19 @@ class PlanContext(NamedTuple):
     overwrite: bool = False
 
     def owns(self, source: Source) -> bool:
-        """Return whether this file owns a row: the names are equal, and the places too if both are known."""
+        """Return whether this file owns a row: the names are equal, and so are the folders if both are known."""
         if not self.source.name or source.name != self.source.name:
             return False
         return not self.source.placed or source.place in (self.source.place, None)
 
     def with_place(self, source: Source) -> Source:
-        """Return the source to store with a kept row: with the file's place if it was not known."""
+        """Return the source to store with a kept row. If its `place` is not known, it gets that of the file."""
         known = source.place is not None or not self.source.placed
         return source if known or not self.owns(source) else self.source
 
 
 class Step(NamedTuple):
-    """What happens to one row. `before` and `after` also differ if only the hash of the entry does."""
+    """The change of one row. `before` and `after` differ even if only the hash of the entry changes."""
 
     action: Action
     entity: str
@@ -54,7 +57,7 @@ class Step(NamedTuple):
 
     @property
     def outline(self) -> tuple[object, ...]:
-        """The fields of the step that a person is shown."""
+        """The fields of the step that users see."""
         return self[:6]
 
 
@@ -76,5 +79,8 @@ def recreation_note(context: PlanContext, entity: str, row_id: str) -> str | Non
 
 
 def stores_hash(source: Source, context: PlanContext) -> bool:
-    """Return whether a kept row gets its entry's hash, so that later edits stay; not if another file made it."""
+    """Return whether a kept row gets its entry's hash, so that later edits stay.
+
+    A row of another file does not get the hash.
+    """
     return source.name == "" or context.owns(source)

@@ -1,4 +1,7 @@
-"""The line of each value in a JSON text; computed only when a file has a fault, to report its line."""
+"""Finds the line of each value in a JSON text.
+
+This is done only when a file has a fault, to report the fault's line.
+"""
 
 import json
 import re
@@ -10,7 +13,7 @@ LAST_STEP = re.compile(r"[.\[][^.\[]*$")
 
 
 class _Inside(NamedTuple):
-    """An open array or object: its path, and the current index or key in it; None if a key comes next."""
+    """An open array or object: its path, and the current index or key in it. The key is None if a key comes next."""
 
     path: str
     place: int | str | None
@@ -19,7 +22,7 @@ class _Inside(NamedTuple):
 def positions(text: str) -> Iterator[tuple[str, int]]:
     """Yield the path of each value in a valid JSON text, for example `budgets[0].max_limit`, with its line.
 
-    For a value in an object the line is that of its key. A path is yielded twice if its object has the key twice.
+    The line of a value in an object is the line of its key. If an object has a key twice, that path is yielded twice.
     """
     line, seen = 1, 0
     opened: list[_Inside] = []
@@ -65,7 +68,10 @@ def steps_to(path: str) -> Iterator[str]:
 
 
 def line_of(path: str, lines: Mapping[str, int]) -> int:
-    """Return the line of a path, or of the nearest object or array around it if the path does not exist."""
+    """Return the line of a path.
+
+    If the path does not exist, return the line of the nearest object or array around it.
+    """
     while path not in lines and LAST_STEP.search(path):
         path = LAST_STEP.sub("", path)
     return lines.get(path, 1)

@@ -37,7 +37,10 @@ def faults(
     prices: Sequence[WantedPrice],
     planned: Sequence[Step],
 ) -> Iterator[Fault]:
-    """Yield the faults of entries that contradict stored overrides which stay, or that lead to another alias."""
+    """Yield a fault for each entry that contradicts a stored override which stays.
+
+    Yield a fault for each alias that leads to another alias, too.
+    """
     after = {step.id: step.after.price for step in planned if isinstance(step.after, ManagedPrice)}
     staying = {row_id: row.price for row_id, row in stored.items() if row_id not in after and row_id not in removed}
     taken = {price.identity: row_id for row_id, price in staying.items()}
@@ -60,7 +63,7 @@ def removal(row: ManagedPrice) -> Step:
 
 
 def _aliases(prices: Iterable[PriceOverride]) -> Mapping[ModelKey, Sequence[PriceOverride]]:
-    """Return the aliases by their own model and by the model that they lead to."""
+    """Return the aliases, both by their own model and by the model that they lead to."""
     found: defaultdict[ModelKey, list[PriceOverride]] = defaultdict(list)
     for each in prices:
         if each.target is not None:

@@ -19,7 +19,7 @@ def steps(context: PlanContext, users: Iterable[WantedUser]) -> Iterator[Step]:
 
 
 def removal(row: ManagedUser) -> Step:
-    """Return the removal of a user that its file no longer has; limits on the id stay."""
+    """Return the removal of a user that its file no longer has. Limits on the id stay."""
     return entry_steps.removal(KIND, row)
 
 

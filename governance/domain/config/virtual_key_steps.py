@@ -28,7 +28,7 @@ def steps(context: PlanContext, keys: Iterable[WantedKey]) -> list[Step]:
 
 
 def removal(row: ManagedKey, bound: set[str]) -> Step:
-    """Return the removal of a key that its file no longer has; the key stays if it is among the `bound` ids.
+    """Return the removal of a key that its file no longer has. The key stays if its id is in `bound`.
 
     `bound` has the ids of the virtual keys that remaining limits refer to.
     """
@@ -39,7 +39,7 @@ def removal(row: ManagedKey, bound: set[str]) -> Step:
 
 
 def clashes(entries: Iterable[WantedKey], steps: Iterable[Step], stored: Mapping[str, ManagedKey]) -> Iterator[Fault]:
-    """Yield a fault for each entry whose name or value belongs to another stored key that the plan does not change."""
+    """Yield a fault for each entry whose name or value another stored key has, unless the plan changes that key."""
     after = {step.id: step.after.key for step in steps if isinstance(step.after, ManagedKey)}
     others = [row.key for key_id, row in stored.items() if key_id not in after]
     names, values = {key.name: key for key in others}, {key.digest: key for key in others}
@@ -70,7 +70,7 @@ def _step(context: PlanContext, entry: WantedKey, row: ManagedKey | None) -> Ste
 
 
 def _new(entry: WantedKey, now: int) -> VirtualKey:
-    """Return a new key; its digest is empty if the file gives no value."""
+    """Return a new key. Its digest is empty if the file gives no value."""
     return VirtualKey(
         id=entry.id,
         name=entry.name,
@@ -86,7 +86,10 @@ def _new(entry: WantedKey, now: int) -> VirtualKey:
 
 
 def _edited(key: VirtualKey, entry: WantedKey, now: int) -> VirtualKey:
-    """Return the stored key with the fields of its entry; is_active and the value stay if the entry lacks them."""
+    """Return the stored key with the fields of its entry.
+
+    If the entry lacks `is_active` or the value, the stored one stays.
+    """
     after = key._replace(
         name=entry.name,
         description=entry.description,

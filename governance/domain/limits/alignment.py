@@ -1,4 +1,4 @@
-"""Combine `calendar_aligned` of a limit with that of its budgets: it is one setting for the whole limit.
+"""Combines `calendar_aligned` of a limit with that of its budgets: it is one setting for the whole limit.
 
 If the limit does not set it, a budget's value applies to the limit. A value that differs from the limit's is a fault.
 """
@@ -19,7 +19,7 @@ NEVER = (
 
 
 class CalendarSetting(NamedTuple):
-    """`calendar_aligned` of one budget or rate limit: its path in the body, its value, and the item's windows."""
+    """`calendar_aligned` of one budget or rate limit: its path in the body, the value, and the windows of the item."""
 
     path: str
     aligned: bool
@@ -32,7 +32,10 @@ class CalendarSetting(NamedTuple):
 
 
 def limit_flag(given: bool | None, said: Iterable[CalendarSetting]) -> tuple[bool | None, list[Fault]]:
-    """Return `calendar_aligned` of a limit, and the faults. `given` is its own value, `said` has those of its items."""
+    """Return `calendar_aligned` of a limit, and the faults. `given` is the limit's own value.
+
+    `said` has the items' values.
+    """
     every = list(said)
     telling = [each for each in every if each.alignable]
     flag = next((each.aligned for each in telling), None) if given is None else given

@@ -11,7 +11,7 @@ from governance.domain.limits.limit import Metric, Scope
 from governance.domain.names import Identity
 
 UTC = "UTC"
-"""The time zone of a limit that names none, and of each limit that is not calendar-aligned."""
+"""The time zone of a limit that names no zone, and of each limit that is not calendar-aligned."""
 NOT_ALIGNABLE = (
     "Give at least one window as a whole number of d, w, M or Y, such as 1d or 1M, or leave calendar_aligned out: "
     "no window of this limit can be aligned to the calendar."
@@ -30,10 +30,10 @@ class RuleSpec(NamedTuple):
 
 
 class DraftItem(NamedTuple):
-    """A requested budget (one maximum) or rate limit (one or two).
+    """A requested budget (one maximum) or rate limit (one or two maxima).
 
-    `id` is the id of the stored item that it replaces, if given. `aligned` is the item's `calendar_aligned`. If given,
-    it applies to the whole limit (see `alignment`).
+    If `id` is given, it is the id of the stored item that this item replaces. If `aligned` is given, it is the item's
+    `calendar_aligned` and applies to the whole limit (see `alignment`).
     """
 
     id: str | None
@@ -46,7 +46,7 @@ class DraftItem(NamedTuple):
         return frozenset((ceiling.metric, ceiling.duration.length) for ceiling in self.ceilings)
 
     def said(self, path: str) -> CalendarSetting:
-        """Return the item's own calendar setting; `path` is the path of the item in the body."""
+        """Return the item's own `calendar_aligned`. `path` is the path of the item in the body."""
         durations = tuple(ceiling.duration for ceiling in self.ceilings)
         return CalendarSetting(f"{path}.calendar_aligned", self.aligned is True, durations)
 
@@ -54,7 +54,7 @@ class DraftItem(NamedTuple):
 class LimitDraft(NamedTuple):
     """A requested new limit.
 
-    `single` has the names of the lists for which one object was given: `budget` instead of `budgets`, for example.
+    `single` has the names of the lists that were sent as one object, for example as `budget` instead of `budgets`.
     """
 
     model_name: str
@@ -113,7 +113,7 @@ def flagged(asked: LimitDraft | LimitChange) -> Iterator[tuple[str, DraftItem]]:
 def drafted_flag(draft: LimitDraft, *, inherited: bool = True) -> tuple[bool | None, list[Fault]]:
     """Return the `calendar_aligned` of a draft, and the faults. The draft or one of its items may set it.
 
-    `inherited` is `calendar_aligned` of the virtual key; pass True if it is not known.
+    `inherited` is `calendar_aligned` of the virtual key. Pass True if it is not known.
     """
     flag, faults = draft.calendar_aligned, list[Fault]()
     said = [item.said(path) for path, item in flagged(draft)]

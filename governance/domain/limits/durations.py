@@ -1,4 +1,4 @@
-"""Parse the length of a window: `30s 5m 1h 1d 1w 1M 1Y`, decimals (`1.5d`) and h/m/s combinations (`1h30m`).
+"""Parses the length of a window: `30s 5m 1h 1d 1w 1M 1Y`, decimals (`1.5d`) and h/m/s combinations (`1h30m`).
 
 In a rolling window a month is 30 days and a year is 365 days, as in Bifrost. `windows` has the calendar's months and
 years.
@@ -42,7 +42,7 @@ class Duration(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Duration:
-    """Return the duration of `text`. Raises ValueError with the reason to show if it is not valid."""
+    """Return the duration of `text`. Raises ValueError if it is not valid. The error's text is the reason to show."""
     found = _period(text) or _clock(text) if len(text) <= LONGEST_TEXT else None
     if found is None:
         raise ValueError(f"must be a duration like {EXAMPLES}")

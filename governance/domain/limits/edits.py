@@ -1,4 +1,4 @@
-"""Create and change a model limit: compute the limit to store from the request and the stored limit.
+"""Creates and changes a model limit: computes the limit to store from the request and the stored limit.
 
 The functions are pure: new ids and the time are arguments. Storage writes only the difference between two limits.
 """
@@ -28,7 +28,7 @@ NewId = Callable[[], str]
 def created(draft: LimitDraft, *, inherited: bool, now: int, new_id: NewId) -> Limit:
     """Return the limit that a draft describes. Raises InvalidRequest.
 
-    `inherited` is `calendar_aligned` of the virtual key; it is used if the draft does not set its own.
+    `inherited` is `calendar_aligned` of the virtual key. It is used if the draft does not set `calendar_aligned`.
     """
     flag, faults = drafted_flag(draft, inherited=inherited)
     if faults:
@@ -59,7 +59,7 @@ NONE_KEPT = (
 
 
 def changed(limit: Limit, change: LimitChange, *, now: int, new_id: NewId) -> Limit:
-    """Return the limit after an edit; `limit` itself if the edit changes nothing. Raises InvalidRequest."""
+    """Return the limit after an edit. If the edit changes nothing, return `limit` itself. Raises InvalidRequest."""
     flag, faults = _edited_flag(limit, change)
     change = change._replace(calendar_aligned=flag)
     faults += [*_identity_faults(limit, change), *_item_faults(limit, change), *_zone_faults(limit, change)]
@@ -77,9 +77,9 @@ def changed(limit: Limit, change: LimitChange, *, now: int, new_id: NewId) -> Li
 
 
 def _edited_flag(limit: Limit, change: LimitChange) -> tuple[bool | None, list[Fault]]:
-    """Return `calendar_aligned` as the edit sets it, and the faults.
+    """Return `calendar_aligned` after the edit, and the faults.
 
-    If the edit sets `calendar_aligned` of the limit itself, that of a stored budget is ignored if it did not change.
+    If the edit sets `calendar_aligned` of the limit itself, an unchanged value of a stored budget is ignored.
     """
     shown = {(rule.id, limit.calendar_aligned and rule.duration.alignable) for rule in limit.rules}
     given = change.calendar_aligned
@@ -88,9 +88,9 @@ def _edited_flag(limit: Limit, change: LimitChange) -> tuple[bool | None, list[F
 
 
 def _identity_faults(limit: Limit, change: LimitChange) -> Iterable[Fault]:
-    """Yield a fault for each identity field that differs from the stored one: the identity is fixed at creation.
+    """Yield a fault for each identity field that differs from the stored one.
 
-    Values are compared as `Identity` compares them.
+    The identity cannot change after creation. Values are compared in the form that `Identity` has.
     """
     stored = {name: getattr(limit, name) for name in ("model_name", "provider", "scope", "scope_id")}
     for name, value in change.identity.items():
@@ -101,7 +101,7 @@ def _identity_faults(limit: Limit, change: LimitChange) -> Iterable[Fault]:
 
 
 def _zone_faults(limit: Limit, change: LimitChange) -> Iterable[Fault]:
-    """Yield a fault for a time zone without alignment. UTC and the stored one are accepted."""
+    """Yield a fault for a time zone of a limit that is not calendar-aligned. UTC and the stored zone are accepted."""
     aligned = limit.calendar_aligned if change.calendar_aligned is None else change.calendar_aligned
     if not aligned and change.timezone not in (None, UTC, limit.timezone):
         yield Fault("timezone", NOT_ALIGNED)
@@ -144,7 +144,7 @@ def _wanted_rules(limit: Limit, change: LimitChange, now: int, new_id: NewId) ->
 def _merged(
     stored: Sequence[Rule], wanted: Sequence[DraftItem] | None, now: int, new_id: NewId, *, single: bool
 ) -> Iterable[Rule]:
-    """Yield the rules of the requested items. An item that matches a stored one keeps its id; the others are new."""
+    """Yield the rules of the requested items. An item that matches a stored item keeps its id. The others are new."""
     if wanted is None:
         yield from stored
         return
@@ -187,7 +187,7 @@ def _same_item(stored: list[Rule], item: DraftItem, now: int) -> Iterable[Rule]:
 def _retuned(limit: Limit, change: LimitChange, rules: tuple[Rule, ...]) -> Limit:
     """Return the limit with the requested settings.
 
-    If the windows of a rule change, its generation rises by 1. Counters belong to one generation.
+    If the windows of a rule change, its generation rises by 1. A counter belongs to one generation.
     """
     aligned = limit.calendar_aligned if change.calendar_aligned is None else change.calendar_aligned
     zone = change.timezone or limit.timezone if aligned else UTC

@@ -1,4 +1,4 @@
-"""Match the budgets and rate limits of an edit to the stored ones, so that a matched one keeps its counter.
+"""Matches the budgets and rate limits of an edit to the stored ones, so that a matched item keeps its counter.
 
 The functions are pure.
 """
@@ -21,11 +21,11 @@ def windows_of(rules: Iterable[Rule]) -> Windows:
 def match(
     stored: Mapping[str, Windows], wanted: Sequence[tuple[str | None, Windows]], *, single: bool = False
 ) -> list[str | None]:
-    """Return the id of the stored item that each requested item (id, windows) replaces; None for a new item.
+    """Return the id of the stored item that each requested item (id, windows) replaces. A new item has None.
 
-    An item with an id replaces the item of that id. If the item was sent in the singular (`single`) without an id, it
-    replaces the only stored item, with any window. Other items are matched by equal windows: the pair with most equal
-    windows first, then in the order of the requested items, then of the stored ones.
+    An item with an id replaces the stored item of that id. An item that was sent in the singular (`single`) without an
+    id replaces the only stored item, with any window. Other items are matched by equal windows. The pair with the most
+    equal windows comes first. Ties follow the order of the requested items, then of the stored ones.
     """
     found = [item_id for item_id, _ in wanted]
     if single and found == [None] and len(stored) == 1:
@@ -48,10 +48,10 @@ def match(
 
 
 def predecessors(before: Sequence[Rule], after: Sequence[Rule]) -> dict[RuleKey, Rule]:
-    """Return, by the key of each rule after an edit, the earlier rule whose counters it continues.
+    """Return the earlier rule whose counters each rule continues after an edit, by the key of the later rule.
 
-    That is the rule of the same key, or else a removed rule of the same metric and length. So a request window that
-    moves from one rate limit to another keeps its usage.
+    The earlier rule has the same key. If there is none, it is a removed rule of the same metric and length. So a
+    request window that moves from one rate limit to another keeps its usage.
     """
     known = {rule.key: rule for rule in before}
     kept = {rule.key for rule in after}
@@ -61,17 +61,18 @@ def predecessors(before: Sequence[Rule], after: Sequence[Rule]) -> dict[RuleKey,
 
 
 def _is_match(wanted: Windows, held: Windows, asked: Windows, released: Windows) -> bool:
-    """Return whether an item without id may replace a stored one: they share a window, and no other window moves.
+    """Return whether an item without id may replace a stored item.
 
-    A different window is an edit of the duration if no other requested item has the stored window (`asked`), and no
-    other stored item has the requested one (`released`). Otherwise the counter moves with its window: `predecessors`.
+    They must share a window, and no other window may move. A different window is an edit of the duration under two
+    conditions. No other requested item has the stored window (`asked`). No other stored item has the requested window
+    (`released`). Otherwise the counter moves with its window: see `predecessors`.
     """
     differing = [(new, old) for new in wanted for old in held if new[0] == old[0] and new != old]
     return bool(wanted & held) and all(old not in asked and new not in released for new, old in differing)
 
 
 def _without(windows: Windows, kept: Windows | None) -> Windows:
-    """Return the windows whose metrics are not in `kept`, the windows of the item matched by id."""
+    """Return the windows whose metrics are not in `kept`. `kept` has the windows of the item matched by id."""
     metrics = {metric for metric, _ in kept or ()}
     return frozenset(window for window in windows if window[0] not in metrics)
 

@@ -1,7 +1,7 @@
 """A model limit, its rules, and their counters.
 
-A *limit* names the calls that it applies to (scope, provider, model). Its *rules* set the maxima: a budget is one rule
-of metric `cost`; a rate limit is one or two rules, of metrics `tokens` and `requests`, with the same id. A *counter*
+A *limit* names the calls that it applies to (scope, provider, model). Its *rules* set the maxima. A budget is one rule
+of metric `cost`. A rate limit is one or two rules, of metrics `tokens` and `requests`, with the same id. A *counter*
 has the usage of one rule in one window.
 """
 
@@ -23,7 +23,7 @@ class Metric(StrEnum):
 
 
 class Scope(StrEnum):
-    """Whose calls a limit applies to."""
+    """The kind of callers that a limit applies to."""
 
     GLOBAL = "global"
     VIRTUAL_KEY = "virtual_key"
@@ -37,7 +37,7 @@ MAX_ITEMS = 32
 
 
 class Rule(NamedTuple):
-    """Allows at most `max_limit` of `metric` in each window. Instants are in microseconds, money is in nano-dollars.
+    """Allows at most `max_limit` of `metric` in each window. Instants are in microseconds. Money is in nano-dollars.
 
     `generation` rises by 1 when an edit changes the windows of the rule. A counter belongs to one generation.
     """
@@ -54,7 +54,7 @@ class Rule(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str]:
-        """The unique key of the rule: the two rules of a rate limit have the same id."""
+        """The unique key of the rule. The id is not unique, because the two rules of a rate limit share it."""
         return self.id, self.metric
 
     @property
@@ -105,7 +105,7 @@ class Counter(NamedTuple):
 
 
 Counters = tuple[Counter | None, ...]
-"""The newest counter of each rule of a limit, in the order of its rules; None for a rule that has no counter."""
+"""The newest counter of each rule of a limit, in the order of its rules. A rule without a counter has None."""
 
 
 class LimitState(NamedTuple):
@@ -117,7 +117,10 @@ class LimitState(NamedTuple):
 
 
 class OwnRule(NamedTuple):
-    """A rule of a limit in its current window, for the holder of the virtual key that the limit is on."""
+    """A rule of a limit in its current window.
+
+    It is shown to the holder of the virtual key that is the limit's scope.
+    """
 
     model_name: str
     provider: str | None
@@ -135,11 +138,11 @@ class Opening(NamedTuple):
 
 
 def current(rule: Rule, alignment: Alignment, counter: Counter | None, now: int) -> Counter:
-    """Return the counter of a rule in its current window, given its newest counter.
+    """Return the counter of a rule in its current window. `counter` is the newest counter of the rule.
 
-    A counter is current until its window ends, even if the clock was set back to before the window: a closed window
-    never reopens (docs/contract.md §5). After a change of a time zone's rules, the window at `now`
-    can begin at or before the start of a counter that has ended. Then that counter continues with a new end.
+    A counter is current until its window ends, even if the clock was set back to an instant before the window. A closed
+    window never reopens (docs/contract.md §5). After a change of a time zone's rules, the window at `now` can begin at
+    or before the start of a counter that has ended. Then that counter continues with a new end.
     """
     if counter is not None and counter.end > now:
         return counter
@@ -169,7 +172,8 @@ def rules_by_id(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
 
 
 SHARE = 2**128
-"""Units in a whole: a unit is below 10^-36, the least difference of two fractions of the largest maxima."""
+"""The number of units in a whole. One unit is below 10^-36, the least difference of two shares at the largest maxima.
+"""
 
 
 def share(used: int, max_limit: int) -> int:
@@ -178,7 +182,10 @@ def share(used: int, max_limit: int) -> int:
 
 
 def usage_share(scoped: LimitState, now: int) -> int:
-    """Return the highest share among a limit's rules in their current windows, in units of 1/SHARE; 0 without rules."""
+    """Return the highest share among a limit's rules in their current windows, in units of 1/SHARE.
+
+    It is 0 without rules.
+    """
     limit, counters, _ = scoped
     live = (
         share(counter.used, rule.max_limit)

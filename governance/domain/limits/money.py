@@ -1,6 +1,6 @@
-"""Convert money: integers in nano-dollars inside the service, exact decimal numbers of dollars in JSON.
+"""Converts money. Inside the service, money is an integer of nano-dollars.
 
-`0.15 $` per million tokens is 150 nano-dollars per token, so each published price is a whole number.
+In JSON, money is an exact decimal number of dollars. A price of $0.15 per million tokens is 150 nano-dollars per token.
 """
 
 from decimal import ROUND_CEILING, Context, Decimal
@@ -18,7 +18,7 @@ MAX_COST = 1_000_000 * NANOS
 def nanos(dollars: int | Decimal, most: int) -> tuple[int, bool]:
     """Return `dollars` in nano-dollars, rounded up, and whether the conversion was exact.
 
-    Raises ValueError outside 0 … `most` (nano-dollars). The range is checked first, because
+    Raises ValueError for an amount below 0 or above `most` (nano-dollars). The range is checked first, because
     `int(Decimal("1e900000"))` would block a worker for half a minute.
     """
     if not 0 <= dollars <= most // NANOS:

@@ -1,8 +1,8 @@
-"""Find the window that contains an instant, from duration, alignment, time zone, anchor and now.
+"""Finds the window that contains an instant, from duration, alignment, time zone and anchor.
 
-The start of a window is part of the key of its counter, so no job resets counters at the end of a window.
-A rolling window starts at anchor + k × length. Calendar windows are counted from 1970 in the days of a time zone.
-A day begins at the first instant of its local date, which is not always midnight (docs/contract.md §5).
+The start of a window is part of the key of its counter, so no job resets counters at the end of a window. A rolling
+window starts at anchor + k × length. Calendar windows are counted from 1970, in days of a time zone. A day begins at
+the first instant of its local date. That is not always midnight (docs/contract.md §5).
 """
 
 from datetime import date, datetime, timedelta, tzinfo
@@ -20,7 +20,7 @@ REMEMBERED = 4096
 
 
 class Window(NamedTuple):
-    """A half-open span of instants in microseconds: it contains `start`; `end` is the start of the next window."""
+    """A half-open span of instants in microseconds. It contains `start`. `end` is the start of the next window."""
 
     start: int
     end: int
@@ -47,14 +47,20 @@ class Frame(NamedTuple):
 
 
 def frame(duration: Duration, alignment: Alignment, anchor: int) -> Frame:
-    """Return the frame of a rule. Values that do not affect its windows are blank, so that frames compare."""
+    """Return the frame of a rule.
+
+    Values that do not affect its windows are blank, so equal windows give equal frames.
+    """
     if alignment.calendar and duration.alignable:
         return Frame(0, duration.unit, duration.multiple, alignment.zone, 0)
     return Frame(duration.length, "", 0, "", anchor)
 
 
 def window(duration: Duration, alignment: Alignment, anchor: int, now: int) -> Window:
-    """Return the window that contains `now`. `anchor` is the start of any one rolling window, in microseconds."""
+    """Return the window that contains `now`.
+
+    `anchor` is the start of any rolling window of the rule, in microseconds.
+    """
     if alignment.calendar and duration.alignable:
         return calendar(duration.unit, duration.multiple, alignment.zone, now)
     start = now - (now - anchor) % duration.length
@@ -86,9 +92,9 @@ def _calendar(unit: str, multiple: int, zone: tzinfo, now: int) -> Window:
 
 
 def _day(zone: tzinfo, now: int) -> date:
-    """Return the day that began last before or at `now`.
+    """Return the last day that began at or before `now`.
 
-    It differs from the local date after the clock was set back over midnight.
+    It differs from the local date if the clock was set back over midnight.
     """
     day = to_datetime(now).astimezone(zone).date()
     following = day + timedelta(days=1)
@@ -123,8 +129,8 @@ def _first_day(unit: str, period: int) -> date:
 def day_start(zone: tzinfo, day: date) -> int:
     """Return the first instant of a local date, in microseconds.
 
-    If midnight occurs twice, this is the earlier one. If the clock skips midnight, this is the instant of the skip.
-    A date that the clock skips entirely is empty: it begins when the next one begins.
+    If midnight occurs twice, the result is the first one. If the clock skips midnight, it is the instant of the skip.
+    If the clock skips the whole date, it is the start of the next date.
     """
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
     before, after = _offset(midnight), _offset(midnight.replace(fold=1))

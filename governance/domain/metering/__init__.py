@@ -1,1 +1,1 @@
-"""Decide about calls: which limits apply, whether their rules have room, and how a reservation changes."""
+"""Decides about calls: which limits apply, whether their rules have room, and how a reservation changes."""

@@ -1,4 +1,7 @@
-"""Decide whether a call may pass: each rule of each limit that applies must have room, else nothing is reserved."""
+"""Decides whether a call may pass. Each rule of each limit that applies must have room.
+
+Otherwise nothing is reserved.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -17,7 +20,7 @@ class MatchedRule:
 
     Many calls use the same object, so three values are computed once. `kind` is `budget` or `rate_limit`. `key`
     identifies the rule and its generation, a number that rises when the rule's window changes. `place` is the sort key:
-    the most specific rule first, then kind, window length and id.
+    the most specific rule comes first, then kind, window length and id decide.
     """
 
     __slots__ = ("key", "kind", "limit", "place", "rank", "rule", "scope_name")
@@ -50,7 +53,10 @@ class RuleStatus(NamedTuple):
 
     @property
     def has_room(self) -> bool:
-        """Whether the window has room. A given amount must fit; without one, something must be left; 0 always fits."""
+        """Whether the window has room. A given amount must fit. If no amount is given, something must be left.
+
+        0 always fits.
+        """
         if not self.requested and not self.left_out:
             return True
         taken, limit = self.window.used + self.window.reserved, self.matched.rule.max_limit
@@ -58,7 +64,7 @@ class RuleStatus(NamedTuple):
 
     @property
     def remaining(self) -> int:
-        """The amount left in the window; 0 if usage and reservations exceed the limit."""
+        """The amount left in the window. It is 0 if usage and reservations exceed the limit."""
         return max(0, self.matched.rule.max_limit - self.window.used - self.window.reserved)
 
     @property
@@ -82,9 +88,9 @@ EXPIRED = KeyRefusal("Use another virtual key: this one has expired.", Code.VIRT
 class Decision(NamedTuple):
     """The decision about a call at an instant: the status of each rule that applies, the most specific first.
 
-    `violations` are the statuses without room. `reservation` has the amounts reserved or charged. `key_refusal` says
-    why the virtual key may not be used. `rendered` is the response body. If the request was a repeat (`replayed`),
-    `rendered` is the body of the first response.
+    `violations` has the statuses without room. `reservation` has the amounts reserved or charged. `key_refusal` says
+    why the virtual key may not be used. `rendered` is the response body. If the request was a repeat, `replayed` is
+    true and `rendered` is the body of the first response.
     """
 
     call: Call
@@ -100,12 +106,15 @@ class Decision(NamedTuple):
 
     @property
     def allowed(self) -> bool:
-        """Whether each rule has room, the virtual key may be used, and a budget could be decided."""
+        """Whether each rule has room, the virtual key may be used, and the cost for a budget is known."""
         return not self.violations and self.key_refusal is None and not self.is_unpriced
 
     @property
     def word(self) -> str:
-        """The name of the denial. A budget comes first: it would still deny the call after a rate limit resets."""
+        """The name of the denial.
+
+        A budget comes first, because it would still deny the call after a rate limit resets.
+        """
         metrics = {status.matched.rule.metric for status in self.violations}
         if Metric.COST in metrics:
             return "budget_exceeded"
@@ -115,14 +124,14 @@ class Decision(NamedTuple):
 
     @property
     def retry_at(self) -> int | None:
-        """The instant when each violated rule has begun a new window; None if a retry cannot succeed."""
+        """The instant at which each violated rule has begun a new window. None if a retry cannot succeed."""
         if not self.violations or any(status.exceeds_limit for status in self.violations):
             return None
         return max(status.window.end for status in self.violations)
 
     @property
     def retry_after(self) -> int | None:
-        """Whole seconds until `retry_at`, rounded up, at least 1; None without `retry_at`."""
+        """Whole seconds until `retry_at`, rounded up, at least 1. None if `retry_at` is None."""
         return None if self.retry_at is None else max(1, -(-(self.retry_at - self.now) // SECOND))
 
 
@@ -137,7 +146,7 @@ def decide(
 
 
 def key_refusal(key: VirtualKey, now: int) -> KeyRefusal | None:
-    """Return why a virtual key may not be used; None if it may."""
+    """Return why a virtual key may not be used, or None if it may be used."""
     if not key.is_active:
         return INACTIVE
     return EXPIRED if key.expires_at is not None and key.expires_at <= now else None

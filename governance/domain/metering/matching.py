@@ -1,6 +1,7 @@
-"""Find the limits that apply to a call: those of all four tiers in each scope of the call (docs/contract.md §6).
+"""Finds the limits that apply to a call: those of all four tiers in each scope of the call (docs/contract.md §6).
 
-This takes about 24 look-ups by identity, for any number of stored limits.
+The tier of a limit says whether the limit names the provider, the model, both or neither. The search takes about 24
+look-ups by identity, for any number of stored limits.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ class UnmatchedLimit(NamedTuple):
 
 
 class UnmatchedLimits(NamedTuple):
-    """The number of limits that do not apply to a call, and the first of them."""
+    """The number of limits that do not apply to a call, and a list of the first of these limits."""
 
     total: int
     limits: Sequence[UnmatchedLimit]
@@ -54,7 +55,7 @@ def scopes(call: Call) -> Iterator[tuple[int, Scope, str]]:
 def tiers(call: Call) -> set[tuple[int, str, str]]:
     """Return each (tier, provider, model) under which a matching limit may be stored, in each spelling of the model.
 
-    The model is also looked up as the call writes it, even if that spelling names another provider.
+    The spelling of the call itself is looked up too, even if it names another provider.
     """
     provider, bare = spelled(call.model, call.provider)
     written = canonical_model(call.model, call.provider)
@@ -78,7 +79,7 @@ def matches(call: Call, index: Mapping[Identity, str]) -> list[Match]:
 
 
 def reason(call: Call, identity: Identity) -> str:
-    """Return why a limit of this identity does not apply to a call."""
+    """Return the reason why a limit of this identity does not apply to a call."""
     ids = {scope: scope_id for _, scope, scope_id in scopes(call)}
     provider, model = spelled(call.model, call.provider)
     if identity.scope not in ids:

@@ -1,4 +1,4 @@
-"""The amounts of a call with its cost: as given, or computed from its tokens by kind and the price of its model."""
+"""The amounts of a call with its cost. The cost is given, or computed from the tokens by kind and the model's price."""
 
 from typing import NamedTuple
 
@@ -14,9 +14,9 @@ TOO_DEAR = "Give fewer tokens: by the price of the model they cost more than ${}
 
 
 class PricedAmounts(NamedTuple):
-    """Amounts with their cost. `price` is the price that holds, or None; it is stored for the settle.
+    """Amounts with their cost. `price` is the price of the call, or None. The price is stored for the settle.
 
-    `is_unknown`: the cost was to be computed, and no price is known.
+    `is_unknown` is true if the cost had to be computed but no price is known.
     """
 
     amounts: RequestedAmounts
@@ -26,12 +26,12 @@ class PricedAmounts(NamedTuple):
 
     @property
     def price_text(self) -> str | None:
-        """The price as reservations store it."""
+        """The price in the form in which a reservation stores it."""
         return None if self.price is None else self.price.text
 
 
 def priced(amounts: RequestedAmounts, price: EffectivePrice | None) -> PricedAmounts:
-    """Return the amounts with their cost. Raises InvalidRequest if no call may cost so much."""
+    """Return the amounts with their cost. Raises InvalidRequest if the cost is above the largest cost of one call."""
     cost, _, requests, counts = amounts
     if cost is not None or counts is None:
         return PricedAmounts(amounts, CostSource.NONE if cost is None else CostSource.GIVEN, price)
@@ -42,9 +42,10 @@ def priced(amounts: RequestedAmounts, price: EffectivePrice | None) -> PricedAmo
 
 
 def settled_at(actual: Actual, price: Price, source: str, text: str | None = None) -> Actual:
-    """Return what a settle reports with its cost by this price; unchanged if the price does not tell it.
+    """Return the amounts of a settle with their cost by this price.
 
-    `text` is the price as JSON, if it is not stored yet. Raises InvalidRequest if no call may cost so much.
+    They are unchanged if the price cannot give the cost. `text` is the price as JSON if it is not stored yet. Raises
+    InvalidRequest if the cost is above the largest cost of one call.
     """
     if actual.counts is None:
         return actual

@@ -5,14 +5,14 @@ from typing import NamedTuple
 from governance.domain.pricing.tokens import TokenCounts
 
 MAX_REQUESTS = 10**6
-"""The most requests of one report (docs/contract.md §1)."""
+"""The largest number of requests in one report (docs/contract.md §1)."""
 DEFAULT_TTL = 600
-"""The seconds that a reservation lasts if the request does not set `ttl_seconds`."""
+"""The length of a reservation in seconds if the request does not set `ttl_seconds`."""
 LONGEST_TTL = 86_400
 
 
 class Call(NamedTuple):
-    """A call to a model, with its virtual key and user; an id is None if the call has none."""
+    """A call to a model, with its virtual key and user. An absent id is None."""
 
     model: str
     provider: str | None = None
@@ -21,9 +21,10 @@ class Call(NamedTuple):
 
 
 class RequestedAmounts(NamedTuple):
-    """The amounts that a call requests, in the units of `Amounts`. None means not given, which differs from 0.
+    """The amounts that a call requests, in the units of `Amounts`.
 
-    `counts` are the tokens by kind, if they were given so; `tokens` is then their sum.
+    None means that the amount is not given. That is not the same as 0. `counts` has the tokens by kind if the request
+    gives them. `tokens` is then their sum.
     """
 
     cost: int | None = None
@@ -33,12 +34,15 @@ class RequestedAmounts(NamedTuple):
 
     @property
     def needs_price(self) -> bool:
-        """Whether the cost is to be computed: the tokens are given by kind, and no cost is."""
+        """Whether the cost is to be computed: the request gives tokens by kind, and no cost."""
         return self.counts is not None and self.cost is None
 
 
 class ReservationRequest(NamedTuple):
-    """A request to reserve. `virtual_key` is the value of the virtual key, if it was given instead of the id."""
+    """A request to reserve.
+
+    `virtual_key` is the value of the virtual key if the request gives the value instead of the id.
+    """
 
     call: Call
     amounts: RequestedAmounts

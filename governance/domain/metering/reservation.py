@@ -28,7 +28,7 @@ class Amounts(NamedTuple):
 
 
 class Status(StrEnum):
-    """The state of a reservation. `reported` is usage that was reported without a reservation."""
+    """The state of a reservation. The status `reported` is for usage that was reported without a reservation."""
 
     OPEN = "open"
     SETTLED = "settled"
@@ -41,13 +41,14 @@ OVER = {Status.SETTLED: Code.ALREADY_SETTLED, Status.RELEASED: Code.ALREADY_RELE
 
 
 class Reservation(NamedTuple):
-    """A reservation on each rule that applied to a call. Instants are in microseconds, money is in nano-dollars.
+    """A reservation on each rule that applied to a call. Instants are in microseconds. Money is in nano-dollars.
 
-    `held_*` are the amounts reserved at admission; they never change. `used_*` are the amounts charged now. `ended_at`
-    is when they were last set, by the clock that never goes back (`storage.counters.touch`). `price` is the price of
-    admission as JSON (`EffectivePrice.text`), or None; `cost_source` says where the cost comes from. `input_tokens`,
-    `output_tokens` and `cached_tokens` are those of the tokens that were given by kind: of the reserved ones while the
-    reservation is open, of the charged ones later.
+    Admission is the moment at which the reservation was granted. `held_*` are the amounts reserved at admission. They
+    never change. `used_*` are the amounts charged now. `ended_at` is when they were last set, by the clock that never
+    goes back (`storage.counters.touch`). `price` is the price at admission as JSON (`EffectivePrice.text`), or None.
+    `cost_source` says where the cost comes from. `input_tokens`, `output_tokens` and `cached_tokens` have the tokens by
+    kind, if they were given. While the reservation is open, these are the reserved tokens. Later, they are the charged
+    tokens.
     """
 
     id: str
@@ -79,21 +80,21 @@ class Reservation(NamedTuple):
 
     @property
     def used(self) -> Amounts:
-        """The amounts charged now: 0 while the reservation is open."""
+        """The amounts charged now. They are 0 while the reservation is open."""
         if self.status == Status.OPEN:
             return Amounts(0, 0, 0)
         return Amounts(self.used_cost, self.used_tokens, self.requests)
 
     def is_late(self, now: int) -> bool:
-        """Return whether the reservation is past `expires_at`, marked as expired or not."""
+        """Return whether the reservation has reached `expires_at`. It need not be marked as expired."""
         return self.status == Status.EXPIRED or (self.status == Status.OPEN and now >= self.expires_at)
 
 
 class Actual(NamedTuple):
-    """The amounts that a settle reports. None means the reserved amount, which differs from 0.
+    """The amounts that a settle reports. None means the reserved amount. That is not the same as 0.
 
-    `counts` are the tokens by kind, if they were given so. `cost_source` says where `cost` comes from, and `price` is
-    the price as JSON by which it was computed.
+    `counts` has the tokens by kind if the settle gives them. `cost_source` says where `cost` comes from. `price` is the
+    price, as JSON, from which the cost was computed.
     """
 
     tokens: int | None
@@ -104,12 +105,15 @@ class Actual(NamedTuple):
 
     @property
     def needs_price(self) -> bool:
-        """Whether the cost is to be computed: the tokens are given by kind, and no cost is."""
+        """Whether the cost is to be computed: the settle gives tokens by kind, and no cost."""
         return self.counts is not None and self.cost is None
 
 
 def settled(before: Reservation, actual: Actual, now: int) -> Reservation:
-    """Return the reservation after a settle; `before` itself if this repeats the first settle. Raises Conflict."""
+    """Return the reservation after a settle. If this settle repeats the first one, return `before` itself.
+
+    Raises Conflict.
+    """
     tokens = before.held_tokens if actual.tokens is None else actual.tokens
     cost = before.held_cost if actual.cost is None else actual.cost
     if before.status == Status.SETTLED:
@@ -133,7 +137,7 @@ def settled(before: Reservation, actual: Actual, now: int) -> Reservation:
 
 
 def _counts(before: Reservation, actual: Actual) -> TokenCounts:
-    """Return the tokens by kind that a settle charges: those it gives, or the reserved ones if it gives no tokens."""
+    """Return the tokens by kind that a settle charges. If the settle gives no tokens, they are the reserved ones."""
     if actual.counts is not None:
         return actual.counts
     if actual.tokens is not None:
@@ -150,7 +154,10 @@ def _repeated(before: Reservation, actual: Actual) -> Reservation:
 
 
 def released(before: Reservation, now: int) -> Reservation:
-    """Return the reservation after a release; `before` itself if this repeats the first release. Raises Conflict."""
+    """Return the reservation after a release. If this repeats the first release, return `before` itself.
+
+    Raises Conflict.
+    """
     if before.status == Status.RELEASED:
         return before
     if before.status == Status.SETTLED:
@@ -159,7 +166,10 @@ def released(before: Reservation, now: int) -> Reservation:
 
 
 def extended(before: Reservation, expires_at: int, now: int) -> Reservation:
-    """Return the reservation with a later end, never an earlier one. Raises Conflict if it is no longer open."""
+    """Return the reservation with a later `expires_at`, never an earlier one.
+
+    Raises Conflict if it is no longer open.
+    """
     if before.status in OVER:
         raise _over(before)
     if before.is_late(now):
@@ -169,7 +179,10 @@ def extended(before: Reservation, expires_at: int, now: int) -> Reservation:
 
 
 def expired(before: Reservation, *, charge: bool) -> Reservation:
-    """Return an open reservation as expired: charged at its estimate if `charge`, otherwise at 0."""
+    """Return an open reservation as expired.
+
+    The reservation is charged at its estimate if `charge` is true, else at 0.
+    """
     if charge:
         return before._replace(status=Status.EXPIRED, used_tokens=before.held_tokens, used_cost=before.held_cost)
     return before._replace(status=Status.EXPIRED, requests=0, used_tokens=0, used_cost=0)

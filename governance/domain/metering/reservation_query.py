@@ -1,16 +1,16 @@
-"""Which reservations a list shows."""
+"""The filter of a list of reservations."""
 
 from typing import NamedTuple
 
 EXACT_TOTAL = 10_000
-"""A list of reservations is counted up to this number."""
+"""The largest exact total of a list of reservations. Above it, the total is not counted."""
 
 
 class ReservationFilter(NamedTuple):
-    """Which reservations are wanted; None is no filter.
+    """The wanted reservations. None is no filter.
 
-    `provider` and `model` are in canonical form: other spellings are the same. `since` and `until` (microseconds, not
-    included) are about the admission.
+    `provider` and `model` are in canonical form, so other spellings match too. `since` is inclusive and `until` is
+    exclusive. Both are instants of admission in microseconds.
     """
 
     status: str | None = None

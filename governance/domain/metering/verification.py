@@ -1,10 +1,10 @@
-"""The findings when counters are compared with the ledger."""
+"""The findings of a comparison of counters with the ledger."""
 
 from typing import NamedTuple
 
 
 class CounterDifference(NamedTuple):
-    """A counter that differs from the ledger: its amounts, and the sums of the ledger."""
+    """A counter that differs from the ledger, with the amounts of the counter and the sums of the ledger."""
 
     rule_id: str
     metric: str

@@ -1,1 +1,1 @@
-"""The tokens of a call, and the forms in which providers report them."""
+"""Prices of models, the tokens of a call, and the forms in which providers report tokens."""

@@ -1,4 +1,4 @@
-"""A price override as a body or a file gives it: checked as a whole, and turned into a stored one."""
+"""A price override as a body or a file gives it. It is checked as a whole, and becomes a stored override."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class SameAs(NamedTuple):
 
 
 class PriceDraft(NamedTuple):
-    """An override without an id: a price, or `same_as`."""
+    """An override without an id. It has a price, or `same_as`."""
 
     model: str
     provider: str | None = None
@@ -34,12 +34,12 @@ class PriceDraft(NamedTuple):
 
     @property
     def identity(self) -> PriceIdentity:
-        """The model, and when the override begins. No two overrides have the same."""
+        """The model, and when the override begins. No two overrides have the same identity."""
         return (*spelled(self.model, self.provider), self.effective_from)
 
 
 def faults(draft: PriceDraft) -> Iterable[Fault]:
-    """Yield what is wrong with an override as a whole."""
+    """Yield the faults of an override that concern more than one field."""
     if draft.same_as is not None and draft.price != Price():
         yield Fault("same_as", BOTH)
     elif draft.same_as is None and draft.price.rates.input is None:

@@ -1,4 +1,4 @@
-"""The list of prices: its entries, and what is told about it."""
+"""The list of prices: its entries, its status and its dates."""
 
 from datetime import date
 from enum import StrEnum
@@ -13,8 +13,8 @@ EPOCH = date(1970, 1, 1)
 class ListedModel(NamedTuple):
     """A model of the list with its prices, the preferred one first. The last one always holds.
 
-    A price may lack rates: some models are priced by the page or not at all.
-    `not_priced` names the rates of the list that no token count here uses, such as those of images and searches.
+    A price may lack rates: some models are priced by the page or not at all. `not_priced` names the rates of the list
+    that no token count here uses, for example those of images and searches.
     """
 
     provider: str
@@ -28,7 +28,7 @@ class ListedModel(NamedTuple):
 
 
 class ListStatus(StrEnum):
-    """Whether the list is there."""
+    """Whether the list is loaded."""
 
     LOADING = "loading"
     LOADED = "loaded"
@@ -36,16 +36,16 @@ class ListStatus(StrEnum):
 
 
 class ListInfo(NamedTuple):
-    """The list: its status, its version, and the dates on which its prices begin, ascending."""
+    """The list: its status, its version, and the dates on which its prices begin, the earliest first."""
 
     status: ListStatus
     version: str | None = None
     dates: tuple[date, ...] = ()
 
     def newest(self, now: int) -> date | None:
-        """Return the date of the newest price that has begun: the list is at least as new. None without a list.
+        """Return the date of the newest price that has begun, or None without a list.
 
-        The package does not say when it was made.
+        The package does not say when it was made, but the list is not older than this date.
         """
         begun = [each for each in self.dates if (each - EPOCH).days <= now // DAY]
         return begun[-1] if begun else None

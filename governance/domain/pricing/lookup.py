@@ -9,10 +9,10 @@ from governance.domain.pricing.schedule import EffectivePrice
 
 
 class PriceLookup(NamedTuple):
-    """The price of a model at an instant, None if it has none, and the cost of the tokens that were asked for.
+    """The price of a model at an instant, and the cost of the requested tokens.
 
-    `model` is the canonical (provider, model). `not_priced` names rates of the list that are not used. `is_asked` says
-    whether tokens were given.
+    The price is None if the model has none. `model` is the canonical (provider, model). `not_priced` names rates of the
+    list that are not used. `is_asked` says whether the request gave tokens.
     """
 
     model: ModelKey

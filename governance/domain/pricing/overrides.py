@@ -1,4 +1,4 @@
-"""Overrides: prices that are stored here. They come before the list. An alias takes the price of another model."""
+"""Price overrides: stored prices, which are used before the list. An alias takes the price of another model."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,16 +10,16 @@ from governance.domain.pricing.price import Price
 from governance.domain.pricing.schedule import CostSource, EffectivePrice, PriceEntry
 
 ModelKey = tuple[str, str]
-"""(provider, model) in canonical form, as calls are matched; the provider is '' if none is named."""
+"""(provider, model) in canonical form, as calls are matched. The provider is '' if none is named."""
 
 PriceIdentity = tuple[str, str, int]
 """The canonical provider and model, and when an override begins."""
 
 
 class PriceOverride(NamedTuple):
-    """A stored override: the price in `rates`, or an alias (`same_as_model`).
+    """A stored override: a price in `rates`, or an alias (`same_as_model`).
 
-    `rates` is the price as JSON (`price_json`), '' for an alias. `match_*` are the names in canonical form.
+    `rates` is the price as JSON (`price_json`). It is '' for an alias. `match_*` are the names in canonical form.
     `effective_from` is 0 if the override always holds.
     """
 
@@ -37,7 +37,7 @@ class PriceOverride(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The model with its provider, which a search looks into."""
+        """The model with its provider. The search compares this text."""
         return full_name(self.provider, self.model)
 
     @property
@@ -47,12 +47,12 @@ class PriceOverride(NamedTuple):
 
     @property
     def identity(self) -> PriceIdentity:
-        """The model, and when the override begins. No two overrides have the same."""
+        """The model, and when the override begins. No two overrides have the same identity."""
         return self.match_provider, self.match_model, self.effective_from
 
     @property
     def target(self) -> ModelKey | None:
-        """The model whose price an alias takes; None if the override has a price of its own."""
+        """The model whose price an alias takes. None if the override has a price of its own."""
         return spelled(self.same_as_model, self.same_as_provider) if self.same_as_model else None
 
     @property
@@ -68,7 +68,7 @@ class PriceOverride(NamedTuple):
 
 OverridesByModel = Mapping[ModelKey, Sequence[PriceOverride]]
 ListedPrices = Callable[[str, str], Sequence[EffectivePrice]]
-"""Returns the list's prices of (provider, model), the preferred one first; empty if it has none."""
+"""Returns the list's prices of (provider, model), the preferred one first. The result is empty if the list has none."""
 
 SELF = "Give same_as as another model: an alias cannot take its own price."
 TWO_STEPS = "Give same_as as {}, which has a price: {} is an alias itself, and an alias leads to a price in one step."
@@ -81,7 +81,7 @@ def full_name(provider: str | None, model: str) -> str:
 
 
 def alias_fault(override: PriceOverride, others: Iterable[PriceOverride]) -> str | None:
-    """Return why an alias would not lead to a price in one step, beside all other overrides; None if it does."""
+    """Return why an alias would not lead to a price in one step, given all other overrides. Return None if it does."""
     target = override.target
     if target == override.key:
         return SELF

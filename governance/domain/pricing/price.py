@@ -1,4 +1,7 @@
-"""The price of a model, and what a call costs by it. All amounts are exact decimals; only the sum is rounded, once."""
+"""The price of a model, and the cost of a call at that price. All amounts are exact decimals.
+
+Only the sum is rounded, once.
+"""
 
 from decimal import ROUND_CEILING, Decimal
 from typing import NamedTuple
@@ -9,14 +12,14 @@ from governance.domain.pricing.tokens import TokenCounts
 MAX_RATE = 1_000_000
 """The largest rate: a million dollars per million tokens, or per call."""
 DECIMALS = 12
-"""The most decimals of an override's rate. Some rates of the list have 17.
+"""The most decimals of an override's rate. Some rates of the list have 17 decimals.
 
 With up to 18 decimals, `MAX_RATE` and `MAX_TOKENS`, every product and sum is exact in the 40 digits of `money.UP`.
 """
 
 
 class Rates(NamedTuple):
-    """Dollars per million tokens, by kind of token. None: the kind has no rate of its own."""
+    """Dollars per million tokens, by kind of token. None means that the kind has no rate of its own."""
 
     input: Decimal | None = None
     output: Decimal | None = None
@@ -54,10 +57,11 @@ class Price(NamedTuple):
         return rates
 
     def cost(self, tokens: TokenCounts, requests: int = 1) -> int | None:
-        """Return the cost of calls with these tokens in nano-dollars, rounded up once; None if the price is unknown.
+        """Return the cost of calls with these tokens in nano-dollars, rounded up once.
 
-        A part without a rate of its own costs what its whole costs. A price without an input rate is unknown, not
-        free. So is one without an output rate, if there is output (docs/contract.md §9).
+        Return None if the price is unknown. A part of the input or output without a rate of its own has the rate of the
+        input or output. A price without an input rate is unknown, not free. If there is output, a price without an
+        output rate is unknown too (docs/contract.md §9).
         """
         rates = self.rates_at(tokens.input) if self.tiers else self.rates
         whole_input, whole_output = rates.input, rates.output

@@ -1,4 +1,4 @@
-"""A price as JSON with exact numbers: as responses show it, and as a reservation stores it."""
+"""A price as JSON with exact numbers. Responses show this text, and reservations store it."""
 
 import json
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ def number(value: Decimal) -> str:
 
 
 def rates(given: Rates) -> str:
-    """Return the members of rates in a JSON object; a missing rate has no member."""
+    """Return the members of rates in a JSON object. A missing rate has no member."""
     return ",".join(f'"{kind}":{number(rate)}' for kind, rate in given._asdict().items() if rate is not None)
 
 
 def members(price: Price) -> str:
-    """Return the members of a price's JSON object, without the braces; a missing rate has no member."""
+    """Return the members of a price's JSON object, without the braces. A missing rate has no member."""
     request = "" if price.request is None else f'"request":{number(price.request)}'
     tiers = ",".join(map(_tier, price.tiers))
     parts = (rates(price.rates), request, f'"tiers":[{tiers}]' if tiers else "")
@@ -42,13 +42,13 @@ def text(price: Price) -> str:
 
 @lru_cache(maxsize=PRICES_REMEMBERED)
 def read(stored: str) -> Price:
-    """Return the price in the text of `text`, or of a reservation's price. Other members are ignored."""
+    """Return the price in a text that `text` or `EffectivePrice.text` made. Other members are ignored."""
     return of(json.loads(stored, parse_float=Decimal))
 
 
 @lru_cache(maxsize=PRICES_REMEMBERED)
 def source(stored: str) -> str:
-    """Return where the price in the text of a reservation's price comes from."""
+    """Return where the stored price of a reservation comes from."""
     return str(json.loads(stored)["source"])
 
 

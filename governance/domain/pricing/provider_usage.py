@@ -1,7 +1,8 @@
-"""Read a provider's own `usage` object into token counts.
+"""Reads a provider's own `usage` object into token counts.
 
-Each provider names its counts differently, and counts cached tokens inside its input or beside it. The shapes are
-data: which keys mark a shape, and which keys add up to each count. Keys that are not named here are ignored.
+Each provider has its own names for the counts. Some providers count cached tokens as part of the input, and others
+count them separately. The shapes are data: the keys that mark a shape, and the keys that add up to each count. All
+other keys are ignored.
 """
 
 from collections.abc import Mapping
@@ -10,13 +11,13 @@ from typing import Any, NamedTuple
 from governance.domain.pricing.tokens import MAX_TOKENS, TokenCounts
 
 Faults = dict[str, list[str]]
-"""Sentences by the path in the object that they concern."""
+"""Sentences about the faults, by the path in the object."""
 Path = tuple[str, ...]
 """The keys that lead to a count. `[key=value]` selects the first object of a list whose key has that value."""
 
 
 class Term(NamedTuple):
-    """A count to add, or to subtract. It is the first of some paths that is given; 0 if none is."""
+    """A count to add or to subtract: the first of `paths` that is given, else 0."""
 
     paths: tuple[Path, ...]
     subtracted: bool = False
@@ -119,13 +120,14 @@ SHAPES = (
         },
     ),
 )
-"""All shapes. The first one with a mark in the object is taken, so those with marks of their own come first.
+"""All shapes. The first shape with a mark in the object is used. So the shapes with marks that no other shape has come
+first.
 
-In November 2026, the samples in `tests/domain/pricing/usages.py` were compared with what genai-prices 0.2.3 extracts.
-Those of OpenAI's realtime API and of vLLM were not compared.
+In November 2026, the samples in `tests/domain/pricing/usages.py` were compared with the counts that genai-prices 0.2.3
+extracts. The samples of OpenAI's realtime API and of vLLM were not compared.
 """
 WHOLE = ""
-"""The path of a fault that concerns the whole object."""
+"""The path of a fault that concerns the object as a whole."""
 UNKNOWN = (
     "Give usage as the provider sent it, with prompt_tokens, input_tokens, inputTokens, promptTokenCount or "
     "billed_units; or give input_tokens and output_tokens instead."
@@ -145,7 +147,7 @@ def read(usage: Mapping[str, Any]) -> tuple[TokenCounts, Faults]:
 
 
 def _value(usage: Mapping[str, Any], term: Term, faults: Faults) -> int:
-    """Return a term's count with its sign; 0 if it is not given. Adds a fault if it is no count."""
+    """Return a term's count with its sign, or 0 if it is not given. If the value is no count, add a fault."""
     for path in term.paths:
         value = _at(usage, path)
         if value is None:
@@ -159,7 +161,7 @@ def _value(usage: Mapping[str, Any], term: Term, faults: Faults) -> int:
 
 
 def _at(value: Any, path: Path) -> Any:
-    """Return the value at a path; None if it is null or not there."""
+    """Return the value at a path. Return None if it is null or absent."""
     for step in path:
         if step.startswith("["):
             value = _selected(value, step)
@@ -175,7 +177,7 @@ def _selected(items: Any, step: str) -> Any:
 
 
 def _faults_of_sums(shape: Shape, counts: TokenCounts) -> Faults:
-    """Return the faults of parts that exceed their whole, and of a total that no call has."""
+    """Return a fault if parts exceed the input or the output, and a fault if the total is above MAX_TOKENS."""
     least = {"input": min(counts.plain_input, *counts[:5]), "output": min(counts.plain_output, *counts[5:])}
     messages = [PARTS.format(shape=shape.name, name=name) for name, count in least.items() if count < 0]
     if counts.total > MAX_TOKENS:

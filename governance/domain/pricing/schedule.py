@@ -9,11 +9,11 @@ from governance.domain.pricing.price import Price
 from governance.domain.times import DAY, rfc3339
 
 ALWAYS = 0
-"""The instant from which a price without `effective_from` holds."""
+"""The instant from which a price without `effective_from` holds, in microseconds."""
 
 
 class CostSource(StrEnum):
-    """Where a cost comes from. `none`: no cost was given, and none could be computed."""
+    """Where a cost comes from. The value `none` means that no cost was given and none could be computed."""
 
     GIVEN = "given"
     OVERRIDE = "override"
@@ -22,9 +22,9 @@ class CostSource(StrEnum):
 
 
 class PriceEntry(NamedTuple):
-    """An entry with a price: an override, or an entry of the list. `override_id` is None for the list.
+    """A source of a price: an override, or an entry of the list. `override_id` is None for the list.
 
-    `same_as` is the name that an alias leads to, as `provider/model`; None if the entry is not an alias.
+    `same_as` is the name that an alias leads to, as `provider/model`. It is None if the entry is not an alias.
     """
 
     source: CostSource
@@ -37,9 +37,9 @@ class PriceEntry(NamedTuple):
 class EffectivePrice:
     """A price, the entry that has it, and when it holds.
 
-    It holds from `begins` (microseconds), and with `daily` only between two times of each UTC day, in microseconds;
-    the first may be later than the second. `text` is the price as JSON, as reservations store it. Many calls use the
-    same object, so the text is made once.
+    The price holds from `begins` (microseconds). With `daily`, it holds only between two times of each UTC day, in
+    microseconds. The first time may be later than the second. `text` is the price as JSON, as reservations store it.
+    Many calls use the same object, so the text is made once.
     """
 
     __slots__ = ("begins", "daily", "entry", "price", "text")
@@ -74,7 +74,7 @@ class Schedule(NamedTuple):
     is_final: bool = True
 
     def at(self, now: int) -> EffectivePrice | None:
-        """Return the price that holds at an instant; None if the model has none."""
+        """Return the price that holds at an instant, or None if the model has none."""
         for each in self.prices:
             if each.holds(now):
                 return each

@@ -1,4 +1,4 @@
-"""The tokens of one call: input and output, and the parts of them that may have a price of their own."""
+"""The tokens of one call: input, output, and the parts of both that may have a price of their own."""
 
 from typing import NamedTuple
 
@@ -7,10 +7,10 @@ MAX_TOKENS = 10**12
 
 
 class TokenCounts(NamedTuple):
-    """The tokens of one call. `input` and `output` are the wholes; the other counts are parts of them.
+    """The tokens of one call. `input` and `output` are the totals. The other counts are parts of them.
 
-    The parts of the input are disjoint, and so are those of the output. What is in no part is plain. Reasoning is part
-    of the output. `cache_write` is cached for five minutes, `cache_write_1h` for an hour.
+    No token is in two parts of the input, or in two parts of the output. A token in no part is plain. Reasoning is part
+    of the output. `cache_write` is cached for five minutes, and `cache_write_1h` for an hour.
     """
 
     input: int = 0
@@ -28,10 +28,10 @@ class TokenCounts(NamedTuple):
 
     @property
     def plain_input(self) -> int:
-        """The input that is in none of its parts; negative if the parts exceed the whole."""
+        """The input that is in none of its parts. It is negative if the parts exceed the total."""
         return self.input - self.cached_input - self.cache_write - self.cache_write_1h - self.input_audio
 
     @property
     def plain_output(self) -> int:
-        """The output that is in none of its parts; negative if the parts exceed the whole."""
+        """The output that is in none of its parts. It is negative if the parts exceed the total."""
         return self.output - self.output_audio

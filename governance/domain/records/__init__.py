@@ -1,1 +1,1 @@
-"""Stored rows: with their source, in pages, as changes since a mark, and their differences."""
+"""Stored rows: their source, their pages, their changes since a mark, and their differences."""

@@ -1,4 +1,4 @@
-"""The audit log: who changed which fields of what, when, with the old and new values."""
+"""The audit log: who changed which fields of which object, when, with the old and new values."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class AuditAction(StrEnum):
 
 
 class Entry(NamedTuple):
-    """A change of one object by one write. `at` in microseconds; `changes` is JSON, a list of {field, old, new}."""
+    """A change of one object by one write. `at` is in microseconds. `changes` is JSON: a list of {field, old, new}."""
 
     at: int
     actor: str
@@ -36,16 +36,17 @@ class Entry(NamedTuple):
 
 
 class RecordedEntry(NamedTuple):
-    """A stored entry: `seq` rises with every entry, even if the clock goes back."""
+    """A stored entry. `seq` rises with every entry, even if the clock goes back."""
 
     seq: int
     entry: Entry
 
 
 class AuditQuery(NamedTuple):
-    """A query of the audit log. None is no filter; `since` is inclusive, `until` exclusive (microseconds).
+    """A query of the audit log. None is no filter.
 
-    `hidden` is an entity whose entries are left out.
+    `since` is inclusive and `until` is exclusive, both in microseconds. `hidden` is an entity whose entries are left
+    out.
     """
 
     page: Page = Page()

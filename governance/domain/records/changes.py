@@ -1,4 +1,4 @@
-"""What a worker's snapshot reads from the database: the changes since a mark."""
+"""The rows that a worker's snapshot reads from the database: the changes since a mark."""
 
 from collections.abc import Callable
 from time import sleep
@@ -12,8 +12,9 @@ from governance.domain.pricing.overrides import PriceOverride
 class Mark(NamedTuple):
     """The state of the database that a snapshot has read.
 
-    `file` identifies the database file (a restored backup is another one). `revision` is the config revision.
-    `touched_at` (microseconds) is the newest of all counters; each later write sets a later one.
+    `file` identifies the database file. A restored backup is another file. `revision` is the config revision.
+    `touched_at` (microseconds) is the newest `touched_at` of all counters. Each later write of a counter sets a later
+    one.
     """
 
     file: tuple[int, int]
@@ -22,11 +23,11 @@ class Mark(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """The changes in the database since a mark, or (`whole`) all its rows.
+    """The changes in the database since a mark. If `whole` is true, they are all rows.
 
-    `limits` has each limit that was created, edited or whose counters moved; `gone` the ids of deleted limits.
-    `names` maps (scope, scope_id) to a name; `api_keys`, `virtual_keys` and `prices` map ids to keys and price
-    overrides. None is a deleted one.
+    `limits` has each limit that was created or edited, or whose counters changed. `gone` has the ids of deleted limits.
+    `names` maps (scope, scope_id) to a name. `api_keys`, `virtual_keys` and `prices` map ids to keys and price
+    overrides. A deleted one is None.
     """
 
     mark: Mark
@@ -40,15 +41,15 @@ class Changes(NamedTuple):
 
 
 Loader = Callable[[Mark | None], Changes]
-"""Reads the changes since a mark in one transaction; all rows if the mark is None or of another file."""
+"""Reads the changes since a mark in one transaction. If the mark is None or of another file, it reads all rows."""
 
 BREATH = 0.0001
 """The sleep of `yield_gil`, in seconds."""
 
 
 def yield_gil() -> None:
-    """Sleep for a moment, so that threads with requests run; a refresh calls it about every half millisecond.
+    """Sleep for a moment, so that threads with requests run. A refresh calls this about every half millisecond.
 
-    On a busy core the scheduler lets a computing thread run on for a tick of 4 ms while other threads wait.
+    On a busy core the scheduler lets a computing thread run for a tick of 4 ms while other threads wait.
     """
     sleep(BREATH)

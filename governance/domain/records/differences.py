@@ -14,7 +14,7 @@ from governance.domain.times import rfc3339
 
 
 class Difference(NamedTuple):
-    """A value that differs; `old` or `new` is None if it is absent in that state."""
+    """A value that differs. `old` or `new` is None if the value is absent in that state."""
 
     what: str
     old: str | None
@@ -23,7 +23,7 @@ class Difference(NamedTuple):
 
 SETTINGS = ("calendar_aligned", "timezone")
 PLAIN = {"calendar_aligned": "false", "timezone": "UTC", "is_active": "true"}
-"""Default values, which are not listed for a row that is created or removed."""
+"""Default values. They are not listed for a row that is created or removed."""
 
 
 def title(limit: Limit) -> str:
@@ -41,12 +41,15 @@ def shown(metric: str, max_limit: int, duration: str) -> str:
 
 
 def of_limits(before: Limit | None, after: Limit | None) -> tuple[Difference, ...]:
-    """Return the differences between two states of a limit; None is before its creation or after its removal."""
+    """Return the differences between two states of a limit.
+
+    None is the state before its creation or after its removal.
+    """
     return tuple(_differences(_limit(before), _limit(after)))
 
 
 def of_keys(before: VirtualKey | None, after: VirtualKey | None) -> tuple[Difference, ...]:
-    """Return the differences between two states of a virtual key; of its value only the prefixes are shown."""
+    """Return the differences between two states of a virtual key. Only the prefixes of its value are shown."""
     differences = list(_differences(_key(before), _key(after)))
     if before is not None and after is not None and before.digest != after.digest:
         differences.append(Difference("value", f"{before.value_prefix}…", f"{after.value_prefix}…"))

@@ -17,7 +17,7 @@ class Page(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """A filter of model limits; None, or an empty `search`, is no filter. `search` is case-folded."""
+    """A filter of model limits. None is no filter. An empty `search` is no filter. `search` is case-folded."""
 
     scope: str | None = None
     scope_id: str | None = None
@@ -35,7 +35,7 @@ class Filter(NamedTuple):
 
 
 class Order(NamedTuple):
-    """The order: by `created_at`, `model_name` or `usage`; ties by id, in the same direction."""
+    """The order: by `created_at`, `model_name` or `usage`. Equal rows are ordered by id, in the same direction."""
 
     sort_by: str = "created_at"
     descending: bool = True

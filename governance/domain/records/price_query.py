@@ -1,4 +1,4 @@
-"""The queries of prices: a page of them, and the look-up of one."""
+"""The queries of prices: for a page of prices, and for the price of one model."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,10 @@ from governance.domain.records.list_query import Page
 
 
 class PricesQuery(NamedTuple):
-    """A query of the list of prices. None, or an empty `search`, is no filter; both are in canonical form."""
+    """A query of the list of prices. None is no filter. An empty `search` is no filter.
+
+    Both values are in canonical form.
+    """
 
     page: Page = Page()
     provider: str | None = None
@@ -16,7 +19,10 @@ class PricesQuery(NamedTuple):
 
 
 class PriceLookupQuery(NamedTuple):
-    """The look-up of a model's price. `at` is an instant, None for now; `counts` are tokens whose cost is wanted."""
+    """The look-up of a model's price. `at` is an instant, or None for now.
+
+    `counts` has the tokens whose cost is requested.
+    """
 
     model: str
     provider: str | None = None

@@ -8,11 +8,11 @@ from governance.domain.limits.limit import Limit
 from governance.domain.pricing.overrides import PriceOverride
 
 LIMIT, KEY, USER, PRICE = "model_limit", "virtual_key", "user", "price"
-"""The kinds of rows, as the tombstones name them."""
+"""The names of the kinds of rows in the tombstones, the records of deleted rows."""
 
 
 class Source(NamedTuple):
-    """The source of a row: the owner of the file that made it, and the path of that file (`place`).
+    """The source of a row: `name` is the owner of the file that made it, and `place` is the path of that file.
 
     `name` is '' if no file made the row. `place` is '' if the owner was named, and None if the path is not known.
     """
@@ -22,7 +22,7 @@ class Source(NamedTuple):
 
     @property
     def placed(self) -> bool:
-        """Return whether the name is a file's base name: a file in another folder may have the same name."""
+        """Whether the name is a file's base name. A file in another folder may have the same name."""
         return bool(self.name and self.place)
 
 
@@ -65,7 +65,7 @@ Managed = ManagedLimit | ManagedKey | ManagedUser | ManagedPrice
 
 
 class StoredRows(NamedTuple):
-    """All stored rows by id, and (entity, id) of deleted ones in `deleted`."""
+    """All stored rows by id. `deleted` has (entity, id) of the deleted rows."""
 
     limits: Mapping[str, ManagedLimit]
     keys: Mapping[str, ManagedKey]
