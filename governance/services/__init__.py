@@ -1,1 +1,4 @@
-"""The services: the operations on limits and keys. They use no Flask and no SQL text, and raise domain errors."""
+"""The services: the operations on limits, keys, calls and prices. They use no Flask and no SQL text.
+
+They raise domain errors.
+"""

@@ -1,4 +1,7 @@
-"""Who makes a change, for the audit. The HTTP layer or the command sets the actor; the write reads it."""
+"""Stores who makes a change, for the audit log.
+
+The HTTP layer or the command sets the actor, and the write reads it.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +15,10 @@ _actor: ContextVar[str] = ContextVar("actor", default=SERVICE)
 
 @contextmanager
 def acting_as(actor: str) -> Iterator[None]:
-    """Set the actor (`key:<id>`, `command:<name>` or `file:<name>`) for the block, then restore the previous one."""
+    """Set the actor (`key:<id>`, `command:<name>` or `file:<name>`) for the block.
+
+    Restore the previous one at its end.
+    """
     token = _actor.set(actor)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Random ids and secrets. Services get all randomness from here; tests pass their own `RandomIds`."""
+"""Random ids and secrets. Services get all random values from here. Tests pass their own `RandomIds`."""
 
 import os
 import secrets
@@ -13,7 +13,7 @@ RANDOM_BYTES = 10
 DRAWN_AHEAD = 512
 
 _ahead: list[int] = []
-"""Random numbers for the next ids. `os.urandom` releases the GIL, so one call draws 512 numbers."""
+"""Random numbers for the next ids. `os.urandom` releases the interpreter lock, so one call draws 512 numbers."""
 os.register_at_fork(after_in_child=_ahead.clear)
 
 
@@ -46,7 +46,10 @@ def _ordered_id(now: int) -> str:
 
 
 class RandomIds(NamedTuple):
-    """Functions that make ids (UUIDs), ids ordered by time (from microseconds), and secrets (without a prefix)."""
+    """Functions that make random values.
+
+    The values are ids (UUIDs), ids ordered by time (from microseconds), and secrets (without a prefix).
+    """
 
     new_id: Callable[[], str] = _id
     new_ordered_id: Callable[[int], str] = _ordered_id

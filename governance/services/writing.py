@@ -31,9 +31,9 @@ class Writer:
 
     @contextmanager
     def write(self) -> Iterator[Write]:
-        """Run the block in one transaction, then refresh this worker's snapshot, which then has the changes.
+        """Run the block in one transaction. Then refresh this worker's snapshot, so that it has the changes.
 
-        A refresh that fails is logged and counted by the cache. The write stays committed.
+        The cache logs and counts a refresh that fails. The write stays committed.
         """
         until = self._database.deadline()
         with self._database.write(until) as connection:

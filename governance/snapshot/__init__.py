@@ -1,1 +1,1 @@
-"""The in-process memory: an immutable snapshot of the database that answers without SQL."""
+"""The snapshot: an immutable copy of the database in the memory of a worker, which answers without SQL."""

@@ -1,4 +1,4 @@
-"""The cache of the snapshot: a TTL cache with one slot. Each poll renews it; a read reloads it after it has expired."""
+"""The cache of the snapshot: a TTL cache with one slot. Each poll renews it. A read after its expiry reloads it."""
 
 import gc
 import logging
@@ -29,9 +29,9 @@ class LoadedSnapshot(NamedTuple):
 
 
 class SnapshotCache:
-    """Holds the last good snapshot for `lifetime` seconds after the last refresh that succeeded.
+    """Holds the last good snapshot for `lifetime` seconds after the last successful refresh.
 
-    `patience` is the most seconds that a caller waits for the refresh of another thread.
+    `patience` is the longest time that a caller waits for the refresh of another thread, in seconds.
     """
 
     def __init__(self, loader: Loader, lifetime: float, timer: Timer, patience: float = 60.0) -> None:
@@ -51,12 +51,12 @@ class SnapshotCache:
         """Return the loaded snapshot, or None if there is none or it has expired."""
         with self._slot_lock:
             try:
-                return self._slot[SLOT]  # runs with every request; `get` would take three times as long
+                return self._slot[SLOT]  # this runs with every request, and `get` would take three times as long
             except KeyError:
                 return None
 
     def get(self) -> LoadedSnapshot:
-        """Return the snapshot; reload it if it has expired.
+        """Return the snapshot. If it has expired, reload it.
 
         All waiting threads share one reload. Raises Unavailable.
         """
@@ -72,11 +72,11 @@ class SnapshotCache:
         return self._error
 
     def refresh(self, until: float | None = None) -> LoadedSnapshot:
-        """Load the current state of the database, or a later one. Raises what the loader raises.
+        """Load the current state of the database, or a later one. Raises the errors of the loader.
 
-        A caller that comes during a refresh waits for the next one: a refresh that began before a commit may not have
-        seen it. All waiting callers share the next refresh and its error. Raises Unavailable at the deadline `until`,
-        in seconds of the timer.
+        A caller that comes during a refresh waits for the next refresh, because the current one may have begun before
+        the caller's commit. All waiting callers share the next refresh and its error. Raises Unavailable at the
+        deadline `until`, in seconds of the timer.
         """
         with self._turn:
             mine = self._must_run(self._begun + 1, until)
@@ -85,9 +85,9 @@ class SnapshotCache:
         return self._outcome()
 
     def catch_up(self, until: float | None = None) -> None:
-        """Refresh, if there was a first load. A command has none, and needs none.
+        """Refresh if the snapshot was loaded before. A command loads none, and needs none.
 
-        A refresh that fails is logged and counted. Raises Unavailable as `refresh` does.
+        A refresh that fails is logged and counted. Raises Unavailable, as `refresh` does.
         """
         with self._turn:
             mine = self._begun > 0 and self._must_run(self._begun + 1, until)
@@ -95,7 +95,7 @@ class SnapshotCache:
             self._run()
 
     def _reloaded(self) -> LoadedSnapshot:
-        """Return the result of the running refresh, or run one. Many readers share one refresh."""
+        """Return the result of the running refresh. If none runs, run one. Many readers share one refresh."""
         with self._turn:
             known = self.peek()
             mine = known is None and self._must_run(self._ended + 1)
@@ -108,7 +108,7 @@ class SnapshotCache:
             raise Unavailable(sentence, code=Code.MEMORY_UNAVAILABLE) from error
 
     def _must_run(self, wanted: int, until: float | None = None) -> bool:
-        """Wait until refresh `wanted` has ended or no refresh runs. Return whether the caller must run it."""
+        """Wait until refresh `wanted` has ended, or until no refresh runs. Return whether the caller must run it."""
         seconds = self._patience if until is None else max(0.0, until - self._timer())
         if not self._turn.wait_for(lambda: self._ended == self._begun or self._ended >= wanted, seconds):
             raise Unavailable("Try again shortly: the memory is still being read.", code=Code.MEMORY_UNAVAILABLE)
@@ -133,7 +133,7 @@ class SnapshotCache:
             with self._slot_lock:
                 self._slot[SLOT] = known
             self._error = None
-        except Exception as error:  # noqa: BLE001 - whatever it is, the last good snapshot stays, and it is told
+        except Exception as error:  # noqa: BLE001 - the last good snapshot stays, and the error is logged
             self._fail(error)
         finally:
             with self._turn:
@@ -163,7 +163,7 @@ class SnapshotCache:
 
 @contextmanager
 def _for_good() -> Iterator[None]:
-    """Pause the garbage collector for the block, then exclude all present objects from it for good."""
+    """Pause the garbage collector for the block. Then exclude all present objects from garbage collection for good."""
     try:
         with pause_gc():
             yield

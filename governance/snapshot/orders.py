@@ -1,7 +1,8 @@
 """The ids of limits, sorted in each order in which the list can be requested.
 
 The orders of all limits are sorted once, at the first load, and then updated by insertion. The order of a filter is
-derived from them at the first request for it, then cached and updated too. So a page takes the same time at any depth.
+made from them at the first request for the filter, then cached and updated too. So a page takes the same time at any
+depth.
 """
 
 from bisect import bisect_left, insort
@@ -26,11 +27,11 @@ KEYS: dict[str, Callable[[Limit], Any]] = {
 }
 EVERYTHING = Filter()
 KEPT = 2_000_000
-"""The most entries of all cached orders together: 16 MB of references."""
+"""The most entries of all cached orders together. They are 16 MB of references."""
 PIECE = 64
-"""How many names are joined and searched at once.
+"""The number of names that are joined and searched at once.
 
-Compared with one name at a time, a text in few names is found five times as fast, and one in most names 10 % slower.
+Joined names are searched five times as fast for a text in few names, and 10 % slower for a text in most names.
 """
 
 
@@ -56,7 +57,7 @@ class Names:
 
 
 class Orders:
-    """The ascending orders of the limits of one snapshot. They are immutable."""
+    """The ascending orders of the limits of one snapshot. An order never changes."""
 
     def __init__(
         self,
@@ -82,14 +83,17 @@ class Orders:
         return cls(entries, {name: [limit.id for limit in sorted(limits, key=key)] for name, key in KEYS.items()})
 
     def ids(self, wanted: Filter, sort_by: str) -> list[str]:
-        """Return the ids of the limits that pass the filter, ascending by a key of `KEYS`. Do not change the list."""
+        """Return the ids of the limits that pass the filter, ascending by a key of `KEYS`.
+
+        The caller must not change the list.
+        """
         if wanted == EVERYTHING:
             return self._whole[sort_by]
         with self._lock:
             kept = self._filtered.get((wanted, sort_by))
         if kept is None:
             kept = self._searched(wanted, sort_by) if wanted.search else self._passing(wanted, sort_by)
-            with self._lock, suppress(ValueError):  # longer than everything that is cached
+            with self._lock, suppress(ValueError):  # a list that is longer than the whole cache is not cached
                 self._filtered[wanted, sort_by] = kept
         return kept
 
@@ -98,7 +102,7 @@ class Orders:
         return [limit_id for limit_id, entry in zip(ids, self._entries.of(ids), strict=True) if passes(entry.limit)]
 
     def _searched(self, wanted: Filter, sort_by: str) -> list[str]:
-        """Return the ids of limits that pass the filter without its search, and whose names contain its text."""
+        """Return the ids of the limits that pass the filter and whose names contain the text of its search."""
         others = wanted._replace(search="")
         ids = self.ids(others, sort_by)
         with self._lock:
@@ -110,7 +114,10 @@ class Orders:
         return names.with_text(wanted.search)
 
     def moved(self, entries: Entries, added: Iterable[Limit], removed: Iterable[Limit]) -> "Orders":
-        """Return the orders after limits were added and removed. An edit moves no limit: the sort keys never change."""
+        """Return the orders after limits were added and removed.
+
+        An edit moves no limit, because it changes no sort key.
+        """
         added, removed = list(added), list(removed)
         with self._lock:
             filtered, names = list(self._filtered.items()), list(self._names.items())

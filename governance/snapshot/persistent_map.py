@@ -1,8 +1,8 @@
 """An immutable mapping. Its next version shares all unchanged parts with it.
 
-A refresh makes a new snapshot while readers use the old one. Copying a dictionary of 100,000 keys holds the interpreter
-lock for milliseconds, and the garbage collector walks the copy twice. This mapping has many small dictionaries; the
-key's hash selects one. Only dictionaries with changes are copied.
+A refresh makes a new snapshot while readers use the old one. A copy of a dictionary of 100,000 keys holds the
+interpreter lock for milliseconds, and the garbage collector walks the copy twice. This mapping has many small
+dictionaries. The key's hash selects one. Only dictionaries with changes are copied.
 """
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
@@ -14,11 +14,12 @@ Value = TypeVar("Value")
 Other = TypeVar("Other")
 
 PIECES = 4096
-"""With 100,000 keys, each has 24 of them and is copied in less than a microsecond."""
+"""The number of small dictionaries. With 100,000 keys, each one has 24 keys and is copied in less than a microsecond.
+"""
 
 
 class PersistentMap(Mapping[Key, Value]):
-    """Values by key. `replaced` returns the next version; nothing is changed in place."""
+    """Values by key. `replaced` returns the next version and leaves this one unchanged."""
 
     __slots__ = ("pieces",)
 
@@ -39,7 +40,10 @@ class PersistentMap(Mapping[Key, Value]):
     @overload
     def get(self, key: Key, default: Value | Other, /) -> Value | Other: ...
     def get(self, key: Key, default: object = None, /) -> object:
-        """Return the value of a key or the default. `Mapping.get` raises and catches KeyError for each missing key."""
+        """Return the value of a key or the default.
+
+        `Mapping.get` is slower: it raises and catches KeyError for a missing key.
+        """
         return self.pieces[hash(key) % PIECES].get(key, default)
 
     def __len__(self) -> int:

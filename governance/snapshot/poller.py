@@ -1,4 +1,4 @@
-"""The thread that refreshes a worker's snapshot. It starts in the worker, never on import."""
+"""The thread that refreshes a worker's snapshot. It starts in the worker, never when a module is imported."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -11,9 +11,9 @@ logger = logging.getLogger("governance.memory")
 
 
 class Poller:
-    """Runs its tasks at once and then every `interval` seconds.
+    """Runs its tasks at once, and then every `interval` seconds.
 
-    A failed task is logged and runs again at the next poll.
+    A failed task is logged, and runs again at the next poll.
     """
 
     def __init__(self, tasks: Sequence[Callable[[], object]], interval: float) -> None:
@@ -31,7 +31,7 @@ class Poller:
             self._thread.start()
 
     def stop(self) -> None:
-        """Run the tasks a last time and end the thread."""
+        """Run the tasks a last time, and end the thread."""
         if self._thread is not None:
             self._stopping.set()
             self._thread.join(timeout=self._interval)

@@ -28,7 +28,10 @@ class SnapshotPage(NamedTuple):
 
 
 class SnapshotItems(NamedTuple):
-    """A page of (budget or rate limit id, its limit), with total and age as in `SnapshotPage`."""
+    """A page of pairs: the id of a budget or rate limit, and its limit.
+
+    `SnapshotPage` describes the total and the age.
+    """
 
     page: list[tuple[str, LimitState]]
     total: int
@@ -60,7 +63,10 @@ class SnapshotReader:
         return SnapshotPage(documents, etags, found.total, self.cache.age(known), validity)
 
     def rendering(self, entry: LimitState, now: int) -> Rendering:
-        """Return the JSON of a limit that was read from the database. An equal cached rendering is reused."""
+        """Return the JSON of a limit that was read from the database.
+
+        If the cache has an equal rendering, return that one.
+        """
         return self._renderings.of(entry, now)
 
     def items(self, page: Page, *, budgets: bool) -> SnapshotItems:
@@ -81,7 +87,7 @@ def _page(ascending: list[Thing], page: Page, *, descending: bool) -> list[Thing
 
 
 class _Items:
-    """The flat list of budgets or rate limits at the last requested config revision."""
+    """The list of all budgets, or of all rate limits, at the last requested config revision."""
 
     def __init__(self, *, budgets: bool) -> None:
         self._budgets = budgets

@@ -1,6 +1,6 @@
 """A cache of the limits' JSON, bounded in bytes. The oldest entry is dropped first.
 
-It is first in, first out, not least recently used, so a hit writes nothing and readers need no lock.
+The order of use does not matter, so a hit writes nothing and readers need no lock.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ OVERHEAD = 400
 
 
 class Renderings:
-    """Renderings by limit. One is dropped when the limit changes, its time span ends, or the cache is full."""
+    """Renderings by limit. A rendering is dropped when the limit changes, its time span ends, or the cache is full."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
@@ -34,7 +34,10 @@ class Renderings:
         return page
 
     def of(self, entry: LimitState, now: int) -> Rendering:
-        """Return the rendering of an entry at `now`. The rendering of an equal entry is reused."""
+        """Return the rendering of an entry at `now`.
+
+        If the entry equals the cached one, return the cached rendering.
+        """
         known, rendering = self._kept.get(entry.limit.id, (None, None))
         if rendering is None or not rendering.valid_from <= now < rendering.valid_until:
             return self._keep(entry, render.limit(entry, now))

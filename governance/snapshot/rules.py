@@ -1,4 +1,4 @@
-"""The flat lists of all budgets and of all rate limits."""
+"""The list of the budgets of all limits, and the list of the rate limits of all limits."""
 
 from collections.abc import Iterable
 from typing import NamedTuple

@@ -1,6 +1,6 @@
 """The snapshot: the database's rows as immutable values.
 
-Readers need no lock; a refresh replaces the whole snapshot.
+Readers need no lock, because a refresh replaces the whole snapshot.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,12 +22,12 @@ KeyValue = TypeVar("KeyValue", ApiKey, VirtualKey)
 
 
 class Snapshot(NamedTuple):
-    """The state of the database at a mark.
+    """The state of the database at a mark (`Mark`).
 
-    `entries` are the limits by id, `names` the scope names by (scope, scope_id), `api_keys` and `virtual_keys` the keys
-    by id; `digests` and `values` are the same by the digest of their secret. `identities` are the limits' ids by their
-    identities, `related` the same identities by provider and by model. `prices` are the price overrides by id,
-    `overrides` the same by model, the one that begins last first.
+    `entries` has the limits by id. `names` has the scope names by (scope, scope_id). `api_keys` and `virtual_keys` have
+    the keys by id. `digests` and `values` have the same keys by the digest of their secret. `identities` has the
+    limits' ids by their identities. `related` has the same identities by provider and by model. `prices` has the price
+    overrides by id. `overrides` has the same overrides by model, the one that begins last first.
     """
 
     mark: Mark
@@ -45,7 +45,7 @@ class Snapshot(NamedTuple):
 
 
 def first(changes: Changes) -> Snapshot:
-    """Return the first snapshot, of all rows."""
+    """Return the first snapshot, made of all rows."""
     names = PersistentMap(_there(changes.names))
     entries = PersistentMap(
         (limit_id, LimitState(limit, counters, names.get(_scope(limit))))
@@ -71,7 +71,7 @@ def first(changes: Changes) -> Snapshot:
 
 
 def moved(before: Snapshot, changes: Changes) -> Snapshot:
-    """Return the snapshot after changes, or the same one if there are none. It shares all unchanged parts."""
+    """Return the snapshot after changes, or the same snapshot if there are none. All unchanged parts are shared."""
     if changes.whole:
         return first(changes)
     names = _merged(before.names, changes.names) if changes.names else before.names
@@ -142,7 +142,7 @@ def _there(changes: Mapping[Key, Value | None]) -> Iterator[tuple[Key, Value]]:
 
 
 def _merged(known: PersistentMap[Key, Value], changes: Mapping[Key, Value | None]) -> PersistentMap[Key, Value]:
-    """Return the values after changes (None: removed), or the same mapping if there are none."""
+    """Return the values after changes, or the same mapping if there are none. A change to None removes the value."""
     if all(known.get(key) == value for key, value in changes.items()):
         return known
     return known.replaced((key for key, value in changes.items() if value is None), dict(_there(changes)))

@@ -1,4 +1,4 @@
-"""Counts the limits on a provider or a model without a scan: in one of two sorted lists they are adjacent."""
+"""Counts the limits on a provider or a model without a scan. In one of two sorted lists these limits are adjacent."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Iterable
@@ -25,7 +25,10 @@ class RelatedLimits(NamedTuple):
 
     @classmethod
     def of(cls, identities: Iterable[Identity]) -> "RelatedLimits":
-        """Sort all identities, at the first load. One sort for each part takes half the time of a sort by all parts."""
+        """Sort all identities, at the first load.
+
+        One sort for each part takes half the time of one sort by all parts.
+        """
         by_provider = list(identities)
         for part in ("scope_id", "scope", "model", "provider"):
             by_provider.sort(key=attrgetter(part))
@@ -44,9 +47,10 @@ class RelatedLimits(NamedTuple):
     def find(
         self, provider: str, models: AbstractSet[str], without: AbstractSet[Identity], most: int
     ) -> tuple[int, list[Identity]]:
-        """Return how many limits are on a provider (empty: none) or on one of these models, and the first of them.
+        """Return the number of limits on a provider or on one of these models, and the first of these limits.
 
-        They are in the order of provider, model, scope and scope id. Those in `without` are left out.
+        If the provider is empty, only the models count. The limits are in the order of provider, model, scope and scope
+        id. The limits in `without` are left out.
         """
         on_provider = [(self.by_provider, *_span(self.by_provider, provider, _provider))] if provider else []
         on_models = [(self.by_model, *_span(self.by_model, model, _model)) for model in models]
@@ -61,5 +65,5 @@ class RelatedLimits(NamedTuple):
 
 
 def _span(ascending: list[Identity], wanted: Any, key: Key) -> tuple[int, int]:
-    """Return the begin and the end of the entries with a key."""
+    """Return the begin and the end of the entries that have the wanted key."""
     return bisect_left(ascending, wanted, key=key), bisect_right(ascending, wanted, key=key)

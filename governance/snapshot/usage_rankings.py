@@ -1,7 +1,7 @@
 """Limits ranked by usage.
 
-A limit's share changes with every count and at the end of every window, hundreds of times a second. A ranking is made
-once; then only the limits whose share changed are moved.
+A limit's share of its maximum changes with every count and at the end of every window, hundreds of times a second. A
+ranking is made once. After that, only the limits whose share changed are moved.
 """
 
 from bisect import bisect_left
@@ -21,11 +21,11 @@ KEPT = 32
 FOREVER = 2**62
 SLICE = 2000
 REMADE = 16
-"""If more than one limit in 16 moved, a new ranking takes less time than moving them."""
+"""If more than one limit in 16 must move, the ranking is made anew, because that takes less time."""
 
 
 class RankedPage(NamedTuple):
-    """The ids of a page, how many limits pass in total, and the time span in which the ranking is valid."""
+    """The ids of a page, the number of all limits that pass, and the time span in which the ranking is valid."""
 
     ids: list[str]
     total: int
@@ -86,14 +86,14 @@ class Ranking:
         return ids[::-1] if descending else ids
 
     def _moved(self, snapshot: Snapshot, now: int) -> set[str] | None:
-        """Return the limits that may have moved; None if the whole ranking must be made anew."""
+        """Return the limits that may have moved. Return None if the whole ranking must be made anew."""
         before = self._snapshot
         if before is None or now < self._since:
             return None
         moved = self._ended(now)
         if before is not snapshot:
             moved.update(snapshot.entries.changed_since(before.entries))
-            moved.update(before.entries.changed_since(snapshot.entries))  # removed limits
+            moved.update(before.entries.changed_since(snapshot.entries))  # this includes the removed limits
         return moved if len(moved) * REMADE <= len(self._unused) + len(self._used) + REMADE * REMADE else None
 
     def _ended(self, now: int) -> set[str]:
@@ -133,7 +133,7 @@ class Ranking:
             _insert(self._used, (after, limit_id)) if after else _insert(self._unused, limit_id)
 
     def _await(self, entry: LimitState, now: int) -> None:
-        """Note when a limit's share will change without a call: at the end of a window that has usage."""
+        """Note when a limit's share will change without a call. That is the end of a window that has usage."""
         ends = [counter.end for counter in entry.counters if counter is not None and counter.used]
         over = [end for end in ends if end <= now]
         if over:
@@ -146,7 +146,10 @@ class Ranking:
 
 
 def _sorted(things: list[Thing]) -> list[Thing]:
-    """Return the items in ascending order. They are sorted in slices; one sort would hold the interpreter lock."""
+    """Return the items in ascending order.
+
+    They are sorted in slices, because one sort would hold the interpreter lock for its whole time.
+    """
     return list(merge(*(sorted(things[begin : begin + SLICE]) for begin in range(0, len(things), SLICE))))
 
 

@@ -1,4 +1,4 @@
-"""Import limits, virtual keys and usage from Bifrost in one transaction. Rows that are stored already are kept."""
+"""Imports limits, virtual keys and usage from Bifrost in one transaction. Rows that are stored already are kept."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class BifrostImport:
         self._busy_timeout = busy_timeout
 
     def run(self, file: Path, *, dry_run: bool) -> ImportPlan:
-        """Store the rows of a Bifrost store that are not stored yet; a dry run only returns what it would store.
+        """Store the rows of a Bifrost store that are not stored yet. A dry run only returns the plan.
 
         Raises InvalidRequest, Unavailable.
         """
@@ -43,7 +43,8 @@ class BifrostImport:
         if dry_run or not decided.changes:
             return decided
         with self._writer.write() as write:
-            if write.revision != seen + 1:  # another write came between; decide again, under the lock
+            # another write was committed after the plan was made, so the plan is made again under the lock
+            if write.revision != seen + 1:
                 decided = self._decide(write.connection, arriving, write.now)
             _store(write, decided)
         return decided

@@ -1,4 +1,4 @@
-"""Read a config file, or refuse it with all its faults; export the stored rows as a config file."""
+"""Reads a config file, or refuses it with all its faults. Exports the stored rows as a config file."""
 
 import codecs
 import os
@@ -24,7 +24,8 @@ from schemas.loading import MOST_FAULTS
 MAX_FILE = 64 * 1024 * 1024
 MARKS = (b"{", b"[", b",")
 MOST_VALUES = 2_000_000
-"""The most values of a file that comes over HTTP, which bounds the memory for reading it; counted by MARKS."""
+"""The most values of a file that comes over HTTP. The bound limits the memory that the reader needs. The number of
+values is the number of MARKS in the file."""
 TOO_MANY = f"Split the file: it has more than {MOST_VALUES:,} values."
 NOTHING = Wanted((), (), (), (), (), (), (), ())
 
@@ -58,8 +59,9 @@ class Files:
     def read(self, path: Path, *, valued: bool = True, owner: str | None = None) -> LoadedFile:
         """Read a file, without the database. Raises FaultyFile with all its faults and warnings.
 
-        `valued`: a value whose environment variable is not set is a fault, not a warning. `owner` overrides the owner
-        that the file names; without either, the source is the file's base name and its path.
+        A value may name an environment variable that is not set. If `valued` is true, that is a fault, else a warning.
+        `owner` replaces the owner that the file names. If there is neither, the source has the file's base name and its
+        path.
         """
         with pause_gc():
             return self._document(path.name, _bytes(path), lambda own: _file_source(path, owner or own), valued=valued)
@@ -67,7 +69,7 @@ class Files:
     def received(self, raw: bytes, owner: str | None) -> LoadedFile:
         """Read a file that came over HTTP. Without an owner, its rows have no source. Raises FaultyFile.
 
-        No value is taken from the environment: a caller could read secrets that way. The number of reported faults is
+        The environment is not read, because a caller could read secrets that way. The number of reported faults is
         bounded as for any other body.
         """
         most, raw = MOST_FAULTS, raw.removeprefix(codecs.BOM_UTF8)
@@ -87,7 +89,7 @@ class Files:
         valued: bool = True,
         most: int | None = None,
     ) -> LoadedFile:
-        """Read the bytes of a file. `most` is given for HTTP alone: reading stops after so many faults."""
+        """Read the bytes of a file. `most` is given only for HTTP: the reader stops after this many faults."""
         try:
             document = strict_json.read_object(raw, strict_json.FILE)
         except InvalidRequest as error:
@@ -102,7 +104,7 @@ class Files:
         return file
 
     def cautions(self, document: LoadedFile, faults: Sequence[Fault] = ()) -> list[Misplaced]:
-        """Return the warnings of a file: entries without effect, or with an effect its author may not expect."""
+        """Return the warnings of a file: entries without effect, or with an effect that its author may not expect."""
         warnings = lint.lint(document.wanted, self._clock(), [fault.param or "" for fault in faults])
         return _with_lines(document.text, [Fault(path, sentence) for path, sentence in warnings])
 
@@ -112,7 +114,7 @@ class Files:
         return _with_lines(document.text, [Fault(path, sentence) for path, sentence in items])
 
     def export(self) -> bytes:
-        """Return all that files can have as a file in the plain form, in a fixed order, without secrets."""
+        """Return all rows that files can contain, as a file in the plain form, in a fixed order and without secrets."""
         with self._database.read() as connection:
             return export.document(current_state.current_state(connection))
 
@@ -126,7 +128,10 @@ def _named_source(owner: str | None) -> Source:
 
 
 def _file_source(path: Path, owner: str | None) -> Source:
-    """Return the source of a file. Its path is not resolved: links to mounted files change with each version."""
+    """Return the source of a file.
+
+    Its path is not resolved, because links to mounted files change with each version.
+    """
     return Source(owner, "") if owner else Source(path.name, os.path.abspath(path))  # noqa: PTH100
 
 

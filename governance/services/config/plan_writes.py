@@ -1,4 +1,4 @@
-"""Write the steps of a plan; the number of statements does not depend on the number of steps."""
+"""Writes the steps of a plan. The number of statements does not depend on the number of steps."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -16,7 +16,10 @@ HeldT = TypeVar("HeldT", ManagedLimit, ManagedKey, ManagedUser, ManagedPrice)
 
 
 def carry_out(write: Write, source: Source, steps: Iterable[Step]) -> None:
-    """Write the steps of a file. Removals come first, since new rows may have their ids, names and identities."""
+    """Write the steps of a file.
+
+    Removals come first, because new rows may have the ids, names and identities of removed rows.
+    """
     listed = list(steps)
     removed = [step.before for step in listed if step.action in (Action.REMOVE, Action.REPLACE)]
     new = [step.after for step in listed if step.action in (Action.CREATE, Action.REPLACE)]
@@ -48,6 +51,6 @@ def _edits(steps: Iterable[Step]) -> list[Edit]:
 
 
 def _with_new_place(steps: Iterable[Step]) -> list[ManagedLimit]:
-    """Return the limits whose source has changed: the path of their file was not known before."""
+    """Return the limits whose file had no known path before these steps and has one after them."""
     after = ((step.after, step.before) for step in steps if step.before is not None)
     return [row for row, before in after if isinstance(row, ManagedLimit) and row.source != before.source]

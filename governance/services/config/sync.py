@@ -1,4 +1,4 @@
-"""Bring the database to what a file asks for: plan, show the plan, plan again in the transaction that writes it."""
+"""Makes the database agree with a file: plans, shows the plan, and plans again in the transaction that writes."""
 
 import logging
 from collections.abc import Iterable
@@ -30,9 +30,9 @@ logger = logging.getLogger("governance.files")
 VALUES_FILE = "virtual-keys.txt"
 FRESH = 5 * SECOND
 TRIES = 12
-"""How often a start tries to get the write lock; each try waits as long as any other write."""
+"""The number of tries to get the write lock at a start. Each try waits as long as any other write."""
 TRIES_WHILE_RUNNING = 3
-"""The tries of a reload; meanwhile gunicorn's master does not supervise its workers."""
+"""The number of tries at a reload. During a reload gunicorn's master does not supervise its workers."""
 
 
 IN_FORCE = "the limits of before are in force. Look at the log, mend it, and send SIGHUP or restart the service."
@@ -52,12 +52,18 @@ class PreparedPlan(NamedTuple):
     at: int
 
     def holds(self, write: Write) -> bool:
-        """Return whether the plan is still valid in this write: no write came between, and it is less than 5 s old."""
+        """Return whether the plan is still valid in this write.
+
+        It is valid if there was no other write since, and if it is less than 5 s old.
+        """
         return write.revision == self.revision + 1 and 0 <= write.now - self.at < FRESH
 
 
 class SyncResult(NamedTuple):
-    """The plan that was carried out, and how many virtual keys got a new value, which is in `VALUES_FILE`."""
+    """The plan that was carried out, and the number of virtual keys that got a new value.
+
+    `VALUES_FILE` has the values.
+    """
 
     plan: Plan
     minted: int
@@ -77,9 +83,9 @@ class Sync:
         self.values = folder / VALUES_FILE
 
     def plan(self, document: LoadedFile, *, prune: bool, overwrite: bool = False) -> PreparedPlan:
-        """Return what a sync would do now. Raises FaultyFile if the file conflicts with stored rows.
+        """Return the plan of a sync at the present time. Raises FaultyFile if the file conflicts with stored rows.
 
-        `prune` removes the rows that the file made and no longer has; `overwrite` undoes edits by the API.
+        `prune` removes the rows that the file made and no longer has. `overwrite` undoes edits by the API.
         """
         with self._database.read() as connection:
             now = self._clock()
@@ -89,9 +95,10 @@ class Sync:
     def apply(
         self, document: LoadedFile, planned: PreparedPlan, *, prune: bool, overwrite: bool = False, exact: bool = False
     ) -> SyncResult:
-        """Carry out a plan in one transaction; it is made again there if it may be out of date. Raises FaultyFile.
+        """Carry out a plan in one transaction. Raises FaultyFile.
 
-        `exact`: raise Conflict if anything was written since the plan was made.
+        If the plan may be out of date, a new plan is made in the transaction. If `exact` is true, raise Conflict if
+        there was a write after the plan was made.
         """
         with self._writer.write() as write:
             if exact and write.revision != planned.revision + 1:
@@ -104,7 +111,7 @@ class Sync:
         return SyncResult(plan, len(values))
 
     def at_start(self, path: Path) -> list[str]:
-        """Sync a file before the service starts; return what `/readyz` reports about it.
+        """Sync a file before the service starts. Return the warnings for `/readyz`.
 
         Raises NotReady with every fault if the file cannot be applied and no limits are stored. If limits are stored,
         the service starts with them.
@@ -116,12 +123,12 @@ class Sync:
         return notes if error is None else _log_failure(path, error)
 
     def at_reload(self, path: Path) -> list[str]:
-        """Sync a file while the service runs; return what `/readyz` reports about it. On failure the limits stay."""
+        """Sync a file while the service runs. Return the warnings for `/readyz`. If the sync fails, the limits stay."""
         error, notes = self._try(path, TRIES_WHILE_RUNNING)
         return notes if error is None else _log_failure(path, error)
 
     def _try(self, path: Path, tries: int) -> tuple[GovernanceError | None, list[str]]:
-        """Apply a file; return the error, or None with what `/readyz` reports about it."""
+        """Apply a file. Return the error or None, and the warnings for `/readyz`."""
         try:
             with pause_gc():
                 document = self._files.read(path)
@@ -134,7 +141,10 @@ class Sync:
         return None, [LEFT_OUT.format(path.name, len(left_out))] if left_out else []
 
     def _apply_with_retries(self, document: LoadedFile, tries: int) -> None:
-        """Apply a file if it changes anything. Retry if the database is busy: another service may be applying it."""
+        """Apply a file if it changes anything.
+
+        If the database is busy, try again: another service may be applying the file.
+        """
         for left in reversed(range(tries)):
             try:
                 planned = self.plan(document, prune=False)
@@ -151,7 +161,7 @@ class Sync:
             return any_limits(connection)
 
     def _with_values(self, steps: Iterable[Step]) -> tuple[list[Step], dict[str, str]]:
-        """Return the steps, with a value for each new virtual key that has none, and these values by key id."""
+        """Return the steps, with a new value for each new virtual key that has none, and the new values by key id."""
         found, values = [], {}
         for step in steps:
             after = step.after
@@ -164,7 +174,7 @@ class Sync:
         return found, values
 
     def _save_values(self, values: dict[str, str]) -> None:
-        """Append new values to a private file before the commit; they are never logged or printed."""
+        """Append new values to a private file before the commit. The values are never logged or printed."""
         if not values:
             return
         lines = "".join(f"{key_id}\t{value}\n" for key_id, value in values.items())
@@ -189,7 +199,10 @@ def _log_applied(document: LoadedFile, plan: Plan) -> None:
 
 
 def _log_failure(path: Path, error: GovernanceError) -> list[str]:
-    """Log why a file was not applied; return what `/readyz`, which anyone may read, reports about it."""
+    """Log why a file was not applied.
+
+    Return the warning for `/readyz`, which has no details because anyone may read it.
+    """
     for line in error.message.splitlines():
         logger.error("%s", line)
     logger.error("%s was NOT applied: the limits that were stored before are in force", path.name)

@@ -1,4 +1,4 @@
-"""Config files that come over HTTP: they are planned, and applied only if the plan has not changed since."""
+"""Config files that come over HTTP. A file is planned, and applied only if its plan has not changed since."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +14,8 @@ from governance.services.config.sync import MOVED, PreparedPlan, Sync
 
 MAX_FILE = 32 * 1024 * 1024
 LARGE = 1024 * 1024
-"""A worker reads larger files one at a time: 10,000 limits (2.4 MiB) took 3.3 s on two busy cores."""
+"""A worker reads files above this size, in bytes, one at a time. A file of 10,000 limits (2.4 MiB) took 3.3 s on two
+busy cores."""
 ANOTHER = "Try again in a minute: another large file is being read."
 OWNER_WANTED = 'Name an owner to prune for, as ?owner=NAME or as "owner" at the top of the file.'
 UNWRITTEN = "Try again once the service's disk can be written: the values of new virtual keys are kept there."
@@ -36,7 +37,7 @@ class Upload(NamedTuple):
 
 
 class PlanReview(NamedTuple):
-    """A plan, the warnings about its file, and the ETag that an apply has to send."""
+    """A plan, the warnings about its file, and the ETag that an apply must send."""
 
     document: LoadedFile
     plan: Plan
@@ -46,7 +47,7 @@ class PlanReview(NamedTuple):
 
     @property
     def minted(self) -> int:
-        """The number of new virtual keys without a value in the file; each gets a new value."""
+        """The number of new virtual keys without a value in the file. Each of them gets a new value."""
         after = (step.after for step in self.plan.writes)
         return sum(isinstance(row, ManagedKey) and not row.key.digest for row in after)
 
@@ -60,12 +61,15 @@ class Uploads:
         self._large = Lock()
 
     def plan(self, upload: Upload, wishes: SyncOptions) -> PlanReview:
-        """Return what an apply would do now. Raises FaultyFile."""
+        """Return the plan of an apply at the present time. Raises FaultyFile."""
         with self._admitted(upload):
             return self._planned(upload.read(MAX_FILE), wishes)[0]
 
     def apply(self, upload: Upload, wishes: SyncOptions, is_wanted: Callable[[str], bool]) -> PlanReview:
-        """Apply a file if its plan has the wanted ETag. Raises FaultyFile, and Conflict if anything has changed."""
+        """Apply a file if its plan has the wanted ETag. Raises FaultyFile.
+
+        Raises Conflict if the file or the database changed.
+        """
         with self._admitted(upload):
             review, planned = self._planned(upload.read(MAX_FILE), wishes)
             if not is_wanted(review.etag):
@@ -77,7 +81,7 @@ class Uploads:
     def _apply(self, document: LoadedFile, planned: PreparedPlan, wishes: SyncOptions) -> None:
         try:
             self._sync.apply(document, planned, prune=wishes.prune, overwrite=wishes.overwrite, exact=True)
-        except NotReady as error:  # its sentence is for the operator, and shows a path
+        except NotReady as error:  # the message of NotReady is for the operator, and contains a path
             raise Unavailable(UNWRITTEN) from error
 
     def _planned(self, raw: bytes, wishes: SyncOptions) -> tuple[PlanReview, PreparedPlan]:
@@ -90,7 +94,7 @@ class Uploads:
 
     @contextmanager
     def _admitted(self, upload: Upload) -> Iterator[None]:
-        """Admit one large file at a time, from its first byte on, so that slow clients block one thread at most."""
+        """Admit one large file at a time, before its first byte is read. So slow clients block at most one thread."""
         if upload.size is not None and upload.size <= LARGE:
             yield
         elif self._large.acquire(blocking=False):

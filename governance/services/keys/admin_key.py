@@ -12,7 +12,7 @@ NEW_KEY = "flask governance keys create admin --scope admin"
 
 
 class AdminKey(StrEnum):
-    """Where a person finds an admin key."""
+    """The place where an operator finds an admin key."""
 
     NONE = "none is stored"
     IN_FILE = "the key in the file counts"

@@ -59,10 +59,10 @@ class ApiKeys:
             return self._new(write, body["name"], body["scopes"], body.get("expires_at"))
 
     def revoke(self, key_id: str, *, keep_last: bool = False) -> bool:
-        """Revoke a key: now in this worker, at the next poll in the others. Return whether it was the last admin key.
+        """Revoke a key: at once in this worker, at the next poll in the others.
 
-        Raises NotFound. With `keep_last`, raises Conflict for the last admin key, because without an admin key no
-        caller could create another one over HTTP.
+        Return whether it was the last admin key. Raises NotFound. With `keep_last`, raises Conflict for the last admin
+        key, because without an admin key no caller could create another one over HTTP.
         """
         with self._writer.write() as write:
             last = _is_last(write, key_id)
@@ -74,17 +74,17 @@ class ApiKeys:
         return last
 
     def create_first(self, path: Path) -> bool:
-        """Create the first admin key of a database without keys and write it to `path`. Return whether it was created.
+        """Create the first admin key of a database without keys. Write it to `path`. Return whether it was created.
 
         The file is written before the key is stored, because a stored key that is in no file locks the owner out. An
-        existing file is never overwritten. A new database stores the key in that file. A database that had keys before
-        does not, because the key may have been revoked. If a key is stored, nothing is written, so a start with a full
-        disk succeeds. Raises NotReady, Unavailable.
+        existing file is never overwritten. If the file exists, a new database stores the key of the file. A database
+        that had keys before does not store it, because the key may have been revoked. If the database has a key,
+        nothing is written, so a start with a full disk succeeds. Raises NotReady, Unavailable.
         """
         if self._any():
             return False
         with self._writer.write() as write:
-            if api_keys.count(write.connection):  # another service has just created it
+            if api_keys.count(write.connection):  # another service has just created the key
                 return False
             secret = _written(path) if write.revision == FIRST_WRITE else None
             new = self._new(write, FIRST_KEY, [KeyScope.ADMIN], None, secret)
@@ -121,7 +121,10 @@ def _is_last(write: Write, key_id: str) -> bool:
 
 
 def _written(path: Path) -> str | None:
-    """Return the key in an existing file, None if there is no file. Raises NotReady if the file contains no API key."""
+    """Return the key in an existing file, or None if there is no file.
+
+    Raises NotReady if the file contains no API key.
+    """
     try:
         secret = private_files.read(path).decode("ascii", "replace").strip()
     except FileNotFoundError:

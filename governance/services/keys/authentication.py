@@ -1,4 +1,4 @@
-"""Authentication: finds an API key by its digest in the snapshot, and then in the database."""
+"""Authentication: finds an API key by its digest in the snapshot, or else in the database."""
 
 from collections.abc import Sequence
 from hmac import compare_digest
@@ -20,11 +20,11 @@ UNKNOWN = f"Send an API key that exists and has been neither revoked nor expired
 
 MOST_UNKNOWN = 10_000
 UNKNOWN_FOR = 30.0
-"""Seconds before the database is asked again for an unknown key."""
+"""An unknown key is looked up in the database again after this many seconds."""
 
 
 class Authentication:
-    """Authenticates API keys and records when each was last used."""
+    """Authenticates API keys and records when each key was last used."""
 
     def __init__(self, database: Database, cache: SnapshotCache, clock: Clock, admin_key: str | None) -> None:
         self._database = database
@@ -53,7 +53,7 @@ class Authentication:
         return key
 
     def check_and_touch(self, key: ApiKey, now: int) -> bool:
-        """Return whether a key of the current snapshot is still valid, and record its use if so."""
+        """Return whether a key of the current snapshot is still valid. If it is valid, record its use."""
         good = key.live(now) and key.id not in self._revoked
         if good and key is not ADMIN:
             self._used[key.id] = now
@@ -66,11 +66,17 @@ class Authentication:
         return known is not None and (digest in known.snapshot.digests or digest in known.snapshot.values)
 
     def refuse(self, key_id: str) -> None:
-        """Refuse a key from now on, even if the snapshot still has it. Called when this worker revokes a key."""
+        """Refuse a key from now on, even if the snapshot still has it.
+
+        This worker calls the function when it revokes a key.
+        """
         self._revoked.add(key_id)
 
     def flush(self) -> None:
-        """Write the times of last use to the database, at each poll. A crash loses those since the last poll."""
+        """Write the times of last use to the database. Each poll calls this.
+
+        A crash loses the times since the last poll.
+        """
         used, self._used = self._used, {}
         if not used:
             return
@@ -84,7 +90,7 @@ class Authentication:
     def _stored(self, digest: str) -> ApiKey | None:
         """Return the key from the database, or None. An unknown digest is cached for `UNKNOWN_FOR` seconds.
 
-        A key that is created later is never in that cache, because its 256 random bits are new.
+        The digest of a key that is created later is never in this cache, because its 256 random bits are new.
         """
         with self._unknown_lock:
             if digest in self._unknown:
@@ -110,7 +116,7 @@ ADMIN = ApiKey(
 
 
 def authorize(key: ApiKey, enough: Sequence[KeyScope]) -> None:
-    """Raise Forbidden unless the key has one of the scopes in `enough`."""
+    """Raise Forbidden if the key has none of the scopes in `enough`."""
     if granted(key.scopes).isdisjoint(enough):
         needed, held = " or ".join(enough), ", ".join(key.scopes)
         raise Forbidden(f"Use an API key with the scope {needed}: this one has only {held}.")

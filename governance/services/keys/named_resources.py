@@ -15,7 +15,10 @@ from governance.storage.store import Database
 
 
 class NamedEntries(Generic[NamedT, HeldT]):
-    """Entries with an id and a name. A subclass sets `rows` and `missing`, the sentence and code of its NotFound."""
+    """Entries with an id and a name.
+
+    A subclass sets `rows`, and it sets `missing` to the message and the code of its NotFound.
+    """
 
     rows: NamedRows[NamedT, HeldT]
     missing: tuple[str, Code]
@@ -55,4 +58,4 @@ class NamedEntries(Generic[NamedT, HeldT]):
         return found
 
     def _check(self, write: Write, before: NamedT, after: NamedT) -> None:
-        """Check an edit; a subclass may override this. Raises InvalidRequest, Conflict."""
+        """Check an edit. A subclass may override this method. Raises InvalidRequest, Conflict."""

@@ -1,4 +1,4 @@
-"""Looks up what an act on a model limit needs: the stored limit, and the virtual key that a draft names."""
+"""Looks up the rows for a write of a model limit: the stored limit, and the virtual key that a draft names."""
 
 from sqlalchemy.engine import Connection
 
@@ -19,7 +19,7 @@ def stored(connection: Connection, limit_id: str) -> LimitState:
 
 
 def is_aligned_by_key(connection: Connection, draft: LimitDraft) -> bool:
-    """Return whether the virtual key of a draft aligns its windows to the calendar; False if the draft names none.
+    """Return `calendar_aligned` of the virtual key of a draft. It is False if the draft names no virtual key.
 
     Raises InvalidRequest with all faults of the draft if the virtual key is unknown.
     """

@@ -20,13 +20,14 @@ from schemas import render
 from schemas.render import Rendering
 
 Versions = Callable[[int], bool]
-"""A predicate: whether the caller's If-Match header accepts a version of a limit."""
+"""A function that returns whether the caller's If-Match header accepts a version of a limit."""
 
 
 class Listing(NamedTuple):
-    """A page of JSON documents with their ETags. `age` is the snapshot's in seconds, None if the database was read.
+    """A page of JSON documents with their ETags.
 
-    `validity` is the time span in which the snapshot gives the same page, None if unknown.
+    `age` is the age of the snapshot in seconds. It is None if the page comes from the database. `validity` is the time
+    span in which the snapshot gives the same page. It is None if the span is not known.
     """
 
     documents: Sequence[bytes]
@@ -85,7 +86,10 @@ class ModelLimits:
             return render.limit(stored(write.connection, limit.id), self._clock())
 
     def change(self, limit_id: str, change: LimitChange, accepts: Versions) -> Rendering:
-        """Store an edit. Reset usage of the metrics in `change.reset`. Raises NotFound, Conflict, InvalidRequest."""
+        """Store an edit. Set the usage of the metrics in `change.reset` to 0.
+
+        Raises NotFound, Conflict, InvalidRequest.
+        """
         with self._writer.write() as write:
             before = _checked(write, limit_id, accepts).limit
             after = changed(before, change, now=write.now, new_id=self._random_ids.new_id)

@@ -1,4 +1,4 @@
-"""Check: the decision that a reservation would get, without any write; and why other limits do not apply."""
+"""Check: returns the decision that a reservation would get, without any write, and why other limits do not apply."""
 
 from governance.domain.errors import Unavailable
 from governance.domain.limits.limit import Counter, current
@@ -37,7 +37,7 @@ class Check:
         self._refuses_unpriced = refuses_unpriced
 
     def __call__(self, request: ReservationRequest) -> Decision:
-        """Return the decision that a reservation would get, by the rules in the database now. Raises Unavailable."""
+        """Return the decision that a reservation would get now, by the rules in the database. Raises Unavailable."""
         until = self._store.deadline()
         for _ in range(ATTEMPTS):
             matched = self._matcher.match(request)
@@ -48,7 +48,7 @@ class Check:
         raise Unavailable(CHANGING)
 
     def _look(self, request: ReservationRequest, matched: MatchedCall) -> Decision | None:
-        """Return the decision; None if the config revision has changed since the call was matched."""
+        """Return the decision, or None if the config revision has changed since the call was matched."""
         with self._database.read() as connection:
             if revisions.current(connection) != matched.revision:
                 return None
@@ -72,7 +72,10 @@ class Check:
         )
 
     def unmatched(self, decision: Decision) -> UnmatchedLimits:
-        """Return limits on the model or provider that do not apply to the call, with reasons, ordered as `related`."""
+        """Return limits on the model or provider that do not apply to the call, with reasons.
+
+        The limits are in the order of `related`.
+        """
         snapshot, call = self._cache.get().snapshot, decision.call
         provider, model = spelled(call.model, call.provider)
         ids = {status.matched.limit.id for status in decision.statuses}

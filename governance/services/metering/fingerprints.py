@@ -1,6 +1,6 @@
 """Fingerprints of request bodies. A fingerprint is stored with the response of a request with an Idempotency-Key.
 
-A repeat with another body has another fingerprint. No secret can be read from a fingerprint.
+If a repeated request has another body, its fingerprint differs. No secret can be read from a fingerprint.
 """
 
 import hashlib
@@ -10,13 +10,13 @@ import orjson
 from governance.domain.metering.request import ReservationRequest
 
 LENGTH = 16
-"""Bytes of a fingerprint: the first 16 of a SHA-256 digest."""
+"""The length of a fingerprint in bytes. A fingerprint is the beginning of a SHA-256 digest."""
 
 
 def of(request: ReservationRequest) -> bytes:
     """Return the fingerprint of a validated body. A missing amount and an amount of 0 give different fingerprints.
 
-    Without tokens by kind it is what earlier versions computed.
+    If the body has no tokens by kind, the fingerprint is the same as in earlier versions.
     """
     cost, tokens, requests, counts = request.amounts
     told = [*request.call, cost, tokens, requests, request.ttl_seconds, request.virtual_key]
@@ -24,7 +24,7 @@ def of(request: ReservationRequest) -> bytes:
 
 
 def before_absence(request: ReservationRequest) -> bytes:
-    """Return the fingerprint as version 0.1.0 computed it: a missing amount counts as 0.
+    """Return the fingerprint that version 0.1.0 computed. In that version a missing amount counted as 0.
 
     Stored responses live for one day, so a repeat may arrive after the upgrade. The text must stay what `repr` returned
     in version 0.1.0.

@@ -18,7 +18,7 @@ from governance.snapshot.cache import SnapshotCache
 from governance.snapshot.snapshot import Snapshot
 
 MOST = 4096
-"""Entries in the cache of matched calls. A larger cache is emptied."""
+"""The most entries in the cache of matched calls. A larger cache is emptied."""
 UNKNOWN = "Use a virtual key that exists: this one is unknown."
 IS_AN_ID = "Send this as virtual_key_id: it is the id of a virtual key, and virtual_key takes its value."
 
@@ -38,7 +38,7 @@ class MatchedCall(NamedTuple):
 
 
 class KnownCalls(NamedTuple):
-    """The calls matched so far at one config revision, with the list of prices or without."""
+    """The calls matched so far. `at` has the config revision and whether loading of the price list has ended."""
 
     at: object
     matched: dict[tuple[Call, str | None], MatchedCall]
@@ -55,9 +55,9 @@ class Matcher:
     def match(self, request: ReservationRequest) -> MatchedCall:
         """Return the rules that apply, the most specific first.
 
-        Refuses no call, since the snapshot may be older than the database. The result depends on the config revision,
-        not on usage. A call that needs a price waits for the list of prices, if it has not been loaded yet. Raises
-        Unavailable.
+        This function refuses no call, because the snapshot may be older than the database. The result depends on the
+        config revision, not on usage. If a call needs a price and the list of prices is still being loaded, the
+        function waits for the list. Raises Unavailable.
         """
         found = self._found(request)
         if request.amounts.needs_price and not found.prices.prices and not found.prices.is_final:
@@ -66,9 +66,9 @@ class Matcher:
         return found
 
     def schedules(self) -> Callable[[str, str | None], Schedule]:
-        """Return a function that finds the prices of (model, provider) in the snapshot of now and in the list.
+        """Return a function that finds the prices of (model, provider) in the current snapshot and in the list.
 
-        Waits for the list, so that the function never does. Raises Unavailable.
+        The list is loaded before the function is returned, so the function never waits. Raises Unavailable.
         """
         self._price_list.wait()
         return partial(_schedule, self._cache.get().snapshot, self._price_list)
@@ -110,7 +110,10 @@ def _matched(
 
 
 def _unknown(value: str | None, snapshot: Snapshot) -> KeyRefusal:
-    """Return the refusal of an unknown virtual key. The message says if the caller sent an id in place of the value."""
+    """Return the refusal of an unknown virtual key.
+
+    If the caller sent an id in place of the value, the message says so.
+    """
     message = IS_AN_ID if value in snapshot.virtual_keys else UNKNOWN
     param = "virtual_key_id" if value is None else "virtual_key"
     return KeyRefusal(message, Code.VIRTUAL_KEY_UNKNOWN, param)

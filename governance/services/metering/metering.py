@@ -1,4 +1,4 @@
-"""Reserve before a call, report usage that had no reservation, check without any write."""
+"""The operations of metering: reserve before a call, report usage without a reservation, check without any write."""
 
 from governance.domain.times import Clock
 from governance.services.metering.check import Check
@@ -13,7 +13,7 @@ from governance.storage.store import Database, MeteringStore
 class Metering:
     """The operations that decide and charge. Each takes a request and returns a `Decision`.
 
-    `refuses_unpriced`: a call that needs a price is refused if a budget applies and no price is known.
+    If `refuses_unpriced` is true, a call that needs a price is refused if a budget applies and no price is known.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Overviews for an operator: limits with their usage, the rules nearest to their cap, and counts of refused calls."""
+"""Overviews for an operator: limits with their usage, the rules nearest to their maximum, and refused calls."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -18,11 +18,11 @@ from governance.storage.store import Database
 
 UNKNOWN = "Give the id or the model of a limit that exists: '{}' is neither (flask governance limits list shows them)."
 MOST = 100
-"""At most this many limits on one model are shown."""
+"""The most limits on one model that are shown."""
 
 
 class LimitsOverview(NamedTuple):
-    """Limits as of `now` (microseconds), their total number, and how often each limit refused a call."""
+    """Limits as of `now` (microseconds), the number of all matching limits, and how often each limit refused a call."""
 
     limits: Sequence[LimitState]
     total: int
@@ -31,7 +31,10 @@ class LimitsOverview(NamedTuple):
 
 
 class UsageOverview(NamedTuple):
-    """The rules nearest to their cap as of `now`, the nearest first; the number of all rules and of exhausted rules."""
+    """The rules nearest to their maximum as of `now`, the nearest first.
+
+    It also has the number of all rules, and the number of rules with nothing left.
+    """
 
     statuses: Sequence[RuleStatus]
     rules: int
@@ -81,7 +84,10 @@ class Overview:
             return UsageOverview(shown, found.rules, found.full, _denials(connection, known.values()), now)
 
     def instant(self, text: str | None) -> str | None:
-        """Return now plus a duration, in RFC 3339. Returns other text unchanged, for a schema to read."""
+        """Return now plus a duration, as RFC 3339.
+
+        If the text is no duration, return it unchanged, for a schema to read.
+        """
         try:
             return text and rfc3339(self._clock() + durations.parse(text).length)
         except ValueError:

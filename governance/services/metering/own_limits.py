@@ -1,4 +1,4 @@
-"""The limits of one virtual key, for the one who holds it."""
+"""The limits of one virtual key, for the holder of the key."""
 
 from governance.domain import keys
 from governance.domain.errors import Code, Forbidden, Unauthenticated
@@ -15,7 +15,7 @@ UNKNOWN = "Send a virtual key that exists: this one is unknown."
 
 
 class OwnLimits:
-    """Shows the limits whose scope is a virtual key to whoever has its value."""
+    """Returns the limits that have a virtual key as scope, to a caller that has the key's value."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""Reservations: settle, release, extend, read, list, and the sweep that expires overdue ones."""
+"""Reservations: settle, release, extend, read, list. A sweep expires the overdue ones."""
 
 import logging
 from collections.abc import Callable
@@ -25,14 +25,17 @@ Step = Callable[[Reservation, int], Reservation]
 
 
 class SettledReservation(NamedTuple):
-    """A reservation after its settle. `is_unpriced`: its tokens could not be priced, so it costs what was held."""
+    """A reservation after its settle.
+
+    If `is_unpriced` is true, no price for its tokens is known, so it costs the reserved amount.
+    """
 
     reservation: Reservation
     is_unpriced: bool = False
 
 
 class Reservations:
-    """The operations on reservations. `charge_expired`: whether an expired reservation is charged or released.
+    """The operations on reservations. `charge_expired` says whether an expired reservation is charged or released.
 
     `steady` is a clock without jumps. A reservation does not expire because the system clock jumped forward.
     """
@@ -57,8 +60,8 @@ class Reservations:
     def settle(self, reservation_id: str, actual: Actual) -> SettledReservation:
         """Replace the reserved amounts by the actual usage, in the window of admission.
 
-        Tokens by kind are priced by the price of admission, or, if none was known then, by the price that is known now
-        for that instant. Raises NotFound, Conflict, InvalidRequest.
+        Tokens by kind are charged at the price of admission. If no price was known then, they are charged at the price
+        that is now known for that instant. Raises NotFound, Conflict, InvalidRequest.
         """
         if not actual.needs_price:
             after = self._end(reservation_id, lambda before, now: steps.settled(before, actual, now))
@@ -71,7 +74,7 @@ class Reservations:
         return SettledReservation(after, is_unpriced)
 
     def release(self, reservation_id: str) -> Reservation:
-        """Free the reserved amounts and charge nothing. Raises NotFound, Conflict."""
+        """Free the reserved amounts, and charge nothing. Raises NotFound, Conflict."""
         return self._end(reservation_id, steps.released)
 
     def extend(self, reservation_id: str, ttl_seconds: int) -> Reservation:
@@ -96,7 +99,7 @@ class Reservations:
         return found
 
     def page(self, page: Page, wanted: ReservationFilter) -> tuple[list[Reservation], int | None]:
-        """Return a page of reservations, newest first, and their total number; None above 10,000."""
+        """Return a page of reservations, newest first, and the total number. The number is None above 10,000."""
         with self._database.read() as connection:
             return stored.page(connection, page, wanted)
 
@@ -117,7 +120,10 @@ class Reservations:
         return swept
 
     def _sweep_some(self) -> int:
-        """Expire up to 500 in one transaction. If that fails, expire each alone, so that one blocks no other."""
+        """Expire up to 500 reservations in one transaction.
+
+        If the transaction fails, expire each alone, so that a faulty one does not block the others.
+        """
         try:
             return self._store.submit(self._expire)
         except Unavailable:
@@ -137,7 +143,7 @@ class Reservations:
         return True
 
     def _lapsed(self) -> bool:
-        """Return whether any reservation is overdue. Reads only, so it does not take the writer lock."""
+        """Return whether any reservation is overdue. The function only reads, so it does not take the writer lock."""
         with self._database.read() as connection:
             return stored.has_lapsed(connection, min(self._store.clock(), self._steady()))
 

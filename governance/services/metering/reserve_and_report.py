@@ -1,7 +1,7 @@
 """Reserve and report: match a call, decide it in one transaction with other calls, render it after the commit.
 
-Rules come from the snapshot, counters from the database. The transaction compares the config revision with the
-snapshot's. If they differ, the call is matched again.
+Rules come from the snapshot, and counters come from the database. The transaction compares its config revision with
+that of the snapshot. If the revisions differ, the call is matched again.
 """
 
 from abc import ABC, abstractmethod
@@ -32,7 +32,10 @@ ANSWERS_KEPT = DAY
 
 
 class Stale(GovernanceError):
-    """The config revision differs from the snapshot's, so the call must be matched again. Caught in this module."""
+    """The config revision differs from the snapshot's, so the call must be matched again.
+
+    This module catches the error.
+    """
 
     def __init__(self) -> None:
         super().__init__("Match again.")
@@ -61,7 +64,7 @@ class ActContext(NamedTuple):
 
 
 class MatchedRequest(NamedTuple):
-    """A matched request. `repeat` identifies its repeats; `began` is its start by `perf_counter`, in seconds."""
+    """A matched request. `repeat` identifies its repeats. `began` is its start by `perf_counter`, in seconds."""
 
     request: ReservationRequest
     matched: MatchedCall
@@ -97,7 +100,7 @@ class Act(ABC):
 
     @abstractmethod
     def _finish(self, given: MatchedRequest, decision: Decision) -> Decision:
-        """Return the decision with its response body. Runs after the commit."""
+        """Return the decision with its response body. This runs after the commit."""
 
     def _replayed(self, given: MatchedRequest, repeat: IdempotencyKey, unit: UnitOfWork) -> Decision | None:
         """Return the stored first response to this key, or None. Raises InvalidRequest if the body differs."""
@@ -138,7 +141,10 @@ class Reserve(Act):
         return decision if repeat is None else _kept(given, repeat, unit, decision)
 
     def _finish(self, given: MatchedRequest, decision: Decision) -> Decision:
-        """Return the decision with its body and count it. A refused virtual key is not counted: no limit refused."""
+        """Return the decision with its body, and count it.
+
+        A call with a refused virtual key is not counted, because no limit refused it.
+        """
         if decision.key_refusal is not None:
             return decision
         if not decision.rendered and decision.allowed:
@@ -148,7 +154,7 @@ class Reserve(Act):
 
 
 class Report(Act):
-    """Charges usage that had no reservation. It is never refused by a limit."""
+    """Charges usage that had no reservation. No limit refuses it."""
 
     def _decide(self, given: MatchedRequest, unit: UnitOfWork) -> Decision:
         request, matched, _, repeat, _ = given
@@ -178,14 +184,14 @@ def has_budget(rules: tuple[MatchedRule, ...]) -> bool:
 
 
 def _kept(given: MatchedRequest, repeat: IdempotencyKey, unit: UnitOfWork, decision: Decision) -> Decision:
-    """Return the decision with its body, and store the body for repeats."""
+    """Return the decision with its body. Store the body, so that a repeat gets the same body."""
     rendered = given.renderer.answer(decision)
     unit.keep(repeat, fingerprints.of(given.request), rendered, given.renderer.repeated_texts(given.matched.rules))
     return decision._replace(rendered=rendered)
 
 
 def _priced_fields(asked: PricedAmounts) -> dict[str, Any]:
-    """Return the fields of a reservation that say its price and its tokens by kind."""
+    """Return the fields of a reservation for its price and its tokens by kind."""
     counts = asked.amounts.counts or TokenCounts()
     return {
         "price": asked.price_text,
@@ -217,7 +223,7 @@ def _reservation(
 
 
 def _report(asked: PricedAmounts, matched: MatchedCall, now: int, random_ids: RandomIds) -> Reservation:
-    """Return a ledger entry for usage without a reservation: it reserves nothing and has already ended."""
+    """Return a ledger entry for usage without a reservation. The entry reserves nothing and has already ended."""
     return Reservation(
         random_ids.new_ordered_id(now),
         Status.REPORTED,

@@ -1,1 +1,1 @@
-"""What an operator needs: health, doctor, verification, retention, counts."""
+"""The operator's services: health, doctor, verification, retention, counts."""

@@ -1,4 +1,4 @@
-"""The commands' operations on the database file: copy, compact, restore, make."""
+"""The commands' operations on the database file: copy, compact, restore, create."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ class DatabaseFile:
         return backup.backup(self.path, target, self._busy_timeout, replace=replace)
 
     def refuse_target(self, target: Path, *, replace: bool) -> None:
-        """Raise InvalidRequest if a command must not write to a file: it is the database, or it exists."""
+        """Raise InvalidRequest if the target is the database, or if it exists and may not be replaced."""
         backup.refuse_target(self.path, target, replace=replace)
 
     def size(self) -> FileSize:
@@ -50,5 +50,5 @@ class DatabaseFile:
         return restore.restore(self.path, source, self._clock(), self._busy_timeout, force=force)
 
     def begin_anew(self) -> None:
-        """Create an empty database, also after an earlier one was lost."""
+        """Create an empty database. This is allowed even if an earlier database was lost."""
         restore.begin_anew(self.path, self._clock(), self._busy_timeout)

@@ -7,7 +7,7 @@ from governance.storage.store import Database
 
 
 class Sizes(NamedTuple):
-    """Bytes by part (file, free, journal), and an upper bound of the rows of each growing table."""
+    """Bytes by part (file, free, journal), and an upper bound of the number of rows of each growing table."""
 
     bytes: dict[str, int]
     rows: dict[str, int]

@@ -1,6 +1,6 @@
 """Checks everything that an operator can repair. Each check says what it found, or what to do.
 
-It works if the database is missing, corrupt, or of another schema.
+The checks work even if the database is missing, corrupt, or of another schema.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,19 +26,19 @@ from schemas.pricing.command import command
 
 SLOWEST_POLL = 60
 STEP = SECOND
-"""How far a clock may be behind the times in the database. Less is a normal difference between two readings."""
+"""How far, in microseconds, a clock may be behind the times in the database. A smaller difference is normal."""
 AGAIN = "Try again shortly: "
-"""The advice to HTTP callers if the database does not answer. It does not help an operator, so it is left out."""
+"""The advice to HTTP callers if the database does not answer. An operator cannot use it, so `doctor` leaves it out."""
 UNPRICED_SINCE = 7 * DAY
 MOST_NAMED = 10
-"""How many models without a price are named."""
+"""The most models without a price that `doctor` names."""
 LEAST_EXPIRED = 5
-"""A virtual key with fewer expired reservations in a day may just have been unlucky."""
+"""The fewest expired reservations in a day that `doctor` reports. Fewer may be accidental."""
 SKIPPED = "Not looked at, since the database cannot be read."
 
 
 class DoctorSubject(NamedTuple):
-    """The settings and files that are checked in addition to the database. Durations in seconds."""
+    """The settings and files that are checked in addition to the database. Durations are in seconds."""
 
     admin_key_file: Path
     virtual_keys_file: Path
@@ -54,7 +54,7 @@ class DoctorSubject(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """The result of a check: `ok` is True, False (the text says what to do), or None if it could not check."""
+    """The result of a check. `ok` is True, False, or None if the check could not run. `message` says what to do."""
 
     check: str
     ok: bool | None
@@ -62,7 +62,7 @@ class Finding(NamedTuple):
 
 
 class Doctor:
-    """The checks. Each returns what it found, or raises a GovernanceError that says what to do."""
+    """The checks. Each check returns what it found, or raises a GovernanceError that says what to do."""
 
     def __init__(self, database: Database, clock: Clock, subject: DoctorSubject, price_list: PriceList) -> None:
         self._database = database
@@ -71,7 +71,7 @@ class Doctor:
         self._subject = subject
 
     def look(self) -> list[Finding]:
-        """Run every check, the database first. If it cannot be read, the checks that read it are left out."""
+        """Run every check, the database first. If the database cannot be read, leave out the checks that read it."""
         files = FileChecks(self._database.path, self._subject.secret_files)
         inside = {
             "integrity": self._integrity,
@@ -90,7 +90,8 @@ class Doctor:
             "poller": self._poller,
             "sqlite": files.sqlite,
         }
-        beside = [_find(name, check) for name, check in outside.items()]  # opening the database creates files
+        # these checks run before the database is opened, because opening it creates files
+        beside = [_find(name, check) for name, check in outside.items()]
         first = _find("database", self._file)
         found = [_find(name, check) if first.ok else Finding(name, None, SKIPPED) for name, check in inside.items()]
         return [first, *found, *beside]
@@ -229,7 +230,7 @@ def _find(name: str, check: Callable[[], str]) -> Finding:
         return Finding(name, False, error.message.removeprefix(AGAIN))
     except OSError as error:
         return Finding(name, False, f"Make {error.filename} readable: {error.strerror}.")
-    except Exception as error:  # noqa: BLE001 - a damaged file may raise anything, and the other checks go on
+    except Exception as error:  # noqa: BLE001 - a damaged file may raise any error, and the other checks run
         return Finding(name, False, f"Restore a backup, or report this as a fault: {error!r}.")
 
 

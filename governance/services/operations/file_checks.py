@@ -1,4 +1,4 @@
-"""The doctor's checks of files, folders and the disk; none opens the database."""
+"""The doctor's checks of files, folders and the disk. No check opens the database."""
 
 import shutil
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ class FileChecks:
         self._secrets = secrets
 
     def disk(self) -> str:
-        """Check whether the disk has room for the database."""
+        """Check whether the disk has room for the database to grow."""
         path = self._path
         wanted = max(LEAST_FREE, path.stat().st_size if path.exists() else 0)
         folder = next(parent for parent in path.parents if parent.exists())
@@ -43,7 +43,7 @@ class FileChecks:
         return f"{size(length)} in the write-ahead log, at most {size(LARGEST_JOURNAL)} are usual"
 
     def modes(self) -> str:
-        """Check that no other user can read or write files and folders."""
+        """Check that other users can neither read nor write the files and folders."""
         open_folders = [folder for folder in self._folders() if folder.stat().st_mode & OTHERS_WRITE]
         if open_folders:
             raise NotReady(f"chmod 700 {_joined(open_folders)}: others may put files there.")

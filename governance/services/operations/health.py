@@ -1,4 +1,4 @@
-"""Health: reasons why the service is not ready, and warnings for the operator."""
+"""Health: the reasons why the service is not ready, and the warnings for the operator."""
 
 from collections.abc import Callable
 from shutil import disk_usage
@@ -19,13 +19,13 @@ MISSING = (
     "restore BACKUP where it was lost, or set GOVERNANCE_INSTANCE and GOVERNANCE_DATABASE_URL as the service has them."
 )
 MOST_LOOKS = 10
-"""The most checks in a second, however many clients ask."""
+"""The most checks in a second, for any number of clients."""
 LEAST_FREE = 1024 * 1024
-"""Bytes that a large batch may add to the journal."""
+"""The bytes that a large batch may add to the journal."""
 
 
 class Health(NamedTuple):
-    """Reasons why the service is not ready (none: it is ready), and warnings about what does not stop it."""
+    """Reasons why the service is not ready, and warnings. If there are no reasons, the service is ready."""
 
     reasons: list[str]
     warnings: list[str]
@@ -49,7 +49,7 @@ class HealthCheck:
         self._looks = Throttle(self.look, MOST_LOOKS)
 
     def remember(self, warnings: list[str]) -> None:
-        """Show these warnings of the start from now on. Only another start can clear them."""
+        """Show these warnings of the start from now on. Only another start can remove them."""
         self._standing = warnings
 
     def get(self) -> Health:
@@ -57,7 +57,7 @@ class HealthCheck:
         return self._looks.get()
 
     def look(self) -> Health:
-        """Return the current health. It has no limits, names or keys, because anyone may ask."""
+        """Return the current health. It contains no limits, names or keys, because anyone may request it."""
         info = self._price_list.info
         health = Health([], [*self._standing], info, self._clock())
         if info.status == ListStatus.FAILED:
@@ -69,7 +69,10 @@ class HealthCheck:
         return health
 
     def refuse_unready(self) -> None:
-        """Raise NotReady if the database is missing or of another schema. Commands call this: they repair neither."""
+        """Raise NotReady if the database is missing or of another schema.
+
+        Commands call this function, because they repair neither.
+        """
         if not self._database.path.exists():
             raise NotReady(MISSING.format(self._database.path))
         with self._database.read() as connection:
@@ -92,7 +95,7 @@ class HealthCheck:
             )
 
     def _look_at_writer(self, health: Health) -> None:
-        """Add a reason if nothing can be written, or if the disk is nearly full: batches may be large."""
+        """Add a reason if no decision can be written, or if the disk has no room for a large batch."""
         free = disk_usage(self._database.path.parent).free
         if free < LEAST_FREE:
             health.reasons.append(f"Free some space: {free // 1024} KiB are left on the disk of the database.")
@@ -111,7 +114,7 @@ class HealthCheck:
 
 
 def _note(health: Health, check: Callable[[Health], None]) -> None:
-    """Run a check. If it fails, its error is a reason."""
+    """Run a check. If it fails, add its error to the reasons."""
     try:
         check(health)
     except GovernanceError as error:

@@ -1,6 +1,7 @@
-"""The log of refused and failed requests: one line for each. Repeated requests without a valid key are counted instead.
+"""The log of refused and failed requests, with one line for each request.
 
-Each poll logs the counts in one line. Without this bound, a client that guesses keys could fill the disk with lines.
+If there are many equal requests without a valid key, they are only counted. Each poll logs the counts in one line.
+Without this bound, a client that guesses keys could fill the disk.
 """
 
 import logging
@@ -11,11 +12,11 @@ from typing import Any
 logger = logging.getLogger("governance.requests")
 
 EACH = 10
-"""The most lines for one address and one code between two polls."""
+"""The most lines for one address and one code between two polls, for requests without a valid key."""
 ALL = 200
 """The most lines for all requests without a valid key between two polls."""
 MOST_KINDS = 10_000
-"""The most addresses with a count of their own. All others share one count."""
+"""The most addresses with a count of their own between two polls. All other addresses share one count."""
 SERVER_ERROR = 500
 Kind = tuple[str, str]
 """(The client's address, the error's code)."""
@@ -23,7 +24,7 @@ OTHERS: Kind = ("others", "")
 
 
 class RefusalLog:
-    """Writes the lines, and logs at each poll how many were left out."""
+    """Writes the lines. At each poll, logs how many lines were left out."""
 
     def __init__(self) -> None:
         self._seen: Counter[Kind] = Counter()
@@ -36,7 +37,7 @@ class RefusalLog:
         logger.log(level, "refused", extra={"fields": fields})
 
     def write_stranger(self, fields: dict[str, Any]) -> None:
-        """Write the line of a caller without a valid key, unless there were many like it."""
+        """Write the line of a caller without a valid key, unless the bounds are reached."""
         if self._is_wanted((fields.get("forwarded_for") or fields["peer"], fields["code"])):
             self.write(fields)
 

@@ -7,18 +7,18 @@ from governance.storage.sqlite.retention.pruning import PruningTask
 from governance.storage.sqlite.retention.slices import Slices
 
 SHORT_WINDOWS_KEPT = 7 * DAY
-"""How long the counters of windows that are shorter than a day stay."""
+"""The time for which counters of windows that are shorter than a day stay, in microseconds."""
 ANSWERS_KEPT = DAY
 EVERY = MINUTE
 EVERY_LONG = HOUR
-"""How often whole tables are read for what is old."""
+"""The interval in microseconds at which whole tables are searched for old rows."""
 
 
 class Retention:
     """Sums and prunes once a minute. The clock must not jump, because deleted rows do not come back.
 
-    `retention` (microseconds) is how long reservations stay. `history` is how long sums of usage and the counters of
-    windows of a day or longer stay.
+    Reservations stay for `retention` microseconds. Sums of usage, and counters of windows of a day or longer, stay for
+    `history` microseconds.
     """
 
     def __init__(self, slices: Slices, clock: Clock, *, retention: int, history: int, calendar: Calendar) -> None:
@@ -30,11 +30,11 @@ class Retention:
         self._last = self._last_long = 0
 
     def stop(self) -> None:
-        """End the current round soon and begin no other."""
+        """End the current round soon, and begin no other round."""
         self._slices.stop()
 
     def due(self) -> None:
-        """Prune if the last round is long enough ago or the clock has stepped back. Raises Unavailable."""
+        """Prune if the last round is a minute ago, or if the clock has stepped back. Raises Unavailable."""
         now = self._clock()
         if not self._last <= now < self._last + EVERY:
             self._last = now
@@ -43,11 +43,14 @@ class Retention:
             self._slices.do(*self._short_tasks(now), *(self._long_tasks(now) if is_long else ()))
 
     def prune(self, now: int) -> None:
-        """Sum closed days and months, and delete the rows that are older than their retention. Raises Unavailable."""
+        """Sum the days and months that have ended, and delete the rows that are older than their retention.
+
+        Raises Unavailable.
+        """
         self._slices.do(*self._short_tasks(now), *self._long_tasks(now))
 
     def _short_tasks(self, now: int) -> tuple[PruningTask, ...]:
-        """Return the tasks that find by a key or an index what there is to do."""
+        """Return the tasks that find their rows by a key or an index."""
         calendar = self._calendar
         return (
             pruning.EndedReservations(now - self._retention),

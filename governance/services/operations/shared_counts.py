@@ -1,8 +1,9 @@
-"""The metrics of all workers, added up. Each worker publishes its counts in a file and reads the files of the others.
+"""The sums of the metrics of all workers. Each worker writes its counts to a file and reads the files of the others.
 
-prometheus_client's multiprocess mode (`PROMETHEUS_MULTIPROC_DIR`) maps sparse files into memory; the first write to a
-page without room on the disk kills the process (SIGBUS). Here a file that cannot be written only loses counts.
-A worker publishes its counts before it shows a total, so no other worker shows a smaller total later.
+prometheus_client's multiprocess mode (`PROMETHEUS_MULTIPROC_DIR`) maps sparse files into memory. If the disk has no
+room for a page, the first write to the page kills the process (SIGBUS). In this module, a file that cannot be written
+only loses counts. A worker publishes its counts before it shows a total, so no other worker shows a smaller total
+later.
 """
 
 import logging
@@ -31,7 +32,7 @@ Counts = dict[str, Any]
 
 
 class SharedCounts:
-    """The counts of this worker and, if a folder is set, of all others."""
+    """The counts of this worker. If a folder is set, also the counts of all other workers."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self._registry = registry
@@ -69,7 +70,7 @@ class SharedCounts:
         read = {file.name: _read(file) for file in self._file.parent.glob("*.json") if file != self._file}
         ended = _read(
             self._file.with_name(ENDED)
-        )  # read last: a count that moves there meanwhile is in one of the two files
+        )  # this file is read last, so a count that moves there meanwhile is in at least one of the two reads
         folded = ended.pop("folded", [])
         yield ended
         for name, counts in read.items():
@@ -78,9 +79,9 @@ class SharedCounts:
 
 
 def make_folder(instance: Path) -> Path | None:
-    """Return a folder for the counts of this service's workers. Folders of ended services are removed.
+    """Return a new folder for the counts of this service's workers. Remove the folders of services that have ended.
 
-    Returns None and logs a warning if the folder cannot be made. Then each worker shows only its own counts.
+    If the folder cannot be made, log a warning and return None. Then each worker shows only its own counts.
     """
     parent = instance / "metrics"
     folder = parent / str(os.getpid())
@@ -104,8 +105,8 @@ def remove_folder(folder: Path) -> None:
 
 
 def fold(folder: Path, pid: int) -> None:
-    """Add the counts of an ended worker to the master's file and remove the worker's file."""
-    with suppress(OSError):  # then the worker's file stays and is still read
+    """Add the counts of an ended worker to the master's file, and remove the worker's file."""
+    with suppress(OSError):  # if the master's file cannot be written, the worker's file stays and is still read
         for file in folder.glob(f"{pid}-*.json"):
             target = folder / ENDED
             ended = _read(target)
@@ -149,7 +150,7 @@ def _without_gauges(counts: Counts) -> Counts:
 
 
 def _read(file: Path) -> Counts:
-    """Return the published counts of a worker; none if the file is missing or damaged."""
+    """Return the published counts of a worker. There are none if the file is missing or damaged."""
     try:
         return dict(orjson.loads(private_files.read(file)))
     except (OSError, ValueError):
@@ -164,7 +165,7 @@ def _write(file: Path, counts: Counts) -> None:
 
 
 def _lives(name: str) -> bool:
-    """Return whether the process runs whose id is at the beginning of a name."""
+    """Return whether a process runs. Its id is at the beginning of the name."""
     pid = name.partition("-")[0]
     if not pid.isdigit():
         return False

@@ -1,4 +1,4 @@
-"""A throttle for costly results that anyone may request: they are made a few times a second at most."""
+"""A throttle for costly results that anyone may request: a result is made only a few times a second."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 Result = TypeVar("Result")
 
 RECENT = 1.0
-"""Seconds for which a result may be repeated."""
+"""A result may be returned again for this many seconds."""
 
 
 class Throttle(Generic[Result]):
@@ -23,7 +23,10 @@ class Throttle(Generic[Result]):
         self._results: deque[Result] = deque(maxlen=1)
 
     def get(self) -> Result:
-        """Return the result, less than a second old. One thread makes it; others wait if there is no recent one."""
+        """Return the result, less than a second old. One thread makes it.
+
+        Others wait only if there is no recent result.
+        """
         began = self._timer()
         if not self._lock.acquire(blocking=not self._is_younger_than(began - RECENT)):
             return self._results[0]

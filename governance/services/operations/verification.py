@@ -1,4 +1,7 @@
-"""Checks that every counter equals the sum of its ledger rows, and the usage history that of all calls."""
+"""Checks that every counter equals the sum of its ledger rows, and the usage history equals the sum of all calls.
+
+The ledger has a row for each reservation and each of its counters.
+"""
 
 from governance.domain.history.calendar import Calendar
 from governance.domain.history.verification import UsageDifference
@@ -10,7 +13,7 @@ from governance.storage.store import Database
 
 
 class Verification:
-    """Recomputes every counter, and the usage history. `calendar` is that of its sums."""
+    """Recomputes every counter and the usage history. `calendar` is the calendar of the history's days and months."""
 
     def __init__(self, database: Database, clock: Clock, calendar: Calendar) -> None:
         self._database = database
@@ -18,7 +21,7 @@ class Verification:
         self._calendar = calendar
 
     def verify(self) -> tuple[int, list[CounterDifference]]:
-        """Return the number of all counters, and those that differ from the sum of their ledger rows.
+        """Return the number of all counters, and the counters that differ from the sum of their ledger rows.
 
         `/metrics` shows the last result.
         """
@@ -29,7 +32,10 @@ class Verification:
         return total, found
 
     def verify_history(self) -> tuple[int, list[UsageDifference]]:
-        """Return the number of compared buckets, days and months of usage, and those that differ from their parts."""
+        """Return the number of compared buckets, days and months of usage, and those that differ.
+
+        A bucket, day or month must equal the sum of its parts.
+        """
         with self._database.read() as connection:
             return history.differences(connection, self._calendar)
 
@@ -42,7 +48,7 @@ class Verification:
             return verification.full(connection, self._clock())
 
     def last(self) -> int | None:
-        """The number of differing counters at the last verification; None before the first."""
+        """The number of differing counters at the last verification. None before the first."""
         with self._database.read() as connection:
             last = verification.last(connection)
         return None if last is None else last.differences

@@ -1,7 +1,7 @@
 """The prices of the package genai-prices, as values of this project. Nothing is fetched: the installed data is read.
 
-This module imports the package when it is imported itself, which takes 0.2 s and 31 MiB: `PriceList` imports it in a
-thread of its own.
+This module imports the package. The import takes 0.2 s and 31 MiB, so `PriceList` imports this module in a thread of
+its own.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,7 +31,7 @@ from governance.domain.times import SECOND, from_datetime
 VERSION = genai_prices.__version__
 MODELS_REMEMBERED = 4096
 PROXY = "litellm"
-"""A provider that stands for others: its models are named `provider/model`."""
+"""A provider that forwards to other providers. Its models are named `provider/model`."""
 KEYS = {
     "input": "input_mtok",
     "output": "output_mtok",
@@ -50,15 +50,18 @@ __all__ = ("VERSION", "dates", "find", "page")
 
 @lru_cache(maxsize=MODELS_REMEMBERED)
 def find(provider: str, model: str) -> ListedModel | None:
-    """Return the entry of a model by its canonical names, or None. Without a provider, the model tells it."""
+    """Return the entry of a model by its canonical names, or None.
+
+    If no provider is given, the model's name decides.
+    """
     found = _match(provider, model)
     return None if found is None else listed(*found)
 
 
 def page(provider: str | None, search: str, begin: int, most: int) -> tuple[list[ListedModel], int]:
-    """Return up to `most` entries from the `begin`th on, by provider and model, and how many match.
+    """Return up to `most` entries from index `begin` on, by provider and model, and the number of all that match.
 
-    `search` is a folded part of `provider/model`; `provider` is a canonical name, or None for all.
+    `search` is a case-folded part of `provider/model`. `provider` is a canonical name, or None for all providers.
     """
     found = [
         entry
@@ -75,7 +78,7 @@ def _ordered() -> list[tuple[Provider, ModelInfo]]:
 
 
 def dates() -> tuple[date, ...]:
-    """Return the dates on which prices of the list begin, ascending."""
+    """Return the dates on which prices of the list begin, the earliest first."""
     conditions = (each.constraint for provider in providers for model in provider.models for each in _prices(model))
     return tuple(sorted({each.start_date for each in conditions if isinstance(each, StartDateConstraint)}))
 
@@ -86,7 +89,7 @@ def _match(provider: str, model: str) -> tuple[Provider, ModelInfo] | None:
         provider, model = (head, rest) if slash else ("", model)
     owner = _provider(provider) if provider else _provider_of(model)
     if owner is None and provider:
-        model = f"{provider}/{model}"  # the first part of a model's own name is no provider
+        model = f"{provider}/{model}"  # the model's own name contains a slash, so its first part is no provider
         owner = _provider_of(model)
     found = owner and owner.find_model(model, all_providers=providers)
     return (owner, found) if owner and found else None
@@ -104,7 +107,10 @@ def _provider_of(model: str) -> Provider | None:
 
 
 def listed(provider: Provider, model: ModelInfo) -> ListedModel:
-    """Return the entry of a model. The package prefers the last price that holds, and falls back to the first."""
+    """Return the entry of a model with its prices in the package's order.
+
+    The package prefers the last price that holds. The first price always holds.
+    """
     entry = PriceEntry(CostSource.LIST, provider.id, model.id)
     first, *rest = _prices(model)
     prices = (*(_effective(entry, each) for each in reversed(rest)), EffectivePrice(entry, _price(first.prices)))
@@ -145,7 +151,7 @@ def _price(prices: ModelPrice) -> Price:
 
 
 def _base(value: Decimal | TieredPrices | None) -> Decimal | None:
-    """Return a rate of the list. One of 0 is not known: only an override can say that a model is free."""
+    """Return a rate of the list. A rate of 0 is not known: only an override can say that a model is free."""
     return (value.base if isinstance(value, TieredPrices) else value) or None
 
 
@@ -157,6 +163,6 @@ def _tiers(given: dict[str, Decimal | TieredPrices | None]) -> Iterator[Tier]:
 
 
 def _not_priced(prices: Iterable[ConditionalPrice]) -> tuple[str, ...]:
-    """Return the package's names of rates that are not taken, such as those of images, searches and pages."""
+    """Return the package's names of rates that are not used, for example those of images, searches and pages."""
     named = {key for each in prices for key, value in vars(each.prices).items() if value is not None}
     return tuple(sorted(named - PRICED))

@@ -1,6 +1,7 @@
-"""The list of prices: loads the installed package in a thread, and says whether it is there.
+"""The list of prices: loads the installed package in a thread, and knows whether the list is loaded.
 
-A worker starts the thread when it starts. Elsewhere the first caller that needs a price of the list starts it.
+A worker starts the thread when the worker starts. In other processes, the first caller that needs a price of the list
+starts it.
 """
 
 import gc
@@ -19,15 +20,15 @@ logger = logging.getLogger("governance.services")
 
 MODULE = "governance.services.pricing.genai_prices_list"
 PATIENCE = 1.0
-"""Seconds that a request waits for the list."""
+"""The longest time that a request waits for the list, in seconds."""
 COMMAND_PATIENCE = 30.0
-"""Seconds that a command waits for it."""
+"""The longest time that a command waits for the list, in seconds."""
 LOADING = "Try again shortly: the list of prices is still being loaded."
 FAILED = "The list of prices could not be loaded, so only overrides have prices: look at the log, and install anew."
 
 
 class PriceList:
-    """The prices of the installed list. `load` returns the module that has them."""
+    """The prices of the installed list. `load` returns the module that has the prices."""
 
     def __init__(self, load: Callable[[], Any] = lambda: import_module(MODULE)) -> None:
         self._load = load
@@ -38,40 +39,40 @@ class PriceList:
         self.info = ListInfo(ListStatus.LOADING)
 
     def start(self) -> None:
-        """Begin to load the list, once."""
+        """Begin to load the list. A second call has no effect."""
         with self._lock:
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="price-list", daemon=True)
                 self._thread.start()
 
     def wait(self, seconds: float = PATIENCE) -> None:
-        """Wait until the list is loaded, or could not be. Raises Unavailable when the time is over."""
+        """Wait until loading has ended. Raises Unavailable if it has not ended after `seconds`."""
         self.start()
         if not self._done.wait(seconds):
             raise Unavailable(LOADING, code=Code.NOT_READY)
 
     @property
     def is_final(self) -> bool:
-        """Whether loading has ended, with the list or without."""
+        """Whether loading has ended, with success or with an error."""
         return self._done.is_set()
 
     def find(self, provider: str, model: str) -> ListedModel | None:
-        """Return the entry of a model by its canonical names; None if it has none, or without a list."""
+        """Return the entry of a model by its canonical names. Return None without an entry, and without a list."""
         found: ListedModel | None = self._module.find(provider, model) if self._module else None
         return found
 
     def prices(self, provider: str, model: str) -> Sequence[EffectivePrice]:
-        """Return the prices of a model, the preferred one first; empty without an entry.
+        """Return the prices of a model, the preferred one first. The result is empty if the list has no entry.
 
-        A price without an input rate is unknown, not free (docs/contract.md §9), and left out.
+        A price without an input rate is unknown, not free (docs/contract.md §9), so it is left out.
         """
         found = self.find(provider, model)
         return [each for each in found.prices if each.price.rates.input is not None] if found else ()
 
     def page(self, provider: str | None, search: str, begin: int, most: int) -> tuple[list[ListedModel], int]:
-        """Return up to `most` entries from the `begin`th on, by provider and model, and how many match.
+        """Return up to `most` entries from index `begin` on, by provider and model, and the number of all that match.
 
-        `search` is a folded part of `provider/model`; `provider` is a canonical name, or None for all.
+        `search` is a case-folded part of `provider/model`. `provider` is a canonical name, or None for all providers.
         """
         if self._module is None:
             return [], 0

@@ -1,4 +1,4 @@
-"""Prices: list, look up, and the changes of overrides."""
+"""Prices: list them, look one up, and change overrides."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ SAME_ID = "Give another id: an override with this id already exists."
 
 
 class PricePage(NamedTuple):
-    """A page of prices as of `now`: overrides first, then entries of the list; `total` counts both."""
+    """A page of prices as of `now`: overrides first, then entries of the list. `total` is the number of both."""
 
     overrides: Sequence[PriceOverride]
     listed: Sequence[ListedModel]
@@ -101,9 +101,9 @@ class Prices:
             return _replace(write, before, changed(drafts.draft_of(before), body))
 
     def set(self, draft: PriceDraft) -> tuple[PriceOverride, bool]:
-        """Store an override in place of the one of the same model and time, if there is one.
+        """Store an override. It replaces the override of the same model and time, if there is one.
 
-        Return it, and whether it is new. Raises InvalidRequest.
+        Return the override, and whether it is new. Raises InvalidRequest.
         """
         with self._writer.write() as write:
             new = drafts.override(draft, self._random_ids.new_id(), write.now, write.now)
@@ -121,7 +121,7 @@ class Prices:
             price_overrides.remove(write.connection, override_id, write.revision)
 
     def _not_priced(self, found: EffectivePrice | None) -> Sequence[str]:
-        """Return the rates of the list that no token count uses, for a price of the list."""
+        """Return the rates of the list that no token count uses, if the price comes from the list."""
         if found is None or found.entry.source != CostSource.LIST:
             return ()
         entry = found.entry
@@ -141,7 +141,7 @@ def _replace(write: Write, before: PriceOverride, draft: PriceDraft) -> PriceOve
 
 
 def _check(write: Write, override: PriceOverride) -> None:
-    """Raise Conflict for a second override of a model and time, InvalidRequest for an alias of an alias."""
+    """Raise Conflict for a second override of a model and time. Raise InvalidRequest for an alias of an alias."""
     twin = price_overrides.twin(write.connection, override)
     if twin is not None:
         raise Conflict(TWIN.format(twin.id), param="effective_from")
