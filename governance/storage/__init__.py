@@ -1,1 +1,1 @@
-"""Every SQL statement: tables, transactions, queries. Differences between databases are hidden here."""
+"""Every SQL statement: tables, transactions, queries. Only this package knows the differences between databases."""

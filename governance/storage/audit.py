@@ -1,7 +1,8 @@
-"""The audit: finds what a transaction has changed, and stores the entries.
+"""The audit log in the database: finds what a transaction has changed, and stores the entries.
 
-Every managed row has the revision of its last write, and a tombstone has the revision of the deletion. So the changes
-of a write are found inside its transaction. Until the commit, other connections still see the rows as they were.
+Every managed row has the revision of its last write. A tombstone, the record of a deleted row, has the revision of the
+deletion. So the changes of a write can be found inside its transaction. Until the commit, other connections still see
+the rows as they were.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,7 +24,7 @@ SLICE = 500
 
 
 class AuditedTable(NamedTuple):
-    """How one kind of entity is stored: its table, its kind in the tombstones, and the function that reads it.
+    """How one kind of entity is stored: its table, its kind in the tombstones, and the function that reads its rows.
 
     `by_ids` returns a LimitState, VirtualKey, User, ApiKey or PriceOverride for each id, as the connection sees them.
     """
@@ -67,7 +68,10 @@ CONDITIONS: dict[str, ColumnElement[bool]] = {
 
 
 def touched(connection: Connection, committed: Connection, revision: int) -> dict[Entity, list[str]]:
-    """Return the ids that the write of `revision` changed, by kind. `committed` does not see that write yet."""
+    """Return the ids that the write of `revision` changed, by kind.
+
+    The connection `committed` does not see that write yet.
+    """
     before = committed.execute(select(config_revision.c.touched_at)).scalar_one()
     found: dict[Entity, list[str]] = {}
     for entity, row_id in connection.execute(_touched, {"revision": revision, "touched_at": before}):
@@ -76,14 +80,14 @@ def touched(connection: Connection, committed: Connection, revision: int) -> dic
 
 
 def add(connection: Connection, entries: Iterable[Entry]) -> None:
-    """Store entries, in this order."""
+    """Store entries, in the given order."""
     rows = [entry._asdict() for entry in entries]
     if rows:
         connection.execute(insert(audit), rows)
 
 
 def page(connection: Connection, query: AuditQuery) -> tuple[list[RecordedEntry], int]:
-    """Return a page of entries, newest first, and how many match."""
+    """Return a page of entries, newest first, and the number of all that match."""
     wanted = {name: value for name, value in query._asdict().items() if name in CONDITIONS and value is not None}
     matches = [CONDITIONS[name] for name in wanted]
     total = connection.execute(select(func.count()).select_from(audit).where(*matches), wanted).scalar_one()

@@ -1,4 +1,4 @@
-"""Loads what changed in the database since a mark, for the snapshot of a worker."""
+"""Loads the changes in the database since a mark, for the snapshot of a worker."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -31,9 +31,10 @@ from governance.storage.tables import (
 )
 
 SLICE = 2000
-"""How many rows the first load fetches at a time. One call for all rows would stop every thread."""
+"""The number of rows that the first load fetches at a time. One call for all rows would stop every thread."""
 TOGETHER = 5
-"""How many limits a later load reads before it lets other threads run: half a millisecond of work."""
+"""The number of limits that a later load reads before it lets other threads run. Reading them takes half a
+millisecond."""
 
 _plain = select(*states.LIMIT_COLUMNS)
 _limits_since = _plain.where(model_limits.c.revision > bindparam("since"))
@@ -91,7 +92,7 @@ def _limits(connection: Connection, ids: list[str]) -> dict[str, tuple[Limit, Co
 
 
 def _sliced(connection: Connection, statement: Any) -> Iterable[Any]:
-    """Yield the rows of a large result, fetched in chunks. One call for all rows would stop every thread."""
+    """Yield the rows of a large result, fetched in parts. One call for all rows would stop every thread."""
     result = connection.execute(statement.execution_options(yield_per=SLICE))
     return chain.from_iterable(result.partitions())
 

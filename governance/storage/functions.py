@@ -1,4 +1,4 @@
-"""SQL functions with different names in different databases. Each database's folder has its own form."""
+"""SQL functions that have different names in different databases. The folder of each database has its own form."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 
 class TextPosition(FunctionElement[int]):
-    """The position of a text in another one, from 1; 0 if it is not in it. Case-sensitive."""
+    """The position of a text in another text, from 1, or 0 if it is not in it. Case-sensitive."""
 
     name = "strpos"
     type = Integer()
@@ -17,10 +17,10 @@ class TextPosition(FunctionElement[int]):
 
 @compiles(TextPosition)
 def strpos(position: TextPosition, compiler: Any, **options: Any) -> str:
-    """Compile the function under PostgreSQL's name."""
+    """Return the SQL of the function with PostgreSQL's name."""
     return f"strpos{compiler.process(position.clause_expr, **options)}"
 
 
 def contains(text: Any, part: Any) -> ColumnElement[bool]:
-    """Return the condition that a text contains another one, case-sensitively. `LIKE` differs between databases."""
+    """Return the condition that a text contains another text, case-sensitively. `LIKE` differs between databases."""
     return TextPosition(text, part) > 0

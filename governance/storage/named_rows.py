@@ -17,7 +17,7 @@ NamedT = TypeVar("NamedT", User, VirtualKey, PriceOverride)
 HeldT = TypeVar("HeldT", ManagedUser, ManagedKey, ManagedPrice)
 
 UNPRINTABLE = "\x1f"
-"""A character that no name and no digest begins with."""
+"""A character that is not the first character of any name or digest."""
 
 
 class NamedRows(Generic[NamedT, HeldT]):
@@ -39,7 +39,7 @@ class NamedRows(Generic[NamedT, HeldT]):
         return {row.id: self._kind._make(row) for row in paging.by_ids(connection, self.columns, ids)}
 
     def page(self, connection: Connection, wanted: Page, search: str) -> tuple[list[NamedT], int]:
-        """Return a page, newest first, and how many match the folded `search`."""
+        """Return a page, newest first, and the number of rows that match the folded `search`."""
         rows, total = paging.page(connection, self.table, self.columns, wanted, search)
         return [self._kind._make(row) for row in rows], total
 
@@ -68,11 +68,11 @@ class NamedRows(Generic[NamedT, HeldT]):
             connection.execute(update(self.table).where(self.own), [row | {"its_id": row["id"]} for row in rows])
 
     def remove(self, connection: Connection, row_id: str, revision: int) -> None:
-        """Delete a row. The caller deletes limits on its id."""
+        """Delete a row. The caller deletes the limits on its id."""
         self.remove_all(connection, [row_id], revision)
 
     def remove_all(self, connection: Connection, ids: Iterable[str], revision: int) -> None:
-        """Delete rows. The caller deletes limits on their ids."""
+        """Delete rows. The caller deletes the limits on their ids."""
         gone = [{"its_id": row_id} for row_id in ids]
         if gone:
             connection.execute(delete(self.table).where(self.own), gone)

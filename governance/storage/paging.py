@@ -10,7 +10,7 @@ from governance.domain.records.list_query import Page
 from governance.storage.functions import contains
 
 
-def page(  # noqa: PLR0917 - a table, what is wanted of it, and which part
+def page(  # noqa: PLR0917 - a table, the query, and the page
     connection: Connection,
     table: Table,
     columns: Sequence[Column[Any]],
@@ -18,7 +18,7 @@ def page(  # noqa: PLR0917 - a table, what is wanted of it, and which part
     search: str = "",
     conditions: Sequence[ColumnElement[bool]] = (),
 ) -> tuple[Sequence[Row[Any]], int]:
-    """Return a page of rows, newest first, whose folded name contains the folded `search`, and their number."""
+    """Return a page of rows, newest first, whose folded name contains the folded `search`, and the total number."""
     matches = [*conditions, *([contains(table.c.search_name, search)] if search else [])]
     total = connection.execute(select(func.count()).select_from(table).where(*matches)).scalar_one()
     rows = connection.execute(

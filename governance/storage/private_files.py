@@ -1,7 +1,7 @@
-"""Creates files that only their owner can read, never through a link, and completely or not at all.
+"""Creates files that only their owner can read.
 
-The mode does not depend on the umask. A file made by root belongs to the owner of the folder, so that the service's
-user can use it.
+A file is never created through a link. It is created completely or not at all. Its mode does not depend on the umask.
+If root creates a file, the file gets the owner of its folder, so that the service's user can use it.
 """
 
 import fcntl
@@ -25,7 +25,7 @@ LOOK_AGAIN = 0.02
 
 
 class LockTimeoutError(TimeoutError):
-    """A lock was not free in time. The message says who holds it."""
+    """A lock was not free in time. The message names the process that holds it."""
 
 
 def make_folder(path: Path) -> None:
@@ -40,7 +40,7 @@ def make_folder(path: Path) -> None:
 
 
 def create(path: Path, flags: int = os.O_WRONLY) -> int:
-    """Create a file and return its descriptor. Raises FileExistsError, also for a link."""
+    """Create a file and return its descriptor. Raises FileExistsError if the file, or a link, exists."""
     descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
     os.fchmod(descriptor, FILE_MODE)
     _give(descriptor, path.parent)
@@ -48,7 +48,10 @@ def create(path: Path, flags: int = os.O_WRONLY) -> int:
 
 
 def open_or_create(path: Path, flags: int = os.O_RDWR) -> int:
-    """Return the descriptor of a regular file, created if missing. Raises OSError for a link or a folder."""
+    """Return the descriptor of a regular file. Create the file if it is missing.
+
+    Raises OSError for a link or a folder.
+    """
     while True:
         try:
             descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -61,19 +64,19 @@ def open_or_create(path: Path, flags: int = os.O_RDWR) -> int:
         os.close(descriptor)
         raise OSError(f"{path} is no file")
     if stat.S_IMODE(found.st_mode) & ~FILE_MODE:
-        with suppress(PermissionError):  # another user's file, which only its owner may change
+        with suppress(PermissionError):  # the file belongs to another user, and only its owner may change the mode
             os.fchmod(descriptor, FILE_MODE)
     return descriptor
 
 
 def close_to_others(path: Path) -> None:
-    """Remove all rights but the owner's. Raises OSError for a link or a folder."""
+    """Remove all rights of other users. Raises OSError for a link or a folder."""
     os.close(open_or_create(path, os.O_RDONLY))
 
 
 @contextmanager
 def opened(path: Path, flags: int = os.O_RDWR) -> Iterator[int]:
-    """Open a file as `open_or_create` does, and close it after the block."""
+    """Open a file as `open_or_create` does. Close it after the block."""
     descriptor = open_or_create(path, flags)
     try:
         yield descriptor
@@ -82,14 +85,14 @@ def opened(path: Path, flags: int = os.O_RDWR) -> Iterator[int]:
 
 
 def read(path: Path) -> bytes:
-    """Return the content of a small file. Raises OSError, also for a link."""
+    """Return the content of a small file. Raises OSError, even for a link to a file."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         return file.read(LARGEST_READ)
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Write a new file atomically and create its folder. Raises FileExistsError, OSError."""
+    """Write a new file atomically, and create its folder. Raises FileExistsError, OSError."""
     make_folder(path.parent)
     with beside(path) as part:
         fill(part, content)
@@ -98,7 +101,7 @@ def write_new(path: Path, content: bytes) -> None:
 
 
 def append(path: Path, content: bytes) -> None:
-    """Append to a file. Create it and its folder if missing. Raises OSError."""
+    """Append to a file. Create it and its folder if they are missing. Raises OSError."""
     make_folder(path.parent)
     with opened(path, os.O_WRONLY | os.O_APPEND) as descriptor:
         _write(descriptor, content)
@@ -136,7 +139,10 @@ def move_new(file: Path, path: Path) -> None:
 
 @contextmanager
 def beside(path: Path) -> Iterator[Path]:
-    """Yield a new empty file beside a file, to be renamed to it. If not renamed, it is deleted after the block."""
+    """Yield a new empty file beside a file, to be renamed to that file.
+
+    If it is not renamed, it is deleted after the block.
+    """
     part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
     os.close(create(part))
     try:
@@ -146,7 +152,7 @@ def beside(path: Path) -> Iterator[Path]:
 
 
 def sync(path: Path) -> None:
-    """Fsync a file, or the names in a folder. Raises OSError."""
+    """Fsync a file, or the names of the files in a folder. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -156,7 +162,7 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def locked(path: Path, patience: float) -> Iterator[None]:
-    """Hold the lock on a file for the block. Raises LockTimeoutError after `patience` seconds, OSError."""
+    """Hold the lock on a file for the block. Raises LockTimeoutError after `patience` seconds. Raises OSError."""
     with opened(path) as descriptor:
         lock_within(descriptor, path, fcntl.LOCK_EX, patience)
         yield
@@ -165,7 +171,7 @@ def locked(path: Path, patience: float) -> Iterator[None]:
 def lock_within(descriptor: int, path: Path, kind: int, patience: float) -> None:
     """Take a lock of a kind (`fcntl.LOCK_EX`, `LOCK_SH`) on an open file. Raises LockTimeoutError.
 
-    If it waits for a second, the holder of the lock is logged.
+    After a second of waiting, the holder of the lock is logged.
     """
     begun, told = monotonic(), False
     while not try_lock(descriptor, kind):
@@ -188,7 +194,7 @@ def try_lock(descriptor: int, kind: int) -> bool:
 
 
 def holder(descriptor: int) -> str:
-    """Return the holder of a lock on an open file, such as `process 123 (gunicorn)`. Known on Linux only."""
+    """Return the holder of a lock on an open file, for example `process 123 (gunicorn)`. It is known only on Linux."""
     inode = str(os.fstat(descriptor).st_ino)
     with suppress(OSError):
         for line in Path("/proc/locks").read_text().splitlines():
@@ -216,5 +222,5 @@ def _give(made: int | Path, folder: Path) -> None:
     """Give a file or a folder that root created to the owner of its folder."""
     if os.geteuid() == 0:
         found = folder.stat()
-        with suppress(PermissionError):  # in some containers, root may not do that
+        with suppress(PermissionError):  # in some containers, root may not change the owner
             os.chown(made, found.st_uid, found.st_gid)

@@ -1,4 +1,7 @@
-"""The config revision, which every management write raises first, and the tombstones of deleted rows."""
+"""The config revision, which every management write raises first, and the tombstones.
+
+A tombstone is the record of a deleted row.
+"""
 
 from collections.abc import Iterable
 
@@ -24,7 +27,10 @@ def current(connection: Connection) -> int:
 
 
 def advance(connection: Connection) -> int:
-    """Raise the revision and return it. It is the first statement of a management write, so these run in turn."""
+    """Raise the revision and return it.
+
+    This is the first statement of a management write, so management writes run one after another.
+    """
     raised = update(config_revision).values(revision=config_revision.c.revision + 1)
     return int(connection.execute(raised.returning(config_revision.c.revision)).scalar_one())
 

@@ -1,6 +1,7 @@
 """The protocols of storage that services use: transactions, and metering in batches.
 
-`storage/sqlite/` implements them. No class inherits from a protocol, so a call costs no more than the method.
+An act is a function of the unit of work that decides or charges one call. `storage/sqlite/` implements the protocols.
+No class inherits from a protocol, so a call costs no more than a call of the method.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +36,7 @@ class Database(Protocol):
         """Begin a write transaction with the writer lock. Raises Unavailable, Conflict."""
 
     def deadline(self) -> float:
-        """Return until when the caller waits in all queues together, in seconds of the monotonic clock."""
+        """Return the end of the caller's wait in all queues together, in seconds of the monotonic clock."""
 
     def file(self) -> tuple[int, int]:
         """Return a value that identifies the database file. It changes when a backup replaces the file."""
@@ -63,19 +64,19 @@ class UnitOfWork(Protocol):
         """Return the reservation with this id, or None."""
 
     def settle(self, pending: PendingReservation, after: Reservation) -> None:
-        """End a reservation: release the held amounts and charge the used amounts that its new state has.
+        """End a reservation: release the held amounts, and charge the used amounts of its new state.
 
         Raises InvalidRequest and changes nothing if a sum would become too large.
         """
 
     def extend(self, pending: PendingReservation, after: Reservation) -> None:
-        """Store a later end of a reservation. Its held amounts stay."""
+        """Store a later `expires_at` of a reservation. Its held amounts stay."""
 
     def lapsed(self, most: int, now: int) -> list[str]:
         """Return the ids of up to `most` open reservations that are overdue at an instant."""
 
     def answer(self, key: IdempotencyKey, since: int) -> tuple[bytes, bytes] | None:
-        """Return the fingerprint and the response stored under a key since an instant, or None."""
+        """Return the fingerprint and the response of a key, or None if they were stored before `since`."""
 
     def keep(self, key: IdempotencyKey, fingerprint: bytes, body: bytes, texts: tuple[str, ...]) -> None:
         """Store the response to the last added reservation. `texts` are the parts that other responses share."""
@@ -89,18 +90,18 @@ class MeteringStore(Protocol):
         """The clock of the writes, in microseconds."""
 
     def deadline(self) -> float:
-        """Until when (seconds of the monotonic clock) the caller waits, in all queues together."""
+        """The end of the caller's wait in all queues together, in seconds of the monotonic clock."""
 
     def submit(self, act: Callable[[UnitOfWork], Result], until: float | None = None) -> Result:
-        """Run an act and return its result after the commit. Raises what the act raises, and Unavailable."""
+        """Run an act, and return its result after the commit. Raises the errors of the act, and Unavailable."""
 
     def submit_then(
         self, act: Callable[[UnitOfWork], Result], then: Callable[[Result], Finished], until: float | None = None
     ) -> Finished:
-        """Run an act and return `then(result)` after the commit. Raises what they raise.
+        """Run an act, and return `then(result)` after the commit. Raises the errors of both functions.
 
         Raises Unavailable if it is not done by the deadline.
         """
 
     def fault(self) -> str | None:
-        """Return why nothing can be written now, or None. Takes less than a second."""
+        """Return why nothing can be written now, or None if writing works. This takes less than a second."""

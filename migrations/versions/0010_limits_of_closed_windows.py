@@ -17,7 +17,8 @@ BIG = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
 
 def upgrade():
     op.add_column('counters', sa.Column('max_limit', BIG, nullable=True))
-    # a rule that was changed after a window's end may have had another maximum then: it stays unknown
+    # the maximum stays unknown if the rule was changed after the window's end, because it may have been another one
+    # then
     op.execute("""
         UPDATE counters SET max_limit = rules.max_limit FROM rules
         WHERE rules.id = counters.rule_id AND rules.metric = counters.metric

@@ -1,1 +1,1 @@
-"""SQL of the import from Bifrost: Bifrost's SQLite file, and the ids that are stored already."""
+"""The SQL of the import from Bifrost. The statements read Bifrost's SQLite file, and the ids that are stored here."""

@@ -1,7 +1,8 @@
-"""Read Bifrost's SQLite store, of any version, also while Bifrost writes to it. Nothing is written there.
+"""Reads Bifrost's SQLite store, of any version, even while Bifrost writes to it. Nothing is written there.
 
-A file in WAL mode that no process has open has no `-wal` file. To open it, even for reading, would create one, which
-Bifrost may then not be allowed to write. So it is opened as immutable, and read again if it changed meanwhile.
+A file in WAL mode that no process has open has no `-wal` file. Opening it, even for reading, would create the `-wal`
+file, which Bifrost may then not be allowed to write. So it is opened as immutable. If it changes meanwhile, it is read
+again.
 """
 
 import sqlite3
@@ -39,7 +40,7 @@ TABLES: dict[str, Any] = {
     "governance_pricing_overrides": PriceRow,
 }
 EVIDENCE = ("governance_virtual_keys", "governance_model_configs")
-"""Every store has at least one of these tables."""
+"""Tables that identify a store. Every store has at least one of them."""
 ORDER = ("created_at", "id")
 GIVE = "Give the path of Bifrost's SQLite store"
 
@@ -53,7 +54,7 @@ def read(path: Path, busy_timeout: float) -> BifrostRows:
 
 
 def _read_immutable(file: Path, busy_timeout: float) -> BifrostRows | None:
-    """Return the rows of a file that no process has open; None if it was opened or changed meanwhile."""
+    """Return the rows of a file that no process has open. Return None if the file was opened or changed meanwhile."""
     before = _fingerprint(file)
     try:
         store = _rows(file, busy_timeout, "mode=ro&immutable=1")
@@ -98,7 +99,7 @@ def _rows(file: Path, busy_timeout: float, mode: str) -> BifrostRows:
 
 
 def _text(raw: bytes) -> str | bytes:
-    """Return text, or the bytes if they are not UTF-8: then the row is refused, not the whole file."""
+    """Return text, or the bytes if they are not UTF-8. Bytes make the import refuse the row, not the whole file."""
     try:
         return raw.decode()
     except UnicodeDecodeError:
@@ -106,18 +107,24 @@ def _text(raw: bytes) -> str | bytes:
 
 
 def _names(connection: sqlite3.Connection) -> list[str]:
-    """Return the names of all tables but virtual ones, which may need a module that this SQLite does not have."""
+    """Return the names of all tables, except virtual ones.
+
+    A virtual table may need a module that this SQLite does not have.
+    """
     plain = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
     return [str(row[0]) for row in connection.execute(plain)]
 
 
 def _columns(connection: sqlite3.Connection, name: str) -> set[str]:
-    """Return the columns of a table in this version of the store; empty if it has no such table."""
+    """Return the columns of a table in this version of the store.
+
+    The result is empty if the store has no such table.
+    """
     return {str(row[0]) for row in connection.execute("SELECT name FROM pragma_table_info(?)", (name,))}
 
 
 def _table(connection: sqlite3.Connection, name: str, known: set[str]) -> Iterator[Any]:
-    """Yield the rows of a table, oldest first; a missing column is None."""
+    """Yield the rows of a table, oldest first. The value of a missing column is None."""
     row_type = TABLES[name]
     wanted = [field for field in row_type._fields if field in known]
     if not wanted:
@@ -131,7 +138,7 @@ def _table(connection: sqlite3.Connection, name: str, known: set[str]) -> Iterat
 
 @contextmanager
 def _errors_as_sentences(path: Path) -> Iterator[None]:
-    """Turn errors of the file or of SQLite into one sentence."""
+    """Translate errors of the file or of SQLite into one sentence."""
     try:
         yield
     except OSError as error:

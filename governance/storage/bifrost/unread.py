@@ -1,4 +1,7 @@
-"""Find the tables and columns of Bifrost's store that are not read; the report names them as not imported."""
+"""Finds the tables and columns of Bifrost's store that the import does not read.
+
+The report lists them as not imported.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -14,12 +17,12 @@ Columns = Mapping[str, set[str]]
 CAPS = re.compile("budget|limit|quota|spend")
 """A part of the names of tables and columns that may contain limits."""
 OF_CAPS = ("governance_model_configs", "governance_budgets", "governance_rate_limits")
-"""Tables in which an unknown column may change what a limit means."""
+"""The tables in which an unknown column may change the meaning of a limit."""
 REFERENCES = ("budget_id", "rate_limit_id")
 COVERED = {
     "governance_budgets": {"override_cycles_remaining", "override_cycles_total", "override_anchor_reset"},
 }
-"""Columns that are not read, but are covered by the remark on an override."""
+"""Columns that are not read, because the remark on an override already reports them."""
 
 
 def references(connection: Connection, known: Columns, rest: Columns) -> Iterator[BifrostReference]:
@@ -48,7 +51,10 @@ def _suspects(name: str, known: Columns, rest: Columns) -> set[str]:
 
 
 def _filled(connection: Connection, name: str, wanted: str | None) -> int:
-    """Return how many rows of a table have a value in a column other than NULL, 0, empty text and empty JSON."""
+    """Return the number of rows of a table with a value in a column.
+
+    NULL, 0, empty text and empty JSON do not count as values.
+    """
     count = select(func.count()).select_from(table(name))
     if wanted is not None:
         nothing = or_(*(column(wanted) == literal_column(empty) for empty in ("''", "0", "'[]'", "'{}'", "'null'")))

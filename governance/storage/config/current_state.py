@@ -1,4 +1,7 @@
-"""Read every limit, virtual key and user with its source, to compare them with a config file. Counters are not read."""
+"""Reads every limit, virtual key, user and price override with its source, to compare them with a config file.
+
+Counters are not read.
+"""
 
 from sqlalchemy import null, select
 from sqlalchemy.engine import Connection
@@ -36,7 +39,7 @@ _prices = select(*price_rows.columns, prices.c.config_hash, prices.c.source, pri
 
 
 def current_state(connection: Connection) -> StoredRows:
-    """Return all stored limits, virtual keys, users and price overrides, and the ids of deleted ones."""
+    """Return all stored limits, virtual keys, users and price overrides, and the ids of deleted rows."""
     counted = states.group(connection.execute(_rules).all())
     rows = connection.execute(_limits).all()
     limits = (ManagedLimit(states.limit_of(row, counted)[0], Source(row.source, row.place)) for row in rows)

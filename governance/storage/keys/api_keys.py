@@ -26,7 +26,7 @@ def by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, ApiKey]:
 
 
 def count(connection: Connection) -> int:
-    """Return how many keys are stored."""
+    """Return the number of stored keys."""
     return int(connection.execute(select(func.count()).select_from(api_keys)).scalar_one())
 
 
@@ -41,7 +41,7 @@ def any_may(connection: Connection, scope: KeyScope, now: int) -> bool:
 
 
 def page(connection: Connection, wanted: Page) -> tuple[list[ApiKey], int]:
-    """Return a page of keys, newest first, and how many there are."""
+    """Return a page of keys, newest first, and the number of all keys."""
     rows, total = paging.page(connection, api_keys, COLUMNS, wanted)
     return [key_of(row) for row in rows], total
 
@@ -61,7 +61,7 @@ def remove(connection: Connection, key_id: str, revision: int) -> bool:
 
 
 def note_use(connection: Connection, used: Mapping[str, int]) -> None:
-    """Move `last_used_at` of keys (instants by id) forward. The config revision stays as it is."""
+    """Store a later `last_used_at` of keys, given as instants by id. The config revision does not change."""
     later = (
         update(api_keys)
         .where(api_keys.c.id == bindparam("key"), func.coalesce(api_keys.c.last_used_at, 0) < bindparam("at"))

@@ -1,4 +1,4 @@
-"""Reads and writes users. A user is a name for an id; limits on the id outlive it."""
+"""Reads and writes users. A user is a name for an id. Limits on the id stay when the user is deleted."""
 
 from governance.domain.keys import User
 from governance.domain.records.stored import ManagedUser

@@ -31,7 +31,7 @@ class VirtualKeyRows(NamedRows[VirtualKey, ManagedKey]):
     def replace_held(self, connection: Connection, held: Sequence[ManagedKey], revision: int) -> None:
         """Store edits by a config file.
 
-        Names and values are replaced by temporary ones first, so two keys can swap theirs.
+        Names and values are replaced by temporary ones first, so that two keys can swap them.
         """
         if held:
             aside = literal(UNPRINTABLE) + self.table.c.id

@@ -1,4 +1,8 @@
-"""The counters: the usage of each rule in each window."""
+"""The counters: the usage of each rule in each window.
+
+The ledger has a row for each reservation and each of its counters. `folded` is the part of a counter's usage that no
+ledger row has.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,7 +22,7 @@ SLICE = 2000
 def touch(connection: Connection, now: int) -> int:
     """Return the `touched_at` of a write: later than all earlier ones, even if the clock stepped back.
 
-    Writers run one after another, so a reader that has seen all rows up to one instant has missed none.
+    Writers run one after another, so a reader that has seen all rows up to an instant has missed no earlier row.
     """
     last = config_revision.c.touched_at
     raised = update(config_revision).values(touched_at=case((last >= now, last + 1), else_=now))
@@ -26,7 +30,10 @@ def touch(connection: Connection, now: int) -> int:
 
 
 def open_all(connection: Connection, openings: Sequence[Opening], now: int) -> None:
-    """Create the counters of new rules with usage from elsewhere. `folded` holds it, because no ledger row does."""
+    """Create the counters of new rules with usage from another store.
+
+    No ledger row has this usage, so it is added to `folded`, the usage without ledger rows.
+    """
     if not openings:
         return
     touched_at = touch(connection, now)
@@ -48,7 +55,7 @@ def open_all(connection: Connection, openings: Sequence[Opening], now: int) -> N
 
 
 class Move(NamedTuple):
-    """A rule with new windows or a new id: before, after, and its limit's alignment."""
+    """A rule that gets new windows or a new id: the rule before, the rule after, and the limit's alignment."""
 
     before: Rule
     after: Rule
@@ -56,7 +63,7 @@ class Move(NamedTuple):
 
 
 def move_all(connection: Connection, moves: Sequence[Move], now: int) -> None:
-    """Move the counters to the new ids of their rules, and the open ones into the new windows."""
+    """Move the counters to the new ids of their rules. Move the open counters into the new windows."""
     renamed = [move for move in moves if move.before.id != move.after.id]
     if renamed:
         _rename(connection, renamed, touch(connection, now))
@@ -72,7 +79,7 @@ def move_all(connection: Connection, moves: Sequence[Move], now: int) -> None:
 
 
 def _rename(connection: Connection, moves: Sequence[Move], touched_at: int) -> None:
-    """Move all counters of a rule, closed ones too: open reservations settle on them."""
+    """Move all counters of a rule, including closed ones, because open reservations are settled on them."""
     own = counters.c.rule_id == bindparam("its_id"), counters.c.metric == bindparam("its_metric")
     connection.execute(
         update(counters).where(*own).values(rule_id=bindparam("new_id"), touched_at=touched_at),
@@ -81,7 +88,7 @@ def _rename(connection: Connection, moves: Sequence[Move], touched_at: int) -> N
 
 
 def regenerate_all(connection: Connection, moves: Sequence[Move], now: int) -> None:
-    """Move open counters into the current windows of their rules' new settings."""
+    """Move open counters into the windows that their rules have after the edit."""
     for begin in range(0, len(moves), SLICE):
         some = moves[begin : begin + SLICE]
         found = _open(connection, [move.before.id for move in some], now)
@@ -95,7 +102,7 @@ def regenerate_all(connection: Connection, moves: Sequence[Move], now: int) -> N
 
 
 def _open(connection: Connection, rule_ids: list[str], now: int) -> dict[tuple[str, str, int], int]:
-    """Return the ids of the counters of these rules whose window has not ended, the newest of each generation."""
+    """Return the ids of the counters of these rules whose window has not ended: the newest of each generation."""
     own = counters.c.rule_id, counters.c.metric, counters.c.generation
     rows = connection.execute(
         select(*own, counters.c.id)
@@ -118,7 +125,10 @@ def _moved(move: Move, now: int, touched_at: int) -> dict[str, int]:
 
 
 def note_maxima(connection: Connection, changed: Sequence[Rule], now: int) -> None:
-    """Store the new maximum of rules with their open windows. Closed ones keep the maximum that they ended with."""
+    """Store the new maximum of rules in the counters of their open windows.
+
+    The counter of a closed window keeps the maximum at the window's end.
+    """
     own = (
         counters.c.rule_id == bindparam("its_id"),
         counters.c.metric == bindparam("its_metric"),
@@ -132,8 +142,8 @@ def note_maxima(connection: Connection, changed: Sequence[Rule], now: int) -> No
 def reset(connection: Connection, limit: Limit, now: int) -> None:
     """Set the usage in the current windows of a limit to 0. Reserved amounts stay.
 
-    `folded` takes the difference, so the counter still equals its ledger. A counter that starts more than a day ahead
-    of the clock is moved back into the window of `now`.
+    `folded` takes the difference, so the counter still equals its ledger. A counter may start more than a day ahead of
+    the clock. Such a counter is moved into the window of `now`.
     """
     for rule in limit.rules:
         row = _newest(connection, rule)
@@ -146,7 +156,7 @@ def reset(connection: Connection, limit: Limit, now: int) -> None:
 
 
 def furthest_ahead(connection: Connection, now: int) -> Row[str, int] | None:
-    """Return the counter that starts furthest ahead of the clock, if that is more than a day; else None."""
+    """Return the counter that starts furthest ahead of the clock, if that is more than a day, else None."""
     ahead = (
         select(counters.c.rule_id, counters.c.window_start)
         .select_from(counters.join(rules))
@@ -182,7 +192,10 @@ def _move(connection: Connection, counter_id: int, rule: Rule, alignment: Alignm
 
 
 def _zero(connection: Connection, row: Newest, now: int) -> None:
-    """Set the usage to 0. If the sum of the ledger is large, set its rows to 0 too, so the sum has room again."""
+    """Set the usage to 0.
+
+    If the sum of the ledger is large, set the ledger's rows to 0 too, so that the sum cannot become too large.
+    """
     touched_at = touch(connection, now)
     folded = row.folded - row.used
     if folded < -LARGEST_SUM // 2:
@@ -193,7 +206,7 @@ def _zero(connection: Connection, row: Newest, now: int) -> None:
 
 
 def _bring_back(connection: Connection, row: Newest, rule: Rule, alignment: Alignment, now: int) -> None:
-    """Move a rule's newest counter to the window of `now`, and add a counter that is there already."""
+    """Move a rule's newest counter to the window of `now`. If that window has a counter, add its amounts."""
     start, _ = window(rule.duration, alignment, rule.anchor, now)
     same = and_(
         counters.c.rule_id == rule.id, counters.c.metric == rule.metric, counters.c.generation == rule.generation

@@ -38,13 +38,16 @@ def limits(connection: Connection, query: ListQuery, total: int, now: int) -> li
 
 
 def count(connection: Connection, given: Filter) -> int:
-    """Return how many limits pass a filter."""
+    """Return the number of limits that pass a filter."""
     wanted = _wanted(given)
     return int(connection.execute(_count(tuple(wanted)), wanted).scalar_one())
 
 
 class Totals:
-    """The totals of searches, counted once for each config revision: a search reads the names of all limits."""
+    """The totals of filters.
+
+    A search reads the names of all limits, so each total is counted only once for each config revision.
+    """
 
     def __init__(self) -> None:
         self._known: LRUCache[tuple[object, int, Filter], int] = LRUCache(KEPT_TOTALS)
@@ -70,7 +73,7 @@ def _count(names: tuple[str, ...]) -> Select[Any]:
 
 @lru_cache(maxsize=256)
 def _statement(names: tuple[str, ...], order: Order, from_end: bool) -> Select[Any]:
-    """Return the statement for a page. It reads the ids from an index, so only index entries are skipped."""
+    """Return the statement for a page. The ids come from an index, so the offset skips only index entries."""
     columns = [SORT_COLUMNS[order.sort_by], model_limits.c.id]
     forwards = [column.desc() if order.descending else column.asc() for column in columns]
     backwards = [column.asc() if order.descending else column.desc() for column in columns]
@@ -81,7 +84,7 @@ def _statement(names: tuple[str, ...], order: Order, from_end: bool) -> Select[A
 
 
 def _from_nearer_end(page: Page, total: int) -> tuple[Page, bool]:
-    """Return the page as counted from the nearer end of the list, and whether that is its last row.
+    """Return the page counted from the nearer end of the list, and whether that end is the last row.
 
     SQLite reads all rows that an offset skips: 80,000 index entries take 2 ms.
     """
@@ -131,16 +134,16 @@ _live = (
         ~_superseded,
     )
 )
-"""Select the usage in current windows, starting from the counters: most rules have none."""
+"""Select the usage in current windows. The statement starts from the counters, because most rules have none."""
 
 
 def budgets(connection: Connection, page: Page) -> tuple[list[tuple[str, LimitState]], int]:
-    """Return a page of (budget id, its limit), newest first, and the total number."""
+    """Return a page of (budget id, limit), newest first, and the total number."""
     return _items(connection, page, rules.c.metric == Metric.COST)
 
 
 def rate_limits(connection: Connection, page: Page) -> tuple[list[tuple[str, LimitState]], int]:
-    """Return a page of (rate limit id, its limit), newest first, and the total number."""
+    """Return a page of (rate limit id, limit), newest first, and the total number."""
     both = rules.alias("both")
     alone = ~exists().where(both.c.id == rules.c.id, both.c.metric == Metric.TOKENS)
     leads = (rules.c.metric == Metric.TOKENS) | ((rules.c.metric == Metric.REQUESTS) & alone)

@@ -86,7 +86,7 @@ def whole(connection: Connection, rows: Sequence[Any]) -> list[LimitState]:
 def group(rows: Iterable[Any]) -> Counted:
     """Return rules and their newest counters by limit, from rows of `counted_rules`.
 
-    Repeated values share one object, which saves a sixth of the memory.
+    Equal values share one object, which saves a sixth of the memory.
     """
     found: Counted = {}
     for limit_id, start, end, used, reserved, rule_id, metric, most, duration, anchor, *rest in rows:

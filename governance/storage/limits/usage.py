@@ -16,7 +16,7 @@ Used = Row[str, str, str, int, int]
 class NearestRules(NamedTuple):
     """The (limit id, rule id, metric) of the rules closest to their maximum, the closest first.
 
-    `rules` is the number of all rules, `full` the number of rules with nothing left.
+    `rules` is the number of all rules. `full` is the number of rules with nothing left.
     """
 
     places: list[tuple[str, str, str]]
@@ -25,7 +25,10 @@ class NearestRules(NamedTuple):
 
 
 def nearest(connection: Connection, most: int, now: int) -> NearestRules:
-    """Return the rules with the largest used and reserved share in their current windows, without unused ones."""
+    """Return the rules with the highest share of used and reserved in their current windows.
+
+    Unused rules are left out.
+    """
     taken = counters.c.used + counters.c.reserved
     used: Select[str, str, str, int, int] = (
         select(rules.c.model_limit_id, rules.c.id, rules.c.metric, taken, rules.c.max_limit)
@@ -39,6 +42,6 @@ def nearest(connection: Connection, most: int, now: int) -> NearestRules:
 
 
 def _place(row: Used) -> tuple[int, str, str, str]:
-    """Return the sort key: the exact share, the largest first, then the id."""
+    """Return the sort key: first the exact share, the largest first, then the id."""
     limit_id, rule_id, metric, taken, max_limit = row
     return -(taken * SHARE // max_limit), limit_id, rule_id, metric

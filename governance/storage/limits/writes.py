@@ -1,4 +1,4 @@
-"""Writes model limits. An edit writes only what it changes."""
+"""Writes model limits. An edit writes only the values that it changes."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -56,12 +56,15 @@ def note_places(connection: Connection, held: Iterable[ManagedLimit]) -> None:
 
 
 def replace(connection: Connection, before: Limit, after: Limit, revision: int, now: int) -> None:
-    """Store an edit. Removed rules lose their counters; a new generation takes over the open counter."""
+    """Store an edit. Removed rules lose their counters.
+
+    The open counter of a changed rule moves to the new generation.
+    """
     replace_all(connection, [Edit(before, after)], revision, now)
 
 
 def replace_all(connection: Connection, edits: Sequence[Edit], revision: int, now: int) -> None:
-    """Store edits, in a few statements for any number of them."""
+    """Store edits. The number of statements does not depend on the number of edits."""
     if not edits:
         return
     rows = [_row(edit.after, revision) for edit in edits]
@@ -96,7 +99,7 @@ def ids_of_scope(connection: Connection, scope: str, scope_id: str) -> list[str]
 
 
 def ids_of_model(connection: Connection, model: str) -> list[str]:
-    """Return the limits on a model in any spelling, `provider/model` too, newest first."""
+    """Return the limits on a model in any spelling, including `provider/model`, newest first."""
     provider, bare = spelled(model, None)
     names = spellings(provider, bare) if provider else (bare,)
     in_full = model_limits.c.match_name.in_({fold(model.strip()), *names[1:]})
@@ -118,7 +121,7 @@ def _row(limit: Limit, revision: int) -> dict[str, Any]:
 
 
 def _moves(edit: Edit) -> Iterable[counters.Move]:
-    """Return the rules with new windows or a new id after an edit."""
+    """Return the rules that have new windows or a new id after an edit."""
     before = predecessors(edit.before.rules, edit.after.rules)
     for rule in edit.after.rules:
         known = before.get(rule.key, rule)
@@ -127,7 +130,7 @@ def _moves(edit: Edit) -> Iterable[counters.Move]:
 
 
 def _with_new_maximum(edit: Edit) -> Iterable[Rule]:
-    """Return the rules with another maximum after an edit."""
+    """Return the rules that have another maximum after an edit."""
     before = predecessors(edit.before.rules, edit.after.rules)
     return (rule for rule in edit.after.rules if before.get(rule.key, rule).max_limit != rule.max_limit)
 

@@ -1,1 +1,1 @@
-"""Reservations and the proof of their ledger."""
+"""Reservations, and the comparison of counters with their ledger."""

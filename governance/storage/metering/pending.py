@@ -1,4 +1,7 @@
-"""Counters and reservations with the changes of a unit of work that is not written yet."""
+"""Counters and reservations with the changes of a unit of work that is not written yet.
+
+A ledger row has the amounts of one reservation in one counter.
+"""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +16,10 @@ CounterKey = tuple[str, str, int]
 
 @dataclass(slots=True)
 class PendingCounter:
-    """A counter with unwritten changes. A new one has no id until it is stored, and the maximum of its rule."""
+    """A counter with unwritten changes.
+
+    A new counter has no id until it is stored, and it has the maximum of its rule.
+    """
 
     id: int | None
     rule_id: str
@@ -42,8 +48,8 @@ class PendingCounter:
     def refuse_beyond(self, held: int, used: int) -> None:
         """Raise InvalidRequest if the counter or the sum of its ledger would exceed the largest sum.
 
-        `used - folded` is the sum of its ledger rows (see `move`). Reserved amounts count as used, so each one can be
-        charged later.
+        `used - folded` is the sum of its ledger rows (see `move`). Reserved amounts count as used, so that each one can
+        be charged later.
         """
         more = held + used
         if more > 0 and self.used + self.reserved - min(0, self.folded) + more > LARGEST_SUM:
@@ -54,7 +60,7 @@ class PendingCounter:
             )
 
     def move(self, held: int, used: int) -> None:
-        """Add to the reserved and used amounts. `used` does not fall below 0; `folded` gets the difference."""
+        """Add to the reserved and used amounts. `used` does not fall below 0. `folded` gets the difference."""
         self.reserved += held
         after = self.used + used
         self.used = max(0, after)
@@ -62,13 +68,13 @@ class PendingCounter:
         self.moved = True
 
     def stretch(self, end: int) -> None:
-        """Change the end of the window. Called after a change of the time zone's rules."""
+        """Change the end of the window, after a change of the time zone's rules."""
         self.end, self.stretched = end, True
 
 
 @dataclass(slots=True)
 class PendingEntry:
-    """A ledger row with unwritten changes: the held and used amounts. `counter` is None if the counter was deleted."""
+    """A ledger row with unwritten changes: its held and used amounts. `counter` is None if the counter was deleted."""
 
     counter_id: int
     held: int

@@ -1,4 +1,4 @@
-"""Reads reservations. The unit of work writes them."""
+"""Reads reservations. Only the unit of work writes them."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from governance.domain.records.list_query import Page
 from governance.storage.tables import reservations
 
 MOST_SPELLINGS = 10_000
-"""The most pairs of one statement: SQLite allows 32,766 values."""
+"""The most pairs of one statement. SQLite allows 32,766 values."""
 TOO_MANY = f"Ask for a shorter time: the calls since then name more than {MOST_SPELLINGS:,} models of this provider."
 COLUMNS = [reservations.c[name] for name in Reservation._fields]
 
@@ -27,7 +27,10 @@ def get(connection: Connection, reservation_id: str) -> Reservation | None:
 
 
 def page(connection: Connection, wanted: Page, which: ReservationFilter) -> tuple[list[Reservation], int | None]:
-    """Return a page of reservations, newest first, and their number; None if there are more than `EXACT_TOTAL`."""
+    """Return a page of reservations, newest first, and the total number.
+
+    The number is None if it is above `EXACT_TOTAL`.
+    """
     matches = list(_matches(connection, which))
     counted = select(reservations.c.seq).where(*matches).limit(EXACT_TOTAL + 1).subquery()
     total = connection.execute(select(func.count()).select_from(counted)).scalar_one()
@@ -61,7 +64,7 @@ def _within(which: ReservationFilter) -> Iterator[ColumnElement[bool]]:
 def _spellings(
     connection: Connection, which: ReservationFilter, within: Sequence[ColumnElement[bool]]
 ) -> list[tuple[str, str]]:
-    """Return each (model, provider) that stored calls write for the wanted names. Raises InvalidRequest."""
+    """Return each spelling (model, provider) of the wanted names in stored calls. Raises InvalidRequest."""
     written = select(reservations.c.model, func.coalesce(reservations.c.provider, "")).where(*within).distinct()
     found = [
         (model, provider)
@@ -78,14 +81,17 @@ def _is_wanted(which: ReservationFilter, provider: str, model: str) -> bool:
 
 
 class Unsettled(NamedTuple):
-    """A virtual key ('' for calls without one) whose reservations all expired, and their number."""
+    """A virtual key whose reservations all expired, and their number. The key is '' for calls without one."""
 
     virtual_key_id: str
     expired: int
 
 
 def never_settled(connection: Connection, since: int, least: int) -> list[Unsettled]:
-    """Return the virtual keys whose reservations since an instant all expired, `least` or more, the most first."""
+    """Return the virtual keys whose reservations since an instant all expired.
+
+    A key with fewer than `least` reservations is left out. The key with the most reservations comes first.
+    """
     own, key = reservations.c, func.coalesce(reservations.c.virtual_key_id, "")
     ended = own.status.not_in([Status.OPEN, Status.REPORTED])
     expired = func.sum(case((own.status == Status.EXPIRED, 1), else_=0))
@@ -106,6 +112,6 @@ def has_lapsed(connection: Connection, now: int) -> bool:
 
 
 def open_count(connection: Connection) -> int:
-    """Return how many reservations are open."""
+    """Return the number of open reservations."""
     opened = select(func.count()).select_from(reservations).where(reservations.c.status == "open")
     return int(connection.execute(opened).scalar_one())

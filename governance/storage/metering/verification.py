@@ -1,4 +1,7 @@
-"""Compares every counter with its ledger in one transaction. The service may run meanwhile."""
+"""Compares every counter with its ledger in one transaction. The service may run meanwhile.
+
+The ledger has a row for each reservation and each of its counters, with the held and used amounts.
+"""
 
 from typing import Any, NamedTuple
 
@@ -38,12 +41,13 @@ _sums = (
     .select_from(counters.outerjoin(_parts, _parts.c.counter_id == counters.c.id))
     .order_by(counters.c.id)
 )
-"""Each counter with the sums of its ledger. High and low 32 bits are added apart: SQLite's sum fails above 2^63."""
+"""Selects each counter with the sums of its ledger. SQLite's sum fails above 2^63, so the high and the low 32 bits are
+added separately."""
 _below_zero = case((counters.c.folded < 0, counters.c.folded), else_=0)
 
 
 class Verified(NamedTuple):
-    """The time of the last verification, the number of counters, and how many of them differed."""
+    """The time of the last verification, the number of counters, and the number of those that differed."""
 
     at: int
     counters: int
@@ -53,7 +57,7 @@ class Verified(NamedTuple):
 def differences(connection: Connection) -> tuple[int, list[CounterDifference]]:
     """Return the number of counters, and those that differ from their ledger rows.
 
-    In a correct counter, used = folded + Σ used and reserved = Σ held. `folded` is the usage of deleted ledger rows.
+    In a correct counter, used = folded + Σ used and reserved = Σ held. `folded` has the usage of deleted ledger rows.
     """
     compared = [_compared(row) for row in connection.execute(_sums)]
     differ = [each for each in compared if (each.used, each.reserved) != (each.ledger_used, each.ledger_reserved)]
@@ -68,7 +72,7 @@ def _compared(row: Any) -> CounterDifference:
 
 
 def full(connection: Connection, now: int) -> list[FullCounter]:
-    """Return the counters of current windows that could overflow with the amount of one call."""
+    """Return the counters of current windows that could become too large with the amount of one call."""
     rows = connection.execute(
         select(counters.c.rule_id, counters.c.metric, counters.c.window_start)
         .where(counters.c.window_end > now, counters.c.used + counters.c.reserved > NEARLY_FULL + _below_zero)
@@ -85,7 +89,7 @@ def note(connection: Connection, at: int, total: int, different: int) -> None:
 
 
 def last(connection: Connection) -> Verified | None:
-    """Return the last result, or None."""
+    """Return the last result, or None if there is none."""
     kept = select(verifications.c.at, verifications.c.counters, verifications.c.differences)
     row = connection.execute(kept).one_or_none()
     return None if row is None else Verified._make(row)

@@ -1,1 +1,1 @@
-"""Price overrides, and the models whose price nobody knew."""
+"""Price overrides, and the models without a known price."""

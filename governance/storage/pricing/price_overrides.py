@@ -13,7 +13,7 @@ from governance.storage.named_rows import UNPRINTABLE, NamedRows
 
 
 class PriceRows(NamedRows[PriceOverride, ManagedPrice]):
-    """The rows of price overrides. Only one of a model may begin at an instant."""
+    """The rows of price overrides. Only one override of a model may begin at an instant."""
 
     def twin(self, connection: Connection, override: PriceOverride) -> PriceOverride | None:
         """Return another override of the same model that begins at the same instant, or None."""
@@ -30,7 +30,7 @@ class PriceRows(NamedRows[PriceOverride, ManagedPrice]):
     def replace_held(self, connection: Connection, held: Sequence[ManagedPrice], revision: int) -> None:
         """Store edits by a config file.
 
-        Models are replaced by temporary ones first, so two overrides can swap theirs.
+        Models are replaced by temporary ones first, so that two overrides can swap them.
         """
         if held:
             aside = literal(UNPRINTABLE) + self.table.c.id
@@ -45,7 +45,10 @@ class PriceRows(NamedRows[PriceOverride, ManagedPrice]):
     def found(
         self, connection: Connection, wanted: Page, search: str, provider: str | None
     ) -> tuple[list[PriceOverride], int]:
-        """Return a page, newest first, and how many match the folded `search` and the canonical provider."""
+        """Return a page, newest first, and the total number of rows that match.
+
+        `search` is folded, and the provider is canonical.
+        """
         given = [] if provider is None else [self.table.c.match_provider == provider]
         rows, total = paging.page(connection, self.table, self.columns, wanted, search, given)
         return [PriceOverride._make(row) for row in rows], total

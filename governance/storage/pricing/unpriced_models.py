@@ -1,4 +1,4 @@
-"""Counts the calls whose price nobody knew, by model. `doctor` names the models."""
+"""Counts the calls without a known price, by model. `doctor` shows the models."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from governance.domain.times import DAY
 from governance.storage.tables import unpriced_models
 
 MOST_MODELS = 1000
-"""The most models that are kept. Callers choose the names of models, and may not fill the disk with them."""
+"""The most models that are kept. Callers choose the names of models, and must not fill the disk with them."""
 KEPT = 30 * DAY
 
 _table = unpriced_models
@@ -24,7 +24,7 @@ _add = (
 
 
 class UnpricedModel(NamedTuple):
-    """A model whose price calls needed and nobody knew: how many, and when last (microseconds)."""
+    """A model without a known price: the number of calls that needed one, and the time of the last (microseconds)."""
 
     provider: str
     model: str
@@ -33,9 +33,9 @@ class UnpricedModel(NamedTuple):
 
 
 def add(connection: Connection, counted: Mapping[ModelKey, tuple[int, int]]) -> None:
-    """Add counts, given as (number, time of the last) by model. Models beyond the most are not counted.
+    """Add counts, given as (number, time of the last) by model. At `MOST_MODELS`, new models are not counted.
 
-    Models that were counted a month ago or earlier are removed, so that new ones find room.
+    Models that were last counted more than `KEPT` ago are removed, so that new ones find room.
     """
     newest = max(at for _, at in counted.values())
     connection.execute(delete(_table).where(_table.c.last_at < newest - KEPT))
@@ -53,7 +53,7 @@ def add(connection: Connection, counted: Mapping[ModelKey, tuple[int, int]]) -> 
 
 
 def recent(connection: Connection, since: int) -> list[UnpricedModel]:
-    """Return the models that were counted since an instant, those with most calls first."""
+    """Return the models that were counted since an instant, those with the most calls first."""
     rows = select(_table).where(_table.c.last_at >= since)
     ordered = rows.order_by(_table.c.count.desc(), _table.c.provider, _table.c.model)
     return [UnpricedModel._make(row) for row in connection.execute(ordered)]

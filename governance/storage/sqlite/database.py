@@ -1,7 +1,7 @@
-"""Opens the database file, and gives transactions on it.
+"""Opens the database file, and runs transactions on it.
 
 Every read of several statements and every write is one explicit transaction. A write takes the write lock when it
-begins (`BEGIN IMMEDIATE`), so it cannot find half way that another process has the lock.
+begins (`BEGIN IMMEDIATE`), so it never finds half-way that another process has the lock.
 """
 
 import sqlite3
@@ -27,12 +27,12 @@ from governance.storage.sqlite.locks.writer_lock import lock_files, turn_within
 
 WRITE = "write"
 CLOSING = 1.0
-"""Seconds that a close waits for its turn."""
+"""The longest time that a close waits for the writer lock, in seconds."""
 CHECKPOINT_PAGES = 4000
-"""The pages in the journal at which SQLite runs a checkpoint: 16 MiB. A checkpoint writes each changed page once, so
-fewer checkpoints write less. SQLite's default is 4 MiB."""
+"""SQLite runs a checkpoint when the journal has this many pages (16 MiB). A checkpoint writes each changed page once,
+so fewer checkpoints write less. SQLite's default is 4 MiB."""
 JOURNAL_LIMIT = 32 * 1024 * 1024
-"""The size in bytes to which SQLite truncates a larger journal after a checkpoint: twice the usual size."""
+"""SQLite truncates a larger journal to this size, in bytes, after a checkpoint. It is twice the usual size."""
 PRAGMAS = (
     "foreign_keys = ON",
     "synchronous = FULL",
@@ -43,7 +43,10 @@ PRAGMAS = (
 
 
 def engine_options(path: Path, busy_timeout: float, connections: int) -> dict[str, Any]:
-    """Return the options of SQLAlchemy's `create_engine`. The file must exist: a lost file is never created again."""
+    """Return the options of SQLAlchemy's `create_engine`.
+
+    The file must exist, so a lost file is never created again.
+    """
     return {
         "creator": partial(open_file, path, busy_timeout),
         "pool_size": connections,
@@ -53,20 +56,20 @@ def engine_options(path: Path, busy_timeout: float, connections: int) -> dict[st
 
 
 def open_file(path: Path, busy_timeout: float) -> sqlite3.Connection:
-    """Open an existing file, and set the pragmas that all connections have."""
+    """Open an existing file, and set the pragmas of all connections."""
     name = f"file:{quote(str(path))}?mode=rw"
     connection = sqlite3.connect(name, uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
     with ExitStack() as stack:
         stack.callback(connection.close)
         for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
-        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")  # opens the file and its journal
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")  # this opens the file and its journal
         stack.pop_all()
     return connection
 
 
 class SqliteDatabase:
-    """Transactions on one SQLite file. Its engine was created with `engine_options`."""
+    """Transactions on one SQLite file. The engine must have the options of `engine_options`."""
 
     def __init__(
         self, engine: Engine, path: Path, busy_timeout: float = 5.0, *, progress: WriterProgress | None = None
@@ -96,7 +99,7 @@ class SqliteDatabase:
 
     @contextmanager
     def write(self, until: float | None = None) -> Iterator[Connection]:
-        """Open a transaction that holds the write lock, and commit it at the end. Raises Unavailable, Conflict."""
+        """Open a transaction that holds the write lock. Commit it at the end. Raises Unavailable, Conflict."""
         until = self.deadline() if until is None else until
         with raised_for_callers(self.path), ExitStack() as stack:
             with self._progress:
@@ -104,7 +107,8 @@ class SqliteDatabase:
                 if self._watch.opened is not None:
                     self._watch.file()
                 connection = stack.enter_context(self._writer.connect())
-                left = max(0.0, until - monotonic())  # how long SQLite waits for the lock; reset below
+                # SQLite waits for the lock for this time; the value is set back below
+                left = max(0.0, until - monotonic())
                 connection.connection.execute(f"PRAGMA busy_timeout = {round(1000 * left)}")
                 try:
                     transaction = connection.begin()
@@ -115,20 +119,23 @@ class SqliteDatabase:
         self._progress.advanced()
 
     def close(self) -> None:
-        """Close all connections, in turn with other processes and writers.
+        """Close all connections, while this process holds the writer lock.
 
-        The last connection to a file writes the journal into it. Two that close at the same moment leave it to each
-        other: that happened in 15 of 300 trials, and in none of 300 in turn. After `CLOSING` seconds without the turn
-        the connections are closed all the same.
+        The last connection to a file writes the journal into the file. If two connections close at the same moment,
+        perhaps neither writes the journal. That happened in 15 of 300 trials without the lock, and in none of 300 with
+        it. If the lock is not free within `CLOSING` seconds, the connections are closed without it.
         """
         with ExitStack() as stack:
             if self._watch.opened is not None:
-                with suppress(OSError):  # a TimeoutError is one
+                with suppress(OSError):  # a TimeoutError is an OSError
                     stack.enter_context(turn_within(self._lock_files, CLOSING))
             self.engine.dispose()
 
     def _while_waiting(self) -> None:
-        """Continue a suspended process that holds the lock. Raises Unavailable if too many wait for a stuck writer."""
+        """Continue a stopped process that holds the lock.
+
+        Raises Unavailable if too many threads wait for a stuck writer.
+        """
         if self._progress.stalled() >= STALLED:
             self._holders.look()
             if self._progress.is_crowded():
@@ -139,7 +146,7 @@ class SqliteDatabase:
         self._watch.note(file)
 
     def _check_file(self, _: object, record: Any, __: object) -> None:
-        """Reconnect if another file is at the path now: writes to a deleted file would be lost."""
+        """Reconnect if another file is at the path now, because writes to a deleted file would be lost."""
         if record.info["file"] != self._watch.file():
             raise DisconnectionError
 

@@ -1,4 +1,4 @@
-"""Translates errors of SQLite: into Unavailable (try again), Conflict (read again), or a mistake in our code."""
+"""Translates errors of SQLite: into Unavailable (try again), Conflict (read again), or a fault of our code."""
 
 import logging
 import re
@@ -26,7 +26,8 @@ UNIQUE = {
     "virtual_keys.digest": "a virtual key with the same value",
     "users.id": "a user with the same id",
 }
-"""Rows that another request may have stored first, by the columns in SQLite's message. Any other row is our mistake."""
+"""Rows that another request may have stored first, by the columns in SQLite's message. A conflict on any other row is
+a fault of our code."""
 JUST_DELETED = "Look the list up again: another request has just deleted {}."
 PARENTS = {
     "rules": "the limit of this budget or rate limit",
@@ -48,14 +49,14 @@ FAULTS_OF_A_STATEMENT = frozenset(
     }
 )
 LOST = ("no such table", "closed database")
-"""Messages that SQLite raises as faults of a statement although the file was lost."""
+"""SQLite raises these messages as faults of a statement, but the cause is a lost file."""
 
 
 @contextmanager
 def raised_for_callers(path: Path) -> Iterator[None]:
     """Raise Unavailable for trouble with the database, and Conflict for a race.
 
-    The error of a faulty statement is logged and raised again. Otherwise the original error is the `__cause__`.
+    The original error is the `__cause__`. The error of a faulty statement is logged and raised unchanged.
     """
     try:
         yield
@@ -75,7 +76,7 @@ def raised_for_callers(path: Path) -> Iterator[None]:
 
 
 def is_trouble(error: Exception) -> bool:
-    """Whether the error concerns the whole database, not only one statement or its values."""
+    """Return whether the error concerns the whole database, not only one statement or its values."""
     if not isinstance(error, sqlite3.Error):
         return False
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE)
@@ -83,7 +84,7 @@ def is_trouble(error: Exception) -> bool:
 
 
 def unavailable(error: BaseException, path: Path) -> Unavailable:
-    """Return the Unavailable for an error of the database. The message shows only the file's name, not its path."""
+    """Return the Unavailable for an error of the database. The message has the file's name, without its folder."""
     text = str(getattr(error, "orig", None) or getattr(error, "strerror", None) or error).lower()
     reasons = {
         "locked": "another process holds its lock",

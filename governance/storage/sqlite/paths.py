@@ -4,14 +4,14 @@ from pathlib import Path
 
 WAL, SHM, JOURNAL = "-wal", "-shm", "-journal"
 JOURNALS = (WAL, SHM, JOURNAL)
-"""SQLite's own files."""
+"""The suffixes of SQLite's own files."""
 MARKER = ".id"
 START, RUNNING, COMMANDS = ".lock", ".running", ".commands"
 QUEUE, NEXT, UPKEEP = ".queue", ".next", ".upkeep"
 BELONGINGS = ("", *JOURNALS, MARKER, START, QUEUE, NEXT, RUNNING, UPKEEP, COMMANDS)
-"""All files of a database, itself included."""
+"""The suffixes of all files of a database, including the database itself."""
 
 
 def beside(database: Path, end: str) -> Path:
-    """Return the path of the file beside a database that has this suffix."""
+    """Return the path of the file with this suffix beside a database."""
     return database.with_name(f"{database.name}{end}")

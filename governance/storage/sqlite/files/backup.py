@@ -1,4 +1,4 @@
-"""Copies the database file, as it is at one instant, while others write to it.
+"""Copies the database file, in its state at one instant, while others write to it.
 
 The copy is written under a temporary name. It gets its own name when it is complete, checked and flushed to the disk.
 """
@@ -17,7 +17,7 @@ from governance.storage.sqlite.errors import unavailable
 from governance.storage.sqlite.files.header import stamp_copy
 
 PAGES = 256
-"""Pages that are copied in one step. The command can be interrupted between two steps."""
+"""The number of pages that are copied in one step. The command can be interrupted between two steps."""
 
 
 class BackupFile(NamedTuple):
@@ -40,7 +40,7 @@ def backup(database: Path, file: Path, busy_timeout: float, *, replace: bool) ->
 
 
 def copy(source: Path, target: Path, busy_timeout: float) -> None:
-    """Copy a database to a file, and replace the file if it exists. Raises OSError, sqlite3.Error."""
+    """Copy a database to a file. If the file exists, replace it. Raises OSError, sqlite3.Error."""
     with private_files.beside(target) as part:
         with closing(open_file(source, busy_timeout)) as connection:
             fill(part, connection)
@@ -55,7 +55,7 @@ def fill(part: Path, source: sqlite3.Connection) -> None:
         # (https://www.sqlite.org/c3ref/backup_finish.html), and under load the copy would never end.
         source.execute("BEGIN")
         source.execute("SELECT 1 FROM sqlite_master LIMIT 1")
-        target.execute("PRAGMA journal_mode = OFF")  # an incomplete copy is deleted, so no rollback is needed
+        target.execute("PRAGMA journal_mode = OFF")  # an incomplete copy is deleted, so a rollback is never needed
         target.execute("PRAGMA synchronous = OFF")
         source.backup(target, pages=PAGES)
     stamp_copy(part)
@@ -71,7 +71,7 @@ def _check(file: Path) -> None:
 
 
 def refuse_target(database: Path, file: Path, *, replace: bool) -> None:
-    """Refuse to overwrite the database, its own files, anything that is no regular file, and an existing file.
+    """Raise an error if the target is the database, one of its files, no regular file, or an existing file.
 
     Raises InvalidRequest, Conflict.
     """
@@ -86,7 +86,7 @@ def refuse_target(database: Path, file: Path, *, replace: bool) -> None:
 
 
 def _told(error: sqlite3.Error, database: Path, file: Path) -> Unavailable:
-    """Return the error for a failed copy. A full or failing disk is most likely the backup's, not the database's."""
+    """Return the error for a failed copy. The most likely cause is the backup's disk, not the database's."""
     if "disk is full" in str(error) or "disk I/O" in str(error):
         return Unavailable(f"Make room, or give another FILE: {file} was not written ({error}).")
     return unavailable(error, database)

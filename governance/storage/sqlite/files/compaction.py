@@ -1,4 +1,4 @@
-"""Compacts a database file: SQLite's VACUUM rewrites it without free pages, in one transaction."""
+"""Compacts a database file. SQLite's VACUUM rewrites it without free pages, in one transaction."""
 
 import os
 import shutil
@@ -19,7 +19,10 @@ FAILED = "Look at what the disk says, and try again: the file is as it was ({}).
 
 
 class FileSize(NamedTuple):
-    """The bytes of a database file, its unused bytes, and whether the service can return these to the file system."""
+    """The size of a database file and of its unused parts, in bytes.
+
+    Also whether the service can return the unused parts to the file system.
+    """
 
     size: int
     free: int
@@ -37,7 +40,7 @@ def look(path: Path, busy_timeout: float) -> FileSize:
 
 
 def compact(path: Path, busy_timeout: float) -> FileSize:
-    """Rewrite the file so that it can return free pages from now on. Raises Conflict, NotReady."""
+    """Rewrite the file so that the service can return free pages from now on. Raises Conflict, NotReady."""
     try:
         with migrations.alone(path, busy_timeout), service_lock.stopped(path):
             _refuse_without_room(path, look(path, busy_timeout))
@@ -57,7 +60,10 @@ def _refuse_without_room(path: Path, found: FileSize) -> None:
 
 
 def _vacuum(path: Path, busy_timeout: float) -> None:
-    """Run VACUUM with SQLite's temporary copy beside the file: the system's temporary folder may be too small."""
+    """Run VACUUM.
+
+    SQLite's temporary copy is beside the file, because the system's temporary folder may be too small.
+    """
     os.environ["SQLITE_TMPDIR"] = str(path.parent)
     with closing(open_file(path, busy_timeout)) as connection:
         connection.execute("PRAGMA temp_store = FILE")

@@ -16,10 +16,10 @@ LARGEST_PAGE = 65536
 
 
 class FileHeader(NamedTuple):
-    """The header of a database file. `pages` is None if the header does not give their number.
+    """The header of a database file. `pages` is None if the header does not contain the number of pages.
 
     `changes` rises with each change of the first page. `stamp` (SQLite's `user_version`) is a random number. Each copy
-    of a database gets a new one, so it distinguishes a database from its backups.
+    of a database gets a new one, so the stamp distinguishes a database from its backups.
     """
 
     page_size: int
@@ -29,7 +29,10 @@ class FileHeader(NamedTuple):
 
     @classmethod
     def of(cls, path: Path) -> Self | None:
-        """Read the header of a regular file; None if it is no SQLite database. Raises OSError, also for a link."""
+        """Read the header of a regular file. Return None if it is no SQLite database.
+
+        Raises OSError, even for a link.
+        """
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
@@ -51,12 +54,12 @@ class FileHeader(NamedTuple):
 
 
 def new_stamp() -> int:
-    """Return a new stamp: 31 random bits, not 0."""
+    """Return a new stamp: 31 random bits, but not 0."""
     return int.from_bytes(os.urandom(4), "big") >> 1 or 1
 
 
 def stamp_copy(path: Path) -> None:
-    """Write a new stamp into a copy that nobody has opened. Raises OSError."""
+    """Write a new stamp into a copy that no process has opened. Raises OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         os.pwrite(descriptor, struct.pack(">I", new_stamp()), STAMP_AT)

@@ -24,17 +24,17 @@ INSTANTS = (
     tables.verifications.c.at,
     tables.audit.c.at,
 )
-"""The columns of timestamps that the machine's clock gave."""
+"""The columns whose timestamps come from the machine's clock."""
 
 
 def unsound(connection: Connection) -> str | None:
-    """Check the whole file. Return the first fault; None if there is none."""
+    """Check the whole file. Return the first fault, or None if there is none."""
     found = str(connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one())
     return None if found == "ok" else found.splitlines()[-1]
 
 
 def newest(connection: Connection) -> int:
-    """Return the latest stored timestamp; 0 if there is none."""
+    """Return the latest stored timestamp, or 0 if there is none."""
     latest = union_all(*(select(func.max(column).label("at")) for column in INSTANTS)).subquery()
     return int(connection.execute(select(func.coalesce(func.max(latest.c.at), 0))).scalar_one())
 
@@ -48,7 +48,7 @@ PARTS = {
     "counters": "counters",
     "audit": "audit",
 }
-"""The names under which tables are shown. All other tables are `the rest`."""
+"""The names under which `doctor` shows tables. `doctor` shows all other tables as `the rest`."""
 REST = "the rest"
 TABLES_BYTES = """
     SELECT coalesce(m.tbl_name, s.name), sum(s.pgsize) FROM dbstat AS s LEFT JOIN sqlite_master AS m ON m.name = s.name
@@ -56,14 +56,14 @@ TABLES_BYTES = """
 
 
 class FileSpace(NamedTuple):
-    """The bytes of a database file, and its unused bytes."""
+    """The size of a database file and of its unused parts, in bytes."""
 
     file: int
     free: int
 
 
 def space(connection: Connection) -> FileSpace:
-    """Return the file's sizes. Reads only its first page."""
+    """Return the file's sizes. Only the first page of the file is read."""
     size, pages, free = (
         int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
         for name in ("page_size", "page_count", "freelist_count")
@@ -72,7 +72,10 @@ def space(connection: Connection) -> FileSpace:
 
 
 def parts(connection: Connection) -> dict[str, int]:
-    """Return the bytes of each table with its indexes. Reads the whole file. Empty if this SQLite lacks `dbstat`."""
+    """Return the bytes of each table with its indexes. The whole file is read.
+
+    The result is empty if this SQLite lacks `dbstat`.
+    """
     found = dict.fromkeys([*PARTS.values(), REST], 0)
     try:
         rows = connection.exec_driver_sql(TABLES_BYTES).all()
@@ -84,13 +87,19 @@ def parts(connection: Connection) -> dict[str, int]:
 
 
 def stored_rows(connection: Connection) -> dict[str, int]:
-    """Return an upper bound of the rows in each table that grows with calls: from its lowest and highest number."""
+    """Return an upper bound of the number of rows in each table that grows with calls.
+
+    It is computed from the lowest and the highest number of a row.
+    """
     numbered = {"reservations": tables.reservations.c.seq, "answers": tables.answers.c.seq, "audit": tables.audit.c.seq}
     return {name: _span(connection, column) for name, column in numbered.items()}
 
 
 def _span(connection: Connection, column: Column[int]) -> int:
-    """Return the lowest and the highest number. Two statements: a single one would read the whole table."""
+    """Return an upper bound from the lowest and the highest number.
+
+    There are two statements, because a single one would read the whole table.
+    """
     first = connection.execute(select(func.coalesce(func.min(column), 1))).scalar_one()
     last = connection.execute(select(func.coalesce(func.max(column), 0))).scalar_one()
     return int(last - first + 1)
@@ -103,15 +112,16 @@ def journal_size(path: Path) -> int:
 
 
 def files(path: Path) -> list[Path]:
-    """Return the files of a database: itself, SQLite's files beside it, and the copies from before migrations."""
+    """Return the files of a database: the database, SQLite's files beside it, and the copies made before migrations."""
     beside = [paths.beside(path, end) for end in paths.BELONGINGS]
     copies = (file for kind in ("before", "replaced") for file in sorted(path.parent.glob(f"{path.name}.{kind}-*")))
     return [file for file in (*beside, *copies) if file.exists()]
 
 
 def has_reset_fault(version: tuple[int, int, int]) -> bool:
-    """Whether this version of SQLite may damage a file if two connections checkpoint at once, or one writes meanwhile.
+    """Return whether this version of SQLite may damage a file that two connections use at the same moment.
 
+    One of them runs a checkpoint, and the other one runs a checkpoint too, or writes.
     https://sqlite.org/wal.html#walresetbug
     """
     release = version[:2]
@@ -124,12 +134,15 @@ SQLITE = sqlite3.sqlite_version_info
 
 
 def shown_version() -> str:
-    """Return SQLite's version, such as 3.53.0."""
+    """Return SQLite's version, for example 3.53.0."""
     return ".".join(map(str, SQLITE))
 
 
 def other_programs(path: Path) -> list[str]:
-    """Return the programs other than Python that have the database open, such as `litestream (4711)`. Only on Linux."""
+    """Return the programs other than Python that have the database open, for example `litestream (4711)`.
+
+    Linux only.
+    """
     return sorted(_named(process) for process in _openers(path) if not _program(process).startswith("python"))
 
 
@@ -139,7 +152,10 @@ def other_processes(path: Path) -> list[str]:
 
 
 def _openers(path: Path) -> Iterator[Path]:
-    """Yield the /proc folders of the processes that have a file open, as far as this user may see them."""
+    """Yield the /proc folders of the processes that have a file open.
+
+    Only processes that this user may see are found.
+    """
     real = path.resolve()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # the process has ended, or belongs to another user

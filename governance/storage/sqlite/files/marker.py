@@ -1,6 +1,6 @@
 """The marker file beside a database: the database's id, and the state of its file when the service last used it.
 
-It shows that a database file was lost, replaced, or belongs to another service. It is no secret.
+The marker shows that a database file was lost, was replaced, or belongs to another service. It contains no secret.
 """
 
 import json
@@ -18,8 +18,9 @@ JOURNALS = (paths.WAL, paths.JOURNAL)
 class Marker(NamedTuple):
     """The values with which a start compares a database file.
 
-    `size` and `mtime_ns` are the file's after a clean stop; None while the service runs and after it was killed.
-    `inode` is the database's and `own_inode` the marker's. If `own_inode` differs now, the whole folder was copied.
+    `size` and `mtime_ns` are those of the file after a clean stop. They are None while the service runs, and after it
+    was killed. `inode` is the inode of the database, and `own_inode` is that of the marker. If the marker has another
+    inode than `own_inode`, the whole folder was copied.
     """
 
     database_id: str
@@ -32,7 +33,7 @@ class Marker(NamedTuple):
 
     @classmethod
     def read(cls, database: Path) -> Self | None:
-        """Read the marker of a database; None if there is none. Raises NotReady if it cannot be parsed."""
+        """Read the marker of a database. Return None if there is none. Raises NotReady if it cannot be parsed."""
         path = path_of(database)
         try:
             found = json.loads(private_files.read(path))
@@ -45,12 +46,12 @@ class Marker(NamedTuple):
         raise NotReady(DAMAGED.format(path))
 
     def is_of(self, database: Path) -> bool:
-        """Whether the file is unchanged since a clean stop."""
+        """Return whether the file is unchanged since a clean stop."""
         found = database.stat()
         return (self.size, self.mtime_ns) == (found.st_size, found.st_mtime_ns)
 
     def was_replaced(self, database: Path, header: FileHeader) -> bool:
-        """Whether another file, such as a copy of the same database, is in the place of the marked file."""
+        """Return whether another file, for example a copy of the same database, has replaced the marked file."""
         moved = path_of(database).stat().st_ino != self.own_inode
         other = not moved and database.stat().st_ino != self.inode
         return other or header.stamp != self.stamp or header.changes < self.changes
@@ -65,7 +66,7 @@ def path_of(database: Path) -> Path:
 
 
 def write(database: Path, database_id: str, *, stopped: bool) -> None:
-    """Write the marker of a database file: in use, or `stopped` cleanly. Raises OSError."""
+    """Write the marker of a database file, as in use or as `stopped` cleanly. Raises OSError."""
     header, found = FileHeader.of(database), database.stat()
     path = path_of(database)
     with private_files.beside(path) as part:
@@ -84,7 +85,7 @@ def write(database: Path, database_id: str, *, stopped: bool) -> None:
 
 
 def journal_beside(database: Path) -> Path | None:
-    """Return a journal beside a database file that is not empty; None if there is none."""
+    """Return a journal beside a database file that is not empty, or None if there is none."""
     found = (paths.beside(database, end) for end in JOURNALS)
     return next((file for file in found if file.exists() and file.stat().st_size), None)
 

@@ -1,4 +1,4 @@
-"""Brings a database file to this code's schema: creates a missing file, and copies an old one before it migrates it."""
+"""Creates a missing database file. Copies an old one, and migrates it to the schema of this version."""
 
 import logging
 import os
@@ -32,7 +32,7 @@ logger = logging.getLogger("governance.migrations")
 
 SCRIPTS = Path(__file__).resolve().parents[4] / "migrations"
 PATIENCE = 60.0
-"""Seconds that a start waits for another start, which may be migrating."""
+"""The longest time that a start waits for another start, in seconds. The other one may be migrating."""
 WITHOUT_COPY = (
     "The database was migrated without a copy of what it was: look at the log, and make a copy of what it is now "
     "(flask governance backup FILE)."
@@ -48,10 +48,10 @@ def upgrade(
     service: ServiceLock | None = None,
     patience: float = PATIENCE,
 ) -> list[str]:
-    """Create the file, or check and migrate it; then mark it as in use. Return warnings.
+    """Create the file, or check and migrate it. Then mark it as in use. Return warnings.
 
     `folders` are other folders in which an earlier database may have left files. `service` is the lock of the service
-    that starts. Raises NotReady, with one line that says what to do.
+    that starts. Raises NotReady. Its message is one line that says what to do.
     """
     try:
         private_files.make_folder(path.parent)
@@ -66,19 +66,19 @@ def upgrade(
 
 
 def make(path: Path, busy_timeout: float) -> None:
-    """Create a database with this code's schema. Raises OSError, sqlite3.Error."""
+    """Create a database with the schema of this version. Raises OSError, sqlite3.Error."""
     new_database.make(path, lambda new: _upgrade(new, busy_timeout))
 
 
 def mark(path: Path, busy_timeout: float) -> None:
-    """Mark a database of this code's schema as in use. Raises OSError, sqlite3.Error."""
+    """Mark a database that has the schema of this version as in use. Raises OSError, sqlite3.Error."""
     with connect(path, busy_timeout) as connection:
         (found,) = connection.exec_driver_sql("SELECT database_id FROM database_identity").one()
     marker.write(path, found, stopped=False)
 
 
 def alone(path: Path, patience: float) -> AbstractContextManager[None]:
-    """Hold the lock of a start for the block: two services that start together on one file migrate it once."""
+    """Hold the lock of a start for the block. Of two services that start together on one file, only one migrates it."""
     return private_files.locked(paths.beside(path, paths.START), patience)
 
 
@@ -88,12 +88,12 @@ def current_revision(connection: Connection) -> str | None:
 
 
 def head() -> str:
-    """Return the schema revision of this code."""
+    """Return the schema revision of this version."""
     return str(_script().get_current_head())
 
 
 def fault(found: str | None, wanted: str) -> str | None:
-    """Return what to do about a database with another schema; None if it has this code's schema."""
+    """Return what to do about a database with another schema. Return None if it has the schema of this version."""
     if found == wanted:
         return None
     older = found is None or found in _known()
@@ -141,7 +141,10 @@ def _ready(path: Path, busy_timeout: float, folders: tuple[Path, ...], service: 
 
 
 def _marked(path: Path, busy_timeout: float) -> list[str]:
-    """Mark the file. If that fails and limits are stored, return a warning; if none are stored, raise."""
+    """Mark the file. If that fails and limits are stored, return a warning.
+
+    If no limits are stored, raise the error.
+    """
     try:
         mark(path, busy_timeout)
     except OSError as error:
@@ -159,7 +162,7 @@ def _upgrade(path: Path, busy_timeout: float) -> list[str]:
         revision = current_revision(connection)
         refuse_newer(path, revision)
         if revision is None:
-            # This works only before the first table is created.
+            # This statement has an effect only before the first table is created.
             connection.exec_driver_sql("PRAGMA auto_vacuum = INCREMENTAL")
         _check_writable(connection)
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
@@ -172,7 +175,7 @@ def _upgrade(path: Path, busy_timeout: float) -> list[str]:
 
 
 def refuse_newer(path: Path, revision: str | None) -> None:
-    """Raise NotReady if this code does not know the database's schema."""
+    """Raise NotReady if this version does not know the database's schema."""
     if revision is not None and revision not in _known():
         raise NotReady(
             f"The database {path} is of a newer version of this service (schema {revision}): "
@@ -194,7 +197,7 @@ def _migrate_old(connection: Connection, path: Path, revision: str, busy_timeout
 
 
 def _copy_first(connection: Connection, path: Path, target: Path, busy_timeout: float) -> list[str]:
-    """Copy the file. If that fails and limits are stored, return a warning; if none are stored, raise.
+    """Copy the file. If that fails and limits are stored, return a warning. If no limits are stored, raise the error.
 
     The migration itself is one transaction: if it fails, nothing is changed.
     """
@@ -216,7 +219,7 @@ def _migrate(connection: Connection) -> None:
         _check_parents(connection)
         connection.exec_driver_sql("COMMIT")
     except BaseException:
-        with suppress(DatabaseError):  # SQLite has already rolled back, for example on a full disk
+        with suppress(DatabaseError):  # SQLite has already rolled back, for example because the disk is full
             connection.exec_driver_sql("ROLLBACK")
         raise
 

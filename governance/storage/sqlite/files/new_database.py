@@ -1,4 +1,4 @@
-"""Creates a database file, unless files of an earlier one are left. It gets its name only when it is complete."""
+"""Creates a database file, unless files of an earlier one are left. The file gets its name only when it is complete."""
 
 import os
 import sqlite3
@@ -16,7 +16,7 @@ from governance.storage.sqlite.files.start_check import OURS, tables_of
 
 UNFINISHED = (".new", ".part")
 LEFT = (*paths.JOURNALS, paths.MARKER, paths.QUEUE)
-"""Files that stay when only the database file is lost. The locks of a start are not among them."""
+"""Files that stay when only the database file is lost. The lock files of a start are not among them."""
 SECRETS = ("admin.key", "virtual-keys.txt")
 
 MISSING = (
@@ -55,7 +55,7 @@ def _remove(file: Path) -> None:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file is a database of this service, or a database that cannot be read any more."""
+    """Return whether a file is a database of this service, or a database that cannot be read because of damage."""
     try:
         if FileHeader.of(path) is None:
             return False
@@ -69,7 +69,7 @@ def is_ours(path: Path) -> bool:
 
 
 def _signs(path: Path, folders: Iterable[Path]) -> Iterator[Path]:
-    """Yield files that an earlier database left, and databases of this service."""
+    """Yield the files that an earlier database left, and the databases of this service."""
     beside = (paths.beside(path, end) for end in LEFT)
     yield from (file for file in beside if os.path.lexists(file))
     for folder in sorted(folders):
@@ -86,4 +86,4 @@ def _is_marker(file: Path) -> bool:
     try:
         return marker.Marker.read(file.with_suffix("")) is not None
     except NotReady:
-        return False  # another program's; the name tells our own
+        return False  # the file belongs to another program; the name shows our own markers

@@ -1,4 +1,4 @@
-"""Restores a backup: checks it, puts it in the database's place in one step, and keeps the replaced file."""
+"""Restores a backup: checks it, replaces the database with it in one step, and keeps the replaced file."""
 
 import os
 import sqlite3
@@ -27,7 +27,7 @@ UNWRITABLE = "Make room, or make the folder writable: {} was not made, {}."
 
 
 class RestoredFile(NamedTuple):
-    """The restored backup, and the new name of the replaced file (None if there was no file)."""
+    """The restored backup, and the new name of the replaced file. The name is None if there was no file."""
 
     file: Path
     size: int
@@ -36,10 +36,10 @@ class RestoredFile(NamedTuple):
 
 
 def restore(database: Path, file: Path, now: int, busy_timeout: float, *, force: bool) -> RestoredFile:
-    """Put a copy of a backup in the database's place. Raises Conflict, InvalidRequest, NotReady.
+    """Replace the database with a copy of a backup. Raises Conflict, InvalidRequest, NotReady.
 
-    If it raises, nothing has changed. With `force`, the backup may be of another database. `now` becomes part of the
-    replaced file's name.
+    If it raises an error, nothing has changed. With `force`, the backup may be of another database. `now` becomes part
+    of the replaced file's name.
     """
     _refuse_itself(database, file)
     try:
@@ -75,7 +75,7 @@ def begin_anew(database: Path, now: int, busy_timeout: float) -> None:
 
 @contextmanager
 def _nobody_else(database: Path, patience: float) -> Iterator[None]:
-    """Lock out starts, services and commands for the block. Raises Conflict if one is running, OSError."""
+    """Lock out starts, services and commands for the block. Raises Conflict if one is running. Raises OSError."""
     with ExitStack() as stack:
         try:
             stack.enter_context(migrations.alone(database, patience))
@@ -120,7 +120,7 @@ def _copied(file: Path, part: Path, busy_timeout: float) -> tuple[str, str | Non
 
 
 def _open(file: Path, busy_timeout: float, *, with_journal: bool) -> sqlite3.Connection:
-    """Open a backup. This writes no file beside it, unless the backup has a journal of its own."""
+    """Open a backup. No file is written beside it, unless the backup has a journal of its own."""
     if with_journal:
         return open_file(file, busy_timeout)
     return sqlite3.connect(f"file:{quote(str(file))}?mode=ro&immutable=1", uri=True)
@@ -133,7 +133,7 @@ def _refuse_other(database: Path, file: Path, found: str | None, *, force: bool)
 
 
 def _known_id(database: Path) -> str | None:
-    """Return the id of the database that is or was here; None if it cannot be found out."""
+    """Return the id of the database that is or was here, or None if it is not known."""
     try:
         known = marker.Marker.read(database)
     except NotReady:
@@ -142,7 +142,7 @@ def _known_id(database: Path) -> str | None:
 
 
 def _put_away(database: Path, now: int) -> Path | None:
-    """Rename the existing files: the database first, so that no start finds it without its journal."""
+    """Rename the existing files. The database comes first, so that no start finds it without its journal."""
     stamp = to_the_second(now).replace("-", "").replace(":", "")
     name, number = f"{database.name}.replaced-{stamp}", 1
     while any(os.path.lexists(database.with_name(f"{name}{end}")) for end in ("", *paths.JOURNALS)):
@@ -156,7 +156,7 @@ def _put_away(database: Path, now: int) -> Path | None:
 
 
 def _mark(database: Path, found: str | None) -> None:
-    """Mark the checked file. A file without an id is marked by the start that gives it one."""
+    """Mark the checked file. If it has no id, remove the marker: the next start gives the file an id and marks it."""
     if found:
         marker.write(database, found, stopped=True)
     else:

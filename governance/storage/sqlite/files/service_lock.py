@@ -1,7 +1,8 @@
 """Locks that show whether services and commands have the database open. A restore waits for both.
 
-All services share one lock. Workers inherit it, so it is held until the last worker has ended, even if it was killed.
-Commands share a second lock: a start checks the file only if no service runs, and commands must not prevent that.
+All services share one lock. Workers inherit it, so it is held until the last worker has ended, even if the service was
+killed. Commands share a second lock, because a start checks the file only if no service runs, and commands must not
+prevent the check.
 """
 
 import fcntl
@@ -21,12 +22,12 @@ from governance.storage.sqlite.files.faults import unusable
 logger = logging.getLogger("governance.storage")
 
 PATIENCE = 10.0
-"""Seconds that a start waits for a restore to end."""
+"""The longest time that a start waits for a restore to end, in seconds."""
 RESTORING = "Try again: the database {} is being restored, {}."
 
 
 class ServiceLock:
-    """A service holds it from before the checks of its start until it has stopped."""
+    """The lock that a service holds, from before the checks of its start until it has stopped."""
 
     def __init__(self, database: Path) -> None:
         self._database = database
@@ -45,7 +46,7 @@ class ServiceLock:
             raise unusable(self._database, error) from error
 
     def is_alone(self) -> bool:
-        """Whether no other service runs on the database. The caller holds the lock of a start."""
+        """Return whether no other service runs on the database. The caller holds the lock of a start."""
         if self._descriptor is None:
             return not is_held(self._database)
         alone = private_files.try_lock(self._descriptor, fcntl.LOCK_EX)
@@ -53,13 +54,14 @@ class ServiceLock:
         return alone
 
     def checked(self) -> None:
-        """Note that the start found no damage: only then can the stop be clean."""
+        """Note that the start found no damage. Without this note, a stop is never recorded as clean."""
         self._checked = True
 
     def end(self) -> None:
-        """Release the lock. After a clean stop, note that in the marker."""
+        """Release the lock. After a clean stop, record the stop in the marker."""
         if self._descriptor is not None and self._checked:
-            with suppress(OSError, NotReady):  # if this fails, the next start only checks the file more closely
+            # if this fails, the only effect is that the next start checks the file more closely
+            with suppress(OSError, NotReady):
                 self._note_stop(self._descriptor)
         self._close()
 
@@ -81,7 +83,7 @@ def path_of(database: Path) -> Path:
 
 
 def is_held(database: Path) -> bool:
-    """Whether a service runs on the database."""
+    """Return whether a service runs on the database."""
     if not path_of(database).exists():
         return False
     with private_files.opened(path_of(database)) as descriptor:
@@ -92,7 +94,7 @@ def is_held(database: Path) -> bool:
 def opened_by_command(database: Path, patience: float) -> Iterator[None]:
     """Lock out a restore for the block. Raises NotReady if one is running.
 
-    If the lock file cannot be created, the command runs without it: a restore cannot create it either.
+    If the lock file cannot be created, the command runs without it, because a restore cannot create it either.
     """
     path = paths.beside(database, paths.COMMANDS)
     with ExitStack() as stack:
@@ -109,13 +111,16 @@ def opened_by_command(database: Path, patience: float) -> Iterator[None]:
 
 @contextmanager
 def stopped(database: Path) -> Iterator[None]:
-    """Prevent starts of services for the block. Raises LockTimeoutError if one runs, OSError."""
+    """Prevent starts of services for the block. Raises LockTimeoutError if a service runs. Raises OSError."""
     with private_files.locked(path_of(database), 0):
         yield
 
 
 @contextmanager
 def without_commands(database: Path, patience: float) -> Iterator[None]:
-    """Prevent commands from opening the database for the block. Raises LockTimeoutError if one has it open, OSError."""
+    """Prevent commands from opening the database for the block.
+
+    Raises LockTimeoutError if a command has it open. Raises OSError.
+    """
     with private_files.locked(paths.beside(database, paths.COMMANDS), patience):
         yield

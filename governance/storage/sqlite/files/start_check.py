@@ -1,4 +1,7 @@
-"""Checks a database file before it is used: it must be undamaged, of this service, and the one that was here before."""
+"""Checks a database file before it is used.
+
+The file must be undamaged and of this service, and must be the file that was here before.
+"""
 
 import errno
 import logging
@@ -20,7 +23,8 @@ logger = logging.getLogger("governance.storage")
 OURS = {"alembic_version", "config_revision", "model_limits"}
 """Tables that every schema of this service has."""
 LARGEST_QUICK = 256 * 1024 * 1024
-"""Bytes up to which even a file that is unchanged since a clean stop is checked, which takes half a second."""
+"""A file that is unchanged since a clean stop is checked only up to this size in bytes. The check of 256 MiB takes
+half a second."""
 TELL_FROM = 64 * 1024 * 1024
 
 RESTORE = "run flask governance restore BACKUP"
@@ -65,7 +69,7 @@ def check(path: Path, busy_timeout: float, *, in_use: bool) -> None:
 
 
 def check_for_command(path: Path, busy_timeout: float) -> None:
-    """Refuse the files that a start refuses, because opening them could destroy data. Raises NotReady.
+    """Refuse a file that a start would refuse because opening it could destroy data. Raises NotReady.
 
     Damaged pages are not refused. A missing file is not checked.
     """
@@ -78,7 +82,7 @@ def check_for_command(path: Path, busy_timeout: float) -> None:
 
 
 def header_of(path: Path) -> FileHeader:
-    """Read the header of a database file. Raises NotReady if it is no database, OSError."""
+    """Read the header of a database file. Raises NotReady if it is no database. Raises OSError."""
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not path.stat().st_size:
@@ -97,7 +101,7 @@ def refuse_cut_off(path: Path, header: FileHeader) -> None:
 
 
 def refuse_foreign(path: Path, connection: sqlite3.Connection) -> None:
-    """Raise NotReady if a database has no tables, or those of another program."""
+    """Raise NotReady if a database has no tables, or the tables of another program."""
     tables = tables_of(connection)
     if not tables:
         raise NotReady(EMPTY.format(path))
@@ -111,7 +115,7 @@ def tables_of(connection: sqlite3.Connection) -> set[str]:
 
 
 def database_id(connection: sqlite3.Connection) -> str | None:
-    """Return the id of a database; None if its schema is older than ids."""
+    """Return the id of a database, or None if its schema is older than ids."""
     if "database_identity" not in tables_of(connection):
         return None
     found = connection.execute("SELECT database_id FROM database_identity").fetchone()
@@ -119,7 +123,7 @@ def database_id(connection: sqlite3.Connection) -> str | None:
 
 
 def fault_in(connection: sqlite3.Connection, pragma: str = "integrity_check") -> str | None:
-    """Return the first fault of a database; None if there is none."""
+    """Return the first fault of a database, or None if there is none."""
     found = str(connection.execute(f"PRAGMA {pragma}(1)").fetchone()[0])
     return None if found == "ok" else found.splitlines()[-1]
 

@@ -1,1 +1,1 @@
-"""The lock between writers of all processes, its holders, and the threads that wait for it."""
+"""The lock between the writers of all processes, its holders, and the threads that wait for it."""

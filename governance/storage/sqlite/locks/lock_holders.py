@@ -1,8 +1,8 @@
 """Finds the processes that hold a file lock, and continues those that are stopped.
 
-A process that is stopped (SIGSTOP, Ctrl-Z) while it holds the writer lock blocks all writers until someone continues or
-kills it. This module sends it SIGCONT, so it ends its transaction itself, whole or not at all. Only Linux tells the
-holders of a lock (/proc/locks). On other systems only gunicorn's worker timeout helps.
+A process may be stopped (SIGSTOP, Ctrl-Z) while it holds the writer lock. Then it blocks all writers until someone
+continues or kills it. This module sends it SIGCONT, so that it commits or rolls back its transaction itself. Only Linux
+names the holders of a lock (/proc/locks). On other systems, only gunicorn's worker timeout helps.
 """
 
 import logging
@@ -22,7 +22,7 @@ STOPPED = "T"
 
 
 class StoppedHolders:
-    """Continues a process that holds a lock of one of the files and was stopped at two looks, a second apart."""
+    """Continues a process that holds a lock of one of the files and was stopped at two checks, a second apart."""
 
     def __init__(self, *files: Path, timer: Callable[[], float] = monotonic) -> None:
         self._files = files
@@ -32,7 +32,7 @@ class StoppedHolders:
         self._stopped: frozenset[int] = frozenset()
 
     def look(self) -> None:
-        """Look for stopped holders, at most once a second for all threads together."""
+        """Check for stopped holders, at most once a second for all threads together."""
         if self._timer() - self._looked_at < LOOK_AGAIN or not self._lock.acquire(blocking=False):
             return
         try:
@@ -46,7 +46,10 @@ class StoppedHolders:
 
 
 def holders(file: Path) -> list[int]:
-    """Return the ids of the processes that hold the file's `flock`; an empty list if the system does not tell."""
+    """Return the ids of the processes that hold the file's `flock`.
+
+    The list is empty if the system does not name them.
+    """
     try:
         inode, rows = str(file.stat().st_ino), [line.split() for line in LOCKS.read_text().splitlines()]
     except OSError:
@@ -55,7 +58,7 @@ def holders(file: Path) -> list[int]:
 
 
 def is_stopped(pid: int) -> bool:
-    """Whether a process is stopped by a signal."""
+    """Return whether a process is stopped by a signal."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == STOPPED
     return False

@@ -1,6 +1,6 @@
-"""Counts the threads of this process that wait for a write, and measures since when nothing was written.
+"""Counts the threads of this process that wait for a write, and measures how long nothing was written.
 
-A stuck writer must not block every thread of the worker: health checks and reads need some of them.
+A stuck writer must not block every thread of the worker, because health checks and reads need some threads.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from time import monotonic
 from governance.domain.errors import Unavailable
 
 STALLED = 1.0
-"""Seconds without a write after which only half of the threads may wait."""
+"""If nothing was written for this many seconds, only half of the threads may wait."""
 THREADS = 8
 
 
@@ -43,11 +43,11 @@ class WriterProgress:
         self._since = self._timer()
 
     def is_crowded(self) -> bool:
-        """Whether too many threads wait for a stuck writer."""
+        """Return whether too many threads wait for a stuck writer."""
         return self._waiting > self._most and self.stalled() >= STALLED
 
     def stalled(self) -> float:
-        """Return for how many seconds threads have waited while nothing was written."""
+        """Return the number of seconds for which threads have waited while nothing was written."""
         return self._timer() - self._since if self._waiting else 0.0
 
     def refusal(self) -> Unavailable:

@@ -1,7 +1,7 @@
-"""The writer lock: a queue for all writers of all processes. SQLite has none.
+"""The writer lock: a queue for all writers of all processes. SQLite has no such queue.
 
 SQLite's busy handler sleeps and tries again, so under load some callers wait for seconds. An OS file lock wakes the
-next waiter at once, and the kernel releases it if its holder dies.
+next waiter at once, and the kernel releases the lock if its holder dies.
 
 Batches wait in the kernel's queue for the lock. An edit has a deadline, so it polls the lock, and would seldom find it
 free. So an edit first takes a second lock and sets a byte that all processes share. A batch that finds the byte set
@@ -24,7 +24,10 @@ SET, CLEAR = b"\1", b"\0"
 
 
 def lock_files(database: Path) -> tuple[Path, Path]:
-    """Return the file of the writer lock, and the file of the lock that an edit takes to be the next writer."""
+    """Return the files of the writer lock and of the second lock.
+
+    An edit takes the second lock to be the next writer.
+    """
     return paths.beside(database, paths.QUEUE), paths.beside(database, paths.NEXT)
 
 
@@ -37,10 +40,10 @@ def pruning_file(database: Path) -> Path:
 def turn_within(
     files: tuple[Path, Path], patience: float, meanwhile: Callable[[], object] = lambda: None
 ) -> Iterator[None]:
-    """Hold the writer lock for the block. It polls every millisecond; batches let it go first.
+    """Hold the writer lock for the block. The lock is polled every millisecond, and batches let this caller go first.
 
-    `files` are the database's `lock_files`. Calls `meanwhile` while it waits. Raises TimeoutError after `patience`
-    seconds, and what `meanwhile` raises.
+    `files` are the database's `lock_files`. The function calls `meanwhile` while it waits. Raises TimeoutError after
+    `patience` seconds, and the errors of `meanwhile`.
     """
     deadline = monotonic() + patience
     queue, first = map(private_files.open_or_create, files)
@@ -105,14 +108,17 @@ class WriterLock:
             self._queue = self._flag = None
 
     def _let_go_first(self) -> None:
-        """Wait until the edit that set the byte has the lock or gave up. Clear the byte, left set by a dead process."""
+        """Wait until the edit that set the byte has the lock or gave up. Then clear the byte.
+
+        A process that died may have left the byte set.
+        """
         fcntl.flock(self._first, fcntl.LOCK_EX)
         _note(self._first, CLEAR)
         fcntl.flock(self._first, fcntl.LOCK_UN)
 
 
 def _shared(file: int) -> mmap.mmap:
-    """Map the first byte of a file. Reading it takes no system call, which would release the interpreter lock."""
+    """Map the first byte of a file. A read of it makes no system call, which would release the interpreter lock."""
     if os.fstat(file).st_size == 0:
         os.pwrite(file, CLEAR, 0)
     return mmap.mmap(file, 1, prot=mmap.PROT_READ)

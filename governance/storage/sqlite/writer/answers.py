@@ -1,12 +1,12 @@
-"""Stores the answers to calls with an idempotency key, compressed. Texts that many answers share are stored once.
+"""Stores the responses to calls with an idempotency key, compressed. Texts that many responses share are stored once.
 
-An answer consists mostly of texts that recur: its rules, with their UUIDs. Each of these texts is a row of
-`answer_texts`. Together they are the preset dictionary with which zlib compresses the answer. A repeat gets the same
-bytes, even if the limits have changed since.
+A response consists mostly of texts that occur in other responses too: its rules, with their UUIDs. Each of these texts
+is a row of `answer_texts`. Together they are the preset dictionary with which zlib compresses the response. A repeat
+gets the same bytes, even if the limits have changed since.
 
-Pruning of texts uses no clock. `seq` is the number of a reservation and only rises. When a worker uses a text, it
-writes the seq of the reservation to the text's `last_use`. It writes that again only after `NOTED_AGAIN` more
-reservations. So all answers that use the text have a seq below `last_use + NOTED_AGAIN` (see `UnusedAnswerTexts` in
+Texts are pruned without a clock. `seq` is the number of a reservation and only rises. When a worker uses a text, it
+writes the seq of the reservation to the text's `last_use`. It writes `last_use` again only after `NOTED_AGAIN` more
+reservations. So all responses that use the text have a seq below `last_use + NOTED_AGAIN` (see `UnusedAnswerTexts` in
 `retention/pruning.py`).
 """
 
@@ -33,15 +33,16 @@ PUT_TEXT = """
 NOTED_AGAIN = 10_000
 MOST_REMEMBERED = 1024
 LEVEL = 2
-"""zlib's level: 3.7 kB (eight rules) become 367 bytes in 17 µs. Level 1: 381 bytes in 17 µs; level 6: 334 in 24."""
+"""zlib's level. Level 2 compresses 3.7 kB (eight rules) to 367 bytes in 17 µs. Level 1 gives 381 bytes in 17 µs, and
+level 6 gives 334 bytes in 24 µs."""
 MEMORY = 6
-"""zlib's memLevel. A higher one allocates memory from the system for each answer and takes three times as long."""
+"""zlib's memLevel. A higher one allocates memory from the system for each response and takes three times as long."""
 SMALLEST_WINDOW, LARGEST_WINDOW = 10, 15
 DIGEST = 16
 
 
 class StoredAnswer(NamedTuple):
-    """An answer to store, with its seq, the fingerprint of its request, and the texts that it shares with others."""
+    """A response to store, with its seq, the fingerprint of its request, and the texts that it shares with others."""
 
     seq: int
     fingerprint: bytes
@@ -50,7 +51,10 @@ class StoredAnswer(NamedTuple):
 
 
 class AnswerTexts(NamedTuple):
-    """Texts that are the dictionary of answers: ids, joined bytes, and the seq at which to write `last_use` again."""
+    """Texts that are the dictionary of responses: their ids and their joined bytes.
+
+    `until` is the seq from which on `last_use` must be written again.
+    """
 
     ids: bytes
     beside: bytes
@@ -63,7 +67,7 @@ class AnswerTextsCache:
     def __init__(self, *, has_old_answers: bool = False) -> None:
         self._known: dict[tuple[str, ...], AnswerTexts] = {}
         self.has_old_answers = has_old_answers
-        """Whether answers from before schema 0007 may remain. No code adds to them any more."""
+        """Whether there may be responses from before schema 0007. No new ones are added."""
 
     @classmethod
     def of(cls, connection: sqlite3.Connection) -> Self:
@@ -71,19 +75,19 @@ class AnswerTextsCache:
         return cls(has_old_answers=bool(connection.execute(HAS_OLD).fetchone()[0]))
 
     def get(self, texts: tuple[str, ...], seq: int) -> AnswerTexts | None:
-        """Return the stored texts; None if they are unknown, or if their `last_use` must be written again."""
+        """Return the stored texts. Return None if they are unknown, or if their `last_use` must be written again."""
         known = self._known.get(texts)
         return known if known is not None and seq < known.until else None
 
     def learn(self, found: dict[tuple[str, ...], AnswerTexts]) -> None:
-        """Add the texts that a batch has stored. Call it after all rows of the batch are written."""
+        """Add the texts that a batch has stored. Call this after all rows of the batch are written."""
         if len(self._known) + len(found) > MOST_REMEMBERED:
             self._known.clear()
         self._known.update(found)
 
 
 class AnswerStore:
-    """Reads and writes stored answers in one transaction."""
+    """Reads and writes stored responses in one transaction."""
 
     def __init__(self, connection: sqlite3.Connection, known: AnswerTextsCache) -> None:
         self._execute = connection.execute
@@ -91,7 +95,7 @@ class AnswerStore:
         self._stored: dict[tuple[str, ...], AnswerTexts] = {}
 
     def get(self, key: IdempotencyKey, since: int) -> tuple[bytes, bytes] | None:
-        """Return the fingerprint and the answer of a key, if they were stored after `since`."""
+        """Return the fingerprint and the response of a key, if they were stored after `since`."""
         row = self._execute(GET, (digest(key), since)).fetchone()
         if row is not None:
             return row[0], self._unpacked(*row[1:])
@@ -101,7 +105,7 @@ class AnswerStore:
         return None
 
     def rows(self, kept: dict[IdempotencyKey, StoredAnswer], now: int) -> list[tuple[object, ...]]:
-        """Return the rows for `PUT`; stores texts that are new."""
+        """Return the rows for `PUT`. Store the texts that are new."""
         found: list[tuple[object, ...]] = []
         for key, (seq, fingerprint, body, texts) in kept.items():
             beside = self._stored.get(texts) or self._known.get(texts, seq) or self._store(texts, seq)
@@ -109,7 +113,7 @@ class AnswerStore:
         return found
 
     def done(self) -> None:
-        """Move the texts of this transaction to the cache. Call it after all rows are written."""
+        """Move the texts of this transaction to the cache. Call this after all rows are written."""
         if self._stored:
             self._known.learn(self._stored)
 
@@ -127,14 +131,14 @@ class AnswerStore:
 
 @lru_cache(maxsize=256)
 def digest(key: IdempotencyKey) -> bytes:
-    """Return the stored form of an idempotency key. None of its parts contains a NUL."""
+    """Return the stored form of an idempotency key. No part of a key contains a NUL."""
     return _digest("\0".join(key).encode())
 
 
 def _packed(body: bytes, beside: bytes) -> bytes:
-    """Compress an answer with the shared texts as dictionary.
+    """Compress a response with the shared texts as dictionary.
 
-    The window is the smallest that holds both: zlib clears the whole window first.
+    The window is the smallest that holds both, because zlib clears the whole window first.
     """
     window = min(LARGEST_WINDOW, max(SMALLEST_WINDOW, (len(beside) + len(body)).bit_length()))
     writer = zlib.compressobj(LEVEL, zlib.DEFLATED, -window, MEMORY, zlib.Z_DEFAULT_STRATEGY, beside)

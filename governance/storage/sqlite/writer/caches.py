@@ -1,4 +1,4 @@
-"""What a worker knows of the database on its writer's connection; all of it is of committed batches."""
+"""Caches of database values on the connection of a worker's writer. They contain only values of committed batches."""
 
 import sqlite3
 from typing import NamedTuple, Self

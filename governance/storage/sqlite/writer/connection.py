@@ -13,7 +13,7 @@ from governance.storage.sqlite.writer.history import HistoryOptions, SeriesCache
 
 
 class WriterConnection:
-    """Opens the file at its first use, and again if another file has replaced it."""
+    """Opens the file at its first use. If another file has replaced it, opens that file."""
 
     def __init__(self, path: Path, busy_timeout: float, synchronous: str, history: HistoryOptions) -> None:
         self._path = path
@@ -26,7 +26,7 @@ class WriterConnection:
         self.caches = ConnectionCaches(AnswerTextsCache(), SeriesCache(), history)
 
     def open(self) -> sqlite3.Connection:
-        """Return a connection to the file that is at the path now. Writes to a deleted file would be lost."""
+        """Return a connection to the file that is at the path now, because writes to a deleted file would be lost."""
         file = self._watch.file()
         if file != self._watch.opened:
             self._disconnect()
@@ -38,7 +38,7 @@ class WriterConnection:
         return self._connection
 
     def close(self) -> None:
-        """Close the connection, which rolls back an open transaction, and the lock."""
+        """Close the connection and the lock. An open transaction is rolled back."""
         self._disconnect()
         self.lock.close()
 

@@ -1,10 +1,10 @@
 """The writer thread of a worker. Acts that wait at the same time share one commit, in the order of their arrival.
 
-An act is a function of the unit of work. It may refuse (raise a GovernanceError) before it has changed anything; only
+An act is a function of the unit of work. It may refuse (raise a GovernanceError) before it has changed anything. Only
 its own caller gets that error. If an act fails in any other way, the batch is rolled back and repeated act by act, and
-only the failing act is left out. An error of the database rolls back the whole batch; every caller gets Unavailable.
-If the thread ends unexpectedly, its callers get Unavailable too, `/readyz` reports it, and the next call starts a new
-thread.
+only the failing act is left out. An error of the database rolls back the whole batch, and every caller gets
+Unavailable. If the thread ends unexpectedly, its callers get Unavailable too, `/readyz` reports it, and the next call
+starts a new thread.
 """
 
 import logging
@@ -37,11 +37,11 @@ logger = logging.getLogger("governance.storage")
 
 MOST_TOGETHER = 256
 GATHERING = 0.005
-"""The most seconds that a batch waits for as many callers as the last batch had. Callers released together tend to
-return together: the wait cut p99 with 32 callers from 42 to 28 ms, and served 6 callers a sixth faster. A caller that
-is alone waits once; after that its batches expect no others."""
+"""The longest time that a batch waits for as many callers as the last batch had, in seconds. Callers released together
+tend to return together: the wait cut p99 with 32 callers from 42 to 28 ms, and served 6 callers a sixth faster. A
+single caller waits once. After that, its batches expect no other callers."""
 LOOK_AGAIN = 0.25
-"""Seconds between two checks whether a caller may go on waiting for a stuck writer."""
+"""Seconds between two checks whether a caller may continue to wait for a stuck writer."""
 NOT_DONE = "Try again shortly: it was not this call's turn to be written in time."
 NO_THREAD = "Try again shortly: the system has no thread left for the writer."
 CUT_OFF = "Try again shortly: the writer was cut off in the middle of its work."
@@ -82,11 +82,11 @@ class GroupCommit:
         self._all_there = Event()
 
     def submit(self, act: Act[Result], until: float | None = None) -> Result:
-        """Do an act and return its result after the commit. Raises what the act raises, and Unavailable."""
+        """Do an act, and return its result after the commit. Raises the errors of the act, and Unavailable."""
         return self.submit_then(act, lambda result: result, until)
 
     def submit_then(self, act: Act[Result], then: Callable[[Result], Finished], until: float | None = None) -> Finished:
-        """Do an act and return what `then` makes of its result, after the commit. Raises what they raise.
+        """Do an act, and return `then(result)` after the commit. Raises the errors of both functions.
 
         The writer thread calls `then` for each act of a batch. In the callers' threads the same calls take more than
         twice as long. Raises Unavailable if the act is not done by the deadline.
@@ -114,25 +114,25 @@ class GroupCommit:
             seconds = LOOK_AGAIN
 
     def fault(self) -> str | None:
-        """Return why nothing can be written now; None if writing works. Takes less than a second."""
+        """Return why nothing can be written now, or None if writing works. This takes less than a second."""
         if not self._has_fallen():
             return self._probe.fault()
         self.look_after()
         return ENDED
 
     def look_after(self) -> None:
-        """Start the thread again if it has ended, and continue a stopped process that holds the lock."""
+        """Start the thread again if it has ended. Continue a stopped process that holds the lock."""
         self._holders.look()
         if self._has_fallen():
             with suppress(Unavailable):
                 self._start()
 
     def _is_alive(self) -> bool:
-        """Whether the thread serves the queue."""
+        """Return whether the thread serves the queue."""
         return self._thread is not None and not self._ended and self._thread.is_alive()
 
     def _has_fallen(self) -> bool:
-        """Whether the thread has ended without a call of `stop`."""
+        """Return whether the thread has ended without a call of `stop`."""
         return self._thread is not None and not self._told_to_stop and not self._is_alive()
 
     def stop(self) -> None:
@@ -159,7 +159,7 @@ class GroupCommit:
                     raise Unavailable(NO_THREAD) from error
 
     def _run(self) -> None:
-        """Serve until `stop`. If the thread ends otherwise, refuse all waiting acts; `_start` starts a new thread."""
+        """Serve until `stop` is called. If the thread ends in another way, refuse all waiting acts."""
         with ExitStack() as stack:
             stack.callback(self._refuse_all)
             stack.callback(self._writer.close)
@@ -196,7 +196,7 @@ class GroupCommit:
         self._batch = []
 
     def _refuse_all(self) -> None:
-        """Wake the callers of an ended thread. Its current batch may be written; acts still in the queue are not."""
+        """Wake the callers of an ended thread. Its current batch may be written, but the queued acts are not."""
         batch, self._ended = self._batch, True  # from now on, the next caller starts another thread
         if self._told_to_stop:
             return
@@ -208,7 +208,7 @@ class GroupCommit:
             waiting.refuse(Unavailable(ENDED))
 
     def _attempt(self, together: list[WaitingAct]) -> Unavailable | None:
-        """Do a batch. Return why it was rolled back; None if it was committed."""
+        """Do a batch. Return the error that rolled it back, or None if it was committed."""
         try:
             with self._writer.lock:
                 self._transact(together)

@@ -10,12 +10,12 @@ from governance.storage.sqlite.errors import PRIMARY
 from governance.storage.sqlite.writer.unit_of_work import SqliteUnitOfWork
 
 REMEMBERED = 10.0
-"""Seconds for which a failed batch counts, unless a batch with callers was written since. A probe without callers is
-smaller, and may succeed on a disk that is too full for others."""
+"""Seconds for which a failed batch is reported, unless a batch with callers was written since. A probe has no callers.
+It is smaller than other batches, and may succeed on a disk that is too full for them."""
 FRESH = 1.0
-"""Seconds after a write or a probe in which no new probe is made."""
+"""After a write or a probe, no new probe is made for this many seconds."""
 PATIENCE = 0.8
-"""The most seconds that a probe may take."""
+"""The longest time of a probe, in seconds."""
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 STUCK = "Try again shortly: nothing can be written, another process or the disk keeps the writer waiting."
 UNFORESEEN = "Look into the log: an attempt to write failed in a way that nobody foresaw."
@@ -36,22 +36,25 @@ class WriterHealth:
         self._lasts = False
 
     def written(self, *, for_callers: bool) -> None:
-        """Note a batch that was written. A batch without callers does not clear a failure of a batch with callers."""
+        """Note a batch that was written. A batch without callers does not clear the failure of a batch with callers."""
         self._written_at = self._timer()
         if for_callers:
             self._error = None
 
     def failed(self, error: Unavailable, cause: BaseException) -> None:
-        """Note a batch that was rolled back. Damage to the file counts until a batch with callers is written again."""
+        """Note a batch that was rolled back.
+
+        Damage to the file is reported until a batch with callers is written again.
+        """
         self._error, self._failed_at = error, self._timer()
         self._lasts = getattr(cause, "sqlite_errorcode", 0) & PRIMARY in DAMAGE
 
     def is_fresh(self) -> bool:
-        """Whether a batch was written in the last `FRESH` seconds."""
+        """Return whether a batch was written in the last `FRESH` seconds."""
         return self._written_at is not None and self._timer() - self._written_at < FRESH
 
     def fault(self) -> str | None:
-        """Return why the last batch failed, as long as that counts; else None."""
+        """Return why the last batch failed, while that is still reported, else None."""
         error = self._error
         counts = error is not None and (self._lasts or self._timer() - self._failed_at < REMEMBERED)
         return error.message if error is not None and counts else None
@@ -60,7 +63,7 @@ class WriterHealth:
 class WriteProbe:
     """Checks whether decisions can be written. `attempt` writes one row, until a deadline of the timer.
 
-    Only one probe runs at a time. A write or a failure within the last second answers without a probe.
+    Only one probe runs at a time. After a write or a failure within the last second, no probe is made.
     """
 
     def __init__(
@@ -74,7 +77,7 @@ class WriteProbe:
         self._found: str | None = None
 
     def fault(self) -> str | None:
-        """Return why nothing can be written now; None if writing works. Takes less than a second."""
+        """Return why nothing can be written now, or None if writing works. This takes less than a second."""
         fault = self._fate.fault()
         if fault is not None or self._fate.is_fresh():
             return fault
@@ -100,5 +103,5 @@ class WriteProbe:
 
 
 def touch(batch: SqliteUnitOfWork) -> None:
-    """Write the time of the last metering write, and nothing else. The probe uses it."""
+    """Write the time of the last metering write, and nothing else. The probe uses this function."""
     batch.touch()

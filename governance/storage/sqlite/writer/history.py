@@ -1,7 +1,8 @@
-"""Writes what calls have used to the buckets of usage, in the transaction of their batch.
+"""Writes the usage of calls to the buckets of the usage history, in the transaction of their batch.
 
-A batch changes few buckets: calls of one series in the same 15 minutes share one. Each is written once. A worker knows
-the numbers of the series that it has used; the first use of a series in a day is a look-up.
+A series is a combination of provider, model, virtual key and user. A bucket has the usage of one series in 15 minutes,
+so a batch changes few buckets. Each bucket is written once. A worker knows the numbers of the series that it has used.
+The first use of a series in a day is a look-up.
 """
 
 import sqlite3
@@ -33,7 +34,7 @@ Row = tuple[int, ...]
 
 
 class HistoryOptions(NamedTuple):
-    """The calendar of the sums, and the most series that are kept apart in a UTC day."""
+    """The calendar of the sums, and the largest number of series with buckets of their own in a UTC day."""
 
     calendar: Calendar
     most_series: int
@@ -45,7 +46,7 @@ USUAL_HISTORY = HistoryOptions(Calendar("UTC"), 10_000)
 class SeriesCache:
     """The numbers of series by (UTC day, series) that a worker knows on one connection, of committed batches only.
 
-    It knows the current day's: a series that has a bucket of today is not removed for weeks.
+    The cache has the series of the current day. A series that has a bucket of today is not removed for weeks.
     """
 
     def __init__(self) -> None:
@@ -53,11 +54,11 @@ class SeriesCache:
         self._known: dict[tuple[int, Series], int] = {}
 
     def get(self, day: int, series: Series) -> int | None:
-        """Return the number under which a series of a day is counted; None if it is not known."""
+        """Return the number under which a series of a day is counted, or None if it is not known."""
         return self._known.get((day, series))
 
     def learn(self, found: dict[tuple[int, Series], int], today: int) -> None:
-        """Add what a batch has looked up. Call it after all rows of the batch are written."""
+        """Add the numbers that a batch has looked up. Call this after all rows of the batch are written."""
         if today != self._day or len(self._known) > MOST_REMEMBERED:
             self._day, self._known = today, {}
         self._known.update(found)
@@ -91,12 +92,12 @@ class PendingHistory:
         self._executemany(ADD.format("usage_buckets"), rows)
 
     def done(self) -> None:
-        """Move what was looked up to the cache. Call it after all rows of the batch are written."""
+        """Move the numbers that were looked up to the cache. Call this after all rows of the batch are written."""
         if self._found:
             self._known.learn(self._found, self._now // DAY)
 
     def _rows(self) -> list[Row]:
-        """Return (start, series_id, amounts) of each bucket. Series that are not kept apart share a row."""
+        """Return (start, series_id, amounts) of each bucket. Series without buckets of their own share a row."""
         sums: defaultdict[tuple[int, int], UsageAmounts] = defaultdict(lambda: NOTHING)
         for (start, series), more in self._added.items():
             key = start, self._series_id(start // DAY, series)
@@ -116,15 +117,20 @@ class PendingHistory:
         return int(found[0] if found else self._execute(ADD_SERIES, series).lastrowid or 0)
 
     def _is_apart(self, day: int, series_id: int) -> bool:
-        """Return whether a series is kept apart in a day, which it is from its first use on, while there is room."""
+        """Return whether a series has buckets of its own in a day.
+
+        If there is room, it has its own buckets from its first use in the day on. Otherwise it shares the buckets of
+        the rest.
+        """
         if self._execute(IS_APART, (day, series_id)).fetchone():
             return True
         return self._execute(KEEP_APART, (day, series_id, day, self._options.most_series)).rowcount == 1
 
     def _without_sums(self, rows: list[Row], today: int) -> list[Row]:
-        """Correct the sums of days that may have ended; return the rows whose buckets are still kept.
+        """Correct the sums of days that may have ended. Return the rows whose buckets are still kept.
 
-        A sum is marked as not current. Where the buckets are gone, the row is added to the sum of its day itself.
+        A sum of such a row is marked as not current. If the bucket of a row was deleted, the row is added to the sum of
+        its day itself.
         """
         calendar, since = self._options.calendar, self._execute(BUCKETS_SINCE).fetchone()[0]
         late = [row for row in rows if row[0] < today]

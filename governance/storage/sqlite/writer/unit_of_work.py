@@ -1,9 +1,9 @@
 """The unit of work of metering: the acts of one batch are decided in memory and written together.
 
-It uses prepared statements on its own connection, without SQLAlchemy, which takes half the time of a session. Every
-call to a model waits for it. Each counter is read once a batch, changed in memory by every act, and written once.
-There are few statements, each with many rows: each statement releases the interpreter lock and must get it back.
-This file is long because it is one transaction, with all its statements.
+It uses prepared statements on its own connection, without SQLAlchemy. They take half the time of an SQLAlchemy session,
+and every call to a model waits for them. Each counter is read once a batch, changed in memory by every act, and written
+once. Each statement releases the interpreter lock and must get it back, so there are few statements, each with many
+rows. This file is long because it is one transaction, with all its statements.
 """
 
 import sqlite3
@@ -59,7 +59,7 @@ Row = tuple[object, ...]
 
 
 class SqliteUnitOfWork:
-    """One transaction of metering. Its acts are done one after another; `now` is the same for all of them."""
+    """One transaction of metering: a batch. Its acts are done one after another. `now` is the same for all of them."""
 
     def __init__(self, connection: sqlite3.Connection, now: int, caches: ConnectionCaches) -> None:
         self.now = now
@@ -81,7 +81,7 @@ class SqliteUnitOfWork:
 
     @cached_property
     def _answers(self) -> AnswerStore:
-        """Most batches keep no answer, and are asked for none."""
+        """The stored responses. This object is made at its first use, because most batches need no stored response."""
         return AnswerStore(self._connection, self._caches.answer_texts)
 
     def counters(self, rules: Sequence[MatchedRule]) -> list[PendingCounter]:
@@ -93,10 +93,10 @@ class SqliteUnitOfWork:
         return [known[each.key] for each in rules]
 
     def add(self, reservation: Reservation, entries: Sequence[tuple[PendingCounter, int, int]]) -> None:
-        """Store a new reservation with one entry per rule: (counter, reserved amount, used amount).
+        """Store a new reservation with one entry for each rule: (counter, reserved amount, used amount).
 
-        No caller knows its id before the batch has ended, so no other act of this batch can refer to it.
-        Raises InvalidRequest, and changes nothing, if a sum would become too large.
+        No caller knows its id before the batch has ended, so no other act of this batch can refer to it. Raises
+        InvalidRequest, and changes nothing, if a sum would become too large.
         """
         for counter, held, used in entries:
             counter.refuse_beyond(held, used)
@@ -114,7 +114,7 @@ class SqliteUnitOfWork:
         self._history.add(admitted_at, series, more)
 
     def reservation(self, reservation_id: str) -> PendingReservation | None:
-        """Return the reservation with this id; None if there is none, or if it is a report."""
+        """Return the reservation with this id. Return None if there is none, or if it is a report."""
         known = self._reservations.get(reservation_id)
         if known is None:
             stored = self._execute(GET_RESERVATION, (reservation_id,)).fetchone()
@@ -149,7 +149,7 @@ class SqliteUnitOfWork:
         pending.reservation, pending.changed = after._replace(ended_at=self._touched_at), True
 
     def extend(self, pending: PendingReservation, after: Reservation) -> None:
-        """Store a reservation's later expiry. Its reserved amounts stay."""
+        """Store the later `expires_at` of a reservation. Its reserved amounts stay."""
         pending.reservation, pending.changed = after, True
 
     def lapsed(self, most: int, now: int) -> list[str]:
@@ -157,12 +157,15 @@ class SqliteUnitOfWork:
         return [row[0] for row in self._execute(LAPSED, (now, most))]
 
     def answer(self, key: IdempotencyKey, since: int) -> tuple[bytes, bytes] | None:
-        """Return the fingerprint and the answer of a key, if they were stored after `since`."""
+        """Return the fingerprint and the response of a key, if they were stored after `since`."""
         kept = self._kept.get(key)
         return self._answers.get(key, since) if kept is None else (kept.fingerprint, kept.body)
 
     def keep(self, key: IdempotencyKey, fingerprint: bytes, body: bytes, texts: tuple[str, ...]) -> None:
-        """Store the answer to the reservation that was added last. `texts` are the texts that it shares with others."""
+        """Store the response to the reservation that was added last.
+
+        `texts` are the texts that it shares with others.
+        """
         self._kept[key] = StoredAnswer(self._seq, fingerprint, body, texts)
 
     def touch(self) -> None:
@@ -192,9 +195,9 @@ class SqliteUnitOfWork:
         self._history.done()
 
     def _write(self, statement: str, rows: Sequence[Row]) -> None:
-        """Write rows, many per statement: each statement releases the interpreter lock and must get it back.
+        """Write rows, many in one statement. A statement releases the interpreter lock and must get it back.
 
-        Row counts are rounded down to two binary digits, so there are few different statements to prepare.
+        The number of rows is rounded down to two binary digits, so there are few different statements to prepare.
         """
         done = 0
         while done < len(rows):
@@ -217,7 +220,7 @@ class SqliteUnitOfWork:
                 self._current[applied.key] = self._following(applied, last)
 
     def _following(self, applied: MatchedRule, newest: PendingCounter | None) -> PendingCounter:
-        """Return the counter of the current window; the window of `newest` has ended.
+        """Return the counter of the current window. The window of `newest` has ended.
 
         After a change of time zone rules, the current window may not start later than `newest`. Then `newest` is
         extended to the end of the current window.
@@ -245,7 +248,7 @@ def _of_rows(statement: str, width: int, rows: int) -> str:
 def _charge(change: Amounts, ended_at: int | None, counter: PendingCounter | None) -> int:
     """Return the amount that a step of a reservation adds to a counter. A negative amount is subtracted.
 
-    `ended_at` is when the reservation was last charged. What went with a reset of the counter since then is not
+    `ended_at` is when the reservation was last charged. Usage that a reset of the counter has removed since then is not
     subtracted again.
     """
     if counter is None:

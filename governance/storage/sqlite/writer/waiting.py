@@ -1,4 +1,7 @@
-"""An act that waits for its commit, and functions that do and wake the acts of one batch."""
+"""An act that waits for its commit, and functions that do the acts of a batch and wake their callers.
+
+An act is a function of the unit of work. A batch is the acts that share one commit.
+"""
 
 import sqlite3
 from collections.abc import Callable
@@ -29,28 +32,31 @@ class WaitingAct:
         self._claim = Lock()
         self._parting = Lock()
         self._follower: WaitingAct | None = None
-        self._pending = Lock()  # locked until the act has ended; an Event takes six calls where this takes one
+        self._pending = Lock()  # this is locked until the act has ended; an Event needs six calls instead of one
         self._pending.acquire()
 
     def wait(self, seconds: float = -1) -> bool:
-        """Wait up to `seconds` for the end of the act, then wake the next caller. Return whether it has ended."""
+        """Wait up to `seconds` for the end of the act. Then wake the next caller. Return whether the act has ended."""
         ended = self._pending.acquire(timeout=seconds)
         if ended and self._follower is not None:
             self._follower.wake()
         return ended
 
     def leave(self) -> bool:
-        """Stop waiting; False if the act has just ended. An act that the writer has not taken is given up."""
+        """Stop waiting. Return False if the act has just ended.
+
+        If the writer has not taken the act, the act is given up.
+        """
         self.given_up = self.given_up or self._claim.acquire(blocking=False)
         return self._parting.acquire(blocking=False)
 
     def take(self) -> bool:
-        """Claim the act for the writer. False if its caller has given it up first."""
+        """Claim the act for the writer. Return False if its caller has given it up."""
         self.taken = self.taken or self._claim.acquire(blocking=False)
         return self.taken
 
     def do(self, batch: SqliteUnitOfWork) -> None:
-        """Do the act and note its result or its GovernanceError. Any other exception is raised."""
+        """Do the act. Note its result or its GovernanceError. Any other exception is raised."""
         self.result = self.error = None
         try:
             self.result = self.act(batch)
@@ -66,17 +72,23 @@ class WaitingAct:
                 self.error = mistake
 
     def end(self, error: BaseException | None, follower: "WaitingAct | None") -> None:
-        """Note the end of the act. The batch's error replaces the act's: its state was rolled back."""
+        """Note the end of the act.
+
+        An error of the batch replaces that of the act, because the batch was rolled back.
+        """
         self.error, self._follower, self._ended = error or self.error, follower, True
 
     def refuse(self, error: BaseException) -> None:
-        """Wake the caller of an act whose writer has ended, unless it has left. An ended act keeps its result."""
+        """Wake the caller of an act whose writer has ended, unless the caller has left.
+
+        An ended act keeps its result.
+        """
         if self._parting.acquire(blocking=False):
             self.error = self.error if self._ended else error
             self._pending.release()
 
     def wake(self) -> None:
-        """Wake the caller; if it has left, wake the next one that has not."""
+        """Wake the caller. If it has left, wake the next caller that has not left."""
         if self._parting.acquire(blocking=False):
             self._pending.release()
         elif self._follower is not None:
@@ -84,7 +96,7 @@ class WaitingAct:
 
 
 def do_together(acts: list[WaitingAct], connection: sqlite3.Connection, now: int, caches: ConnectionCaches) -> None:
-    """Do acts in one unit of work and write it. An unexpected error of an act is raised."""
+    """Do acts in one unit of work, and write it. An unexpected error of an act is raised."""
     batch = SqliteUnitOfWork(connection, now, caches)
     for waiting in acts:
         waiting.do(batch)
@@ -106,7 +118,10 @@ def do_apart(acts: list[WaitingAct], connection: sqlite3.Connection, now: int, c
 
 
 def end_all(together: list[WaitingAct], error: BaseException | None) -> None:
-    """Wake the first caller; each caller wakes the next. Woken at once, all would compete for the interpreter lock."""
+    """Wake the first caller. Each caller wakes the next one.
+
+    If all were woken at once, they would compete for the interpreter lock.
+    """
     taken = [waiting for waiting in together if waiting.take()]
     for waiting, follower in zip_longest(taken, taken[1:]):
         waiting.end(error, follower)
