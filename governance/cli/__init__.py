@@ -1,7 +1,7 @@
-"""The commands `flask governance …`: like an endpoint, a command loads its options, calls a service, shows a result.
+"""The commands `flask governance …`. Like an endpoint, a command loads its options, calls a service, shows a result.
 
-Exit codes: 0 done or nothing to do; 1 an error, with a message on standard error; 2 (`--dry-run`) something would
-change.
+The exit code is 0 if all is done or nothing is to do. It is 1 after an error, with a message on standard error. It is 2
+if `--dry-run` finds something that would change.
 """
 
 import os
@@ -41,10 +41,14 @@ class Commands(AppGroup):
     """The group of all commands."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command. A usage error exits with 1, not with click's 2, which means that something would change."""
+        """Run a command.
+
+        A usage error exits with 1, because click's own code 2 means here that something would change.
+        """
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
-                stream.reconfigure(errors="replace")  # for characters that its encoding lacks
+                # a character that the stream's encoding lacks is replaced, not refused
+                stream.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)
         except click.UsageError as error:

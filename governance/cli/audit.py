@@ -19,7 +19,7 @@ from schemas.audit import AuditListQuery, entry
 
 QUERY = AuditListQuery()
 OF_ITEMS = "[*].id"
-"""The end of the fields with ids of a limit's items; they are hidden, since the items' windows identify them."""
+"""The end of the fields with ids of a limit's items. They are hidden, because the items' windows identify them."""
 
 
 @click.command()
@@ -33,7 +33,7 @@ OF_ITEMS = "[*].id"
 @json_option
 @with_appcontext
 def audit(*, limit: int, as_json: bool, **filters: str | None) -> None:
-    """Show who changed what, when, from what to what; the newest first.
+    """Show who changed what and when, with the old and the new values, newest first.
 
     Example: flask governance audit --entity model_config --limit 5
     """
@@ -68,7 +68,7 @@ def _lines(recorded: RecordedEntry) -> Iterator[str]:
 
 
 def _change(action: str, change: dict[str, Any]) -> str:
-    """Return `old → new`; only the new value of a created object, only the old one of a deleted object."""
+    """Return `old → new`. For a created object return only the new value, and for a deleted object only the old one."""
     sides = {AuditAction.CREATE: ("new",), AuditAction.DELETE: ("old",)}.get(AuditAction(action), ("old", "new"))
     return " → ".join(_value(change[side]) for side in sides)
 

@@ -15,7 +15,7 @@ from governance.cli.terminal.output import json_option, print_json, say
 @json_option
 @with_appcontext
 def backup(*, file: Path, force: bool, as_json: bool) -> None:
-    """Copy the database to a file, also while the service runs.
+    """Copy the database to a file, even while the service runs.
 
     FILE appears when it is complete and checked. Only its owner can read it.
 

@@ -16,8 +16,8 @@ from governance.cli.terminal.reading import exit_on_faults, file_argument, read,
 def check(file: Path, *, as_json: bool) -> None:
     """List every fault in FILE, a file of limits, and warn of limits that never apply or have no effect.
 
-    Needs no database and no secrets: an `env.NAME` that is not set is a warning. Warnings do not make it fail, and
-    neither do skipped budgets and rate limits, such as those of teams.
+    The command needs no database and no secrets: an `env.NAME` that is not set is a warning. The command does not fail
+    because of warnings, nor because of skipped budgets and rate limits, for example those of teams.
 
     Example: flask governance check examples/config.json
     """

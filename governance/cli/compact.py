@@ -14,8 +14,8 @@ from governance.cli.terminal.output import json_option, print_json, say
 def compact(*, dry_run: bool, as_json: bool) -> None:
     """Rewrite the database file without its free pages. Stop the service first.
 
-    Afterwards the service returns free pages by itself. Files from before schema 0007 need this once. While it runs,
-    it needs free space for two copies of the rewritten file.
+    After that, the service returns free pages by itself. Files from before schema 0007 need this command once. While
+    the command runs, it needs free space for two copies of the rewritten file.
 
     Example: flask governance compact --dry-run
     """

@@ -1,4 +1,4 @@
-"""`flask governance doctor`: check the service's surroundings, and say what to do about each problem."""
+"""`flask governance doctor`: check everything that the service needs, and say what to do about each problem."""
 
 import sys
 
@@ -21,9 +21,10 @@ WORDS = {
 @json_option
 @with_appcontext
 def doctor(*, as_json: bool) -> None:
-    """Check the service's surroundings, and say what to do about each problem.
+    """Check everything that the service needs, and say what to do about each problem.
 
-    Looks at the database, its files, the disk, the clock and the settings; also where the service does not start.
+    The command looks at the database, its files, the disk, the clock and the settings. It works even if the service
+    does not start.
 
     Example: flask governance doctor
     """

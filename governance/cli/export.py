@@ -1,4 +1,4 @@
-"""`flask governance export`: write all limits, virtual keys and users to a file."""
+"""`flask governance export`: write all limits, virtual keys, users and price overrides to a file."""
 
 from pathlib import Path
 
@@ -15,10 +15,11 @@ from governance.cli.terminal.output import stop
 @click.option("--json", "as_json", is_flag=True, help="The same: a file of limits is JSON.")
 @with_appcontext
 def export(file: Path, *, force: bool, as_json: bool) -> None:  # noqa: ARG001 - the file is JSON either way
-    """Write all limits, virtual keys and users to FILE in the plain form; a sync of it changes nothing.
+    """Write all limits, virtual keys, users and price overrides to FILE in the plain form.
 
-    To standard output where no file is given. Keys' values are not in it: only their digests are stored.
-    A sync of it only notes that what the API made is in a file now, so that what is edited by API later stays.
+    Without FILE, write to standard output. Only the digests of keys are stored, so FILE has no values of keys. A sync
+    of FILE changes no limit. It only notes that rows made by the API are in a file now. After that, later edits by the
+    API stay.
 
     Example: flask governance export limits.json
     """

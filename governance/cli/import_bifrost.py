@@ -23,7 +23,7 @@ NAMES = {
 COUNTED = ("found", *(outcome.value for outcome in ImportOutcome))
 HEADS = ("", "found", "taken", "kept", "left out")
 NAMED = 3
-"""How many ids a line names that applies to several rows."""
+"""The most ids that a line names if it applies to several rows."""
 
 
 @click.command("import-bifrost")
@@ -32,10 +32,10 @@ NAMED = 3
 @json_option
 @with_appcontext
 def import_bifrost(file: Path, *, dry_run: bool, as_json: bool) -> None:
-    """Take limits, virtual keys and their usage from FILE, Bifrost's SQLite store.
+    """Import limits, virtual keys and their usage from FILE, Bifrost's SQLite store.
 
-    Bifrost may run meanwhile; its file is only read. What is here already is kept as it is, so a second run doubles
-    nothing.
+    Bifrost may run meanwhile, because its file is only read. Rows that are stored here already stay as they are, so a
+    second run imports nothing twice.
 
     Example: flask governance import-bifrost ~/bifrost/config.db --dry-run
     """
@@ -96,7 +96,7 @@ def _left_out(notes: Iterable[ImportNote]) -> Iterator[str]:
 
 
 def _differences(notes: Iterable[ImportNote]) -> Iterator[str]:
-    """Yield the remarks on imported rows; rows with the same remark share a line."""
+    """Yield the remarks on imported rows. Rows with the same remark share a line."""
     groups: dict[tuple[CandidateKind, str], list[str]] = {}
     for row in notes:
         for remark in row.remarks if row.outcome == ImportOutcome.TAKEN else ():

@@ -1,4 +1,4 @@
-"""`flask governance init`: make a new, empty database, also if an earlier one was lost."""
+"""`flask governance init`: create a new, empty database, even if an earlier one was lost."""
 
 import click
 from flask.cli import with_appcontext
@@ -11,9 +11,9 @@ from governance.container import governance
 @json_option
 @with_appcontext
 def init(*, as_json: bool) -> None:
-    """Make a new, empty database, also where an earlier one is gone.
+    """Create a new, empty database, even if an earlier one was lost.
 
-    A start does this by itself where nothing says that there was a database before. A file that is there is kept.
+    A start creates the database by itself if there are no signs of an earlier one. An existing database file is kept.
 
     Example: flask governance init
     """

@@ -26,7 +26,7 @@ NONE_LEFT = (
 
 @click.group()
 def keys() -> None:
-    """Make, list and revoke API keys."""
+    """Create, list and revoke API keys."""
 
 
 @keys.command("create")
@@ -43,9 +43,9 @@ def keys() -> None:
 @json_option
 @with_appcontext
 def create_key(*, name: str, scopes: tuple[str, ...], expires: str | None, as_json: bool) -> None:
-    """Make an API key, and print it this once.
+    """Create an API key, and print it. It is not shown again.
 
-    The key is alone on standard output: KEY=$(flask governance keys create …) takes it.
+    Standard output has nothing but the key, so a shell can store it: KEY=$(flask governance keys create …).
 
     Example: flask governance keys create dashboard --scope read --expires 90d
     """
@@ -66,7 +66,7 @@ def create_key(*, name: str, scopes: tuple[str, ...], expires: str | None, as_js
 @json_option
 @with_appcontext
 def list_keys(*, as_json: bool, **given: str | None) -> None:
-    """List API keys, newest first; never the keys themselves.
+    """List API keys, newest first, without their values.
 
     Example: flask governance keys list --json
     """

@@ -25,7 +25,7 @@ NO_RULE = ("no rule", "it caps nothing", "–", "–")
 
 @click.group()
 def limits() -> None:
-    """Look at the limits."""
+    """Show the limits."""
 
 
 @limits.command("list")
@@ -35,7 +35,7 @@ def limits() -> None:
 def list_limits(*, as_json: bool, **given: str | None) -> None:
     """List limits with their usage.
 
-    Takes the parameters of GET /model-configs. In a bar █ is used and ▒ is reserved.
+    The options are the parameters of GET /model-configs. In a bar █ is used and ▒ is reserved.
 
     Example: flask governance limits list --scope virtual_key --sort-by usage
     """
@@ -55,7 +55,7 @@ def list_limits(*, as_json: bool, **given: str | None) -> None:
 @json_option
 @with_appcontext
 def show_limit(*, limit: str, as_json: bool) -> None:
-    """Show a limit, or all on a model, and how often each refused a call.
+    """Show a limit, or all limits on a model, and how often each limit refused a call.
 
     Example: flask governance limits show gpt-4o
     """
@@ -75,7 +75,7 @@ def _documents(seen: LimitsOverview) -> list[orjson.Fragment]:
 
 
 def _rows(entry: LimitState, now: int) -> Iterator[tuple[str, ...]]:
-    """Yield a row for each rule; each begins with its limit, so that a line found by grep is complete."""
+    """Yield a row for each rule. Each row begins with its limit, so that a line that grep finds is complete."""
     limit = entry.limit
     who = (limit.model_name, formatting.provider(limit), formatting.scope(limit, entry.scope_name))
     for each in statuses(entry, now):

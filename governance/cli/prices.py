@@ -34,7 +34,7 @@ NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 @click.group()
 def prices() -> None:
-    """Look at prices, and set those that come before the list."""
+    """Show prices, and set overrides, which are used before the list."""
 
 
 @prices.command("list")
@@ -67,7 +67,7 @@ def list_prices(*, as_json: bool, **given: str | None) -> None:
 @json_option
 @with_appcontext
 def look_up_price(*, model: str, as_json: bool, **given: str | None) -> None:
-    """Show which price a call to MODEL gets, where it comes from, and why; and what some tokens cost.
+    """Show the price of a call to MODEL, where it comes from, and why. Also show the cost of some tokens.
 
     Example: flask governance prices lookup gpt-4o --provider openai
     """
@@ -124,7 +124,7 @@ def set_price(*, model: str, tiers: tuple[str, ...], same_as: str | None, as_jso
 @json_option
 @with_appcontext
 def remove_price(*, price_id: str, as_json: bool) -> None:
-    """Remove an override. An earlier one of the model holds again, or the list.
+    """Remove an override. Then an earlier override of the model holds again, or the price of the list.
 
     Example: flask governance prices remove 0f6d2f4c-2a9d-4d7e-a1b0-0b5b1f4c7a55
     """
@@ -142,7 +142,7 @@ def _ready(service: Container) -> Container:
 
 
 def _value(name: str, text: str) -> Any:
-    """Return a rate as a number. Other text is left for the schema, which says what is wrong with it."""
+    """Return a rate as a number. Return other text unchanged, for the schema to refuse."""
     is_rate = name not in ("provider", "effective_from") and NUMBER.fullmatch(text)
     return Decimal(text) if is_rate else text
 
@@ -156,7 +156,7 @@ def _tier(text: str) -> dict[str, Any]:
 
 
 def _model(text: str) -> dict[str, str]:
-    """Return the provider and the model of `provider/model`; a name without a slash is a model."""
+    """Return the provider and the model of `provider/model`. A name without a slash is a model."""
     head, slash, rest = text.partition("/")
     return {"provider": head, "model": rest} if slash else {"model": text}
 

@@ -38,7 +38,7 @@ def sync(
 ) -> None:
     """Apply FILE, a file of limits, to the database. Usage is never changed.
 
-    The plan is shown, asked for, and then carried out whole or not at all.
+    The command shows the plan and asks for confirmation. Then it carries out the whole plan or nothing of it.
 
     Example: flask governance sync examples/config.json --dry-run
     """
@@ -64,7 +64,7 @@ def sync(
 
 
 def _is_confirmed(*, yes: bool, as_json: bool) -> bool:
-    """Return whether the plan may be carried out. Ends the command if there is no terminal to ask on."""
+    """Return whether the plan may be carried out. If there is no terminal to ask on, end the command."""
     if not yes and (as_json or not sys.stdin.isatty()):
         stop(UNASKED)
     return yes or click.confirm("Apply this?")

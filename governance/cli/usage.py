@@ -25,9 +25,9 @@ DEFAULT, MOST = 20, 1000
 @json_option
 @with_appcontext
 def usage(*, most: int, as_json: bool) -> None:
-    """Show the limits that are nearest to their maximum, and who was refused.
+    """Show the rules that are nearest to their maximum, and how many calls each limit refused.
 
-    Highest first; a line for each budget or rate limit of which something is used or reserved.
+    The highest share comes first. Only a budget or rate limit with usage or reservations has a line.
 
     Example: flask governance usage --limit 5
     """

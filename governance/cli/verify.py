@@ -1,4 +1,4 @@
-"""`flask governance verify`: compare each counter with its ledger, and name counters that are nearly full."""
+"""`flask governance verify`: compare each counter with its ledger, and find counters that are almost too large."""
 
 import sys
 from typing import Any
@@ -20,9 +20,10 @@ from schemas.history import rows
 @json_option
 @with_appcontext
 def verify(*, as_json: bool) -> None:
-    """Compare every counter with its ledger, and the usage history with all calls that are stored.
+    """Compare every counter with its ledger, and the usage history with all stored calls.
 
-    The service may run meanwhile. Exits with 1 if anything differs, or if a counter is nearly full.
+    The service may run meanwhile. The exit code is 1 if anything differs, or if a counter is near the largest value
+    that it can have.
 
     Example: flask governance verify --json
     """
@@ -75,7 +76,7 @@ def _shown(difference: CounterDifference | FullCounter) -> dict[str, Any]:
 
 
 def _line(difference: CounterDifference) -> str:
-    """Return a difference as a sentence; amounts of a budget are in dollars."""
+    """Return a difference as a sentence. Amounts of a budget are in dollars."""
     amount = money.dollars if difference.metric == Metric.COST else str
     used, ledger_used, reserved, ledger_reserved = (amount(value) for value in difference[3:])
     return (

@@ -20,7 +20,7 @@ HEAD = ("NAME", "ACTIVE", "BEGINS WITH", "CREATED", "EXPIRES", "DESCRIPTION", "I
 
 @click.group("virtual-keys")
 def virtual_keys() -> None:
-    """Make and list virtual keys, to which limits can be bound."""
+    """Create and list virtual keys. A limit may have a virtual key as its scope."""
 
 
 @virtual_keys.command("create")
@@ -40,9 +40,9 @@ def create_virtual_key(
     expires: str | None,
     as_json: bool,
 ) -> None:
-    """Make a virtual key, and print its value this once.
+    """Create a virtual key, and print its value. The value is not shown again.
 
-    The value is alone on standard output: KEY=$(flask governance virtual-keys create …) takes it.
+    Standard output has nothing but the value, so a shell can store it: KEY=$(flask governance virtual-keys create …).
 
     Example: flask governance virtual-keys create team-red --id vk-red
     """
@@ -63,7 +63,7 @@ def create_virtual_key(
 @json_option
 @with_appcontext
 def list_virtual_keys(*, as_json: bool, **given: str | None) -> None:
-    """List virtual keys, newest first; never their values.
+    """List virtual keys, newest first, without their values.
 
     Example: flask governance virtual-keys list --search red
     """

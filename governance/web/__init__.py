@@ -1,1 +1,1 @@
-"""HTTP: blueprints, authentication, errors, conditional answers. Flask lives here."""
+"""HTTP: blueprints, authentication, errors, conditional responses. Only this package and the commands use Flask."""

@@ -1,4 +1,4 @@
-"""The services for a command, after a check that the database exists and has this code's schema."""
+"""The services for a command. They are available only if the database exists and has the schema of this version."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ def opened() -> Iterator[Container]:
 
 @contextmanager
 def unchecked() -> Iterator[Container]:
-    """Yield the services; the database file is not replaced until the block's connections are closed."""
+    """Yield the services. No other process replaces the database file before the block's connections are closed."""
     with exit_on_errors():
         service = governance()
         with service.database_file.opened():

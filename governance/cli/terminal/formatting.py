@@ -14,7 +14,7 @@ from governance.domain.times import lasting, rfc3339, to_the_second
 
 BAR = 10
 NEARLY = 80
-"""From this percentage on, the bar of a rule is yellow."""
+"""The bar of a rule is yellow from this percentage on."""
 
 
 class Cells(NamedTuple):
@@ -37,7 +37,10 @@ def gauge(status: RuleStatus) -> Styled:
 
 
 def bar(status: RuleStatus, drawn: Cells) -> str:
-    """Return a bar of ten characters: used, reserved and free, rounded down. It is full only if nothing is left."""
+    """Return a bar of ten characters: used, reserved and free, rounded down.
+
+    The bar is full only if nothing is left.
+    """
     limit, used = status.matched.rule.max_limit, status.window.used
     filled, total = (min(BAR, amount * BAR // limit) for amount in (used, used_and_reserved(status)))
     return drawn.used * filled + drawn.reserved * (total - filled) + drawn.free * (BAR - total)
@@ -63,7 +66,7 @@ def amounts(status: RuleStatus) -> str:
 
 
 def span(status: RuleStatus) -> str:
-    """Return the window's length, with the time zone if the window is aligned to the calendar."""
+    """Return the window's length. If the window is aligned to the calendar, add the time zone."""
     rule, limit = status.matched.rule, status.matched.limit
     aligned = limit.calendar_aligned and rule.duration.alignable
     return f"{rule.reset_duration} {limit.timezone}" if aligned else rule.reset_duration

@@ -46,18 +46,21 @@ def stop(*sentences: str) -> NoReturn:
 
 
 def print_json(value: dict[str, Any]) -> None:
-    """Print a JSON object on one line; it may contain values that `schemas.render` has rendered."""
+    """Print a JSON object on one line. It may contain values that `schemas.render` has rendered."""
     click.echo(render.dumps(value).decode())
 
 
 def say(text: str) -> None:
-    """Print text on standard output: in colour only on a terminal, and not if NO_COLOR is set (no-color.org)."""
+    """Print text on standard output.
+
+    It has colour only on a terminal, and only if NO_COLOR is not set (no-color.org).
+    """
     shown = "".join(part if COLOURS.match(part) else _lines(part) for part in COLOURS.split(text))
     click.echo(shown, color=False if os.environ.get("NO_COLOR") else None)
 
 
 def note(text: str) -> None:
-    """Print an explanation on standard error, so that a script can use standard output unchanged."""
+    """Print an explanation on standard error. So standard output has only the data that a script reads."""
     click.echo(_lines(text), err=True)
 
 

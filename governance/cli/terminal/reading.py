@@ -1,4 +1,4 @@
-"""Read a config file in a command; its warnings and faults go to standard error."""
+"""Reads a config file in a command. Its warnings and faults go to standard error."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -25,7 +25,10 @@ class FileReading(NamedTuple):
 
 
 def read(file: Path, *, as_json: bool, valued: bool = True, owner: str | None = None) -> FileReading:
-    """Read a file; without `as_json`, print its warnings. Raises FaultyFile. `valued`, `owner`: see `Files.read`."""
+    """Read a file. Without `as_json`, print its warnings. Raises FaultyFile.
+
+    `Files.read` describes `valued` and `owner`.
+    """
     files = governance().files
     document = files.read(file, valued=valued, owner=owner)
     reading = FileReading(document, files.cautions(document), files.left_out(document))
@@ -51,7 +54,7 @@ def _note_places(what: str, file: str, places: Iterable[Misplaced]) -> None:
 
 @contextmanager
 def exit_on_faults(*, as_json: bool) -> Iterator[None]:
-    """End the command with exit code 1 if a file is faulty; print its warnings and faults, or JSON."""
+    """If a file is faulty, print its warnings and faults, or JSON, and end the command with exit code 1."""
     try:
         yield
     except FaultyFile as error:

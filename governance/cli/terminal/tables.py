@@ -12,19 +12,19 @@ BETWEEN = "  "
 
 
 class Styled(str):
-    """A cell that may have colours. Other cells are escaped: stored text may contain control characters."""
+    """A cell that may have colours. All other cells are escaped, because stored text may contain control characters."""
 
     __slots__ = ()
 
 
 def cells(text: str) -> int:
-    """Return how many terminal cells a text takes: 2 for a wide character, 0 for a combining one and for colours."""
+    """Return the number of terminal cells of a text: 2 for a wide character, 0 for a combining one and for colours."""
     plain = click.unstyle(text)
     if plain.isascii():
         return len(plain)
-    import wcwidth  # noqa: PLC0415 - 8 MiB of tables, which only commands need, and every worker imports this module
+    import wcwidth  # noqa: PLC0415 - it has 8 MiB of tables that only commands need, and every worker imports this module
 
-    # One call for all of the text would let a virama join letters across a space.
+    # One call for the whole text would join letters across a space after a virama.
     return sum(map(wcwidth.width, wcwidth.iter_graphemes(plain)))
 
 

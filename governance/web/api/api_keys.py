@@ -22,7 +22,7 @@ blueprint = Blueprint("api_keys", __name__, url_prefix="/api/api-keys")
 @blueprint.get("")
 @operation("List API keys", scope=KeyScope.ADMIN, query=PageQuery(), answer=ApiKeyList())
 def list_api_keys(query: Mapping[str, Any]) -> Response:
-    """Return a page of API keys, newest first; never the keys themselves."""
+    """Return a page of API keys, newest first, without the values of the keys."""
     page = Page(query["limit"], query["offset"])
     found, total = governance().api_keys.page(page)
     return plain_page("api_keys", [keys.api_key(key) for key in found], total, page)
@@ -31,7 +31,7 @@ def list_api_keys(query: Mapping[str, Any]) -> Response:
 @blueprint.post("")
 @operation("Create an API key", scope=KeyScope.ADMIN, body=keys.ApiKeyCreate(), answer=ApiKeyCreated())
 def create_api_key(body: Mapping[str, Any]) -> Response:
-    """Create a key. Only this response contains it."""
+    """Create a key. Only this response contains its value."""
     new = governance().api_keys.create(body)
     return secret({"message": "API key created successfully", "api_key": keys.api_key(new.key) | {"key": new.secret}})
 
@@ -44,7 +44,7 @@ def create_api_key(body: Mapping[str, Any]) -> Response:
     refusals=(Code.API_KEY_NOT_FOUND, Code.LAST_ADMIN_KEY),
 )
 def revoke_api_key(api_key_id: str) -> Response:
-    """Revoke a key: at once in the worker that answers, within one poll in the others. The last admin key stays."""
+    """Revoke a key: at once in the worker that answers, within one poll in the others. The last admin key is kept."""
     service = governance()
     service.api_keys.revoke(api_key_id, keep_last=service.settings.admin_key is None)
     return answer({"message": "API key revoked successfully"})

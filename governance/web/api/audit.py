@@ -1,4 +1,4 @@
-"""`/api/governance/audit`: who changed what, when, from what to what."""
+"""`/api/governance/audit`: who changed what, when, with the old and the new values."""
 
 from flask import Blueprint, Response
 
@@ -17,7 +17,7 @@ blueprint = Blueprint("audit", __name__, url_prefix="/api/governance/audit")
 @blueprint.get("")
 @operation("List who changed what", scope=KeyScope.READ, query=AuditListQuery(), answer=AuditList())
 def list_audit(query: AuditQuery) -> Response:
-    """Return a page of the audit, newest first, without secrets. Changes of API keys are shown only to admin keys."""
+    """Return a page of the audit log, newest first, without secrets. Only admin keys see changes of API keys."""
     hidden = None if the_request().api_key.may(KeyScope.ADMIN) else Entity.API_KEY
     found, total = governance().audit.page(query._replace(hidden=hidden))
     return plain_page("audit", [entry(each) for each in found], total, query.page)

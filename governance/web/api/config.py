@@ -1,4 +1,4 @@
-"""`/api/governance/config`: files of limits over HTTP, planned first and applied as planned."""
+"""`/api/governance/config`: files of limits over HTTP. A file is planned first, and then applied as planned."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -37,14 +37,14 @@ def file_operation(summary: str, *refusals: Code) -> Callable[[View], View]:
 @blueprint.post("/plan")
 @file_operation("Plan a file of limits")
 def plan_config(query: Mapping[str, Any], body: Callable[[int], bytes]) -> Response:
-    """Show what an apply of the file would do, and change nothing. The apply needs the ETag."""
+    """Show the changes that an apply of the file would make, and change nothing. The apply needs the ETag."""
     return _shown(governance().uploads.plan(_upload(body), _wishes(query)), applied=False)
 
 
 @blueprint.post("/apply")
 @file_operation("Apply a file of limits as planned", Code.STALE_VERSION, Code.PLAN_REQUIRED)
 def apply_config(query: Mapping[str, Any], body: Callable[[int], bytes]) -> Response:
-    """Apply a plan in one transaction; 412 if the file, a parameter or the stored limits have changed since."""
+    """Apply a plan in one transaction. If the file, a parameter or the stored limits have changed, answer 412."""
     wanted = parse_etags(the_request().environ.get("HTTP_IF_MATCH")).as_set(include_weak=True)
     if not wanted:
         raise InvalidRequest(PLAN_WANTED, code=Code.PLAN_REQUIRED, param="If-Match")

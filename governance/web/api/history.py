@@ -31,13 +31,17 @@ CSV = "text/csv"
     refusals=(Code.RESOLUTION_UNAVAILABLE,),
 )
 def usage_history(query: Mapping[str, Any]) -> HttpResponse:
-    """Return what was used in each period by each group; all rows as CSV with `format=csv` or `Accept: text/csv`."""
+    """Return the usage of each group in each period.
+
+    With `format=csv` or `Accept: text/csv`, return all rows as CSV.
+    """
     history = governance().history
     wanted = history.query(query)
     accepts = the_request().accept_mimetypes
     if query["format"] == "csv" or (accepts.best == CSV and not accepts.accept_json):
         pages = history.stream(wanted)
-        first = next(pages)  # read before the answer begins, so that a refusal is one
+        # the first page is read before the response begins, so that an error can still become the response
+        first = next(pages)
         lines = rows.csv_lines(wanted, chain([first], pages))
         return HttpResponse(lines, content_type=f"{CSV}; charset=utf-8")
     page = history.page(wanted)

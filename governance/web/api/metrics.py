@@ -34,7 +34,7 @@ def metrics() -> HttpResponse:
 
 @blueprint.record
 def throttle(state: BlueprintSetupState) -> None:
-    """Let each app make its text at most `MOST_TEXTS` times a second, however many clients ask."""
+    """Limit how often each app makes its text: `MOST_TEXTS` times a second, for any number of clients."""
     service: Container = state.app.extensions[SERVICE]
     state.app.extensions[EXTENSION] = Throttle(lambda: _text(service), MOST_TEXTS)
 
@@ -52,7 +52,7 @@ class Current(Collector):
         self._service = service
 
     def collect(self) -> Iterable[Metric]:
-        """Return the current metrics, without those of the database if it does not answer."""
+        """Return the current metrics. If the database does not answer, leave out its metrics."""
         for metric in self._service.counts.collect():
             yield from _age(metric) if metric.name == VERIFIED else (metric,)
         try:
@@ -78,7 +78,7 @@ def _by_label(name: str, documentation: str, label: str, values: Mapping[str, in
 
 
 def _age(verified: Metric) -> Iterator[Metric]:
-    """Yield the age in seconds of the oldest snapshot. A worker without a snapshot has the value 0 and is skipped."""
+    """Yield the age in seconds of the oldest snapshot. A worker without a snapshot has the value 0 and is left out."""
     oldest = min((sample.value for sample in verified.samples if sample.value), default=None)
     if oldest is not None:
         age = max(0.0, time.time() - oldest)

@@ -64,7 +64,7 @@ def get_model_config(model_config_id: str) -> Response:
     refusals=(Code.MODEL_CONFIG_NOT_FOUND, Code.STALE_VERSION),
 )
 def update_model_config(model_config_id: str, body: LimitChange) -> Response:
-    """Store an edit. A missing or null field keeps its value; a list is the complete new set."""
+    """Store an edit. A missing or null field keeps its value. A list replaces the whole stored list."""
     changed = governance().model_limits.change(model_config_id, body, versions())
     return described("Model config updated successfully", "model_config", changed)
 

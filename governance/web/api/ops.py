@@ -23,14 +23,17 @@ blueprint = Blueprint("ops", __name__, template_folder="../docs/templates")
 @blueprint.get("/healthz")
 @operation("Is the process alive?", scope=None)
 def healthz() -> HttpResponse:
-    """Answer, as long as the process lives, with its version."""
+    """Answer with the service's version, as long as the process runs."""
     return answer({"status": "ok", "version": __version__})
 
 
 @blueprint.get("/readyz")
 @operation("Is the service ready?", scope=None, refusals=(Code.NOT_READY,))
 def readyz() -> HttpResponse:
-    """Check that decisions can be written, the schema is current and the memory fresh; 503 with the reason if not."""
+    """Check that decisions can be written, and that the schema and the memory are current.
+
+    If not, answer 503 with reasons.
+    """
     health = governance().health.get()
     if health.reasons:
         raise Unavailable(" ".join(health.reasons), code=Code.NOT_READY)

@@ -1,4 +1,4 @@
-"""`/api/governance/prices`: what tokens cost. Overrides are stored here; the list comes with the service."""
+"""`/api/governance/prices`: the prices of tokens. Overrides are stored here. The list comes with the service."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +29,7 @@ blueprint = Blueprint("prices", __name__, url_prefix="/api/governance/prices")
     refusals=(Code.NOT_READY,),
 )
 def list_prices(query: PricesQuery) -> HttpResponse:
-    """Return a page of prices: overrides first, newest first; then the list, by provider and model."""
+    """Return a page of prices: first the overrides, newest first, then the list, by provider and model."""
     found = governance().prices.page(query)
     shown = [prices.override(each) for each in found.overrides]
     shown += [prices.listed(each, found.now) for each in found.listed]
@@ -47,7 +47,10 @@ def list_prices(query: PricesQuery) -> HttpResponse:
     refusals=(Code.NOT_READY,),
 )
 def look_up_price(query: PriceLookupQuery) -> HttpResponse:
-    """Return the price that a call to a model gets, where it comes from, and why; and what some tokens would cost."""
+    """Return the price of a call to a model, where the price comes from, and why.
+
+    Also return the cost of some tokens.
+    """
     return answer(lookup(governance().prices.look_up(query)))
 
 
@@ -60,7 +63,7 @@ def look_up_price(query: PriceLookupQuery) -> HttpResponse:
     refusals=(Code.ALREADY_EXISTS,),
 )
 def create_price(body: bodies.NewPrice) -> HttpResponse:
-    """Store a price, or an alias of another model. It holds in every worker within one poll."""
+    """Store a price, or an alias of another model. Every worker uses it within one poll."""
     new = governance().prices.create(body.draft, body.id)
     return answer({"message": "Price created successfully", "price": prices.override(new)})
 
@@ -81,7 +84,10 @@ def get_price(price_id: str) -> HttpResponse:
     refusals=(Code.PRICE_NOT_FOUND, Code.ALREADY_EXISTS),
 )
 def update_price(price_id: str, body: Mapping[str, Any]) -> HttpResponse:
-    """Store an edit. A missing field keeps its value; null removes it. Open reservations keep their price."""
+    """Store an edit. A missing field keeps its value, and null removes the value.
+
+    Open reservations keep their price.
+    """
     after = governance().prices.change(price_id, body)
     return answer({"message": "Price updated successfully", "price": prices.override(after)})
 
@@ -89,6 +95,6 @@ def update_price(price_id: str, body: Mapping[str, Any]) -> HttpResponse:
 @blueprint.delete("/<id:price_id>")
 @operation("Delete a price override", scope=KeyScope.WRITE, answer=Done(), refusals=(Code.PRICE_NOT_FOUND,))
 def delete_price(price_id: str) -> HttpResponse:
-    """Delete an override. An earlier one of the model holds again, or the list."""
+    """Delete an override. Then an earlier override of the model holds again, or the price of the list."""
     governance().prices.delete(price_id)
     return answer({"message": "Price deleted successfully"})

@@ -45,7 +45,10 @@ ENDED = (Code.RESERVATION_NOT_FOUND, Code.ALREADY_SETTLED, Code.ALREADY_RELEASED
     refusals=(*DENIALS, *REFUSED_KEYS, Code.IDEMPOTENCY_KEY_REUSED, Code.PRICE_UNKNOWN),
 )
 def create_reservation(body: ReservationRequest) -> HttpResponse:
-    """Reserve the requested amounts on every rule that applies; or reserve nothing, and name the rules without room."""
+    """Reserve the requested amounts on every rule that applies.
+
+    If a rule has no room, reserve nothing and name the rule.
+    """
     return _answered(governance().metering.reserve(body, RESERVED, _repeat()))
 
 
@@ -58,7 +61,7 @@ def create_reservation(body: ReservationRequest) -> HttpResponse:
     answer=ReservationList(),
 )
 def list_reservations(query: Mapping[str, Any]) -> HttpResponse:
-    """Return a page of reservations, newest first. Above 10,000, `total_count` is null."""
+    """Return a page of reservations, newest first. `total_count` is null if it would be above 10,000."""
     page = Page(query["limit"], query["offset"])
     wanted = ReservationFilter(**{name: query.get(name) for name in ReservationFilter._fields})
     found, total = governance().reservations.page(page, wanted)
@@ -87,7 +90,10 @@ def get_reservation(reservation_id: str) -> HttpResponse:
     refusals=ENDED,
 )
 def settle_reservation(reservation_id: str, body: Actual) -> HttpResponse:
-    """Charge what was used. A missing amount is charged as reserved; more than reserved is charged in full."""
+    """Charge the usage. A missing amount is charged as reserved.
+
+    An amount above the reserved one is charged in full.
+    """
     after, is_unpriced = governance().reservations.settle(reservation_id, body)
     found = {"warnings": settle_warnings(after)} if is_unpriced else {}
     return answer({"reservation": decisions.reservation(after)} | found)
@@ -96,7 +102,7 @@ def settle_reservation(reservation_id: str, body: Actual) -> HttpResponse:
 @blueprint.post("/reservations/<reservation_id>/release")
 @operation("Release a reservation", scope=KeyScope.METER, answer=ReservationFound(), refusals=ENDED)
 def release_reservation(reservation_id: str) -> HttpResponse:
-    """Release the reservation: nothing was used."""
+    """Release the reservation, because nothing was used."""
     return _shown(governance().reservations.release(reservation_id))
 
 
@@ -109,7 +115,7 @@ def release_reservation(reservation_id: str) -> HttpResponse:
     refusals=(*ENDED, Code.RESERVATION_EXPIRED),
 )
 def extend_reservation(reservation_id: str, body: Mapping[str, Any]) -> HttpResponse:
-    """Extend a reservation to this many seconds from now, for long streams. It never becomes shorter."""
+    """Set the end of a reservation to this many seconds from now, for long streams. The end never becomes earlier."""
     return _shown(governance().reservations.extend(reservation_id, body["ttl_seconds"]))
 
 
@@ -122,7 +128,7 @@ def extend_reservation(reservation_id: str, body: Mapping[str, Any]) -> HttpResp
     refusals=(Code.IDEMPOTENCY_KEY_REUSED,),
 )
 def report_usage(body: ReservationRequest) -> HttpResponse:
-    """Charge what was used. It is always accepted; the response shows which rules are used up."""
+    """Charge usage without a reservation. It is always accepted. The response shows which rules are used up."""
     return _answered(governance().metering.report(body, REPORTED, _repeat()))
 
 
@@ -135,16 +141,16 @@ def report_usage(body: ReservationRequest) -> HttpResponse:
     answer=Checked(),
 )
 def check(body: ReservationRequest) -> HttpResponse:
-    """Return the decision that a reservation would get, and why limits of the same model or provider do not apply."""
+    """Return the decision that a reservation would get, and why other limits on the model or provider do not apply."""
     check = governance().metering.check
     decision = check(body)
     return answer(checked(decision, check.unmatched(decision)))
 
 
 def _repeat() -> tuple[str, str, str] | None:
-    """Return what identifies a repeated call: API key, path and Idempotency-Key.
+    """Return the values that identify a repeated call: API key, path and Idempotency-Key.
 
-    None without one. Raises InvalidRequest.
+    Return None if the request has no Idempotency-Key. Raises InvalidRequest.
     """
     request = the_request()
     given = request.environ.get("HTTP_IDEMPOTENCY_KEY")

@@ -1,4 +1,4 @@
-"""`/api/governance/budgets` and `/rate-limits`: the flat lists of all limits' rules."""
+"""`/api/governance/budgets` and `/rate-limits`: the budgets and the rate limits of all limits."""
 
 from collections.abc import Mapping
 from typing import Any

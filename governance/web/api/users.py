@@ -66,6 +66,6 @@ def update_user(user_id: str, body: Mapping[str, Any]) -> Response:
 @blueprint.delete("/<id:user_id>")
 @operation("Delete a user", scope=KeyScope.WRITE, answer=Done(), refusals=(Code.USER_NOT_FOUND,))
 def delete_user(user_id: str) -> Response:
-    """Delete a user's name; limits on the id stay."""
+    """Delete a user's name. Limits on the id stay."""
     governance().users.delete(user_id)
     return answer({"message": "User deleted successfully"})

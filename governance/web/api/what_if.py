@@ -1,4 +1,4 @@
-"""`/api/governance/what-if`: what a limit would have done with the calls of the past."""
+"""`/api/governance/what-if`: the effect that a limit would have had on past calls."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ from schemas.responses.what_if import WhatIfShown
 blueprint = Blueprint("what_if", __name__, url_prefix="/api/governance")
 
 OWN = ("since", "until")
-"""The fields of the body that are not the limit's."""
+"""The fields of the body that do not belong to the limit."""
 
 
 @blueprint.post("/what-if")
@@ -29,7 +29,10 @@ OWN = ("since", "until")
     refusals=(Code.RESOLUTION_UNAVAILABLE,),
 )
 def ask_what_if(body: Mapping[str, Any]) -> HttpResponse:
-    """Replay the calls of a time against a limit that is not stored: how many had it refused, and when first."""
+    """Replay the calls of a time span against a limit that is not stored.
+
+    Return how many calls it would have refused, and the instant of the first refusal.
+    """
     try:
         found, span = governance().what_ifs.ask(body["model_config"], body["since"], body.get("until"))
     except InvalidRequest as error:
@@ -38,5 +41,5 @@ def ask_what_if(body: Mapping[str, Any]) -> HttpResponse:
 
 
 def _named(fault: Fault) -> Fault:
-    """Return a fault with its place in the body: those of the limit are inside of `model_config`."""
+    """Return a fault with its path in the body. The faults of the limit are in `model_config`."""
     return fault if fault.param in OWN else fault._replace(param=f"model_config.{fault.param}")

@@ -79,7 +79,7 @@ REQUEST_HEADERS = {
     "Idempotency-Key": "1 to 255 visible ASCII characters: a repeat within a day gets the first answer again.",
 }
 EXAMPLES: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("examples.json").read_text())
-"""The example request and response of each operation, in full. docs/api.md shows the same, shortened."""
+"""The complete example request and response of each operation. docs/api.md shows the same examples, shortened."""
 MEDIA = {"docs": "text/html", "metrics": "text/plain"}
 """The media types of endpoints that do not return JSON."""
 
@@ -116,7 +116,7 @@ TRAITS = (
 
 
 def document(app: Flask) -> dict[str, Any]:
-    """Return the app's OpenAPI 3.1 document. It is made once and shared: do not change it."""
+    """Return the app's OpenAPI 3.1 document. It is made once and shared, so the caller must not change it."""
     if EXTENSION not in app.extensions:
         app.extensions[EXTENSION] = _made(app)
     return cast("dict[str, Any]", app.extensions[EXTENSION])
@@ -151,7 +151,10 @@ def _add_components(spec: APISpec) -> None:
 
 
 def _methods(rule: Rule) -> list[str]:
-    """Return the methods of an endpoint; POST alone if it takes any method, as those for proxies do."""
+    """Return the methods of an endpoint.
+
+    An endpoint that accepts any method, as those for proxies do, has only POST.
+    """
     methods = [method.lower() for method in sorted(rule.methods or ()) if method not in {"HEAD", "OPTIONS"}]
     return methods if len(methods) == 1 else ["post"]
 
@@ -192,7 +195,10 @@ def _example(name: str, part: str) -> dict[str, Any]:
 
 
 def _security(rule: Rule, declared: Operation) -> dict[str, Any]:
-    """Return the security requirement with its scopes, also as an extension for tools that ignore the scopes."""
+    """Return the security requirement with its scopes.
+
+    The scopes are also an extension, for tools that ignore scopes.
+    """
     scopes = [scope.value for scope in declared.scopes]
     scheme = PROXY_SECURITY if rule.rule.startswith("/gateway") else SECURITY
     return {"security": [{scheme: [scope]} for scope in scopes], "x-key-scopes": scopes} if scopes else {}
@@ -224,7 +230,7 @@ def _refusal(status: HTTPStatus, codes: list[str]) -> dict[str, Any]:
 
 
 def _codes(declared: Operation) -> list[Code]:
-    """Return all error codes of an operation by status: its own, and those of its kind."""
+    """Return all error codes of an operation by status: those of the operation, and those of its kind."""
     with_a_key = WITH_A_KEY if declared.scopes else ()
     with_a_body = () if declared.body is None else WITH_A_BODY
     possible = {*EVERY_CALL, *with_a_key, *with_a_body, *declared.refusals}

@@ -1,4 +1,4 @@
-"""Describes our own field classes in JSON Schema. apispec describes marshmallow's fields itself."""
+"""Describes this project's field classes in JSON Schema. apispec describes marshmallow's own fields."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -28,10 +28,13 @@ def plugins() -> tuple[BasePlugin, ...]:
 
 
 class FieldPlugin(MarshmallowPlugin):
-    """apispec's marshmallow plugin with our field classes."""
+    """apispec's marshmallow plugin with this project's field classes."""
 
     def init_spec(self, spec: Any) -> None:
-        """Add our fields to the converter of this document. apispec's table of types is shared by the whole process."""
+        """Add this project's fields to the converter of this document.
+
+        The whole process shares apispec's table of types.
+        """
         super().init_spec(spec)
         for function in (kind, null, tidy):
             self.converter.add_attribute_function(function)  # type: ignore[union-attr]
@@ -41,7 +44,10 @@ class ObjectPlugin(BasePlugin):
     """Adds properties of a whole schema."""
 
     def schema_helper(self, name: str, definition: Facts, **given: Any) -> Facts:  # noqa: ARG002
-        """Return its docstring, and `additionalProperties: false` for bodies. Responses may gain fields later."""
+        """Return the docstring of the schema, and `additionalProperties: false` for bodies.
+
+        Responses may gain fields later.
+        """
         schema: Schema = given["schema"]
         return {"description": inspect.getdoc(schema), "additionalProperties": not isinstance(schema, Body)}
 
@@ -51,7 +57,7 @@ def _text(field: fields.Text) -> Facts:
 
 
 def _one_of(field: fields.OneOf) -> Facts:
-    """Return a default as a client writes it, such as `desc`, not as the loaded value `True`."""
+    """Return a default as a client writes it, for example `desc`, not as the loaded value `True`."""
     default = [("default", word) for word, meaning in field.choices.items() if meaning == field.load_default]
     return {"type": "string", "enum": list(field.choices), **dict(default)}
 
@@ -93,7 +99,7 @@ KINDS: dict[type, Callable[[Any], Facts]] = {
 
 
 def kind(_: Any, field: Any, ret: Facts) -> Facts:  # noqa: ARG001 - apispec passes `ret` by name
-    """Return the properties of the nearest base class of a field that the table has."""
+    """Return the properties of a field: those of its nearest base class in the table."""
     return next(_known(field), {})
 
 
@@ -102,7 +108,7 @@ def _known(field: Any) -> Iterator[Facts]:
 
 
 def null(_: Any, field: Any, ret: Facts) -> Facts:
-    """Return null as an allowed type for each optional field of a body, so clients can send a response back."""
+    """Return null as an allowed type for each optional field of a body, so that clients can send a response back."""
     if field.required or not isinstance(field.parent, Body):
         return {}
     if "$ref" in ret:
@@ -113,7 +119,7 @@ def null(_: Any, field: Any, ret: Facts) -> Facts:
 
 
 def tidy(_: Any, field: Any, ret: Facts) -> Facts:  # noqa: ARG001
-    """Remove empty properties, and apispec's `writeOnly`, which contradicts `readOnly`."""
+    """Remove empty properties. Remove apispec's `writeOnly`, which contradicts `readOnly`."""
     if not ret.get("description"):
         ret.pop("description", None)
     ret.pop("writeOnly", None)

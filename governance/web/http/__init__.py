@@ -1,1 +1,1 @@
-"""What every request goes through: the Flask app, authentication, answers, errors, logs, the response cache."""
+"""The steps of every request: the Flask app, authentication, responses, errors, logs, the response cache."""

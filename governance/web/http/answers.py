@@ -1,4 +1,4 @@
-"""Responses: JSON bytes with ETag, Link and Cache-Control, or 304 if the client has the same bytes already."""
+"""Responses: JSON bytes with ETag, Link and Cache-Control, or 304 if the client already has the same bytes."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -28,7 +28,7 @@ def answer(value: Any) -> HttpResponse:
 
 
 def secret(value: Any) -> HttpResponse:
-    """Return a 200 with a secret in it. Caches must not store it: the secret is shown only once."""
+    """Return a 200 with a secret. Caches must not store it, because the secret is shown only once."""
     return document(render.dumps(value), [("Cache-Control", NEVER_STORED)])
 
 
@@ -44,9 +44,9 @@ def single(name: str, rendering: Rendering) -> HttpResponse:
 
 
 def listing(name: str, found: Listing, page: Page) -> HttpResponse:
-    """Return a page of a list. Headers tell its source, and link to the next and the previous page."""
+    """Return a page of a list. Headers name its source, and link to the next and the previous page."""
     numbers = (found.total, len(found.documents), *page)
-    # a digest of the limits' ETags is faster than one of the page's bytes
+    # a digest of the limits' ETags takes less time than a digest of the page's bytes
     etag = render.digest("\n".join(found.etags).encode() + b"%d,%d,%d,%d" % numbers)
     headers = [("X-Governance-Source", "database" if found.age is None else "memory")]
     if found.age is not None:
@@ -54,7 +54,7 @@ def listing(name: str, found: Listing, page: Page) -> HttpResponse:
     links = _links(the_request().query_string, page, found.total)
     if links:
         headers.append(("Link", links))
-    # the envelope is added to the first and the last part, so `join` copies the page once
+    # the envelope becomes part of the first and of the last document, so `join` copies the page once
     parts = [*found.documents] or [b""]
     parts[0] = b'{"%b":[' % name.encode() + parts[0]
     parts[-1] += b'],"total_count":%d,"count":%d,"limit":%d,"offset":%d}' % numbers
@@ -66,9 +66,10 @@ def listing(name: str, found: Listing, page: Page) -> HttpResponse:
 def plain_page(
     name: str, shown: list[dict[str, Any]], total: int | None, page: Page, rest: Mapping[str, Any] = NOTHING
 ) -> HttpResponse:
-    """Return a page of what is always read from the database, such as keys; `rest` is added to the numbers.
+    """Return a page of rows that are always read from the database, for example keys.
 
-    `total` is None if there are too many to count: then a full page has a next one.
+    `rest` is added to the numbers of the page. `total` is None if there are too many rows to count. Then a full page
+    has a next page.
     """
     body = {name: shown, "total_count": total, "count": len(shown), **page._asdict(), **rest}
     made = answer(body)
@@ -80,7 +81,7 @@ def plain_page(
 
 
 def conditional(body: bytes, etag: str, headers: list[Header]) -> HttpResponse:
-    """Return the body with a strong ETag, or 304 if If-None-Match has that ETag."""
+    """Return the body with a strong ETag. If If-None-Match has that ETag, return 304."""
     headers += [("ETag", f'"{etag}"'), ("Cache-Control", CACHING)]
     wanted = the_request().environ.get("HTTP_IF_NONE_MATCH")
     if wanted is not None and parse_etags(wanted).contains_weak(etag):
@@ -95,7 +96,7 @@ def document(body: bytes, headers: list[Header]) -> HttpResponse:
 
 
 def versions() -> Versions:
-    """Return a function that says whether If-Match accepts a version.
+    """Return a function that returns whether If-Match accepts a version.
 
     An ETag has the form `"<version>.<digest>"`. Only the version is compared. Raises InvalidRequest if the header is
     not a list of ETags.
@@ -112,9 +113,9 @@ def versions() -> Versions:
 
 
 def _links(raw: bytes, page: Page, total: int) -> str:
-    """Return the Link header: the next and the previous page, if they exist.
+    """Return the Link header, with the next and the previous page if they exist.
 
-    The references are relative, so they are right behind a proxy that adds a prefix to the path.
+    The references are relative, so they stay valid behind a proxy that adds a prefix to the path.
     """
     further = page.offset + page.limit < total
     if not further and page.offset == 0:
@@ -131,6 +132,6 @@ def _links(raw: bytes, page: Page, total: int) -> str:
 
 @lru_cache(maxsize=1024)
 def _without_page(raw: bytes) -> str:
-    """Return a query without `limit` and `offset`, with a leading `&` if anything is left."""
+    """Return a query without `limit` and `offset`. If other parameters remain, it begins with `&`."""
     kept = [(name, value) for name, value in parse_qsl(raw.decode()) if name not in Page._fields]
     return f"&{urlencode(kept)}" if kept else ""

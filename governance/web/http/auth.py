@@ -1,4 +1,7 @@
-"""Checks the API key and its scope before every request under `/api`, on unknown paths too, and those of proxies."""
+"""Checks the API key and its scope before every request under `/api`, even if the path is unknown.
+
+Also checks requests of proxies.
+"""
 
 from flask import Flask
 
@@ -12,7 +15,7 @@ from governance.web.http.operation import Operation
 
 ADMIN_ONLY = (KeyScope.ADMIN,)
 PROXY_KEY = "HTTP_X_GOVERNANCE_KEY"
-"""Where a proxy sends its API key: `Authorization` is that of its client."""
+"""The header in which a proxy sends its API key. `Authorization` has the key of the proxy's client."""
 
 
 def protect(app: Flask) -> None:
@@ -22,7 +25,7 @@ def protect(app: Flask) -> None:
     def authenticate() -> None:
         """Accept a valid key with the scope that the view declares.
 
-        A view without a declared scope is for admin keys.
+        A view that declares no scope is for admin keys.
         """
         request = the_request()
         path, endpoint = request.path + "/", request.endpoint

@@ -1,4 +1,4 @@
-"""The address of a request's client: the peer, or the client that a trusted proxy names."""
+"""The address of a request's client: the address of the peer, or the one that a trusted proxy names."""
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from wsgiref.types import WSGIEnvironment
@@ -14,8 +14,8 @@ def peer(environ: WSGIEnvironment) -> str:
 def forwarded_for(environ: WSGIEnvironment, trusted: tuple[Network, ...] | None) -> str | None:
     """Return the client's address from X-Forwarded-For, or None if the peer is not a trusted proxy.
 
-    Each proxy appends the address of its peer. The first addresses may be invented: a client can send the header. So
-    the client is the last address that is not a trusted proxy.
+    Each proxy appends the address of its peer. A client can send the header with invented addresses, which then come
+    first. So the client is the last address that is not a trusted proxy.
     """
     if not trusted or not _is_among(trusted, _address(peer(environ))):
         return None

@@ -6,5 +6,5 @@ from governance.web.http.flask_app import HttpRequest
 
 
 def the_request() -> HttpRequest:
-    """Return the current request. The proxy `flask.request` looks it up again for each attribute."""
+    """Return the current request. The proxy `flask.request` looks up the request again for each attribute."""
     return request._get_current_object()  # type: ignore[attr-defined,no-any-return]

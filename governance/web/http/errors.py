@@ -74,7 +74,7 @@ STATUS: dict[Code, int] = {
     Code.MEMORY_UNAVAILABLE: 503,
     Code.NOT_READY: 503,
 }
-"""The table from code to status. docs/api.md lists it, and a test keeps that list true."""
+"""The HTTP status of each code. docs/api.md has the same table, and a test compares both."""
 
 
 def handle_errors(app: Flask) -> None:
@@ -103,7 +103,7 @@ def shaped(error: GovernanceError) -> HttpResponse:
         request.environ["governance.whose"] = error.whose
     shown = (
         str if isinstance(error, Denied) else _without_secrets
-    )  # the text of a denial has stored names only, nothing that the client sent
+    )  # the message of a denial contains only stored names, and nothing that the client sent
     response = HttpResponse(render.dumps(document(error, shown)), status, content_type=JSON)
     response.headers["Cache-Control"] = NEVER_STORED
     if status == 401:  # noqa: PLR2004
@@ -158,7 +158,7 @@ def _of_http(error: HTTPException) -> HttpResponse:
 
 
 def _of_file(error: FaultyFile) -> InvalidRequest:
-    """Return the faults of a file like those of a body, with line numbers where they are known."""
+    """Return the faults of a file in the form of the faults of a body. A known line number is added."""
     listed = [{"param": fault.path, "message": fault.message, "line": fault.line} for fault in error.faults]
     first = error.faults[0]
     return InvalidRequest(first.message, param=first.path, code=error.code, extra={"errors": listed})

@@ -16,7 +16,7 @@ from governance.domain.records.list_query import Validity
 from governance.web.http.request_ids import ID, NO_SNIFFING, REQUEST_ID, request_id
 
 DIGITS = 12
-"""The most digits of a Content-Length that is parsed. A longer one is above every bound."""
+"""The most digits of a Content-Length that is parsed. A longer Content-Length is above every bound."""
 MAX_BODY = 1024 * 1024
 """The most bytes of a body, unless an endpoint sets another bound."""
 MOST = "governance.most"
@@ -27,15 +27,16 @@ is_async = lru_cache(maxsize=256)(iscoroutinefunction)
 
 
 class HttpRequest(flask.Request):
-    """A request whose body is read completely or refused."""
+    """A request whose body is either read completely or refused."""
 
     api_key: ApiKey
-    """The API key of the caller. Set on all paths under `/api` after authentication."""
+    """The API key of the caller. It is set after authentication, on all paths under `/api`."""
 
     def whole(self, most: int) -> bytes:
         """Return the body.
 
-        Raises ClientDisconnected (400) if it ended too early, RequestEntityTooLarge above `most` bytes.
+        Raises ClientDisconnected (400) if the body ended too early. Raises RequestEntityTooLarge if it has more than
+        `most` bytes.
         """
         self.environ[MOST] = most
         told = self.environ.get("CONTENT_LENGTH")
@@ -58,13 +59,13 @@ class HttpRequest(flask.Request):
 
 
 class HttpResponse(flask.Response):
-    """A response. With `direct_passthrough`, its headers are complete and its body is a list of bytes."""
+    """A response. If `direct_passthrough` is true, its headers are complete and its body is a list of bytes."""
 
     validity: Validity | None = None
-    """For how long the response cache may repeat a page from memory; None if it must not."""
+    """The time span in which the response cache may repeat a page from memory. None if the cache must not repeat it."""
 
     def get_wsgi_response(self, environ: WSGIEnvironment) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
-        """Return body, status and headers, and add the headers that every response has.
+        """Return body, status and headers, with the headers that every response has.
 
         A complete response skips werkzeug's method, which copies the headers and corrects some of them.
         """
@@ -83,5 +84,5 @@ class App(flask.Flask):
     response_class = HttpResponse
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that can be called without `await`. Flask asks four times with each request."""
+        """Return a function that can be called without `await`. Flask calls this four times in each request."""
         return super().ensure_sync(func) if is_async(func) else func

@@ -10,7 +10,7 @@ from governance.domain.times import rfc3339
 
 
 def configure(style: str) -> None:
-    """Send this service's log to standard error, in `text` or `json`."""
+    """Send this service's log to standard error, in the format `text` or `json`."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLine() if style == "json" else TextLine())
     logger = logging.getLogger("governance")
@@ -32,10 +32,10 @@ def gunicorn_config(style: str) -> dict[str, Any]:
 
 
 class TextLine(Formatter):
-    """`2026-11-23T12:00:00Z INFO governance.requests refused method=GET path=/x status=404`."""
+    """Formats an entry like `2026-11-23T12:00:00Z INFO governance.requests refused method=GET path=/x status=404`."""
 
     def format(self, record: LogRecord) -> str:
-        """Return one line, with the traceback below it if there is one."""
+        """Return one line. If there is a traceback, it follows on the next lines."""
         fields = "".join(f" {name}={_word(value)}" for name, value in _fields(record).items())
         message = visible(record.getMessage())
         return f"{_time(record)} {record.levelname} {record.name} {message}{fields}{self._trace(record)}"

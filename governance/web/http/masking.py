@@ -1,4 +1,4 @@
-"""Masks secrets in text from clients before it is logged or echoed. The public prefix of a key is not masked."""
+"""Masks secrets in text from clients before it is logged or returned. The public prefix of a key is not masked."""
 
 import re
 from collections.abc import Callable
@@ -11,12 +11,18 @@ QUOTED = re.compile(r"'([^']+)'")
 
 
 def masked(path: str, is_secret: Callable[[str], bool]) -> str:
-    """Return a path with secrets masked: text that looks like one, and segments for which `is_secret` is true."""
+    """Return a path with secrets masked.
+
+    Secrets are text that looks like a key, and segments for which `is_secret` is true.
+    """
     return "/".join(_shown(part) if is_secret(part) else SECRET.sub(_cut, part) for part in path.split("/"))
 
 
 def masked_sentence(sentence: str, is_secret: Callable[[str], bool]) -> str:
-    """Return a sentence with secrets masked: text that looks like one, and quotes for which `is_secret` is true."""
+    """Return a sentence with secrets masked.
+
+    Secrets are text that looks like a key, and quoted text for which `is_secret` is true.
+    """
     return QUOTED.sub(
         lambda quoted: f"'{_shown(quoted[1])}'" if is_secret(quoted[1]) else quoted[0], SECRET.sub(_cut, sentence)
     )

@@ -19,13 +19,13 @@ from schemas.loading import load
 View = Callable[..., ResponseReturnValue]
 NO_QUERY = queries.Query()
 NOT_OURS = queries.Query()
-"""Declares that the query of a request is not for us: nothing in it is refused."""
+"""Declares that the query of a request is meant for another service, so nothing in it is refused."""
 MANAGING = frozenset({KeyScope.WRITE, KeyScope.ADMIN})
 """The scopes of endpoints that may change limits, keys and users."""
 
 
 class Operation(NamedTuple):
-    """The declaration of one endpoint. A key needs one of `scopes`; without scopes the endpoint is public."""
+    """The declaration of one endpoint. A key needs one of `scopes`. Without scopes the endpoint is public."""
 
     summary: str
     scopes: tuple[KeyScope, ...]
@@ -45,7 +45,7 @@ def operation(
     answer: Schema | None = None,
     refusals: tuple[Code, ...] = (),
 ) -> Callable[[View], View]:
-    """Declare an endpoint for keys of `scope` (None: public) or of the scope `also`.
+    """Declare an endpoint for keys of `scope` or of the scope `also`. If `scope` is None, the endpoint is public.
 
     The endpoint is called with the loaded `query=` and `body=` if it declares them.
     """
@@ -71,8 +71,8 @@ def operation(
 def _load(declared: Operation, request: HttpRequest, arguments: dict[str, Any]) -> None:
     """Add the loaded `query` and `body` to the arguments. Raises InvalidRequest with the faults of both.
 
-    The body is read even if the endpoint declares none, so an incomplete request changes nothing. A missing
-    body counts as `{}` if the schema has `optional`. An endpoint for files gets a function that reads the body.
+    The body is read even if the endpoint declares none, so an incomplete request changes nothing. If the schema has
+    `optional`, a missing body counts as `{}`. An endpoint for files gets a function that reads the body.
     """
     faults: list[Fault] = []
     schema = declared.body

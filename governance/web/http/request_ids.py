@@ -1,4 +1,4 @@
-"""WSGI middleware: gives each request an id, which its response repeats, and blanks a Host that is malformed."""
+"""WSGI middleware: gives each request an id, which its response repeats. Empties a Host that is malformed."""
 
 import re
 from collections.abc import Iterable
@@ -8,12 +8,12 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from governance.web.http.masking import SECRET
 
-# An id is not secret, and os.urandom releases the interpreter lock in the middle of every request.
+# An id is not secret, so it need not come from os.urandom, which releases the interpreter lock in every request.
 SANE_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
 REQUEST_ID = "X-Request-Id"
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 HOST = re.compile(r"(?:[^.:]{1,63}\.)*[^.:]{0,63}(?::.*)?", re.DOTALL)
-"""The Hosts that werkzeug can route: labels of 1 to 63 characters, and a port."""
+"""The Hosts that werkzeug can route: labels of at most 63 characters, and a port."""
 BEGAN, ID = "governance.began", "governance.request_id"
 """The keys of the environ for the start of a request (`perf_counter`, seconds) and for its id."""
 
@@ -28,8 +28,8 @@ def request_id(environ: WSGIEnvironment) -> str:
 def identified(flask: WSGIApplication) -> WSGIApplication:
     """Return the app with an id for each request.
 
-    A Host that is not a DNS name is replaced by an empty one: werkzeug would not route the request, and no response
-    depends on the Host.
+    A Host that is not a DNS name becomes empty, because werkzeug would not route the request. No response depends on
+    the Host.
     """
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

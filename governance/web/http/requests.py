@@ -21,16 +21,16 @@ UNAUTHENTICATED = 401
 
 
 def surround(app: Flask, memory: Memory, clock: Clock) -> None:
-    """Add the response cache before Flask and the last hook.
+    """Put the response cache before Flask, and add the last hook.
 
-    Call it first: Flask runs the first after_request hook last.
+    Call this before other hooks are added, because Flask runs the first after_request hook last.
     """
     service: Container = app.extensions[EXTENSION]
     responses = ResponseCache(identified(app.wsgi_app), memory, service.authentication, clock)
     app.wsgi_app = responses  # type: ignore[method-assign]
 
     def end(response: Response) -> Response:
-        """Count the response, cache a page from memory, and log an error, without keys, query or body."""
+        """Count the response, and cache a page from memory. Log an error without keys, query or body."""
         request, status = the_request(), response.status_code
         requests_counted(request.endpoint or "none", status).inc()
         if isinstance(response, HttpResponse) and response.validity is not None:
@@ -74,6 +74,6 @@ def _whose(environ: WSGIEnvironment, service: Container) -> dict[str, str]:
 
 
 def _tried(environ: WSGIEnvironment) -> dict[str, str]:
-    """Return the shown prefix of a refused API key. Other text may be a password, and nothing of it is returned."""
+    """Return the part of a refused API key that may be shown. Return nothing of other text, which may be a password."""
     secret = str(environ.get("HTTP_AUTHORIZATION", "")).strip().partition(" ")[2].strip()
     return {"key_prefix": shown_prefix(secret)} if secret.startswith(API_KEY_PREFIX) else {}

@@ -1,10 +1,10 @@
-"""WSGI middleware that repeats Flask's responses for pages from memory while they are still true.
+"""WSGI middleware that repeats Flask's responses for pages from memory while they are valid.
 
-Dashboards and gateways request the same page again and again. The cache repeats Flask's response to the same request
-with the same API key until the snapshot is replaced, one of its windows begins or ends, or the key is no longer valid.
-A view sets `HttpResponse.validity`, and the last hook caches the response. The cache neither parses nor decides:
-any other request goes to Flask. A response is cached at the second request for it: most requests never come again, and
-caching them all took a tenth of the time of a page.
+Dashboards and gateways request the same page many times. The cache repeats Flask's response to the same request with
+the same API key. It stops when the snapshot is replaced, when one of the page's windows begins or ends, or when the key
+is no longer valid. A view sets `HttpResponse.validity`, and the last hook caches the response. The cache parses nothing
+and decides nothing: every other request goes to Flask. A response is cached at the second request for it. Most requests
+come only once, and caching all of them took a tenth of the time of a page.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,14 +29,14 @@ MOST_BYTES = 16 * 1024 * 1024
 OVERHEAD = 2_000
 """The bytes that one cached response takes in addition to its body."""
 MOST_ASKED = 128
-"""How many requests are remembered as seen once. When there are more, all of them are forgotten."""
+"""The most requests that are remembered as seen once. At this number, all of them are forgotten."""
 AGE = "Age"
 QUESTION = "governance.question"
 """The key of the environ for the digest of the request."""
 
 
 class Memory(Protocol):
-    """The part of the snapshot cache that is used here."""
+    """The part of the snapshot cache that this module uses."""
 
     def peek(self) -> Any:
         """Return the loaded snapshot, or None if it has expired."""
@@ -48,8 +48,8 @@ class Memory(Protocol):
 def question(environ: WSGIEnvironment) -> bytes:
     """Return the digest of everything that a page from memory depends on.
 
-    A digest, so that no API key is kept in memory. Only the path can contain a line break, and it comes last. So
-    different requests never have the same text.
+    A digest keeps no API key in memory. Only the path can contain a line break, and it comes last. So different
+    requests never have the same text.
     """
     get = environ.get
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
@@ -60,7 +60,7 @@ def question(environ: WSGIEnvironment) -> bytes:
 class CachedResponse(NamedTuple):
     """A response of Flask, the time span in which it is valid, and the counter of its requests.
 
-    The headers are in two parts, before and after `Age`. `Age` and the request's id differ each time.
+    The headers are in two parts, before and after `Age`. `Age` and the request's id differ in each response.
     """
 
     status: str
@@ -79,7 +79,7 @@ class CachedResponse(NamedTuple):
         age = [name for name, _ in headers].index(AGE)
         counter = requests_counted(request.endpoint or "none", response.status_code)
         span = validity.valid_from, validity.valid_until
-        behind = headers[age + 1 : -1]  # the last one is the id of this request
+        behind = headers[age + 1 : -1]  # the last header is the id of this request
         return cls(status, headers[:age], behind, b"".join(body), request.api_key, counter, *span)
 
     def headers(self, age: int, request_id: str) -> list[Header]:
@@ -88,10 +88,10 @@ class CachedResponse(NamedTuple):
 
 
 class SnapshotResponses:
-    """The cached responses of one snapshot. All are dropped together, with the snapshot or when the cache is full.
+    """The cached responses of one snapshot.
 
-    Single entries are never dropped, so no old snapshot stays referenced. A hit writes nothing, so readers need no
-    lock.
+    All are dropped together, when the snapshot is replaced or the cache is full. Single entries are never dropped, so
+    no entry keeps an old snapshot in memory. A hit writes nothing, so readers need no lock.
     """
 
     def __init__(self, snapshot: object) -> None:
@@ -112,7 +112,7 @@ class SnapshotResponses:
             return False
 
     def keep(self, asked: bytes, answer: CachedResponse) -> bool:
-        """Cache a response if there is room. Return whether there was."""
+        """Cache a response if there is room. Return whether it was cached."""
         size = len(answer.body) + OVERHEAD
         with self._lock:
             if self._bytes + size > MOST_BYTES:
@@ -123,7 +123,7 @@ class SnapshotResponses:
 
 
 class ResponseCache:
-    """The WSGI app: Flask with a cache in front."""
+    """The WSGI app: Flask behind a cache."""
 
     def __init__(self, flask: WSGIApplication, memory: Memory, authentication: Authentication, clock: Clock) -> None:
         self._flask = flask
@@ -149,7 +149,7 @@ class ResponseCache:
     def keep(self, response: HttpResponse, validity: Validity, request: HttpRequest) -> None:
         """Cache the response to a request that was seen before."""
         answers, asked = self.answers, request.environ[QUESTION]
-        if answers.snapshot is not validity.snapshot:  # drops the responses of the old snapshot
+        if answers.snapshot is not validity.snapshot:  # this drops the responses of the old snapshot
             answers = self.answers = SnapshotResponses(validity.snapshot)
         if not answers.asked_before(asked) or "Set-Cookie" in response.headers:
             return

@@ -1,4 +1,4 @@
-"""A connection: the bytes received but not answered yet, and the bytes of the response not sent yet."""
+"""A connection: the received bytes that are not answered yet, and the bytes of the response that are not sent yet."""
 
 import select
 import socket
@@ -15,13 +15,13 @@ PIECE = 32 * 1024
 LARGE_PIECE = 256 * 1024
 """The most bytes of one `recv` of a large body."""
 MOST_PIECES = 512
-"""The most pieces of one `sendmsg`; Linux allows 1,024."""
+"""The most pieces of one `sendmsg`. Linux allows 1,024."""
 ABORT = struct.pack("ii", 1, 0)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Outbox:
-    """Stands in for the socket when gunicorn writes a response: collects the pieces, so that they are sent together."""
+    """Replaces the socket while gunicorn writes a response. It collects the pieces, so that they are sent together."""
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
@@ -31,11 +31,11 @@ class Outbox:
         self.pieces.append(data)
 
     def send(self, data: bytes) -> int:
-        """Drop the data: gunicorn sends only "100 Continue" with `send`, and the loop has sent that already."""
+        """Drop the data. gunicorn calls `send` only for "100 Continue", which the loop has sent already."""
         return len(data)
 
     def shutdown(self, _how: int) -> None:
-        """Raise OSError: gunicorn calls it after a response that failed half-way, and must not wait then."""
+        """Raise OSError. gunicorn calls this after a response that failed half-way, and must not wait then."""
         raise OSError
 
     def close(self) -> None:
@@ -44,9 +44,9 @@ class Outbox:
 
 
 class Connection:
-    """A client's socket and its bytes in both directions. No method but `pieces` waits.
+    """A client's socket and its bytes in both directions. Only the method `pieces` waits.
 
-    The loop owns it, except while `is_busy` is set: then a thread owns it and answers `message`.
+    The loop owns the connection. While `is_busy` is set, a thread owns it and answers `message`.
     """
 
     __slots__ = (
@@ -80,24 +80,26 @@ class Connection:
         self.framing = Framing()
         self.message, self.is_whole, self.is_chunked = b"", False, False
         self.came_at: float | None = None
-        """When the message was received completely (monotonic clock); None if the rest of it is still to come."""
+        """When the message was received completely, in seconds of the monotonic clock. None if a part is still to
+        come."""
         self.unsent: list[bytes | memoryview] = []
         self.is_busy = self.is_registered = self.is_ended = self.is_reusable = False
         self.drained = self.held = 0
         self.expects_continue, self.rest = False, 0
-        """For a large message: whether the client waits for "100 Continue", and how many bytes are still to come."""
+        """Two values of a large message: whether the client waits for "100 Continue", and the number of bytes to come.
+        """
         self.wait: Any = None
-        """The queue (`Wait`) that the connection is in, if any."""
+        """The queue (`WaitQueue`) that has the connection, or None."""
 
     def receive(self) -> bytes | None:
-        """Return received bytes; empty if the client has closed, None if there are none yet. Raises OSError."""
+        """Return received bytes. Empty if the client has closed. None if there are no bytes yet. Raises OSError."""
         try:
             return self.socket.recv(PIECE)
         except (BlockingIOError, InterruptedError):
             return None
 
     def add(self, data: bytes) -> MessageProgress:
-        """Append received bytes; return the progress of the message."""
+        """Append received bytes. Return the progress of the message."""
         if self.received:
             if not isinstance(self.received, bytearray):
                 self.received = bytearray(self.received)
@@ -107,7 +109,7 @@ class Connection:
         return self.framing.look(self.received)
 
     def take(self) -> None:
-        """Move the message out of the received bytes, to be answered; the rest belongs to the next message."""
+        """Move the message out of the received bytes, to be answered. All later bytes belong to the next message."""
         self.is_whole, self.is_chunked = self.framing.progress is MessageProgress.WHOLE, self.framing.is_chunked
         end = self.framing.end if self.is_whole else len(self.received)
         self.message, self.received = bytes(self.received[:end]), bytes(self.received[end:])
@@ -123,7 +125,7 @@ class Connection:
                 self.socket.send(CONTINUE)
 
     def pieces(self, seconds: float) -> Iterator[bytes]:
-        """Yield the message; for a large one also the rest of its body, for at most `seconds`. Raises OSError."""
+        """Yield the message. If it is large, yield the rest of its body for at most `seconds`. Raises OSError."""
         yield self.message
         if self.rest and self.expects_continue:
             self.socket.send(CONTINUE)
@@ -137,13 +139,13 @@ class Connection:
             yield data
 
     def answer(self) -> None:
-        """Send as much of the response as the socket takes without waiting. Raises OSError."""
+        """Send as much of the response as the socket accepts without waiting. Raises OSError."""
         self.unsent += self.sock.pieces
         self.sock.pieces = []
         self.flush()
 
     def flush(self) -> None:
-        """Send as many unsent bytes as the socket takes without waiting. Raises OSError."""
+        """Send as many unsent bytes as the socket accepts without waiting. Raises OSError."""
         if self.unsent:
             with suppress(BlockingIOError, InterruptedError):
                 self.unsent = _behind(self.unsent, self.socket.sendmsg(self.unsent[:MOST_PIECES]))
@@ -153,11 +155,11 @@ class Connection:
         self.socket.shutdown(socket.SHUT_WR)
 
     def weigh(self) -> int:
-        """Return how many bytes are kept for the client."""
+        """Return the number of bytes that are kept for the client."""
         return len(self.received) + sum(map(len, self.unsent))
 
     def close(self) -> None:
-        """Close the socket. If the response is not sent completely, the system drops the rest too."""
+        """Close the socket. If the response is not sent completely, the system drops its unsent bytes too."""
         with suppress(OSError):
             if self.unsent:
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)

@@ -1,4 +1,4 @@
-"""Error responses for requests that do not reach Flask, in the JSON shape of all other errors."""
+"""Error responses to requests that do not reach Flask, in the JSON form of all other errors."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -43,7 +43,7 @@ REFUSALS: tuple[tuple[type[Exception], GovernanceError], ...] = (
     (http.ConfigurationProblem, NotFound("Route not found: the path does not begin with SCRIPT_NAME.")),
     (http.ParseException, MALFORMED),
 )
-"""The response to each of gunicorn's errors; the first match counts."""
+"""The response to each of gunicorn's errors. The first entry that matches is used."""
 
 
 def refusal_of(error: Exception) -> GovernanceError:
@@ -52,14 +52,14 @@ def refusal_of(error: Exception) -> GovernanceError:
 
 
 class RefusalRenderer:
-    """Renders refusals, counts them, and logs them as unauthenticated: no key was looked at."""
+    """Renders refusals, counts them, and logs them as requests without a key, because no key was read."""
 
     def __init__(self, log: RefusalLog, is_secret: Callable[[str], bool]) -> None:
         self._log = log
         self._is_secret = is_secret
 
     def rendered(self, error: GovernanceError, client: Any, request: Any = None) -> bytes:
-        """Return the HTTP response as bytes; the connection is closed after it."""
+        """Return the HTTP response as bytes. The connection is closed after it."""
         status, own = HTTPStatus(STATUS[error.code]), request_id({})
         self._log.write_stranger(
             {

@@ -1,4 +1,4 @@
-"""Find the end of an HTTP/1 message in the bytes of a connection. Only gunicorn's parser interprets the message."""
+"""Finds the end of an HTTP/1 message in the bytes of a connection. Only gunicorn's parser interprets the message."""
 
 import re
 from enum import Enum
@@ -8,11 +8,11 @@ from governance.web.http.flask_app import MAX_BODY
 Bytes = bytes | bytearray
 
 MAX_HEAD = 64 * 1024
-"""The most bytes of a head. gunicorn's bounds (a line of 4,094 bytes, 100 fields of 8,190) would allow 800 KiB."""
+"""The most bytes of a head. gunicorn's own bounds (a line of 4,094 bytes, 100 fields of 8,190) would allow 800 KiB."""
 MAX_LINE = 8190
 """The most bytes of the line before a chunk, and of all trailers together."""
 MAX_MESSAGE = MAX_HEAD + 2 * MAX_BODY
-"""The most bytes of head and body as received, including the lines between chunks."""
+"""The most received bytes of head and body, including the lines between chunks."""
 
 FIELDS = re.compile(rb"\r\n(content-length|transfer-encoding|expect):[ \t]*([^\r\n]*)", re.IGNORECASE)
 CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;|$)")
@@ -36,7 +36,7 @@ class Framing:
     def __init__(self) -> None:
         self.progress = MessageProgress.HEAD
         self.end = 0
-        """The index of the message's end, once it is received completely."""
+        """The index of the message's end. It is set when the message is received completely."""
         self.expects_continue = self.is_chunked = False
         self._head = self._seen = self._chunk = self._decoded = 0
 
@@ -110,8 +110,8 @@ class Framing:
 
 
 def _has_bare_line_feed(data: Bytes, begin: int) -> bool:
-    """Return whether a line feed from `begin` on has no carriage return before it.
+    """Return whether there is a line feed without a carriage return before it, from `begin` on.
 
-    Counting takes a tenth of the time of a regular expression: 0.2 ms, not 2.2, for a head of 100 KB.
+    Counting takes 0.2 ms for a head of 100 KB. A regular expression takes 2.2 ms.
     """
     return data.count(b"\n", begin) != data.count(b"\r\n", max(0, begin - 1))

@@ -1,9 +1,9 @@
 """The loop of a worker: accepts connections, receives messages, sends the rest of responses, and ends every wait.
 
-`handle`, which a thread calls with one message, is in `worker.py`.
+`worker.py` has `handle`, which a thread calls with one message.
 
-The file is long because it is one state machine: each method may change the queue (`Wait`) of a connection and whether
-its socket is registered. In two files, a reader would need both open.
+The file is long because it is one state machine: each method may change the queue (`WaitQueue`) of a connection and
+whether its socket is registered. In two files, a reader would need both open.
 """
 
 import errno
@@ -27,26 +27,27 @@ from governance.web.worker.waits import Timeouts, WaitQueues, leave
 OTHER_FILES = 128
 """The number of file descriptors reserved for the database, the log and the listeners."""
 DRAINED = 1024 * 1024
-"""The most bytes that are read and dropped from a client after its last response, so that it can read that."""
+"""The most bytes that are read and dropped after the last response. Without this, the client could lose the response.
+"""
 SEND_BUFFER = 128 * 1024
-"""The send buffer of a connection in bytes; Linux doubles it. Without it, the buffer grows up to 4 MiB."""
+"""The send buffer of a connection in bytes. Linux doubles it. Without this setting, the buffer grows up to 4 MiB."""
 MOST_ACCEPTED = 4
-"""Connections that are accepted in one pass of the loop.
+"""The most connections that are accepted in one pass of the loop.
 
 With 1, a client waited 4 s behind 200 clients that each sent 1 MB. With many, one worker takes connections that other
 workers could serve.
 """
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 TICK = 0.1
-"""Seconds between two checks for waits that are over."""
+"""Seconds between two checks for waits whose time is over."""
 
 
 READY = frozenset({MessageProgress.WHOLE, MessageProgress.LARGE, MessageProgress.REFUSED})
-"""The states in which a thread takes the message. It reads a large body itself, after the app has authenticated."""
+"""The states in which a thread takes the message. The thread receives a large body itself, after authentication."""
 
 
 class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
-    """gunicorn's threaded worker whose loop does all waiting for clients. `gunicorn.conf.py` sets timeouts."""
+    """gunicorn's threaded worker, with a loop that waits for all clients. `gunicorn.conf.py` sets the timeouts."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -57,7 +58,7 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self.is_stopping = False
 
     def serve_with(self, timeouts: Timeouts, own_refusals: early_errors.RefusalRenderer) -> None:
-        """Set the timeouts and the renderer of refusals; called before the worker runs."""
+        """Set the timeouts and the renderer of refusals. This is called before the worker runs."""
         self.waits, self.refusals = WaitQueues(timeouts), own_refusals
 
     def run(self) -> None:
@@ -65,7 +66,7 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if files != resource.RLIM_INFINITY:
             self.worker_connections = max(1, min(self.worker_connections, files - OTHER_FILES))
-        for listener in self.sockets:  # accepted sockets inherit it
+        for listener in self.sockets:  # accepted sockets inherit the option
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         super().run()
 
@@ -78,10 +79,13 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
                 return
 
     def _accept(self, listener: Any) -> bool:
-        """Accept a connection, if one is waiting; close others if there are too many. Returns whether it did."""
+        """Accept a connection if one is waiting. Return whether one was accepted.
+
+        If there are too many connections, close others.
+        """
         try:
             connected, client = listener.accept()
-        except OSError as error:  # most often: another worker accepted it, or the client has gone
+        except OSError as error:  # the usual cause: another worker accepted the connection, or the client has gone
             if error.errno in OUT_OF_FILES:
                 self.worker_connections = max(1, self.nr_conns * 9 // 10)
                 self._make_place()
@@ -108,7 +112,7 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             connection.is_registered = False
 
     def _readable(self, connection: Connection, _socket: socket.socket) -> None:
-        """Receive bytes; while the last message is being answered, they stay in the system's buffer."""
+        """Receive bytes. While the last message is being answered, bytes stay in the system's buffer."""
         if not connection.is_registered or connection.wait is self.waits.send:
             return  # an earlier event of the same pass has changed what the loop waits for
         if connection.is_busy:
@@ -142,7 +146,7 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self._weigh(connection)
 
     def _ended(self, connection: Connection) -> None:
-        """Handle the client's close: an incomplete body is answered with a refusal, an incomplete head is dropped."""
+        """Handle the client's close. Answer an incomplete body with a refusal. Drop an incomplete head."""
         connection.is_ended = True
         if connection.wait is self.waits.body:
             self._ignore(connection)
@@ -160,7 +164,7 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     # In the loop again: send the rest of the response, and wait for the next message.
 
     def finish_request(self, conn: Connection, fs: "Future[bool]") -> None:
-        """Take a connection back from its thread (called by gunicorn)."""
+        """Take a connection back from its thread. gunicorn calls this."""
         conn.is_busy, conn.message = False, b""
         self.waits.weigh(conn, 0)
         conn.is_reusable = not fs.cancelled() and fs.exception() is None and fs.result()
@@ -191,20 +195,20 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             self._sent(connection)
 
     def _sent(self, connection: Connection) -> None:
-        """Continue with the next message, or close."""
+        """Continue with the next message, or close the connection."""
         if not connection.is_reusable:
             self._close(connection)
             return
         self.waits.idle.begin(connection, monotonic())
         if not self.alive:
             self.waits.idle.shorten(monotonic() + STOP_KEEPALIVE_LINGER)
-        if connection.received:  # the next message was received together with the last one
+        if connection.received:  # the next message came together with the last one
             self._proceed(connection, connection.framing.look(connection.received))
         if not connection.is_busy:
             self._listen_to(connection)
 
     def _close(self, connection: Connection) -> None:
-        """Shut down the sending side; then give the client time to read the response and close."""
+        """Shut down the sending side. Then give the client time to read the response and close."""
         try:
             connection.end()
         except OSError:
@@ -223,7 +227,7 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     # Timeouts.
 
     def murder_keepalived(self, force: bool = False) -> None:
-        """End the waits whose time is over; with `force`, when the worker ends, all of them."""
+        """End the waits whose time is over. With `force`, when the worker ends, end all waits."""
         now = monotonic()
         if not self.alive and not self.is_stopping:
             self._end_idling(now + STOP_KEEPALIVE_LINGER)
@@ -241,7 +245,7 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
                 self._drop(connection)
 
     def _end_idling(self, deadline: float) -> None:
-        """Let idle waits end at `deadline`, since the worker stops. A client that has sent no byte counts as idle."""
+        """Limit idle waits to `deadline`, because the worker stops. A client that has sent no byte counts as idle."""
         self.is_stopping = True
         for connection in [each for each in self.waits.head if not each.received]:
             self.waits.idle.begin(connection, monotonic())
@@ -264,7 +268,10 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self._close(connection)
 
     def _weigh(self, connection: Connection) -> None:
-        """Note the bytes that a connection keeps; while all keep too many, drop the one that has waited longest."""
+        """Note the bytes that a connection keeps.
+
+        While all connections together keep too many, drop the one that has waited longest.
+        """
         self.waits.weigh(connection, connection.weigh())
         while (debtor := self.waits.largest_debtor()) is not None:
             self._drop(debtor)

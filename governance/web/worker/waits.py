@@ -7,13 +7,16 @@ from typing import NamedTuple
 from governance.web.worker.connection import Connection
 
 LINGER = 2.0
-"""Seconds for a client to read its last response and close."""
+"""The seconds that a client has to read its last response and close."""
 ROOM = 64 * 1024 * 1024
-"""The most bytes of all connections of a worker: bodies received, bodies that wait for a thread, unsent responses."""
+"""The most bytes that all connections of a worker keep.
+
+These are received bodies, bodies that wait for a thread, and unsent responses.
+"""
 
 
 class Timeouts(NamedTuple):
-    """The seconds of each wait, in total."""
+    """The longest time of each wait, in seconds."""
 
     header: float = 10.0
     body: float = 30.0
@@ -22,7 +25,7 @@ class Timeouts(NamedTuple):
 
 
 class WaitQueue:
-    """Connections that wait for the same thing with the same timeout, the longest waiting first."""
+    """Connections that wait for the same event with the same timeout, the longest waiting first."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -49,16 +52,16 @@ class WaitQueue:
         return next(iter(self._ends), None)
 
     def began(self) -> float:
-        """Return when the first connection began to wait; infinity if there is none."""
+        """Return when the first connection began to wait, or infinity if there is none."""
         return next(iter(self._ends.values()), float("inf")) - self.seconds
 
     def over(self, now: float) -> Iterator[Connection]:
-        """Yield the connections whose time is over; the caller must remove each from the queue."""
+        """Yield the connections whose time is over. The caller must remove each from the queue."""
         while (first := self.first()) is not None and self._ends[first] <= now:
             yield first
 
     def shorten(self, end: float) -> None:
-        """Let no connection wait longer than until `end`."""
+        """End every wait at `end` at the latest."""
         for connection, until in self._ends.items():
             self._ends[connection] = min(until, end)
 
@@ -78,19 +81,22 @@ class WaitQueues:
         self.send, self.idle = WaitQueue(timeouts.send), WaitQueue(timeouts.idle)
         self.linger = WaitQueue(LINGER)
         self.all = (self.linger, self.head, self.idle, self.body, self.send)
-        """In the order in which connections are closed if there are too many."""
+        """All queues, in the order in which their connections are closed if there are too many."""
         self.held = 0
-        """The bytes that the connections keep."""
+        """The number of bytes that all connections keep."""
 
     def weigh(self, connection: Connection, held: int) -> None:
-        """Note how many bytes a connection keeps."""
+        """Note the number of bytes that a connection keeps."""
         self.held += held - connection.held
         connection.held = held
 
     def least_missed(self) -> Connection | None:
-        """Return the connection to close for a new one: the first in the order of `all`."""
+        """Return the connection to close for a new one: the first connection in the order of `all`."""
         return next((wait.first() for wait in self.all if wait), None)
 
     def largest_debtor(self) -> Connection | None:
-        """Return the connection to close if all keep too many bytes: the longest receiving or sending; else None."""
+        """Return the connection to close if all connections together keep too many bytes, else None.
+
+        It is the connection that has received or sent for the longest time.
+        """
         return None if self.held <= ROOM else min(self.body, self.send, key=WaitQueue.began).first()

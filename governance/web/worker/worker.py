@@ -1,10 +1,10 @@
-"""gunicorn's threaded worker, but the loop waits for clients instead of the threads, and every wait has a timeout.
+"""gunicorn's threaded worker, changed: the loop waits for clients, not the threads, and every wait has a timeout.
 
 The loop receives until a message is complete. A thread parses it, calls the app, and sends as much of the response as
-the socket takes at once. The loop sends the rest. So a thread never waits for a client, with one exception: a body of
-more than 1 MiB, which the app reads from one client at a time, after authentication.
+the socket accepts at once. The loop sends the rest. So a thread never waits for a client, with one exception: a body of
+more than 1 MiB. The app reads such bodies from one client at a time, after authentication.
 
-`RELIED_ON` in `tests/web/worker/test_gunicorn.py` lists the parts of gunicorn that this relies on.
+`RELIED_ON` in `tests/web/worker/test_gunicorn.py` lists the parts of gunicorn that this module uses.
 """
 
 import logging
@@ -35,9 +35,9 @@ class Worker(PeerLoop):
             raise ConfigError("Leave TLS and the PROXY protocol to a reverse proxy: this worker speaks HTTP/1.1.")
 
     def handle(self, connection: Connection) -> bool:
-        """Answer a message, in a thread. Returns whether the connection can be used again.
+        """Answer a message, in a thread. Return whether the connection can be used again.
 
-        No more of the message is received, complete or not, unless it is a large one.
+        The message may be incomplete, if the client has closed. Only the rest of a large message is still received.
         """
         note_arrival(connection.came_at)
         is_reusable = self._answered(connection)
@@ -55,9 +55,10 @@ class Worker(PeerLoop):
             request = next(parser)
             if not connection.is_whole:
                 request.force_close()
-            elif connection.is_chunked:  # read here, so that a malformed one is refused before the app runs
+            # a chunked body is read here, so that a malformed one is refused before the app runs
+            elif connection.is_chunked:
                 request.body = BytesIO(request.body.read())
-            return bool(self.handle_request(request, connection))  # the message has no rest to drain
+            return bool(self.handle_request(request, connection))  # there are no more bytes of the message to read
         except (NoMoreData, StopIteration):
             if len(connection.message) > MAX_HEAD:
                 self.handle_error(request, connection.sock, connection.client, LimitRequestHeaders(""))
@@ -66,7 +67,7 @@ class Worker(PeerLoop):
         return False
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        """Answer an error with JSON; drops what may have been written of the response."""
+        """Answer an error with JSON. Drop what gunicorn has written of the response."""
         refusal = early_errors.refusal_of(exc)
         if refusal is early_errors.UNFORESEEN:
             logger.error("an error that was not foreseen", exc_info=exc)
