@@ -1,7 +1,8 @@
 """The audit log: the changes between two states of an object, the format of an entry, and the query of the list.
 
-Fields are named as in responses. A rule is named by its window, as in `budgets[1d].max_limit`, because no two rules
-of one metric have the same window. A tier of a price is named by its beginning, as in `tiers[200000].input`.
+Fields have the names of responses. A rule is named by its window, for example `budgets[1d].max_limit`, because no two
+rules of one metric have the same window. A tier of a price is named by the number of tokens at which it begins, for
+example `tiers[200000].input`.
 """
 
 from collections.abc import Callable
@@ -26,20 +27,20 @@ from schemas.queries import PageQuery, QueryText
 Facts = dict[str, Any]
 
 UNTOLD = frozenset({"id", "created_at", "updated_at", "last_used_at"})
-"""Fields that an entry has already, and fields that are not settings."""
+"""Fields that are not recorded as changes. The entry has them already, or they are no settings."""
 SETTINGS = ("model_name", "provider", "scope", "scope_id", "calendar_aligned", "timezone")
 PLACES = {
     Metric.COST: ("budgets", ""),
     Metric.TOKENS: ("rate_limits", "token_"),
     Metric.REQUESTS: ("rate_limits", "request_"),
 }
-"""The list that has the rules of each metric in responses, and the prefix of their fields."""
+"""By metric, the list of a response that has the rules, and the prefix of their fields."""
 USAGE = "current_usage"
 HIDDEN = "hidden"
 
 
 class MaskedSecret(NamedTuple):
-    """A secret that is compared by its digest and never shown."""
+    """A secret that is compared by its digest. Its value is never shown."""
 
     digest: str
 
@@ -89,7 +90,7 @@ FACTS: dict[Entity, Callable[[Any, int], Facts]] = {
 
 
 def difference(entity: Entity, before: Any, after: Any, now: int) -> tuple[AuditAction, str] | None:
-    """Return the action between two states of an object, and the changes as JSON; None if nothing changed.
+    """Return the action between two states of an object, and the changes as JSON. Return None if nothing changed.
 
     A state is None if the object is absent.
     """
@@ -97,7 +98,7 @@ def difference(entity: Entity, before: Any, after: Any, now: int) -> tuple[Audit
     found = []
     for name in dict.fromkeys((*old, *new)):
         was, becomes = old.get(name), new.get(name)
-        is_unused = name.endswith(USAGE) and not was and not becomes  # the rule was added or removed
+        is_unused = name.endswith(USAGE) and not was and not becomes  # a rule without usage was added or removed
         if was != becomes and not is_unused:
             found.append({"field": name, "old": was, "new": becomes})
     if not found:
@@ -114,7 +115,7 @@ def _plain(value: Any) -> str | orjson.Fragment:
 
 
 def entry(recorded: RecordedEntry) -> dict[str, Any]:
-    """Return an entry as responses show it."""
+    """Return an entry in the form of a response."""
     seq, told = recorded
     return {
         "seq": seq,
@@ -125,7 +126,7 @@ def entry(recorded: RecordedEntry) -> dict[str, Any]:
 
 
 class AuditListQuery(PageQuery):
-    """The question to `GET /audit`."""
+    """The query of `GET /audit`."""
 
     entity = OneOf({each.value: each for each in Entity}, metadata={"description": "Only changes of such things."})
     entity_id = QueryText(metadata={"description": "Only changes of the thing with this id."})

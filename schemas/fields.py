@@ -28,12 +28,12 @@ class BaseField(fields.Field[Any]):
         return super().make_error(key, field=self.data_key or self.name, **kwargs)
 
     def parse(self, value: Any) -> Any:
-        """Return what a given value means, like `deserialize` of a field without validators. Raises ValidationError."""
+        """Return the loaded value, as `deserialize` does for a field without validators. Raises ValidationError."""
         return self._deserialize(value, None, None)
 
 
 class Text(BaseField):
-    """Text of `least` to `most` characters, without control characters; trimmed."""
+    """Text of `least` to `most` characters, without control characters. Spaces at both ends are removed."""
 
     default_error_messages = {  # noqa: RUF012
         "text": "Give {field} as text.",
@@ -75,7 +75,7 @@ class Name(Text):
 
 
 class Provider(Name):
-    """The name of a provider. `*` is refused: a limit on it would seem to apply to all providers, but match no call."""
+    """The name of a provider. `*` is refused, because a limit on the provider `*` would match no call."""
 
     default_error_messages = {"star": "Leave {field} out to mean all providers: '*' is not one."}  # noqa: RUF012
 
@@ -87,7 +87,7 @@ class Provider(Name):
 
 
 class OneOf(BaseField):
-    """One of the keys of `choices`; becomes its value."""
+    """One of the keys of `choices`. The loaded value is the value of the key."""
 
     default_error_messages = {"choice": "Give {field} as one of {choices}."}  # noqa: RUF012
 
@@ -151,7 +151,7 @@ class Maximum(Integer):
 
 
 class Dollars(Number):
-    """A budget in dollars, exact to the nano-dollar; becomes nano-dollars."""
+    """A budget in dollars, exact to the nano-dollar. The loaded value is in nano-dollars."""
 
     default_error_messages = {  # noqa: RUF012
         "range": "Give {field} as a number of dollars above 0 and at most {most}.",
@@ -172,7 +172,7 @@ class Dollars(Number):
 
 
 class DurationField(BaseField):
-    """A window's length; becomes a Duration."""
+    """A window's length. The loaded value is a Duration."""
 
     default_error_messages = {"duration": "Give {field} differently: it {reason}."}  # noqa: RUF012
 
@@ -203,7 +203,7 @@ class TimeZone(BaseField):
 
 
 class Instant(BaseField):
-    """An RFC 3339 timestamp; becomes microseconds."""
+    """An RFC 3339 timestamp. The loaded value is in microseconds."""
 
     default_error_messages = {"instant": "Give {field} as an RFC 3339 time, such as 2027-01-31T00:00:00Z."}  # noqa: RUF012
 
@@ -228,14 +228,14 @@ class BoundedList(fields.List[Any]):
 
 
 class ReadOnly(fields.Raw):
-    """A field that responses show and clients cannot set. It is ignored, so that a client can GET, edit and PUT."""
+    """A field that responses show and clients cannot set. It is ignored, so that a client can send a response back."""
 
     def __init__(self) -> None:
         super().__init__(load_only=True, allow_none=True)
 
 
 class Unsupported(BaseField):
-    """A field of Bifrost that this service does not store. An empty value is ignored; any other is refused."""
+    """A field of Bifrost that this service does not store. It is ignored if it is empty, and otherwise refused."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(metadata={"description": reason.format(field="it")}, error_messages={"kept": reason})

@@ -1,4 +1,4 @@
-"""Virtual keys, users and API keys: their bodies coming in, their JSON going out."""
+"""Virtual keys, users and API keys: the schemas of their bodies, and their JSON in responses."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -86,7 +86,7 @@ class VirtualKeyCreate(NewVirtualKey, IgnoredKeyFields):
 
 
 class VirtualKeyUpdate(VirtualKeyBody, IgnoredKeyFields):
-    """The body of `PUT /virtual-keys/{id}`: a missing field keeps its value."""
+    """The body of `PUT /virtual-keys/{id}`. A missing field keeps its value."""
 
     id = ReadOnly()
     name = Name()
@@ -131,7 +131,7 @@ class ApiKeyCreate(Body):
 
 
 def virtual_key(key: VirtualKey) -> dict[str, Any]:
-    """Return a virtual key as responses show it, without its value."""
+    """Return a virtual key in the form of a response, without its value."""
     return {
         "id": key.id,
         "name": key.name,
@@ -146,7 +146,7 @@ def virtual_key(key: VirtualKey) -> dict[str, Any]:
 
 
 def user(user: User) -> dict[str, Any]:
-    """Return a user as responses show it."""
+    """Return a user in the form of a response."""
     return {
         "id": user.id,
         "name": user.name,
@@ -156,7 +156,7 @@ def user(user: User) -> dict[str, Any]:
 
 
 def api_key(key: ApiKey) -> dict[str, Any]:
-    """Return an API key as responses show it, without the key itself."""
+    """Return an API key in the form of a response, without its value."""
     return {
         "id": key.id,
         "name": key.name,

@@ -1,4 +1,4 @@
-"""Load input with a schema: null counts as absent, unknown fields are refused by name, and all faults reported."""
+"""Loads input with a schema. Null counts as absent, unknown fields are refused by name, and all faults are reported."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -17,21 +17,22 @@ NOT_AN_OBJECT = "not an object"
 SCHEMA = "_schema"
 """The key under which marshmallow reports the faults of a whole object."""
 MOST_FAULTS = 100
-"""The most faults of one response: a body can have 100,000."""
+"""The most faults in one response. A body can have 100,000."""
 OF_FLAT = ("one_form", "make")
-"""The methods that a FlatBody may define, without decorators: a marshmallow decorator adds an entry to their `vars`."""
+"""The methods that a FlatBody may define. They have no decorators: a marshmallow decorator adds an entry to their
+`vars`."""
 
 
 class Body(Schema):
-    """A JSON object that comes in."""
+    """The schema of a JSON object that a client sends."""
 
     nullable: frozenset[str] = frozenset()
-    """Fields that accept null. In each other field null counts as absent."""
+    """The fields that accept null. In other fields null counts as absent."""
     optional = False
     """Whether a missing body counts as an empty object."""
 
     class Meta:
-        """Refuse what we do not know."""
+        """Refuses unknown fields."""
 
         unknown = RAISE
 
@@ -55,11 +56,11 @@ class Body(Schema):
 
 
 class FlatBody(Body):
-    """A body of plain fields that is loaded faster: each call to a model waits for it.
+    """A body of plain fields that is loaded faster, because each call to a model waits for it.
 
-    `read` loads a valid body in one pass over the given fields; marshmallow visits all fields of the schema. Any other
-    body is loaded by marshmallow. A subclass may define `one_form` and `make`, but no marshmallow hooks: the single
-    pass does not run them.
+    `read` loads a valid body in one pass over the given fields. marshmallow would visit all fields of the schema. If
+    the body is not valid, marshmallow loads it. A subclass may define `one_form` and `make`, but no marshmallow hooks,
+    because the single pass does not run them.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -72,7 +73,7 @@ class FlatBody(Body):
                     raise TypeError(f"{sentence}: a Flat has fields and plain {' and '.join(OF_FLAT)} only.")
 
     def read(self, data: Any) -> Any:
-        """Return the same as `load`, faster. Raises ValidationError."""
+        """Return the result of `load`, faster. Raises ValidationError."""
         if not self._is_plain:
             return self.load(data)
         try:
@@ -106,7 +107,7 @@ class FlatBody(Body):
 
     @cached_property
     def _is_plain(self) -> bool:
-        """Whether the schema and its fields ask for nothing that `read` leaves out."""
+        """Whether `read` does every step that the schema and its fields need."""
         usual = self.unknown == RAISE and not self.many and not self.partial and not self.nullable
         return usual and all(map(_is_plain, self.load_fields.values()))
 
@@ -119,13 +120,13 @@ class FlatBody(Body):
 
 
 def _is_plain(field: fields.Field[Any]) -> bool:
-    """Whether a field has a value by `parse` alone, under its own name."""
+    """Return whether `parse` is the only step that loads a field, and the loaded value has the field's name."""
     steps = field.attribute, field.validate, field.pre_load, field.post_load
     return isinstance(field, BaseField) and not any(steps) and not callable(field.load_default)
 
 
 def load(schema: Schema, data: Mapping[str, Any]) -> Any:
-    """Load data with a schema. Raises InvalidRequest with all faults, up to `MOST_FAULTS`."""
+    """Load data with a schema. Raises InvalidRequest with all faults, but at most `MOST_FAULTS`."""
     try:
         return schema.read(data) if isinstance(schema, FlatBody) else schema.load(data)
     except ValidationError as error:
@@ -133,7 +134,7 @@ def load(schema: Schema, data: Mapping[str, Any]) -> Any:
 
 
 def faults(schema: Schema, error: ValidationError) -> Iterator[Fault]:
-    """Yield the faults of a failed load, each with the path of its field, such as `budgets[0].max_limit`."""
+    """Yield the faults of a failed load, each with the path of its field, for example `budgets[0].max_limit`."""
     for path, message in _flat("", error.messages):
         if message == UNKNOWN:
             name = path or SCHEMA
@@ -158,7 +159,10 @@ def _unknown(path: str, schema: Schema) -> str:
 
 
 def _object(schema: Schema, path: str) -> Schema:
-    """Return the schema of the object at a path, such as `budgets[0]`, or of the deepest known object on that path."""
+    """Return the schema of the object at a path, for example `budgets[0]`.
+
+    If the object is not known, return the schema of the deepest known object on the path.
+    """
     for step in path.split("."):
         schema = _inner(schema.fields.get(step.partition("[")[0])) or schema
     return schema
@@ -179,7 +183,7 @@ def _paths(schema: Schema, at: str = "") -> Iterator[tuple[str, str]]:
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """Return a hint at the known name closest to an unknown one; empty if none is close."""
+    """Return a hint with the known name that is closest to an unknown one. The hint is empty if no name is close."""
     return _hint(_nearest(name, known))
 
 

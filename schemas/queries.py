@@ -37,7 +37,10 @@ class QueryText(BaseField):
 
 
 class QueryInteger(BaseField):
-    """ASCII digits with an optional sign, at least `least`. Above `most` it is refused, or lowered if `lowers`."""
+    """ASCII digits with an optional sign, at least `least`.
+
+    A number above `most` is refused. If `lowers` is true, it is lowered to `most` instead.
+    """
 
     default_error_messages = {  # noqa: RUF012
         "integer": "Give {field} as a whole number.",
@@ -73,10 +76,10 @@ class QueryBoolean(BaseField):
 
 
 class Query(Schema):
-    """A query string without parameters, and the root of all others."""
+    """A query string without parameters. `Query` is the base class of all other queries."""
 
     class Meta:
-        """Refuse what we do not know."""
+        """Refuses unknown parameters."""
 
         unknown = RAISE
 
@@ -102,7 +105,7 @@ class PageQuery(Query):
 
 
 class CallsQuery(PageQuery):
-    """A page of what calls to models have used, with filters by whom and what."""
+    """A page of the usage of calls, with filters by provider, model, virtual key and user."""
 
     provider = QueryText(metadata={"description": "Only calls to this provider."})
     model = QueryText(metadata={"description": "Only calls to this model; p/model names its provider."})
@@ -133,7 +136,7 @@ class SearchQuery(PageQuery):
 
 
 class ModelLimitsQuery(RulesQuery):
-    """The question to `GET /model-configs`."""
+    """The query of `GET /model-configs`."""
 
     search = QueryText(load_default="", metadata={"description": "Substring of model_name, ignoring case."})
     scope = OneOf({scope.value: scope for scope in Scope}, metadata={"description": "Only limits of this scope."})
@@ -168,7 +171,7 @@ class ModelLimitsQuery(RulesQuery):
 
 @lru_cache(maxsize=1024)
 def read(schema: Schema, raw: bytes) -> Any:
-    """Load a raw query string. The function is pure, so the last 1,024 results are cached.
+    """Load a raw query string. The last 1,024 results are cached, because equal strings give equal results.
 
     Raises InvalidRequest with all faults.
     """

@@ -1,7 +1,7 @@
-"""Render model limits as JSON. The same data at the same instant give the same bytes, from memory or the database.
+"""Renders model limits as JSON. The same data at the same instant give the same bytes, from memory or the database.
 
-A rendering is valid from the latest start of a window that it shows as empty to the first end of a window that it
-shows. In that span it can be reused as long as its rows do not change.
+A rendering shows some windows as empty. It is valid from the latest start of such a window. It is valid until the first
+end of any window that it shows. In this time span it can be reused while its rows do not change.
 """
 
 import json
@@ -20,9 +20,10 @@ PIECE = 2047
 
 
 class Rendering(NamedTuple):
-    """One limit as JSON, valid from `valid_from` until before `valid_until`, in microseconds.
+    """One limit as JSON. It is valid from `valid_from` until before `valid_until`, both in microseconds.
 
-    Its strong ETag is `<version>.<digest>`: only edits change the version; each change of the body changes the digest.
+    Its strong ETag is `<version>.<digest>`. Only an edit changes the version. Each change of the body changes the
+    digest.
     """
 
     body: bytes
@@ -46,7 +47,7 @@ def limit(scoped: LimitState, now: int) -> Rendering:
 
 
 def item(scoped: LimitState, item_id: str, now: int) -> bytes:
-    """Render one budget or rate limit of a limit, as the flat lists show it."""
+    """Render one budget or rate limit of a limit, as the list of budgets or the list of rate limits shows it."""
     states, _, _ = _states(scoped, now)
     own = [state for state in states if state.rule.id == item_id]
     is_budget = own[0].rule.metric == Metric.COST
@@ -56,7 +57,8 @@ def item(scoped: LimitState, item_id: str, now: int) -> bytes:
 def digest(document: bytes) -> str:
     """Return the digest of a rendering, for ETags.
 
-    The input is hashed in pieces: from 2,048 bytes on, hashlib releases the interpreter lock and waits for it.
+    The input is hashed in pieces, because for 2,048 bytes or more hashlib releases the interpreter lock and then waits
+    for it.
     """
     hashed, view = sha256(), memoryview(document)
     for begin in range(0, len(view), PIECE):
@@ -65,12 +67,12 @@ def digest(document: bytes) -> str:
 
 
 def dumps(value: Any) -> bytes:
-    """Return compact JSON, as a copy of exactly its length: the result of orjson keeps a far larger buffer."""
+    """Return compact JSON in a copy of exactly its length, because orjson's result keeps a far larger buffer."""
     return bytes(memoryview(orjson.dumps(value)))
 
 
 def ascii_dumps(value: Any) -> str:
-    """Return JSON on one line of ASCII, for a header."""
+    """Return JSON in ASCII on one line, for a header."""
     return json.dumps(value, separators=(",", ":"))
 
 

@@ -1,1 +1,1 @@
-"""Bifrost's rows, validated by the schemas of the HTTP bodies."""
+"""Bifrost's rows, checked by the schemas of the HTTP bodies."""

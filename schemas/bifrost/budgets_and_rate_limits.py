@@ -1,4 +1,4 @@
-"""Convert Bifrost's budgets and rate limits, with their usage and the begin of their windows."""
+"""Converts Bifrost's budgets and rate limits, with their usage and the start of their windows."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ OF_JANUARY = "Quarters begin in January, April, July and October here, whatever 
 
 
 class MetricColumns(NamedTuple):
-    """The columns of a row for one metric; our fields have the same names."""
+    """The columns of a row for one metric. The fields of this service have the same names."""
 
     metric: Metric
     maximum: str
@@ -43,7 +43,7 @@ SCHEMAS = {
     side: (BudgetBody if side is COST else RateLimitBody)(only=("id", side.maximum, side.duration))
     for side in (COST, *RATES)
 }
-"""The schema for each side. It has only the fields that a row has, since thousands of rows are validated."""
+"""The schema for the columns of each metric. It has only the fields of a row, because thousands of rows are checked."""
 METRICS = (None, "", *(side.metric for side in RATES))
 
 
@@ -54,13 +54,13 @@ def is_lost(row: BudgetRow | RateLimitRow, item: CandidateItem) -> bool:
 
 
 def _blocks(row: BudgetRow | RateLimitRow, side: MetricColumns) -> bool:
-    """Return whether a maximum is too small for any call, so that Bifrost refuses every call. It is never below 0."""
+    """Return whether a maximum is 0 or more, but too small for any call. Then Bifrost refuses every call."""
     maximum = coercion.number(getattr(row, side.maximum))
     return isinstance(maximum, int | Decimal) and 0 <= maximum < (money.NANO if side is COST else 1)
 
 
 def item_note(row: BudgetRow | RateLimitRow, limit: str = "") -> ImportNote:
-    """Return the report of a budget or rate limit, with the outcome open; its name says what it allows."""
+    """Return the note on a budget or rate limit, without an outcome yet. The note's name contains the maxima."""
     allows = [
         f"{_shown_maximum(side, row)} in {getattr(row, side.duration)}"
         for side in _sides(row)
@@ -72,7 +72,7 @@ def item_note(row: BudgetRow | RateLimitRow, limit: str = "") -> ImportNote:
 
 
 def reasons(error: InvalidRequest, row: tuple[Any, ...]) -> list[str]:
-    """Return why the schema refused a row: each value with the field's error message."""
+    """Return why the schema refused a row: each refused value with the field's error message."""
     sentences = []
     for param, message, _ in error.faults:
         value = getattr(row, param or "", None)
@@ -81,7 +81,7 @@ def reasons(error: InvalidRequest, row: tuple[Any, ...]) -> list[str]:
 
 
 def id_text(row: Any) -> str:
-    """Return the id of a row, or an empty text, which every schema refuses."""
+    """Return the id of a row. If it has none, return an empty text, which every schema refuses."""
     return "" if row.id is None else str(row.id).strip()
 
 
@@ -91,7 +91,7 @@ def sha256(value: Any) -> str | None:
 
 
 def times(row: Any, now: int) -> tuple[int, int]:
-    """Return when a row was created and updated (microseconds); `now` if a time cannot be read."""
+    """Return when a row was created and updated (microseconds). A time that cannot be read is replaced by `now`."""
     created_at = _instant(row.created_at, now)
     return created_at, _instant(row.updated_at, created_at)
 
@@ -122,7 +122,7 @@ def is_blocking(row: BudgetRow | RateLimitRow) -> bool:
 
 
 def _sides(row: BudgetRow | RateLimitRow) -> Sequence[MetricColumns]:
-    """Return the sides that a row may have; a rate limit of a newer store has the one metric that it names."""
+    """Return the metrics that a row may have. In newer stores a rate limit names its only metric."""
     metric = row.metric if isinstance(row, RateLimitRow) else None
     return [side for side in _all_sides(row) if not metric or metric == side.metric]
 
@@ -132,7 +132,7 @@ def _all_sides(row: BudgetRow | RateLimitRow) -> Sequence[MetricColumns]:
 
 
 def item_of(row: BudgetRow | RateLimitRow, limit: str, now: int, *, aligned: bool) -> CandidateItem:
-    """Return the parts of a row that can be imported; if there are none, the remarks say why."""
+    """Return the parts of a row that can be imported. If there are none, the remarks give the reason."""
     remarks: list[str] = []
     parts = [part for side in _sides(row) if (part := _part(row, side, remarks)) is not None]
     if aligned and any(SEVERAL.fullmatch(str(getattr(row, side.duration))) for side in _sides(row)):
@@ -148,14 +148,14 @@ def item_of(row: BudgetRow | RateLimitRow, limit: str, now: int, *, aligned: boo
 
 
 def _other_sides(row: RateLimitRow) -> Iterable[str]:
-    """Yield a remark for each maximum of a metric that is not the rate limit's own."""
+    """Yield a remark for each maximum of a metric that is not the metric of the rate limit."""
     for side in _all_sides(row):
         if side not in _sides(row) and getattr(row, side.maximum) is not None:
             yield f"Its {side.maximum} is not taken: its metric is {row.metric}."
 
 
 def _part(row: BudgetRow | RateLimitRow, side: MetricColumns, remarks: list[str]) -> CandidateRule | None:
-    """Return the part of a row for one metric, or None if there is none or it is invalid; append remarks."""
+    """Return the part of a row for one metric. Return None if there is none, or if it is invalid. Append remarks."""
     maximum, duration = getattr(row, side.maximum), getattr(row, side.duration)
     if maximum is None and side is not COST:
         return None
@@ -188,7 +188,10 @@ def _began(row: BudgetRow | RateLimitRow, side: MetricColumns, remarks: list[str
 
 
 def _used(row: BudgetRow | RateLimitRow, side: MetricColumns, remarks: list[str]) -> int:
-    """Return the usage in nano-dollars, tokens or requests, at most what a counter may have; append remarks."""
+    """Return the usage in nano-dollars, tokens or requests. Append remarks.
+
+    The result is at most the largest amount that a counter may have.
+    """
     value = getattr(row, side.usage)
     used = coercion.nanos(value) if side is COST else coercion.count(value)
     if used is None:

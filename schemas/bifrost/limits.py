@@ -1,4 +1,4 @@
-"""The budgets and rate limits of one Bifrost limit: which are imported, which are not, and what is lost by that."""
+"""The budgets and rate limits of one Bifrost limit: the imported ones, the others, and the maxima that are lost."""
 
 import re
 from typing import NamedTuple
@@ -18,9 +18,9 @@ ALIGNABLE = re.compile("[0-9]+[dwMQY]")
 
 
 class ReadRules(NamedTuple):
-    """The budgets and rate limits of a limit: those that are imported, and those left out with the reasons.
+    """The budgets and rate limits of a limit: the imported ones, and those left out with the reasons.
 
-    `lost` are those with a maximum that is not imported. `blocking` are those that refuse every call in Bifrost.
+    `lost` has those with a maximum that is not imported. `blocking` has those that refuse every call in Bifrost.
     `aligned` is true if a budget has calendar windows of its own.
     """
 
@@ -54,7 +54,7 @@ def items_of(rows: LimitRows, limit: str, now: int) -> ReadRules:
 
 
 def _is_flagged(row: BudgetRow) -> bool:
-    """Return whether a budget has a calendar flag of its own that has an effect on its windows."""
+    """Return whether a budget sets `calendar_aligned` itself, and its window can follow the calendar."""
     return coercion.flag(row.calendar_aligned) is True and ALIGNABLE.fullmatch(str(row.reset_duration)) is not None
 
 
@@ -63,7 +63,7 @@ def _is_alignable(item: CandidateItem) -> bool:
 
 
 def _tightest(items: list[CandidateItem]) -> list[CandidateItem]:
-    """Return the items with one rule for each metric and window length: the one with the lowest maximum."""
+    """Return the items with only one rule for each metric and window length: the rule with the lowest maximum."""
     best: dict[tuple[str, int], tuple[int, int]] = {}
     for index, item in enumerate(items):
         for ceiling, *_ in item.parts:

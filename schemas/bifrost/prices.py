@@ -1,6 +1,7 @@
-"""Convert Bifrost's pricing overrides into price overrides; each is validated by the schema of `POST /prices`.
+"""Converts Bifrost's pricing overrides into price overrides. The schema of `POST /prices` checks each.
 
-Bifrost's prices are dollars per token, and lie over those of its own list. Here an override is a whole price.
+Bifrost's prices are dollars per token, and each replaces one price of Bifrost's own list. In this service, an override
+has all rates of a price.
 """
 
 import json
@@ -28,9 +29,9 @@ RATES = {
     "input_cost_per_audio_token": "input_audio",
     "output_cost_per_audio_token": "output_audio",
 }
-"""Bifrost's prices of tokens, and the rates that they are here."""
+"""Bifrost's names of the prices of tokens, and the rates of this service that they become."""
 TIERS = {"_above_128k_tokens": 128_000, "_above_200k_tokens": 200_000}
-"""The ends of the names of prices for large inputs, and where these begin."""
+"""The ends of the names of prices for large inputs, and the number of tokens at which these prices begin."""
 
 OF_A_KEY = "It holds for a virtual key or a provider's key; prices here are of a model, for everybody."
 OF_A_PATTERN = "It is for all models like '{}'; prices here are of one model."
@@ -41,7 +42,7 @@ NOT_TAKEN = "Not taken, since nothing here counts it: {}."
 
 
 def candidate(row: PriceRow, now: int) -> tuple[ImportNote, CandidatePrice | None]:
-    """Return an override as a candidate; or only its note, with the reasons why it is left out."""
+    """Return an override as a candidate. If it is left out, return only its note with the reasons."""
     note = ImportNote(CandidateKind.PRICE, budgets_and_rate_limits.id_text(row), str(row.name))
     if row.scope_kind not in SCOPES:
         return note.left_out(OF_A_KEY), None
@@ -68,7 +69,7 @@ def candidate(row: PriceRow, now: int) -> tuple[ImportNote, CandidatePrice | Non
 
 
 def _patch(text: Any) -> Mapping[str, Any] | None:
-    """Return the prices that are set, with exact numbers; None if they are not an object of numbers."""
+    """Return the prices that are set, with exact numbers. Return None if they are not an object of numbers."""
     try:
         patch = json.loads(text, parse_float=Decimal)
     except (TypeError, ValueError):
@@ -81,7 +82,7 @@ def _patch(text: Any) -> Mapping[str, Any] | None:
 
 
 def _body(patch: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return the fields of a price, and the names of Bifrost's prices that are not taken."""
+    """Return the fields of a price, and the names of Bifrost's prices that are not imported."""
     body: dict[str, Any] = {}
     tiers: dict[int, dict[str, Any]] = {}
     rest = []

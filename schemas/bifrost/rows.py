@@ -1,6 +1,6 @@
-"""Convert Bifrost's rows into candidates; each is validated by the schema of the matching HTTP body.
+"""Converts Bifrost's rows into candidates. The schema of the matching HTTP body checks each.
 
-A row that the schema refuses is left out with the reason; the other rows are still imported.
+A row that the schema refuses is left out with the reason. The other rows are still imported.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -36,7 +36,7 @@ from schemas.loading import load
 
 PLAIN = (None, "", "plain_text")
 REFERENCE = "env."
-"""The prefix of a value that only names an environment variable."""
+"""A value with this prefix is only the name of an environment variable."""
 
 NO_VALUE = (
     "Its value {}, and no SHA-256 of it is stored: create the key here with its id and its value, then import again."
@@ -58,7 +58,7 @@ CAPS_LESS = "It caps less here than in Bifrost: {} could not come whole, and its
 class LimitBody(ModelLimitCreate):
     """A limit with its own id."""
 
-    id = Name(required=True)  # type: ignore[assignment]  # elsewhere only answers show it
+    id = Name(required=True)  # type: ignore[assignment]  # in other bodies the id is read-only
 
 
 KEY = VirtualKeyCreate(only=("id", "name", "description", "is_active", "calendar_aligned", "expires_at"))
@@ -66,12 +66,12 @@ LIMIT = LimitBody(only=("id", "model_name", "provider", "scope", "scope_id", "ca
 
 
 def candidates(store: BifrostRows, now: int) -> Candidates:
-    """Return all rows of a store as candidates, or as left out with the reason."""
+    """Return all rows of a store, each as a candidate or as left out with the reason."""
     return _Reader(store, now).read()
 
 
 class _Reader:
-    """Reads the rows of a store, and collects those that are left out."""
+    """Reads the rows of a store, and collects the rows that are left out."""
 
     def __init__(self, store: BifrostRows, now: int) -> None:
         self._store = store
@@ -133,7 +133,7 @@ class _Reader:
     def _loaded(
         self, note: ImportNote, schema: Schema, body: Mapping[str, Any], row: KeyRow | LimitRow, *more: str
     ) -> Any:
-        """Return what the schema loads from a row, or None if it refuses; then the row is left out."""
+        """Return the loaded row. If the schema refuses the row, return None, and the row is left out."""
         faults = list(more)
         data = None
         try:
@@ -146,7 +146,7 @@ class _Reader:
 
 
 def _secret(row: KeyRow) -> tuple[str, str]:
-    """Return the digest of a key's value and the prefix that may be shown; empty texts if they are not known."""
+    """Return the digest of a key's value and the prefix that may be shown. Both are empty if the value is not known."""
     value = row.value.strip() if isinstance(row.value, str) and row.encryption_status in PLAIN else ""
     if value and not value.startswith(REFERENCE):
         return digest(value), shown_prefix(value)
@@ -173,7 +173,7 @@ def _key_body(row: KeyRow) -> dict[str, Any]:
 
 
 def _tidy(description: Any) -> Any:
-    """Return a description on one line, cut to the longest that the schema accepts."""
+    """Return a description on one line, cut to the longest length that the schema accepts."""
     return " ".join(description.split())[:LONGEST_DESCRIPTION] if isinstance(description, str) else description
 
 
@@ -185,7 +185,7 @@ def _key_remarks(row: KeyRow) -> Iterator[str]:
 
 
 def _loss_remarks(found: ReadRules) -> Iterator[str]:
-    """Yield remarks on what a limit lacks compared with Bifrost."""
+    """Yield remarks on the parts of a limit in Bifrost that the imported limit lacks."""
     if found.blocking:
         yield BLOCKED_ALL.format(_listed(found.blocking))
     lost = [note for note in found.lost if note not in found.blocking]

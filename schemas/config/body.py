@@ -1,4 +1,4 @@
-"""The body of `config/plan` and `config/apply`, as OpenAPI shows it; `schemas.config.files` reads it."""
+"""The body of `config/plan` and `config/apply` for OpenAPI. `schemas.config.files` reads the body."""
 
 from marshmallow import Schema, fields
 
@@ -10,7 +10,7 @@ from schemas.queries import Query, QueryBoolean
 
 
 class ConfigSections(Schema):
-    """The sections of a file; others, such as Bifrost's own, are skipped and named."""
+    """The sections of a file. Other sections, for example Bifrost's own, are skipped, and the plan names them."""
 
     model_configs = fields.List(fields.Nested(FileLimit))
     budgets = fields.List(fields.Nested(FileBudget))
@@ -20,10 +20,10 @@ class ConfigSections(Schema):
 
 
 class ConfigFile(ConfigSections):
-    """A file of limits, up to 32 MiB: its sections stand at the top, or under `governance` as in Bifrost's file."""
+    """A file of limits, up to 32 MiB. Its sections are at the top, or under `governance` as in Bifrost's file."""
 
     is_file = True
-    """The endpoint reads the body as bytes."""
+    """Tells the OpenAPI document that the endpoint reads the body as bytes."""
 
     owner = Name(metadata={"description": "Whose the file's rows are."})
     governance = fields.Nested(ConfigSections)

@@ -1,4 +1,4 @@
-"""The schemas of a config file's entries: those of the HTTP bodies with the additional fields of Bifrost's file."""
+"""The schemas of a config file's entries: those of the HTTP bodies, with the additional fields of Bifrost's file."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,18 +15,18 @@ from schemas.limits.items import RATES, BudgetBody, RateLimitBody, item_list
 from schemas.limits.model_limits import ModelLimitCreate
 
 OWNERS = ("model_config_id", "virtual_key_id", "provider_config_id", "team_id", "customer_id")
-"""The fields with which a budget names its owner; at most one is set, as in Bifrost."""
+"""The fields with which a budget names its owner. As in Bifrost, at most one is set."""
 RULES = ("budget_id", "budget_ids", "budgets", "budget", "rate_limit_id", "rate_limit_ids", "rate_limits", "rate_limit")
 """The fields with which an entry names or contains its budgets and rate limits."""
 QUARTERS_BEGIN = (None, 0, 1, 4, 7, 10)
 
 
 class IgnoredFields(ReadOnly):
-    """A field of Bifrost's file that has no effect here: it is skipped and named in the report."""
+    """A field of Bifrost's file that has no effect here. It is skipped, and the report names it."""
 
 
 class OverrideAmount(Number):
-    """A temporary addition to a budget's maximum in Bifrost; it is not taken."""
+    """A temporary addition to a budget's maximum in Bifrost. It is not used here."""
 
     default_error_messages = {"range": "Lower max_limit itself: {field} only ever raises it."}  # noqa: RUF012
     note = "The override is not taken: the budget's own maximum holds."
@@ -39,14 +39,17 @@ class OverrideAmount(Number):
 
 
 class QuarterDuration(DurationField):
-    """The length of a window; quarters are allowed (`1Q` is three months)."""
+    """The length of a window. Quarters are allowed: `1Q` is three months."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Duration:
         return super()._deserialize(coercion.duration(value))
 
 
 class QuarterStart(BaseField):
-    """The first month of Bifrost's quarters; only the calendar's quarters are accepted."""
+    """The first month of Bifrost's quarters.
+
+    Only quarters that begin in January, April, July and October are accepted.
+    """
 
     default_error_messages = {  # noqa: RUF012
         "start": "Leave {field} out: quarters begin in January, April, July and October here.",
@@ -58,7 +61,7 @@ class QuarterStart(BaseField):
 
 
 class RowId(Name):
-    """An id that is a number in Bifrost: a whole number, or text."""
+    """An id that is a number in Bifrost. It may be a whole number or text."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         number = isinstance(value, int) and not isinstance(value, bool)
@@ -66,7 +69,7 @@ class RowId(Name):
 
 
 class OneProvider(Provider):
-    """The name of one provider; a pattern with '*' is refused."""
+    """The name of one provider. A pattern with '*' is refused."""
 
     default_error_messages = {  # noqa: RUF012
         "star": "Give {field} as the whole name of one provider: one with '*' in it would meet no call.",
@@ -80,7 +83,7 @@ class OneProvider(Provider):
 
 
 class KeyId(Name):
-    """The id of one virtual key; '*' is refused."""
+    """The id of one virtual key. '*' is refused."""
 
     default_error_messages = {  # noqa: RUF012
         "star": "Give {field} as the id of one virtual key: '*' is none, and does not stand for each of them.",
@@ -107,10 +110,10 @@ class NestedBudget(BudgetBody):
 
 
 class FileBudget(NestedBudget):
-    """A budget with an entry of its own; it may name its owner."""
+    """A budget with an entry of its own. It may name its owner."""
 
     id = Name(required=True)
-    model_config_id = Name()  # type: ignore[assignment]  # files may say what answers show
+    model_config_id = Name()  # type: ignore[assignment]  # files may contain fields of responses
     virtual_key_id = KeyId()  # type: ignore[assignment]
     provider_config_id = RowId()  # type: ignore[assignment]
     team_id = Name()  # type: ignore[assignment]
@@ -130,7 +133,10 @@ class FileBudget(NestedBudget):
 
 
 class NestedRateLimit(RateLimitBody):
-    """A rate limit nested in the entry that owns it; in newer versions of Bifrost it has one metric, in `metric`."""
+    """A rate limit nested in the entry that owns it.
+
+    In newer versions of Bifrost it has one metric, named in `metric`.
+    """
 
     token_reset_duration = QuarterDuration()
     request_reset_duration = QuarterDuration()
@@ -140,7 +146,7 @@ class NestedRateLimit(RateLimitBody):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def one_metric(self, data: Any, original: Any, **_: Any) -> None:
-        """Refuse a maximum or duration of another metric than the rate limit's own."""
+        """Refuse a maximum or duration of a metric that is not the metric of the rate limit."""
         if not isinstance(original, Mapping):
             return
         metric = data.get("metric")
@@ -185,9 +191,9 @@ def _ids(what: str) -> BoundedList:
 
 
 class FileLimit(ModelLimitCreate):
-    """A model limit: the body of a create, with its own id and the ids of budgets and rate limits elsewhere."""
+    """A model limit: the body of a create, with its own id and the ids of budgets and rate limits in other entries."""
 
-    id = Name()  # type: ignore[assignment]  # files may say what answers show
+    id = Name()  # type: ignore[assignment]  # files may contain fields of responses
     budgets = item_list(NestedBudget, "budgets")
     budget = fields.Nested(NestedBudget)
     rate_limits = item_list(NestedRateLimit, "rate limits")

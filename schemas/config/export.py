@@ -1,4 +1,4 @@
-"""Export all stored rows as a config file in the plain form, without secrets. A sync of the file changes nothing."""
+"""Exports all stored rows as a config file in the plain form, without secrets. A sync of the file changes no limit."""
 
 from typing import Any
 
@@ -94,7 +94,7 @@ def _rate_limit(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
 
 
 def _id(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
-    """Return the id as a field, unless a sync derives the same id from the entry."""
+    """Return the id as a field. If a sync derives the same id from the entry, return no field."""
     ceilings = tuple(RuleSpec(Metric(rule.metric), rule.max_limit, rule.duration) for rule in rules)
     own = rules[0].id
     return {} if own == item_id(limit.id, DraftItem(None, ceilings)) else {"id": own}

@@ -1,7 +1,7 @@
-"""Read a config file: the schemas of the HTTP bodies load its entries (`entries`, `owners`, `users`, `prices`).
+"""Reads a config file. The schemas of the HTTP bodies load its entries (`entries`, `owners`, `users`, `prices`).
 
-A file may mix two forms: Bifrost's (`governance.model_configs` refer by id to `governance.budgets` and
-`governance.rate_limits`), and the plain one (`model_configs` contain their budgets and rate limits).
+A file may mix two forms. In Bifrost's form, `governance.model_configs` refer by id to `governance.budgets` and
+`governance.rate_limits`. In the plain form, `model_configs` contain their budgets and rate limits.
 """
 
 import re
@@ -23,9 +23,9 @@ from schemas.loading import load, not_an_object
 OURS = ("model_configs", "budgets", "rate_limits", "virtual_keys", "users", "prices")
 OWNER = "owner"
 ROOTS = ("governance", "")
-"""Our sections may be under `governance`, as in Bifrost's file, or at the top."""
+"""The sections of this service may be under `governance`, as in Bifrost's file, or at the top."""
 PROVIDERS = "providers"
-"""Under `governance`, Bifrost's section of provider limits; at the top it has other settings and is skipped."""
+"""Under `governance`, this is Bifrost's section of provider limits. At the top it has other settings and is skipped."""
 NOT_IN_FILES = frozenset({"governance"})
 ENVIRONMENT = "env."
 VAULT = "vault."
@@ -41,9 +41,9 @@ Found = Iterator[tuple[str, Any]]
 def sections(
     document: Mapping[str, Any], environment: Environment | None, most: int | None = None
 ) -> tuple[Sections, list[Fault]]:
-    """Return the sections of a file, and the faults of its entries; reading stops once there are `most` faults.
+    """Return the sections of a file, and the faults of its entries. The reader stops after `most` faults.
 
-    Without an environment, a value `env.NAME` is a fault.
+    If `environment` is None, a value `env.NAME` is a fault.
     """
     reading = _Reading(document, environment, most)
     return reading.sections(), reading.faults
@@ -87,7 +87,7 @@ class _Reading:
         )
 
     def _skip_unknown(self) -> None:
-        """Note the names of unknown sections as skipped; a name similar to a known section is a fault."""
+        """Note the names of unknown sections as skipped. A name that is similar to a known section is a fault."""
         for root in ROOTS:
             held = self._document.get(root) if root else self._document
             if held is not None and not isinstance(held, Mapping):
@@ -106,7 +106,7 @@ class _Reading:
             self._skipped[path] = None
 
     def _entries(self, kind: str, roots: Iterable[str] = ROOTS) -> Found:
-        """Yield each entry of a section with its path, under both roots."""
+        """Yield each entry of a section with its path, under all `roots`."""
         for root in roots:
             held = self._document.get(root) if root else self._document
             listed = held.get(kind) if isinstance(held, Mapping) else None
@@ -117,7 +117,7 @@ class _Reading:
                 yield from ((f"{path}[{place}]", raw) for place, raw in enumerate(listed))
 
     def _section(self, found: Iterable[tuple[str, Any]], schema: Schema) -> Section[Any]:
-        """Return the well-formed entries of a section, and the ids of all its entries."""
+        """Return the valid entries of a section, and the ids of all its entries."""
         section: Section[Any] = Section([], set())
         for path, raw in found:
             if self._most is not None and len(self.faults) >= self._most:
@@ -147,7 +147,7 @@ class _Reading:
         self.faults += [fault._replace(param=_joined(path, fault.param)) for fault in error.faults]
 
     def _note(self, schema: Schema, raw: Mapping[str, Any], path: str) -> None:
-        """Note the fields of an entry that are skipped, and the values that are not taken as written."""
+        """Note the fields of an entry that are skipped, and the values that the service changes."""
         for name, value in raw.items():
             field = schema.fields.get(name)
             where = f"{path}.{name}"

@@ -1,6 +1,7 @@
 """Entries of a file that own budgets and rate limits but are no model limits.
 
-The budgets and rate limits of a virtual key, a provider config or a provider in Bifrost are a limit on all models here.
+In Bifrost, virtual keys, provider configs and providers have budgets and rate limits. Here each of these owners becomes
+a limit on all models.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,16 +21,16 @@ from schemas.keys import NewVirtualKey
 from schemas.loading import Body, load
 
 SKIPPED_OWNERS = {"teams": "teams", "customers": "customers", "business_units": "business units"}
-"""Sections of Bifrost's file that are skipped, and whose entries may own budgets and rate limits."""
+"""Sections of Bifrost's file that are skipped, although their entries may own budgets and rate limits."""
 CLAIMS = {
     "budget": (("budget_id", "budget_ids"), ("budgets", "budget")),
     "rate limit": (("rate_limit_id", "rate_limit_ids"), ("rate_limits", "rate_limit")),
 }
-"""By kind: the fields that refer to items by id, and those that contain items."""
+"""By kind of item: the fields that refer to items by id, and the fields that contain items."""
 
 
 class SeparateFields(fields.Raw):
-    """A field that this schema does not check: it is loaded as part of the implied limit (`ImpliedLimit`)."""
+    """A field that this schema does not check. `ImpliedLimit` loads it as part of the implied limit."""
 
     def __init__(self) -> None:
         super().__init__(load_only=True, allow_none=True)
@@ -66,7 +67,7 @@ class FileProviderConfig(OwnerEntry):
 
 
 class FileKey(OwnerEntry, NewVirtualKey):
-    """A virtual key; a value `env.NAME` is taken from the environment."""
+    """A virtual key. A value `env.NAME` is read from the environment."""
 
     provider_configs = fields.List(fields.Nested(FileProviderConfig))
     team_id = IgnoredFields()
@@ -100,7 +101,7 @@ class FileKey(OwnerEntry, NewVirtualKey):
 
 
 class FileProvider(OwnerEntry):
-    """A provider with its budgets and rate limits; its other fields are skipped."""
+    """A provider with its budgets and rate limits. Its other fields are skipped."""
 
     name = OneProvider(required=True)
     calendar_aligned = Boolean()
@@ -119,7 +120,10 @@ class FileProvider(OwnerEntry):
 
 
 class ImpliedLimit(NamedTuple):
-    """The limit on all models that an entry implies: its path, its scope (a draft without items), its rule fields."""
+    """The limit on all models that an entry implies: its path, its scope, and the fields of its rules.
+
+    The scope is a draft without items.
+    """
 
     path: str
     whose: LimitDraft
@@ -153,7 +157,7 @@ def of_provider(path: str, raw: Mapping[str, Any]) -> Iterator[ImpliedLimit]:
 
 
 def limit(implied: ImpliedLimit, schema: FileLimit) -> LimitEntry:
-    """Return the entry of an implied limit. Raises InvalidRequest with every fault of its items."""
+    """Return the entry of an implied limit. Raises InvalidRequest with all faults of its items."""
     path, whose, named_by, rules = implied
     if not rules:
         return LimitEntry(path, None, whose, None, (), None, (), named_by, implied=True)

@@ -11,13 +11,13 @@ from schemas.pricing.bodies import NewPrice, PriceCreate
 
 
 class FilePrice(PriceCreate):
-    """A price override, as the body of `POST /prices`."""
+    """A price override, with the fields of the body of `POST /prices`."""
 
     config_hash = ReadOnly()
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> WantedPrice:
-        """Turn the entry into a wanted price. Raises ValidationError if it is wrong as a whole."""
+        """Turn the entry into a wanted price. Raises ValidationError if its fields contradict each other."""
         new: NewPrice = super().make(data)
         own_id = new.id or price_id(new.draft)
         return WantedPrice("", own_id, new.draft, hashes.of_price(new.id, new.draft))

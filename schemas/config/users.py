@@ -35,7 +35,7 @@ OWNER = FileOwner()
 
 
 def owner(document: Mapping[str, Any], faults: list[Fault]) -> str | None:
-    """Return the owner that a file names at its top; append its faults to `faults`."""
+    """Return the owner that a file names at its top. Append its faults to `faults`."""
     if isinstance(inner := document.get("governance"), Mapping) and "owner" in inner:
         faults.append(Fault("governance.owner", "Write owner at the top of the file, beside governance."))
     try:

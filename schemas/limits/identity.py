@@ -1,4 +1,4 @@
-"""Check model, provider, scope and scope id of a new model limit together."""
+"""Checks model, provider, scope and scope id of a new model limit together."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ ID_OF_GLOBAL = "Leave scope_id out, or give scope as virtual_key or user: a limi
 
 
 def faults(data: Mapping[str, Any], original: Any) -> dict[str, list[str]]:
-    """Return the faults by field. `data` has the loaded fields that were not refused, `original` is the body."""
+    """Return the faults by field. `data` has the loaded fields that were not refused. `original` is the body."""
     found: dict[str, list[str]] = {}
     model, provider = data.get("model_name", ALL_MODELS), data.get("provider")
     if "*" in model and canonical_model(model, provider) != ALL_MODELS:

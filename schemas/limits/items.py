@@ -41,7 +41,7 @@ class BudgetBody(Body):
 
 
 class RateLimitBody(Body):
-    """At most so many tokens, or requests, or both, each in its own window."""
+    """A maximum of tokens, or of requests, or of both, each in its own window."""
 
     id = Name(metadata={"description": "In an update: the stored rate limit that this one stands for."})
     token_max_limit = Maximum(metadata={"description": "The most tokens in each window."})

@@ -22,7 +22,7 @@ WINDOWS = {"budgets": ("reset_duration",), "rate_limits": ("token_reset_duration
 class ModelLimitBody(Body):
     """The fields that a create and an update have in common.
 
-    `emptied` has the singular fields that may be an empty object, which means an empty list.
+    `emptied` has the singular fields (`rate_limit`) that may be an empty object, which means an empty list.
     """
 
     emptied: ClassVar[tuple[str, ...]] = ("rate_limit",)
@@ -41,7 +41,10 @@ class ModelLimitBody(Body):
 
     @pre_load
     def without_echo(self, data: Any, **_: Any) -> Any:
-        """Remove a singular that a response showed next to its list; replace an empty singular by an empty list."""
+        """Remove a singular field that a response showed beside its list.
+
+        Replace an empty singular field by an empty list.
+        """
         if not isinstance(data, Mapping):
             return data
         kept = dict(data)
@@ -58,7 +61,7 @@ class ModelLimitBody(Body):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def one_form(self, _: Any, original: Any, **__: Any) -> None:
-        """Refuse a list and its singular together."""
+        """Refuse a list together with its singular field."""
         both = {
             singular: [f"Send {plural} or {singular}, not both."]
             for plural, singular in SINGULAR.items()
@@ -87,12 +90,12 @@ def _is_echo(value: Any) -> bool:
 
 
 def _is_empty(value: Any) -> bool:
-    """Return whether an object sets nothing: `{}` or only nulls."""
+    """Return whether an object sets nothing: it is `{}`, or has only nulls."""
     return isinstance(value, Mapping) and all(inner is None for inner in value.values())
 
 
 def _repeated(plural: str, name: str, items: list[Any]) -> Iterator[tuple[int, str]]:
-    """Yield the index of each item whose window is as long as that of an earlier item, with the message."""
+    """Yield the index and the message of each item whose window is as long as that of an earlier item."""
     seen: dict[int, str] = {}
     for index, item in enumerate(items[:MAX_ITEMS]):
         text = item.get(name) if isinstance(item, Mapping) else None
@@ -116,7 +119,7 @@ class ModelLimitCreate(ModelLimitBody):
 
     @pre_load
     def without_empty_id(self, data: Any, **_: Any) -> Any:
-        """Remove an empty scope_id if the scope is global."""
+        """If the scope is global, remove an empty scope_id."""
         if not isinstance(data, Mapping) or "scope_id" not in data:
             return data
         is_global = data.get("scope") in (None, Scope.GLOBAL.value)
@@ -146,7 +149,7 @@ class ModelLimitCreate(ModelLimitBody):
 
 
 class ModelLimitUpdate(ModelLimitBody):
-    """The body of `PUT /model-configs/{id}`: a missing or null field keeps its value."""
+    """The body of `PUT /model-configs/{id}`. A missing or null field keeps its value."""
 
     emptied = ("budget", "rate_limit")
 
@@ -176,7 +179,10 @@ def _reset(data: Mapping[str, Any]) -> frozenset[Metric]:
 
 
 def _items(data: Mapping[str, Any], absent: tuple[()] | None) -> dict[str, Any]:
-    """Return `budgets` and `rate_limits` (`absent` if not given), and `single`: the lists given in the singular."""
+    """Return `budgets` and `rate_limits`, and in `single` the lists that were given in the singular.
+
+    A list that is not given is `absent`.
+    """
     single = frozenset(plural for plural, singular in SINGULAR.items() if singular in data)
     items: dict[str, Any] = {"single": single}
     for plural, singular in SINGULAR.items():

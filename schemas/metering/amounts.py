@@ -1,4 +1,4 @@
-"""The amounts of a call, coming in: dollars, and tokens in one of three forms.
+"""The amounts of a call in a body: dollars, and tokens in one of three forms.
 
 Tokens are given as `tokens`, as input and output with their parts, or as the `usage` object of a provider.
 """
@@ -16,7 +16,7 @@ from schemas.pricing.token_counts import OTHER_FORMS, PARTS, SPLIT, ProviderUsag
 
 
 class Cost(Number):
-    """The cost of one call in dollars, any number of decimals; becomes nano-dollars, rounded up."""
+    """The cost of one call in dollars, with any number of decimals. The loaded value is in nano-dollars, rounded up."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(least=0, most=money.MAX_COST // money.NANOS, **kwargs)
@@ -44,7 +44,7 @@ class AmountsBody(FlatBody):
     cost = Cost(metadata={"description": "Dollars, rounded up to the billionth."})
 
     def one_form(self, data: dict[str, Any], original: Any) -> None:
-        """Refuse tokens in two forms, and parts that exceed their whole."""
+        """Refuse tokens in two forms, and parts that exceed the input or the output."""
         given = original if isinstance(original, Mapping) else data
         if not OTHER_FORMS.isdisjoint(given):
             _refuse_two_forms(given)
@@ -61,6 +61,9 @@ def _refuse_two_forms(given: Mapping[str, Any]) -> None:
 
 
 def _refuse_sums(data: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Refuse parts that exceed a whole that could be read, and a total that no call has."""
+    """Refuse parts that exceed the input or the output, if both could be read.
+
+    Refuse a total above the largest of one call.
+    """
     is_read = {whole: whole in data or given.get(whole) is None for whole in PARTS}
     check_counts(token_counts(data), [whole for whole in PARTS if is_read[whole]])

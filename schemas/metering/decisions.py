@@ -1,6 +1,6 @@
 """The JSON of decisions and reservations. Amounts of a budget are in dollars.
 
-The JSON of a rule is a template with gaps for its figures, so its constant part is rendered only once.
+The JSON of a rule is a template with gaps for its amounts, so its constant part is rendered only once.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +24,7 @@ GAP = Fragment("\0")
 
 
 def allowed(decision: Decision) -> bytes:
-    """Return the response to a granted reservation, with each rule's state including this reservation."""
+    """Return the response to a granted reservation. The state of each rule includes this reservation."""
     held = decision.reservation
     texts = [_text(each, each.window.used, each.window.reserved + each.requested) for each in decision.statuses]
     limits = Fragment(f"[{','.join(texts)}]")
@@ -34,7 +34,10 @@ def allowed(decision: Decision) -> bytes:
 
 
 def reported(decision: Decision) -> bytes:
-    """Return the response to a usage report, with each rule's state including this usage, and whether it is used up."""
+    """Return the response to a usage report.
+
+    The state of each rule includes this usage and says if the rule is used up.
+    """
     used = decision.reservation
     told = {
         "message": "Usage recorded successfully",
@@ -49,12 +52,12 @@ def reported(decision: Decision) -> bytes:
 
 @lru_cache(maxsize=RULES_REMEMBERED)
 def repeated_texts(matched: tuple[MatchedRule, ...]) -> tuple[str, ...]:
-    """Return the texts that all responses for the same rules contain. They are most of the bytes."""
+    """Return the texts that all responses for the same rules contain. They are most of the bytes of a response."""
     return (_frame(), *map(_template, matched))
 
 
 def reservation(held: Reservation) -> dict[str, Any]:
-    """Return a reservation as responses show it."""
+    """Return a reservation in the form of a response."""
     return {
         "id": held.id,
         "status": held.status,
@@ -79,7 +82,7 @@ def reservation(held: Reservation) -> dict[str, Any]:
 
 
 def price(stored: str | None) -> Fragment | None:
-    """Return the price that a reservation stores, as JSON."""
+    """Return the stored price of a reservation as JSON."""
     return None if stored is None else Fragment(stored)
 
 
@@ -97,7 +100,7 @@ def rules(statuses: Sequence[RuleStatus]) -> Fragment:
 
 @cache
 def _frame() -> str:
-    """Return the response to a reservation on which no rule applies, as a sample."""
+    """Return a sample response: to a reservation on which no rule applies."""
     held = Reservation("", Status.OPEN, "", "", "", "", 1, 1000, 10**7, 0, 0, 0, 0, None, late=False)
     return allowed(Decision(Call(""), 0, reservation=held)).decode()
 
@@ -123,7 +126,7 @@ def _text(status: RuleStatus, used: int, reserved: int) -> str:
 
 @lru_cache(maxsize=RULES_REMEMBERED)
 def _template(matched: MatchedRule) -> str:
-    """Return a rule's JSON with gaps for its figures."""
+    """Return a rule's JSON with gaps for its amounts."""
     shown = dumps(_shape(matched, [GAP] * 4, Fragment('"\0"')))
     return shown.decode().replace("%", "%%").replace("\0", "%s")
 

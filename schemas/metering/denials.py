@@ -12,7 +12,7 @@ from schemas.metering.decisions import rules
 def refusal(decision: Decision, *, shows_shared: bool = True) -> Denied | Forbidden | InvalidRequest:
     """Return the error for a call that was not allowed.
 
-    Without `shows_shared`, figures are only those of rules on the caller's own virtual key and user.
+    If `shows_shared` is false, the error has only the figures of rules on the caller's own virtual key and user.
     """
     if decision.key_refusal is not None:
         message, code, param = decision.key_refusal
@@ -34,14 +34,14 @@ def refusal(decision: Decision, *, shows_shared: bool = True) -> Denied | Forbid
 
 
 def _shared_sentence(violated: RuleStatus) -> str:
-    """Return the sentence about a limit that others share, without its figures."""
+    """Return the sentence about a limit that other callers share. It has no figures."""
     if violated.exceeds_limit:
         return "Ask for less: a shared limit is smaller than this call."
     return f"Wait until {rfc3339(violated.window.end)}: a shared limit has no room for this call."
 
 
 def _sentence(violated: RuleStatus) -> str:
-    """Return the sentence that says what to do, with the figures of the first rule without room."""
+    """Return the sentence that says what to do. It contains the amounts of the first rule without room."""
     rule, limit = violated.matched.rule, violated.matched.limit
     whose = f"{limit.scope} {violated.matched.scope_name or limit.scope_id}" if limit.scope_id else limit.scope
     what = f"{limit.model_name}{f' of {limit.provider}' if limit.provider else ''} ({whose})"

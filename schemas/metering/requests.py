@@ -22,7 +22,7 @@ from schemas.queries import CallsQuery
 
 FOREVER = 2**63
 NEED_SINCE = ("model", "provider", "virtual_key_id", "user_id", "until")
-"""The filters that are looked for among the reservations from a time on."""
+"""The filters that need `since`."""
 
 
 class CallBody(AmountsBody):
@@ -72,7 +72,7 @@ class ReservationCreate(CallBody):
 
 
 class UsageReport(CallBody):
-    """The body of `POST /usage`: an amount left out is 0."""
+    """The body of `POST /usage`. A missing amount is 0."""
 
     tokens = Tokens(metadata={"description": "What was used; 0 where left out."})
     cost = Cost(
@@ -93,7 +93,7 @@ class UsageReport(CallBody):
 
 
 class Settlement(AmountsBody):
-    """The body of `POST /reservations/{id}/settle`: a missing amount settles as reserved, and 0 at nothing."""
+    """The body of `POST /reservations/{id}/settle`. A missing amount is charged as reserved, and 0 is charged as 0."""
 
     optional = True
 
@@ -114,7 +114,7 @@ class Extension(FlatBody):
     """The body of `POST /reservations/{id}/extend`."""
 
     optional = True
-    """A missing body counts as an empty object, so the error names the missing field."""
+    """A missing body counts as an empty object, so that the error names the missing field."""
 
     ttl_seconds = Integer(
         least=1, most=LONGEST_TTL, required=True, metadata={"description": "Seconds from now; never less than it has."}
@@ -134,7 +134,7 @@ class ReservationsQuery(CallsQuery):
 
     @validates_schema
     def has_since(self, data: dict[str, Any], **_: Any) -> None:
-        """Refuse filters without `since`: they would read every stored reservation."""
+        """Refuse filters without `since`, because they would read every stored reservation."""
         given = [name for name in NEED_SINCE if name in data]
         if given and "since" not in data:
             raise ValidationError(f"Give since too: {given[0]} is looked for from a time on.", "since")

@@ -1,4 +1,4 @@
-"""The sentences about a call whose price was needed and is not known. Each names the command that sets one."""
+"""The sentences about a call that needs a price that is not known. Each contains the command that sets the price."""
 
 from governance.domain.metering.decision import Decision
 from governance.domain.metering.reservation import Reservation
@@ -14,12 +14,12 @@ def refused(decision: Decision) -> str:
 
 
 def warnings(decision: Decision, effect: str) -> list[str]:
-    """Return the warning about an admitted call without a known price; `effect` is what became of it."""
+    """Return the warning about an admitted call without a known price. `effect` says what happened to the call."""
     if decision.priced is None or not decision.priced.is_unknown:
         return []
     return [UNCHARGED.format(command(decision.call.model, decision.call.provider), effect)]
 
 
 def settle_warnings(after: Reservation) -> list[str]:
-    """Return the warning about a settle whose tokens by kind could not be priced."""
+    """Return the warning about a settle that gave tokens by kind without a known price."""
     return [UNCHARGED.format(command(after.model, after.provider), "the cost was charged as it was held")]

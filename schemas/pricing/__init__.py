@@ -1,1 +1,1 @@
-"""The bodies of price overrides, and prices as responses show them."""
+"""The bodies of price overrides, and the prices in responses."""

@@ -51,7 +51,7 @@ def _rate(kind: str) -> RateField:
 
 
 class OneModel(Name):
-    """The name of one model; `*` is refused."""
+    """The name of one model. `*` is refused."""
 
     default_error_messages = {"star": "Give {field} as one model: a price is not of all models."}  # noqa: RUF012
 
@@ -75,7 +75,10 @@ class RatesBody(Body):
 
 
 class TierBody(RatesBody):
-    """The rates of a call with more than `above` input tokens; a kind without one keeps the rate of the price."""
+    """The rates of a call with more than `above` input tokens.
+
+    A kind without a rate here keeps the rate of the price.
+    """
 
     above = Integer(
         least=1,
@@ -105,14 +108,14 @@ class SameAsBody(Body):
 
 
 class NewPrice(NamedTuple):
-    """A loaded override: `id` is None if it gets one here."""
+    """A loaded override. `id` is None if the service must create the id."""
 
     id: str | None
     draft: PriceDraft
 
 
 class PriceBody(RatesBody):
-    """What an override is for, and its price or its alias."""
+    """The model of an override, and its price or its alias."""
 
     provider = Provider(
         allow_none=True, metadata={"description": "The provider; left out, the price is for the model of any provider."}
@@ -149,7 +152,7 @@ class PriceCreate(PriceBody):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Any:
-        """Return the loaded override. Raises ValidationError if it is wrong as a whole."""
+        """Return the loaded override. Raises ValidationError if its fields contradict each other."""
         draft = draft_of(data)
         for fault in drafts.faults(draft):
             raise ValidationError(fault.message, fault.param or "")
@@ -157,7 +160,7 @@ class PriceCreate(PriceBody):
 
 
 class PriceUpdate(PriceBody):
-    """The body of `PUT /prices/{id}`: a missing field keeps its value, null removes it."""
+    """The body of `PUT /prices/{id}`. A missing field keeps its value, and null removes the value."""
 
     nullable = frozenset({*KINDS, "provider", "same_as", "request", "tiers", "effective_from"})
 
@@ -166,9 +169,9 @@ class PriceUpdate(PriceBody):
 
 
 def changed(before: PriceDraft, body: Mapping[str, Any]) -> PriceDraft:
-    """Return an override after an edit. Raises InvalidRequest if it is wrong as a whole.
+    """Return an override after an edit. Raises InvalidRequest if its fields contradict each other.
 
-    An alias with a new rate becomes a price, and a price with `same_as` becomes an alias.
+    If an alias gets a rate, it becomes a price. If a price gets `same_as`, it becomes an alias.
     """
     kept = _fields(before)
     priced = {*KINDS, "request", "tiers"}

@@ -8,6 +8,6 @@ COMMAND = "flask governance prices set {} --input DOLLARS --output DOLLARS (per 
 
 
 def command(model: str, provider: str | None) -> str:
-    """Return the command that sets the price of a model, as a call names it."""
+    """Return the command that sets the price of a model. The names are those of the call."""
     named, bare = spelled(model, provider)
     return COMMAND.format(f"{quote(bare)} --provider {quote(named)}" if named else quote(bare))

@@ -14,7 +14,10 @@ LIST = "the list (genai-prices {})"
 
 
 def lookup(result: PriceLookup) -> dict[str, Any]:
-    """Return the price, its source and the reason; `cost` is null if no tokens were given or it cannot be told."""
+    """Return the price, its source and the reason.
+
+    `cost` is null if no tokens were given, or if the price cannot give the cost.
+    """
     provider, model = result.model
     found = result.found
     return {
@@ -31,7 +34,7 @@ def lookup(result: PriceLookup) -> dict[str, Any]:
 
 
 def reason(result: PriceLookup) -> str:
-    """Return where the price comes from, in a sentence; or why there is none, and what to do."""
+    """Return a sentence that says where the price comes from. If there is no price, it says why, and what to do."""
     found, listed = result.found, LIST.format(result.info.version)
     provider, model = result.model
     name = full_name(provider or None, model)

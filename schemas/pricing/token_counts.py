@@ -1,4 +1,4 @@
-"""The tokens of a call, coming in: by kind, or as the `usage` object of a provider."""
+"""The tokens of a call in a body: by kind, or as the `usage` object of a provider."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,14 +19,14 @@ SPLIT = {
     "output_tokens": "output",
     "output_audio_tokens": "output_audio",
 }
-"""The fields of split tokens, and the counts that they give."""
+"""The fields of tokens by kind, and the counts that they become."""
 OTHER_FORMS = frozenset({*SPLIT, "usage"})
 """The fields that give tokens in another form than `tokens`."""
 PARTS = {
     "input_tokens": "cached_input_tokens + cache_write_tokens + cache_write_1h_tokens + input_audio_tokens",
     "output_tokens": "output_audio_tokens",
 }
-"""The parts of each whole, as an error message names them."""
+"""The parts of the input and of the output, as an error message names them."""
 
 
 class Tokens(Integer):
@@ -37,7 +37,7 @@ class Tokens(Integer):
 
 
 class ProviderUsage(BaseField):
-    """The usage object of a provider; becomes `TokenCounts`."""
+    """The usage object of a provider. The loaded value is a `TokenCounts`."""
 
     default_error_messages = {"object": "Give {field} as the object that the provider sent."}  # noqa: RUF012
 
@@ -51,13 +51,13 @@ class ProviderUsage(BaseField):
 
 
 def token_counts(data: Mapping[str, Any]) -> TokenCounts:
-    """Return the token counts of a loaded body with usage or split tokens."""
+    """Return the token counts of a loaded body that has `usage` or tokens by kind."""
     usage: TokenCounts | None = data.get("usage")
     return usage or TokenCounts(**{count: data[name] for name, count in SPLIT.items() if name in data})
 
 
 def given_tokens(data: Mapping[str, Any]) -> tuple[int | None, TokenCounts | None]:
-    """Return all tokens of a loaded body, and the tokens by kind; None if it does not give them."""
+    """Return all tokens of a loaded body, and the tokens by kind. Each is None if the body does not give it."""
     if OTHER_FORMS.isdisjoint(data):
         return data.get("tokens"), None
     counts = token_counts(data)
@@ -65,7 +65,7 @@ def given_tokens(data: Mapping[str, Any]) -> tuple[int | None, TokenCounts | Non
 
 
 def check_counts(counts: TokenCounts, wholes: Iterable[str] = tuple(PARTS)) -> None:
-    """Raise ValidationError if parts exceed their whole, or if no call has so many tokens."""
+    """Raise ValidationError if parts exceed the input or output, or if the total is above the largest of one call."""
     rests = {"input_tokens": counts.plain_input, "output_tokens": counts.plain_output}
     for whole in wholes:
         if rests[whole] < 0:

@@ -1,4 +1,4 @@
 """The schemas of responses, by subject. OpenAPI is made from them, and tests compare every response with them.
 
-The renderer (`render`, `keys`, `metering`) writes the bytes; these schemas never dump.
+The renderer (`render`, `keys`, `metering`) writes the bytes. These schemas never write a response.
 """

@@ -1,4 +1,4 @@
-"""Answers about the keys of this API."""
+"""Responses about the keys of this API."""
 
 from marshmallow import Schema, fields
 
@@ -8,7 +8,7 @@ from schemas.responses.fields import instant, text
 
 
 class ApiKey(Schema):
-    """A key of this API, without the key itself."""
+    """A key of this API, without its value."""
 
     id = text()
     name = text()
@@ -20,13 +20,13 @@ class ApiKey(Schema):
 
 
 class NewApiKey(ApiKey):
-    """A key of this API, shown once."""
+    """A key of this API with its value, shown once."""
 
     key = text("In this answer alone.")
 
 
 class ApiKeyCreated(Done):
-    """One API key, new."""
+    """A new API key."""
 
     api_key = fields.Nested(NewApiKey, required=True)
 

@@ -13,7 +13,7 @@ def _value() -> fields.Raw:
 
 
 class AuditChange(Schema):
-    """A field that changed; null if it did not exist before, or no longer exists."""
+    """A field that changed. A value is null if the field did not exist before, or no longer exists."""
 
     field = text("As answers name it; a rule stands under its window, such as budgets[1d].max_limit.")
     old = _value()
@@ -33,6 +33,6 @@ class AuditEntry(Schema):
 
 
 class AuditList(Paged):
-    """A page of the audit."""
+    """A page of the audit log."""
 
     audit = fields.List(fields.Nested(AuditEntry), required=True)

@@ -1,4 +1,4 @@
-"""Responses about what a config file would do, or has done."""
+"""Responses about the changes that a config file would make, or has made."""
 
 from marshmallow import Schema, fields
 
@@ -6,7 +6,10 @@ from schemas.responses.fields import flag, text, whole
 
 
 class ConfigDifference(Schema):
-    """One field that differs. `old` is null if it did not exist before, `new` if it does not exist afterwards."""
+    """One field that differs.
+
+    `old` is null if it did not exist before, and `new` is null if it does not exist afterwards.
+    """
 
     what = text()
     old = text(null=True)
@@ -14,7 +17,7 @@ class ConfigDifference(Schema):
 
 
 class ConfigStep(Schema):
-    """What happens to one row."""
+    """The change of one row."""
 
     action = fields.String(required=True, metadata={"enum": ["create", "change", "replace", "remove", "keep"]})
     entity = fields.String(required=True, metadata={"enum": ["model_limit", "virtual_key", "user"]})
@@ -33,7 +36,7 @@ class ConfigPlace(Schema):
 
 
 class ConfigPlan(Schema):
-    """What an apply of the file would do, or has done. It contains no secret."""
+    """The changes that an apply of the file would make, or has made. The plan contains no secret."""
 
     applied = flag("Whether it was done.")
     owner = text("Whose the file's rows are; null where nobody's.", null=True)

@@ -10,7 +10,7 @@ from schemas.responses.reservations import ReservationShown
 
 
 class StandingShown(Schema):
-    """A rule that applied, in its current window; amounts of a budget are dollars."""
+    """A rule that applied, in its current window. Amounts of a budget are dollars."""
 
     rule_id = text("The budget's or rate limit's id.")
     model_config_id = text()
@@ -30,13 +30,13 @@ class StandingShown(Schema):
 
 
 class UsedStanding(StandingShown):
-    """A rule that a report was charged to."""
+    """A rule to which a report was charged."""
 
     over = flag("Whether the rule is used up now.")
 
 
 class Admitted(Schema):
-    """A reservation that holds, and every rule that applied."""
+    """An open reservation, and every rule that applied."""
 
     decision = fields.String(required=True, metadata={"enum": ["allow"]})
     reservation = fields.Nested(ReservationShown, required=True)
@@ -55,7 +55,7 @@ class UsageRecorded(Done):
 
 
 class UnmatchedLimit(Schema):
-    """A limit of the same model or provider that did not apply."""
+    """A limit on the same model or provider that did not apply."""
 
     model_config_id = text()
     model_name = text()
@@ -66,7 +66,7 @@ class UnmatchedLimit(Schema):
 
 
 class Unmatched(Schema):
-    """The number of such limits, and the first of them."""
+    """The number of limits that did not apply, and the first of them."""
 
     count = whole()
     limits = fields.List(
@@ -101,7 +101,7 @@ class DenialFields(Schema):
 
 
 class Denial(Schema):
-    """A call for which a limit has no room. Nothing was consumed."""
+    """A call for which a limit has no room. Nothing was reserved or charged."""
 
     type = text("The denial's word, as in error.type.")
     is_bifrost_error = flag("Always false.")

@@ -1,4 +1,4 @@
-"""Parts of responses that all subjects share: the numbers of a page, and a bare success message."""
+"""Parts of responses that all subjects share: the numbers of a page, and a success message without data."""
 
 from marshmallow import Schema
 

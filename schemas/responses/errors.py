@@ -1,4 +1,4 @@
-"""The one shape of every refusal."""
+"""The response to every refused request."""
 
 from marshmallow import Schema, fields
 
@@ -15,7 +15,7 @@ class ErrorBody(Schema):
 
 
 class Error(Schema):
-    """The one shape of every refusal."""
+    """The response to every refused request."""
 
     is_bifrost_error = flag("Always false.")
     status_code = whole("The HTTP status.")

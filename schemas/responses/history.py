@@ -1,4 +1,4 @@
-"""Answers about usage over time."""
+"""Responses about usage over time."""
 
 from marshmallow import Schema, fields
 
@@ -35,11 +35,11 @@ class SpanShown(Schema):
 
 
 class UsageShown(UsageSums, SpanShown):
-    """What one group has used in one period. Usage beyond GOVERNANCE_HISTORY_SERIES is in the group `(other)`."""
+    """The usage of one group in one period. Usage beyond GOVERNANCE_HISTORY_SERIES is in the group `(other)`."""
 
 
 class UsageHistory(Paged):
-    """A page of usage over time, and the sum of all."""
+    """A page of usage over time, and the sum of all rows."""
 
     usage = fields.List(fields.Nested(UsageShown), required=True)
     sum = fields.Nested(UsageSums, required=True, metadata={"description": "The sum of all rows, not of this page."})

@@ -1,4 +1,4 @@
-"""Answers about model limits, their budgets and rate limits."""
+"""Responses about model limits, their budgets and rate limits."""
 
 from marshmallow import Schema, fields
 
@@ -79,7 +79,7 @@ class ModelLimitFound(Schema):
 
 
 class ModelLimitWritten(Done):
-    """One model limit, stored."""
+    """The stored model limit."""
 
     model_config = fields.Nested(ModelLimit, required=True)
 

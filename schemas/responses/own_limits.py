@@ -1,4 +1,4 @@
-"""The answer to the holder of a virtual key."""
+"""The response to the holder of a virtual key."""
 
 from marshmallow import Schema, fields
 
@@ -14,7 +14,7 @@ class OwnKey(Schema):
 
 
 class OwnRuleShown(Schema):
-    """A rule of one of the key's own limits; amounts of a budget are dollars."""
+    """A rule of one of the key's own limits. Amounts of a budget are dollars."""
 
     rule_id = text("The budget's or rate limit's id.")
     kind = fields.String(required=True, metadata={"enum": ["budget", "rate_limit"]})

@@ -1,4 +1,4 @@
-"""Answers about prices, and the price in other answers."""
+"""Responses about prices, and the price in other responses."""
 
 from marshmallow import Schema, fields
 
@@ -21,7 +21,7 @@ def cost_source() -> fields.String:
 
 
 def warnings() -> fields.List[str]:
-    """Warnings; the field is left out if there are none."""
+    """Warnings. The field is left out if there are none."""
     return fields.List(fields.String(), metadata={"description": "What to do about a price that is not known."})
 
 
@@ -42,7 +42,7 @@ class RatesShown(Schema):
 
 
 class AboveShown(Schema):
-    """Where a tier begins."""
+    """The number of input tokens above which a tier begins."""
 
     above = whole("The rates apply to all tokens of a call with more input tokens than this.")
 
@@ -59,7 +59,7 @@ class CallRates(RatesShown):
 
 
 class UsedEntry(Schema):
-    """The entry that has the price of a call. A field that it does not need is left out."""
+    """The entry from which the price of a call comes. A field without a value is left out."""
 
     source = fields.String(required=True, metadata={"enum": ["override", "list"]})
     provider = fields.String()
@@ -69,7 +69,7 @@ class UsedEntry(Schema):
 
 
 class PriceUsed(CallRates, UsedEntry):
-    """The price of a call, with the entry that has it."""
+    """The price of a call, with the entry that has the price."""
 
 
 class SameAsShown(Schema):
@@ -80,7 +80,7 @@ class SameAsShown(Schema):
 
 
 class EntryHead(Schema):
-    """What an entry is for."""
+    """The model of an entry."""
 
     id = text("Null for an entry of the list.", null=True)
     source = fields.String(required=True, metadata={"enum": ["override", "list"]})
@@ -126,7 +126,7 @@ class PriceFound(Schema):
 
 
 class PriceWritten(Done):
-    """One override, stored."""
+    """The stored override."""
 
     price = fields.Nested(PriceEntry, required=True)
 

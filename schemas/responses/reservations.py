@@ -1,4 +1,4 @@
-"""Answers about reservations."""
+"""Responses about reservations."""
 
 from marshmallow import Schema, fields
 
@@ -8,14 +8,14 @@ from schemas.responses.prices import PriceUsed, cost_source, warnings
 
 
 class TokenAmounts(Schema):
-    """Tokens held at admission, and charged now."""
+    """Tokens reserved at admission, and charged now."""
 
     reserved = whole()
     used = whole()
 
 
 class CostAmounts(Schema):
-    """Dollars held at admission, and charged now."""
+    """Dollars reserved at admission, and charged now."""
 
     reserved = dollars("Dollars held at admission.")
     used = dollars("Dollars charged now.")

@@ -1,4 +1,4 @@
-"""Answers about users."""
+"""Responses about users."""
 
 from marshmallow import Schema, fields
 
@@ -22,7 +22,7 @@ class UserFound(Schema):
 
 
 class UserWritten(Done):
-    """One user, stored."""
+    """The stored user."""
 
     user = fields.Nested(User, required=True)
 

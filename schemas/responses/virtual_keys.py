@@ -1,4 +1,4 @@
-"""Answers about virtual keys."""
+"""Responses about virtual keys."""
 
 from marshmallow import Schema, fields
 
@@ -33,13 +33,13 @@ class VirtualKeyFound(Schema):
 
 
 class VirtualKeyWritten(Done):
-    """One virtual key, stored."""
+    """The stored virtual key."""
 
     virtual_key = fields.Nested(VirtualKey, required=True)
 
 
 class VirtualKeyCreated(Done):
-    """One virtual key, new."""
+    """The new virtual key."""
 
     virtual_key = fields.Nested(NewVirtualKey, required=True)
 

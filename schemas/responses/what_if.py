@@ -1,4 +1,4 @@
-"""The answer to what a limit would have done."""
+"""The response about the effect that a limit would have had."""
 
 from marshmallow import Schema, fields
 
@@ -6,21 +6,21 @@ from schemas.responses.fields import dollars, flag, instant, whole
 
 
 class CallBounds(Schema):
-    """Bounds of a number of calls; equal if they are known exactly."""
+    """Bounds of a number of calls. They are equal if the number is known exactly."""
 
     at_least = whole()
     at_most = whole()
 
 
 class FirstRefused(Schema):
-    """When the first call would have been refused."""
+    """The instant at which the first call would have been refused."""
 
     earliest = instant("null: no call.", null=True)
     latest = instant("null: it is not certain that any call would have been.", null=True)
 
 
 class CostBounds(Schema):
-    """Dollars that all calls used, and bounds of what those used that the limit would have let pass."""
+    """The dollars of all calls, and bounds of the dollars of the calls that the limit would have admitted."""
 
     without_limit = dollars("What all calls used.")
     at_least = dollars("What was let pass, at least.")
@@ -28,7 +28,7 @@ class CostBounds(Schema):
 
 
 class TokenBounds(Schema):
-    """Tokens that all calls used, and bounds of what those used that the limit would have let pass."""
+    """The tokens of all calls, and bounds of the tokens of the calls that the limit would have admitted."""
 
     without_limit = whole("What all calls used.")
     at_least = whole()
@@ -36,7 +36,7 @@ class TokenBounds(Schema):
 
 
 class WhatIfShown(Schema):
-    """What a limit would have done with the calls that it applies to."""
+    """The effect that a limit would have had on the calls that it applies to."""
 
     since = instant()
     until = instant()

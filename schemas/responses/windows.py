@@ -1,4 +1,4 @@
-"""Answers about the windows of a limit."""
+"""Responses about the windows of a limit."""
 
 from marshmallow import Schema, fields
 
@@ -16,7 +16,7 @@ class RuleNamed(Schema):
 
 
 class WindowShown(RuleNamed):
-    """What was used of a rule in a window; amounts of a budget are dollars."""
+    """The usage of a rule in a window. Amounts of a budget are dollars."""
 
     start = instant("The start of the window.")
     end = instant("Its end, which is not in it.")
@@ -29,13 +29,13 @@ class WindowShown(RuleNamed):
 
 
 class WindowList(Paged):
-    """A page of the windows in which something was used or reserved, newest first."""
+    """A page of the windows that have usage or reservations, newest first."""
 
     windows = fields.List(fields.Nested(WindowShown), required=True)
 
 
 class PacePerDay(Schema):
-    """Amounts a day; of a budget in dollars."""
+    """Amounts a day. Amounts of a budget are dollars."""
 
     this_window = dollars("In this window so far.")
     past_windows = dollars("In the past windows; null without any.", null=True)
@@ -51,7 +51,7 @@ class PastWindow(Schema):
 
 
 class ForecastShown(RuleNamed):
-    """The forecast of a rule; amounts of a budget are dollars."""
+    """The forecast of a rule. Amounts of a budget are dollars."""
 
     reset_duration = text()
     limit = dollars("The rule's maximum.")
