@@ -13,7 +13,10 @@ QUICK_FOLDER = Path(__file__).parent / ".work" / "quick"
 
 
 def main() -> None:
-    """Measure, and write RESULTS.md, results.json and results.svg. A quick run writes them to a folder of its own."""
+    """Run the parts, and write RESULTS.md, results.json and results.svg.
+
+    A quick run writes them to a folder of its own.
+    """
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; all where none is named")
     parser.add_argument("--quick", action="store_true", help=f"in a minute; the results go to {QUICK_FOLDER.name}/")
@@ -31,7 +34,7 @@ def main() -> None:
 
 
 def measure(names: list[str], *, quick: bool) -> None:
-    """Run parts, and write the results of each part when it has ended."""
+    """Run parts. Write the results of each part when it has ended."""
     folder = QUICK_FOLDER if quick else results.FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:

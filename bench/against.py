@@ -1,8 +1,8 @@
-"""Compares what a request costs in this tree and in the tree of a commit (`make bench AGAINST=<commit>`).
+"""Compares the cost of a request in this tree and in the tree of a commit (`make bench AGAINST=<commit>`).
 
 Both trees serve at the same time, each with one worker on the same core. Every round sends all kinds of requests to
 both, in alternating order, and gives one ratio for each kind. So a change of the machine's speed affects both trees.
-Rounds go on until every interval is narrow enough, or until there are `MOST` of them.
+There are more rounds until every interval is narrow enough, or until there are `MOST` of them.
 """
 
 import json
@@ -21,9 +21,9 @@ from bench.servers import Server
 from bench.trees import Tree
 
 LEAST, MOST = 20, 60
-"""The number of rounds: six minutes at most."""
+"""The least and the largest number of rounds. The largest number takes six minutes."""
 NARROW = 0.015
-"""An interval is narrow enough if neither end is further than this from the ratio."""
+"""An interval is narrow enough if both its ends are at most this far from the ratio."""
 PACE = Pace(rounds=LEAST, warm_up=0.1, seconds=0.4)
 LIMITS = 1_000
 ROOM = 1_000_000_000
@@ -46,7 +46,7 @@ Costs = dict[str, float]
 
 
 def run(commit: str, allowed: float) -> str:
-    """Measure both trees. Return a table that marks what is worse by more than the allowed share."""
+    """Measure both trees. Return a table that marks each cost that rose by more than the allowed share."""
     before, now = trees.of_commit(commit), trees.this()
     server_core, load_core = cpu.cores()
     with ExitStack() as stack:
@@ -94,7 +94,7 @@ def _cases(server: Server, headers: Mapping[str, str]) -> list[Case]:
 
 
 def _limits() -> Iterator[dict[str, object]]:
-    """Yield four limits that apply to every call, with two counters each, and others that are only listed."""
+    """Yield four limits that apply to every call, with two counters each, and other limits that are only listed."""
     for number in range(LIMITS - len(TIERS)):
         yield _limit(f"model-{number}", f"provider-{number % 7}")
     for model, provider in TIERS:
@@ -130,5 +130,8 @@ def _is_narrow(rounds: list[tuple[Costs, Costs]]) -> bool:
 
 
 def _ratio(name: str, rounds: list[tuple[Costs, Costs]]) -> Interval:
-    """Return the ratio of the two trees. A settle's cost is a difference, so a disturbed round can make it negative."""
+    """Return the ratio of the two trees.
+
+    The cost of a settle is a difference, so a disturbed round can make it negative.
+    """
     return of_ratios([now[name] / before[name] for before, now in rounds if min(now[name], before[name]) > 0])

@@ -1,4 +1,4 @@
-"""Draws the figures as an SVG. Equal figures give equal files. It is readable on light and dark backgrounds."""
+"""Draws the figures as an SVG. Equal figures give equal files. The chart is readable on light and dark backgrounds."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 INK, OURS, OTHERS = "#7d8590", "#3b82f6", "#9aa4b2"
-"""Greys and a blue that are readable on white and on black. The background is transparent."""
+"""Two greys and a blue that are readable on white and on black. The background is transparent."""
 THEIRS = ("bare", "raw", "FastAPI", "datasette", "no-op", "Flask-Limiter")
 STYLE: Any = {"svg.hashsalt": "results", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9}
 WIDTH, BAR, HEAD = 8.0, 0.24, 0.5

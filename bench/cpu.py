@@ -6,31 +6,32 @@ from collections.abc import Iterable
 from pathlib import Path
 
 SCHEDULED = 2
-"""The number of the process clock that counts the time given by the scheduler (CPUCLOCK_SCHED)."""
+"""The number of the process clock that counts the time that the scheduler gives (CPUCLOCK_SCHED)."""
 TICKS = os.sysconf("SC_CLK_TCK")
 IDLE = 3
 
 
 def cores() -> tuple[int, int]:
-    """Return a core for the servers and one for the load; the same one if there is only one."""
+    """Return a core for the servers and a core for the load. They are the same if there is only one core."""
     allowed = sorted(os.sched_getaffinity(0))
     return allowed[0], allowed[-1]
 
 
 def stay_on(core: int) -> None:
-    """Bind this process, and those that it starts, to one core."""
+    """Bind this process, and the processes that it starts, to one core."""
     os.sched_setaffinity(0, {core})
 
 
 def of_processes(pids: Iterable[int]) -> float:
-    """Return the seconds that these processes have used, in user and system mode."""
+    """Return the processor time of these processes, in user and system mode, in seconds."""
     return sum(_of_process(pid) for pid in pids)
 
 
 def _of_process(pid: int) -> float:
-    """Read the process's own clock, which counts nanoseconds; /proc counts hundredths of a second.
+    """Read the process's own clock, in seconds.
 
-    Linux derives the number of that clock from the process id, as `clock_getcpuclockid` of the C library does.
+    The clock counts nanoseconds, and /proc counts only hundredths of a second. Linux derives the number of that clock
+    from the process id, as `clock_getcpuclockid` of the C library does.
     """
     return time.clock_gettime(~pid << 3 | SCHEDULED)
 

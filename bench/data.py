@@ -1,4 +1,7 @@
-"""Makes databases to measure on. Each limit has two budgets and a rate limit; a third of them are in use."""
+"""Makes databases for the measurements. Each limit has two budgets and a rate limit.
+
+A third of the limits have usage.
+"""
 
 import random
 import shutil
@@ -35,7 +38,8 @@ PROVIDERS = ("openai", "azure", "anthropic", "vertex", "mistral", None, "bedrock
 SPACING = 61 * SECOND + 3007
 USED_EACH = 3
 LEAST_SHOWN = 100_000
-"""The unit of usage: 0.0001 dollars, which a hand-written server can show as a float without an exponent."""
+"""The unit of usage in nano-dollars: 0.0001 dollars. A hand-written server can show it as a float without an exponent.
+"""
 SLICE = 10_000
 
 
@@ -55,7 +59,10 @@ class Databases:
 
 
 def fill(path: Path, count: int, now: int) -> None:
-    """Create a database with `count` limits in one transaction. The newest is a minute old at `now` (microseconds)."""
+    """Create a database with `count` limits in one transaction.
+
+    The newest limit is a minute old at `now` (microseconds).
+    """
     migrations.upgrade(path, BUSY)
     engine = create_engine(f"sqlite:///{path}", **engine_options(path, BUSY, 1))
     try:
@@ -81,7 +88,7 @@ def _fill(connection: Connection, count: int, now: int, chance: random.Random) -
 
 
 def add(connection: Connection, new: Sequence[Limit], revision: int) -> None:
-    """Store new limits, many at a time, in the same form as the service."""
+    """Store new limits in the form of the service, many with one statement."""
     connection.execute(insert(model_limits), [writes._row(one, revision) for one in new])  # noqa: SLF001
     rows = [writes._rule_row(one, rule) for one in new for rule in one.rules]  # noqa: SLF001
     connection.execute(insert(rules), rows)
@@ -104,7 +111,7 @@ def _virtual_key(number: int, now: int) -> VirtualKey:
 
 
 def limit(number: int, now: int, chance: random.Random) -> Limit:
-    """Return the limit of a number, which determines its name, provider and scope. Its ids are random."""
+    """Return the limit of a number. The number determines its name, provider and scope. Its ids are random."""
     scope, scope_id = _scope(number)
     draft = LimitDraft(
         model_name=f"{MODELS[number % len(MODELS)]}-{number}",

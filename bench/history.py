@@ -1,8 +1,8 @@
-"""Measures questions about usage: a month of a million calls, and a year of its sums (`make bench-history`).
+"""Measures requests about usage: a month of a million calls, and a year of its sums (`make bench-history`).
 
-The buckets are those of 200 virtual keys and 20 models, each series once every three hours. The app runs in this
-process. Beside each question another thread reserves every 2 ms; `held` is the longest time that one thread held the
-interpreter.
+The buckets are those of 200 virtual keys and 20 models, one bucket for each series every three hours. The app runs in
+this process. During each request another thread reserves every 2 ms. `held` is the longest time that one thread held
+the interpreter.
 """
 
 import argparse
@@ -35,7 +35,7 @@ MODEL = {"model_name": "*", "budget": {"max_limit": 100, "reset_duration": "1d"}
 
 
 class Question(NamedTuple):
-    """A request, and the number of its rows in the answer."""
+    """A request, and the number of rows in its response."""
 
     name: str
     send: Callable[[Any], Any]
@@ -43,7 +43,7 @@ class Question(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A question's rows, its median time, the longest hold of the interpreter, and the p99 of reservations beside it.
+    """A request's rows, its median time, the longest hold of the interpreter, and the p99 of reservations during it.
 
     Times are in seconds.
     """
@@ -55,7 +55,7 @@ class Measured(NamedTuple):
 
 
 def main() -> None:
-    """Fill a database, and print what each question takes."""
+    """Fill a database. Print the figures of each request."""
     parser = argparse.ArgumentParser(prog="python -m bench.history", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the keys, and once each")
     quick = parser.parse_args().quick
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def _questions() -> Iterator[Question]:
-    """Yield the questions of a manager."""
+    """Yield the requests that a manager would make."""
     days = f"since={rfc3339(CALENDAR.day_of(NOW - DAYS * DAY))}"
     year = f"since={rfc3339(CALENDAR.month_of(NOW - 350 * DAY))}"
     a_day = f"since={rfc3339(NOW - 2 * DAY)}&until={rfc3339(NOW - DAY)}"
@@ -104,7 +104,7 @@ def _history(name: str, query: str) -> Question:
 
 
 def _measure(app: Flask, client: Any, question: Question, times: int) -> Measured:
-    """Ask several times alone, and once with reservations beside it."""
+    """Send a request several times without other load, and once during reservations."""
     spent, rows = [], 0
     for _ in range(times):
         began = perf_counter()

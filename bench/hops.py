@@ -28,7 +28,7 @@ WARM = 5
 PAGE = 10
 LIMITS = PAGE * (WARM + 1)
 REST = 0.1
-"""Seconds in which the writer thread ends its work after a response."""
+"""The seconds that the writer thread gets to end its work after a response."""
 BUDGET = {"max_limit": 1_000_000, "reset_duration": "1d"}
 TOKENS = {"token_max_limit": 1_000_000_000, "token_reset_duration": "1h"}
 TIERS = (("the-model", "the-provider"), ("the-model", None), ("*", "the-provider"), ("*", None))
@@ -81,7 +81,7 @@ class Recorder:
 
 
 class Requests:
-    """The requests to record. Each can be sent many times."""
+    """The requests to record. Each request can be sent many times."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -151,7 +151,7 @@ def _warm(send: Callable[[], None], recorder: Recorder) -> list[Function]:
 
 @contextmanager
 def _served() -> Iterator[Any]:
-    """Yield a test client of the app on a new database. The app is of the tree that comes first in `sys.path`."""
+    """Yield a test client of the app on a new database. The app is from the tree that is first in `sys.path`."""
     with TemporaryDirectory(prefix="bench-") as folder:
         settings = import_module("governance.settings").Settings(instance=folder, admin_key=KEY)
         app = import_module("app").create_app(settings)

@@ -1,4 +1,4 @@
-"""Measures how long one thread holds the interpreter, and how late other threads answer meanwhile."""
+"""Measures how long one thread holds the interpreter, and how late other threads answer during that time."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,12 +9,12 @@ from typing import Self
 
 NAP = 0.0005
 OFTEN = 0.0001
-"""The switch interval in seconds. A longer hold is a single call that cannot be interrupted."""
+"""The switch interval in seconds. Only a single call that cannot be interrupted holds the interpreter longer."""
 EVERY = 0.002
 
 
 class Watch:
-    """Sleeps and wakes again and again. The longest delay is how long the interpreter was held."""
+    """Sleeps and wakes repeatedly. The longest delay is the time for which the interpreter was held."""
 
     def __init__(self) -> None:
         self.longest = 0.0
@@ -48,7 +48,7 @@ def watching() -> Iterator[Watch]:
 
 
 class Reader:
-    """Reads every 2 ms. A read counts from the time when it was due, even if another thread delayed its start."""
+    """Reads every 2 ms. The time of a read begins when the read was due, even if another thread delayed it."""
 
     def __init__(self, read: Callable[[], object]) -> None:
         self.reads: list[tuple[float, float]] = []
@@ -65,7 +65,7 @@ class Reader:
         self._thread.join()
 
     def during(self, spans: list[tuple[float, float]]) -> list[float]:
-        """Return the durations of the reads that were running in any of these time spans, ascending."""
+        """Return the durations of the reads that ran in any of these time spans, ascending."""
         inside = ((due, ended) for due, ended in self.reads if any(due < end and ended > begin for begin, end in spans))
         return sorted(ended - due for due, ended in inside)
 

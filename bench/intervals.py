@@ -17,7 +17,7 @@ class Interval(NamedTuple):
 
     @property
     def width(self) -> float:
-        """The distance of the further end from the ratio, as a share of the ratio."""
+        """The distance of the farther end from the ratio, as a share of the ratio."""
         return max(self.high / self.ratio, self.ratio / self.low) - 1
 
     def is_worse_than(self, share: float) -> bool:
@@ -26,7 +26,7 @@ class Interval(NamedTuple):
 
 
 def of_ratios(ratios: Sequence[float]) -> Interval:
-    """Return the geometric mean of the ratios of two or more rounds, with its interval by Student's t."""
+    """Return the geometric mean of the ratios of two or more rounds, with its 95 % interval by Student's t."""
     logs = [log(ratio) for ratio in ratios]
     middle = fmean(logs)
     reach = _t(len(logs) - 1) * stdev(logs) / sqrt(len(logs))
@@ -34,7 +34,10 @@ def of_ratios(ratios: Sequence[float]) -> Interval:
 
 
 def _t(freedom: int) -> float:
-    """Return Student's t for 95 % by the Cornish-Fisher expansion. Its error is below 0.3 % from 5 degrees on."""
+    """Return Student's t for 95 % by the Cornish-Fisher expansion.
+
+    Its error is below 0.3 % for 5 or more degrees of freedom.
+    """
     first = (Z**3 + Z) / 4
     second = (5 * Z**5 + 16 * Z**3 + 3 * Z) / 96
     third = (3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z) / 384

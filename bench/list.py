@@ -1,9 +1,10 @@
-"""Measures pages of model limits, from memory and from the database, next to other servers (`make bench-list`).
+"""Measures pages of model limits, from memory and from the database, beside other servers (`make bench-list`).
 
-*bare* is a WSGI app that answers with the bytes of our first page. *raw* is hand-written with `sqlite3` and `orjson`.
-*FastAPI + SQLAlchemy* is what most would write: ORM, eager loading, pydantic models. *datasette* serves the same rows,
-with facet suggestion off. *memory, again* is the same page from memory each time. *memory* is a new page each time: the
-first page is asked for at 320 depths in turn, the others with a different `If-None-Match`. *database* is the default.
+*bare* is a WSGI app that answers with the bytes of the service's first page. *raw* is hand-written with `sqlite3` and
+`orjson`. *FastAPI + SQLAlchemy* is the app that most developers would write: ORM, eager loading, pydantic models.
+*datasette* serves the same rows, without facet suggestion. *memory, again* is the same page from memory each time.
+*memory* is a new page each time: the first page is requested at 320 depths in turn, the other pages with a different
+`If-None-Match`. *database* is the default.
 """
 
 import json
@@ -33,7 +34,7 @@ HEAD = (
     "CPU ÷ raw",
 )
 SLOW = 10
-"""Rates below this are shown with a fraction."""
+"""Lower rates are shown with a decimal."""
 
 Figures = dict[str, Measured]
 Found = dict[tuple[int, str], Figures]

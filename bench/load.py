@@ -24,7 +24,7 @@ SETTLEMENT = b'{"tokens":900,"cost":0.0009}'
 
 
 class Plan(NamedTuple):
-    """What to send, and for how many seconds. `requests` are complete messages from `request`, sent in turn."""
+    """The requests to send, and for how many seconds. `requests` are complete messages from `request`, sent in turn."""
 
     port: int
     requests: Sequence[bytes]
@@ -34,7 +34,7 @@ class Plan(NamedTuple):
     pids: Sequence[int]
     server_core: int
     settles: bool = False
-    """Whether each answered reservation is then settled on the same connection."""
+    """Whether each reservation is settled on the same connection after its response."""
     keyed: bool = False
     """Whether each request has an Idempotency-Key of its own."""
 
@@ -50,7 +50,7 @@ class Sample(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """Requests a second."""
+        """Responses a second."""
         return len(self.latencies) / self.seconds
 
     @property
@@ -64,7 +64,7 @@ class Sample(NamedTuple):
         return max(0.0, self.core - self.cpu) / self.seconds
 
     def percentile(self, share: float) -> float:
-        """Return the latency in seconds that this share of requests did not exceed."""
+        """Return the latency, in seconds, that this share of the requests did not exceed."""
         return self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
 
 
@@ -147,7 +147,10 @@ class Connection:
         self._socket.sendall(next(self._requests))
 
     def receive(self) -> tuple[float, int] | None:
-        """Read what has arrived. Return (seconds since the request, status) if the response is complete, else None."""
+        """Read the bytes that have arrived.
+
+        Return (seconds since the request, status), or None for an incomplete response.
+        """
         read = self._socket.recv_into(self._buffer[self._filled :])
         if not read:
             raise ConnectionError("the server closed a connection")
@@ -159,13 +162,16 @@ class Connection:
         return perf_counter() - self._began, int(self._buffer[9:12])
 
     def _length(self) -> int:
-        """Return the length of the response with its head; 0 if the head is incomplete or does not give it."""
+        """Return the length of the response with its head.
+
+        It is 0 if the head is incomplete or does not give the length.
+        """
         head, end, _ = bytes(self._buffer[: min(self._filled, 4096)]).partition(HEAD_END)
         _, said, length = head.lower().partition(LENGTH)
         return len(head) + len(end) + int(length.partition(b"\r\n")[0]) if end and said else 0
 
     def _chunks(self) -> int:
-        """Return the length of a chunked response; 0 before its last (empty) chunk has arrived."""
+        """Return the length of a chunked response. It is 0 before the last (empty) chunk has arrived."""
         return self._filled if self._buffer[: self._filled][-len(LAST_CHUNK) :] == LAST_CHUNK else 0
 
 
@@ -184,7 +190,7 @@ class SettlingConnection(Connection):
         self._socket.sendall(self._sent)
 
     def receive(self) -> tuple[float, int] | None:
-        """Read what has arrived, and remember the reservation's id."""
+        """Read the bytes that have arrived, and remember the reservation's id."""
         reply = super().receive()
         if reply is not None:
             self._settle = b"" if self._settle else self._settle_of(bytes(self._buffer[: self._wanted]))
@@ -212,7 +218,10 @@ def _measured(poller: select.epoll, connections: Mapping[int, Connection], plan:
 
 
 def _replies(poller: select.epoll, connections: Mapping[int, Connection], seconds: float) -> list[tuple[float, int]]:
-    """Keep all connections busy for some seconds, and until one is answered. Yields (latency, status) of responses."""
+    """Keep all connections busy for some seconds, and until one is answered.
+
+    Yield (latency, status) of each response.
+    """
     replies: list[tuple[float, int]] = []
     until = perf_counter() + seconds
     while perf_counter() < until or not replies:

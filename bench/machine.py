@@ -1,4 +1,4 @@
-"""Describes the machine and the versions on which the figures were measured."""
+"""Describes the machine of the measurements, and the versions of the software."""
 
 import os
 import platform

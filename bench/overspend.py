@@ -1,4 +1,7 @@
-"""Measures dollars that many clients spend beyond a budget: with reserve and settle, and with charging afterwards."""
+"""Measures the dollars that many clients spend beyond a budget, with two ways to charge.
+
+One way is reserve and settle. The other way is a charge after the call.
+"""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +27,7 @@ RESERVATIONS = "/api/governance/reservations"
 
 
 class Spent(NamedTuple):
-    """The cents that were admitted."""
+    """The cents of all admitted calls."""
 
     calls: int
     cents: int
@@ -45,7 +48,7 @@ def ours(folder: Path, core: int) -> Spent:
 
 
 def charge_after(folder: Path, core: int) -> Spent:
-    """Measure a check before the call and a charge after it."""
+    """Measure a check before the call and a charge after the call."""
     environ = {"BENCH_CAP": str(CAP_CENTS * CENT), "BENCH_CALL_SECONDS": str(CALL_SECONDS), "THREADS": str(CLIENTS)}
     with servers.app("charge_after", folder, core, environ) as server:
         return _spent(server, _charged_after)

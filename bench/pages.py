@@ -1,4 +1,4 @@
-"""The questions for pages of model limits, the servers that answer them, and the comparison of their answers."""
+"""The questions for pages of model limits, the servers that answer them, and the comparison of their responses."""
 
 import json
 import time
@@ -17,9 +17,10 @@ from bench.servers import ASGI, Server
 PATH = "/api/governance/model-configs"
 PAGE = 25
 DIFFERENT = 320
-"""The number of different pages of 70 KB: more than fit in the response cache (16 MiB)."""
+"""The number of different pages of 70 KB. It is more than the response cache (16 MiB) can hold."""
 SETTLE = 10.0
-"""Seconds within which all answers must agree once. They differ only if a window ends between two questions."""
+"""The seconds in which all servers must give equal responses once. They differ only if a window ends between requests.
+"""
 BARE, RAW, AGAIN, MEMORY, DATABASE = "bare", "raw", "memory, again", "memory", "database"
 FASTAPI, DATASETTE = "FastAPI + SQLAlchemy", "datasette"
 DEEP = "deep page"
@@ -47,7 +48,7 @@ def questions(size: int) -> list[Question]:
 
 
 def deep(size: int) -> Question:
-    """Return the query of a page after four fifths of all limits."""
+    """Return the query of a page after the first four fifths of all limits."""
     return Question(DEEP, f"offset={size * 8 // 10}", (RAW, MEMORY, DATABASE))
 
 
@@ -64,7 +65,7 @@ class Pages(NamedTuple):
         return Case(source, self.by_source[source], requests, connections=question.connections)
 
     def agreed(self, question: Question) -> bytes:
-        """Return the page when all servers have given the same one. Raises ValueError if they do not.
+        """Return the page when all servers have given the same page. Raises ValueError if they do not.
 
         The bytes must be equal. For datasette, the limits, their numbers of rules, and the total must be equal.
         """
@@ -78,7 +79,7 @@ class Pages(NamedTuple):
         raise ValueError(f"{question.name}: not all give the same answer")
 
     def _different(self, question: Question) -> list[bytes]:
-        """Return requests that no cache can answer: for other pages, or with another header."""
+        """Return requests that no cache can answer: each is for another page, or has another header."""
         if question is FIRST:
             offsets = [number * (self.size - PAGE) // DIFFERENT for number in range(DIFFERENT)]
             return [self._request(f"offset={offset}", MEMORY) for offset in offsets]

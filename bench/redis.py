@@ -1,4 +1,4 @@
-"""Starts a Redis on a free port. It writes nothing to disk and ends with its block."""
+"""Starts a Redis on a free port. It writes nothing to disk, and ends at the end of the block."""
 
 import os
 import shutil
@@ -29,7 +29,8 @@ class Redis(NamedTuple):
 def serving(folder: Path, core: int) -> Iterator[Redis | None]:
     """Start Redis on one core. Yields None on a machine without Redis."""
     installed = shutil.which("redis-server")
-    found = installed or shutil.which("redis-check-rdb", path=UNPACKED / "bin")  # the same program under another name
+    # this is the same program under another name
+    found = installed or shutil.which("redis-check-rdb", path=UNPACKED / "bin")
     if found is None:
         yield None
         return

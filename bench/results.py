@@ -25,7 +25,7 @@ class Part(NamedTuple):
 
 
 def write(parts: Sequence[Part], folder: Path = FOLDER) -> dict[str, Any]:
-    """Replace the sections of these parts, and return the figures of all parts."""
+    """Replace the sections of these parts. Return the figures of all parts."""
     figures = _figures(parts, folder / "results.json")
     file = folder / "RESULTS.md"
     document = file.read_text("utf-8") if file.exists() else HEAD
@@ -53,7 +53,7 @@ def summary(figures: Mapping[str, Any]) -> str:
 
 
 def placed(document: str, name: str, text: str) -> str:
-    """Return the document with a section replaced, or added at the end if it is new."""
+    """Return the document with a section replaced. A new section is added at the end."""
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     section = f"{begin}\n\n{text.strip()}\n\n{end}"
     new, found = re.subn(f"{begin}.*?{end}", lambda _: section, document, flags=re.DOTALL)
@@ -61,7 +61,7 @@ def placed(document: str, name: str, text: str) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table with padded cells. All columns but the first are aligned to the right."""
+    """Return a Markdown table with padded cells. All columns except the first are aligned to the right."""
     lines = [head, *rows]
     widths = [max(len(line[place]) for line in lines) for place in range(len(head))]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]

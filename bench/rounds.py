@@ -1,4 +1,4 @@
-"""Measures several cases in rounds: each case once a round, and then the median over the rounds."""
+"""Measures several cases in rounds. Each round has each case once, and the result is the median over the rounds."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from bench.servers import Server
 
 CONNECTIONS = 8
 CALM = 0.05
-"""The share of the server's core that others may use. Above it, a sample is taken a second time."""
+"""The share of the server's core that other processes may use. If they use more, a second sample is taken."""
 
 
 class Pace(NamedTuple):
@@ -53,7 +53,7 @@ class Measured(NamedTuple):
 
     @property
     def rate(self) -> Spread:
-        """Requests a second."""
+        """Responses a second."""
         return self.spread(by_rate)
 
     @property
@@ -62,7 +62,10 @@ class Measured(NamedTuple):
         return self.spread(by_cost)
 
     def beside(self, other: "Measured", figure: Callable[[Sample], float]) -> float:
-        """Return the spread of a figure's ratio to another case's in the same round: the machine's speed changes."""
+        """Return the median of a figure's ratio to the same figure of another case in the same round.
+
+        The machine's speed changes, but it is the same for both cases of a round.
+        """
         return median(figure(mine) / figure(theirs) for mine, theirs in zip(self.samples, other.samples, strict=True))
 
     def percentile(self, share: float) -> float:
@@ -76,12 +79,12 @@ class Measured(NamedTuple):
 
     @property
     def disturbance(self) -> float:
-        """The largest share of the server's core that others used in a sample."""
+        """The largest share of the server's core that other processes used in a sample."""
         return max(sample.disturbance for sample in self.samples)
 
 
 class Bench(NamedTuple):
-    """The load generator, the pace, the servers' core, and the share of it that others may use in a sample."""
+    """The load generator, the pace, the servers' core, and the share of it that other processes may use in a sample."""
 
     load: Generator
     pace: Pace
@@ -90,17 +93,20 @@ class Bench(NamedTuple):
 
 
 def by_rate(sample: Sample) -> float:
-    """Requests a second."""
+    """Responses a second."""
     return sample.rate
 
 
 def by_cost(sample: Sample) -> float:
-    """Microseconds of processor time a request."""
+    """Microseconds of processor time for a request."""
     return sample.cost
 
 
 def by_cpu_rate(sample: Sample) -> float:
-    """Requests for each second of the worker's processor time. Other work on the core affects it less than the rate."""
+    """Responses for each second of the worker's processor time.
+
+    Other work on the core affects it less than the rate.
+    """
     return 1_000_000 / sample.cost
 
 
@@ -123,7 +129,7 @@ def tell(progress: str) -> None:
 
 
 def sample(case: Case, bench: Bench) -> Sample:
-    """Take a sample. If others disturbed it, take a second one and return the less disturbed of the two."""
+    """Take a sample. If other processes disturbed it, take a second one and return the less disturbed of the two."""
     first = _sample(case, bench)
     return first if first.disturbance <= bench.calm else min(first, _sample(case, bench), key=lambda it: it.disturbance)
 

@@ -1,8 +1,8 @@
 """Measures a worker's memory at 100,000 limits: loading it, following the database, and reading (`make bench-scale`).
 
-The app runs in a process of its own and is called as gunicorn calls it. Only *RSS a worker* is a real worker's. No
-cache can answer any of the pages. The two sizes take turns, in five rounds. *first* is the first time of all, and *p50*
-is the median of the others.
+The app runs in a process of its own and is called as gunicorn calls it. Only *RSS a worker* is the figure of a real
+worker. No cache can answer any of the pages. The two sizes take turns, in five rounds. *first* is the first time of
+all, and *p50* is the median of the others.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,10 @@ class Worker(NamedTuple):
 
 
 class Following(NamedTuple):
-    """How the larger memory follows the database, and the effect on other threads: seconds, and MiB."""
+    """How the memory of the larger size follows the database, and the effect on other threads.
+
+    In seconds, and in MiB.
+    """
 
     polls: dict[str, Times]
     held: dict[str, float]
@@ -64,7 +67,7 @@ def run(databases: Databases, *, quick: bool) -> Part:
 
 
 def _worker_mib(folder: Path, core: int) -> float:
-    """Return the MiB of a real worker that has loaded its memory and answered from it."""
+    """Return the MiB of a real worker that has loaded its memory and answered a request from it."""
     with servers.ours(folder, core) as server:
         headers = servers.admin_headers(folder)
         for offset in range(0, 1000, 25):

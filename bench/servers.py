@@ -1,4 +1,4 @@
-"""Starts gunicorns to measure. Each listens on a free loopback port, is bound to one core, and ends with its block."""
+"""Starts gunicorns to measure. Each listens on a free loopback port, runs on one core, and ends with its block."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ PYTHON = Path(sys.executable)
 PROCESS_EXIT = ROOT / "bench" / "process_exit.py"
 START_TIME = 120.0
 IN_A_ROW = 20
-"""Responses on different connections: so many that each of two workers has sent one."""
+"""The number of responses on different connections. After so many, each of two workers has sent at least one."""
 OURS = ("wsgi:app", "gunicorn.conf.py")
 FLAGS = "bench/apps/flags.py"
 ASGI = ("--worker-class", "uvicorn_worker.UvicornWorker")
@@ -43,7 +43,7 @@ class Server(NamedTuple):
     def answer(
         self, path: str, headers: Mapping[str, str], method: str = "GET", body: bytes | None = None
     ) -> tuple[list[tuple[str, str]], bytes]:
-        """Return the headers of a response, without gunicorn's, and its body. Raises ValueError as `fetch` does."""
+        """Return the headers of a response, without gunicorn's own, and its body. Raises ValueError as `fetch` does."""
         connection = HTTPConnection(HOST, self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, body, dict(headers))
@@ -61,7 +61,7 @@ class Server(NamedTuple):
 def ours(
     folder: Path, core: int, environ: Mapping[str, str] | None = None, root: Path = ROOT, python: Path = PYTHON
 ) -> Iterator[Server]:
-    """Start the service with `folder` as its instance; of another tree if one is given."""
+    """Start the service with `folder` as its instance. `root` is the tree of the service."""
     settings = {"GOVERNANCE_INSTANCE": str(folder), **(environ or {})}
     with serving(*OURS, folder, core, settings, root=root, python=python) as server:
         yield server
@@ -69,7 +69,7 @@ def ours(
 
 @contextmanager
 def app(name: str, folder: Path, core: int, environ: Mapping[str, str], *flags: str) -> Iterator[Server]:
-    """Start an app of `bench.apps`, with the gunicorn settings of the service and some of its own."""
+    """Start an app of `bench.apps`, with the gunicorn settings of the service and with `flags`."""
     with serving(f"bench.apps.{name}:app", FLAGS, folder, core, environ, *flags) as server:
         yield server
 
@@ -107,7 +107,7 @@ def serving(
 
 
 def _environ(port: int) -> dict[str, str]:
-    """Return this process's environment without variables that change how a server runs."""
+    """Return this process's environment without the variables that change how a server runs."""
     ours = ("GOVERNANCE_", "GUNICORN_", "WEB_CONCURRENCY", "THREADS", "PYTHON")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return kept | {"HOST": HOST, "PORT": str(port)}

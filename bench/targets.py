@@ -7,7 +7,7 @@ HEAD = ("target", "wanted", "measured", "")
 
 
 class Target(NamedTuple):
-    """A figure that must be at most `bound`, or at least `bound` if `least` is set."""
+    """A figure and its bound. The figure must be at most `bound`. If `least` is true, it must be at least `bound`."""
 
     what: str
     measured: float
@@ -17,7 +17,7 @@ class Target(NamedTuple):
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> Self:
-        """Return the target that `_asdict` gave."""
+        """Return the target from a mapping that `_asdict` made."""
         return cls(**found)
 
     @property
@@ -27,7 +27,7 @@ class Target(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """`met`, or by how much the bound is missed: as a share, a multiple, or (for a bound of 0) an amount."""
+        """`met`, or the distance from the bound: as a share, as a multiple, or as an amount if the bound is 0."""
         if self.met:
             return "met"
         short = abs(self.measured - self.bound)
@@ -45,7 +45,7 @@ class Target(NamedTuple):
 
 
 def worst(what: str, by_size: Mapping[int, float], bound: float, *, least: bool = False, unit: str = "×") -> Target:
-    """Return a target for all sizes, with the figure of the worst size."""
+    """Return one target for all sizes, with the figure of the worst size."""
     size = (min if least else max)(by_size, key=lambda size: by_size[size])
     where = f" (worst: at {size:,})" if len(by_size) > 1 else ""
     return Target(what + where, by_size[size], bound, least, unit)

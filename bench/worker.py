@@ -31,7 +31,7 @@ Change = Callable[[Connection, Sequence[str]], None]
 
 
 class Worker:
-    """The app of one worker on a database of a given size. Its memory is loaded at once."""
+    """The app of one worker on a database of a given size. Its snapshot is loaded when it is created."""
 
     def __init__(self, folder: Path, size: int) -> None:
         tune()
@@ -53,19 +53,19 @@ class Worker:
         return perf_counter() - began
 
     def ask(self, query: str) -> float:
-        """Read a page from memory that no cache has. Return its seconds."""
+        """Read a page from memory that is in no cache. Return its seconds."""
         environ = self._environ(query)
         began = perf_counter()
         b"".join(self.app.wsgi_app(environ, _good))
         return perf_counter() - began
 
     def changed(self, change: Change) -> None:
-        """Change 100 limits in use as another process would: this memory has not seen the write."""
+        """Change 100 limits in use as another process would: the snapshot of this app has not seen the write."""
         entries = self.service.cache.get().snapshot.entries.items()
         in_use = sorted(limit_id for limit_id, entry in entries if any(each and each.used for each in entry.counters))
         with self.service.database.write() as connection:
             change(connection, self._chance.sample(in_use, TOGETHER))
-        gc.collect()  # the garbage of another process would not be here
+        gc.collect()  # in another process, this garbage would not be in the memory of the worker
 
     def number(self) -> int:
         """Return a number that was not returned before."""
@@ -103,7 +103,7 @@ def _good(status: str, _headers: object, _error: object = None) -> Any:
 
 
 def edited(connection: Connection, ids: Sequence[str]) -> None:
-    """Change the limits' maxima in one write."""
+    """Change the maxima of the limits in one write."""
     revision = revisions.advance(connection)
     moved = update(model_limits).where(model_limits.c.id.in_(ids))
     connection.execute(moved.values(revision=revision, version=model_limits.c.version + 1))
@@ -112,7 +112,7 @@ def edited(connection: Connection, ids: Sequence[str]) -> None:
 
 
 def used(connection: Connection, ids: Sequence[str]) -> None:
-    """Add usage, as settles do."""
+    """Add usage to the limits, as settles do."""
     at = touch(connection, time.time_ns() // 1000)
     for limit_id in ids:
         own = rules.c.model_limit_id == limit_id
@@ -122,7 +122,7 @@ def used(connection: Connection, ids: Sequence[str]) -> None:
 
 
 def added(connection: Connection, ids: Sequence[str]) -> None:
-    """Add as many new limits."""
+    """Add the same number of new limits."""
     now, chance = time.time_ns() // 1000, random.Random(ids[0])
     numbers = (chance.randrange(10**9, 10**12) for _ in ids)
     data.add(connection, [data.limit(number, now, chance) for number in numbers], revisions.advance(connection))

@@ -21,16 +21,16 @@ QUERIES: dict[str, Callable[[Worker], str]] = {
     "sort_by=usage": lambda _: "sort_by=usage",
     SEARCH: lambda worker: f"search=-{worker.number()}",
 }
-"""The queries, by name. The first one is asked once for each depth; after that its pages are no longer new.
+"""The queries, by name. The first query is sent once for each depth, because after that its pages are no longer new.
 
-A user has 13 of 1,000 limits, so a page of 25 would be half empty there.
+A user has 13 of 1,000 limits, so with the filter `user` half of a page of 25 would be empty there.
 """
 ENOUGH, LEAST = 1.0, 2
-"""The seconds after which nothing is repeated any more, and the least number of repetitions."""
+"""The seconds after which nothing is repeated again, and the least number of repetitions."""
 
 
 class Times(NamedTuple):
-    """Seconds that an operation took: the first time, the median of the others, and the longest of them."""
+    """The seconds of an operation: the first time, the median of the other times, and the longest of them."""
 
     first: float
     middle: float
@@ -53,12 +53,12 @@ class Reads(NamedTuple):
 
     @classmethod
     def of(cls, seconds: list[float]) -> "Reads":
-        """Summarise durations, which are in ascending order."""
+        """Summarise durations, given in ascending order."""
         return cls(len(seconds), median(seconds), seconds[int(0.99 * (len(seconds) - 1))], seconds[-1])
 
 
 def repeated(act: Callable[[], float], times: int) -> list[float]:
-    """Return the seconds of each repetition; fewer repetitions if they are slow."""
+    """Return the seconds of each repetition. Slow operations are repeated less often."""
     found: list[float] = []
     until = perf_counter() + ENOUGH
     while len(found) < LEAST or (len(found) < times and perf_counter() < until):
@@ -82,7 +82,7 @@ def asked(worker: Worker, name: str, times: int) -> list[float]:
 
 
 def followed(worker: Worker, name: str, times: int) -> list[float]:
-    """Time polls that each find 100 limits changed in one of the ways of `CHANGES`."""
+    """Time polls. Each finds 100 limits that were changed in one of the ways of `CHANGES`."""
 
     def poll() -> float:
         before = worker.service.cache.get().snapshot
@@ -96,7 +96,7 @@ def followed(worker: Worker, name: str, times: int) -> list[float]:
 
 
 def held(worker: Worker, times: int) -> dict[str, float]:
-    """Return the longest time in which no other thread could run, by operation: the median of several runs."""
+    """Return, by operation, the longest time in which no other thread could run. It is the median of several runs."""
     acts: dict[str, tuple[str, Callable[[], object]]] = {
         **{f"a poll, {TOGETHER} {name}": (name, worker.poll) for name in CHANGES},
         "a new filter": ("", lambda: worker.ask(f"provider=openai&scope_id=user-{worker.number() % 20}")),
@@ -115,12 +115,12 @@ def _held(worker: Worker, change: str, act: Callable[[], object]) -> float:
 
 
 def read_quietly(worker: Worker, times: int) -> Reads:
-    """Time reads while nothing else runs."""
+    """Time reads while no other work runs."""
     return _read(worker, times, lambda: sleep(0.1))
 
 
 def read_during_refreshes(worker: Worker, times: int) -> Reads:
-    """Time the reads that run during polls which find edited and used limits."""
+    """Time the reads that run during polls. The polls find limits that were edited and used."""
     return _read(worker, times, worker.poll)
 
 
@@ -134,5 +134,5 @@ def _read(worker: Worker, times: int, meanwhile: Callable[[], object]) -> Reads:
             began = perf_counter()
             meanwhile()
             spans.append((began, perf_counter()))
-            sleep(0.02)  # running reads end before the next changes
+            sleep(0.02)  # the running reads end before the next changes
     return Reads.of(reader.during(spans))

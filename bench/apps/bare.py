@@ -1,4 +1,4 @@
-"""A WSGI app that answers with given bytes and headers, and does nothing else: the lower bound of a page's cost.
+"""A WSGI app that answers with given bytes and headers, and does nothing else. It is the lower bound of a page's cost.
 
 `BENCH_ANSWERS` names a JSON file with the headers and the text of the response for each path and query.
 """
@@ -16,7 +16,7 @@ _answers = {
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Return the bytes for a path. The request's body is read and ignored."""
+    """Return the response bytes of a path. The request's body is read and ignored."""
     if environ.get("CONTENT_LENGTH"):
         environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
     headers, body = _answers[f"{environ['PATH_INFO']}?{environ['QUERY_STRING']}"]

@@ -1,6 +1,6 @@
-"""Keeps a budget as most gateways do: check whether it is used up, make the call, and charge it afterwards.
+"""Keeps a budget as most gateways do: check whether it is used up, make the call, then charge it.
 
-The check sees only past usage, and the charge comes after the response. There is one process, and a lock around each
+The check sees only past usage, and the charge comes after the response. The app has one process and a lock around each
 counter, so that only the algorithm can cause overspend.
 """
 
@@ -21,7 +21,7 @@ used = {"nanos": 0}
 
 @app.post("/call")
 def call() -> Response:
-    """Handle one call of some milliseconds: 200 if it was admitted, 402 if the budget was used up."""
+    """Handle one call of some milliseconds. Return 200 if it was admitted, and 402 if the budget was used up."""
     cost = int(orjson.loads(request.get_data())["nanos"])
     with lock:
         if used["nanos"] >= CAP:

@@ -1,4 +1,4 @@
-"""Datasette on the service's file. It serves the page of limits as JSON from a query, with facet suggestion off.
+"""Datasette on the service's file. It serves the page of limits as JSON from a query, without facet suggestion.
 
 `BENCH_DATABASE` names the file. The rules of each limit, with their open counters, are a JSON column.
 """

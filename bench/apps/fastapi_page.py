@@ -1,8 +1,9 @@
-"""The list of model limits as most would write it: FastAPI, pydantic models, SQLAlchemy's ORM. It checks no keys.
+"""The list of model limits as most developers would write it: FastAPI, pydantic models, SQLAlchemy's ORM.
 
-It reads the service's own tables. Rules are loaded with `selectinload` and the rest with `joinedload`, because with
-`selectinload` alone SQLite chose indexes that made a page of 100,000 limits three times as slow. It gives the same
-bytes as the service, in the default order, for limits without calendar alignment. `BENCH_DATABASE` names the file.
+The app checks no keys. It reads the service's own tables. Rules are loaded with `selectinload` and the rest with
+`joinedload`. With `selectinload` alone, SQLite chose indexes that made a page of 100,000 limits three times as slow.
+The app gives the same bytes as the service, in the default order, for limits without calendar alignment.
+`BENCH_DATABASE` names the file.
 """
 
 import os
@@ -27,7 +28,7 @@ new_session = sessionmaker(engine)
 
 
 class BudgetOut(BaseModel):
-    """A budget as it is shown."""
+    """A budget in the form of a response."""
 
     id: str
     max_limit: int | float
@@ -47,7 +48,7 @@ class BudgetOut(BaseModel):
 
 
 class RateLimitOut(BaseModel):
-    """A rate limit as it is shown."""
+    """A rate limit in the form of a response."""
 
     id: str
     token_current_usage: int = 0
@@ -68,7 +69,7 @@ class RateLimitOut(BaseModel):
 
 
 class ModelConfigOut(BaseModel):
-    """A model limit as it is shown."""
+    """A model limit in the form of a response."""
 
     id: str
     model_name: str
@@ -98,7 +99,7 @@ class PageOut(BaseModel):
 
 
 def session() -> Iterator[Session]:
-    """A session for one request."""
+    """Yield a session for one request."""
     with new_session() as opened:
         yield opened
 
@@ -109,7 +110,7 @@ def list_model_configs(
     limit: Annotated[int, Query(ge=1, le=100)] = 25,
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> PageOut:
-    """A page of model limits, newest first."""
+    """Return a page of model limits, newest first."""
     now = time.time_ns() // 1000
     total = database.scalar(select(func.count()).select_from(ModelLimit)) or 0
     page = (

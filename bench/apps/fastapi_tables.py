@@ -13,7 +13,7 @@ class Base(DeclarativeBase):
 
 
 class VirtualKey(Base):
-    """A virtual key, whose name is shown."""
+    """A virtual key. Only its name is shown."""
 
     __tablename__ = "virtual_keys"
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -21,7 +21,7 @@ class VirtualKey(Base):
 
 
 class User(Base):
-    """A user, whose name is shown."""
+    """A user. Only the name is shown."""
 
     __tablename__ = "users"
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -44,7 +44,7 @@ class Counter(Base):
 
 
 class Rule(Base):
-    """A budget, or one side of a rate limit."""
+    """A budget, or the rule of a rate limit for one metric."""
 
     __tablename__ = "rules"
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -71,7 +71,7 @@ class Rule(Base):
 
 
 class ModelLimit(Base):
-    """A limit with all that is shown of it."""
+    """A limit with all values that a response shows."""
 
     __tablename__ = "model_limits"
     id: Mapped[str] = mapped_column(primary_key=True)

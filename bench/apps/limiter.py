@@ -1,6 +1,6 @@
 """Flask-Limiter on Redis: two limits, counted before each call. It counts no money, and a crash loses its counts.
 
-It authenticates, parses and answers as the no-op does. `BENCH_REDIS` is the address of the Redis.
+It authenticates, parses and answers like the app `noop`. `BENCH_REDIS` is the address of the Redis.
 """
 
 import os
@@ -11,7 +11,10 @@ from bench.apps.noop import app
 
 
 def caller() -> str:
-    """Return the key of the limits: the same for all callers, like the service's limits here."""
+    """Return the key of the limits.
+
+    It is the same for all callers, like the limits that the benchmark stores in the service.
+    """
     return "everybody"
 
 

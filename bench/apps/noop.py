@@ -1,6 +1,6 @@
 """A Flask POST that authenticates, parses its body strictly, and answers without a decision.
 
-`BENCH_HEADERS` is a JSON list of the headers that the service sends with such an answer.
+`BENCH_HEADERS` is a JSON list of the headers that the service sends with such a response.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ app = Flask(__name__)
 
 @app.post("/api/governance/reservations")
 def reserve() -> Response:
-    """Answer as the service would, without a decision."""
+    """Answer in the form of the service, without a decision."""
     _, _, secret = request.headers["Authorization"].partition(" ")
     if not hmac.compare_digest(hashlib.sha256(secret.encode()).hexdigest(), DIGEST):
         return Response(status=401)

@@ -1,7 +1,7 @@
-"""The list of model limits, hand-written with sqlite3 and orjson. No framework, no ORM, no keys.
+"""The list of model limits, hand-written with sqlite3 and orjson, without framework, ORM and keys.
 
-It supports what the benchmark asks: pages and filters in the default order, and limits without calendar alignment.
-`BENCH_DATABASE` names the service's SQLite file.
+It supports only the requests of the benchmark: pages and filters in the default order, and limits without calendar
+alignment. `BENCH_DATABASE` names the service's SQLite file.
 """
 
 import os
@@ -49,7 +49,7 @@ _local = threading.local()
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """A page of model limits."""
+    """Return a page of model limits."""
     body = orjson.dumps(_page(dict(parse_qsl(environ["QUERY_STRING"]))))
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
     return (body,)
@@ -170,7 +170,10 @@ def _side(rule: Any, now: int) -> tuple[str | None, str | None, int, int]:
 
 
 def _window(rule: Any, now: int) -> Any:
-    """Return start, end, used and reserved of the current counter, or of an empty window."""
+    """Return start, end, used and reserved of the current counter.
+
+    If there is none, return those of an empty window.
+    """
     if rule[9] is not None:
         return rule[9:]
     length = _length(rule[4])
