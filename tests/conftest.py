@@ -28,7 +28,7 @@ NOON = parse_rfc3339("2026-11-23T12:00:00Z")
 
 
 class FakeClock:
-    """Microseconds since 1970; moves only when told to."""
+    """A clock in microseconds since 1970. Only the test moves it."""
 
     def __init__(self, now: int = NOON) -> None:
         self.now = now
@@ -44,7 +44,7 @@ class FakeClock:
 
 
 class Api:
-    """The test client with an API key; paths are relative to `/api/governance` unless they begin with `/`."""
+    """The test client with an API key. A path is relative to `/api/governance`, unless it begins with `/`."""
 
     def __init__(self, client: FlaskClient, key: str | None = ADMIN_KEY) -> None:
         self.client = client
@@ -70,20 +70,20 @@ class Api:
         return self.request("DELETE", path, **kwargs)
 
     def create(self, model_name: str = "gpt-4o", **fields: Any) -> dict[str, Any]:
-        """A stored model limit, as its create answers it."""
+        """Create a model limit. Return the limit of the response."""
         response = self.post("model-configs", {"model_name": model_name, **fields})
         assert response.status_code == 200, response.text
         return dict(response.get_json()["model_config"])
 
     def list(self, query: str = "", *, memory: bool = False) -> dict[str, Any]:
-        """A page of model limits."""
+        """Return a page of model limits."""
         joined = "&".join(part for part in (query, "from_memory=true" if memory else "") if part)
         response = self.get(f"model-configs?{joined}" if joined else "model-configs")
         assert response.status_code == 200, response.text
         return dict(response.get_json())
 
     def with_key(self, key: str | None) -> "Api":
-        """The same client with another key, or none."""
+        """Return the same client with another key, or without a key."""
         return Api(self.client, key)
 
 
@@ -99,7 +99,10 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 def first_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that a first start leaves, made once: its migrations take as long as a whole test."""
+    """Return the folder that a first start leaves.
+
+    It is made once, because its migrations take as long as a whole test.
+    """
     folder = tmp_path_factory.mktemp("first_start")
     made = create_app(Settings(instance=str(folder), admin_key=ADMIN_KEY), clock=FakeClock())
     prepare(made)
@@ -109,7 +112,10 @@ def first_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def app(settings: Settings, clock: FakeClock, first_start: Path):
-    """The service after its first start; one whose settings hold no admin key is started here, and makes one."""
+    """Return the service after its first start.
+
+    If the settings have no admin key, the service is started here, and creates one.
+    """
     made = create_app(settings, clock=clock)
     if settings.admin_key:
         copytree(first_start, settings.instance, dirs_exist_ok=True)
@@ -144,7 +150,10 @@ def database_of(app: Flask) -> SqliteDatabase:
 
 @pytest.fixture
 def count(database: SqliteDatabase, clock: FakeClock, governance: Container):
-    """Put usage on a rule's window of now, as metering would: money in nano-dollars. Refreshes the memory."""
+    """Return a function that adds usage to a rule's current window, as metering would.
+
+    Money is in nano-dollars. The snapshot is refreshed.
+    """
 
     def put(item_id: str, metric: str, used: int = 0, reserved: int = 0, at: int | None = None) -> None:
         with database.write() as connection:
@@ -175,7 +184,7 @@ def count(database: SqliteDatabase, clock: FakeClock, governance: Container):
 
 @pytest.fixture
 def serve():
-    """Serve WSGI apps on ports of their own; answers their addresses."""
+    """Return a function that serves WSGI apps on ports of their own. It returns their addresses."""
     servers = []
 
     def start(app):

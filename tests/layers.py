@@ -1,11 +1,14 @@
-"""Which layers and subjects may import which. `python -m tests.layers` prints the tables of ARCHITECTURE.md."""
+"""The imports that are allowed between layers and subjects.
+
+`python -m tests.layers` prints the tables of ARCHITECTURE.md.
+"""
 
 import sys
 from typing import NamedTuple
 
 
 class Layer(NamedTuple):
-    """A folder: what it holds, and the layers below that it may import."""
+    """A folder: its contents, and the lower layers that it may import."""
 
     holds: str
     below: tuple[str, ...]
@@ -67,7 +70,8 @@ SUBJECTS = {
     "gateways": {"limits", "metering", "pricing", "records"},
     "sqlite": {"limits", "metering", "history"},
 }
-"""Which subjects a subject may know, in its own layer and in those below; all know what has no subject."""
+"""The other subjects that a subject may import, in its own layer and in lower ones. All may import code without a
+subject."""
 
 WITH_SUBJECTS = ("governance.domain", "schemas", "governance.storage", "governance.services")
 """The layers whose folders are subjects."""
@@ -79,7 +83,7 @@ WITHOUT_FOLDER = {
     "governance.storage.changes": "changes",
     "governance.services.audit": "audit",
 }
-"""Modules that are the only one of their subject in a layer."""
+"""The modules that are the only one of their subject in a layer."""
 
 PARTS = {
     "governance.web.http": set(),
@@ -102,21 +106,21 @@ PARTS = {
         "governance.storage.sqlite.locks",
     },
 }
-"""Folders whose parts are no subjects but steps: which of their neighbours each may know."""
+"""Folders whose parts are steps and not subjects, with the parts that each part may import."""
 
 
 def within(name: str, places: set[str] | tuple[str, ...]) -> bool:
-    """Whether a dotted name is one of these places, or inside one."""
+    """Return whether a dotted name is one of these places, or inside one."""
     return any(name == place or name.startswith(place + ".") for place in places)
 
 
 def layer_of(name: str) -> str | None:
-    """The layer that a dotted name is in."""
+    """Return the layer of a dotted name."""
     return next((layer for layer in LAYERS if within(name, {layer})), None)
 
 
 def subject_of(name: str) -> str | None:
-    """The subject that a dotted name belongs to; None where all may know it."""
+    """Return the subject of a dotted name. Return None if all subjects may import it."""
     for module, subject in WITHOUT_FOLDER.items():
         if within(name, {module}):
             return subject
@@ -126,12 +130,12 @@ def subject_of(name: str) -> str | None:
 
 
 def part_of(name: str) -> str | None:
-    """The part of a folder that a dotted name is in."""
+    """Return the part of a folder that contains a dotted name."""
     return next((part for part in PARTS if within(name, {part})), None)
 
 
 def against_the_layers(module: str, name: str) -> str | None:
-    """Why a module may not import a name of this project; None where it may."""
+    """Return why a module may not import a name of this project, or None if it may."""
     layer, other = layer_of(module), layer_of(name)
     if layer is None:
         return None
@@ -147,12 +151,12 @@ def against_the_layers(module: str, name: str) -> str | None:
 
 
 def folder(name: str) -> str:
-    """A dotted name as it stands in the tree."""
+    """Return a dotted name as a path of the repository."""
     return f"`{name.replace('.', '/')}{'.py' if name in {'governance.settings', 'governance.container'} else '/'}`"
 
 
 def tables() -> str:
-    """Both tables, as Markdown."""
+    """Return both tables, as Markdown."""
     lines = ["| layer | holds | knows |", "|---|---|---|"]
     for name in reversed(LAYERS):
         below = ", ".join(each.rpartition(".")[2] for each in LAYERS[name].below) or "nothing"

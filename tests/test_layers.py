@@ -1,4 +1,4 @@
-"""Folders are layers: this reads every module's imports, and fails on one that points up, or at what is not its own."""
+"""Folders are layers. The test reads every module's imports and fails on one that is not allowed."""
 
 import ast
 import sys
@@ -28,13 +28,13 @@ WEB_PLACES = ("governance.container", "governance.web", "governance.cli", *START
 SQL_PLACES = ("governance.storage",)
 SQL_VALUE_PLACES = ("governance.services",)
 SQL_VALUES = {"sqlalchemy.engine.Connection"}
-"""What services may name of SQLAlchemy: the transaction that they hand on, as a type."""
+"""The only name of SQLAlchemy that services may use. It is the type of the transaction that they pass on."""
 VERSION = {"governance", "governance.__version__"}
 ASSEMBLERS = ("governance.cli", *STARTING)
 
 
 def imported(source: str, module: str, *, package: bool = False) -> Iterator[str]:
-    """The dotted names that a module imports, wherever in it that stands; `from a import b` is `a.b`."""
+    """Yield the dotted names that a module imports, anywhere in it. `from a import b` is `a.b`."""
     own = module.split(".")
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -46,12 +46,12 @@ def imported(source: str, module: str, *, package: bool = False) -> Iterator[str
 
 
 def faults(module: str, names: list[str]) -> list[str]:
-    """What a module imports against the layers."""
+    """Return the imports of a module that are not allowed."""
     return [f"{module} imports {name}: {why}" for name in names if (why := refused(module, name))]
 
 
 def refused(module: str, name: str) -> str | None:
-    """Why a module may not import a name; None where it may."""
+    """Return why a module may not import a name, or None if it may."""
     if name in VERSION:
         return None
     if layer_of(module) and (name.partition(".")[0] in OURS or within(name, ASSEMBLERS)):
@@ -60,7 +60,7 @@ def refused(module: str, name: str) -> str | None:
 
 
 def foreign(module: str, name: str) -> str | None:
-    """Why a module may not import a name from elsewhere."""
+    """Return why a module may not import a name from another project."""
     top = name.partition(".")[0]
     in_storage, in_domain = within(module, SQL_PLACES), within(module, {"governance.domain"})
     a_value = within(module, SQL_VALUE_PLACES) and name in SQL_VALUES
@@ -74,7 +74,7 @@ def foreign(module: str, name: str) -> str | None:
 
 
 def modules() -> list[tuple[str, Path]]:
-    """Every module of the project, with its dotted name."""
+    """Return every module of the project, with its dotted name."""
     files = [ROOT / "app.py", ROOT / "wsgi.py", ROOT / "gunicorn.conf.py"]
     files += [file for folder in OURS for file in sorted((ROOT / folder).rglob("*.py"))]
     return [(dotted(file), file) for file in files]
@@ -103,7 +103,7 @@ def test_every_subject_has_modules_and_knows_what_exists():
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_no_two_folders_of_a_layer_know_each_other(layer: str):
-    """The arrows between the folders of one layer make no circle."""
+    """The imports between the folders of one layer form no circle."""
     arrows: dict[str, set[str]] = {}
     for module, file in modules():
         if within(module, {layer}):
@@ -115,7 +115,7 @@ def test_no_two_folders_of_a_layer_know_each_other(layer: str):
 
 @cache
 def room_of(name: str) -> str:
-    """The folder of a dotted name, or the module itself where it lies beside the folders."""
+    """Return the folder of a dotted name. If the module is in no folder, return the module."""
     parts = name.split(".")
     places = [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
     files = [place for place in places if (ROOT / f"{place.replace('.', '/')}.py").exists()]

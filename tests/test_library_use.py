@@ -1,4 +1,4 @@
-"""Libraries are used as their documentation says: nothing private, and no override that it does not offer."""
+"""Libraries are used as documented: no private names, and no override that the documentation does not offer."""
 
 import ast
 import importlib
@@ -39,7 +39,7 @@ OFFERED = {
     ("gunicorn.workers", "__init__"): "This is called pre-fork so it shouldn't do anything to the current process.",
     ("gunicorn.workers", "run"): "You should override this method in a subclass to provide the intended behaviour.",
 }
-"""What our subclasses define of theirs, and the sentence of the documentation that offers it."""
+"""The methods of libraries that our subclasses override, with the sentence of the documentation that offers it."""
 DEBTS = {
     ("marshmallow.fields", "make_error"): "public, not offered: ours puts a field's name into messages",
     ("flask.cli", "invoke"): "public in click, not offered: ours turns errors into one line",
@@ -50,11 +50,11 @@ DEBTS = {
     ("gunicorn.workers", "finish_request"): "sends what the peer did not take at once, in the loop",
     ("gunicorn.workers", "murder_keepalived"): "ends every wait for a peer, not only that between two requests",
 }
-"""What is public, yet not offered as a place for one's own.
+"""Public names that the documentation does not offer for overriding.
 
 gunicorn offers to subclass its workers ("a Python path to a subclass of gunicorn.workers.base.Worker"), and says of two
-methods what an override shall do. The rest is held to the source that was read, by hash:
-`tests/web/worker/test_gunicorn.py` fails when gunicorn changes it.
+methods what an override shall do. For the other methods, `tests/web/worker/test_gunicorn.py` compares hashes of the
+source, and fails when gunicorn changes it.
 """
 PUBLIC = {
     "_replace": "collections.namedtuple: methods begin with an underscore so that they are no field's name",
@@ -63,7 +63,7 @@ PUBLIC = {
     "_fields": "collections.namedtuple, likewise",
     "_get_current_object": "Flask, on proxies: 'If you need access to the underlying object that is proxied, use' it",
 }
-"""Names that begin with an underscore, and are documented all the same."""
+"""Names that begin with an underscore but are documented."""
 HOOK_TABLES = {
     "before_request_funcs",
     "after_request_funcs",
@@ -85,7 +85,7 @@ OF_METACLASSES = {
 
 
 class Plain:
-    """Has what Python gives to every class; the names differ between its versions."""
+    """A class with only the names that every class has. They differ between the versions of Python."""
 
 
 OF_PYTHON = {*dir(Plain)} - {"__init__"} | {"__annotations__", "__parameters__", "__orig_bases__"}
@@ -108,13 +108,13 @@ def is_private(name: str) -> bool:
 
 
 def own(node: ast.expr) -> bool:
-    """Whether it is `self`, `cls` or `super()`."""
+    """Return whether a node is `self`, `cls` or `super()`."""
     called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super"
     return called or (isinstance(node, ast.Name) and node.id in {"self", "cls"})
 
 
 def private_uses(source: str) -> Iterator[str]:
-    """The private names of others that a module uses, and Flask's tables of hooks."""
+    """Yield the private names of other projects that a module uses, and Flask's tables of hooks."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Attribute(value=value, attr=name) if is_private(name) and not own(value):
@@ -157,7 +157,7 @@ def test_what_is_our_own_or_documented_passes(line):
 
 
 def borrowers() -> Iterator[tuple[type, list[type]]]:
-    """Our classes that derive from a library's, with what of the library they derive from."""
+    """Return our classes that derive from a class of a library, with their base classes in the library."""
     packages = [pkgutil.walk_packages(package.__path__, f"{package.__name__}.") for package in (governance, schemas)]
     modules = [app, *(importlib.import_module(found.name) for package in packages for found in package)]
     for module in modules:
@@ -169,7 +169,10 @@ def borrowers() -> Iterator[tuple[type, list[type]]]:
 
 
 def overridden() -> dict[tuple[str, str], list[str]]:
-    """What our classes define that their library defines too: by the library's module and the name."""
+    """Return the names that both our classes and their library's classes define.
+
+    The keys are the library's module and the name.
+    """
     found: dict[tuple[str, str], list[str]] = {}
     for ours, theirs in borrowers():
         known = {name for base in theirs for name in (*vars(base), *inspect.get_annotations(base))}

@@ -1,4 +1,4 @@
-"""The start warns where keys would travel readable to other machines."""
+"""The start warns if other machines could read API keys on the network."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""requirements.txt and the locks that `make lock` makes of it agree, and the service needs no development package."""
+"""requirements.txt and the locks that `make lock` makes from it agree. The service needs no development package."""
 
 import re
 import sys
@@ -13,7 +13,7 @@ OURS = {"app", "governance", "schemas"}
 
 
 def pins(text: str) -> dict[str, str]:
-    """The version of each package that a file pins."""
+    """Return the version of each package that a file pins."""
     return dict(re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE))
 
 

@@ -1,4 +1,4 @@
-"""What the settings take from the environment, and what they say of what is no setting."""
+"""The settings that are read from the environment, and the messages about variables that are no setting."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Class names exist once; files have at most 250 lines, functions 40, or their docstring says `Long because …`."""
+"""Class names are unique. A file has at most 250 lines and a function 40, or its docstring says `Long because …`."""
 
 import ast
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ LONGEST_FUNCTION = 40
 REASON = "long because"
 
 KNOWN: set[str] = set()
-"""What is over the line without a reason, to be split or explained."""
+"""Files and functions that are too long without a reason. They must be split or explained."""
 
 
 def overlong(source: str, place: str) -> Iterator[str]:
-    """The place of a source, and the functions in it, that are too long and do not say why."""
+    """Yield the path of a source if it is too long without a reason, and the functions in it that are."""
     tree = ast.parse(source)
     if len(source.splitlines()) > LONGEST_FILE and not _explained(tree):
         yield place
@@ -35,7 +35,7 @@ def _explained(node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef) -> boo
 
 
 def found() -> list[str]:
-    """All that is too long."""
+    """Return everything that is too long."""
     files = [file for pattern in PATTERNS for file in sorted(ROOT.glob(pattern))]
     return [one for file in files for one in overlong(file.read_text(), file.relative_to(ROOT).as_posix())]
 
@@ -65,7 +65,7 @@ def test_what_is_too_long_is_found(source, expected):
 
 
 RESPONSES = "schemas/responses/"
-"""The schemas of responses have the names that OpenAPI shows, which may be those of the values."""
+"""The schemas of responses have the names that OpenAPI shows. Other classes may have the same names."""
 OF_MARSHMALLOW = {"Meta"}
 
 

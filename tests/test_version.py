@@ -1,4 +1,4 @@
-"""The version stands in `governance/__init__.py`; everything else reads it there."""
+"""`governance/__init__.py` has the version. Everything else reads it there."""
 
 import tomllib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What several of these tests share."""
+"""Fixtures that several tests of this folder share."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.conftest import governance_of
 
 @pytest.fixture
 def unset(tmp_path, clock):
-    """An app without GOVERNANCE_ADMIN_KEY on a file that is not there yet, and its folder."""
+    """Return an app without GOVERNANCE_ADMIN_KEY on a file that does not exist yet, and its folder."""
     folder = tmp_path / "new"
     app = create_app(Settings(instance=str(folder), admin_key=None, busy_timeout=0.3), clock=clock)
     yield app, folder

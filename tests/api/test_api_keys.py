@@ -1,4 +1,4 @@
-"""API keys: minted, listed, revoked; and the first admin key of a service."""
+"""API keys are created, listed and revoked. The first admin key of a service."""
 
 import base64
 import hashlib
@@ -48,21 +48,21 @@ BAD_FIELDS = [
 
 
 def random_ids(api, **fields):
-    """A new key, as its create answers it."""
+    """Create a key. Return the body of the response."""
     response = api.post(KEYS, {"name": "gateway", "scopes": ["meter"], **fields})
     assert response.status_code == 200, response.text
     return response.get_json()["api_key"]
 
 
 def stored(database):
-    """All rows of all tables."""
+    """Return all rows of all tables."""
     with database.read() as connection:
         return {table.name: connection.execute(select(table)).all() for table in metadata.sorted_tables}
 
 
 @pytest.fixture
 def unset(tmp_path, clock):
-    """An app without GOVERNANCE_ADMIN_KEY on a file that is not there yet, and its settings."""
+    """Return an app without GOVERNANCE_ADMIN_KEY on a file that does not exist yet, and its settings."""
     settings = Settings(instance=str(tmp_path / "new"), admin_key=None, busy_timeout=0.3)
     app = create_app(settings, clock=clock)
     yield app, settings
@@ -169,7 +169,7 @@ OTHERS = [
 
 
 def admin(app, expires_at=None):
-    """Another admin key, and a client that uses it."""
+    """Return another admin key, and a client that uses it."""
     body = {"name": "ops", "scopes": [KeyScope.ADMIN], "expires_at": expires_at and parse_rfc3339(expires_at)}
     new = app.extensions["governance"].api_keys.create(body)
     return new.key.id, Api(app.test_client(), new.secret)
@@ -265,7 +265,7 @@ def test_the_first_start_mints_one_admin_key_into_a_file_for_its_owner_alone(uns
 
 
 def started_anew(app, settings):
-    """A start on a new database, as after `flask governance init`, in a folder that may hold a key file."""
+    """Start on a new database, as after `flask governance init`, in a folder that may have a key file."""
     begin_anew(settings.database_path, 0, 1)
     return prepare(app)
 

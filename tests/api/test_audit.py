@@ -1,4 +1,4 @@
-"""What management writes leave in the audit."""
+"""The entries that management writes leave in the audit log."""
 
 from governance.domain.limits.limit import Metric
 from governance.startup import prepare

@@ -1,4 +1,4 @@
-"""Under whose name a write is recorded, that none can forget to be, and that no secret is told."""
+"""Each write has an actor in the audit log. No write can lack one, and no entry contains a secret."""
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor

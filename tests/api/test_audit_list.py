@@ -1,4 +1,4 @@
-"""`GET /audit`: newest first, filtered, paged like every list; API keys are for admins."""
+"""`GET /audit`: newest first, filtered, with pages like every list. Only admins see entries of API keys."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.api.trail import entries, key, ok
 
 @pytest.fixture
 def history(api, clock):
-    """Ten entries, an hour apart, from noon on; by two keys."""
+    """Store ten entries by two keys, an hour apart, from noon on."""
     caller = api.with_key(key(api, "admin")["key"])
     for turn in range(3):
         for path in ("users", "virtual-keys"):

@@ -1,4 +1,4 @@
-"""What leaves nothing in the audit: an edit that changes nothing, and a write that is refused or fails."""
+"""Writes that leave no entry in the audit log: an edit that changes nothing, and a write that is refused or fails."""
 
 import pytest
 

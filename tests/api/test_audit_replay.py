@@ -1,4 +1,4 @@
-"""The audit is whole: from what stood before, its entries lead to what stands after."""
+"""The audit log is complete: its entries, applied to the state before them, give the state after them."""
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -27,7 +27,7 @@ edits = st.fixed_dictionaries(
 
 
 def shown(limit):
-    """What the audit tells of a limit, from the answer that shows it; that nothing was used is not told."""
+    """Return the facts of a limit that the audit log has, from a response with the limit. A usage of 0 is left out."""
     facts = {name: limit[name] for name in ("model_name", "scope", "calendar_aligned", "timezone")}
     for items, prefixes in (("budgets", [""]), ("rate_limits", ["token_", "request_"])):
         if limit[items]:
@@ -46,7 +46,7 @@ def read(api, path):
 
 
 def replayed(facts, entry):
-    """The facts after an entry, which must begin where they are."""
+    """Return the facts after an entry. The old values of the entry must equal the facts before."""
     after = dict(facts)
     for field, (old, new) in changes(entry).items():
         assert after.pop(field, None) == old or (old == 0 and field.endswith("usage"))

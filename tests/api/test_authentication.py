@@ -1,4 +1,4 @@
-"""Who may call what: API keys on every path under /api, before anything else is looked at, and their scopes."""
+"""API keys are checked on every path under /api, before the rest of the request. Then their scopes are checked."""
 
 import hashlib
 from pathlib import Path
@@ -93,7 +93,7 @@ MAY = {
 
 @pytest.fixture
 def elsewhere(app, api, settings, clock):
-    """Another process on the same file, its memory loaded before the test begins."""
+    """Return an app of another process on the same file. Its snapshot is loaded before the test begins."""
     other = create_app(settings, clock=clock)
     other.extensions["governance"].cache.refresh()
     yield type(api)(other.test_client(), None)
@@ -102,19 +102,19 @@ def elsewhere(app, api, settings, clock):
 
 @pytest.fixture
 def statements(database):
-    """Every SQL statement from here on."""
+    """Return a list that gets every SQL statement from now on."""
     seen = []
     event.listen(database.engine, "before_cursor_execute", lambda *arguments: seen.append(arguments[2]))
     return seen
 
 
 def random_ids(api, *scopes, **fields):
-    """A new API key, as its create answers it."""
+    """Create an API key. Return the body of the response."""
     return api.post("/api/api-keys", {"name": "a key", "scopes": scopes, **fields}).get_json()["api_key"]
 
 
 def refused(response, code):
-    """Whether an answer is a 401 that says what these APIs take."""
+    """Return whether a response is a 401 that says which key the API expects."""
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"] == "Bearer"
     if response.request.method == "HEAD":
@@ -125,7 +125,7 @@ def refused(response, code):
 
 
 def stored(database):
-    """All rows of all tables."""
+    """Return all rows of all tables."""
     with database.read() as connection:
         return {table.name: connection.execute(select(table)).all() for table in metadata.sorted_tables}
 

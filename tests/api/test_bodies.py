@@ -1,4 +1,4 @@
-"""Bodies of every endpoint: their size and form, their fields, their bounds; what is shown can be sent back."""
+"""Bodies of every endpoint: their size, form, fields and bounds. A client can send back the body of a response."""
 
 import json
 from io import BytesIO
@@ -75,20 +75,20 @@ def seeded(api):
 
 
 def refusal(response, status, code, param):
-    """The sentence of a refusal."""
+    """Return the message of a refused request."""
     error = response.get_json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (status, code, param)
     return error["message"]
 
 
 def stored(database):
-    """All rows of all tables."""
+    """Return all rows of all tables."""
     with database.read() as connection:
         return {table.name: connection.execute(select(table)).all() for table in metadata.sorted_tables}
 
 
 def limit_with(**texts):
-    """The bytes of a limit's body in which numbers are written as given."""
+    """Return the bytes of a limit's body. The numbers in it are written exactly as given."""
     rule = ",".join(f'"{name}":{text}' for name, text in texts.items())
     window = "token_reset_duration" if "token_max_limit" in texts else "request_reset_duration"
     if "max_limit" in texts:

@@ -1,4 +1,4 @@
-"""`calendar_aligned` on a budget: honoured in every form, or refused; never dropped."""
+"""`calendar_aligned` on a budget is applied in every form, or refused. It is never ignored."""
 
 import pytest
 
@@ -77,7 +77,7 @@ def test_an_edit_of_a_budget_s_flag_is_one_of_its_limit(api, form, flag):
 
 
 def test_an_answer_can_be_edited_and_sent_back(api):
-    """The flags that it shows give way to that of the limit."""
+    """The flag of the limit replaces the flags of its budgets in the response."""
     made = api.create("gpt-5", budgets=[HOUR, DAY, MONTH])
     for flag in (True, False, True):
         answer = api.get(f"model-configs/{made['id']}").get_json()["model_config"]

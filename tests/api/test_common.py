@@ -1,4 +1,7 @@
-"""What all answers have in common: the one error shape, the request id, compact JSON; a refusal stores nothing."""
+"""The common parts of all responses: the error's form, the request id, compact JSON.
+
+A refused request stores nothing.
+"""
 
 import dataclasses
 import json
@@ -112,7 +115,7 @@ REFUSALS = {
 
 
 class Broken:
-    """A service object of which every use fails in a way that nobody foresaw."""
+    """A service object that raises an unexpected error at every use."""
 
     def __init__(self, error):
         self._error = error
@@ -132,7 +135,7 @@ def to(api, app, governance):
 
 
 def stored(database):
-    """All rows of all tables."""
+    """Return all rows of all tables."""
     with database.read() as connection:
         return {table.name: connection.execute(select(table)).all() for table in metadata.sorted_tables}
 

@@ -1,4 +1,4 @@
-"""ETag with If-None-Match on every read, If-Match on PUT and DELETE (docs/contract.md §3 and §4)."""
+"""ETag with If-None-Match on every read, and If-Match on PUT and DELETE (docs/contract.md §3 and §4)."""
 
 import re
 from inspect import signature
@@ -14,7 +14,7 @@ SOURCES = ["", "?from_memory=true"]
 
 @pytest.fixture
 def limit(api):
-    """A limit on a virtual key named Team."""
+    """Create a limit on a virtual key named Team."""
     api.post("virtual-keys", {"id": "vk", "name": "Team"})
     return api.create("m", scope="virtual_key", scope_id="vk", budget=DAY, rate_limit=HOUR)
 
@@ -69,7 +69,7 @@ def test_an_if_none_match_that_names_something_else_or_nothing_gives_the_body(ap
 
 @pytest.fixture
 def move(limit, api, count, clock):
-    """Does one of the acts below: gives it those of the fixtures that it names."""
+    """Return a function that runs one of the acts below. The act gets the fixtures that its parameters name."""
     given = {"limit": limit, "api": api, "count": count, "clock": clock}
     return lambda act: act(**{name: given[name] for name in signature(act).parameters})
 
@@ -149,7 +149,7 @@ def test_an_etag_comes_back_with_what_it_stood_for(api, limit, path, count):
 
 
 def version(tag):
-    """The first part of a limit's ETag."""
+    """Return the first part of a limit's ETag."""
     found = re.fullmatch(r'"([0-9]+)\.[0-9a-f]+"', tag)
     assert found, tag
     return int(found[1])
@@ -176,7 +176,7 @@ ACTS = [("PUT", {"json": TOKYO}), ("DELETE", {})]
 
 
 def if_match(api, path, sent, act):
-    """The answer to an edit or a delete under that condition."""
+    """Send an edit or a delete with this If-Match. Return the response."""
     method, body = act
     return api.request(method, path, headers={"If-Match": sent}, **body)
 

@@ -18,7 +18,7 @@ FILE = nested(LIMIT, users=[{"id": "ada", "name": "Ada"}], owner="team")
 
 @pytest.fixture
 def apply(api):
-    """Plans a file and applies it as planned."""
+    """Return a function that plans a file and applies it as planned."""
 
     def applied(content, query="", **options):
         etag = api.post(PLAN + query, content).headers["ETag"]
@@ -176,7 +176,7 @@ def test_each_row_is_in_the_audit_under_the_key_that_applied_the_file(api):
 
 
 class Unread(BytesIO):
-    """A body that nobody may read."""
+    """A body that raises an error if it is read."""
 
     def read(self, *_):
         raise AssertionError("the body was read")

@@ -1,5 +1,4 @@
-"""`POST /model-configs` (docs/contract.md §4): what is stored, what counts as the same limit, every check before a
-write."""
+"""`POST /model-configs` (docs/contract.md §4): stored values, the identity of a limit, every check before a write."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +26,7 @@ def tokens(*durations):
 
 
 def refused(api, body):
-    """The faults of a refused create, by param; it left nothing behind."""
+    """Return the faults of a refused create, by param. The create must have stored nothing."""
     response = api.post("model-configs", body) if isinstance(body, dict) else api.post("model-configs", data=body)
     answer = response.get_json()
     assert (response.status_code, answer["error"]["type"]) == (400, "invalid_request"), response.text
@@ -395,7 +394,7 @@ def test_a_star_inside_a_name_is_refused_with_the_reason_and_alone_means_all(api
 
 
 def test_a_stored_limit_with_a_star_in_its_name_can_be_read_changed_and_deleted(api, governance):
-    """Such rows are in databases of earlier versions."""
+    """Databases of earlier versions contain such rows."""
     for model, provider in (("gpt-*", None), ("m", "open*")):
         draft = LimitDraft(model, provider, Scope.USER, "*", None, "UTC", (), ())
         made = json.loads(governance.model_limits.create(draft).body)
@@ -451,7 +450,7 @@ def test_a_time_zone_needs_a_calendar_also_where_it_is_the_keys(api):
 
 
 def refused_alone(api, body):
-    """The fault of a refused create."""
+    """Return the only fault of a refused create."""
     error = api.post("model-configs", body).get_json()["error"]
     return {error["param"]: error["message"]}
 

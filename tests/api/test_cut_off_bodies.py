@@ -1,4 +1,4 @@
-"""A body that ends before its declared end is 400 and changes nothing."""
+"""A body that ends before its declared length is refused with 400 and changes nothing."""
 
 from io import BytesIO
 
@@ -9,7 +9,7 @@ CHUNKED = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked", "
 
 
 class Failing(BytesIO):
-    """A body whose reader raises."""
+    """A body that raises an error when it is read."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class Failing(BytesIO):
 
 @pytest.fixture
 def held(api):
-    """The path of an open reservation of 5 dollars."""
+    """Return the path of an open reservation of 5 dollars."""
     api.create(budget={"max_limit": 100, "reset_duration": "1d"})
     answer = api.post("reservations", {"model": "gpt-4o", "cost": 5})
     return f"reservations/{answer.get_json()['reservation']['id']}"

@@ -1,4 +1,4 @@
-"""`DELETE /model-configs/{id}`, and what the deletion of a key or a user does to limits (docs/contract.md §4)."""
+"""`DELETE /model-configs/{id}`, and the effect on limits when a key or a user is deleted (docs/contract.md §4)."""
 
 import pytest
 
@@ -10,14 +10,14 @@ ALL = {
 
 @pytest.fixture
 def limit(api, count):
-    """A limit of which something is used."""
+    """Create a limit with usage."""
     made = api.create("m", **ALL)
     count(made["budget"]["id"], "cost", used=1_000_000_000, reserved=5)
     return made
 
 
 def shown(api):
-    """How many limits, budgets and rate limits either source shows; both must agree."""
+    """Return the number of limits, budgets and rate limits. The database and the snapshot must agree."""
     paths = ("model-configs", "budgets", "rate-limits")
     stored = [api.get(path).get_json()["total_count"] for path in paths]
     assert stored == [api.get(f"{path}?from_memory=1").get_json()["total_count"] for path in paths]

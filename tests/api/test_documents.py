@@ -1,4 +1,4 @@
-"""What anybody may read without a key costs little: rendered once, compressed, and safe to open in a browser."""
+"""Public documents are rendered once and compressed, and are safe to open in a browser."""
 
 import gzip
 import re

@@ -1,4 +1,4 @@
-"""Flask as its documentation says: any host, no cookie unasked, and every hook for whoever comes next."""
+"""The app works as Flask's documentation says: any host, no cookie without need, every hook for later extensions."""
 
 import pytest
 from flask import Blueprint, after_this_request, g, session, url_for
@@ -47,7 +47,7 @@ def test_an_answer_that_is_known_already_has_neither_body_nor_length(api):
 
 @pytest.fixture
 def page():
-    """A blueprint with a view, `/page`, that somebody adds to the app."""
+    """Return a blueprint with a view, `/page`, which a user of the project could add to the app."""
     blueprint = Blueprint("page", __name__)
 
     @blueprint.get("/page")

@@ -1,5 +1,4 @@
-"""What a limit, a budget and a rate limit show (docs/contract.md §3.1), in the limit and in `/budgets` and
-`/rate-limits` (§4)."""
+"""The fields of a limit, a budget and a rate limit (docs/contract.md §3.1), in the limit and in both lists (§4)."""
 
 import re
 from decimal import Decimal
@@ -29,7 +28,7 @@ KINDS = {"budgets": "budgets", "rate-limits": "rate_limits"}
 
 @pytest.fixture(params=["", "from_memory=true"], ids=["database", "memory"])
 def ask(request, api):
-    """The answer of a list, as one of the two sources gives it."""
+    """Return the response of a list from one of the two sources."""
 
     def get(path, query=""):
         response = api.get(f"{path}?{query}&{request.param}")
@@ -41,7 +40,7 @@ def ask(request, api):
 
 @pytest.fixture
 def three(api, clock):
-    """Three limits, one second apart, with two budgets and two rate limits each."""
+    """Create three limits, one second apart, with two budgets and two rate limits each."""
     for name in "abc":
         clock.advance(1)
         api.create(

@@ -1,4 +1,4 @@
-"""What the start tells a person: an address, a key that counts, and a command that works as it is copied."""
+"""The greeting of a start: an address, the place of a valid key, and a command that works when it is copied."""
 
 import subprocess
 from dataclasses import replace
@@ -17,7 +17,7 @@ KEYS = "/api/api-keys"
 
 @pytest.fixture
 def fresh(settings, clock, tmp_path):
-    """Makes an app on a folder of its own, with the admin key that the first start mints."""
+    """Return a function that makes an app in a folder of its own, with the admin key that the first start creates."""
     apps = []
 
     def make(folder: str = "instance", **changed):
@@ -41,7 +41,7 @@ def minted(app) -> str:
 
 
 def arguments(line: str, cwd: Path) -> list[str]:
-    """What a shell makes of a command's words."""
+    """Return the arguments that a shell makes of a command."""
     script = f"curl() {{ printf '%s\\n' \"$@\"; }}; {line}"
     ran = subprocess.run(["sh", "-c", script], cwd=cwd, capture_output=True, text=True, check=True)
     assert ran.stderr == ""

@@ -1,5 +1,4 @@
-"""Characters that cannot be seen (docs/contract.md §1): refused in names and ids, escaped where a person reads what
-is stored."""
+"""Invisible characters (docs/contract.md §1) are refused in names and ids, and escaped in text that users read."""
 
 import logging
 

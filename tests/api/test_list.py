@@ -1,4 +1,4 @@
-"""`GET /model-configs`: every parameter and header of the list (docs/contract.md §3), asked of both sources alike."""
+"""`GET /model-configs`: every parameter and header of the list (docs/contract.md §3), from both sources."""
 
 import re
 from fractions import Fraction
@@ -15,13 +15,13 @@ ENVELOPE = ["model_configs", "total_count", "count", "limit", "offset"]
 
 @pytest.fixture(params=[False, True], ids=["database", "memory"])
 def listed(request, api):
-    """A page of model limits, as one of the two sources gives it."""
+    """Return a function that reads a page of model limits from one of the two sources."""
     return lambda query="": api.list(query, memory=request.param)
 
 
 @pytest.fixture
 def stored(governance, clock):
-    """Limits by name, one second apart, stored through the service: quicker than over HTTP."""
+    """Store limits by name, one second apart. The service is called directly, because that is faster than HTTP."""
 
     def store(*names, **fields):
         for name in names:
@@ -33,7 +33,7 @@ def stored(governance, clock):
 
 @pytest.fixture
 def scoped(api):
-    """One limit of each kind of scope and provider."""
+    """Create one limit of each kind of scope and provider."""
     api.post("virtual-keys", {"id": "vk", "name": "Team"})
     for name, fields in {
         "free": {},
@@ -48,7 +48,7 @@ def scoped(api):
 
 @pytest.fixture
 def uneven(api, clock, count):
-    """Limits with ties in their time of creation, their folded name and their usage."""
+    """Create limits, some with equal times of creation, folded names or usage."""
     for number, name in enumerate(["b", "A", "ba", "Ä", "a", "äB", "Za", "z", "BA", "aa"]):
         clock.advance(number % 2)
         budgets = [{"max_limit": 4 + number % 2, "reset_duration": "1d"}]
@@ -299,7 +299,7 @@ LIST = "/api/governance/model-configs"
 
 
 def links(api, query):
-    """The relations of a page's Link header, with their targets."""
+    """Return the targets of a page's Link header by relation."""
     header = api.get(f"model-configs?{query}").headers.get("Link", "")
     return {relation: target for target, relation in re.findall(r'<([^>]*)>; rel="(\w+)"', header)}
 

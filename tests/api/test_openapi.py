@@ -1,4 +1,4 @@
-"""The OpenAPI document is well formed, whole, and true of what the app answers."""
+"""The OpenAPI document is valid and complete, and agrees with the responses of the app."""
 
 import json
 import re
@@ -17,7 +17,8 @@ from schemas.responses.limits import ModelLimit
 CONFIG = "/api/governance/config/"
 OPS = {"/healthz", "/readyz", "/openapi.json", "/docs"}
 MOST_METHODS = 3
-"""GET comes with HEAD and OPTIONS. An endpoint with more takes any method, and is shown with POST."""
+"""GET has HEAD and OPTIONS too. An endpoint with more methods accepts any method, and the document has only its POST.
+"""
 SOMETIMES = {"Link", "Age", "Retry-After", "Idempotent-Replayed"}
 PYTHON = {
     "string": str,
@@ -48,11 +49,11 @@ LIMIT = {
     "budgets": [{"max_limit": 0.25, "reset_duration": "1d"}, {"max_limit": 500, "reset_duration": "1M"}],
     "rate_limits": [{"request_max_limit": 15, "request_reset_duration": "1m"}],
 }
-"""A limit that uses most of what there is."""
+"""A limit that uses most fields."""
 
 
 def pointed(doc: dict[str, Any], reference: str) -> Any:
-    """What a `#/…` reference points at."""
+    """Return the object that a `#/…` reference names."""
     found: Any = doc
     for part in reference.removeprefix("#/").split("/"):
         found = found[part]
@@ -60,7 +61,10 @@ def pointed(doc: dict[str, Any], reference: str) -> Any:
 
 
 def faults(doc: dict[str, Any], schema: dict[str, Any], value: Any, at: str = "") -> Iterator[str]:
-    """Where a value is not what a schema says. A key that the schema does not name is a fault even where it may be."""
+    """Yield where a value does not match a schema.
+
+    A key that the schema does not name is a fault, even if the schema allows more keys.
+    """
     if "$ref" in schema:
         yield from faults(doc, pointed(doc, schema["$ref"]), value, at)
     elif "anyOf" in schema:
@@ -96,7 +100,7 @@ def _faults_inside(doc: dict[str, Any], schema: dict[str, Any], value: Any, at: 
 
 
 class Caller:
-    """Calls operations by their id, and holds what goes out and what comes back against the document."""
+    """Calls operations by their id. Checks each request and each response against the document."""
 
     def __init__(self, api):
         self.api = api
@@ -130,12 +134,12 @@ class Caller:
 
 
 def operations(doc: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Path, method and operation of each."""
+    """Yield the path, the method and the description of each operation."""
     return ((path, method, found) for path, methods in doc["paths"].items() for method, found in methods.items())
 
 
 def parameters(doc: dict[str, Any], operation: dict[str, Any], place: str) -> dict[str, dict[str, Any]]:
-    """An operation's parameters of a place, by name."""
+    """Return an operation's parameters in a place (path, query or header), by name."""
     found = [pointed(doc, given["$ref"]) if "$ref" in given else given for given in operation["parameters"]]
     return {parameter["name"]: parameter for parameter in found if parameter["in"] == place}
 
@@ -145,7 +149,7 @@ def body_schema(operation: dict[str, Any]) -> dict[str, Any]:
 
 
 def inside(value: Any) -> Iterator[dict[str, Any]]:
-    """Every object in a document."""
+    """Yield every object in a document."""
     if isinstance(value, dict):
         yield value
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
@@ -450,7 +454,7 @@ def test_every_refusal_has_a_documented_status_shape_and_code(call, api):
 
 
 def types(value: Any) -> Iterator[Any]:
-    """All values of `type` in the document, where it is a keyword and no property's name."""
+    """Yield all values of the keyword `type` in the document. Properties that are named `type` are left out."""
     if isinstance(value, list):
         for item in value:
             yield from types(item)

@@ -1,4 +1,4 @@
-"""What operators see: /healthz, /readyz, and the one log line of a refused or failed request."""
+"""The operator's endpoints, /healthz and /readyz, and the log line of a refused or failed request."""
 
 import dataclasses
 import json
@@ -21,7 +21,7 @@ FIELDS = {"method", "path", "status", "code", "request_id", "ms"}
 
 
 class Lines(logging.Handler):
-    """A handler that keeps what it is given, formatted."""
+    """A handler that keeps the formatted log lines."""
 
     def __init__(self, formatter):
         super().__init__()
@@ -35,7 +35,7 @@ class Lines(logging.Handler):
 
 
 class Broken:
-    """A service object of which every use fails in a way that nobody foresaw."""
+    """A service object that raises an unexpected error at every use."""
 
     def __getattr__(self, _):
         raise RuntimeError("nobody foresaw this")
@@ -43,7 +43,7 @@ class Broken:
 
 @pytest.fixture
 def heard(app):
-    """What the loggers say from here on: `heard("governance.requests", JsonLine())` begins to listen."""
+    """Return a function that returns the lines of a logger from now on: `heard("governance.requests", JsonLine())`."""
     listening = []
 
     def listen(name, formatter):
@@ -68,7 +68,7 @@ def nobody(api):
 
 
 def reasons(response):
-    """The sentence of a 503 of /readyz."""
+    """Return the message of a 503 of /readyz."""
     body = response.get_json()
     assert (response.status_code, body["error"]["type"], body["error"]["code"]) == (503, "unavailable", "not_ready")
     assert int(response.headers["Retry-After"]) > 0

@@ -1,11 +1,11 @@
-"""`GET /gateway/self`: what the holder of a virtual key may see, which is its own limits and nothing else."""
+"""`GET /gateway/self`: the holder of a virtual key sees the key's own limits and nothing else."""
 
 import pytest
 
 
 @pytest.fixture
 def held(api):
-    """A virtual key with a budget and a rate limit, beside limits of others."""
+    """Create a virtual key with a budget and a rate limit, and limits of other owners."""
     key = api.post("virtual-keys", {"id": "vk", "name": "Search team"}).get_json()["virtual_key"]
     api.post("virtual-keys", {"id": "other", "name": "Others"})
     own = {"scope": "virtual_key", "scope_id": "vk"}

@@ -1,4 +1,4 @@
-"""Price overrides and the list over HTTP: create, list, look up, change, delete; and their audit."""
+"""Price overrides and the list over HTTP: create, list, look up, change, delete. Each change has an audit entry."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def create(api):
 
 
 def faults(response, status=400):
-    """(param, message) of a refusal."""
+    """Return (param, message) of each fault of a refused request."""
     body = response.get_json()
     assert response.status_code == status, response.text
     several = body["extra_fields"].get("errors") or [body["error"]]

@@ -1,4 +1,4 @@
-"""Query strings of every endpoint: what is read, what is refused, and that the refusal names the parameter."""
+"""Query strings of every endpoint: what is accepted, what is refused, and that the refusal names the parameter."""
 
 from time import perf_counter
 from urllib.parse import quote
@@ -32,7 +32,7 @@ LONG = "9" * 5000
 
 
 def refusal(response, code, param):
-    """The sentence of a 400."""
+    """Return the message of a 400."""
     error = response.get_json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (400, code, param)
     return error["message"]

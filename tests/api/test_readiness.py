@@ -1,4 +1,7 @@
-"""Ready means: can decide. Whatever keeps decisions from being written shows in /readyz, within about a second."""
+"""The service is ready if it can decide.
+
+Each obstacle to a written decision appears in /readyz within about a second.
+"""
 
 import fcntl
 import sqlite3
@@ -20,7 +23,7 @@ LIMIT = {"budget": {"max_limit": 10, "reset_duration": "1d"}}
 
 @pytest.fixture
 def nobody(api, monkeypatch):
-    """A client without a key, of a service that tries anew at each question."""
+    """Return a client without a key. The service makes a new check at each request."""
     monkeypatch.setattr(fate, "FRESH", 0.0)
     monkeypatch.setattr(fate, "REMEMBERED", 0.0)
     api.create(**LIMIT)
@@ -29,7 +32,7 @@ def nobody(api, monkeypatch):
 
 
 def ready(nobody):
-    """The answer of /readyz: None where it is ready, else its reason."""
+    """Return None if /readyz says ready, else the reason."""
     began = monotonic()
     response = nobody.get("/readyz")
     assert monotonic() - began < 1.5
@@ -67,7 +70,7 @@ def test_a_held_lock_is_a_reason_as_long_as_it_is_held(api, nobody, settings, he
 def test_a_database_that_cannot_be_written_is_a_reason(api, nobody, governance):
     cut_off(governance, "query_only = 1")
     assert "it is read-only" in ready(nobody)
-    assert ready(nobody) is None  # the connection was opened anew
+    assert ready(nobody) is None  # the writer has opened a new connection
 
 
 def test_a_thread_that_cannot_be_started_is_a_reason_and_is_started_later(api, nobody, governance, monkeypatch):
@@ -106,7 +109,7 @@ def test_a_writer_thread_that_ended_is_started_again(api, nobody, governance):
 
 
 class Broken(SimpleQueue):
-    """A queue that ends the thread that takes from it."""
+    """A queue that ends the thread that reads it."""
 
     def get(self, *_, **__):
         raise SystemExit
@@ -123,7 +126,7 @@ def test_a_writer_thread_that_does_not_stay_alive_is_a_reason_until_it_does(api,
         assert "the writer has ended unexpectedly" in ready(nobody)
     group._thread.join(10)
     group._queue = whole
-    assert "the writer has ended unexpectedly" in ready(nobody)  # and is started again
+    assert "the writer has ended unexpectedly" in ready(nobody)  # the thread was started again
     assert ready(nobody) is None
     assert api.post("reservations", CALL).status_code == 200
 

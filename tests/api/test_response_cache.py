@@ -1,4 +1,4 @@
-"""The layer before Flask gives a page from memory again, byte for byte, and never one that no longer holds."""
+"""The cache before Flask repeats a page from memory with the same bytes, and never one that is no longer valid."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,7 +20,7 @@ OWN = ("X-Request-Id",)
 
 @pytest.fixture
 def asked(app):
-    """The paths that Flask was asked for."""
+    """Return the list of the paths that Flask was called for."""
     paths = []
 
     def note(*_, **__):
@@ -33,7 +33,7 @@ def asked(app):
 
 @pytest.fixture
 def again(api, asked):
-    """Whether Flask is asked when a page is fetched once more; and the answer."""
+    """Return a function that fetches a page again. It returns whether Flask was called, and the response."""
 
     def fetch(path=PAGE, caller=api, **kwargs):
         before = len(asked)
@@ -45,7 +45,7 @@ def again(api, asked):
 
 @pytest.fixture
 def kept(again):
-    """A page that is asked for twice, so that its answer is kept; the second answer."""
+    """Fetch a page twice, so that its response is cached. Return the second response."""
 
     def fetch(*args, **kwargs):
         again(*args, **kwargs)
@@ -56,7 +56,7 @@ def kept(again):
 
 @pytest.fixture
 def reader(api):
-    """An API key that expires in two hours, and a client that has it."""
+    """Return an API key that expires in two hours, and a client with the key."""
     body = {"name": "reader", "scopes": ["read"], "expires_at": "2026-11-23T14:00:00Z"}
     made = api.post("/api/api-keys", body).get_json()["api_key"]
     return made["id"], api.with_key(made["key"])

@@ -1,4 +1,4 @@
-"""A client written from the page `List model limits` alone (`reference/list-model-limits.seed.txt`)."""
+"""A client that follows only the page `List model limits` (`reference/list-model-limits.seed.txt`)."""
 
 from datetime import datetime
 from types import NoneType
@@ -52,16 +52,16 @@ PAGE = {
     ],
     "total_count": 123,
 }
-"""The page's example, word for word."""
+"""The example of the page, unchanged."""
 
 NULLABLE = {"config_hash", "team_id", "provider_config_id"}
-"""Null in every limit that was made through the API (docs/contract.md §3.1); the rest is filled where there is
-something."""
+"""Fields that are null in every limit that the API created (docs/contract.md §3.1). The others have a value if one
+exists."""
 
 
 @pytest.fixture
 def whole(api, clock):
-    """A limit in which everything is filled that can be."""
+    """Create a limit in which every field that can have a value has one."""
     clock.advance(0.25)
     api.post("virtual-keys", {"id": "vk", "name": "Team"})
     return api.create(
@@ -81,7 +81,7 @@ def whole(api, clock):
 
 
 def differences(shown, example, path="$"):
-    """Where an answer lacks a field of the example, or has it with another JSON type."""
+    """Return where a response lacks a field of the example, or has it with another JSON type."""
     if isinstance(example, dict) and isinstance(shown, dict):
         for key, inner in example.items():
             if key not in shown:
@@ -96,7 +96,7 @@ def differences(shown, example, path="$"):
 
 
 def kind(value):
-    """The JSON type of a value, and whether a text is a point in time."""
+    """Return the JSON type of a value, and whether a text is an instant."""
     names = {bool: "boolean", int: "number", float: "number", NoneType: "null", dict: "object", list: "array"}
     if not isinstance(value, str):
         return names[type(value)]

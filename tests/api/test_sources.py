@@ -1,5 +1,7 @@
-"""The two sources give the same bytes; the memory answers without SQL, hears of changes, and expires
-(docs/contract.md §3)."""
+"""Both sources give the same bytes.
+
+The snapshot answers without SQL, sees changes, and expires (docs/contract.md §3).
+"""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +41,7 @@ DAY = {"max_limit": 1, "reset_duration": "1d"}
 
 
 class Timer:
-    """Seconds that pass when told to."""
+    """A timer in seconds. Only the test moves it."""
 
     now = 1000.0
 
@@ -48,7 +50,7 @@ class Timer:
 
 
 class Loader:
-    """The real loader, which can be told to fail or to wait, and counts its calls."""
+    """The real loader. The test can make it fail or wait. It counts its calls."""
 
     def __init__(self, real):
         self.real, self.calls, self.error, self.gate = real, 0, None, Event()
@@ -64,7 +66,7 @@ class Loader:
 
 @pytest.fixture
 def memory(app, governance, database, clock):
-    """The app's memory with a timer and a loader of ours in place of its own."""
+    """Give the app a snapshot cache with a timer and a loader of the test."""
     timer, loader = Timer(), Loader(ChangesLoader(database))
     cache = SnapshotCache(loader, LIFETIME, timer)
     cache.refresh()
@@ -81,7 +83,7 @@ def memory(app, governance, database, clock):
 
 @pytest.fixture
 def second(settings, clock, api):
-    """Another worker on the same file: its API, and its memory."""
+    """Return another worker on the same file: its API, and its snapshot cache."""
     other = create_app(settings, clock=clock)
     worker = other.extensions[EXTENSION]
     yield SimpleNamespace(api=type(api)(other.test_client()), cache=worker.cache)
@@ -91,7 +93,7 @@ def second(settings, clock, api):
 
 @contextmanager
 def statements(database):
-    """The SQL that is sent to the database meanwhile."""
+    """Yield a list that gets the SQL statements of the block."""
     sent = []
 
     def note(_connection, _cursor, statement, *_):
@@ -249,7 +251,7 @@ def test_an_expired_memory_is_repopulated_once_however_many_wait(app, api, memor
 
 
 def fail(memory):
-    """Let a refresh fail, as the poller would see it."""
+    """Let a refresh fail, in the way in which the poller would see it."""
     memory.loader.error = Unavailable("Try again shortly: the test says so.")
     with pytest.raises(Unavailable):
         memory.cache.refresh()
@@ -349,7 +351,7 @@ queries = st.fixed_dictionaries(
 
 @st.composite
 def rules(draw):
-    """The rules of a limit, as a body gives them."""
+    """Return the rules of a limit in the form of a body."""
     budgets = [{"max_limit": draw(st.sampled_from(AMOUNTS)), "reset_duration": text} for text in draw(some_windows)]
     sides = [
         [{f"{side}_max_limit": draw(st.integers(1, 9)), f"{side}_reset_duration": text} for text in draw(some_windows)]
@@ -368,7 +370,7 @@ def rules(draw):
 
 @st.composite
 def limits(draw):
-    """Bodies of limits that do not clash: some share a time of creation."""
+    """Return bodies of limits that do not conflict. Some have the same time of creation."""
     made = []
     for number in range(draw(st.integers(0, 7))):
         scope, scope_id = draw(
@@ -381,13 +383,13 @@ def limits(draw):
 
 
 class World:
-    """The stored limits, and all that can befall them."""
+    """The stored limits, and all acts that can change them."""
 
     def __init__(self, api, governance, clock, count):
         self.api, self.governance, self.clock, self.count = api, governance, clock, count
 
     def begin(self, bodies):
-        """Nothing but these limits, at noon."""
+        """Begin at noon with only these limits."""
         self.clock.set(NOON)
         for limit in self.stored():
             self.governance.model_limits.delete(limit["id"], lambda _: True)
@@ -410,7 +412,7 @@ class World:
             self.api.put(f"model-configs/{limit['id']}", {"budgets": budgets})
 
     def use(self, draw, limit):
-        """Put usage on every rule of a limit, in the window of now."""
+        """Add usage to every rule of a limit, in the current window."""
         amounts = st.sampled_from([0, 1, 2, 9, 500_000_000])
         found = [(item["id"], "cost") for item in limit["budgets"]]
         for item in limit["rate_limits"]:
@@ -433,7 +435,7 @@ class World:
         self.clock.advance(draw(st.sampled_from(STEPS)))
 
     def alike(self, draw):
-        """Hold the two sources against each other, on a random query and on the flat lists."""
+        """Compare the two sources, with a random query and with the lists of budgets and rate limits."""
         page = urlencode({"limit": draw(st.integers(1, 9)), "offset": draw(st.integers(0, 9))})
         for path, query in zip(LISTS, (urlencode(draw(queries)), page, page), strict=True):
             stored, kept = (self.api.get(f"{path}?{query}&from_memory={word}") for word in (0, 1))
@@ -444,7 +446,10 @@ class World:
 
 @pytest.fixture
 def world(api, governance, clock, count):
-    """A world whose ids ascend: what sorts by id, and so what is drawn, is the same in every run of an example."""
+    """Return a world with ascending ids.
+
+    Ids decide the order, so the drawn limits are the same in every run of an example.
+    """
     governance.model_limits._random_ids = RandomIds(new_id=(f"{number:09}" for number in counting()).__next__)
     api.post("virtual-keys", {"id": "k1", "name": "Team"})
     return World(api, governance, clock, count)

@@ -1,4 +1,4 @@
-"""Who has no key that counts costs little: one look for a key, few lines in the log, and is told apart by address."""
+"""A client without a valid key costs one look-up of a key and few log lines. Clients are distinguished by address."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ WRONG = "gov-0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
 
 
 class Lines(logging.Handler):
-    """What the log of refusals says from here on."""
+    """Keeps the lines of the refusal log from now on."""
 
     def __init__(self):
         super().__init__()
@@ -37,7 +37,7 @@ def log():
 
 @pytest.fixture
 def selects(database):
-    """The statements that look for a key."""
+    """Return the list of the statements that look up a key."""
     seen = []
 
     def note(*arguments):
@@ -50,7 +50,7 @@ def selects(database):
 
 @pytest.fixture
 def behind(tmp_path, api, clock):
-    """A caller of an app that trusts the proxies of two networks."""
+    """Return a client of an app that trusts the proxies of two networks."""
     settings = Settings.from_environ(
         {"GOVERNANCE_INSTANCE": str(tmp_path), "GOVERNANCE_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8"}
     )

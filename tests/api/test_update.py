@@ -1,4 +1,4 @@
-"""`PUT /model-configs/{id}` (docs/contract.md §4): every sentence about what an edit changes, keeps and refuses."""
+"""`PUT /model-configs/{id}` (docs/contract.md §4): everything that an edit changes, keeps and refuses."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def budget(max_limit, duration, **fields):
 
 @pytest.fixture
 def limit(api, count, clock):
-    """A limit with two budgets and two rate limits, all used and held a little, a minute ago."""
+    """Create a limit with two budgets and two rate limits a minute ago. All of them have usage and reservations."""
     made = api.create(
         "openai/GPT-4o",
         provider="OpenAI",
@@ -34,7 +34,7 @@ def read(api, limit):
 
 
 def put(api, limit, **body):
-    """The limit after an accepted edit; both sources show it at once."""
+    """Edit a limit. Return it as both sources show it at once."""
     response = api.put(f"model-configs/{limit['id']}", body)
     assert response.status_code == 200, response.text
     after = response.get_json()["model_config"]
@@ -43,7 +43,7 @@ def put(api, limit, **body):
 
 
 def refused(api, limit, body):
-    """The params of a refused edit; it left everything as it was."""
+    """Return the params of a refused edit. The edit must have changed nothing."""
     before = read(api, limit)
     response = api.put(f"model-configs/{limit['id']}", body)
     answer = response.get_json()

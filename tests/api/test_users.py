@@ -22,21 +22,21 @@ BAD_FIELDS = [
 
 
 def make(api, **fields):
-    """A stored user, as its create answers it."""
+    """Create a user. Return the body of the response."""
     response = api.post("users", {"name": "Ada", **fields})
     assert response.status_code == 200, response.text
     return response.get_json()["user"]
 
 
 def refusal(response, status, code, param):
-    """The sentence of a refusal."""
+    """Return the message of a refused request."""
     error = response.get_json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (status, code, param)
     return error["message"]
 
 
 def stored(database):
-    """All rows of all tables."""
+    """Return all rows of all tables."""
     with database.read() as connection:
         return {table.name: connection.execute(select(table)).all() for table in metadata.sorted_tables}
 

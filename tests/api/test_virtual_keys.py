@@ -1,4 +1,4 @@
-"""Virtual keys: create, list, read, change, delete; the value shown once; what becomes of their limits and names."""
+"""Virtual keys: create, list, read, change, delete. The value is shown once. The effects on limits and names."""
 
 import base64
 
@@ -57,26 +57,26 @@ BAD_FIELDS = [
 
 
 def make(api, **fields):
-    """A stored key, as its create answers it."""
+    """Create a key. Return the body of the response."""
     response = api.post("virtual-keys", {"name": "Team A", **fields})
     assert response.status_code == 200, response.text
     return response.get_json()["virtual_key"]
 
 
 def read(api, key_id):
-    """A stored key, as it is shown."""
+    """Return a stored key in the form of a response."""
     return api.get(f"virtual-keys/{key_id}").get_json()["virtual_key"]
 
 
 def refusal(response, status, code, param):
-    """The sentence of a refusal."""
+    """Return the message of a refused request."""
     error = response.get_json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (status, code, param)
     return error["message"]
 
 
 def stored(database):
-    """All rows of all tables."""
+    """Return all rows of all tables."""
     with database.read() as connection:
         return {table.name: connection.execute(select(table)).all() for table in metadata.sorted_tables}
 

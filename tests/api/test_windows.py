@@ -1,4 +1,4 @@
-"""Windows through the API (docs/contract.md §5): where they lie, what moves them, and a clock that steps back."""
+"""Windows through the API (docs/contract.md §5): bounds, edits that move them, and a clock that steps back."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def tokens(duration):
 
 @pytest.fixture
 def shown(api):
-    """The only limit, as a read, the list from the database and the list from memory show it alike."""
+    """Return the only limit. The read, the list from the database and the list from memory must agree."""
 
     def get():
         [limit] = api.list()["model_configs"]
@@ -28,12 +28,12 @@ def shown(api):
 
 
 def span(item):
-    """Where the current window of a budget lies."""
+    """Return the start and the end of the current window of a budget."""
     return [item["last_reset"], item["resets_at"]]
 
 
 def standing(item):
-    """What the current window of a budget is, and what was used and is held in it."""
+    """Return the current window of a budget, with its usage and its reservations."""
     return item["last_reset"], item["current_usage"], item["reserved"]
 
 
@@ -171,7 +171,7 @@ def test_what_is_used_after_the_clock_stepped_back_counts_in_the_newest_window(a
 
 @pytest.fixture
 def warnings(api):
-    """What `/readyz` warns of; it is ready all the same."""
+    """Return the warnings of `/readyz`. The service must be ready."""
 
     def get():
         response = api.get("/readyz")
@@ -234,7 +234,10 @@ def test_reset_usage_after_an_edit_brings_back_every_counter_from_the_future(api
 
 @pytest.fixture
 def used(api, clock, count):
-    """A limit of two days ago, with a closed counter and an open one of $2 used and $3 held on its budget of a day."""
+    """Create a limit two days ago.
+
+    Its budget of a day has a closed counter, and an open one with $2 used and $3 reserved.
+    """
     made = api.create(budgets=[budget("1d")], rate_limits=[tokens("1d")])
     count(made["budget"]["id"], "cost", used=9 * NANOS)
     count(made["rate_limit"]["id"], "tokens", used=9)

@@ -1,4 +1,4 @@
-"""Reading the audit through HTTP."""
+"""Functions that read the audit log through HTTP."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ MINUTE = {"request_max_limit": 15, "request_reset_duration": "1m"}
 
 
 def ok(response: Any) -> dict[str, Any]:
-    """The body of a success."""
+    """Return the body of a successful response."""
     assert response.status_code == 200, response.text
     return dict(response.get_json())
 
 
 def entries(api: Api, query: str = "limit=100") -> list[dict[str, Any]]:
-    """A page of entries."""
+    """Return a page of entries."""
     return list(ok(api.get(f"audit?{query}"))["audit"])
 
 
@@ -29,23 +29,23 @@ def newest(api: Api) -> dict[str, Any]:
 
 
 def changes(entry: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Field to (old, new)."""
+    """Return (old, new) by field."""
     found = {change["field"]: (change["old"], change["new"]) for change in entry["changes"]}
     assert len(found) == len(entry["changes"])
     return found
 
 
 def key(api: Api, *scopes: str, **fields: Any) -> dict[str, Any]:
-    """A new API key, as its create answers it."""
+    """Create an API key. Return the body of the response."""
     return dict(ok(api.post(KEYS, {"name": "a key", "scopes": scopes, **fields}))["api_key"])
 
 
 def virtual_key(api: Api, **fields: Any) -> dict[str, Any]:
-    """A new virtual key, as its create answers it."""
+    """Create a virtual key. Return the body of the response."""
     return dict(ok(api.post("virtual-keys", {"name": "team", **fields}))["virtual_key"])
 
 
 def text(database: SqliteDatabase) -> str:
-    """All that the audit's table holds, as one text."""
+    """Return the whole content of the audit table as one text."""
     with database.read() as connection:
         return repr(connection.execute(select(audit)).all())

@@ -1,4 +1,4 @@
-"""What every change must keep: ours beside what does less for the same request, by processor time, not by rate."""
+"""Performance floors: the service beside apps that do less for the same request, by processor time and not by rate."""
 
 import pytest
 
@@ -15,7 +15,7 @@ RESERVE = "reserve ÷ no-op, requests/CPU s"
 
 
 def costing(microseconds: float, seconds: float = 1.0) -> Measured:
-    """A thousand requests in some seconds, each of which cost some microseconds."""
+    """Return a sample of a thousand requests in some seconds, each with a cost of some microseconds."""
     return Measured((Sample(seconds, [0.001] * 1000, {200: 1000}, cpu=microseconds / 1000, core=1.0),))
 
 

@@ -1,4 +1,4 @@
-"""Hops are counted where they are taken: by name, in every thread, and in the project only."""
+"""Entered functions are counted by name, in every thread, and only in the project."""
 
 import sys
 import threading
@@ -34,7 +34,7 @@ def other():
 
 @pytest.fixture
 def tiny(tmp_path: Path):
-    """An app of three functions, in a folder of its own."""
+    """Return an app of three functions, in a folder of its own."""
     (tmp_path / "app.py").write_text(TINY)
     spec = util.spec_from_file_location("tiny", tmp_path / "app.py")
     module = util.module_from_spec(spec)

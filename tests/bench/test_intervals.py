@@ -1,4 +1,4 @@
-"""Two trees are told apart only where the interval says so."""
+"""Two trees count as different only if the whole interval is on one side of 1."""
 
 from random import Random
 from statistics import stdev

@@ -1,4 +1,4 @@
-"""What answers in its own words is compared by what it says: which limits, how many rules each, how many in all."""
+"""A server with another format is compared by content: the limits, the number of rules of each, and the total."""
 
 import json
 

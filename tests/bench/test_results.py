@@ -1,4 +1,4 @@
-"""RESULTS.md is written by the bench: each part replaces its own section, and the targets of all stand together."""
+"""The benchmark writes RESULTS.md. Each part replaces its own section, and one table has the targets of all parts."""
 
 import json
 

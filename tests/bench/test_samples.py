@@ -1,4 +1,4 @@
-"""What is made of the answers that a run of load has timed."""
+"""The figures that are computed from the timed responses of a run."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A bench that misjudges itself is worse than none: what counts as met, and how a miss is told."""
+"""The benchmark judges itself correctly: when a target is met, and how a miss is shown."""
 
 import pytest
 

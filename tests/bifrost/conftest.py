@@ -1,4 +1,4 @@
-"""A Bifrost store to fill, and the command that imports it."""
+"""A Bifrost store that a test fills, and the command that imports it."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Run = Callable[..., Any]
 
 
 class Report:
-    """What `--json` says."""
+    """The report that `--json` prints."""
 
     def __init__(self, said: dict[str, Any]) -> None:
         self.said = said
@@ -30,13 +30,13 @@ class Report:
         return list(self.rows[row_id]["remarks"])
 
     def reason(self, row_id: str) -> str:
-        """Why a row was left out."""
+        """Return why a row was left out."""
         assert self.outcome(row_id) == "left_out", self.rows[row_id]
         return " ".join(self.remarks(row_id))
 
 
 def read(api: Api, limit_id: str) -> dict[str, Any]:
-    """A limit as it is now."""
+    """Return the current state of a limit."""
     return dict(ok(api.get(f"model-configs/{limit_id}"))["model_config"])
 
 
@@ -53,8 +53,8 @@ def store(path: Path) -> BifrostStore:
 
 
 @pytest.fixture
-def run(app: Flask, path: Path) -> Run:  # noqa: F811 - pytest hands it the fixture
-    """Runs the command on the store."""
+def run(app: Flask, path: Path) -> Run:  # noqa: F811 - pytest passes the fixture
+    """Return a function that runs the command on the store."""
 
     def invoke(*arguments: str, file: Path = path) -> Any:
         return app.test_cli_runner().invoke(args=["governance", "import-bifrost", str(file), *arguments])
@@ -64,7 +64,7 @@ def run(app: Flask, path: Path) -> Run:  # noqa: F811 - pytest hands it the fixt
 
 @pytest.fixture
 def imported(run: Run) -> Callable[..., Report]:
-    """Imports the store, insists that it worked, and returns the report."""
+    """Return a function that imports the store and returns the report. The import must succeed."""
 
     def invoke(*arguments: str) -> Report:
         result = run("--json", *arguments)

@@ -1,6 +1,6 @@
-"""Bifrost stores of several versions, made of what is known of its tables.
+"""Bifrost stores of several versions, with the known columns of its tables.
 
-`python -m tests.bifrost.stores FILE` makes the small one that docs/from-bifrost.md shows.
+`python -m tests.bifrost.stores FILE` makes the small store that docs/from-bifrost.md shows.
 """
 
 import hashlib
@@ -51,10 +51,11 @@ OLD = {
     "config_providers": PROVIDER,
     "governance_virtual_key_provider_configs": f"{CONFIG}, budget_id varchar(255)",
 }
-"""Before scopes: one budget an owner, named by the owner: a limit, a virtual key, its provider settings, a provider."""
+"""The version without scopes. Each owner names one budget: a limit, a virtual key, its provider config, or a provider.
+"""
 
 MIDDLE = OLD | {"governance_budgets": f"{BUDGET}, calendar_aligned numeric DEFAULT false, {TAIL}"}
-"""The same, with a calendar flag for each budget."""
+"""The same version with `calendar_aligned` for each budget."""
 
 CURRENT = {
     "governance_virtual_keys": f"{KEY}, calendar_aligned numeric DEFAULT false, {SEALED}, {TAIL}",
@@ -64,7 +65,7 @@ CURRENT = {
     "config_providers": PROVIDER,
     "governance_virtual_key_provider_configs": CONFIG,
 }
-"""The version that the project follows."""
+"""The version of Bifrost that this project follows."""
 
 PRICES = {
     "governance_pricing_overrides": (
@@ -74,7 +75,7 @@ PRICES = {
         f" pricing_patch_json text, {TAIL}"
     )
 }
-"""The table of pricing overrides, which later versions have."""
+"""The table of pricing overrides. Only later versions have it."""
 
 LATER = {
     "governance_virtual_keys": (
@@ -90,7 +91,7 @@ LATER = {
     "config_providers": PROVIDER,
     "governance_virtual_key_provider_configs": CONFIG,
 } | PRICES
-"""With overrides, expiry, fiscal quarters and many rate limits a limit."""
+"""A version with overrides, expiry, fiscal quarters, and many rate limits for one limit."""
 
 VERSIONS = {"old": OLD, "middle": MIDDLE, "current": CURRENT, "later": LATER}
 MADE = "2026-11-01 08:00:00+00:00"
@@ -98,7 +99,7 @@ KEY_VALUE = "sk-bf-4f1c2a9e-platform"
 
 
 class BifrostStore:
-    """A store that a test fills; each adds a row and returns its id."""
+    """A store that a test fills. Each method adds a row and returns its id."""
 
     def __init__(self, path: Path, tables: dict[str, str] = CURRENT, *, wal: bool = False) -> None:
         self.path = path
@@ -139,13 +140,13 @@ class BifrostStore:
         return row["id"]
 
     def team(self, **fields: Any) -> str:
-        """A team, in a table that is made with the first."""
+        """Add a team. The first call creates the table."""
         with closing(sqlite3.connect(self.path)) as connection:
             connection.execute(f"CREATE TABLE IF NOT EXISTS governance_teams ({TEAM})")
         return self.add("governance_teams", {"id": f"team-{next(self._ids)}", "name": "team"} | fields)
 
     def add(self, table: str, row: dict[str, Any]) -> Any:
-        """A row with times of creation; committed at once."""
+        """Add a row with times of creation. It is committed at once."""
         self.run(table, [{"created_at": MADE, "updated_at": MADE} | row])
         return row["id"]
 
@@ -161,7 +162,10 @@ def sha256(value: str) -> str:
 
 
 def example(path: Path, today: str) -> BifrostStore:
-    """The small store of docs/from-bifrost.md: a company that has used some of its limits since midnight of `today`."""
+    """Make the small store of docs/from-bifrost.md.
+
+    It is the store of a company that has used some of its limits since midnight of `today`.
+    """
     store = BifrostStore(path, LATER)
     midnight, now = f"{today} 00:00:00+00:00", f"{today} 08:30:00.25+00:00"
     store.key(id="vk-platform", name="platform", value=KEY_VALUE, value_hash=sha256(KEY_VALUE))

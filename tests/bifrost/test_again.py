@@ -1,4 +1,4 @@
-"""What is here already is kept as it is: a second run doubles nothing, a dry run stores nothing."""
+"""Stored rows are kept unchanged: a second run imports nothing twice, and a dry run stores nothing."""
 
 import json
 from contextlib import contextmanager
@@ -99,7 +99,7 @@ def test_a_dry_run_says_the_same_stores_nothing_and_exits_with_2(store, run, imp
 
 
 class Meanwhile:
-    """A database on which something else happens as soon as it was read."""
+    """A database in which another write happens just after it was read."""
 
     def __init__(self, database, act):
         self._database, self._act = database, act

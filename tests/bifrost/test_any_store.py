@@ -1,4 +1,4 @@
-"""Whatever a store holds: each row is told, what came is whole, and a second run takes nothing."""
+"""For any content of a store, each row is reported, imported rows are complete, and a second run imports nothing."""
 
 from pathlib import Path
 
@@ -71,7 +71,7 @@ USED = {BudgetRow: {"current_usage": 1.5}, RateLimitRow: {"token_current_usage":
 
 
 def rows(row_type):
-    """Rows as they should be, each with some columns that hold anything."""
+    """Return valid rows, each with some columns that have any value."""
 
     def row(letter, odd):
         plain = PLAIN[row_type] | USED.get(row_type, {}) | {"id": letter}
@@ -85,7 +85,7 @@ def rows(row_type):
 ROWS = (KeyRow, LimitRow, BudgetRow, RateLimitRow, ProviderRow, ProviderConfigRow, PriceRow)
 TABLES = dict(zip(LATER, ROWS, strict=True))
 TOLD = {KeyRow, LimitRow, BudgetRow, RateLimitRow, PriceRow}
-"""The kinds of rows that are told; the others are only followed."""
+"""The kinds of rows that the report has. Other rows are only used to find the owners."""
 stores = st.tuples(*(rows(row_type) for row_type in TABLES.values())).map(lambda found: BifrostRows(*found))
 
 

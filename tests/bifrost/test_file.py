@@ -1,4 +1,4 @@
-"""The store is only read: while Bifrost writes to it, at rest, and where it is no store at all."""
+"""The store is only read: while Bifrost writes to it, when no process has it open, and if it is no store."""
 
 import shutil
 import sqlite3
@@ -14,13 +14,13 @@ MODEL = "INSERT INTO governance_model_configs (id, model_name, created_at, updat
 
 
 def beside(path):
-    """The files in the store's folder."""
+    """Return the names of the files in the store's folder."""
     return sorted(file.name for file in path.parent.iterdir())
 
 
 @pytest.fixture
 def live(path):
-    """A store in WAL mode and Bifrost's own connection to it, which has written to the log."""
+    """Return a store in WAL mode, and the connection of Bifrost, which has written to the log."""
     store = BifrostStore(path, wal=True)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA wal_autocheckpoint = 0")
@@ -113,7 +113,7 @@ def test_the_store_cannot_be_written_through_the_connection(path):
 
 
 def fault(run, file):
-    """The sentence with which the command ends."""
+    """Return the message with which the command ends."""
     result = run(file=file)
     assert result.exit_code == 1
     assert result.output.count("\n") == 1

@@ -1,4 +1,4 @@
-"""`flask governance import-bifrost`: what moves in works at once, all of it or nothing."""
+"""`flask governance import-bifrost`: imported rows work at once, and all rows are imported or none."""
 
 import pytest
 from sqlalchemy import event, select, text
@@ -127,7 +127,7 @@ def test_the_audit_says_that_the_command_made_them(store, imported, api):
 
 @pytest.fixture
 def statements(database):
-    """Every statement that the service's database was asked to run."""
+    """Return the list of every statement that the service's database got."""
     asked = []
 
     def note(_, __, statement, *___):
@@ -140,7 +140,7 @@ def statements(database):
 
 def test_a_hundred_limits_take_as_many_statements_as_two(store, imported, statements):
     asked = []
-    for count in (1, 2, 100):  # the first of them also fills the memory
+    for count in (1, 2, 100):  # the first import also loads the snapshot
         for _ in range(count):
             key = store.key()
             limit = store.limit(scope="virtual_key", scope_id=key)

@@ -1,4 +1,4 @@
-"""What cannot be here is told by row with the reason, and stops nothing else."""
+"""A row that cannot be imported is reported with the reason. All other rows are imported."""
 
 import pytest
 

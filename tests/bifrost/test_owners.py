@@ -1,4 +1,4 @@
-"""Whose a budget or rate limit is: by its own columns, and by those of its owners, in every version."""
+"""The owner of a budget or rate limit, found by its own columns and by those of its owners, in every version."""
 
 import pytest
 

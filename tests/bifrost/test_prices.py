@@ -1,4 +1,4 @@
-"""Bifrost's pricing overrides become price overrides, with what differs said."""
+"""Bifrost's pricing overrides become price overrides. The report contains the differences."""
 
 import json
 
@@ -15,7 +15,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def take(app, store):
-    """Import the store; the report."""
+    """Import the store. Return the report."""
 
     def take(*options):
         result = app.test_cli_runner().invoke(

@@ -1,4 +1,4 @@
-"""What a person reads: a table of what came, each row that did not, and what differs here."""
+"""The report as text: a table of the imported rows, each row that was left out, and the differences here."""
 
 import pytest
 
@@ -8,7 +8,7 @@ MORNING = "2026-11-23 08:00:00+00:00"
 
 
 def sections(output):
-    """The report's lines under each of its heads."""
+    """Return the report's lines by heading."""
     found, head = {"": []}, ""
     for line in output.splitlines():
         if line.endswith(":") and not line.startswith(" "):

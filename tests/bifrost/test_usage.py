@@ -1,4 +1,4 @@
-"""What was used comes with its window, and goes on in it; what is no amount or no time is told."""
+"""Usage is imported with its window, and continues in it. A value that is no amount or no time is reported."""
 
 import pytest
 

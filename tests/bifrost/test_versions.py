@@ -1,4 +1,4 @@
-"""Stores of every version that Bifrost has written, as far as their tables are known."""
+"""Stores of all versions of Bifrost whose tables are known."""
 
 import pytest
 

@@ -14,7 +14,7 @@ Asked = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def run(app: Flask) -> Run:
-    """Runs `flask governance …`; a traceback fails the test."""
+    """Return a function that runs `flask governance …`. A traceback fails the test."""
 
     def invoke(*words: str, **options: Any) -> Result:
         result = app.test_cli_runner().invoke(args=["governance", *words], **options)
@@ -26,7 +26,7 @@ def run(app: Flask) -> Run:
 
 @pytest.fixture
 def done(run: Run) -> Callable[..., str]:
-    """What a command prints that ends well and has nothing to add."""
+    """Return a function that returns the output of a command. It must end with exit code 0 and without a note."""
 
     def invoke(*words: str, **options: Any) -> str:
         result = run(*words, **options)
@@ -38,7 +38,7 @@ def done(run: Run) -> Callable[..., str]:
 
 @pytest.fixture
 def asked(done: Callable[..., str]) -> Asked:
-    """The object that a command prints with --json."""
+    """Return a function that returns the object that a command prints with --json."""
 
     def invoke(*words: str) -> dict[str, Any]:
         return dict(json.loads(done(*words, "--json")))
@@ -48,7 +48,7 @@ def asked(done: Callable[..., str]) -> Asked:
 
 @pytest.fixture
 def refused(run: Run) -> Callable[..., str]:
-    """What a command says on standard error that ends with exit code 1, and prints nothing else."""
+    """Return a function that returns the message on standard error. The exit code must be 1, without other output."""
 
     def invoke(*words: str) -> str:
         result = run(*words)

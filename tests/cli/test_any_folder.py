@@ -1,4 +1,4 @@
-"""`bin/governance`: the commands from any folder, also through a link."""
+"""`bin/governance` runs the commands from any folder, even through a link."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from tests.cli.test_commands import ROOT
 
 @pytest.fixture
 def linked(tmp_path: Path) -> Path:
-    """A link to the script, in a folder with a space."""
+    """Return a link to the script, in a folder with a space in its name."""
     link = tmp_path / "my bin" / "governance"
     link.parent.mkdir()
     link.symlink_to(ROOT / "bin/governance")

@@ -1,4 +1,4 @@
-"""`flask governance backup`: restored as the docs say, a copy taken under load is a database that verify accepts."""
+"""`flask governance backup`: a copy made under load, restored as docs/ describe, is a database that verify accepts."""
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What all commands have in common: exit codes, faults in a sentence, no database made, no thread started."""
+"""Common behaviour of all commands: exit codes, one sentence for a fault, no new database, no thread."""
 
 import os
 import subprocess

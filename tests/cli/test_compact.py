@@ -1,4 +1,4 @@
-"""`flask governance compact`: an old file that has grown becomes small, and gives room back by itself from then on."""
+"""`flask governance compact`: a large old file becomes small, and after that returns free space by itself."""
 
 import sqlite3
 from contextlib import closing
@@ -11,7 +11,7 @@ from governance.storage.sqlite.files.service_lock import ServiceLock
 
 @pytest.fixture
 def grown(settings, app, database):
-    """A file of an earlier version, of which nothing uses most pages any more."""
+    """Return a file of an earlier version in which most pages are free."""
     path = settings.database_path
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA auto_vacuum = NONE")

@@ -1,4 +1,4 @@
-"""`flask governance doctor`: each thing that can be wrong is told with what to do, and nothing else is."""
+"""`flask governance doctor`: each problem is reported with what to do, and nothing else is reported."""
 
 import json
 import os
@@ -37,7 +37,7 @@ INSIDE = CHECKS[1:9]
 
 @pytest.fixture
 def to_do(run):
-    """What doctor says is to do, by check; its forms and exit codes agree."""
+    """Return the advice of doctor, by check. Its two formats and its exit code must agree."""
 
     def look() -> dict[str, str]:
         shown, told = run("doctor"), run("doctor", "--json")
@@ -180,7 +180,7 @@ def test_files_that_others_may_read_are_told_with_the_command_that_mends_it(to_d
     assert found["file modes"].startswith(f"chmod 600 {settings.database_path} ")
     assert found["file modes"].endswith(f" {settings.admin_key_file}: others may read or write there.")
     assert str(copy) not in found["file modes"]
-    assert os.system(found["file modes"].partition(":")[0]) == 0  # noqa: S605 - what a person would do
+    assert os.system(found["file modes"].partition(":")[0]) == 0  # noqa: S605 - a user would do the same
     assert to_do() == {}
 
 
@@ -244,7 +244,7 @@ def test_settings_of_the_poller_that_do_not_fit_are_told(settings, clock, option
 
 
 class TestTheAdminKey:
-    """Where the settings hold none."""
+    """The checks of the admin key if the settings have no admin key."""
 
     @pytest.fixture
     def settings(self, settings):

@@ -1,4 +1,4 @@
-"""`flask governance export FILE`: a file that is there stays, unless --force says otherwise."""
+"""`flask governance export FILE`: an existing file is not overwritten without --force."""
 
 import json
 

@@ -1,4 +1,7 @@
-"""`flask governance keys …` and `virtual-keys …`: made, listed, revoked; a secret is printed once, alone."""
+"""`flask governance keys …` and `virtual-keys …`: create, list, revoke.
+
+A secret is printed once, without other text.
+"""
 
 import json
 from dataclasses import replace

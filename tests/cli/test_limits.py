@@ -1,4 +1,4 @@
-"""`flask governance limits list` and `show`: what is stored, and what is used of it."""
+"""`flask governance limits list` and `show`: the stored limits and their usage."""
 
 import json
 import re
@@ -11,7 +11,7 @@ NAMES = ["gpt-4o", "gpt-4o-mini", "claude-opus-4-1", "o3"]
 
 
 def lines(text: str) -> list[list[str]]:
-    """The cells of a table's rows, without its head."""
+    """Return the cells of a table's rows, without its head."""
     return [re.split(r" {2,}", line) for line in text.splitlines()[1:]]
 
 
@@ -130,7 +130,7 @@ def test_all_limits_on_a_model_are_shown_the_newest_first(api, asked, clock, don
 
 def test_a_limit_of_an_id_is_shown_as_http_shows_it(api, asked):
     made = api.create(budget={"max_limit": 0.1, "reset_duration": "1d"})
-    api.create(made["id"])  # a model may be called as another limit's id
+    api.create(made["id"])  # the name of a model may equal the id of another limit
     answer = api.get(f"model-configs/{made['id']}").get_json()["model_config"]
     assert asked("limits", "show", made["id"])["model_configs"] == [answer]
 

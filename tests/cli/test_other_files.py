@@ -1,4 +1,4 @@
-"""Commands refuse the files that a start refuses, and open none that SQLite would ruin by that."""
+"""Commands refuse the files that a start refuses. They open no file that SQLite would damage."""
 
 import shutil
 import sqlite3
@@ -49,7 +49,7 @@ STATES = {
 
 @pytest.fixture(params=STATES)
 def said(request, settings: Settings, governance, monkeypatch) -> str:
-    """What a start says of the file that now lies there."""
+    """Return the message with which a start refuses the file that is now at the path."""
     monkeypatch.chdir(settings.instance_path)
     governance.close()
     with closing(sqlite3.connect(settings.database_path)) as connection:
@@ -75,7 +75,10 @@ def test_the_doctor_tells_what_a_start_refuses_and_changes_nothing(run, said, se
 
 
 def contents(settings: Settings) -> dict[str, bytes]:
-    """All files beside the database, and what is in them; not the memory that readers share, nor locks."""
+    """Return the content of all files beside the database.
+
+    The memory that readers share and the lock files are left out.
+    """
     ends = ("-shm", ".lock", ".queue", ".next", ".commands")
     files = [file for file in settings.instance_path.iterdir() if file.is_file() and not file.name.endswith(ends)]
     return {file.name: file.read_bytes() for file in files}

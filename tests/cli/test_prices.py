@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def set_price(run):
-    """Set a price; the override."""
+    """Set a price. Return the override."""
 
     def set_price(*words):
         result = run("prices", "set", *words, "--json")

@@ -1,4 +1,7 @@
-"""`flask governance restore` and `init`: what they say. tests/storage/sqlite/files/test_restore.py: what they do."""
+"""The output of `flask governance restore` and `init`.
+
+tests/storage/sqlite/files/test_restore.py tests their effects.
+"""
 
 import json
 import stat

@@ -1,4 +1,4 @@
-"""Bars, amounts and tables: pure functions."""
+"""Bars, amounts and tables. The functions are pure."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""`flask governance usage`: what is nearest to its cap comes first."""
+"""`flask governance usage`: the rule that is nearest to its maximum comes first."""
 
 import re
 
@@ -9,7 +9,7 @@ DAY = 24 * 3600
 
 @pytest.fixture
 def limits(api, count):
-    """Three limits, used to a half, to nine tenths (of which four reserved) and over; and one that nobody used."""
+    """Create four limits: one half used, one with nine tenths used or reserved, one over its maximum, one unused."""
     budget = {"budget": {"max_limit": 10, "reset_duration": "1d"}}
     made = {name: api.create(name, **budget) for name in ("half", "nine", "over", "none")}
     for name, used, reserved in (("half", 5, 0), ("nine", 5, 4), ("over", 12, 0)):

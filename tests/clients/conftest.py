@@ -1,4 +1,4 @@
-"""What clients of Bifrost's API expect of an answer: which members are there, and of which kind."""
+"""The members of a response that clients of Bifrost's API expect, and the type of each."""
 
 from types import NoneType
 from typing import Any
@@ -16,14 +16,14 @@ RATE_LIMIT = {
     "request_current_usage": int,
     "request_last_reset": (str, NoneType),
 }
-"""`last_reset` is null on a side without a maximum, which has no window."""
+"""`last_reset` is null for a metric without a maximum, because it has no window."""
 LIMIT = {"id": str, "model_name": str, "scope": str, "calendar_aligned": bool, "created_at": str, "updated_at": str}
 KEY = {"id": str, "name": str, "is_active": bool, "calendar_aligned": bool, "created_at": str, "updated_at": str}
 ERROR = {"is_bifrost_error": bool, "status_code": int, "error": dict, "extra_fields": dict}
 
 
 def expect(found: Any, members: dict[str, Any]) -> dict[str, Any]:
-    """The object, which has each of these members, of its kind."""
+    """Return the object. It must have each of these members, of the given type."""
     assert isinstance(found, dict)
     wrong = {name: found.get(name) for name, kind in members.items() if not isinstance(found.get(name), kind)}
     assert wrong == {}
@@ -31,7 +31,7 @@ def expect(found: Any, members: dict[str, Any]) -> dict[str, Any]:
 
 
 def limit(found: Any) -> dict[str, Any]:
-    """A model limit, read as strictly as a typed client does: with its budgets and rate limit."""
+    """Return a model limit, checked as strictly as a typed client does, with its budgets and rate limit."""
     made = expect(found, LIMIT)
     for name in ("provider", "scope_id", "scope_name"):
         assert made[name] is None or isinstance(made[name], str)
@@ -43,20 +43,23 @@ def limit(found: Any) -> dict[str, Any]:
 
 
 class Client:
-    """Sends requests as a client does, and reads the answers: a success is 200, an error has the error's shape."""
+    """Sends requests as a client does, and checks the responses. A success is 200.
+
+    An error has the form of all errors.
+    """
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
     def send(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        """The body of a success."""
+        """Return the body of a successful response."""
         response = self._api.request(method, path, **({} if body is None else {"json": body}))
         assert response.status_code == 200, response.text
         assert response.content_type == "application/json"
         return dict(response.get_json())
 
     def refused(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
-        """Status and sentence of an error."""
+        """Return the status and the message of an error."""
         response = self._api.request(method, path, **({} if body is None else {"json": body}))
         told = expect(response.get_json(), ERROR)
         assert told["status_code"] == response.status_code >= 400
@@ -70,7 +73,7 @@ def client(api: Api) -> Client:
 
 @pytest.fixture
 def key_id(client: Client) -> str:
-    """A virtual key, as the page of virtual keys makes one without limits."""
+    """Create a virtual key without limits, as the page of virtual keys does."""
     body = {
         "name": "platform",
         "description": "",

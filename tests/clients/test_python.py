@@ -1,4 +1,4 @@
-"""Clients in Python: typed objects that are sent whole, with None where nothing is set, and read strictly."""
+"""Clients in Python send complete typed objects, with None for unset members, and check responses strictly."""
 
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -8,7 +8,7 @@ from tests.clients.conftest import LIMIT, expect
 
 @dataclass
 class Budget:
-    """A budget as a typed client has it."""
+    """A budget in a typed client."""
 
     max_limit: float
     reset_duration: str
@@ -19,7 +19,7 @@ class Budget:
 
 @dataclass
 class RateLimit:
-    """A rate limit as a typed client has it."""
+    """A rate limit in a typed client."""
 
     token_max_limit: int | None = None
     token_reset_duration: str | None = None
@@ -30,7 +30,7 @@ class RateLimit:
 
 @dataclass
 class ModelConfig:
-    """A model limit as a typed client has it."""
+    """A model limit in a typed client."""
 
     model_name: str
     provider: str | None = None
@@ -43,14 +43,14 @@ class ModelConfig:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def sent(self) -> dict[str, Any]:
-        """All members, None too, as `model_dump()` gives them."""
+        """Return all members, including None, as `model_dump()` does."""
         body = asdict(self)
         body.pop("extra")
         return body
 
     @classmethod
     def read(cls, found: dict[str, Any]) -> "ModelConfig":
-        """An answer's object; what the type does not know is kept aside."""
+        """Return the object of a response. Members that the type does not have are kept separately."""
         expect(found, LIMIT)
         own = {each.name: found[each.name] for each in fields(cls) if each.name in found}
         rest = {name: value for name, value in found.items() if name not in own}

@@ -1,4 +1,4 @@
-"""A Terraform provider: it creates, refreshes, plans against what it read, updates with whole objects, destroys."""
+"""A Terraform provider: it creates, refreshes, compares plan and state, updates with whole objects, destroys."""
 
 from tests.clients.conftest import KEY, expect, limit
 
@@ -19,7 +19,7 @@ WANTED = {
 
 
 def planned(state):
-    """What a plan compares: the members that are configured, of what was read."""
+    """Return the members that a plan compares: of the state that was read, those that are configured."""
     rate = state["rate_limit"]
     return {name: state[name] for name in ("model_name", "provider", "scope", "scope_id", "calendar_aligned")} | {
         "budgets": [{name: each[name] for name in ("max_limit", "reset_duration")} for each in state["budgets"]],

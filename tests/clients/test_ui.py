@@ -1,4 +1,4 @@
-"""The pages "Model limits" and "Virtual keys" of Bifrost's UI, of today and from before scopes and lists."""
+"""The pages "Model limits" and "Virtual keys" of Bifrost's UI, in the present version and before scopes and lists."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Files of limits written to disk, and the commands that read them."""
+"""Config files on the disk, and the commands that read them."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ from governance.storage.tables import counters
 
 
 class Said(NamedTuple):
-    """How a command ended, and what it said."""
+    """The exit code of a command, and its output."""
 
     code: int
     out: str
@@ -30,7 +30,7 @@ class Said(NamedTuple):
 
 
 class Terminal:
-    """Commands of one app, on files in one folder."""
+    """Runs the commands of one app on files in one folder."""
 
     def __init__(self, app: Flask, folder: Path, database: SqliteDatabase) -> None:
         self.app, self.folder, self.database = app, folder, database
@@ -63,7 +63,7 @@ class Terminal:
         return self.app.extensions[EXTENSION]
 
     def rules(self) -> dict[tuple[str | None, str | None, str], list[str]]:
-        """What each limit allows, by its scope's id, provider and model."""
+        """Return the maxima of each limit by its scope's id, provider and model."""
         return {
             (limit.scope_id, limit.provider, limit.model_name): sorted(
                 shown(rule.metric, rule.max_limit, rule.reset_duration) for rule in limit.rules
@@ -76,7 +76,7 @@ class Terminal:
             return current(connection)
 
     def counters(self) -> list[Any]:
-        """The counters, without the maximum of their windows, which follows every edit."""
+        """Return the counters without the maximum of their windows, because every edit changes the maximum."""
         columns = [column for column in counters.columns if column.name != "max_limit"]
         with self.database.read() as connection:
             return list(connection.execute(select(*columns).order_by(counters.c.id)))
@@ -92,10 +92,10 @@ def budget(max_limit: Any = 50, reset_duration: str = "1d", **fields: Any) -> di
 
 
 def nested(*limits: dict[str, Any], **sections: Any) -> dict[str, Any]:
-    """A file in the plain form."""
+    """Return a file in the plain form."""
     return {"model_configs": list(limits), **sections}
 
 
 def bifrost(**sections: Any) -> dict[str, Any]:
-    """A file in Bifrost's form."""
+    """Return a file in Bifrost's form."""
     return {"governance": sections}

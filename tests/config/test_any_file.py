@@ -1,4 +1,4 @@
-"""What holds for any two files one after the other, in either form, whatever was used in between."""
+"""Properties of any two files that are synced one after the other, in either form, with any usage between them."""
 
 import json
 
@@ -27,7 +27,7 @@ CENT = 10_000_000
 
 @st.composite
 def entries(draw, place):
-    """A limit in the plain form; its budgets and rate limits may have ids of their own."""
+    """Return a limit in the plain form. Its budgets and rate limits may have ids of their own."""
     windows = st.lists(st.sampled_from(WINDOWS), unique=True, max_size=3)
     named = draw(st.booleans())
     ids = lambda kind, number: {"id": f"{kind}{place}-{number}"} if named else {}  # noqa: E731
@@ -49,7 +49,7 @@ def entries(draw, place):
 
 @st.composite
 def documents(draw):
-    """A file: limits on different things, in one form or the other."""
+    """Return a file with limits of different identities, in one of the two forms."""
     whom = st.tuples(st.sampled_from(MODELS), st.sampled_from([None, "openai"]), st.sampled_from([None, *KEYS]))
     chosen = draw(st.lists(whom, unique=True, max_size=5))
     limits = []
@@ -65,7 +65,7 @@ def documents(draw):
 
 
 def referring(plain):
-    """The same in Bifrost's form."""
+    """Return the same file in Bifrost's form."""
     made = {"virtual_keys": plain["virtual_keys"], "model_configs": [], "budgets": [], "rate_limits": []}
     for entry in plain["model_configs"]:
         whom = [str(entry.get(name)) for name in ("model_name", "provider", "scope_id")]
@@ -79,7 +79,7 @@ def referring(plain):
 
 
 def asked(document):
-    """What a file asks for: ceilings, alignment and zone by identity."""
+    """Return the contents of a file: maxima, alignment and zone by identity."""
     root = document.get("governance", document)
     lists = {kind: {item["id"]: item for item in root.get(kind, [])} for kind in ("budgets", "rate_limits")}
     found = {}
@@ -100,7 +100,7 @@ def asked(document):
 
 
 def held(terminal):
-    """What is stored, in the same words."""
+    """Return the stored limits in the same form."""
     found = {}
     for limit, _ in terminal.stored().limits.values():
         ceilings = {(rule.metric, rule.reset_duration, rule.max_limit) for rule in limit.rules}
@@ -116,7 +116,7 @@ def emptied(terminal):
 
 
 def spend(terminal, now):
-    """Use something of every rule."""
+    """Add usage to every rule."""
     with terminal.database.write() as connection:
         for limit, _ in terminal.stored().limits.values():
             for number, rule in enumerate(limit.rules, 1):
@@ -128,7 +128,7 @@ def spend(terminal, now):
 
 
 def applied(terminal, document, *, prune=False, overwrite=False):
-    """Sync a file as the command does; the plan that was done."""
+    """Sync a file as the command does. Return the plan that was carried out."""
     service, wishes = terminal.app.extensions[EXTENSION], {"prune": prune, "overwrite": overwrite}
     read = service.files.read(terminal.write(document))
     return service.sync.apply(read, service.sync.plan(read, **wishes), **wishes).plan
@@ -154,13 +154,16 @@ def test_a_file_makes_the_database_its_own_and_asks_for_nothing_twice(terminal, 
 
 
 def usage(terminal):
-    """The counters by rule, each with the frame of its windows."""
+    """Return the counters by rule, each with the frame of its windows."""
     rules = {rule.key: (rule, limit) for limit, _ in terminal.stored().limits.values() for rule in limit.rules}
     return {(row.rule_id, row.metric): (row, *rules[row.rule_id, row.metric]) for row in terminal.counters()}
 
 
 def unmoved(terminal, before, now):
-    """Every counter of a rule that stayed is as it was; where its windows changed, it is in the current one."""
+    """Check that the counter of a rule that stayed is unchanged.
+
+    If the rule's windows changed, the counter must be in the current window.
+    """
     after = {(row.rule_id, row.metric): row for row in terminal.counters()}
     known = {limit.id: limit for _, _, limit in before.values()}
     stayed = {}
@@ -182,7 +185,7 @@ def unmoved(terminal, before, now):
 
 
 def same_limit(before, after):
-    """Whether a rule stands in the limit it stood in: one that was replaced begins anew."""
+    """Return whether a rule is still in the same limit. The rules of a replaced limit begin anew."""
     return (before.id, before.created_at) == (after.id, after.created_at)
 
 

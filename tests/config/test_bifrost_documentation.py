@@ -1,4 +1,4 @@
-"""The shapes of the example files in Bifrost's documentation, with values of our own, load as its reader expects."""
+"""Files like the examples in Bifrost's documentation, with other values, load as a reader of it expects."""
 
 import pytest
 
@@ -20,7 +20,10 @@ def left_out(said):
 
 
 def test_the_full_example(terminal):
-    """Authentication, a key with its budget and rate limit, routing, providers, a store: one limit."""
+    """The file has authentication, a key with its budget and rate limit, routing, providers and a store.
+
+    It gives one limit.
+    """
     content = {
         "$schema": "https://www.getbifrost.ai/schema",
         "encryption_key": "env.BIFROST_ENCRYPTION_KEY",
@@ -48,7 +51,7 @@ def test_the_full_example(terminal):
 
 
 def test_model_limits_of_each_scope(terminal):
-    """One row for each metric and window; a budget of its own for each limit."""
+    """The file has one row for each metric and window, and a separate budget for each limit."""
     content = bifrost(
         model_configs=[
             {"id": "mc-model", "model_name": "gpt-4o", "provider": "openai", "budget_id": "b-model",

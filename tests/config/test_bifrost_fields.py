@@ -1,4 +1,4 @@
-"""Bifrost's own fields in a file: taken, skipped by name, or refused with the reason."""
+"""Each of Bifrost's own fields in a file is used, skipped and named, or refused with the reason."""
 
 import pytest
 
@@ -56,7 +56,7 @@ def test_an_override_is_told_and_the_budget_s_own_maximum_holds(terminal):
 
 
 def test_what_answers_show_of_a_limit_is_no_fault(terminal):
-    """As Bifrost's list shows it: nested, with the ids of what is nested."""
+    """Bifrost's list shows a limit in this form: nested, with the ids of the nested items."""
     shown = {
         "scope_name": "x", "config_hash": "", "created_at": "2026-01-01T00:00:00Z", "updated_at": None,
         "calendar_aligned": False, "rate_limit_id": "r", "scope": "global",

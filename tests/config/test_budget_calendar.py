@@ -1,4 +1,4 @@
-"""`calendar_aligned` on a budget or rate limit of a file: honoured in every form, or refused."""
+"""`calendar_aligned` on a budget or rate limit of a file is applied in every form, or refused."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`flask governance check`: every fault at once, with its line and path, and what in a right file cannot bite."""
+"""`flask governance check`: every fault at once, with its line and path, and parts of a valid file without effect."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`sync --overwrite`: the file wins over what was edited by API, and a dry run of it finds every such edit."""
+"""`sync --overwrite`: the file replaces edits by the API. A dry run of it shows every such edit."""
 
 import pytest
 
@@ -24,7 +24,7 @@ EDITS = {
 
 
 def shown(api):
-    """What is stored, without what moves with each edit."""
+    """Return the stored rows without the values that change with each edit."""
     limits, keys = api.list()["model_configs"], api.get("virtual-keys").get_json()["virtual_keys"]
     for each in (*limits, *keys):
         each.pop("updated_at")

@@ -1,4 +1,7 @@
-"""Whose budget and whose rate limit it is: what a file says of it, and nothing that it does not say."""
+"""The owner of each budget and rate limit: what the file says about it.
+
+Nothing is assumed that the file does not say.
+"""
 
 import pytest
 
@@ -103,7 +106,7 @@ def test_what_a_key_refers_to_by_id_is_its_own_limit(terminal):
 
 
 def test_what_stands_inside_a_key_is_its_own_limit_also_beside_its_id(terminal):
-    """As Bifrost's answers show a virtual key."""
+    """The responses of Bifrost show a virtual key in this form."""
     inside = {"rate_limit_id": "r", "rate_limit": {"id": "r", **PER_MINUTE, "request_current_usage": 3}}
     content = bifrost(virtual_keys=[KEY | inside | {"budgets": [budget(20, id="b", virtual_key_id="vk-demo")]}])
     assert terminal.sync(content).code == 0

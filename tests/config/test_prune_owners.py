@@ -1,4 +1,4 @@
-"""Whose the rows of a file are: its owner's, or, where none is named, those of a file of its base name in its place."""
+"""The rows of a file belong to its owner. Without an owner, they belong to a file of the same base name and folder."""
 
 import json
 
@@ -16,7 +16,7 @@ KEY, ADA = {"id": "vk", "name": "Team"}, {"id": "ada", "name": "Ada"}
 
 @pytest.fixture
 def at(terminal):
-    """Syncs a file of one base name in a folder."""
+    """Return a function that syncs a file of one base name in a folder."""
 
     def synced(folder, content, *options):
         path = terminal.folder / folder / "limits.json"
@@ -127,7 +127,7 @@ def test_an_owner_that_is_none_is_a_fault(terminal, at, content, options, said):
 
 
 def unplaced(terminal):
-    """What rows of a database of the schema before remember of their file."""
+    """Return a database of the schema before. Its rows do not know the path of their file."""
     with terminal.database.write() as connection:
         for table in (model_limits, virtual_keys, users):
             connection.execute(update(table).values(place=None))

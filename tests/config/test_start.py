@@ -18,7 +18,10 @@ FAULTY = nested({"model_name": "a", "budgets": [budget(-1)]}, {"modelname": "b"}
 
 @pytest.fixture
 def start(tmp_path, settings, clock):
-    """Starts a service on the test's database with a file; what /readyz shall warn of."""
+    """Return a function that starts a service on the test's database with a file.
+
+    It returns the warnings for /readyz.
+    """
     apps = []
 
     def started(content):
@@ -99,7 +102,7 @@ def test_of_two_syncs_of_one_file_at_once_one_creates_and_the_other_keeps(app, t
 
 
 def test_what_was_done_is_said_where_it_is_not_what_was_shown(app, terminal, api, monkeypatch):
-    """Between the plan and its end, somebody makes one of the limits by API."""
+    """Another caller creates one of the limits by the API after the plan and before its end."""
     service = app.extensions[EXTENSION]
     apply = service.sync.apply
 

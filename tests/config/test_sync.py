@@ -1,4 +1,4 @@
-"""`flask governance sync`: the plan as it is shown, and what is done of it."""
+"""`flask governance sync`: the plan that is shown, and its effect."""
 
 import json
 import os
@@ -23,7 +23,7 @@ BIFROST = bifrost(
 
 
 def edited(**fields):
-    """The file with its budget changed."""
+    """Return the file with other values in its budget."""
     content = json.loads(json.dumps(BIFROST))
     content["governance"]["budgets"][0].update(fields)
     return content
@@ -177,7 +177,7 @@ def test_a_row_that_another_file_changed_is_still_the_first_file_s(terminal):
 
 
 def test_the_export_of_what_was_made_by_api_asks_for_nothing_and_remembers_only_that_it_was_read(terminal, api):
-    """Its hash, and that alone: without it the next sync would undo what is edited by API meanwhile."""
+    """Only the hash is stored. Without it, the next sync would undo later edits by the API."""
     made = api.create("gpt-5", budgets=[budget(10)])
     exported, audit, before = terminal.run("export").out, terminal.run("audit", "--json").out, the_limit(terminal)
     assert terminal.dry(exported) == (0, "Plan: 1 to keep.\n", "")

@@ -1,4 +1,4 @@
-"""What cannot be written at a start: a warning where limits are stored, the end where none are."""
+"""Files that cannot be written at a start: a warning if limits are stored. If none are stored, the start ends."""
 
 import logging
 from dataclasses import replace
@@ -18,7 +18,7 @@ KEY_WITHOUT_VALUE = {"virtual_keys": [{"id": "team", "name": "Team"}]} | nested(
 
 
 class Heard(logging.Handler):
-    """Keeps every sentence."""
+    """Keeps every log message."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,7 +30,10 @@ class Heard(logging.Handler):
 
 @pytest.fixture
 def start(settings, clock, monkeypatch):
-    """Starts a service with other settings; its warnings, what its log said, and its app."""
+    """Return a function that starts a service with other settings.
+
+    It returns the warnings, the log messages and the app.
+    """
     apps = []
 
     def started(**changed):
@@ -38,7 +41,7 @@ def start(settings, clock, monkeypatch):
         apps.append(app)
         heard = Heard()
         logger = logging.getLogger("governance")
-        logger.addHandler(heard)  # after create_app, which puts up the handlers
+        logger.addHandler(heard)  # create_app installs the handlers, so this handler is added after it
         try:
             return prepare(app), heard.said, app
         finally:
@@ -125,7 +128,7 @@ def test_values_that_cannot_be_written_end_start_without_limits(start, app, sett
 
 
 def test_start_with_stored_key_writes_nothing(start, api, terminal):
-    """So a full disk does not keep a service that has all it needs from starting."""
+    """So a full disk does not prevent the start of a service that has all that it needs."""
     assert api.post("/api/api-keys", {"name": "ops", "scopes": ["admin"]}).status_code == 200
     before = terminal.revision()
     assert start(admin_key=None)[0] == []

@@ -1,4 +1,4 @@
-"""Users in files: names for the ids that limits are bound to."""
+"""Users in files: names for the ids that limits have as their scope."""
 
 import pytest
 

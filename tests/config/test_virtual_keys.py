@@ -1,4 +1,4 @@
-"""Virtual keys in files: their values are stored as digests, never shown, and left alone where the file has none."""
+"""Virtual keys in files: values are stored as digests, never shown, and unchanged if the file has none."""
 
 from governance.domain.keys import digest
 from tests.config.conftest import bifrost, budget, nested
@@ -85,7 +85,7 @@ def test_a_new_limit_takes_over_its_key_s_calendar_flag(terminal):
 
 
 def test_budgets_and_the_rate_limit_of_a_key_itself_are_its_limit_on_all_models(terminal):
-    """As Bifrost has them in its file."""
+    """Bifrost's file has keys in this form."""
     rate = {"id": "r", "request_max_limit": 9, "request_reset_duration": "1m"}
     content = bifrost(
         virtual_keys=[TEAM | {"rate_limit_id": "r", "calendar_aligned": True}, {"id": "vk-2", "name": "Two"}],

@@ -1,4 +1,4 @@
-"""What was done, over HTTP or to files, before the examples of a section are run."""
+"""The steps, over HTTP or with files, that come before the examples of a section."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.history.month import calls, live
 
 
 def first_limit(api: Api, clock: FakeClock) -> None:
-    """The README's first limit, some use of it, and a call that it refused; and 40 seconds."""
+    """Create the README's first limit, use it, and make a call that it refuses. Then 40 seconds pass."""
     api.create(
         "claude-opus-4-1",
         provider="anthropic",
@@ -25,7 +25,7 @@ def first_limit(api: Api, clock: FakeClock) -> None:
 
 
 def some_usage(api: Api, clock: FakeClock) -> None:
-    """A few limits, some use of them, and a call that was refused; and 40 seconds."""
+    """Create a few limits, use them, and make a call that is refused. Then 40 seconds pass."""
     api.post("virtual-keys", {"id": "search", "name": "Search team"})
     api.create("*", budget={"max_limit": 500, "reset_duration": "1M"}, calendar_aligned=True)
     api.create(
@@ -46,19 +46,19 @@ def some_usage(api: Api, clock: FakeClock) -> None:
 
 
 def polled_usage(api: Api, clock: FakeClock) -> None:
-    """The same, after a poll has counted the refused call."""
+    """Do the same. Then a poll counts the refused call."""
     some_usage(api, clock)
     governance_of(api.client.application).poller.poll()
 
 
 def simulated_month(api: Api, clock: FakeClock) -> None:
-    """The simulated month of the history's proof has happened; it is noon of 2026-11-23 again."""
+    """Simulate the month of the history's proof. Then set the clock to noon of 2026-11-23 again."""
     live(calls(seed=17), api, clock)
     clock.now = NOON
 
 
 def used_limit(api: Api, _: FakeClock) -> None:
-    """An edit of a limit that was used."""
+    """Edit a limit that has usage."""
     made = api.create(
         budget={"max_limit": 20, "reset_duration": "1d"},
         rate_limit={"request_max_limit": 15, "request_reset_duration": "1m"},
@@ -69,7 +69,7 @@ def used_limit(api: Api, _: FakeClock) -> None:
 
 
 def edited_files(api: Api, _: FakeClock) -> None:
-    """The example was applied; then its author changed a budget and added a limit, and elsewhere made two mistakes."""
+    """Apply the example. Then change a budget, add a limit, and make two mistakes elsewhere in the file."""
     text = (ROOT / "examples/config.json").read_text()
     Path("config.json").write_text(text)
     api.client.application.test_cli_runner().invoke(args=["governance", "sync", "config.json", "--yes"])
@@ -82,12 +82,12 @@ def edited_files(api: Api, _: FakeClock) -> None:
 
 
 def bifrost_store(*_: object) -> None:
-    """A small store of Bifrost's in the folder."""
+    """Put a small Bifrost store into the folder."""
     example(Path("config.db"), "2026-11-23")
 
 
 def nothing(*_: object) -> None:
-    """A fresh instance."""
+    """Do nothing: the instance is new."""
 
 
 BEFORE: dict[str, Callable[[Api, FakeClock], None]] = {
@@ -101,4 +101,4 @@ BEFORE: dict[str, Callable[[Api, FakeClock], None]] = {
     "docs/from-bifrost.md: Moving from Bifrost": bifrost_store,
     "docs/history.md: Who spent what": polled_usage,
 }
-"""By page and heading. A section that stands here begins on an instance of its own."""
+"""The steps by page and heading. A section in this table begins on an instance of its own."""

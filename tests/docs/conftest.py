@@ -1,4 +1,4 @@
-"""An instance as a newcomer has it, a server before it, and a folder in which examples may leave files."""
+"""An instance as a new user has it, a server for it, and a folder in which examples may leave files."""
 
 from pathlib import Path
 
@@ -13,13 +13,13 @@ from tests.docs.sessions import Session, environment
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """With the admin key that the first start mints."""
+    """Return settings with the admin key that the first start creates."""
     return Settings(instance=str(tmp_path / "instance"))
 
 
 @pytest.fixture
 def api(app: Flask, settings: Settings) -> Api:
-    """With the list of prices, as a worker has it soon after its start."""
+    """Return a client of an app with the list of prices, as a worker has it soon after its start."""
     governance_of(app).price_list.wait(60)
     return Api(app.test_client(), settings.admin_key_file.read_text().strip())
 

@@ -1,7 +1,8 @@
-"""Examples as they are written, and whether what a command printed is what a page shows.
+"""Examples as the pages have them, and the comparison of a command's output with the page.
 
-An example is a fenced block in which each command begins with `$ ` and what it prints follows; a block of `sh`, which
-is one command, with the `json` block right after it as its answer; or a block of `python`, which is a program.
+There are three kinds of examples. The first is a fenced block in which each command begins with `$ ` and its output
+follows. The second is a block of `sh`, which is one command. The `json` block right after it is the response. The third
+is a block of `python`, which is a program.
 """
 
 import json
@@ -26,13 +27,13 @@ MASKS = {
     r"\bschema +\d{4}\b": "schema NUMBER",
     r" +": " ",
 }
-"""What differs from run to run."""
+"""The parts of an output that differ from run to run."""
 LEFT_OUT = "…"
 PYTHON = shlex.quote(sys.executable)
 
 
 class Step(NamedTuple):
-    """A command, the first lines of what it prints, and the exit code with which it ends."""
+    """A command, the first lines of its output, and its exit code."""
 
     command: str
     shown: list[str]
@@ -40,7 +41,7 @@ class Step(NamedTuple):
 
 
 def steps(blocks: Sequence[Block]) -> list[Step]:
-    """The commands of the blocks, in order."""
+    """Return the commands of the blocks, in order."""
     found: list[Step] = []
     for number, block in enumerate(blocks):
         if block.text.startswith("$ "):
@@ -68,7 +69,7 @@ def _session(text: str) -> list[Step]:
 
 
 def _is_whole(command: str) -> bool:
-    """Whether a shell would not wait for another line."""
+    """Return whether a command is complete, so that a shell would not wait for another line."""
     try:
         shlex.split(command)
     except ValueError:
@@ -77,26 +78,26 @@ def _is_whole(command: str) -> bool:
 
 
 def masked(line: str) -> str:
-    """A line without what differs from run to run."""
+    """Return a line without the parts that differ from run to run."""
     for pattern, name in MASKS.items():
         line = re.sub(pattern, name, line)
     return line.strip()
 
 
 def same_text(shown: str, printed: str) -> bool:
-    """Whether a text is what a page shows, in which `…` stands for anything."""
+    """Return whether a text is the one on a page. On the page, `…` stands for any text."""
     pattern = ".*".join(re.escape(part.strip()) for part in masked(shown).split(LEFT_OUT))
     return re.fullmatch(pattern, masked(printed), re.DOTALL) is not None
 
 
 def shown_json(text: str) -> Any:
-    """A shown answer: JSON, in which a last `…` says that more follows."""
+    """Return a response of a page as JSON. A last `…` in it means that more follows."""
     marked = re.sub(r"…(?=\s*\})", '"…": null', text)
     return json.loads(re.sub(r"…(?=\s*\])", '"…"', marked))
 
 
 def differences(shown: Any, answered: Any, path: str = "") -> list[str]:
-    """Where an answer is not what a page shows."""
+    """Return where a response differs from the one on a page."""
     if isinstance(shown, dict) and isinstance(answered, dict):
         missing = set() if LEFT_OUT in shown else answered.keys() - shown.keys()
         found = [f"{path}.{key} is not shown" for key in sorted(missing)]
@@ -115,13 +116,13 @@ def differences(shown: Any, answered: Any, path: str = "") -> list[str]:
 
 
 def names(shown: Sequence[str], printed: Sequence[str]) -> dict[str, str]:
-    """The ids and secrets of this run, by those that are shown in their places."""
+    """Return the ids and secrets of this run, by the ids and secrets on the page."""
     pattern = re.compile(f"{UUID}|{SECRET}")
     return dict(zip(pattern.findall("\n".join(shown)), pattern.findall("\n".join(printed)), strict=False))
 
 
 def json_names(shown: Any, answered: Any) -> dict[str, str]:
-    """The same of two answers, field by field."""
+    """Return the same for two JSON responses, field by field."""
     if isinstance(shown, dict) and isinstance(answered, dict):
         pairs = [(shown[key], answered[key]) for key in shown.keys() & answered.keys()]
     elif isinstance(shown, list) and isinstance(answered, list):

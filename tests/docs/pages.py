@@ -1,4 +1,4 @@
-"""The pages that users read, and what stands in them: sections, blocks of examples, tables, links, anchors."""
+"""The pages for users, and their contents: sections, blocks of examples, tables, links, anchors."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-"""Every example in these is run."""
+"""The pages in which every example is run."""
 
 FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -15,14 +15,14 @@ HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 
 
 class Block(NamedTuple):
-    """A fenced block: its language, and what stands in it."""
+    """A fenced block: its language, and its text."""
 
     language: str
     text: str
 
 
 class Section(NamedTuple):
-    """A second-level section of a page, or what stands before the first one, under the page's title."""
+    """A second-level section of a page, or the part before the first section, under the page's title."""
 
     page: str
     heading: str
@@ -30,19 +30,19 @@ class Section(NamedTuple):
 
 
 def name(page: Path) -> str:
-    """A page's path in the repository."""
+    """Return a page's path in the repository."""
     return str(page.relative_to(ROOT))
 
 
 def text_sections(text: str) -> Iterator[tuple[str, str]]:
-    """The heading and the text of each section."""
+    """Yield the heading and the text of each section."""
     for part in re.split(r"^##? (?=\S)", outside_of_blocks(text, keep=True), flags=re.MULTILINE)[1:]:
         heading, _, body = part.partition("\n")
         yield heading, body.replace("\0", "#")
 
 
 def sections(page: Path) -> list[Section]:
-    """The sections of a page, in order."""
+    """Return the sections of a page, in order."""
     return [
         Section(name(page), heading, [Block(*found) for found in FENCED.findall(body)])
         for heading, body in text_sections(page.read_text())
@@ -50,22 +50,25 @@ def sections(page: Path) -> list[Section]:
 
 
 def outside_of_blocks(text: str, *, keep: bool = False) -> str:
-    """A page's text without what stands in fenced blocks; `keep`: with it, but no `#` of it is a heading's."""
+    """Return a page's text without the text of fenced blocks.
+
+    If `keep` is true, that text stays, but a `#` in it marks no heading.
+    """
     return FENCED.sub(lambda found: found[0].replace("#", "\0") if keep else "", text)
 
 
 def table(page: str, heading: str) -> list[str]:
-    """The rows under a heading that begin with a code word, without the table's head."""
+    """Return the rows under a heading that begin with a code word, without the table's head."""
     body = dict(text_sections((ROOT / page).read_text()))[heading]
     return [line for line in body.splitlines() if line.startswith("| `")]
 
 
 def links(page: Path) -> list[str]:
-    """What a page links to, but for other sites."""
+    """Return the targets of a page's links, without those to other sites."""
     return [link for link in LINK.findall(outside_of_blocks(page.read_text())) if "://" not in link]
 
 
 def anchors(page: Path) -> set[str]:
-    """The names under which a page's headings can be linked to, as GitHub makes them."""
+    """Return the anchors of a page's headings, as GitHub makes them."""
     headings = HEADING.findall(outside_of_blocks(page.read_text()))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -1,4 +1,4 @@
-"""What a page's examples send and are answered, in full: the examples of the OpenAPI document."""
+"""Records the complete requests and responses of a page's examples. They are the examples of the OpenAPI document."""
 
 import json
 import re
@@ -11,18 +11,18 @@ from flask import Flask
 from tests.docs.examples import SECRET
 
 SHOWN = 12
-"""Characters of a secret."""
+"""The number of characters of a secret that are shown."""
 
 
 class Recorder:
-    """A WSGI app that keeps the first good call of each operation."""
+    """A WSGI app that keeps the first successful call of each operation."""
 
     def __init__(self, app: Flask) -> None:
         self.app = app
         self.calls: dict[str, dict[str, Any]] = {}
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer as the app does."""
+        """Return the response of the app."""
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         statuses: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Running the examples of a page: `.venv/bin/flask` in this process, everything else in a shell, against a server."""
+"""Runs the examples of a page. `.venv/bin/flask` runs in this process, every other command in a shell with a server."""
 
 import json
 import os
@@ -18,7 +18,7 @@ SERVICE = "http://127.0.0.1:8080"
 
 
 class Session:
-    """A terminal in a folder of its own. Ids that a page shows stand for those that this run was given."""
+    """A terminal in a folder of its own. The ids on a page are replaced by the ids of this run."""
 
     def __init__(self, app: Flask, url: str, environ: MutableMapping[str, str]) -> None:
         self.app = app
@@ -27,7 +27,7 @@ class Session:
         self.names: dict[str, str] = {}
 
     def run(self, step: Step) -> None:
-        """Run a step, and compare its exit code and what it printed with what is shown."""
+        """Run a step. Compare its exit code and its output with the page."""
         command = step.command.replace(SERVICE, self.url)
         for shown, given in self.names.items():
             command = command.replace(shown, given)
@@ -52,7 +52,7 @@ class Session:
         return result.stderr if variable else result.output, result.exit_code
 
     def _shell(self, command: str) -> tuple[str, int]:
-        """Run in a shell whose variables the next one has too."""
+        """Run a command in a shell. The next shell has the same variables."""
         kept = Path(".environ")
         shell = ["bash", "-ac", f"trap 'env -0 >{kept}' EXIT\n{command}"]
         result = subprocess.run(
@@ -78,6 +78,6 @@ class Session:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """The variables of a shell of somebody who has set none of the service's."""
+    """Return the variables of a user's shell without any variable of the service."""
     ours = ("GOVERNANCE", "AUTH", "PORT", "HOST")
     return {key: value for key, value in os.environ.items() if not key.startswith(ours)} | {"PWD": str(folder)}

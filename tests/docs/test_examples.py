@@ -1,7 +1,7 @@
-"""Every example of the README and of docs/ does what it says, and prints what is shown.
+"""Every example of the README and of docs/ works, and its output is the one on the page.
 
-Sections are run in order, on a fresh instance at noon of 2026-11-23; `tests/docs/before.py` says what was done before.
-Ids, secrets, instants, sizes, schemas, absolute paths and the width of columns may differ, all else is compared.
+The sections run in order, on a new instance at noon of 2026-11-23. `tests/docs/before.py` has the steps before each.
+Ids, secrets, instants, sizes, schemas, absolute paths and the width of columns may differ. All else is compared.
 """
 
 import itertools
@@ -27,14 +27,14 @@ NOT_RUN = {
     " elsewhere: tests/cli/test_any_folder.py runs it",
     ".venv/bin/flask governance restore backup.db": "with a start after it: tests/process/test_backup.py runs it",
 }
-"""Blocks of `sh` that no test can run here, by their first line, and why."""
+"""Blocks of `sh` that no test can run here, by their first line, with the reason."""
 
 MOMENT = 0.000_01
-"""Seconds from one command to the next: what one made is older than what the next makes."""
+"""Seconds between two commands. So a row of one command is older than a row of the next command."""
 
 
 def runs() -> dict[str, list[Section]]:
-    """Sections that are run one after another on one instance, by the page and heading of the first."""
+    """Return the sections that run one after another on one instance, by the page and heading of the first."""
     found: dict[str, list[Section]] = {}
     for page in PAGES:
         for number, section in enumerate(sections(page)):

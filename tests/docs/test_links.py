@@ -1,4 +1,4 @@
-"""Links between the pages lead somewhere, and the pages are of a length that can be read."""
+"""The links between the pages have targets, and no page is too long to read."""
 
 import re
 
@@ -8,7 +8,7 @@ from tests.docs.pages import PAGES, ROOT, anchors, links, name
 
 DOCUMENTS = [*PAGES, *(ROOT / name for name in ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"))]
 PATH = re.compile(r"(?<![\w./=-])[\w.-]+(?:/[\w.-]+)+\.(?:py|md|sh)\b")
-FOLDER = re.compile(r"`(?!(?:instance|metrics)/)((?:[\w.-]+/)+)`")  # instance/metrics/ is made by the first start
+FOLDER = re.compile(r"`(?!(?:instance|metrics)/)((?:[\w.-]+/)+)`")  # the first start creates instance/metrics/
 LONGEST_LINE = 200
 LARGEST_README = 8 * 1024
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document shows what docs/api.md does, and every operation has an example.
+"""The OpenAPI document has the examples of docs/api.md, and every operation has an example.
 
 `WRITE_EXAMPLES=1 pytest tests/docs/test_openapi_examples.py` writes the examples anew.
 """
@@ -22,7 +22,7 @@ WITHOUT_JSON = {"metrics", "openapi_json", "docs", "authorize", "authorize_path"
 
 @pytest.fixture
 def recorded(app, clock, serve, session):
-    """The calls of the page."""
+    """Return the calls of the page."""
     recorder = Recorder(app)
     recording = Session(app, serve(recorder), session.environ)
     for section in sections(ROOT / "docs/api.md"):

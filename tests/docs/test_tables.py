@@ -1,4 +1,4 @@
-"""The tables of docs/ are made of the code that they describe; these tests say what a row must be."""
+"""The tables of docs/ agree with the code that they describe. The tests define the contents of a row."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from tests.docs.pages import ROOT, table
 
 
 def endpoints(app: Flask) -> list[str]:
-    """A row for each endpoint: method and path (POST for any method), the key scope it needs, what it does."""
+    """Return a row for each endpoint: method and path (POST for any method), the key scope that it needs, its summary."""
     found = []
     for rule in app.url_map.iter_rules():
         declared = operation.of(app.view_functions[rule.endpoint])
@@ -37,7 +37,7 @@ def endpoints(app: Flask) -> list[str]:
 
 
 def settings() -> list[list[str]]:
-    """The cells of a row for each setting, but for its unit: its variable, its default, its meaning."""
+    """Return the cells of a row for each setting, without its unit: its variable, its default, its meaning."""
     found = []
     for name, default, meaning in Settings.table():
         shown = "–" if default is None else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
@@ -51,7 +51,7 @@ def test_every_parameter_of_a_list_has_a_row():
 
 
 def commands(group: click.Group = cli.commands, before: str = "") -> Iterator[tuple[str, click.Command]]:
-    """Every command of the terminal with its name, in the order in which they are registered."""
+    """Yield every command of the terminal with its name, in the order of registration."""
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
             yield from commands(command, f"{before}{name} ")
@@ -60,7 +60,7 @@ def commands(group: click.Group = cli.commands, before: str = "") -> Iterator[tu
 
 
 def command_rows() -> list[str]:
-    """A row for each command: its name with its arguments, and the first sentence of its help."""
+    """Return a row for each command: its name with its arguments, and the first line of its help."""
     found = []
     for name, command in commands():
         arguments = [part for part in command.params if isinstance(part, click.Argument)]

@@ -1,4 +1,4 @@
-"""Values of a loosely typed store take the form in which the same thing comes over the wire."""
+"""Values of a loosely typed store get the form that the HTTP API expects."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal

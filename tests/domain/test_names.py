@@ -1,4 +1,4 @@
-"""Names: folding, the canonical provider and model, and which limits are the same one."""
+"""Names: folding, the canonical provider and model, and the identity of limits."""
 
 import json
 import unicodedata

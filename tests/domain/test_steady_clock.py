@@ -1,4 +1,4 @@
-"""A clock that jumps is believed once it has stood there for a while; until then time passes as the timer says."""
+"""A clock that jumps is trusted after it has run steadily for a while. Until then, time passes as the timer says."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +25,7 @@ class Machine:
 
 
 def started():
-    """A machine and its steady clock, which has run for long enough to be believed."""
+    """Return a machine and its steady clock, which has run long enough to be trusted."""
     machine = Machine()
     steady = SteadyClock(lambda: machine.clock, lambda: machine.timer, LEAST)
     machine.run(LEAST)

@@ -27,12 +27,12 @@ def refusal(body):
 
 
 def nested(depth, opening=b'{"a":', closing=b"}"):
-    """An object of the given depth."""
+    """Return an object of the given depth."""
     return b'{"a":' + opening * (depth - 1) + b"1" + closing * (depth - 1) + b"}"
 
 
 def typed(value):
-    """The value with the type of all its parts, so that True is not 1."""
+    """Return the value with the type of all its parts, because True equals 1."""
     if isinstance(value, dict):
         return {key: typed(item) for key, item in value.items()}
     return [typed(item) for item in value] if isinstance(value, list) else (type(value), value)

@@ -1,4 +1,4 @@
-"""The example client against the real service, and a model endpoint that answers as it is told to."""
+"""The example client with the real service, and with a model endpoint whose answers the test chooses."""
 
 import importlib.util
 import io
@@ -37,19 +37,22 @@ def limits(service):
 
 
 def model(status=200, answer=None):
-    """A model endpoint, or anything that answers JSON."""
+    """Return a model endpoint, or any other endpoint that answers with JSON."""
     return Response(json.dumps(answer or {}), status=status, content_type="application/json")
 
 
 def stream(*events):
-    """A model endpoint that answers with server-sent events, and what it sends."""
+    """Return a model endpoint that answers with these server-sent events."""
     text = "".join(f"data: {event}\n\n" for event in (*events, "[DONE]"))
     return Response(text, content_type="text/event-stream"), text
 
 
 @pytest.fixture
 def run(service, monkeypatch, capsys):
-    """Run the example as a command; answers its exit code, what it printed and what it complained of."""
+    """Return a function that runs the example as a command.
+
+    It returns the exit code, the standard output and the standard error.
+    """
 
     def command(endpoint, *options, request=REQUEST, url=service, key=ADMIN_KEY):
         monkeypatch.setenv("GOVERNANCE_URL", url)

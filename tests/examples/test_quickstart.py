@@ -1,4 +1,4 @@
-"""`examples/quickstart.sh` as a newcomer runs it: once, again, and with a wrong key."""
+"""`examples/quickstart.sh` as a new user runs it: once, a second time, and with a wrong key."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl
 
 @pytest.fixture
 def quickstart(serve, app):
-    """Runs the script against the service."""
+    """Return a function that runs the script against the service."""
     url = serve(app)
 
     def run(key=ADMIN_KEY, url=url):

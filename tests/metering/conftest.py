@@ -1,4 +1,4 @@
-"""Metering through HTTP: a client that reserves, settles and reports, a second worker, and eyes on the tables."""
+"""Metering through HTTP: a client that reserves, settles and reports, a second worker, and access to the tables."""
 
 import shutil
 from collections.abc import Iterator
@@ -29,22 +29,22 @@ Amount = tuple[float, float]
 
 
 def dollars(most: float, per: str = "1d") -> dict[str, Any]:
-    """A budget."""
+    """Return a budget."""
     return {"max_limit": most, "reset_duration": per}
 
 
 def tokens(most: int, per: str = "1h") -> dict[str, Any]:
-    """A rate limit on tokens."""
+    """Return a rate limit on tokens."""
     return {"token_max_limit": most, "token_reset_duration": per}
 
 
 def requests(most: int, per: str = "1m") -> dict[str, Any]:
-    """A rate limit on requests."""
+    """Return a rate limit on requests."""
     return {"request_max_limit": most, "request_reset_duration": per}
 
 
 class Meter:
-    """What a gateway does: reserve, settle, report. Verbs in the past tense insist that it worked."""
+    """Does what a gateway does: reserve, settle, report. A method with a name in the past tense requires success."""
 
     def __init__(self, api: Api, clock: FakeClock) -> None:
         self.api = api
@@ -52,22 +52,22 @@ class Meter:
 
     @property
     def governance(self) -> Container:
-        """The service of the worker that this gateway speaks to."""
+        """The service of the worker that this gateway calls."""
         return governance_of(self.api.client.application)
 
     def reserve(self, model: str = "gpt-4o", *, headers: Any = None, **fields: Any) -> TestResponse:
         return self.api.post("reservations", {"model": model, **fields}, headers=headers or {})
 
     def reserved(self, model: str = "gpt-4o", **fields: Any) -> dict[str, Any]:
-        """The whole answer to a reservation that holds."""
+        """Reserve. Return the whole response."""
         return ok(self.reserve(model, **fields))
 
     def hold(self, model: str = "gpt-4o", **fields: Any) -> str:
-        """The id of a reservation that holds."""
+        """Reserve. Return the id of the reservation."""
         return str(self.reserved(model, **fields)["reservation"]["id"])
 
     def denied(self, model: str = "gpt-4o", **fields: Any) -> dict[str, Any]:
-        """The whole answer to a denial."""
+        """Return the whole response to a denied call."""
         response = self.reserve(model, **fields)
         assert response.status_code in (402, 429), response.text
         return dict(response.get_json())
@@ -100,11 +100,11 @@ class Meter:
         return ok(self.api.post("check", {"model": model, **fields}))
 
     def read(self, held: str) -> dict[str, Any]:
-        """A reservation as it is now."""
+        """Return the current state of a reservation."""
         return dict(ok(self.api.get(f"reservations/{held}"))["reservation"])
 
     def stands(self, limit: dict[str, Any]) -> dict[str, Amount]:
-        """(used, reserved) by metric in the current window of a limit's first budget and first rate limit."""
+        """Return (used, reserved) by metric in the current window of a limit's first budget and first rate limit."""
         now = ok(self.api.get(f"model-configs/{limit['id']}"))["model_config"]
         found = {}
         if now["budget"]:
@@ -120,7 +120,7 @@ class Meter:
         self.clock.advance(seconds)
 
     def sweep(self) -> int:
-        """Expire what is overdue; how many that were."""
+        """Expire the overdue reservations. Return their number."""
         return self.governance.reservations.sweep()
 
     def poll(self) -> None:
@@ -129,13 +129,13 @@ class Meter:
         self.governance.pruner.poll()
 
     def proven(self) -> int:
-        """How many counters there are, each of which equals its ledger."""
+        """Return the number of counters. Each of them must equal its ledger."""
         total, differences = self.governance.verification.verify()
         assert differences == []
         return total
 
     def dump(self) -> dict[str, list[Any]]:
-        """Every row that metering writes."""
+        """Return every row that metering writes."""
         with self.governance.database.read() as connection:
             return {
                 table.name: sorted(tuple(row) for row in connection.execute(select(table)))
@@ -143,7 +143,7 @@ class Meter:
             }
 
     def counted(self, item: dict[str, Any], metric: str = "cost") -> list[tuple[int, int, int]]:
-        """(start, used, reserved) of every window in which a rule was counted: microseconds, nano-dollars."""
+        """Return (start, used, reserved) of every window with a counter of a rule, in microseconds and nano-dollars."""
         own = select(counters.c.window_start, counters.c.used, counters.c.reserved).where(
             counters.c.rule_id == item["id"], counters.c.metric == metric
         )
@@ -152,33 +152,36 @@ class Meter:
             return [(start, used, reserved) for start, used, reserved in rows]
 
     def windows(self, item: dict[str, Any], metric: str = "cost") -> list[tuple[str, int, int]]:
-        """The same with readable times."""
+        """Return the same values with readable times."""
         return [(rfc3339(start), *rest) for start, *rest in self.counted(item, metric)]
 
 
 def ok(response: TestResponse) -> dict[str, Any]:
-    """The body of a success."""
+    """Return the body of a successful response."""
     assert response.status_code == 200, response.text
     return dict(response.get_json())
 
 
 @contextmanager
 def copied(template: Path) -> Iterator[str]:
-    """A folder with a migrated file, in memory where the machine has such a place: tests/process tries durability."""
+    """Yield a folder with a migrated file.
+
+    If the machine has a file system in memory, the folder is there, because tests/process test durability.
+    """
     with TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None, ignore_cleanup_errors=True) as folder:
         shutil.copy(template, folder)
         yield folder
 
 
 def stop(app: Flask) -> None:
-    """Let go of the app's file."""
+    """Close the app's connections to the file."""
     governance_of(app).group.stop()
     database_of(app).engine.dispose()
 
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database file, made once."""
+    """Return a migrated database file. It is made once."""
     made = tmp_path_factory.mktemp("metering") / "governance.db"
     migrations.upgrade(made, 1)
     return made
@@ -186,7 +189,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def options() -> dict[str, Any]:
-    """Settings beside the usual; to be overridden by parametrizing."""
+    """Return additional settings. A test sets them by parametrization."""
     return {}
 
 
@@ -198,7 +201,7 @@ def settings(settings: Settings, options: dict[str, Any], template: Path) -> Ite
 
 @pytest.fixture
 def app(settings: Settings, clock: FakeClock) -> Iterator[Flask]:
-    """The app on a file that needs no preparing any more."""
+    """Return the app on a file that is already prepared."""
     made = create_app(settings, clock=clock)
     yield made
     stop(made)
@@ -211,7 +214,7 @@ def meter(api: Api, clock: FakeClock) -> Meter:
 
 @pytest.fixture
 def other(settings: Settings, clock: FakeClock, app: Any) -> Iterator[Meter]:
-    """Another worker on the same file. It has looked at the database once; nobody tells it what changes."""
+    """Return another worker on the same file. It has polled once, and polls no more by itself."""
     made = create_app(settings, clock=clock)
     governance_of(made).cache.refresh()
     yield Meter(Api(made.test_client()), clock)
@@ -219,7 +222,7 @@ def other(settings: Settings, clock: FakeClock, app: Any) -> Iterator[Meter]:
 
 
 def samples(api):
-    """(name, labels): value of everything of ours, without the moments at which counting began."""
+    """Return the values of all metrics of the service by (name, labels). The times of creation are left out."""
     response = api.with_key(None).get("/metrics")
     assert response.status_code == 200
     found = {}
@@ -232,7 +235,10 @@ def samples(api):
 
 @pytest.fixture
 def moved(api):
-    """What acts add to a sample: the counters are those of the whole process, so only differences tell."""
+    """Return a function that returns how much acts add to a metric.
+
+    The counters are those of the whole process, so only differences have a meaning.
+    """
     before = samples(api)
 
     def difference(name, **labels):

@@ -1,4 +1,4 @@
-"""Bodies of plain fields are read in one pass, and always as marshmallow itself reads them."""
+"""Bodies of plain fields are read in one pass. The result is always the same as marshmallow's."""
 
 from decimal import Decimal
 
@@ -48,7 +48,7 @@ bodies = st.one_of(
 
 
 def outcome(load, data):
-    """What a load gives, or the faults that it finds."""
+    """Return the result of a load, or the faults that it finds."""
     try:
         return load(data), None
     except ValidationError as error:

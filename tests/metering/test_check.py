@@ -1,5 +1,4 @@
-"""`POST /check` (docs/contract.md §6): the evaluation of a reservation without any effect, and why other limits did
-not apply."""
+"""`POST /check` (docs/contract.md §6): the decision of a reservation without effect, and why limits did not apply."""
 
 import json
 import os
@@ -126,7 +125,7 @@ def test_a_call_that_would_be_denied_is_told_what_its_reservation_would_be_told(
 
 
 def unmatched(answer):
-    """Why each limit that did not apply did not."""
+    """Return why each limit that did not apply did not."""
     found = answer["unmatched"]
     assert found["count"] == len(found["limits"])
     return {limit["model_config_id"]: limit["reason"] for limit in found["limits"]}
@@ -210,7 +209,7 @@ print(json.dumps([limit["scope_id"] for limit in answer["unmatched"]["limits"]])
 
 
 class Unwalkable(PersistentMap):
-    """A mapping in which only keys are looked up."""
+    """A mapping that allows look-ups only."""
 
     def __iter__(self):
         raise AssertionError("walked")

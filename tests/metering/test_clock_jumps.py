@@ -1,4 +1,4 @@
-"""The clock jumps ahead for a minute (docs/contract.md §6): no hold expires, and no kept answer is dropped."""
+"""The clock jumps ahead for a minute (docs/contract.md §6). No reservation expires, and no response is dropped."""
 
 import pytest
 
@@ -11,7 +11,7 @@ KEY = {"Idempotency-Key": "key"}
 
 
 class Time:
-    """A clock that jumps when told to, and the timer that shows it."""
+    """A clock that the test lets jump, and the timer that shows the jump."""
 
     def __init__(self, clock):
         self.clock = clock
@@ -32,7 +32,7 @@ def time(clock):
 
 @pytest.fixture
 def app(settings, clock, time):
-    """The app with a timer of its own, which has polled twice."""
+    """Return the app with a timer of its own. The app has polled twice."""
     made = create_app(settings, clock=clock, timer=time.timer)
     yield made
     stop(made)
@@ -40,7 +40,7 @@ def app(settings, clock, time):
 
 @pytest.fixture
 def meter(app, clock, time):
-    """A gateway of a service that has run for two minutes."""
+    """Return a gateway of a service that has run for two minutes."""
     made = Meter(Api(app.test_client()), clock)
     made.api.create(budget=dollars(10, "1M"))
     for _ in range(24):

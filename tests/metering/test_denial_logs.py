@@ -1,4 +1,4 @@
-"""The log line of a denial says whose it is (docs/contract.md §8): by ids, never by a key's value, and never a body."""
+"""The log line of a denial has the ids of its key and user (docs/contract.md §8), never a key's value or a body."""
 
 import json
 import logging
@@ -11,7 +11,7 @@ from tests.metering.conftest import requests
 
 @pytest.fixture
 def lines(app):
-    """The lines that refusals leave from here on, as objects."""
+    """Return the list of the lines of the refusal log from now on, as objects."""
     heard = []
 
     class Listener(logging.Handler):

@@ -1,5 +1,7 @@
-"""Denials (docs/contract.md §6): 402 before 429, the words, every violation in its order, when to come back; nothing
-consumed."""
+"""Denials (docs/contract.md §6): 402 before 429, the names, the order of violations, when to retry.
+
+Nothing is consumed.
+"""
 
 import pytest
 

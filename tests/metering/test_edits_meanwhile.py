@@ -1,4 +1,4 @@
-"""Limits that change, and clocks that step, while calls are under way (docs/contract.md §5, §6)."""
+"""Limits change and clocks step while calls are in progress (docs/contract.md §5, §6)."""
 
 import pytest
 
@@ -11,7 +11,7 @@ def edit(api, limit, **body):
 
 
 def both(api):
-    """The only limit, which both sources show alike."""
+    """Return the only limit. Both sources must show the same."""
     governance_of(api.client.application).poller.poll()
     [found] = api.list()["model_configs"]
     assert api.list(memory=True)["model_configs"] == [found]
@@ -196,7 +196,7 @@ def test_deleting_a_virtual_key_takes_the_counters_and_holds_of_its_limits(api, 
 
 
 def denied_by(response):
-    """The metrics that deny."""
+    """Return the metrics of the rules that deny."""
     assert response.status_code in (402, 429), response.text
     return [rule["metric"] for rule in response.get_json()["extra_fields"]["violations"]]
 

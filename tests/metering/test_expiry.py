@@ -1,5 +1,4 @@
-"""What happens at `expires_at` (docs/contract.md §6): the estimate is charged, or (policy) everything goes; each
-exactly once."""
+"""The effect of `expires_at` (docs/contract.md §6): the estimate is charged once, or nothing, as the settings say."""
 
 import logging
 

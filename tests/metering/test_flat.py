@@ -1,4 +1,4 @@
-"""Whatever the one pass over a body would leave out is refused, or left to marshmallow."""
+"""A schema feature that the single pass over a body would leave out is refused, or marshmallow loads the body."""
 
 import pytest
 from marshmallow import INCLUDE, ValidationError, post_dump, post_load, pre_load, validate, validates, validates_schema

@@ -1,4 +1,4 @@
-"""`Idempotency-Key` (docs/contract.md §6): an effect happens once, and its repeat gets the first answer."""
+"""`Idempotency-Key` (docs/contract.md §6): the effect happens once, and a repeat gets the first response."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -129,7 +129,7 @@ KEPT_BY_0_1_0 = [
         "4d611e3dc5be878b5dec1d4237b61a08cb8c2921b6b5c2a246fc5047266e71c6",
     ),
 ]
-"""Bodies with the fingerprints that version 0.1.0 kept of them, as that version computed them."""
+"""Bodies with the fingerprints that version 0.1.0 computed and stored for them."""
 
 
 @pytest.mark.parametrize(("path", "body", "fingerprint"), KEPT_BY_0_1_0)
@@ -142,7 +142,7 @@ def test_an_answer_kept_before_the_upgrade_is_still_given_to_a_repeat(meter, clo
     with meter.governance.database.write() as connection:
         connection.execute(delete(answers))
         connection.execute(insert(idempotency).values(row | {"fingerprint": fingerprint, "answer": first.data}))
-    stop(api.client.application)  # as a new version would, it looks for old answers when it opens the file
+    stop(api.client.application)  # like a new version, it looks for old responses when it opens the file
     again = send(api, path, body)
     assert replayed(again)
     assert again.data == first.data

@@ -1,4 +1,4 @@
-"""Answers kept for repeats take little room, and come back as they were given."""
+"""Responses that are stored for repeats are small, and are returned unchanged."""
 
 import sqlite3
 from contextlib import closing
@@ -18,7 +18,7 @@ ANSWERS = 600
 
 @pytest.fixture
 def eight_rules(api):
-    """Four limits of two rules each, on one call."""
+    """Create four limits of two rules each that apply to one call."""
     api.post("virtual-keys", {"id": "vk", "name": "team alpha"})
     for scope in ({}, {"scope": "virtual_key", "scope_id": "vk"}):
         for model in ("gpt-4o", "*"):
@@ -27,7 +27,7 @@ def eight_rules(api):
 
 @pytest.fixture
 def stored_texts(database):
-    """How many texts are stored."""
+    """Return the number of stored texts."""
 
     def count():
         with database.read() as connection:
@@ -37,7 +37,7 @@ def stored_texts(database):
 
 
 def keep(api, number, path="reservations"):
-    """An answer that is kept, and nearly unlike any other."""
+    """Store a response that is almost unlike any other one."""
     body = {"model": "gpt-4o", "provider": "openai", "virtual_key_id": "vk"}
     body |= {"cost": 0.0001 * (number % 97), "tokens": 100 + number * 7919 % 4001}
     response = api.post(path, body, headers={"Idempotency-Key": f"call-{number}-{number * 2654435761 % 2**32:x}"})
@@ -46,7 +46,10 @@ def keep(api, number, path="reservations"):
 
 
 def bytes_each(database, table):
-    """The bytes on disk of one row of a table, with its share of indexes and pages: measured in a file of its own."""
+    """Return the bytes on disk of one row of a table, with its share of indexes and pages.
+
+    They are measured in a file of its own.
+    """
     with database.read() as connection:
         made = connection.execute(text("SELECT sql FROM sqlite_master WHERE tbl_name = :name"), {"name": table.name})
         ddl = ";".join(sql for (sql,) in made if sql)
@@ -95,7 +98,7 @@ def test_a_text_leaves_when_no_answer_refers_to_it_any_more(api, meter, clock, s
     keep(api, 1)
     for limit in api.list()["model_configs"]:
         api.put(f"model-configs/{limit['id']}", {"budget": dollars(7)})
-    with database.write() as connection:  # as if so many effects had come in between
+    with database.write() as connection:  # as if as many reservations had been stored between the two
         connection.execute(text("UPDATE sqlite_sequence SET seq = seq + :n"), {"n": NOTED_AGAIN})
     clock.advance(DAY / 2)
     first = keep(api, 2)
@@ -107,7 +110,7 @@ def test_a_text_leaves_when_no_answer_refers_to_it_any_more(api, meter, clock, s
     assert keep(api, 2).data == first.data
     clock.advance(DAY)
     meter.poll()
-    assert stored_texts() == 9  # kept for the next answer of this worker, which knows them
+    assert stored_texts() == 9  # the text is kept for the next response of this worker, whose cache has it
     assert keep(api, 3).data == keep(api, 3).data
 
 

@@ -1,4 +1,4 @@
-"""The writer thread is killed at random; callers that repeat with their Idempotency-Key are counted once each."""
+"""The writer thread is killed at random times. Callers that repeat with their Idempotency-Key are counted once each."""
 
 import logging
 import random
@@ -15,11 +15,11 @@ CALLERS, CALLS = 6, 90
 
 
 class KilledError(BaseException):
-    """What no handler of exceptions catches."""
+    """An error that no exception handler catches."""
 
 
 class Killer:
-    """Ends the thread between batches, in the middle of one before its commit, or before its callers are woken."""
+    """Ends the thread: between batches, in a batch before its commit, or before its callers are woken."""
 
     def __init__(self, seed):
         self._chance = random.Random(seed)
@@ -66,7 +66,7 @@ def test_counts_stay_exact_whenever_the_writer_is_killed(meter, app, monkeypatch
 
 
 class Queue(SimpleQueue):
-    """A queue that kills the thread now and then when it looks for the next batch."""
+    """A queue that sometimes kills the thread when the thread looks for the next batch."""
 
     def __init__(self, killer):
         self._look = killer(lambda: None)

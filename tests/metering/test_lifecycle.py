@@ -1,5 +1,4 @@
-"""The whole state table of docs/contract.md §6: what settle, release and extend do to a reservation in each of its
-states."""
+"""The whole state table of docs/contract.md §6: settle, release and extend of a reservation in each of its states."""
 
 import pytest
 
@@ -28,7 +27,7 @@ ENDS = {
     SETTLE_NONE: ("settled", UNUSED),
     RELEASE: ("released", NOTHING),
 }
-"""What becomes of a reservation, and of its limit, by the act that ends it."""
+"""The state of a reservation and of its limit after each act that ends the reservation."""
 CHARGE, GIVE_BACK = {}, {"expired_reservations": "release"}
 policies = pytest.mark.parametrize("options", [CHARGE, GIVE_BACK], ids=["charge", "release"])
 
@@ -45,7 +44,7 @@ def held(meter, limit):
 
 @pytest.fixture
 def brought(meter, held, clock):
-    """Brings the reservation into a state."""
+    """Bring the reservation into a state."""
 
     def bring(state):
         if state == "settled":

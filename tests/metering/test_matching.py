@@ -1,4 +1,4 @@
-"""Which limits apply to a call (docs/contract.md §6): four tiers in three scopes, all together, each limit once."""
+"""The limits that apply to a call (docs/contract.md §6): four tiers in three scopes, all together, each limit once."""
 
 import pytest
 
@@ -18,7 +18,7 @@ SCOPES = [
 
 
 def applied(answer):
-    """The limits that an answer names, in its order."""
+    """Return the limits of a response, in its order."""
     return list(dict.fromkeys(rule["model_config_id"] for rule in answer["limits"]))
 
 
@@ -29,7 +29,7 @@ def key(api):
 
 @pytest.fixture
 def twelve(api, key):
-    """A limit of 100 requests an hour in every tier of every scope, the most specific first."""
+    """Create a limit of 100 requests an hour in every tier of every scope, the most specific first."""
     rate = requests(100, "1h")
     return [api.create(**tier, **scope, rate_limit=rate)["id"] for scope in SCOPES for tier in TIERS]
 
@@ -43,7 +43,7 @@ def test_all_four_tiers_in_all_three_scopes_apply_together_the_most_specific_fir
 OPENAI = {"provider": "openai"}
 ANN = {"user_id": "ann"}
 VK = {"virtual_key_id": "vk"}
-# Which of the four tiers are met: of the user, of the virtual key, of everyone.
+# The indexes of the tiers that match, among the four tiers of a scope: user, virtual key, global.
 EVERY_TIER, ANY_PROVIDER, ANY_MODEL, ALL_ELSE = [0, 1, 2, 3], [1, 3], [2, 3], [3]
 
 

@@ -1,5 +1,4 @@
-"""`/metrics` and the denials by limit (docs/contract.md §8): the names, their values, and nothing that names a model
-or a key."""
+"""`/metrics` and the denials by limit (docs/contract.md §8): names and values. No label names a model or a key."""
 
 import logging
 
@@ -198,7 +197,7 @@ def test_metrics_are_answered_without_a_database(api, settings):
 
 @pytest.fixture
 def denied(database):
-    """(count, when last) of the denials by limit."""
+    """Return (count, time of the last) of the denials by limit."""
 
     def read():
         with database.read() as connection:

@@ -1,5 +1,4 @@
-"""The service beside a plain model of docs/contract.md §6: the same random calls must be decided and counted the
-same."""
+"""The service compared with a simple model of docs/contract.md §6: the same random calls, decisions and counts."""
 
 import random
 from collections import defaultdict
@@ -11,11 +10,11 @@ from tests.metering.conftest import NANOS, dollars, requests, tokens
 
 SECOND = 1_000_000
 RULES = [("cost", 2 * NANOS, 60), ("cost", 9 * NANOS, 3600), ("tokens", 50, 60), ("requests", 12, 3600)]
-"""Metric, maximum in nano-dollars or pieces, window in seconds; all begin at noon."""
+"""Metric, maximum (in nano-dollars, tokens or requests) and window in seconds. All windows begin at noon."""
 
 
 class Model:
-    """What each rule used and holds, window by window, in plain dictionaries."""
+    """The usage and the reservations of each rule, window by window, in dictionaries."""
 
     def __init__(self, *, charge):
         self.charge = charge
@@ -25,11 +24,11 @@ class Model:
         self.reservations = {}
 
     def windows(self):
-        """The window of each rule, as (rule's place, start)."""
+        """Return the window of each rule, as (index of the rule, start)."""
         return [(place, self.now - (self.now - NOON) % (length * SECOND)) for place, (_, _, length) in enumerate(RULES)]
 
     def has_room(self, asked):
-        """Whether a call has room that asks for these amounts; None is one left out."""
+        """Return whether a call with these amounts has room. None is a missing amount."""
         taken = [self.used[window] + self.held[window] for window in self.windows()]
         return all(
             total < most if asked[metric] is None else asked[metric] == 0 or total + asked[metric] <= most
@@ -43,7 +42,7 @@ class Model:
             self.held[window] += asked[RULES[window[0]][0]]
 
     def end(self, name, status, used):
-        """Bring a reservation to its end, at what it used."""
+        """End a reservation, with the usage."""
         held = self.reservations[name]
         for window in held["windows"]:
             metric = RULES[window[0]][0]
@@ -62,13 +61,13 @@ class Model:
             self.used[window] += used[RULES[window[0]][0]]
 
     def books(self):
-        """(used, held) of every window in which anything was ever counted, rule by rule."""
+        """Return (used, reserved) of every window that has ever had a count, rule by rule."""
         counted = sorted(window for window in {*self.used, *self.held} if self.used[window] or self.held[window])
         return {window: (self.used[window], self.held[window]) for window in counted}
 
 
 class Both:
-    """Does everything to the service and to the model, and holds one against the other."""
+    """Does each act in the service and in the model, and compares both."""
 
     def __init__(self, meter, model, seed):
         self.meter, self.model, self.random = meter, model, random.Random(seed)
@@ -79,7 +78,7 @@ class Both:
         self.items = [(budgets[0], "cost"), (budgets[1], "cost"), (rate, "tokens"), (rate, "requests")]
 
     def amounts(self):
-        """Amounts as the model counts them, and as they are sent."""
+        """Return amounts as the model counts them, and as a body has them."""
         cost = self.random.choice([0, 1, 100_000_001, 333_333_333, 999_999_999, 2 * NANOS])
         asked = {"cost": cost, "tokens": self.random.choice([0, 1, 7, 50])}
         return asked, asked | {"cost": cost / NANOS}
@@ -133,7 +132,7 @@ class Both:
         self.model.now += seconds * SECOND
 
     def books(self):
-        """What the service counted, as the model says it."""
+        """Return the counts of the service in the form of the model."""
         found = {}
         for place, (item, metric) in enumerate(self.items):
             for start, used, held in self.meter.counted(item, metric):

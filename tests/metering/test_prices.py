@@ -18,7 +18,7 @@ LLAMA = {"model": "llama", "provider": "vllm"}
 
 @pytest.fixture
 def price(api):
-    """Store an override; its id."""
+    """Return a function that stores an override and returns its id."""
 
     def store(model="llama", provider="vllm", **fields):
         return ok(api.post("prices", {"model": model, "provider": provider, **fields}))["price"]["id"]
@@ -28,7 +28,7 @@ def price(api):
 
 @pytest.fixture
 def doctor(app):
-    """What doctor says about prices."""
+    """Return the result of doctor about prices."""
 
     def look():
         result = app.test_cli_runner().invoke(args=["governance", "doctor", "--json"])
@@ -39,7 +39,7 @@ def doctor(app):
 
 
 def unknown(response):
-    """The sentence of a call that was refused because its price is not known."""
+    """Return the message of a call that was refused because its price is not known."""
     assert (response.status_code, response.get_json()["error"]["code"]) == (422, "price_unknown")
     assert response.get_json()["extra_fields"] == {"decision": "deny", "retryable": False}
     return response.get_json()["error"]["message"]
@@ -288,7 +288,7 @@ def test_a_change_of_an_override_holds_elsewhere_at_once(api, meter, price, othe
     own = price(input=1, output=1)
     assert other.reserved(**LLAMA, input_tokens=1000)["reservation"]["cost"]["reserved"] == 0.001
     ok(api.put(f"prices/{own}", {"input": 2}))
-    # a decision compares the config revision, so it is not even a poll behind
+    # a decision compares the config revision, so it sees the new price even before the next poll
     assert other.reserved(**LLAMA, input_tokens=1000)["reservation"]["cost"]["reserved"] == 0.002
 
 

@@ -1,4 +1,4 @@
-"""Pruning in slices: it keeps pace, holds the writers' turn for milliseconds, and gives room back to the disk."""
+"""Pruning in slices: it is fast enough, holds the writer lock for milliseconds, and returns free space to the disk."""
 
 import sqlite3
 from contextlib import closing
@@ -16,7 +16,7 @@ from governance.storage.tables import answers, counters, idempotency, ledger, re
 from tests.metering.conftest import DAY, dollars, tokens
 
 HIGHEST_RATE = 2000
-"""Calls a second that the service admits at most, on the machine of bench/RESULTS.md."""
+"""The most calls a second that the service admits, on the machine of bench/RESULTS.md."""
 COPIES = 8000
 PAGE = 4096
 
@@ -37,7 +37,10 @@ def rows(database):
 
 @pytest.fixture
 def many(api, meter, database):
-    """8,001 reservations of one limit, each settled, with its ledger and an answer: one real, and copies of it."""
+    """Store 8,001 settled reservations of one limit, with ledger rows and responses.
+
+    One of them is real, and the others are copies.
+    """
     api.create(budget=dollars(10**6, "1M"), rate_limit=tokens(10**9, "1M"))
     response = meter.reserve(cost=1, tokens=10, headers={"Idempotency-Key": "first"})
     meter.settled(response.get_json()["reservation"]["id"], cost=0.5, tokens=5)
@@ -58,7 +61,7 @@ def many(api, meter, database):
 
 
 class Rest:
-    """Notes how long the thread would rest, and does not."""
+    """Records the seconds of each rest, and does not sleep."""
 
     def __init__(self):
         self.seconds = []
@@ -68,7 +71,7 @@ class Rest:
 
 
 def pruner(slices, clock):
-    """Keeps reservations for a day, and sums for 400."""
+    """Return a pruner that keeps reservations for a day, and sums for 400 days."""
     return Retention(slices, clock, retention=DAY * SECOND, history=400 * DAY * SECOND, calendar=Calendar("UTC"))
 
 
@@ -84,7 +87,7 @@ def retention(path, clock, rest):
 
 @pytest.mark.usefixtures("many")
 def test_one_round_prunes_all_in_less_time_than_as_many_take_to_come(meter, clock, retention, rest, rows):
-    """At the highest rate, 8,001 calls come in 4 s: in that time pruning them and its rests must fit."""
+    """At the highest rate, 8,001 calls come in 4 s. The pruning of these calls, with its rests, must take less time."""
     clock.advance(2 * DAY)
     retention.due()
     assert rows(reservations, ledger, answers) == [0, 0, 0]
@@ -104,7 +107,7 @@ def test_slices_hold_the_turn_for_milliseconds(clock, retention, rest):
 
 @pytest.mark.parametrize("cost", [1e-6, 2e-5, 5e-4])
 def test_a_slice_becomes_as_large_as_fits_into_the_wanted_time(cost):
-    """Whatever a row costs: the arithmetic of the pace, without a clock."""
+    """The size of a slice is computed from the cost of a row, without a clock."""
     size = SliceSize()
     taken = []
     for _ in range(30):
@@ -186,7 +189,7 @@ def test_the_file_shrinks_when_much_has_left(clock, retention, path, monkeypatch
 
 @pytest.mark.usefixtures("many")
 def test_a_slice_gives_back_few_pages(clock, retention, path, monkeypatch):
-    """A page whose content must move first costs six times one that is free: learning from those before is too late."""
+    """A page with content that must move costs six times as much as a free page. So earlier pages do not predict it."""
     clock.advance(2 * DAY)
     retention.due()
     monkeypatch.setattr("governance.storage.sqlite.retention.pruning.FREE_PAGES_KEPT", 16)
@@ -200,7 +203,7 @@ def test_a_slice_gives_back_few_pages(clock, retention, path, monkeypatch):
 
 
 def test_a_journal_that_has_grown_is_cut_back(app, path, database, api):
-    """A reader that does not end keeps the journal from being folded in; what it then has grown to is given back."""
+    """A reader that does not end prevents checkpoints, so the journal grows. Later, the journal is truncated."""
     wal = path.with_name(f"{path.name}-wal")
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
         reader.execute("BEGIN")

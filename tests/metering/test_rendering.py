@@ -1,4 +1,4 @@
-"""A rule in an answer is put together from a template; it reads as if it were rendered whole."""
+"""A rule in a response is put together from a template. The text is the same as if it were rendered whole."""
 
 import json
 from decimal import Decimal

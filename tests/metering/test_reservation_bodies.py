@@ -1,5 +1,4 @@
-"""The bodies of metering (docs/contract.md §1, §6): every bound, every type, every two ways of saying the same
-thing."""
+"""The bodies of metering (docs/contract.md §1, §6): every bound, every type, every pair of forms for one value."""
 
 import json
 
@@ -18,7 +17,7 @@ asking = pytest.mark.parametrize("path", ASKING)
 
 @pytest.fixture(scope="module")
 def api(template):
-    """One service for all: no answer here depends on what came before."""
+    """Return one service for all tests, because no response here depends on earlier ones."""
     with copied(template) as folder:
         app = create_app(Settings(instance=folder, admin_key=ADMIN_KEY), clock=FakeClock())
         yield Api(app.test_client())
@@ -26,14 +25,14 @@ def api(template):
 
 
 def faults(response):
-    """The params of a 400."""
+    """Return the params of a 400."""
     body = response.get_json()
     assert (response.status_code, body["error"]["type"]) == (400, "invalid_request"), response.text
     return {body["error"]["param"], *(fault["param"] for fault in body["extra_fields"].get("errors", ()))}
 
 
 def send(api, path, text):
-    """A body of JSON text, since some numbers are not the same once Python has read them."""
+    """Send a body of JSON text, because Python would change some numbers when it reads them."""
     return api.post(path, data='{"model": "m", ' + text + "}")
 
 

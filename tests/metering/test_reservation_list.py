@@ -1,4 +1,4 @@
-"""`GET /reservations` (docs/contract.md §6): newest first, by status, paged like every list; and reading one."""
+"""`GET /reservations` (docs/contract.md §6): newest first, by status, with pages like every list. Also `GET` of one."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.metering.conftest import ok
 
 @pytest.fixture
 def one_of_each(meter, clock):
-    """The id of a reservation in each status, made in this order."""
+    """Return the id of a reservation in each status, created in this order."""
     held = {status: meter.hold(status, ttl_seconds=600) for status in ("settled", "released")}
     meter.settled(held["settled"])
     meter.released(held["released"])
@@ -110,7 +110,7 @@ def test_reservations_made_at_the_same_instant_keep_their_order(api, meter):
 
 @pytest.fixture
 def calls(meter):
-    """Reservations a minute apart from 12:00 on, by their names."""
+    """Create reservations a minute apart from 12:00 on. Return them by name."""
     given = {
         "plain": {"model": "gpt-4o"},
         "prefixed": {"model": "openai/GPT-4o", "virtual_key_id": None},

@@ -1,5 +1,4 @@
-"""`POST /reservations` (docs/contract.md §6): what an allow answers and holds, who has room, and whose virtual key
-may call."""
+"""`POST /reservations` (docs/contract.md §6): the response and the reserved amounts, the room, and the virtual key."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -151,7 +150,7 @@ states = ("rule", "used", "held", "asked")
 
 
 def brought(meter, rule, used, held):
-    """A limit of which so much is used and (by one call, where there is one) held."""
+    """Create a limit with this usage, and with this reserved amount (of one call, if it is given)."""
     limit = meter.api.create(**rule)
     meter.reported(**({"requests": 0} | used))
     if held is not None:
@@ -277,7 +276,7 @@ def key(api):
 
 
 def refused(response):
-    """The code of a 403."""
+    """Return the code of a 403."""
     body = response.get_json()
     assert (response.status_code, body["error"]["type"]) == (403, "permission"), response.text
     return body["error"]["code"]

@@ -1,5 +1,4 @@
-"""`reset_usage: true` among reservations that are under way (docs/contract.md §4, §5): usage goes, holds stay, it
-adds up."""
+"""`reset_usage: true` while there are reservations (docs/contract.md §4, §5): usage becomes 0, reservations stay."""
 
 import pytest
 

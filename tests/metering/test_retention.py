@@ -1,4 +1,4 @@
-"""What leaves with age: ended reservations and their ledger, closed counters, kept answers; the sums stay."""
+"""Old rows are deleted: ended reservations with their ledger, closed counters, stored responses. The sums stay."""
 
 import pytest
 from sqlalchemy import func, select
@@ -12,7 +12,7 @@ one_day = pytest.mark.parametrize("options", [ONE_DAY], ids=["one day"])
 
 @pytest.fixture
 def rows(database):
-    """How many rows a table has."""
+    """Return the number of rows of a table."""
 
     def count(table):
         with database.read() as connection:
@@ -23,7 +23,7 @@ def rows(database):
 
 @pytest.fixture
 def later(meter, clock):
-    """Lets days pass, and the poller look."""
+    """Let days pass, and poll."""
 
     def pass_by(days):
         clock.advance(days * DAY)
@@ -47,7 +47,7 @@ def test_ended_reservations_and_reports_leave_and_every_sum_stays(api, meter, li
     assert meter.stands(limit) == stands
     assert (rows(reservations), rows(ledger)) == (4, 12)
     later(6.1)
-    assert (rows(reservations), rows(ledger), rows(counters)) == (1, 3, 3)  # the one that expired a day later
+    assert (rows(reservations), rows(ledger), rows(counters)) == (1, 3, 3)  # one reservation expired a day later
     later(1)
     assert (rows(reservations), rows(ledger), rows(counters)) == (0, 0, 3)
     assert meter.stands(limit) == stands

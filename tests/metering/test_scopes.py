@@ -1,5 +1,7 @@
-"""Which API keys may meter (docs/contract.md §2): `meter` for all that has an effect, `read` too where there is
-none."""
+"""The API keys that may meter (docs/contract.md §2).
+
+`meter` is needed for every effect. `read` is enough for calls without effect.
+"""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`POST /reservations/{id}/settle` (docs/contract.md §6): the hold becomes usage in the window of admission."""
+"""`POST /reservations/{id}/settle` (docs/contract.md §6): reserved amounts become usage in the window of admission."""
 
 import pytest
 from sqlalchemy import update

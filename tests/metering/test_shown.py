@@ -1,5 +1,7 @@
-"""What metering did, as the list of model limits shows it (docs/contract.md §3): the same bytes from memory one poll
-later."""
+"""The list of model limits shows the effects of metering (docs/contract.md §3).
+
+After a poll, memory gives the same bytes as the database.
+"""
 
 import pytest
 
@@ -7,7 +9,7 @@ from tests.metering.conftest import DAY, dollars, ok, requests, tokens
 
 
 def bodies(api, query=""):
-    """The list from the database and from memory."""
+    """Return the list from the database and from memory."""
     joined = f"&{query}" if query else ""
     found = [api.get(f"model-configs?from_memory={source}{joined}") for source in ("false", "true")]
     assert [answer.headers["X-Governance-Source"] for answer in found] == ["database", "memory"]

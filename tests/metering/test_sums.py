@@ -1,5 +1,4 @@
-"""No sum passes 2^62 (docs/contract.md §1): an amount that would is 400, and what has come near it is named and can
-be reset."""
+"""No sum exceeds 2^62 (docs/contract.md §1). A larger one is 400. A counter near 2^62 is reported and can be reset."""
 
 import json
 
@@ -11,11 +10,11 @@ from tests.metering.conftest import dollars, ok, tokens
 
 MILLION = 1_000_000
 NANOS = 10**15
-"""A million dollars, the most that one call may cost."""
+"""A million dollars in nano-dollars: the largest cost of one call."""
 LARGEST = 2**62
 MOST_REPORTS = LARGEST // NANOS
 OLD_REPORTS = 13_835
-"""After so many an earlier version could write no batch with this counter."""
+"""After this many reports, an earlier version could write no batch with this counter."""
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def limit(api, meter):
 
 @pytest.fixture
 def reported_before(limit, database):
-    """Put so many reports of a million dollars on the counter, as this or an earlier version would have."""
+    """Add reports of a million dollars each to the counter, as this or an earlier version would have."""
 
     def put(reports, used, folded):
         with database.write() as connection:
@@ -50,7 +49,10 @@ def nearly_full(reported_before):
 
 @pytest.fixture
 def poisoned(reported_before):
-    """What an earlier version left: `used` at the largest sum, the rest in `folded`, a ledger beyond SQLite's sums."""
+    """Return a limit as an earlier version left it.
+
+    `used` is the largest sum, `folded` has the rest, and SQLite cannot add the ledger.
+    """
     reported_before(OLD_REPORTS, LARGEST, LARGEST - OLD_REPORTS * NANOS)
 
 
@@ -86,7 +88,7 @@ def test_other_models_and_the_counters_own_denials_go_on(meter, full):
 
 @pytest.fixture(params=["nearly_full", "poisoned"])
 def full(request, limit):
-    """The limit, whose counter can hardly take more."""
+    """Return the limit. Its counter has almost no room."""
     request.getfixturevalue(request.param)
     return limit
 

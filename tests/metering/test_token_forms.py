@@ -1,4 +1,4 @@
-"""Tokens are given whole, split into input and output with their parts, or as a provider's own usage object."""
+"""Tokens are given as a total, as input and output with their parts, or as a provider's own usage object."""
 
 import pytest
 
@@ -19,7 +19,7 @@ PATHS = ("reservations", "usage", "check", "settle")
 
 @pytest.fixture
 def send(api, meter):
-    """Send amounts with each kind of request that has some."""
+    """Return a function that sends amounts with each kind of request that has amounts."""
 
     def sent(path, amounts):
         if path == "settle":
@@ -30,7 +30,7 @@ def send(api, meter):
 
 
 def faults(response):
-    """The faulty fields of a refusal, with their messages."""
+    """Return the faulty fields of a refused request, with their messages."""
     assert response.status_code == 400, response.text
     body = response.get_json()
     return {each["param"]: each["message"] for each in body["extra_fields"].get("errors", [body["error"]])}

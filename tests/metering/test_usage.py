@@ -1,5 +1,4 @@
-"""`POST /usage` (docs/contract.md §6): what had no reservation is always accepted, charged, and shown where it is
-too much."""
+"""`POST /usage` (docs/contract.md §6): usage without a reservation is always accepted and charged. Excess is shown."""
 
 import pytest
 from sqlalchemy import update
@@ -9,7 +8,7 @@ from tests.metering.conftest import DAY, NANOS, dollars, ok, requests, tokens
 
 
 def over(answer):
-    """The metrics that an answer calls used up."""
+    """Return the metrics that a response calls used up."""
     assert all(rule["over"] is (rule["remaining"] == 0) for rule in answer["limits"])
     return {rule["metric"] for rule in answer["limits"] if rule["over"]}
 

@@ -1,5 +1,7 @@
-"""`flask governance verify` (docs/contract.md §6): every counter equals the sum of its ledger, and a difference is
-named."""
+"""`flask governance verify` (docs/contract.md §6): every counter equals the sum of its ledger.
+
+Differences are reported.
+"""
 
 import json
 import random
@@ -15,7 +17,7 @@ PROVED = "Usage history: {} buckets, days and months. Each equals the calls that
 
 @pytest.fixture
 def verify(app):
-    """Runs the command."""
+    """Return a function that runs the command."""
 
     def run(*arguments):
         return app.test_cli_runner().invoke(args=["governance", "verify", *arguments])
@@ -25,7 +27,7 @@ def verify(app):
 
 @pytest.fixture
 def limit(api, meter):
-    """A limit with three counters, of which two hold something."""
+    """Create a limit with three counters. Two of them have usage or reservations."""
     made = api.create(budget=dollars(10), rate_limit=tokens(100) | requests(5))
     meter.settled(meter.hold(cost=0.5, tokens=7), cost=1.5)
     meter.hold(cost=0.25)
@@ -140,7 +142,7 @@ DURATIONS = ["1m", "1h", "1d", "1M"]
 
 
 class Day:
-    """A day in which anything may happen; `held` are the reservations that were made."""
+    """A day with random acts. `held` has the reservations that were made."""
 
     def __init__(self, meter, clock, governance, seed):
         self.meter, self.api, self.clock, self.governance = meter, meter.api, clock, governance
@@ -176,7 +178,7 @@ class Day:
             assert self.meter.extend(self.random.choice(self.held), 3600).status_code in (200, 404, 409)
 
     def edit(self):
-        """Change a limit: the first budget's window, the rate limit's, the alignment, or reset it."""
+        """Change a limit: the window of the first budget or of the rate limit, or the alignment, or reset it."""
         now = ok(self.api.get(f"model-configs/{self.random.choice(self.limits)}"))["model_config"]
         body = self.random.choice(
             [
@@ -203,13 +205,13 @@ class Day:
         return self.random.sample(DURATIONS, count)
 
     def remake(self):
-        """Delete a limit, and make another in its place."""
+        """Delete a limit, and create another one in its place."""
         place = self.random.randrange(len(self.limits))
         self.api.delete(f"model-configs/{self.limits[place]}")
         self.limits[place] = self.made(("gpt-4o", "*")[place])
 
     def wait(self):
-        """Move the clock, also back."""
+        """Move the clock, in either direction."""
         self.clock.advance(self.random.choice([0.5, 30, 3600, DAY, 8 * DAY, -30, -7200]))
 
     def poll(self):

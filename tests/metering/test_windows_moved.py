@@ -1,4 +1,4 @@
-"""The rules of a time zone change while a counter is open: its window ends elsewhere, and nothing is lost or stuck."""
+"""The rules of a time zone change while a counter is open. Its window ends at another time, and nothing is lost."""
 
 import pytest
 from sqlalchemy import update
@@ -19,7 +19,7 @@ def limit(api, meter):
 
 @pytest.mark.parametrize("begun", [{}, {"window_start": NOON - 5 * HOUR}], ids=["same start", "later start"])
 def test_a_counter_that_ended_within_the_window_of_now_counts_on(api, meter, limit, database, begun):
-    """As an earlier version of the time zones had stored it, with another end."""
+    """The counter has another end, as if an earlier version of the time zones had stored it."""
     with database.write() as connection:
         connection.execute(update(counters).values(window_end=NOON + HOUR, **begun))
     meter.advance(2 * 3600)

@@ -1,4 +1,4 @@
-"""Services for the tests of this folder; each is killed with all its processes, whatever happened."""
+"""Services for the tests of this folder. At the end of its test, each is killed with all its processes."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ NEVER = "86400"
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
-    """Makes services on folders of their own; not yet started."""
+    """Yield a function that makes services in folders of their own. The services are not started."""
     made: list[Service] = []
 
     def make(folder: Path | None = None, **environ: str) -> Service:
@@ -37,11 +37,11 @@ def shared(folder: Path, poll_interval: str) -> Iterator[Service]:
 
 @pytest.fixture(scope="package")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Two workers that poll often."""
+    """Yield a service with two workers that poll often."""
     yield from shared(tmp_path_factory.mktemp("pair"), POLL)
 
 
 @pytest.fixture(scope="package")
 def strangers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Two workers that never poll after their start: what one knows of the other is in the database alone."""
+    """Yield a service with two workers that never poll after their start. They share only the database."""
     yield from shared(tmp_path_factory.mktemp("strangers"), NEVER)

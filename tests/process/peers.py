@@ -1,4 +1,4 @@
-"""Raw connections to a service: they send what they are told to and hide nothing of what comes back."""
+"""Raw connections to a service. They send exactly the given bytes, and return exactly the bytes that come back."""
 
 import json
 import socket
@@ -9,7 +9,7 @@ from tests.process.service import DEADLINE, Service
 
 
 class Reply(NamedTuple):
-    """One answer as it came."""
+    """One response with all its parts."""
 
     status: int
     headers: dict[str, str]
@@ -27,7 +27,7 @@ class Reply(NamedTuple):
 def request(
     method: str, path: str, *, key: str | None = None, body: bytes | None = None, fields: tuple[str, ...] = ()
 ) -> bytes:
-    """A request as bytes."""
+    """Return a request as bytes."""
     own = [f"Authorization: Bearer {key}"] if key else []
     length = [] if body is None else [f"Content-Length: {len(body)}"]
     lines = (f"{method} {path} HTTP/1.1", "Host: localhost", *own, *length, *fields)
@@ -57,12 +57,12 @@ class Peer:
         return self
 
     def send_end(self) -> "Peer":
-        """Send nothing more, but read on."""
+        """Close the sending side, but continue to read."""
         self.socket.shutdown(socket.SHUT_WR)
         return self
 
     def reply(self) -> Reply:
-        """The next answer."""
+        """Return the next response."""
         line = self.stream.readline()
         assert line, "closed without an answer"
         headers = {}
@@ -75,7 +75,7 @@ class Peer:
         return [self.reply() for _ in range(count)]
 
     def is_closed(self) -> bool:
-        """Whether the service closes the connection, now or soon, and says nothing more."""
+        """Return whether the service closes the connection, now or soon, without more bytes."""
         with suppress(ConnectionResetError):
             return self.stream.read() == b""
         return True
@@ -85,6 +85,6 @@ class Peer:
         self.socket.close()
 
     def reset(self) -> None:
-        """Close so that the other side gets an error, not an end."""
+        """Close so that the other side gets an error instead of an end."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
         self.close()

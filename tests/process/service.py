@@ -1,4 +1,4 @@
-"""A real gunicorn in a process group of its own, and calls to it: each on a connection of its own."""
+"""A real gunicorn in a process group of its own, and calls to it. Each call has a connection of its own."""
 
 import fcntl
 import json
@@ -24,7 +24,7 @@ MODEL_CONFIGS = "/api/governance/model-configs"
 
 
 class Answer(NamedTuple):
-    """What came back."""
+    """A response."""
 
     status: int
     body: Any
@@ -32,7 +32,7 @@ class Answer(NamedTuple):
 
 
 def until(holds: Callable[[], Any], seconds: float = DEADLINE) -> Any:
-    """Wait until something holds that other processes bring about; what it then was."""
+    """Wait until `holds` returns a true value, by the work of other processes. Return the value."""
     deadline, pause = monotonic() + seconds, Event()
     while not (found := holds()):
         assert monotonic() < deadline, "it did not come to be in time"
@@ -41,7 +41,7 @@ def until(holds: Callable[[], Any], seconds: float = DEADLINE) -> Any:
 
 
 def free_port() -> int:
-    """A port that no outgoing connection takes, so that a server gets it, and gets it again after an end."""
+    """Return a port that no outgoing connection takes, so that a server can listen on it again after an end."""
     for port in random.sample(BELOW_EPHEMERAL, 100):
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
@@ -49,7 +49,7 @@ def free_port() -> int:
 
 
 class Service:
-    """A service on a folder. Settings are given by their names, without GOVERNANCE_ where that is their prefix."""
+    """A service in a folder. Settings are given by their names, without the prefix GOVERNANCE_."""
 
     def __init__(self, folder: Path, **environ: str) -> None:
         self.folder = folder
@@ -61,10 +61,10 @@ class Service:
         self.process: subprocess.Popen[bytes] | None = None
         self.kept_key: str | None = None
         self.prefix: tuple[str, ...] = ()
-        """What the command line begins with."""
+        """The beginning of the command line."""
 
     def launch(self) -> subprocess.Popen[bytes]:
-        """Start it, and wait for nothing."""
+        """Start the service without waiting."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         with self.stdout.open("ab") as stdout, self.stderr.open("ab") as stderr:
             self.process = subprocess.Popen(
@@ -79,7 +79,7 @@ class Service:
         return self.process
 
     def start(self) -> "Service":
-        """Start it, and wait until it is ready, with all its workers."""
+        """Start the service. Wait until it is ready, with all its workers."""
         self.launch()
         until(self.is_ready)
         workers = until(lambda: len(self.workers) == int(self.environ.get("WEB_CONCURRENCY", "1")) and self.workers)
@@ -96,7 +96,7 @@ class Service:
         return False
 
     def end(self) -> None:
-        """Kill all of it, whatever state it is in."""
+        """Kill all processes of the service, in any state."""
         if self.process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -113,17 +113,17 @@ class Service:
 
     @property
     def key(self) -> str:
-        """The minted admin key; kept, in case the file goes."""
+        """The admin key that the start created. It is kept, in case the file is removed."""
         self.kept_key = self.kept_key or (self.instance / "admin.key").read_text().strip()
         return self.kept_key
 
     @property
     def workers(self) -> list[int]:
-        """The process ids of the workers."""
+        """Return the process ids of the workers."""
         return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
 
     def call(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Answer:
-        """One request on a new connection, with the admin key unless another is given."""
+        """Send one request on a new connection, with the admin key if no other key is given."""
         headers = {"Authorization": f"Bearer {self.key if key is None else key}", "Connection": "close"}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -133,26 +133,29 @@ class Service:
             return Answer(answer.status, json.loads(answer.read() or b"null"), dict(answer.getheaders()))
 
     def text(self, path: str) -> str:
-        """What anybody may read that is no JSON."""
+        """Return a public document that is no JSON."""
         with closing(HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)) as connection:
             connection.request("GET", path, headers={"Connection": "close"})
             return connection.getresponse().read().decode()
 
     def create(self, model_name: str, **fields: Any) -> str:
-        """Make a limit; its id."""
+        """Create a limit. Return its id."""
         answer = self.call("POST", MODEL_CONFIGS, {"model_name": model_name, **fields})
         assert answer.status == 200, answer
         return str(answer.body["model_config"]["id"])
 
     def names(self, *, from_memory: bool = False) -> set[str]:
-        """The models of all limits."""
+        """Return the models of all limits."""
         answer = self.call("GET", f"{MODEL_CONFIGS}?limit=100&from_memory={str(from_memory).lower()}")
         assert answer.status == 200, answer
         return {each["model_name"] for each in answer.body["model_configs"]}
 
     @contextmanager
     def only(self, worker: int) -> Iterator[None]:
-        """Every call in the block reaches this worker: all others are stopped, none of them while it writes."""
+        """Let every call in the block reach this worker.
+
+        All other workers are stopped, none of them while it writes.
+        """
         others = [pid for pid in self.workers if pid != worker]
         try:
             until(lambda: self._stopped(others))
@@ -172,7 +175,7 @@ class Service:
         return False
 
     def _nobody_writes(self) -> bool:
-        """Whether the queue of the writers is empty: a worker that is stopped in it would stop all others."""
+        """Return whether the queue of the writers is empty. A worker that is stopped in it would block all others."""
         queue = self.database.with_name("governance.db.queue")
         with suppress(FileNotFoundError, BlockingIOError), queue.open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -181,14 +184,14 @@ class Service:
 
 
 def state(pid: int) -> str:
-    """The state of a process, as a letter; Z where there is none."""
+    """Return the state of a process, as a letter. It is Z if there is no such process."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     return "Z"
 
 
 class SlowPost:
-    """A POST that is under way: the service has its head and half of its body, and says so (100 Continue)."""
+    """A POST in progress. The service has the head and half of the body, and has sent 100 Continue."""
 
     def __init__(self, service: Service, body: dict[str, Any]) -> None:
         text = json.dumps(body).encode()
@@ -202,7 +205,7 @@ class SlowPost:
         self.socket.sendall(text[: len(text) // 2])
 
     def finish(self) -> int:
-        """Send the rest; the status of the answer."""
+        """Send the rest. Return the status of the response."""
         self.socket.sendall(self.rest)
         with closing(self.socket), self.socket.makefile("rb") as answer:
             return int(answer.readline().split()[1])

@@ -1,4 +1,4 @@
-"""The addresses that a real gunicorn listens on, and how the start tells them."""
+"""The addresses on which a real gunicorn listens, and the addresses in the greeting."""
 
 import socket
 from contextlib import closing, suppress

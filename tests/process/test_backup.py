@@ -1,4 +1,4 @@
-"""A backup of a running service: taken under load, killed on its way, and restored as the docs say."""
+"""A backup of a running service: made under load, killed half-way, and restored as docs/ describe."""
 
 import os
 import signal
@@ -20,13 +20,13 @@ FLASK = Path(sys.executable).with_name("flask")
 
 
 def launched(service: Service, *words: str) -> subprocess.Popen[str]:
-    """A command in the environment of the service."""
+    """Start a command in the environment of the service."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(OURS)} | service.environ
     return subprocess.Popen([FLASK, "governance", *words], cwd=ROOT, env=environ, text=True, stdout=-1, stderr=-1)
 
 
 def done(service: Service, *words: str) -> str:
-    """What a command printed that ended well."""
+    """Return the output of a command. It must succeed."""
     process = launched(service, *words)
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stderr) == (0, ""), stderr
@@ -34,7 +34,7 @@ def done(service: Service, *words: str) -> str:
 
 
 def how_to_restore() -> str:
-    """The commands of docs/operations.md, but for the start, which is the test's own."""
+    """Return the commands of docs/operations.md, without the start, because the test starts the service itself."""
     section = (ROOT / "docs/operations.md").read_text().split("\n## Restore\n")[1].split("\n## ")[0]
     commands = section.split("```sh\n")[1].split("```")[0]
     assert commands.endswith("make run\n")

@@ -1,4 +1,4 @@
-"""What cannot work stops the start: one clear line on standard error, an exit code, and no traceback."""
+"""A wrong setting stops the start with one clear line on standard error, an exit code, and no traceback."""
 
 import sqlite3
 from contextlib import closing
@@ -15,7 +15,7 @@ SECRET = "too-short-a-secret"
 
 
 def refusal(made: Service) -> str:
-    """The one line with which a service refuses to start."""
+    """Return the one line with which a service refuses to start."""
     made.launch()
     code = made.process.wait(30)
     said = made.stderr.read_text()
@@ -71,7 +71,7 @@ def test_a_database_that_cannot_be_there_is_told(service, place):
 
 @pytest.fixture
 def stored(service, template_of_all: bytes) -> Service:
-    """A service, not yet started, on a database that is there."""
+    """Return a service, not yet started, on an existing database."""
     made = service(GOVERNANCE_BUSY_TIMEOUT="0.2")
     made.instance.mkdir()
     made.database.write_bytes(template_of_all)

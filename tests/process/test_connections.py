@@ -1,4 +1,4 @@
-"""What comes over a connection, in all its honest forms, and cut off or broken; and how gunicorn's refusals look."""
+"""Requests over a connection: in all valid forms, cut off, and malformed. The form of gunicorn's refusals."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ HEALTH = request("GET", "/healthz")
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with one limit; whatever these tests do, it logs no error."""
+    """Yield a service with one limit. It must not log an error in any of these tests."""
     made = Service(tmp_path_factory.mktemp("served")).start()
     made.create("gpt-4o", budget={"max_limit": 1000, "reset_duration": "1d"})
     yield made
@@ -36,7 +36,7 @@ def peer(served: Service) -> Iterator[Peer]:
 
 @pytest.fixture
 def held(served: Service) -> str:
-    """The path of an open reservation of 5 dollars."""
+    """Return the path of an open reservation of 5 dollars."""
     answer = served.call("POST", RESERVATIONS, {"model": "gpt-4o", "cost": 5})
     return f"{RESERVATIONS}/{answer.body['reservation']['id']}"
 

@@ -1,4 +1,4 @@
-"""Small disks that are full: metrics may be lost, and nothing else. Root mounts them."""
+"""Small disks that are full: only metrics may be lost. The tests need root, which mounts the disks."""
 
 import os
 import re
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.process
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """An empty disk of 4 MiB."""
+    """Yield an empty disk of 4 MiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", folder], check=True)
@@ -24,7 +24,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(folder: Path) -> Path:
-    """Leave no byte free."""
+    """Fill the disk completely."""
     ballast = folder / "ballast"
     with ballast.open("wb", buffering=0) as file:
         try:
@@ -35,7 +35,7 @@ def fill(folder: Path) -> Path:
 
 
 def total(service: Service, name: str) -> float:
-    """A metric, summed over its labels."""
+    """Return a metric, summed over its labels."""
     text = service.text("/metrics")
     return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
 

@@ -1,4 +1,4 @@
-"""With GOVERNANCE_LOG_FORMAT=json every line of the log is JSON, gunicorn's own too."""
+"""With GOVERNANCE_LOG_FORMAT=json every line of the log is JSON, including gunicorn's own lines."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def test_gunicorn_tells_of_a_killed_worker_in_json(service):
 
 
 def test_all_that_a_start_writes_is_json(service):
-    made = service(GOVERNANCE_LOG_FORMAT="json", HOST="0.0.0.0").start()  # noqa: S104 - a warning is the point
+    made = service(GOVERNANCE_LOG_FORMAT="json", HOST="0.0.0.0").start()  # noqa: S104 - the test needs the warning
     told = [json.loads(line) for line in made.stderr.read_text().splitlines()]
     (greeting,) = [line for line in told if "curl -H" in line["message"]]
     assert (greeting["level"], greeting["logger"]) == ("INFO", "governance.startup")

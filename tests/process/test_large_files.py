@@ -1,4 +1,4 @@
-"""Files of more than 1 MiB sent to a real service: a thread takes the body, once the key is known to be good."""
+"""Files of more than 1 MiB, sent to a real service: a thread reads the body after the key was checked."""
 
 import json
 from contextlib import ExitStack, closing
@@ -20,7 +20,7 @@ def halves(message):
 
 @pytest.fixture
 def peer():
-    """Connects to a service."""
+    """Return a function that connects to a service."""
     with ExitStack() as stack:
         yield lambda running: stack.enter_context(closing(Peer(running)))
 

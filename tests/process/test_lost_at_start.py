@@ -1,4 +1,4 @@
-"""Starts on a folder in which something is lost, mistyped, replaced or in the way."""
+"""Starts in a folder in which a file is lost, misspelt, replaced or unexpected."""
 
 import fcntl
 import json
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.process
 
 
 def stopped(made: Service, how: int = signal.SIGTERM) -> None:
-    """Stop the service: all its processes, where that is by SIGKILL."""
+    """Stop the service. For SIGKILL, kill all its processes."""
     if how == signal.SIGKILL:
         os.killpg(made.pid, how)
         made.process.wait(20)
@@ -27,7 +27,7 @@ def stopped(made: Service, how: int = signal.SIGTERM) -> None:
 
 
 def refused(made: Service) -> str:
-    """The one line with which a start ends."""
+    """Return the one line with which a start ends."""
     made.stderr.write_text("")
     assert made.launch().wait(30) != 0
     (line,) = made.stderr.read_text().splitlines()

@@ -1,4 +1,4 @@
-"""A database file that is deleted or replaced under a running service."""
+"""A database file that is deleted or replaced while a service runs."""
 
 import sqlite3
 from contextlib import closing
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.process
 
 @pytest.fixture
 def running(service) -> Service:
-    """Two workers, never stale, with one limit in the memory of both."""
+    """Return a service with two workers whose snapshots never expire. Both have one limit."""
     made = service(WEB_CONCURRENCY="2", GOVERNANCE_POLL_INTERVAL="86400").start()
     made.create("kept")
     for worker in made.workers:

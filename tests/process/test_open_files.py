@@ -1,4 +1,4 @@
-"""How many files a process may open (`ulimit -n`): the start raises that, and no crowd of peers ends a worker."""
+"""The limit of open files (`ulimit -n`): the start raises it, and no number of peers ends a worker."""
 
 import resource
 import socket
@@ -15,7 +15,7 @@ IDLE = 1100
 
 
 def limited(made: Service, how: str) -> Service:
-    """The service, to be started by a shell with another limit."""
+    """Return the service. A shell with another limit starts it."""
     made.prefix = ("sh", "-c", f'ulimit {how} && exec "$@"', "sh")
     return made
 

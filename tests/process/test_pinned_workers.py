@@ -1,4 +1,4 @@
-"""Workers that are kept on cores of their own, also the one that takes a dead one's place."""
+"""Workers that run on cores of their own, including the worker that replaces a dead one."""
 
 import os
 import signal

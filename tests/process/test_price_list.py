@@ -1,4 +1,4 @@
-"""The list of prices in real workers: loaded after the start; where it cannot be, the service runs with a warning."""
+"""The list of prices in real workers is loaded after the start. If it cannot be loaded, the service warns and runs."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ WRITTEN = {"broken": "this is not Python\n", "another": "__version__ = '0'\n"}
 
 
 def told(service: Service):
-    """What `/readyz` says once the list is loaded, or could not be."""
+    """Return what `/readyz` says after loading has ended."""
 
     def final():
         found = service.call("GET", "/readyz", key="").body

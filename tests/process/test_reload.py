@@ -1,4 +1,4 @@
-"""SIGHUP: the file of limits is applied anew, the workers are replaced, and nothing that was known is lost."""
+"""SIGHUP: the file of limits is applied again, new workers replace the old ones, and no data is lost."""
 
 import fcntl
 import json
@@ -27,7 +27,7 @@ def write(path: Path, content: object) -> None:
 
 
 def reload(made: Service) -> None:
-    """Send SIGHUP, and wait until new workers alone answer."""
+    """Send SIGHUP. Wait until only new workers answer."""
     old = set(made.workers)
     os.kill(made.pid, signal.SIGHUP)
     until(lambda: len(made.workers) == int(made.environ.get("WEB_CONCURRENCY", "1")) and not old & set(made.workers))
@@ -35,7 +35,7 @@ def reload(made: Service) -> None:
 
 
 def warnings(made: Service) -> list[list[str]]:
-    """What each worker warns of."""
+    """Return the warnings of each worker."""
     found = []
     for worker in made.workers:
         with made.only(worker):
@@ -131,7 +131,7 @@ def test_reload_that_cannot_write_warns(service, config):
 
 
 def catches(pid: int, number: int) -> bool:
-    """Whether a process has a handler for a signal."""
+    """Return whether a process has a handler for a signal."""
     caught = re.search(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
 
@@ -140,7 +140,7 @@ def test_reload_asked_for_during_the_start_is_done_after_it(service, config):
     made = service(GOVERNANCE_CONFIG=str(config))
     made.instance.mkdir()
     with made.database.with_name("governance.db.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # as another service does that migrates the database
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another service that migrates the database would hold this lock
         made.launch()
         until(lambda: catches(made.pid, signal.SIGHUP))
         os.kill(made.pid, signal.SIGHUP)

@@ -1,4 +1,4 @@
-"""Stopped, killed and restarted: what was answered stays, and what is under way is finished where that can be."""
+"""Stop, kill and restart: acknowledged writes stay, and requests in progress are finished if possible."""
 
 import os
 import re
@@ -16,20 +16,20 @@ pytestmark = pytest.mark.process
 
 
 def models(database: Path) -> set[str]:
-    """The models of the limits in a database file."""
+    """Return the models of the limits in a database file."""
     with closing(sqlite3.connect(database)) as connection:
         return {name for (name,) in connection.execute("SELECT model_name FROM model_limits")}
 
 
 def master_listens(service: Service) -> bool:
-    with suppress(FileNotFoundError):  # one that was closed while we looked
+    with suppress(FileNotFoundError):  # the file was closed during the check
         links = Path(f"/proc/{service.pid}/fd").iterdir()
         return any(os.readlink(link).startswith("socket:") for link in links)  # noqa: PTH115 - a socket is no path
     return True
 
 
 def handles_signals(worker: int) -> bool:
-    """Whether a worker has put up its handlers: that of SIGABRT, which the master has not, comes last."""
+    """Return whether a worker has installed its handlers. SIGABRT, which the master does not handle, comes last."""
     caught = re.search(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{worker}/status").read_text(), re.MULTILINE)
     return caught is not None and bool(int(caught[1], 16) >> (signal.SIGABRT - 1) & 1)
 
@@ -142,7 +142,7 @@ def test_what_a_worker_answers_after_its_master_was_killed_is_not_lost_to_who_op
     until(lambda: state(made.pid) == "Z")
     models(made.database)
     assert slow.finish() == 200
-    # A worker without locks of its own would write to a journal that who closed the file last has deleted.
+    # Without locks of its own, a worker would write to a journal that another process has deleted at its close.
     assert models(made.database) == {"answered by an orphan"}
 
 

@@ -1,4 +1,4 @@
-"""500 peers that take their time, in every way there is, and an honest one beside them; every wait has its end."""
+"""500 slow peers of every kind, and a normal client beside them. Every wait has an end."""
 
 import json
 import resource
@@ -18,7 +18,8 @@ pytestmark = pytest.mark.process
 
 MANY = 500
 PROMPT = 5.0
-"""Seconds; each wait for a slow peer lasts longer. tests/proofs/test_hostile_peers.py asserts one second."""
+"""The seconds within which the normal client must get a response. Each wait for a slow peer lasts longer.
+tests/proofs/test_hostile_peers.py asserts one second."""
 PAGE = f"{MODEL_CONFIGS}?limit=100"
 RESERVATIONS = "/api/governance/reservations"
 BUDGETS = [{"max_limit": 1_000_000, "reset_duration": f"{minutes}m"} for minutes in range(1, 33)]
@@ -32,7 +33,7 @@ SHORT = {
 
 
 def with_large_page(make: Callable[..., Service], **environ: str) -> Service:
-    """A service whose page of 100 limits has 2 MB."""
+    """Return a service whose page of 100 limits has 2 MB."""
     made = make(**environ)
     limits = [{"model_name": f"m{number}", "budgets": BUDGETS, "rate_limits": RATES} for number in range(100)]
     file = made.folder / "limits.json"
@@ -43,7 +44,7 @@ def with_large_page(make: Callable[..., Service], **environ: str) -> Service:
 
 @pytest.fixture(scope="module")
 def usual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with the timeouts it has by itself."""
+    """Yield a service with the default timeouts."""
     made = with_large_page(lambda **environ: Service(tmp_path_factory.mktemp("usual"), **environ))
     yield made
     made.end()
@@ -51,7 +52,7 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service that waits for 0.3 seconds, whatever for."""
+    """Yield a service in which each wait lasts 0.3 seconds."""
     made = with_large_page(lambda **environ: Service(tmp_path_factory.mktemp("hasty"), **environ), **SHORT)
     yield made
     made.end()
@@ -96,7 +97,7 @@ def test_500_slow_peers_hold_up_no_honest_client(usual: Service, kind: str):
 
 
 def resident(pid: int) -> float:
-    """The memory that a process has, in MB."""
+    """Return the memory of a process, in MB."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / 1e6
 
 
@@ -144,7 +145,7 @@ def test_who_does_not_read_is_given_up(hasty: Service):
     with closing(Peer(hasty, window=4096)) as peer:
         peer.send(20 * request("GET", PAGE, key=hasty.key))
         watched = select.poll()
-        watched.register(peer.socket, 0)  # a reset is told in any case
+        watched.register(peer.socket, 0)  # the system reports a reset even without a requested event
         assert watched.poll(DEADLINE * 1000), "it was not cut off"
         with pytest.raises((ConnectionResetError, AssertionError)):
             peer.replies(20)

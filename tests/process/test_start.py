@@ -1,4 +1,4 @@
-"""What is done once, before the workers start, and what is said of it."""
+"""The steps that are done once, before the workers start, and what the start says about them."""
 
 import shutil
 import subprocess
@@ -84,5 +84,5 @@ def test_a_key_of_the_settings_is_minted_nowhere_and_shown_nowhere(service):
 
 def test_the_master_takes_no_open_database_into_its_workers(pair):
     held = [link.resolve().name for link in Path(f"/proc/{pair.pid}/fd").iterdir()]
-    # A connection that is forked along holds SQLite's locks in the master's name, not in the workers'.
+    # An inherited connection holds SQLite's locks in the name of the master, not of the workers.
     assert [name for name in held if name.startswith("governance.db") and not name.endswith(".running")] == []

@@ -1,4 +1,4 @@
-"""What one worker did, seen from the other. A worker is asked alone while the other is stopped."""
+"""The effects of one worker, as the other worker shows them. One worker is called while the other is stopped."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +13,11 @@ pytestmark = pytest.mark.process
 RESERVATIONS = "/api/governance/reservations"
 MANY = 16
 SOON = 5.0
-"""Far more than a poll (0.2 s) and a refresh, for a busy machine."""
+"""A time in seconds that is far more than a poll (0.2 s) and a refresh need on a busy machine."""
 
 
 def new_key(service: Service, *scopes: str) -> tuple[str, str]:
-    """The id and secret of a new API key."""
+    """Create an API key. Return its id and secret."""
     answer = service.call("POST", "/api/api-keys", {"name": "of a test", "scopes": list(scopes)})
     assert answer.status == 200, answer
     return answer.body["api_key"]["id"], answer.body["api_key"]["key"]
@@ -111,7 +111,7 @@ def test_a_revoked_key_is_refused_at_once_where_it_was_revoked_and_elsewhere_wit
 
 
 def all_at_once(service: Service, path: str, body: dict) -> list[Answer]:
-    """The same POST from many threads, which set out together."""
+    """Send the same POST from many threads that start together."""
     barrier = Barrier(MANY)
 
     def post(_: int) -> Answer:
@@ -135,7 +135,7 @@ def test_of_simultaneous_creates_of_one_identity_one_is_stored_and_the_rest_are_
 
 
 def known_everywhere(service: Service, name: str) -> None:
-    """Wait until the memory of every worker has a limit."""
+    """Wait until the snapshot of every worker has a limit."""
     for worker in service.workers:
         with service.only(worker):
             until(lambda: name in service.names(from_memory=True), SOON)

@@ -1,4 +1,4 @@
-"""Calls of a load, what was heard of each, and that the file has each of them once."""
+"""The calls of a load, the response to each, and the check that the file has each of them once."""
 
 import random
 from collections import Counter
@@ -15,15 +15,15 @@ NANOS = 10**9
 TIGHT = 400
 """The most calls of the user `ada`."""
 UNHEARD = (OSError, HTTPException)
-"""What a caller sees of a call of which it cannot say whether it was done."""
+"""The errors after which a caller does not know whether its call was done."""
 
 
 class NotDone(HTTPException):
-    """The service says that it could not (503)."""
+    """The service says that it did not do the request (503)."""
 
 
 def done(reply: Reply) -> Any:
-    """The JSON of an answer that is 200. Raises NotDone for a 503."""
+    """Return the JSON of a 200. Raises NotDone for a 503."""
     if reply.status == 503:
         assert int(reply.headers["Retry-After"]) >= 1, reply
         raise NotDone(reply.code)
@@ -37,26 +37,29 @@ def headers(key: str | None) -> Mapping[str, str]:
 
 @dataclass
 class Report:
-    """Usage that had no reservation, and whether it was answered."""
+    """Usage without a reservation, and whether the report was answered."""
 
     key: str | None
     body: dict[str, Any]
     answered: bool = False
 
     def send(self, caller: Caller) -> None:
-        """Report it, as often as one likes where it has a key."""
+        """Send the report. With a key, it may be sent any number of times."""
         done(caller.post("usage", self.body, headers(self.key)))
         self.answered = True
 
     @property
     def acknowledged(self) -> int:
-        """How many effects were answered."""
+        """The number of acknowledged effects."""
         return int(self.answered)
 
 
 @dataclass
 class Attempt:
-    """A call, and what was heard of it. `reservation`, `extended`, `ended` are answers; None is none, so far."""
+    """A call and the responses to it.
+
+    `reservation`, `extended` and `ended` are responses, or None before a response.
+    """
 
     key: str | None
     body: dict[str, Any]
@@ -70,19 +73,19 @@ class Attempt:
     ended: dict[str, Any] | None = None
 
     def reserve(self, caller: Caller) -> None:
-        """Ask for the hold, as often as one likes where it has a key."""
+        """Reserve. With a key, this may be repeated any number of times."""
         reply = caller.post("reservations", self.body, headers(self.key))
         self.denied = reply.status == 429 and "user_id" in self.body
         self.reservation = None if self.denied else done(reply)["reservation"]
 
     def send(self, caller: Caller) -> None:
-        """The whole call."""
+        """Do the whole call."""
         self.reserve(caller)
         self.extend(caller)
         self.end(caller)
 
     def extend(self, caller: Caller) -> None:
-        """Let it live longer, where it is not over by now."""
+        """Extend the reservation, if it is still open."""
         if self.extension is not None and self.reservation is not None:
             self.extend_sent = True
             reply = caller.post(f"reservations/{self.reservation['id']}/extend", {"ttl_seconds": self.extension})
@@ -90,7 +93,7 @@ class Attempt:
                 self.extended = done(reply)["reservation"]
 
     def end(self, caller: Caller) -> None:
-        """Settle or release, as often as one likes."""
+        """Settle or release. This may be repeated any number of times."""
         if self.ending is not None and self.reservation is not None:
             act, amounts = self.ending
             self.end_sent = True
@@ -98,12 +101,12 @@ class Attempt:
 
     @property
     def acknowledged(self) -> int:
-        """How many effects were answered."""
+        """The number of acknowledged effects."""
         return sum(each is not None for each in (self.reservation, self.extended, self.ended))
 
 
 def store_limits(caller: Caller) -> None:
-    """Room for everybody, in rules of every metric, and little room for ada."""
+    """Create limits of every metric with room for all calls, and a limit with little room for `ada`."""
     rate = {
         "token_max_limit": 10**12,
         "token_reset_duration": "1d",
@@ -117,7 +120,7 @@ def store_limits(caller: Caller) -> None:
 
 
 def drawn(chance: random.Random, number: int) -> Attempt | Report:
-    """A random call, with what shall become of it; or now and then a report. One in five has no Idempotency-Key."""
+    """Return a random call with its planned end, or sometimes a report. One in five has no Idempotency-Key."""
     body = {"model": "gpt-4o", "cost": chance.randrange(1, 10**6) / 10**6, "tokens": chance.randrange(1000)}
     key = None if chance.random() < 0.2 else f"key-{number}"
     if chance.random() < 0.2:
@@ -131,7 +134,10 @@ def drawn(chance: random.Random, number: int) -> Attempt | Report:
 
 
 def repeat_what_was_not_answered(caller: Caller, attempts: Iterable[Attempt], reports: Iterable[Report]) -> None:
-    """As a client would: the same key again, the same end again. What had no key is not sent again."""
+    """Repeat what was not answered, as a client would: with the same key and the same end.
+
+    A request without a key is not repeated.
+    """
     for report in reports:
         if not report.answered and report.key is not None:
             report.send(caller)
@@ -143,7 +149,7 @@ def repeat_what_was_not_answered(caller: Caller, attempts: Iterable[Attempt], re
 
 
 def assert_answered_is_there(service: Service, attempts: Iterable[Attempt], reports: Iterable[Report]) -> None:
-    """Every reservation, every extension, every end and every report that was answered is in the file."""
+    """Check that the file has every reservation, every extension, every end and every report that was answered."""
     rows = {row["id"]: row for row in service.rows("SELECT * FROM reservations")}
     reported = Counter(used(row) for row in rows.values() if row["status"] == "reported")
     assert Counter(asked(report.body) for report in reports if report.answered) <= reported
@@ -161,7 +167,7 @@ def assert_answered_is_there(service: Service, attempts: Iterable[Attempt], repo
 
 
 def expires_rightly(attempt: Attempt, expires_at: int) -> bool:
-    """Whether a hold lasts as long as was answered last; longer where an extension was not answered."""
+    """Return whether `expires_at` is the last one answered. It may be later if an extension was not answered."""
     answer = attempt.extended or attempt.reservation
     assert answer is not None
     told = (datetime.fromisoformat(answer["expires_at"]) - EPOCH).total_seconds() * 10**6
@@ -170,7 +176,7 @@ def expires_rightly(attempt: Attempt, expires_at: int) -> bool:
 
 
 def possible_ends(attempt: Attempt) -> list[tuple[str, int, int]]:
-    """What may stand in the file after an end that was sent and not answered: all of it, or nothing."""
+    """Return the states that the file may have after an end that was sent and not answered: all of it, or nothing."""
     assert attempt.ending is not None
     act, amounts = attempt.ending
     cost, tokens = nanos(attempt.body["cost"]), attempt.body["tokens"]
@@ -180,9 +186,10 @@ def possible_ends(attempt: Attempt) -> list[tuple[str, int, int]]:
 
 
 def assert_each_counted_once(service: Service, attempts: Iterable[Attempt], reports: Iterable[Report]) -> None:
-    """As many effects as answers, however often they were asked for; and every counter is their sum.
+    """Check that there are as many effects as acknowledged requests, and that every counter is their sum.
 
-    What had no key and was not answered is there once or not at all.
+    Any number of repeats is one request. A request without a key and without a response may have been done once, or not
+    at all.
     """
     reported = Counter(used(row) for row in service.rows("SELECT * FROM reservations WHERE status = 'reported'"))
     heard = Counter(asked(report.body) for report in reports if report.answered)
@@ -197,7 +204,10 @@ def assert_each_counted_once(service: Service, attempts: Iterable[Attempt], repo
 
 
 def assert_counters_are_sums(service: Service, *, any_denied: bool) -> None:
-    """Every counter is the sum of what is in the file; ada had her calls, where she was denied, and not one more."""
+    """Check that every counter is the sum of the rows in the file.
+
+    If `ada` was denied, she had exactly her calls.
+    """
     counters = service.rows(SUMS)
     for counter in counters:
         assert (counter["used"], counter["reserved"]) == (counter["all_used"], counter["all_held"]), counter
@@ -221,7 +231,7 @@ SUMS = f"""
         JOIN rules ON rules.id = counters.rule_id AND rules.metric = counters.metric
         JOIN amounts ON amounts.metric = rules.metric AND (rules.max_limit <> {TIGHT} OR amounts.user_id = 'ada')
     GROUP BY counters.id"""
-"""Every counter beside the sum of all reservations: all of them fall into the one window of each rule."""
+"""Every counter beside the sum of all reservations. All reservations are in the only window of each rule."""
 
 
 def nanos(dollars: float) -> int:
@@ -250,11 +260,11 @@ def answered(reservation: dict[str, Any]) -> tuple[str, int, int]:
 
 
 HISTORY = {"requests": "requests", "cost": "used_cost", "input_tokens + output_tokens + other_tokens": "used_tokens"}
-"""What a bucket sums, by what it has of it."""
+"""The sums of a bucket, by the columns of the bucket."""
 
 
 def assert_history_has_each_once(service: Service) -> None:
-    """The buckets of usage sum all ended reservations and reports, in one view of the file."""
+    """Check that the buckets of usage equal the sums of all ended reservations and reports, in one read of the file."""
     ended = "FROM reservations WHERE status <> 'open'"
     sums = [
         f"(SELECT total({own}) FROM usage_buckets) - (SELECT total({of}) {ended}) AS difference_{number}"

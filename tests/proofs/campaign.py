@@ -1,7 +1,7 @@
-"""How long a campaign runs and which chance it follows: both can be set, and both are told with what it did.
+"""The length of a campaign and the seed of its random choices. Both can be set, and both are in its report.
 
-`PROOF_SECONDS` is the time of all campaigns together. `PROOF_SEED` repeats the draws of an earlier run; what threads,
-kernels and kills make of them is new each time.
+`PROOF_SECONDS` is the time of all campaigns together. `PROOF_SEED` repeats the random choices of an earlier run. The
+effects of threads, kernels and kills are still different each time.
 """
 
 import os
@@ -16,7 +16,7 @@ SEED = int(os.environ.get("PROOF_SEED") or random.SystemRandom().randrange(2**32
 
 @dataclass
 class Campaign:
-    """One campaign: `figures` count what it did."""
+    """One campaign. `figures` has the numbers of its acts."""
 
     name: str
     share: float
@@ -28,14 +28,14 @@ class Campaign:
         self.chance = random.Random(f"{SEED} {self.name}")
 
     def goes_on(self) -> bool:
-        """Whether some of its time is left."""
+        """Return whether some of its time is left."""
         return monotonic() - self.began < self.share * SECONDS
 
     def end(self) -> None:
-        """Note when it ended."""
+        """Note the time of its end."""
         self.ended = monotonic()
 
     def told(self) -> str:
-        """Its figures in one line."""
+        """Return its figures in one line."""
         figures = ", ".join(f"{number:,} {what}" for what, number in self.figures.items())
         return f"{self.name}: {figures} in {self.ended - self.began:.0f} s (PROOF_SEED={SEED})"

@@ -14,21 +14,24 @@ Started = Callable[..., Service]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is a proof."""
+    """Mark every test in this folder as a proof."""
     for item in items:
         if item.path.is_relative_to(FOLDER):
             item.add_marker(pytest.mark.proof)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What each campaign did."""
+    """Print the figures of each campaign."""
     for campaign in CAMPAIGNS:
         terminalreporter.write_line(campaign.told())
 
 
 @pytest.fixture
 def campaign(request: pytest.FixtureRequest) -> Iterator[Campaign]:
-    """A campaign that lasts for its file's `SHARE` of the time; its seed and figures are told at the end."""
+    """Yield a campaign that lasts for the `SHARE` of the time that its file sets.
+
+    At the end, its seed and figures are shown.
+    """
     CAMPAIGNS.append(Campaign(request.node.name, request.module.SHARE))
     yield CAMPAIGNS[-1]
     CAMPAIGNS[-1].end()
@@ -36,7 +39,10 @@ def campaign(request: pytest.FixtureRequest) -> Iterator[Campaign]:
 
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[Started]:
-    """Makes a gunicorn of two workers on fresh files that does not run yet; more settings as environment variables."""
+    """Yield a function that makes a gunicorn of two workers on new files, not yet started.
+
+    Further settings are environment variables.
+    """
     services: list[Service] = []
 
     def make(**environ: str) -> Service:
@@ -52,7 +58,7 @@ def made(tmp_path: Path) -> Iterator[Started]:
 
 @pytest.fixture
 def started(made: Started) -> Started:
-    """The same, started and ready."""
+    """Yield a function that makes the same gunicorn, started and ready."""
 
     def start(**environ: str) -> Service:
         service = made(**environ)

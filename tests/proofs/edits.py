@@ -1,4 +1,4 @@
-"""Edits of limits during a load: what each limit may be by what was heard, and that it is that."""
+"""Edits of limits during a load: the possible states of each limit after the responses, and the check of its state."""
 
 import random
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ TRAIL = "SELECT COUNT(*) AS n FROM audit"
 
 @dataclass
 class Edits:
-    """One editor. `possible` has the maxima that each limit may have, in dollars; None where it may not exist."""
+    """One editor. `possible` has the maxima that each limit may have, in dollars. None means that it may not exist."""
 
     chance: random.Random
     possible: dict[str, set[int | None]] = field(default_factory=lambda: {name: {None} for name in NAMES})
@@ -26,7 +26,10 @@ class Edits:
     acknowledged: int = 0
 
     def go_on(self, service: Service, stopped: Event) -> None:
-        """Edit until told to stop. Of what was not answered nothing more is asked before it was looked up."""
+        """Edit until `stopped` is set.
+
+        After an edit without a response, the limit is looked up before the next edit.
+        """
         with service.caller() as caller:
             while not stopped.wait(0.02):
                 known = [name for name, maxima in self.possible.items() if len(maxima) == 1]
@@ -37,7 +40,7 @@ class Edits:
                     continue
 
     def _edit(self, caller: Caller, name: str) -> None:
-        """Make the limit where there is none; change or delete it where there is."""
+        """Create the limit if it does not exist. Otherwise change or delete it."""
         self.sent += 1
         wanted: int | None = self.sent
         (before,) = self.possible[name]
@@ -59,7 +62,7 @@ class Edits:
             done(caller.request("PUT", f"model-configs/{self.ids[name]}", budgets))
 
     def assert_stand(self, service: Service) -> None:
-        """Each limit is there once, as the last answer said, and so is each edit in the trail."""
+        """Check that each limit exists once, in the state of the last response, and each edit once in the audit log."""
         rows = service.rows(STORED)
         found = {row["model_name"]: row for row in rows}
         assert len(found) == len(rows)
@@ -74,4 +77,4 @@ class Edits:
 
 
 STORED_BEFORE = ("gpt-4o", "ada")
-"""The limits that are made before the load."""
+"""The limits that are created before the load."""

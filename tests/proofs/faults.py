@@ -1,4 +1,4 @@
-"""Faults of the disk, made by a library that is preloaded into the service (`faults.c`)."""
+"""Faults of the disk. A library that is preloaded into the service makes them (`faults.c`)."""
 
 import errno
 import mmap
@@ -16,7 +16,7 @@ ERRORS = ("EIO", "ENOSPC")
 
 @dataclass(frozen=True)
 class Fault:
-    """What calls on files whose path contains `path` come to: one in `every` fails, or is only late (seconds)."""
+    """A fault of calls on files whose path contains `path`. One call in `every` fails, or is delayed (seconds)."""
 
     calls: str
     error: str | None
@@ -31,7 +31,7 @@ class Fault:
 
 
 class Faults:
-    """The library and the file by which it is told what to do."""
+    """The library, and the file that tells the library what to do."""
 
     def __init__(self, folder: Path) -> None:
         assert shutil.which("gcc"), "Install gcc (apt-get install gcc libc6-dev): the faults are made by a C library."
@@ -43,14 +43,14 @@ class Faults:
         self.environ = {"LD_PRELOAD": str(library), "FAULTS_CONTROL": str(control)}
 
     def begin(self, fault: Fault) -> None:
-        """From now on; the kind of call is written last, since it is what switches on."""
+        """Begin the fault. The kind of call is written last, because it starts the fault."""
         number = getattr(errno, fault.error) if fault.error else 0
         told = LAYOUT.pack(0, number, round(fault.delay * 1e6), fault.every, 0, 0, fault.path.encode())
         self._map[:] = told
         self._map[:4] = struct.pack("I", CALLS[fault.calls])
 
     def end(self) -> int:
-        """No more faults; how many calls were hit."""
+        """End the fault. Return the number of calls that it hit."""
         self._map[:4] = bytes(4)
         return int(LAYOUT.unpack(self._map[:])[5])
 

@@ -1,7 +1,7 @@
-"""One process of callers: so many threads, each of which sends the same request so many times over its connection.
+"""One process of callers. Each thread sends the same request several times over its connection.
 
-Run as `python -m tests.proofs.load PORT THREADS CALLS BODY`. Says `ready` when all are connected, begins at a line on
-standard input, and ends with all answers as one JSON list of [status, body].
+Run it as `python -m tests.proofs.load PORT THREADS CALLS BODY`. It prints `ready` when all threads are connected, and
+begins after a line on standard input. At the end it prints all responses as one JSON list of [status, body].
 """
 
 import json

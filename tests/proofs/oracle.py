@@ -1,7 +1,7 @@
-"""What docs/contract.md §5 and §6 promise, told a second time: one caller after another, lists, no storage, no haste.
+"""A second, simple implementation of docs/contract.md §5 and §6: one caller after another, with lists and no storage.
 
-Shares no code with `governance`. Money is kept in whole nano-dollars, and shown as Fractions of a dollar; instants are
-microseconds. Calendar zones are those in which every day has exactly one midnight.
+It shares no code with `governance`. Money is kept in whole nano-dollars and shown as Fractions of a dollar. Instants
+are in microseconds. The calendar zones are those in which every day has exactly one midnight.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ LARGEST_SUM = 2**62
 
 @dataclass(eq=False)
 class Window:
-    """A rule's counter in one window; `forgiven` is what resets took off what was used."""
+    """A rule's counter in one window. `forgiven` is the usage that resets have removed."""
 
     start: int
     end: int
@@ -46,17 +46,17 @@ class Window:
     forgiven: int = 0
 
     def may_pass(self, more: int) -> bool:
-        """Whether the sum may be too large with so much more: the service may count what was forgiven."""
+        """Return whether the sum may be too large with this addition. The service may count the forgiven usage too."""
         return more > 0 and self.used + self.reserved + self.forgiven + more > LARGEST_SUM
 
     def must_pass(self, more: int) -> bool:
-        """Whether the sum is too large with so much more."""
+        """Return whether the sum is certainly too large with this addition."""
         return more > 0 and self.used + self.reserved + more > LARGEST_SUM
 
 
 @dataclass(eq=False)
 class Rule:
-    """A rule with the windows it has counted in, the newest last; `closed` are those of earlier settings."""
+    """A rule with the windows that have counts, the newest last. `closed` has those of earlier settings."""
 
     id: str
     metric: str
@@ -94,7 +94,7 @@ class Limit:
 
 @dataclass
 class Key:
-    """A virtual key; its value is `sk-` and its id."""
+    """A virtual key. Its value is `sk-` and its id."""
 
     id: str
     active: bool = True
@@ -102,7 +102,10 @@ class Key:
 
 
 class Ask(NamedTuple):
-    """A call, after validation: what makes two bodies equal. An amount left out is None, which is not 0."""
+    """A call after validation. Two bodies with equal fields are equal.
+
+    A missing amount is None, which differs from 0.
+    """
 
     model: str
     provider: str | None = None
@@ -123,7 +126,10 @@ class Ask(NamedTuple):
 
 @dataclass(eq=False)
 class Entry:
-    """What a reservation holds of one window, and what it was charged; `forgiven` where a reset took that away."""
+    """The reserved and charged amounts of a reservation in one window.
+
+    `forgiven` is the charged amount that a reset has removed.
+    """
 
     metric: str
     window: Window
@@ -132,12 +138,12 @@ class Entry:
     forgiven: bool = False
 
     def charge(self, used: int) -> int:
-        """What is added to what is used; what a reset has forgiven is not taken back once more."""
+        """Return the amount to add to the usage. An amount that a reset has forgiven is not subtracted again."""
         delta = used - self.used
         return max(0, delta) if self.forgiven else delta
 
     def end(self, used: int) -> None:
-        """Hold no more, and be charged this much."""
+        """End the reserved amount, and charge this amount."""
         self.window.used += self.charge(used)
         self.window.reserved -= self.held
         self.held, self.used = 0, used
@@ -145,7 +151,7 @@ class Entry:
 
 @dataclass(eq=False)
 class Reservation:
-    """A reservation; `used` is what is charged now."""
+    """A reservation. `used` has the amounts charged now."""
 
     id: str
     ask: Ask
@@ -165,7 +171,7 @@ class Reservation:
         return self.status == "expired" or (self.status == "open" and now >= self.expires_at)
 
     def end(self, status: str, now: int, *, requests: int, cost: int, tokens: int) -> None:
-        """Give back what is held, and correct what is charged to these amounts."""
+        """Release the reserved amounts, and correct the charged amounts to these."""
         self.status, self.ended_at = status, now
         self.requests, self.used_cost, self.used_tokens = requests, cost, tokens
         for entry in self.entries:
@@ -196,7 +202,7 @@ class Reservation:
 
 
 class Refused(Exception):
-    """An answer other than 200: status, code, and for a denial its extra_fields and Retry-After."""
+    """A response other than 200: status and code. For a denial also its extra_fields and Retry-After."""
 
     def __init__(
         self, status: int, code: str, extra: dict[str, Any] | None = None, retry_after: int | None = None
@@ -206,7 +212,7 @@ class Refused(Exception):
 
 
 class Oracle:
-    """Everything that is stored, and the acts on it."""
+    """All stored data, and the acts on it."""
 
     def __init__(self, *, charge_expired: bool) -> None:
         self.charge_expired = charge_expired
@@ -215,10 +221,10 @@ class Oracle:
         self.reservations: dict[str, Reservation] = {}
         self.answers: dict[tuple[str, str], tuple[Ask, bytes, int]] = {}
 
-    # Which rules apply.
+    # The rules that apply.
 
     def applied(self, ask: Ask) -> list[tuple[Limit, Rule]]:
-        """The rules of every limit that applies, the most specific first."""
+        """Return the rules of every limit that applies, the most specific first."""
         found = [(limit, rule) for limit in self.limits.values() if applies(limit, ask) for rule in limit.rules]
         return sorted(found, key=lambda pair: place(*pair))
 
@@ -233,7 +239,7 @@ class Oracle:
         if key.expires_at is not None and key.expires_at <= now:
             raise Refused(403, "virtual_key_expired")
 
-    # Deciding and charging.
+    # Decide and charge.
 
     def violations(self, ask: Ask, now: int) -> list[tuple[Limit, Rule]]:
         return [
@@ -241,7 +247,7 @@ class Oracle:
         ]
 
     def admit(self, ask: Ask, now: int) -> None:
-        """Raises Refused where the call is not admitted; changes nothing."""
+        """Raise Refused if the call is not admitted. Change nothing."""
         self.refuse_key(ask, now)
         violated = self.violations(ask, now)
         if violated:
@@ -265,7 +271,7 @@ class Oracle:
         return Refused(402 if code == "budget_exceeded" else 429, code, extra, seconds)
 
     def standing(self, limit: Limit, rule: Rule, ask: Ask, now: int) -> dict[str, Any]:
-        """A rule that applied, as an answer shows it."""
+        """Return a rule that applied, in the form of a response."""
         window = current(rule, limit, now)
         show = dollars if rule.metric == "cost" else int
         key = self.keys.get(limit.scope_id or "") if limit.scope == "virtual_key" else None
@@ -291,7 +297,7 @@ class Oracle:
         return [self.standing(limit, rule, ask, now) for limit, rule in self.applied(ask)]
 
     def hold(self, ask: Ask, reservation_id: str, now: int) -> Reservation:
-        """The reservation of a call that is admitted, with the id that the service gave it."""
+        """Return the reservation of an admitted call, with the id that the service gave it."""
         entries = []
         for limit, rule in self.applied(ask):
             window = counted(rule, limit, now)
@@ -302,11 +308,11 @@ class Oracle:
         return made
 
     def reported(self, ask: Ask, now: int) -> list[tuple[Window, int]]:
-        """What a report adds to which windows."""
+        """Return the amounts that a report adds, and their windows."""
         return [(current(rule, limit, now), ask.of(rule.metric)) for limit, rule in self.applied(ask)]
 
     def settled(self, reservation_id: str, cost: int | None, tokens: int | None) -> list[tuple[Window, int]]:
-        """What a settlement adds to which windows that there still are."""
+        """Return the amounts that a settle adds, and their windows. Deleted windows are left out."""
         held = self.reservations.get(reservation_id)
         if held is None or held.status in ("released", "settled"):
             return []
@@ -329,7 +335,7 @@ class Oracle:
     # Idempotency.
 
     def repeated(self, path: str, key: str | None, ask: Ask, now: int) -> bytes | None:
-        """The first answer under a key, where one was given within a day. Raises Refused for another body."""
+        """Return the first response under a key within the last day, or None. Raises Refused for another body."""
         if key is None or (path, key) not in self.answers:
             return None
         first, body, at = self.answers[path, key]
@@ -343,7 +349,7 @@ class Oracle:
         if key is not None:
             self.answers[path, key] = (ask, body, now)
 
-    # A reservation's life.
+    # The life of a reservation.
 
     def found(self, reservation_id: str) -> Reservation:
         if reservation_id not in self.reservations:
@@ -395,9 +401,10 @@ class Oracle:
                     held.end("expired", now, requests=0, cost=0, tokens=0)
 
     def prune(self, now: int, stored: set[str], slack: int) -> None:
-        """Reservations that ended a retention ago may leave; their counters keep their sums.
+        """Allow the deletion of reservations that ended a retention ago. Their counters keep their sums.
 
-        `slack` is how much later they may: the service's own notes of time never step back, and the clock may have.
+        `slack` is the time by which they may be deleted later. The service's `touched_at` never goes back, but the
+        clock may have gone back.
         """
         for held in list(self.reservations.values()):
             since = 0 if held.ended_at is None else now - held.ended_at - RETENTION
@@ -410,7 +417,7 @@ class Oracle:
     # Edits.
 
     def edit(self, limit: Limit, now: int, *, aligned: bool, zone: str, durations: dict[tuple[str, str], str]) -> None:
-        """Give a limit's rules other windows: what is open moves into the window of now, what is closed stays."""
+        """Give a limit's rules other windows. Open counters move into the current window, and closed ones stay."""
         before = {rule: frame(rule, limit) for rule in limit.rules}
         limit.aligned, limit.zone = aligned, zone
         for rule in limit.rules:
@@ -419,7 +426,10 @@ class Oracle:
                 move(rule, limit, now)
 
     def reset_usage(self, limit: Limit, now: int) -> None:
-        """Zero what is used now; a counter that starts more than a day ahead of the clock comes back."""
+        """Set the current usage to 0.
+
+        A counter that starts more than a day ahead of the clock moves back to the current window.
+        """
         for rule in limit.rules:
             ahead = [window for window in rule.windows if window.start > now + DAY]
             if ahead:
@@ -453,7 +463,7 @@ class Oracle:
         rule.windows = sorted([*kept, into], key=lambda window: window.start)
 
     def windows(self) -> Iterator[tuple[Rule, Window]]:
-        """Every counter there is."""
+        """Yield every counter."""
         for limit in self.limits.values():
             for rule in limit.rules:
                 for window in rule.closed + rule.windows:
@@ -470,14 +480,17 @@ def canonical_model(model: str, provider: str | None) -> str:
 
 
 def bare(model: str, provider: str) -> str:
-    """A model without any prefix of its provider: its own name may begin with one."""
+    """Return a model without any prefix of its provider. A model's own name may begin with the provider."""
     while model.startswith(f"{provider}/"):
         model = model.removeprefix(f"{provider}/")
     return model
 
 
 def readings(ask: Ask) -> set[tuple[str | None, str]]:
-    """(provider, model) as written; and p/rest without a provider also as provider p, model rest."""
+    """Return (provider, model) as the call has it.
+
+    A call `p/rest` without a provider also gives provider p and model rest.
+    """
     provider, model = canonical(ask.provider), canonical_model(ask.model, ask.provider)
     found: set[tuple[str | None, str]] = {(provider, model)}
     if provider is None and "/" in model:
@@ -502,13 +515,13 @@ def applies(limit: Limit, ask: Ask) -> bool:
 
 
 def place(limit: Limit, rule: Rule) -> tuple[Any, ...]:
-    """User, virtual key, global; then tier; then kind, window length, id."""
+    """Return the sort key: user, virtual key, global, then tier, then kind, window length and id."""
     tier = (2 if limit.provider else 3) if limit.model.strip() == "*" else (0 if limit.provider else 1)
     return PLACES[limit.scope], tier, rule.kind, LENGTHS[rule.duration], rule.id, rule.metric
 
 
 def has_room(rule: Rule, limit: Limit, requested: int | None, now: int) -> bool:
-    """An explicit 0 always has room; an amount left out where something is left; any other where it fits."""
+    """Return whether a rule has room. 0 always has room. A missing amount needs some room. Other amounts must fit."""
     window = current(rule, limit, now)
     left = rule.most - window.used - window.reserved
     if requested is None:
@@ -517,7 +530,7 @@ def has_room(rule: Rule, limit: Limit, requested: int | None, now: int) -> bool:
 
 
 def frame(rule: Rule, limit: Limit) -> tuple[Any, ...]:
-    """What decides where a rule's windows lie."""
+    """Return the values that decide a rule's windows."""
     if limit.aligned and rule.duration in ALIGNABLE:
         return rule.duration, limit.zone
     return LENGTHS[rule.duration], rule.anchor
@@ -532,7 +545,10 @@ def window_at(rule: Rule, limit: Limit, now: int) -> tuple[int, int]:
 
 
 def calendar(multiple: int, unit: str, zone: ZoneInfo, now: int) -> tuple[int, int]:
-    """Counted from 1970-01-01 (days), Monday 1970-01-05 (weeks), January 1970 (months)."""
+    """Return the calendar window.
+
+    Days are counted from 1970-01-01, weeks from Monday 1970-01-05, and months from January 1970.
+    """
     today = (EPOCH + timedelta(microseconds=now)).astimezone(zone).date()
     if unit == "M":
         months = ((today.year - 1970) * 12 + today.month - 1) // multiple * multiple
@@ -550,7 +566,7 @@ def midnight(day: date, zone: ZoneInfo) -> int:
 
 
 def current(rule: Rule, limit: Limit, now: int) -> Window:
-    """The later of the window of now and the newest that was counted in."""
+    """Return the window at `now`, or the newest window with counts if that one is later."""
     newest = rule.windows[-1] if rule.windows else None
     if newest is not None and newest.end > now:
         return newest
@@ -558,7 +574,7 @@ def current(rule: Rule, limit: Limit, now: int) -> Window:
 
 
 def counted(rule: Rule, limit: Limit, now: int) -> Window:
-    """The current window, which has a counter from now on."""
+    """Return the current window. From now on it has a counter."""
     window = current(rule, limit, now)
     if window not in rule.windows:
         rule.windows.append(window)
@@ -579,7 +595,7 @@ def dollars(nanos: int) -> Fraction:
 
 
 def nanos(literal: str) -> int:
-    """Dollars as they stand in a body, rounded up to the nano-dollar."""
+    """Return the dollars of a body in nano-dollars, rounded up."""
     return ceil(Fraction(literal) * NANOS)
 
 

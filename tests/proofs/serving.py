@@ -1,4 +1,4 @@
-"""A real gunicorn on files of its own, which a test may kill and start again; and callers that keep a connection."""
+"""A real gunicorn on files of its own, which a test may kill and start again, and callers that keep a connection."""
 
 import json
 import os
@@ -21,14 +21,14 @@ HOST = "127.0.0.1"
 
 
 class Reply(NamedTuple):
-    """An HTTP answer, read to its end."""
+    """A complete HTTP response."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     def json(self) -> Any:
-        """The body; money is exact."""
+        """The body as JSON, with exact money."""
         return json.loads(self.body, parse_float=Decimal)
 
     @property
@@ -37,7 +37,7 @@ class Reply(NamedTuple):
 
 
 class Caller:
-    """One connection that is kept alive, for one thread; paths are relative to `/api/governance`."""
+    """One kept-alive connection of one thread. Paths are relative to `/api/governance`."""
 
     def __init__(self, port: int, timeout: float = DEADLINE) -> None:
         self._connection = HTTPConnection(HOST, port, timeout=timeout)
@@ -53,7 +53,10 @@ class Caller:
         self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def request(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
-        """Raises OSError or HTTPException where no whole answer comes; the next request connects anew."""
+        """Send a request and return the response.
+
+        Raises OSError or HTTPException if the response is not complete. The next request then opens a new connection.
+        """
         url = path if path.startswith("/") else f"/api/governance/{path}"
         sent = {"Authorization": f"Bearer {ADMIN_KEY}", "Content-Type": "application/json", **(headers or {})}
         try:
@@ -73,18 +76,18 @@ class Caller:
         return self.request("POST", path, body, headers)
 
     def good(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON of an answer that must be 200."""
+        """Return the JSON of a response that must be 200."""
         reply = self.request(method, path, body)
         assert reply.status == 200, reply
         return reply.json()
 
     def create(self, **limit: Any) -> dict[str, Any]:
-        """A stored model limit, as its create answers it."""
+        """Create a model limit. Return the limit of the response."""
         return dict(self.good("POST", "model-configs", limit)["model_config"])
 
 
 class Service(service.Service):
-    """Gunicorn with two workers and quick polls, on one folder and one port however often it starts."""
+    """Gunicorn with two workers and frequent polls. Every start uses the same folder and the same port."""
 
     def __init__(self, folder: Path, **environ: str) -> None:
         usual = {
@@ -97,17 +100,17 @@ class Service(service.Service):
         self.kept_key = ADMIN_KEY
 
     def start(self) -> "Service":
-        """Start it, and wait until it is ready."""
+        """Start the service. Wait until it is ready."""
         self.launch()
         until(self.is_ready)
         return self
 
     def kill(self) -> None:
-        """SIGKILL to the master and all workers at one instant."""
+        """Send SIGKILL to the master and all workers at one instant."""
         self.end()
 
     def stop(self) -> None:
-        """End in an orderly way; by force where that takes too long."""
+        """End the service in an orderly way. If that takes too long, kill it."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -119,7 +122,10 @@ class Service(service.Service):
 
     @contextmanager
     def verified(self) -> Iterator[None]:
-        """Beside the block, `flask governance verify` proves all counters by their ledger, and the usage history."""
+        """Run `flask governance verify` beside the block.
+
+        All counters must equal their ledger, and the usage history its calls.
+        """
         command = [sys.executable, "-m", "flask", "governance", "verify", "--json"]
         environ = os.environ | self.environ
         proof = subprocess.Popen(
@@ -127,7 +133,7 @@ class Service(service.Service):
         )
         try:
             yield
-            shown, complaints = proof.communicate(timeout=4 * DEADLINE)  # a busy machine
+            shown, complaints = proof.communicate(timeout=4 * DEADLINE)  # the machine may be busy
         finally:
             proof.kill()
             proof.communicate()
@@ -136,12 +142,12 @@ class Service(service.Service):
         assert (proved["differences"], proved["history_differences"]) == ([], [])
 
     def assert_verified(self) -> None:
-        """Every counter equals its ledger, by the service's own proof."""
+        """Check that every counter equals its ledger, with the command of the service."""
         with self.verified():
             pass
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
-        """What is in the database file, read past the service."""
+        """Return rows of the database file, read without the service."""
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=DEADLINE)) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(statement)]
@@ -149,7 +155,7 @@ class Service(service.Service):
 
 @contextmanager
 def script(source: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Another process that runs some Python until its first line of output; killed at the end of the block."""
+    """Run Python code in another process until its first line of output. Kill it at the end of the block."""
     process = subprocess.Popen(
         [sys.executable, "-c", source, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

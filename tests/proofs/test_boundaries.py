@@ -1,4 +1,7 @@
-"""While threads of two workers never stop asking, the clock jumps over the ends of windows: each admits its cap."""
+"""Threads of two workers reserve without a pause while the clock jumps over the ends of windows.
+
+Each window admits exactly its maximum.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,20 +23,20 @@ from tests.process.service import until
 from tests.proofs.oracle import DAY, SECOND, rfc3339
 
 THREADS = 4
-"""In each of the two workers."""
+"""The number of threads in each of the two workers."""
 CAP = 7
 MINUTE = 60 * SECOND
 
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Nobody gives up on a busy machine: how many pass is what is proved."""
+    """Return settings with long timeouts, because only the number of admitted calls is tested."""
     return replace(settings, busy_timeout=20.0)
 
 
 @pytest.fixture
 def workers(app: Flask, settings: Settings, clock: FakeClock) -> Iterator[list[Flask]]:
-    """Two apps on one file, each with its own memory and writer."""
+    """Yield two apps on one file, each with its own snapshot and writer."""
     other = create_app(settings, clock=clock)
     yield [app, other]
     governance_of(other).group.stop()
@@ -41,7 +44,10 @@ def workers(app: Flask, settings: Settings, clock: FakeClock) -> Iterator[list[F
 
 
 class Crowd:
-    """Threads that ask without a pause; what each window admitted and denied, by the instant at which it ends."""
+    """Threads that reserve without a pause.
+
+    They record the admitted and the denied calls of each window, by the end of the window.
+    """
 
     def __init__(self, workers: list[Flask]) -> None:
         self.workers = workers
@@ -81,19 +87,22 @@ class Crowd:
                 self.misplaced.append(answer)
 
     def is_refused_until(self, end: str) -> Callable[[], bool]:
-        """Whether every thread may have been refused by the window that ends then, from this moment on."""
+        """Return a function that returns whether the window with this end has refused every thread since now."""
         before = self.denied[end]
         return lambda: self.denied[end] >= before + 2 * len(self.workers) * THREADS
 
 
 def both(duration: str) -> dict[str, Any]:
-    """A budget and a request window of the same length, with the same cap in cents and in requests."""
+    """Return a budget and a limit on requests with the same window, and with the same cap in cents and in requests."""
     rate = {"request_max_limit": CAP, "request_reset_duration": duration}
     return {"budgets": [{"max_limit": CAP / 100, "reset_duration": duration}], "rate_limits": [rate]}
 
 
 def cross(crowd: Crowd, clock: FakeClock, starts: list[int]) -> None:
-    """Jump to the first, a middle and the last instant of each window; nobody passes any more when we leave it."""
+    """Jump to the first, a middle and the last instant of each window.
+
+    Leave each window only when it admits no more calls.
+    """
     for start, end in pairwise(starts):
         for instant in (start, (start + end) // 2, end - 1):
             clock.now = instant
@@ -147,7 +156,7 @@ DAYS = {
         ["2026-10-30T04:00:00Z", "2026-10-31T04:00:00Z", "2026-11-01T04:00:00Z", "2026-11-02T05:00:00Z"],
     ),
 }
-"""Consecutive days by their first instants."""
+"""Consecutive days, given by their first instants."""
 
 
 @pytest.mark.parametrize(("zone", "firsts"), DAYS.values(), ids=DAYS)
@@ -221,13 +230,13 @@ def test_a_charge_before_a_reset_is_forgiven_once_though_the_clock_was_set_back_
     assert api.put(f"model-configs/{limit['id']}", {"reset_usage": True}).status_code == 200
     assert api.post("usage", {"model": "gpt-4o", "cost": 1}).status_code == 200
     assert api.post(f"reservations/{held}/release").status_code == 200
-    # one dollar admits a second one.
+    # the dollar admits a second reservation
     assert used(api, limit) == 1
     assert api.post("reservations", {"model": "gpt-4o", "cost": 1}).status_code == 402
 
 
 def lapsed(api: Api, workers: list[Flask], clock: FakeClock) -> str:
-    """A reservation of a dollar that nobody settled in time."""
+    """Create a reservation of a dollar that is not settled in time."""
     reply = api.post("reservations", {"model": "gpt-4o", "cost": 1, "ttl_seconds": 60})
     assert reply.status_code == 200, reply.text
     clock.advance(60)

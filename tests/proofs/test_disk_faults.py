@@ -1,4 +1,7 @@
-"""Disks that fail or are slow, under a load: what was answered stays, readiness tells, and it goes on by itself."""
+"""Disks that fail or are slow, under a load.
+
+Acknowledged writes stay, readiness reports the fault, and the service recovers.
+"""
 
 import random
 from collections.abc import Callable, Iterator
@@ -21,7 +24,7 @@ pytestmark = pytest.mark.process
 
 SHARE = 0.3
 ON_ONE_FILE = 10
-"""Faults on the same files, before new ones."""
+"""The number of faults on the same files."""
 FILES = ("governance.db", "governance.db-wal", "governance.db-shm", "governance.db.queue")
 
 
@@ -46,7 +49,7 @@ def test_faults_of_the_disk_lose_nothing_and_pass(campaign: Campaign, faults: Fa
 
 
 def every_kind_then_any(chance: random.Random) -> Iterator[Fault]:
-    """Each kind of call with each error on all files, in some order; then any on any."""
+    """Yield each kind of call with each error on all files, in random order. Then yield random faults."""
     kinds = list(product(CALLS, (*ERRORS, None)))
     first = chance.sample(kinds, len(kinds))
     for kind in first:
@@ -56,15 +59,15 @@ def every_kind_then_any(chance: random.Random) -> Iterator[Fault]:
 
 
 def fault(chance: random.Random, calls: str, error: str | None, *, every: int, path: str) -> Fault:
-    """A fault of this kind; where it is no error it is late."""
+    """Return a fault of this kind. Without an error, it is a delay."""
     delay = chance.choice([0.02, 0.3]) if error is None else 0.0
     return Fault(calls, error, delay, every, path)
 
 
 def suffer(world: World, faults: Faults, fault: Fault, campaign: Campaign) -> None:
-    """One fault under a load, until it has passed; sometimes all die in the middle of it."""
+    """Make one fault under a load, until it is over. Sometimes kill all processes during the fault."""
     service, lasts = world.service, campaign.chance.uniform(0.3, 1.5)
-    until(lambda: len(service.workers) == WORKERS)  # after a start the second may not be forked yet
+    until(lambda: len(service.workers) == WORKERS)  # after a start, the second worker may not be forked yet
     workers, dies = service.workers, campaign.chance.random() < 0.2
     with world.load(), service.caller() as caller:
         until(lambda: world.ask(caller))
@@ -90,7 +93,7 @@ def suffer(world: World, faults: Faults, fault: Fault, campaign: Campaign) -> No
 
 
 def endure(world: World, caller: Caller, fault: Fault, lasts: float) -> None:
-    """While it lasts health and the memory answer; where nothing can be written readiness says so."""
+    """Check that health and the snapshot answer during the fault. If nothing can be written, readiness must say so."""
     began = monotonic()
     while monotonic() < began + lasts:
         answers_within(2, lambda: caller.get("/healthz").status == 200)

@@ -1,4 +1,4 @@
-"""Sent many times at once, done once: everybody gets the one answer."""
+"""A request that is sent many times at once is done once. Every caller gets the same response."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ def service(started: Started) -> Service:
 
 
 def together(service: Service, threads: int, act: Act) -> list[Reply]:
-    """The answers to the same request from so many connections at one instant."""
+    """Return the responses to the same request from many connections at one instant."""
     connected = Barrier(threads)
 
     def send() -> Reply:
@@ -39,7 +39,7 @@ def together(service: Service, threads: int, act: Act) -> list[Reply]:
 
 
 def assert_one_effect(replies: list[Reply]) -> Reply:
-    """All answers are the same, and all but one say that they repeat it."""
+    """Check that all responses are the same, and that all except one say that they are repeats."""
     assert {reply.status for reply in replies} == {200}
     assert len({reply.body for reply in replies}) == 1
     assert sum(reply.headers.get("Idempotent-Replayed") == "true" for reply in replies) == len(replies) - 1
@@ -142,6 +142,6 @@ def reserved(caller: Caller, **more: int) -> str:
 
 
 def usage(caller: Caller, limit_id: str) -> tuple[Decimal, Decimal]:
-    """(used, reserved) of the limit's only budget."""
+    """Return (used, reserved) of the limit's only budget."""
     (budget,) = caller.good("GET", f"model-configs/{limit_id}")["model_config"]["budgets"]
     return budget["current_usage"], budget["reserved"]

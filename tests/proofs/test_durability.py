@@ -1,4 +1,4 @@
-"""What was answered survives `kill -9`: rounds of load, death at a random instant, and a start on the same files."""
+"""Acknowledged writes survive `kill -9`: rounds of load, a kill at a random instant, and a start on the same files."""
 
 import os
 import random
@@ -18,9 +18,9 @@ pytestmark = pytest.mark.process
 
 SHARE = 0.3
 ROUNDS = 20
-"""On the same files, before new ones."""
+"""The number of rounds on the same files."""
 BREATH = 0.4
-"""The longest time before a death, in seconds."""
+"""The longest time before a kill, in seconds."""
 
 
 def test_sudden_deaths_lose_and_double_nothing_that_was_answered(campaign: Campaign, started: Started) -> None:
@@ -36,7 +36,7 @@ def test_sudden_deaths_lose_and_double_nothing_that_was_answered(campaign: Campa
 
 
 def die_and_come_back(world: World, campaign: Campaign) -> None:
-    """One round."""
+    """Run one round."""
     died = campaign.chance.choice([everybody, everybody, one_worker, the_master])
     breath = campaign.chance.uniform(0.02, BREATH)
     with world.load():
@@ -50,13 +50,13 @@ def die_and_come_back(world: World, campaign: Campaign) -> None:
 
 
 def everybody(service: Service, _: random.Random) -> Callable[[], object]:
-    """The master and all workers at one instant."""
+    """Kill the master and all workers at one instant."""
     service.kill()
     return service.start
 
 
 def one_worker(service: Service, chance: random.Random) -> Callable[[], object]:
-    """A worker, while the others serve on."""
+    """Kill a worker. The others continue to serve."""
     victim = chance.choice(until(lambda: service.workers))
     os.kill(victim, signal.SIGKILL)
     Event().wait(chance.uniform(0, BREATH))
@@ -68,7 +68,7 @@ def one_worker(service: Service, chance: random.Random) -> Callable[[], object]:
 
 
 def the_master(service: Service, chance: random.Random) -> Callable[[], object]:
-    """The master; its workers find out and end by themselves."""
+    """Kill the master. Its workers notice it and end by themselves."""
     orphans = until(lambda: service.workers)
     service.process.kill()
     service.process.wait()

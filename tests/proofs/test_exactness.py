@@ -1,4 +1,4 @@
-"""However many processes and threads ask at once: exactly as many calls pass as the tightest rule has room for."""
+"""With any number of processes and threads, exactly as many calls are admitted as the tightest rule has room for."""
 
 import json
 import subprocess
@@ -40,7 +40,7 @@ ROOMY = 10**6
 COST, TOKENS = Decimal("0.013"), 7
 ADMITTED = 137
 TIGHT = {"budget": 1.79, "tokens": 963, "requests": 137}
-"""Maxima that let 137 calls of $0.013 and 7 tokens pass, and not 138."""
+"""Maxima that admit 137 calls of $0.013 and 7 tokens, but not 138."""
 
 
 @pytest.mark.parametrize("tight", ["budget of global", "requests of virtual_key", "tokens of user"])
@@ -79,7 +79,7 @@ def test_while_one_worker_raises_a_limit_no_call_fails_and_each_amount_is_admitt
 
 @contextmanager
 def asking(service: Service, pool: ThreadPoolExecutor) -> Iterator[list[int]]:
-    """The statuses that eight threads are told, which ask for a cent for as long as the block lasts."""
+    """Reserve a cent in eight threads during the block. Yield the statuses of the responses."""
     statuses: list[int] = []
     enough = Event()
 
@@ -102,9 +102,9 @@ def json_ready(budgets: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def eight_rules(caller: Caller, tight: str) -> tuple[tuple[str, str], list[dict[str, Any]]]:
-    """Two budgets, a token and a request window globally, and both windows for the key and the user.
+    """Create two global budgets and a global rate limit, and rate limits for the key and the user.
 
-    Answers with (rule id, metric) of the rule that is tight, and the limits.
+    Return (rule id, metric) of the rule that is tight, and the limits.
     """
 
     def most(what: str) -> float:
@@ -140,7 +140,7 @@ def refuser(answer: dict[str, Any]) -> tuple[str, str]:
 
 
 def assert_holds(limit: dict[str, Any]) -> None:
-    """Every rule of the limit holds exactly what was admitted, and nothing is used."""
+    """Check that every rule of the limit has exactly the admitted amounts reserved, and no usage."""
     for budget in limit["budgets"]:
         assert (budget["current_usage"], budget["reserved"]) == (0, ADMITTED * COST)
     for rate in limit["rate_limits"]:
@@ -149,7 +149,7 @@ def assert_holds(limit: dict[str, Any]) -> None:
 
 
 def assert_open(caller: Caller, admitted: set[str]) -> None:
-    """The open reservations are those that were admitted, all of them and no others."""
+    """Check that exactly the admitted reservations are open."""
     found: set[str] = set()
     for offset in range(0, 1000, 100):
         page = caller.good("GET", f"reservations?status=open&limit=100&offset={offset}")
@@ -162,7 +162,7 @@ def stored(caller: Caller, limit_id: str) -> dict[str, Any]:
 
 
 def storm(service: Service, body: dict[str, Any]) -> Answers:
-    """The answers to the same call from all threads of all processes, which begin together."""
+    """Return the responses to the same call from all threads of all processes, which begin together."""
     command = [sys.executable, "-m", "tests.proofs.load", str(service.port), str(THREADS), str(CALLS), json.dumps(body)]
     callers = [
         subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -1,4 +1,7 @@
-"""What goes wrong around metering: each caller is told within a bounded time, nothing is half done, and it goes on."""
+"""Faults during metering.
+
+Each caller gets an answer within a bounded time, nothing is half done, and the service recovers.
+"""
 
 import fcntl
 import os
@@ -42,7 +45,7 @@ CENT = 10**7
 WORKERS = 2
 MOST_CALLERS = 60
 BOUNDED = 6.0
-"""Seconds within which a caller must be told, where the busy timeout is half a second."""
+"""The seconds within which a caller must get an answer. The busy timeout is half a second."""
 
 HOLDS_DATABASE = """
 import sqlite3, sys
@@ -62,13 +65,13 @@ HOLDERS = pytest.mark.parametrize("holder", [HOLDS_DATABASE, HOLDS_QUEUE], ids=[
 
 
 def keyed(service: Service, key: str, body: dict[str, Any] | None = None) -> Reply:
-    """One reservation with an Idempotency-Key on a connection of its own."""
+    """Send one reservation with an Idempotency-Key on a connection of its own."""
     with service.caller() as caller:
         return caller.post("reservations", body or CALL, {"Idempotency-Key": key})
 
 
 def assert_counted(service: Service, admitted: int) -> None:
-    """So many cents are held by so many reservations, and by nothing else."""
+    """Check that the limit has exactly one cent reserved for each of these reservations."""
     assert service.rows("SELECT COUNT(*) AS n FROM reservations") == [{"n": admitted}]
     counters = service.rows("SELECT metric, used, reserved FROM counters")
     assert {(row["metric"], row["used"], row["reserved"]) for row in counters} == {
@@ -79,13 +82,13 @@ def assert_counted(service: Service, admitted: int) -> None:
 
 
 class Queue:
-    """Who stands in the queue of the writers, as the kernel tells it."""
+    """The processes in the queue of the writers, as the kernel lists them."""
 
     def __init__(self, service: Service) -> None:
         self._inode = str(service.database.with_name("governance.db.queue").stat().st_ino)
 
     def pids(self, *, waiting: bool) -> set[int]:
-        """The processes that wait for their turn, or the one whose turn it is."""
+        """Return the processes that wait for the lock, or the process that has the lock."""
         rows = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
         own = [row for row in rows if row[-3].rpartition(":")[2] == self._inode]
         return {int(row[-4]) for row in own if (row[1] == "->") == waiting}
@@ -95,7 +98,7 @@ class Queue:
 
 
 class Crowd:
-    """Callers with an Idempotency-Key each."""
+    """Callers, each with an Idempotency-Key."""
 
     def __init__(self, service: Service, pool: ThreadPoolExecutor) -> None:
         self._service = service
@@ -106,7 +109,7 @@ class Crowd:
         self._waiting.append(self._pool.submit(keyed, self._service, f"key-{len(self._waiting)}"))
 
     def until_both_workers_are_in_line(self) -> None:
-        """One caller after another, since the kernel gives a connection to whom it likes."""
+        """Start one caller after another, because the kernel decides which worker gets a connection."""
         until(lambda: len(self._service.workers) == WORKERS)
         queue, workers = Queue(self._service), set(self._service.workers)
 
@@ -118,7 +121,7 @@ class Crowd:
         until(are_in_line)
 
     def told(self) -> list[int | None]:
-        """The status that each was told; None where the connection broke."""
+        """Return the status that each caller got. It is None if the connection broke."""
         return [told(each) for each in self._waiting]
 
 
@@ -161,7 +164,7 @@ def edit(service: Service, limit_id: str) -> Reply:
 
 
 def assert_counted_in_file(service: Service, admitted: int) -> None:
-    """The same, read past the service, which cannot write now."""
+    """Check the same in the file, without the service, which cannot write now."""
     assert service.rows("SELECT reserved FROM counters WHERE metric = 'requests'") == [{"reserved": admitted}]
     assert service.rows("SELECT COUNT(*) AS n FROM reservations") == [{"n": admitted}]
     assert service.rows("SELECT COUNT(*) AS n FROM answers") == [{"n": admitted}]
@@ -205,7 +208,7 @@ def test_a_worker_killed_in_the_middle_of_a_group_commit_leaves_nothing_half_don
             os.kill(victim, signal.SIGKILL)
             until(lambda: victim not in service.workers)
         statuses = crowd.told()
-    assert {None} <= set(statuses) <= {200, None}  # the other worker may have been in line for its poller alone
+    assert {None} <= set(statuses) <= {200, None}  # the other worker may have waited only for its poller
     until(lambda: len(service.workers) == WORKERS)
     until(service.is_ready)
     again = [keyed(service, f"key-{number}") for number in range(len(statuses))]
@@ -216,7 +219,7 @@ def test_a_worker_killed_in_the_middle_of_a_group_commit_leaves_nothing_half_don
 
 
 def told(waiting: Future[Reply]) -> int | None:
-    """The status that a caller was told; None where the connection broke."""
+    """Return the status that a caller got. It is None if the connection broke."""
     try:
         return waiting.result().status
     except (OSError, HTTPException):
@@ -264,7 +267,7 @@ def test_workers_killed_at_random_in_the_middle_of_their_batches_lose_and_double
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Of the app in this process: nobody gives up while a test lines them up."""
+    """Return settings with long timeouts for the app in this process, because the test lets callers wait."""
     return replace(settings, busy_timeout=20.0)
 
 
@@ -294,7 +297,7 @@ def test_a_full_disk_undoes_the_batch_and_the_same_keys_pass_once_there_is_room(
 
 
 def fill_the_disk(governance: Container) -> None:
-    """Let the writer's connection have no page more than there are; it is opened anew after the first trouble."""
+    """Forbid new pages on the writer's connection. After the first error, the writer opens a new connection."""
 
     def fill(batch: UnitOfWork) -> None:
         (pages,) = batch._execute("PRAGMA page_count").fetchone()
@@ -319,7 +322,7 @@ def count_of(database: SqliteDatabase, table: str) -> int:
 
 
 def count_in_process(database: SqliteDatabase) -> int:
-    """How many reservations there are; as many requests are held."""
+    """Return the number of reservations. The same number of requests must be reserved."""
     with database.read() as connection:
         stored = connection.exec_driver_sql("SELECT COUNT(*) FROM reservations").scalar_one()
         held = connection.exec_driver_sql("SELECT reserved FROM counters WHERE metric = 'requests'").scalar_one()
@@ -353,7 +356,7 @@ def test_while_files_cannot_grow_metering_is_503_and_lists_are_served_and_then_i
 
 @contextmanager
 def no_growth(service: Service) -> Iterator[None]:
-    """Nothing that the workers write to may become larger than the write-ahead log is now."""
+    """Limit each file that the workers write to the present size of the write-ahead log."""
     log = service.database.with_name("governance.db-wal")
     workers = service.workers
     endless = resource.RLIM_INFINITY
@@ -371,11 +374,11 @@ def noted(heard: dict[str, int], service: Service, key: str) -> int:
     return heard[key]
 
 
-# An act fails in a way that nobody foresaw.
+# An act raises an unexpected error.
 
 
 class Line:
-    """Acts that wait in a known order for one batch, since the queue's lock is held from outside."""
+    """Acts that wait for one batch in a known order. Meanwhile the test holds the lock of the queue."""
 
     def __init__(self, governance: Container, pool: ThreadPoolExecutor) -> None:
         self._group = governance.group
@@ -392,29 +395,29 @@ class Line:
 
 @contextmanager
 def lined_up(governance: Container, database: Path) -> Iterator[Line]:
-    """A line whose acts are all done in one batch at the end of the block."""
+    """Yield a line whose acts are all done in one batch at the end of the block."""
     with ThreadPoolExecutor(16) as pool, database.with_name(f"{database.name}.queue").open("a") as queue:
         fcntl.flock(queue, fcntl.LOCK_EX)
         line = Line(governance, pool)
-        # The writer takes one act off the queue before it waits for its turn: this one, in a batch like the rest.
+        # The writer takes one act from the queue before it waits for the lock. This act is that one.
         line.add(lambda: submitted(governance, nothing))
         yield line
 
 
 def nothing(batch: UnitOfWork) -> None:
-    """An act without effects."""
+    """Do nothing, as an act."""
 
 
 def boom(batch: UnitOfWork) -> None:
-    """An act that nobody foresaw."""
+    """Raise an unexpected error, as an act."""
     raise ZeroDivisionError
 
 
 def submitted(governance: Container, act: Callable[[UnitOfWork], None]) -> Exception | None:
-    """What the caller of an act is told."""
+    """Return the error that the caller of an act gets, or None."""
     try:
         governance.group.submit(act)
-    except Exception as error:  # noqa: BLE001 - whatever it is told
+    except Exception as error:  # noqa: BLE001 - the test accepts any error
         return error
     return None
 
@@ -492,7 +495,7 @@ def test_trouble_with_the_database_after_a_failed_act_undoes_the_whole_batch(
     assert in_process(api, "key").status_code == 200
 
 
-# The caller is gone.
+# The caller has gone.
 
 
 @pytest.mark.process
@@ -515,7 +518,7 @@ def test_what_callers_who_left_asked_for_counts_once_or_not_at_all_and_lapses(st
 
 
 def leave(service: Service, key: str) -> None:
-    """Send a whole request and reset the connection, without waiting for the answer."""
+    """Send a complete request, and reset the connection without waiting for the response."""
     body = b'{"model": "gpt-4o", "cost": 0.01, "ttl_seconds": 1}'
     head = (
         f"POST /api/governance/reservations HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {ADMIN_KEY}\r\n"

@@ -1,4 +1,4 @@
-"""A disk that is really full: calls are 503, /readyz says why, and both go on once there is room."""
+"""A disk that is really full: calls get 503, /readyz gives the reason, and both recover when there is room again."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ SIZE = "16m"
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small file system of its own, where the machine lets us have one."""
+    """Yield a small file system of its own, if the machine allows that."""
     place = tmp_path / "disk"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(place)]
@@ -32,7 +32,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 @contextmanager
 def filled(disk: Path) -> Iterator[None]:
-    """Not a byte is left."""
+    """Fill the disk completely during the block."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file, suppress(OSError):
         while True:
@@ -44,7 +44,7 @@ def filled(disk: Path) -> Iterator[None]:
 
 
 def reason(service: Service) -> str | None:
-    """Why the service is not ready, told within about a second; None where it is."""
+    """Return why the service is not ready, given within about a second. Return None if it is ready."""
     with service.caller() as caller:
         began = monotonic()
         reply = caller.get("/readyz")

@@ -1,4 +1,4 @@
-"""500 slow or hostile peers of any kind, and an honest client beside them that is answered within a second."""
+"""500 slow or hostile peers of any kind, and a normal client beside them, which gets each response within a second."""
 
 import random
 from collections.abc import Callable
@@ -22,20 +22,21 @@ BODY = b'{"model":"gpt-4o","cost":0.01}'
 MOST_MEGABYTES = 400
 ROUNDS = "rounds of 500 peers"
 ATTEMPTS = 3
-"""Of a round in which something took a second: the machine may be busy with other work too."""
+"""The number of tries for a round in which a response took a second, because the machine may be busy with other work.
+"""
 HONEST = 6
-"""Reservations of the honest client in each round: nobody else makes one."""
+"""The number of reservations that the normal client makes in each round. Nobody else makes any."""
 
 
 class Hostile(NamedTuple):
-    """What a peer sends, and what it does then."""
+    """The bytes that a peer sends, and its behaviour after that."""
 
     sent: bytes
     then: Callable[[Peer], object] = lambda _: None
 
 
 def kinds(key: str, chance: random.Random) -> dict[str, Callable[[], Hostile]]:
-    """Every kind of peer, each peer drawn anew."""
+    """Return every kind of peer. Each peer is drawn anew."""
     reserve = request("POST", RESERVATIONS, key=key, body=BODY)
     page = request("GET", f"{MODEL_CONFIGS}?limit=100&from_memory=true", key=key)
 
@@ -88,7 +89,7 @@ def test_hostile_peers_hold_up_no_honest_client(campaign: Campaign, made: Starte
 
 
 def attack(stack: ExitStack, service: Service, hostile: Hostile) -> None:
-    """A peer that stays until the round ends; the service may hang up on it at any instant."""
+    """Start a peer that stays until the round ends. The service may close its connection at any instant."""
     peer = stack.enter_context(closing(Peer(service, window=4096)))
     with suppress(ConnectionError):
         peer.send(hostile.sent)
@@ -96,9 +97,10 @@ def attack(stack: ExitStack, service: Service, hostile: Hostile) -> None:
 
 
 def serve_honestly(service: Service, worker: int) -> float:
-    """Health, a memory page, a reservation and its settlement, over a new and over a kept connection: the slowest.
+    """Send normal requests, over a new and over a kept connection. Return the seconds of the slowest.
 
-    What the worker's loop waited for a processor is not counted: other work of the machine is no fault of the service.
+    The requests are: health, a page from memory, a reservation and its settle. Time in which the worker's loop waited
+    for a processor is not counted, because other work of the machine causes it.
     """
     seconds = []
 
@@ -122,12 +124,12 @@ def serve_honestly(service: Service, worker: int) -> float:
 
 
 def waited_for_a_processor(pid: int) -> float:
-    """For how many seconds the main thread of a process was ready to run and did not, since it began."""
+    """Return the seconds for which the main thread of a process was ready but had no processor, since its start."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
 
 
 def files_of(pid: int) -> int:
-    """How many files and connections a process has open."""
+    """Return the number of open files and connections of a process."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 

@@ -1,4 +1,4 @@
-"""Upgrades, restores and compactions killed at a random instant: the next one ends well, and every row is as it was."""
+"""Upgrades, restores and compactions are killed at a random instant. The next one succeeds, and no row has changed."""
 
 import shutil
 import sqlite3
@@ -20,7 +20,7 @@ from tests.storage.stored import fill
 
 SHARE = 0.04
 MOST_DEATHS = 3
-"""Of one upgrade, before it is left in peace."""
+"""The most kills of one upgrade. After that, the upgrade runs to its end."""
 NAME = "governance.db"
 PATIENCE = 30.0
 PROCESSES = get_context("forkserver")
@@ -43,7 +43,7 @@ def compact(ready: Event, path: Path) -> None:
 
 
 class Killer:
-    """Runs an act in a process of its own, and kills that at an instant at which it may well be at work."""
+    """Runs an act in a process of its own, and kills the process at an instant at which it is probably working."""
 
     def __init__(self, campaign: Campaign, act: Any) -> None:
         self.campaign = campaign
@@ -67,14 +67,14 @@ class Killer:
 
 
 def all_rows(path: Path) -> dict[str, Any]:
-    """All rows but the random id, of a file that is sound."""
+    """Return all rows of an undamaged file, without the random id."""
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     return {table: rows for table, rows in rows_of(path).items() if table != "database_identity"}
 
 
 def old_database(folder: Path, revision: str) -> Path:
-    """A database of an older schema, with rows in every table and a journal of its own."""
+    """Create a database of an older schema, with rows in every table and a journal."""
     folder.mkdir()
     of_revision(folder / NAME, revision)
     return folder / NAME
@@ -144,7 +144,7 @@ def test_a_compaction_that_is_killed_leaves_every_row(campaign: Campaign, tmp_pa
         shutil.copytree(grown.parent, path.parent)
         for _ in range(campaign.chance.randint(1, MOST_DEATHS)):
             killer.run(path)
-            migrations.upgrade(path, PATIENCE)  # a start
+            migrations.upgrade(path, PATIENCE)  # this is a start
             assert all_rows(path) == before
         assert compaction.compact(path, PATIENCE).free == 0
         shutil.rmtree(path.parent)
@@ -152,7 +152,7 @@ def test_a_compaction_that_is_killed_leaves_every_row(campaign: Campaign, tmp_pa
 
 
 def leave_free_pages(path: Path) -> None:
-    """Have a file as versions before schema 0007 made it, most of which nothing uses."""
+    """Make the file as versions before schema 0007 did, with many free pages."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA auto_vacuum = NONE")
         connection.execute("VACUUM")

@@ -1,7 +1,7 @@
-"""Two workers on one file against the oracle: whatever is done in whatever order, every answer and counter is equal.
+"""Two workers on one file, compared with the oracle: after any acts in any order, every response and counter is equal.
 
-The workers are two apps in this process, each with its own memory and writer thread, under one clock that only the
-machine moves. A worker that did not act last has not polled since, so its memory is behind.
+The workers are two apps in this process, each with its own snapshot and writer thread. The test machine moves the clock
+of both. A worker that did not do the last act has not polled since, so its snapshot is old.
 """
 
 import json
@@ -37,10 +37,10 @@ from tests.proofs.oracle import DAY, SECOND, Ask, Limit, Oracle, Refused, Rule, 
 
 SHARE = 0.25
 EXAMPLES, STEPS = 10, 40
-"""Of one run; runs follow each other with new seeds."""
+"""The examples and steps of one run. Runs follow each other with new seeds."""
 MINUTE = 60 * SECOND
 BEFORE_EXPIRY = 5 * SECOND // 2
-"""How long a clock must stand right before holds expire by it: half a poll."""
+"""The time for which a clock must be right before reservations expire by it. It is half the interval of polls."""
 
 MODELS = st.sampled_from(["gpt-4o", "gpt-4o", "*", "openai/gpt-4o", "openai/openai/gpt-4o", "claude", " OpenAI/Claude"])
 PROVIDERS = st.sampled_from([None, None, "openai", "OpenAI"])
@@ -68,11 +68,11 @@ FORWARD = st.sampled_from(
 )
 BACK = st.sampled_from([1, SECOND, MINUTE, DAY // 24, DAY, 2 * DAY, 3 * DAY])
 FARTHEST_BACK = 10 * DAY
-QUICK = "/dev/shm"  # noqa: S108 - what is proved here is no matter of disks
+QUICK = "/dev/shm"  # noqa: S108 - the test does not depend on the disk
 
 
 class Item(NamedTuple):
-    """A wanted budget (cost alone) or rate limit: (maximum, duration) by metric."""
+    """A requested budget (only cost) or rate limit: (maximum, duration) by metric."""
 
     sides: dict[str, tuple[int, str]]
 
@@ -103,7 +103,7 @@ ITEMS = st.one_of(BUDGET_ITEMS, RATE_ITEMS)
 
 
 class Edit(NamedTuple):
-    """One edit of a limit; what it is not about is left aside."""
+    """One edit of a limit. Fields that the edit does not need are ignored."""
 
     what: str
     which: int
@@ -133,7 +133,7 @@ EDITS = st.tuples(
 
 
 def distinct(items: list[Item]) -> list[Item]:
-    """The items without those that have a window which an earlier one has."""
+    """Return the items without those that have a window of an earlier item."""
     seen: set[tuple[str, str]] = set()
     kept = []
     for item in items:
@@ -145,7 +145,7 @@ def distinct(items: list[Item]) -> list[Item]:
 
 
 class Draft(NamedTuple):
-    """A limit as it is asked for."""
+    """A requested limit."""
 
     model: str
     provider: str | None
@@ -186,7 +186,7 @@ VERBS = st.sampled_from(
 
 
 class Act(NamedTuple):
-    """One metering request; what its verb does not need is left aside."""
+    """One metering request. Fields that its kind does not need are ignored."""
 
     verb: str
     worker: int
@@ -240,7 +240,7 @@ def test_two_workers_answer_and_count_as_the_oracle_does(campaign: Campaign, tem
 
 
 class Metering(RuleBasedStateMachine):
-    """Every act is done by the service and by the oracle."""
+    """Does every act in the service and in the oracle."""
 
     template: Path
     figures: Counter[str]
@@ -278,7 +278,7 @@ class Metering(RuleBasedStateMachine):
             close(app)
         self.folder.cleanup()
 
-    # What the service is asked.
+    # Requests to the service.
 
     def service(self, worker: int) -> Container:
         self.last = worker
@@ -290,8 +290,11 @@ class Metering(RuleBasedStateMachine):
         return Api(self.apps[worker].test_client())
 
     def trusted_time(self, worker: int, least: int) -> int:
-        """The clock's time; 0 where the worker has not yet seen for so long that it stands right (docs/contract.md
-        §6)."""
+        """Return the clock's time.
+
+        The time is 0 if the clock has not been right for `least` microseconds in the view of the worker
+        (docs/contract.md §6).
+        """
         is_trusted = least in self.trusted[worker] or self.clock.now - self.began[worker] >= least
         return self.clock.now if is_trusted else 0
 
@@ -305,7 +308,7 @@ class Metering(RuleBasedStateMachine):
             assert read(reply)["extra_fields"] == refused.extra
             assert reply.headers.get("Retry-After") == (refused.retry_after and str(refused.retry_after))
 
-    # Metering: some acts in a row, each by some worker.
+    # Metering: several acts in a row, each by one of the workers.
 
     @rule(acts=ACTS)
     def meter(self, acts: list[Act]) -> None:
@@ -313,7 +316,7 @@ class Metering(RuleBasedStateMachine):
             getattr(self, act.verb)(act)
 
     def again(self, act: Act) -> None:
-        """What had an Idempotency-Key is sent once more, perhaps to the other worker."""
+        """Repeat a request that had an Idempotency-Key, on any worker."""
         if self.keyed:
             before = self.keyed[-1 - act.which % len(self.keyed)]
             getattr(self, before.verb)(before._replace(worker=act.worker))
@@ -366,7 +369,10 @@ class Metering(RuleBasedStateMachine):
             self.oracle.keep("usage", act.key, ask, reply.data, self.clock.now)
 
     def is_too_much(self, reply: Any, added: list[tuple[Window, int]]) -> bool:
-        """Whether an answer says that a sum would be too large; it says so where it must, and nowhere else."""
+        """Return whether a response says that a sum would be too large.
+
+        It must say so exactly in the necessary cases.
+        """
         kept = self.latest - oracle.COUNTERS_KEPT
         must = any(window.must_pass(more) for window, more in added if window.end >= kept)
         refused = reply.status_code == 400
@@ -376,7 +382,7 @@ class Metering(RuleBasedStateMachine):
         return refused
 
     def is_repeat(self, reply: Any, known: bytes | None) -> bool:
-        """Whether an answer was given before; then it is the same."""
+        """Return whether the request was answered before. If so, the response must be the same."""
         assert reply.status_code == 200, reply.text
         assert (reply.headers.get("Idempotent-Replayed") == "true") == (known is not None)
         assert known is None or reply.data == known
@@ -422,7 +428,7 @@ class Metering(RuleBasedStateMachine):
         self.assert_ended(reply, lambda: self.oracle.found(held))
 
     def chosen(self, act: Act) -> str:
-        """One of the reservations that are open, or (less often) of all there ever were."""
+        """Return one of the open reservations, or less often one of all reservations."""
         known = self.oracle.reservations
         opened = [held for held in self.reservations if held in known and known[held].status == "open"]
         some = opened if opened and act.which % 3 else self.reservations
@@ -446,7 +452,7 @@ class Metering(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 99), before=st.booleans(), acts=ACTS)
     def wait_for_an_edge(self, which: int, acts: list[Act], *, before: bool) -> None:
-        """Up to the first instant of some rule's next window, or the last one of this."""
+        """Move the clock to the first instant of a rule's next window, or to the last instant of its current one."""
         pairs = [(each, limit) for limit in self.oracle.limits.values() for each in limit.rules]
         if pairs:
             each, limit = pairs[which % len(pairs)]
@@ -463,7 +469,7 @@ class Metering(RuleBasedStateMachine):
         self.clock.now = now
         self.latest = max(self.latest, now)
 
-    # What happens by itself.
+    # Tasks without a request.
 
     @rule(worker=WORKERS, what=st.sampled_from(["sweep", "poll", "poll", "restart"]), acts=ACTS)
     def by_itself(self, worker: int, what: str, acts: list[Act]) -> None:
@@ -475,7 +481,7 @@ class Metering(RuleBasedStateMachine):
         self.oracle.sweep(self.trusted_time(worker, BEFORE_EXPIRY))
 
     def poll(self, worker: int) -> None:
-        """All tasks of a poll, pruning among them: at most once a minute in each worker."""
+        """Run all tasks of a poll. Pruning is one of them, at most once a minute in each worker."""
         for task in self.service(worker).poller._tasks:
             task()
         self.service(worker).retention.due()
@@ -498,7 +504,7 @@ class Metering(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 99), below=st.sampled_from([0, 0, 1, 10**7, 10**15]), acts=ACTS)
     def fill(self, which: int, below: int, acts: list[Act]) -> None:
-        """A counter comes near the largest sum, as years of reports or an earlier version may have left it."""
+        """Bring a counter near the largest sum, as years of reports or an earlier version may have done."""
         filled = [
             (each, each.windows[-1])
             for limit in self.oracle.limits.values()
@@ -513,7 +519,10 @@ class Metering(RuleBasedStateMachine):
         self.meter(acts)
 
     def write_used(self, each: Rule, window: Window, used: int) -> None:
-        """Past the service: `folded` takes the difference, so that the counter still equals its ledger."""
+        """Write the usage without the service.
+
+        `folded` takes the difference, so the counter still equals its ledger.
+        """
         own = (counters.c.rule_id == each.id, counters.c.metric == each.metric)
         at = (counters.c.window_start == window.start, counters.c.window_end == window.end)
         with governance_of(self.apps[self.last]).database.write() as connection:
@@ -545,7 +554,7 @@ class Metering(RuleBasedStateMachine):
         self.oracle.limits[limit.id] = limit
 
     def refusals(self, limit: Limit, draft: Draft) -> set[int]:
-        """The statuses of a create that must be refused."""
+        """Return the statuses of a create that must be refused."""
         durations = {duration for item in draft.items for _, duration in item.sides.values()}
         misaligned = limit.aligned and not durations & oracle.ALIGNABLE
         keyless = limit.scope == "virtual_key" and limit.scope_id not in self.oracle.keys
@@ -553,7 +562,7 @@ class Metering(RuleBasedStateMachine):
         return ({400} if misaligned or keyless else set()) | ({409} if second else set())
 
     def learn(self, limit: Limit, answer: dict[str, Any], new: list[Item]) -> None:
-        """Note the ids that new items were given, found by their windows."""
+        """Note the ids of new items. The items are found by their windows."""
         shown = answer["budgets"] + answer["rate_limits"]
         known = {each.id for each in limit.rules}
         for item in new:
@@ -573,11 +582,11 @@ class Metering(RuleBasedStateMachine):
 
     @rule(worker=WORKERS, edit=EDITS, acts=ACTS)
     def edit_more(self, worker: int, edit: Edit, acts: list[Act]) -> None:
-        """The same, so that few examples go without."""
+        """Edit again, so that few examples have no edit."""
         self.edit(worker, edit, acts)
 
     def delete(self, worker: int, limit: Limit, *_: Any) -> None:
-        """With its counters and holds."""
+        """Delete a limit with its counters and reservations."""
         assert [self.api(worker).delete(f"model-configs/{limit.id}").status_code for _ in range(2)] == [200, 404]
         assert self.api(worker).put(f"model-configs/{limit.id}", {"reset_usage": True}).status_code == 404
         del self.oracle.limits[limit.id]
@@ -592,7 +601,7 @@ class Metering(RuleBasedStateMachine):
             self.put(worker, limit, edit)
 
     def edit_windows(self, worker: int, limit: Limit, each: Rule | None, edit: Edit) -> None:
-        """Another duration for one rule, another alignment, another zone, in one edit."""
+        """Change the duration of one rule, the alignment and the zone in one edit."""
         if each is None:
             return
         taken = any(other.metric == each.metric and other.duration == edit.duration for other in limit.rules)
@@ -610,7 +619,7 @@ class Metering(RuleBasedStateMachine):
             self.put(worker, limit, edit, new=[edit.item])
 
     def remove_item(self, worker: int, limit: Limit, each: Rule | None, edit: Edit) -> None:
-        """It is gone with its counters; what is open settles against what is left."""
+        """Remove an item with its counters. Open reservations are settled on the other counters."""
         self.keep_only(worker, limit, [other for other in limit.rules if each and other.id != each.id], edit)
 
     def remove_side(self, worker: int, limit: Limit, each: Rule | None, edit: Edit) -> None:
@@ -622,7 +631,7 @@ class Metering(RuleBasedStateMachine):
             self.put(worker, limit, edit)
 
     def add_side(self, worker: int, limit: Limit, each: Rule | None, edit: Edit) -> None:
-        """The other metric for a rate limit that has one."""
+        """Add the other metric to a rate limit that has one metric."""
         metric = {"tokens": "requests", "requests": "tokens"}.get(each.metric) if each else None
         taken = any(other.metric == metric and other.duration == edit.duration for other in limit.rules)
         if each is not None and metric is not None and len(limit.item(each.id)) == 1 and not taken:
@@ -640,7 +649,7 @@ class Metering(RuleBasedStateMachine):
         durations: dict[tuple[str, str], str] | None = None,
         new: list[Item] | None = None,
     ) -> None:
-        """Bring the service's limit to the oracle's, with other windows and new items."""
+        """Edit the service's limit to equal the oracle's, with other windows and new items."""
         durations, new = durations or {}, new or []
         aligned = limit.aligned if aligned is None else aligned
         zone = zone or limit.zone if aligned else "UTC"
@@ -703,7 +712,7 @@ class Metering(RuleBasedStateMachine):
             if (limit.scope, limit.scope_id) != ("virtual_key", key)
         }
 
-    # What holds after every step.
+    # Properties after every step.
 
     @invariant()
     def every_counter_equals_the_oracles(self) -> None:
@@ -735,7 +744,7 @@ class Metering(RuleBasedStateMachine):
                 self.assert_shown(read(both[1])["model_configs"])
 
     def assert_shown(self, documents: list[dict[str, Any]]) -> None:
-        """The list shows every rule in its current window."""
+        """Check that the list shows every rule in its current window."""
         shown = {}
         for document in documents:
             for budget in document["budgets"]:
@@ -762,7 +771,7 @@ RATE_FIELDS = ("max_limit", "current_usage", "reserved", "last_reset", "resets_a
 
 
 def windows_of(item: dict[str, Any]) -> dict[str, tuple[int, str]]:
-    """A budget or rate limit of an answer as the sides of an item."""
+    """Return a budget or rate limit of a response as (maximum, duration) by metric."""
     if "max_limit" in item:
         return {"cost": (int(item["max_limit"] * oracle.NANOS), item["reset_duration"])}
     sides = {"tokens": "token", "requests": "request"}
@@ -774,7 +783,7 @@ def windows_of(item: dict[str, Any]) -> dict[str, tuple[int, str]]:
 
 
 def amounts(act: Act) -> Ask:
-    """The call of an act after validation."""
+    """Return the call of an act after validation."""
     by_value = act.ask.by_value and act.ask.key_id is not None
     return act.ask._replace(cost=None if act.cost is None else nanos(act.cost), tokens=act.tokens, by_value=by_value)
 
@@ -786,7 +795,7 @@ def body_of(ask: Ask, act: Act, **more: int | None) -> str:
 
 
 def numbers(body: dict[str, Any], cost: str | None) -> str:
-    """The body as JSON without what is None; the cost as it is written."""
+    """Return the body as JSON without its None values. The cost is written as given."""
     given = {name: value for name, value in body.items() if value is not None}
     head = json.dumps(given)[:-1]
     return f'{head}{", " if given else ""}"cost": {cost}}}' if cost is not None else f"{head}}}"

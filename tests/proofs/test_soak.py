@@ -1,7 +1,8 @@
-"""Calls at a steady rate with retention shortened: after a warm-up, file, journal, memory and descriptors stay flat.
+"""Calls at a steady rate with a short retention. After a warm-up, file, journal, memory and descriptors do not grow.
 
-SOAK_SECONDS (120 without it) is how long it goes on; by hand, an hour: `SOAK_SECONDS=3600 pytest -m soak tests/proofs`.
-SOAK_RATE (500) is how many calls a second are made; SOAK_SHORTENED (20) how many seconds what has ended is kept.
+SOAK_SECONDS (default 120) is the duration. For an hour by hand: `SOAK_SECONDS=3600 pytest -m soak tests/proofs`.
+SOAK_RATE (default 500) is the number of calls a second. SOAK_SHORTENED (default 20) is the number of seconds for which
+ended reservations are kept.
 """
 
 import os
@@ -26,15 +27,15 @@ RATE = float(os.environ.get("SOAK_RATE", "500"))
 KEPT = float(os.environ.get("SOAK_SHORTENED", "20"))
 THREADS = 8
 WARM_UP = 0.5
-"""The share of the time after which all must be flat."""
+"""The share of the time after which no size may grow."""
 LEAST_RATE = 0.25
-"""The share of the rate that a busy machine must keep up with."""
+"""The share of the rate that a busy machine must reach."""
 ROOM = 1.25
-"""How much the second half may exceed the first one's end: windows end and files are cut back in steps."""
+"""The factor by which the second half may exceed the end of the first half. Windows end and files shrink in steps."""
 
 
 class Sample(NamedTuple):
-    """What the service takes at one moment: bytes, and open descriptors of all its workers."""
+    """The resources of the service at one moment: bytes, and open descriptors of all its workers."""
 
     file: int
     journal: int
@@ -43,7 +44,7 @@ class Sample(NamedTuple):
 
 
 USUAL = Sample(0, CHECKPOINT_PAGES * 4096, 0, 0)
-"""What may be reached at any time: a journal grows until it is folded in."""
+"""The sizes that are allowed at any time: a journal grows until its checkpoint."""
 
 
 def sample(service: Service) -> Sample:
@@ -59,7 +60,7 @@ def sample(service: Service) -> Sample:
 
 
 def call(service: Service, number: int, until: float) -> int:
-    """Reserve and settle, each with its share of the rate, until an instant; how many calls were answered."""
+    """Reserve and settle, each at its share of the rate, until an instant. Return the number of answered calls."""
     chance, done, began = random.Random(number), 0, monotonic()
     pause = Event()
     with Caller(service.port) as caller:
@@ -111,7 +112,7 @@ def highest(samples: list[Sample]) -> Sample:
 
 
 def shortened(folder: Path) -> Path:
-    """A folder for PYTHONPATH that has a service forget within seconds what it keeps for days."""
+    """Make a folder for PYTHONPATH that shortens the retention of a service from days to seconds."""
     site = folder / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(SITE.format(kept=int(KEPT * 10**6)))

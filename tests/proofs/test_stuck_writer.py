@@ -1,4 +1,4 @@
-"""A writer that is stuck: the worker still answers all else, and a stopped process that has the turn gives it back."""
+"""A writer is stuck: the worker still answers other requests, and a stopped process that has the lock is continued."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.process
 
 
 class Crowd:
-    """Callers that reserve again as soon as they were answered; what each was told, and how long it had waited."""
+    """Callers that reserve again after each response, with the status and the waiting time of each response."""
 
     def __init__(self, service: Service, callers: int) -> None:
         self.service = service
@@ -43,7 +43,7 @@ class Crowd:
 
 
 def status_of(service: Service, key: str) -> int | None:
-    """The status that one call was told; None where the connection broke."""
+    """Return the status of one call. It is None if the connection broke."""
     try:
         return keyed(service, key).status
     except (OSError, HTTPException):

@@ -1,4 +1,4 @@
-"""A service under a load of all acts, and the proof that its file has what was answered, once."""
+"""A service under a load of all acts, and the proof that its file has each acknowledged effect once."""
 
 import random
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ THREADS = 8
 
 
 class World:
-    """A service with its limits, and all that was asked of it."""
+    """A service with its limits, and all requests to it."""
 
     def __init__(self, service: Service, chance: random.Random) -> None:
         self.service = service
@@ -40,7 +40,7 @@ class World:
 
     @contextmanager
     def load(self) -> Iterator[None]:
-        """Calls from all threads at once, and edits, as long as the block lasts."""
+        """Send calls from all threads at once, and edits, during the block."""
         stopped = Event()
         own = [random.Random(self._chance.random()) for _ in range(THREADS)]
         with ThreadPoolExecutor(THREADS + 1) as pool:
@@ -54,7 +54,7 @@ class World:
                 each.result()
 
     def _call(self, chance: random.Random, stopped: Event) -> None:
-        """Calls of one thread, each noted before it is sent."""
+        """Send the calls of one thread. Each call is recorded before it is sent."""
         with self.service.caller() as caller:
             while not stopped.is_set():
                 made = drawn(chance, next(self._numbers))
@@ -68,7 +68,7 @@ class World:
                     stopped.wait(0.02)
 
     def ask(self, caller: Caller) -> bool:
-        """One more call; whether it was answered."""
+        """Send one more call. Return whether it was answered."""
         made = Attempt(f"key-{next(self._numbers)}", {"model": "gpt-4o", "cost": 0, "tokens": 1}, None, None)
         self.attempts.append(made)
         with suppress(*UNHEARD):
@@ -78,12 +78,15 @@ class World:
 
     @property
     def acknowledged(self) -> int:
-        """How many effects were answered."""
+        """The number of acknowledged effects."""
         calls = sum(each.acknowledged for each in (*self.attempts, *self.reports))
         return calls + self.edits.acknowledged
 
     def prove(self) -> None:
-        """What was answered is there; what was not can be sent again; then each is there once."""
+        """Check that acknowledged effects are stored. Repeat all other requests.
+
+        Check that each effect is stored once.
+        """
         assert_answered_is_there(self.service, self.attempts, self.reports)
         self.edits.assert_stand(self.service)
         with self.service.caller() as caller:
@@ -92,7 +95,7 @@ class World:
         assert_history_has_each_once(self.service)
 
     def prove_that_nothing_is_stuck(self) -> None:
-        """What is open lapses with the sweep, or can be settled; then nothing is held any more."""
+        """Check that open reservations expire or can be settled. After that, no amount may be reserved."""
         until(lambda: self._open("created_at + 1000000 = expires_at") == [])
         with self.service.caller() as caller:
             for reservation_id in self._open():

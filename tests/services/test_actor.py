@@ -1,4 +1,4 @@
-"""On whose behalf something is done: for the block that says it, in its own thread, and no longer."""
+"""The actor of a change is set for a block, only in its own thread, and only until the end of the block."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""Ids of reservations: ordered by time, unique over threads and forks, and nothing that others could guess."""
+"""Ids of reservations: ordered by time, unique in all threads and forks, and hard to guess."""
 
 import os
 import uuid

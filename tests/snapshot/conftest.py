@@ -1,4 +1,4 @@
-"""What the memory logs: its logger hands nothing to the root's handlers once an app was made."""
+"""The log of the snapshot. After an app was made, its logger passes nothing to the handlers of the root logger."""
 
 import logging
 from collections.abc import Iterator

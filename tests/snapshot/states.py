@@ -1,4 +1,4 @@
-"""States of a database as plain values, the changes from one to the next, and a loader that hands them out."""
+"""States of a database as plain values, the changes between two states, and a loader that returns the changes."""
 
 import logging
 from collections.abc import Callable
@@ -19,7 +19,7 @@ FILE = (1, 1)
 
 @dataclass(frozen=True)
 class State:
-    """All there is, by id or scope."""
+    """All rows, by id or scope."""
 
     limits: dict[str, tuple[Limit, Counters]] = field(default_factory=dict)
     names: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -31,11 +31,11 @@ class State:
         return [self.names, self.api_keys, self.virtual_keys]
 
     def whole(self, revision: int = 1) -> Changes:
-        """The changes that a first load tells."""
+        """Return the changes of a first load."""
         return Changes(mark(revision), True, dict(self.limits), [], *(dict(part) for part in self.parts))
 
     def since(self, before: "State", revision: int = 1, touched: tuple[str, ...] = ()) -> Changes:
-        """The changes that a poll tells after `before`; `touched` limits are told though nothing changed."""
+        """Return the changes of a poll after `before`. They contain the `touched` limits even if nothing changed."""
         limits = {key: value for key, value in self.limits.items() if before.limits.get(key) != value}
         limits |= {key: self.limits[key] for key in touched if key in self.limits}
         gone = [key for key in before.limits if key not in self.limits]
@@ -53,13 +53,13 @@ def mark(revision: int) -> Mark:
 
 
 def facts(snapshot: Snapshot) -> dict[str, Any]:
-    """All that a snapshot says, comparable."""
+    """Return everything that a snapshot contains, in a form that can be compared."""
     orders = {name: snapshot.orders._whole[name] for name in KEYS}
     return {**snapshot._asdict(), "orders": orders}
 
 
 class Records(logging.Handler):
-    """Keeps what is logged."""
+    """Keeps the log records."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Records(logging.Handler):
 
 
 class FakeTimer:
-    """Seconds that pass only when told to."""
+    """A timer in seconds. Only the test moves it."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -80,7 +80,7 @@ class FakeTimer:
 
 
 class FakeLoader:
-    """Every load is told a new revision; it can be made to wait half way, or to fail."""
+    """Each load has a new revision. The test can make a load wait half-way, or fail."""
 
     def __init__(self) -> None:
         self.calls: list[Mark | None] = []
@@ -101,7 +101,7 @@ class FakeLoader:
         return State().whole(number)
 
     def hold(self) -> None:
-        """Let the loads that come wait."""
+        """Let the next loads wait."""
         self.may_end.clear()
 
     def wait_until_entered(self) -> None:
@@ -109,7 +109,7 @@ class FakeLoader:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds that other threads bring about."""
+    """Wait until `holds` returns true, by the work of other threads."""
     deadline, pause = monotonic() + DEADLINE, Event()
     while not holds():
         assert monotonic() < deadline

@@ -1,4 +1,4 @@
-"""A search of names in pieces finds what looking at each would, in their order."""
+"""A search in joined names finds the same names, in the same order, as a search in each name."""
 
 from hypothesis import given
 from hypothesis import strategies as st

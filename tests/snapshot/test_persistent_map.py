@@ -1,4 +1,4 @@
-"""A persistent map says what a dictionary would, whatever was replaced, and older versions stay as they were."""
+"""A persistent map equals a dictionary after any replacement, and older versions do not change."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""The thread that keeps a worker's memory fresh."""
+"""The thread that refreshes a worker's snapshot."""
 
 from collections.abc import Callable, Iterator
 from threading import Semaphore, current_thread, enumerate, main_thread  # noqa: A004
@@ -13,7 +13,7 @@ SELDOM = 3600.0
 
 
 class Task:
-    """Counts its runs, tells of each, and fails when told to."""
+    """Counts its runs, signals each run, and fails when the test says so."""
 
     def __init__(self) -> None:
         self.threads: list[object] = []

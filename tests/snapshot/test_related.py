@@ -1,4 +1,4 @@
-"""Limits of the same provider or model are found in one order, and counted exactly, without looking at all."""
+"""Limits on the same provider or model are found in one order, and counted exactly, without a scan of all limits."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +18,7 @@ sets = st.sets(identities, max_size=40)
 
 
 class Unwalkable(list):
-    """A list of which only places and slices are read."""
+    """A list that allows only access by index and by slice."""
 
     def __iter__(self):
         raise AssertionError("walked")
@@ -29,7 +29,7 @@ def place(identity):
 
 
 def walked(known, provider, models, without):
-    """What is found by looking at every identity."""
+    """Return the result of a scan of all identities."""
     found = [each for each in known if each.model in models or (provider and each.provider == provider)]
     return sorted((each for each in found if each not in without), key=place)
 

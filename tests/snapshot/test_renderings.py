@@ -1,4 +1,4 @@
-"""The limits' JSON is made once and kept: until the entry is replaced, its time is over, or room is needed."""
+"""The limits' JSON is made once and cached until the entry is replaced, its time span ends, or the cache is full."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,7 +15,7 @@ NOW = NOON + HOUR
 
 
 def entry(name: str, used: int | None = None, *, start: int = NOON, **fields: object) -> LimitState:
-    """A limit of one budget a day; counted against, where `used` says how much."""
+    """Return a limit of one budget a day. If `used` is given, the budget has a counter with this usage."""
     counter = None if used is None else Counter(start, start + DAY, used, 0)
     return LimitState(limit(name, rule(name), **fields), (counter,), None)
 

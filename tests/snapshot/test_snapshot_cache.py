@@ -1,4 +1,4 @@
-"""The slot that holds the snapshot: who loads, who waits for whom, and what is answered where a load fails."""
+"""The cache of the snapshot: which thread loads, which threads wait, and the answer when a load fails."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,19 +30,19 @@ def cache(loader: FakeLoader, timer: FakeTimer) -> SnapshotCache:
 
 @pytest.fixture
 def run(loader: FakeLoader):
-    """Runs something in a thread of its own; at the end, whatever waits may end."""
+    """Yield a function that runs an act in a thread of its own. At the end, all waiting loads may end."""
     with ThreadPoolExecutor(2 * MANY) as threads:
         yield threads.submit
         loader.may_end.set()
 
 
 def number(known: LoadedSnapshot) -> int:
-    """Which load a snapshot came from."""
+    """Return the number of the load that made a snapshot."""
     return known.snapshot.mark.revision
 
 
 def wait_for(cache: SnapshotCache, waiting: int) -> None:
-    """Until so many threads wait for a refresh that another is at."""
+    """Wait until this many threads wait for the refresh of another thread."""
     until(lambda: len(cache._turn._waiters) == waiting)
 
 
@@ -144,7 +144,7 @@ def test_readers_do_not_wait_for_a_refresh_while_what_is_held_is_good(cache, loa
 def second(
     cache: SnapshotCache, loader: FakeLoader, run: Callable[..., Future[LoadedSnapshot]], many: int
 ) -> list[Future]:
-    """Many refreshes that were asked for while another was under way; they wait, and so does that one."""
+    """Return refreshes that were requested during another refresh. They wait, and the other refresh waits too."""
     loader.hold()
     run(cache.refresh)
     until(lambda: len(loader.calls) == 1)

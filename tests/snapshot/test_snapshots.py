@@ -1,4 +1,4 @@
-"""A snapshot brought after changes says what one of the final state would, and shares all that did not change."""
+"""A snapshot after changes equals a snapshot of the final state, and shares all unchanged parts."""
 
 from typing import Any
 
@@ -31,8 +31,10 @@ FILTERS = [
 
 @st.composite
 def limits(draw: st.DrawFn) -> Any:
-    """A limit's identity is fixed by its id (docs/contract.md §4), so is its creation; its rules and counters are
-    not."""
+    """Return limits.
+
+    The id decides a limit's identity (docs/contract.md §4) and its creation, but not its rules and counters.
+    """
     number = draw(st.integers(0, 7))
     scope, scope_id = SCOPES[number % 4]
     rules = [rule(f"{number} {index}", metric) for index, metric in enumerate(("cost", "tokens", "requests"))]
@@ -76,7 +78,10 @@ touched = st.lists(st.integers(0, 7).map(str), max_size=3).map(tuple)
 
 
 def follow(steps: list[tuple[State, tuple[str, ...]]], asked: list[Filter]) -> Snapshot:
-    """The snapshot after a first load and a poll for each further state; filters are asked about on the way."""
+    """Return the snapshot after a first load and a poll for each further state.
+
+    Between the polls, the orders of the filters are requested.
+    """
     before, _ = steps[0]
     snapshot = snapshots.first(before.whole())
     for revision, (state, ids) in enumerate(steps[1:], 2):
@@ -138,19 +143,19 @@ def test_a_limit_that_is_given_another_provider_in_place_leaves_the_lists_of_its
     wanted = Filter(provider="openai")
     assert before.orders.ids(wanted, "created_at") == []
     after = snapshots.moved(before, new.since(old, 2))
-    # No API call can do this to a limit; a synced file that keeps an id (docs/contract.md §7, the file wins) can.
+    # The API cannot change a limit in this way. A synced file that keeps an id can (docs/contract.md §7).
     assert after.orders.ids(wanted, "created_at") == ["a"]
     assert after.identities == snapshots.first(new.whole()).identities
 
 
 def counted(*used: int) -> State:
-    """Limits named a, b, c … each with one counter."""
+    """Return limits named a, b, c … each with one counter."""
     pairs = zip("abcdefgh", used, strict=False)
     return State({name: (limit(name, rule(name)), (counter(amount),)) for name, amount in pairs})
 
 
 def copied(state: State) -> State:
-    """The same state in other objects, as a database would tell it again."""
+    """Return the same state in other objects, as a database would load it again."""
 
     def anew(found: Limit, counters: Counters) -> tuple[Limit, Counters]:
         return found._replace(), tuple(one and one._replace() for one in counters)

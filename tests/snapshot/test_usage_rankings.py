@@ -1,4 +1,4 @@
-"""Limits by how much of them is used: at every instant what sorting them would give, made no more often than needed."""
+"""Limits ranked by usage: always in sorted order, and made no more often than necessary."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,7 +45,7 @@ def ranked(snapshot: Snapshot, wanted: Filter, now: int) -> list[str]:
 
 
 def pages(rankings: Rankings, snapshot: Snapshot, wanted: Filter, now: int) -> list[str]:
-    """All pages of two, read from either end: they must say the same."""
+    """Return the pages of two limits, read from both ends. Both must give the same order."""
     up, down = [], []
     for offset in range(0, len(snapshot.entries) + 1, 2):
         up += rankings.page(snapshot, wanted, now, Page(2, offset), descending=False).ids

@@ -1,4 +1,4 @@
-"""A migrated database file for each test, copied from one that was made once, and a way to open such files."""
+"""A migrated database file for each test, copied from one that is made once, and a function that opens such files."""
 
 import logging
 import shutil
@@ -29,7 +29,7 @@ def path(template: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def opened() -> Iterator[Opened]:
-    """Opens a file as the service does; all of them are closed at the end."""
+    """Yield a function that opens a file as the service does. All files are closed at the end."""
     engines = []
 
     def open_file(path: Path, busy_timeout: float = BUSY_TIMEOUT, connections: int = 4) -> SqliteDatabase:
@@ -48,7 +48,7 @@ def database(path: Path, opened: Opened) -> SqliteDatabase:
 
 @pytest.fixture
 def heard(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """The messages that the service logged."""
+    """Return a function that returns the log messages of the service."""
     monkeypatch.setattr(logging.getLogger("governance"), "propagate", True)
     caplog.set_level(logging.INFO, "governance")
     return lambda: caplog.messages

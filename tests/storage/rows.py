@@ -1,4 +1,4 @@
-"""Users as rows to read and write, and the sentences with which that is refused."""
+"""Users as rows to read and write, and the messages of refusals."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +36,7 @@ def write(database: SqliteDatabase, *ids: str) -> None:
 
 
 def refusal(database: SqliteDatabase, act: Callable[..., object], *args: str) -> str:
-    """The sentence with which an act is refused as unavailable; no path and no SQL stands in it."""
+    """Return the message of the Unavailable that an act raises. It must contain no path and no SQL."""
     with pytest.raises(Unavailable) as told:
         act(database, *args)
     assert told.value.code == Code.DATABASE_UNAVAILABLE
@@ -56,7 +56,7 @@ def write_refused(database: SqliteDatabase) -> str:
 
 @contextmanager
 def writing_elsewhere(database: SqliteDatabase) -> Iterator[None]:
-    """Another thread is in the middle of a write for as long as the block lasts."""
+    """Let another thread hold a write transaction during the block."""
 
     def hold() -> None:
         with database.write():

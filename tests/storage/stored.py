@@ -1,4 +1,4 @@
-"""Limits and rules with everything that a test does not care about filled in, and rows of any table."""
+"""Limits and rules with default values for all other fields, and rows of any table."""
 
 from typing import Any
 
@@ -15,13 +15,13 @@ MIDNIGHT = parse_rfc3339("2026-11-23T00:00:00Z")
 
 
 def rule(rule_id: str, metric: str = "cost", **fields: Any) -> Rule:
-    """A rule of 1,000 a day, whose windows begin at noon."""
+    """Return a rule of 1,000 a day, whose windows begin at noon."""
     filled = {"max_limit": 1000, "reset_duration": "1d", "anchor": NOON, "generation": 0, "config_hash": None}
     return Rule(**{"id": rule_id, "metric": metric, "created_at": NOON, "updated_at": NOON, **filled, **fields})
 
 
 def limit(limit_id: str, *rules: Rule, **fields: Any) -> Limit:
-    """A global limit on a model of its own."""
+    """Return a global limit on a model of its own."""
     name = fields.pop("model_name", f"Model {limit_id}")
     filled: dict[str, Any] = {
         "id": limit_id,
@@ -42,7 +42,7 @@ def limit(limit_id: str, *rules: Rule, **fields: Any) -> Limit:
 
 
 def count(connection: Connection, rule: Rule, start: int, **fields: Any) -> int:
-    """Put a counter of a day on a rule; its id."""
+    """Add a counter of a day to a rule. Return its id."""
     filled = {"window_end": start + DAY, "used": 0, "reserved": 0, "folded": 0, "touched_at": NOON}
     own = {"rule_id": rule.id, "metric": rule.metric, "generation": rule.generation, "window_start": start}
     made = connection.execute(insert(counters).values(own | filled | fields))
@@ -50,7 +50,7 @@ def count(connection: Connection, rule: Rule, start: int, **fields: Any) -> int:
 
 
 def counted(connection: Connection, rule_id: str, metric: str = "cost") -> list[Any]:
-    """The counters of a rule, the earliest window first."""
+    """Return the counters of a rule, the earliest window first."""
     own = select(counters).where(counters.c.rule_id == rule_id, counters.c.metric == metric)
     return list(connection.execute(own.order_by(counters.c.window_start)))
 
@@ -65,11 +65,11 @@ SPECIAL = {
     "same_as_model": None,
     "period": "day",
 }
-"""Values that a CHECK asks for, by column. Where a new table refuses a made-up row, its column belongs here."""
+"""Values that a CHECK requires, by column. If a new table refuses an invented row, its column must be added here."""
 
 
 def fill(connection: Connection, rows: int = 3) -> None:
-    """Put made-up rows into every table of a database, whatever its schema."""
+    """Add invented rows to every table of a database, in any schema."""
     metadata = MetaData()
     metadata.reflect(connection)
     for table in metadata.sorted_tables:
@@ -98,7 +98,7 @@ def _value(column: Column[Any], number: int) -> Any:
 
 
 def content(connection: Connection) -> dict[str, list[dict[str, Any]]]:
-    """All rows of all tables, by the tables' names."""
+    """Return all rows of all tables, by the tables' names."""
     metadata = MetaData()
     metadata.reflect(connection)
     return {

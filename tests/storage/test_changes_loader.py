@@ -1,4 +1,4 @@
-"""How a memory follows the database: what it is told since a mark brings it to exactly what a whole load says."""
+"""The changes since a mark, applied to a snapshot, give exactly the state of a load of all rows."""
 
 import shutil
 from pathlib import Path
@@ -26,7 +26,7 @@ acts_and_steps = acts | st.tuples(st.sampled_from([*BACK]), st.just(0))
 
 @pytest.fixture(scope="module")
 def play(template: Path):
-    """Lets a story happen in a database of its own, and compares at its end."""
+    """Return a function that runs acts in a database of its own, and compares at the end."""
 
     def story(steps: list[tuple[str, int]]) -> None:
         with TemporaryDirectory() as folder:

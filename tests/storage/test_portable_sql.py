@@ -1,4 +1,4 @@
-"""Only `storage/sqlite/` speaks SQLite: no other module says it, and every other statement is PostgreSQL's too."""
+"""Only `storage/sqlite/` uses features of SQLite. Every other statement is valid in PostgreSQL too."""
 
 import ast
 import json
@@ -30,10 +30,10 @@ from tests.test_layers import imported, modules, within
 
 POSTGRESQL = postgresql.dialect()
 SPEAKERS = ("governance.storage.sqlite", "governance.storage.bifrost.reader", "governance.storage.bifrost.unread")
-"""Who speaks SQLite: what implements storage with it, and what reads Bifrost's file, which is one."""
+"""The modules that may use SQLite: the implementation of storage, and the reader of Bifrost's file, which is SQLite."""
 FOLDER = "governance/storage/sqlite/"
 FUNCTIONS = {"count", "coalesce", "max", "min", "sum", "strpos"}
-"""The functions that both databases have; `strpos` by the form of each (`storage/functions.py`)."""
+"""The functions that both databases have. `strpos` has a form for each database (`storage/functions.py`)."""
 FORBIDDEN_MODULES = {"sqlite3", "sqlalchemy.dialects", "sqlalchemy.text", "sqlalchemy.literal_column"}
 FORBIDDEN_CALLS = {"exec_driver_sql", "on_conflict_do_update", "on_conflict_do_nothing", "prefix_with", "op"}
 OF_SQLITE = re.compile(
@@ -43,7 +43,7 @@ RAW = re.compile(r"^\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH|BEGIN|CREATE|
 
 
 def faults(source: str, module: str) -> list[str]:
-    """What a module says that only SQLite understands."""
+    """Return the parts of a module that only SQLite understands."""
     tree = ast.parse(source)
     found = [f"imports {name}" for name in imported(source, module) if within(name, FORBIDDEN_MODULES)]
     documented = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
@@ -89,10 +89,10 @@ def test_invented_sqlite_is_caught(source: str):
 
 
 def statement_faults(statement: Any, keys: list[str] | None = None) -> list[str]:
-    """Why a statement is none of PostgreSQL's."""
+    """Return why a statement is not valid in PostgreSQL."""
     try:
         statement.compile(dialect=POSTGRESQL, column_keys=keys)
-    except Exception as error:  # noqa: BLE001 - whatever keeps it from being compiled
+    except Exception as error:  # noqa: BLE001 - any error means that it cannot be compiled
         return [f"{statement}: {error}"]
     parts = list(visitors.iterate(statement))
     return [
@@ -104,7 +104,7 @@ def statement_faults(statement: Any, keys: list[str] | None = None) -> list[str]
 
 
 def issuer() -> str:
-    """The module of ours that has just asked for a statement, as a path."""
+    """Return the path of the project's module that has just sent a statement."""
     frame = sys._getframe(1)
     while frame is not None and "/governance/" not in frame.f_code.co_filename:
         frame = frame.f_back
@@ -112,10 +112,10 @@ def issuer() -> str:
 
 
 class Heard:
-    """What was executed on any engine while it listened: statements, raw text, and whose each was.
+    """The statements and raw text that were executed on any engine while it listened, each with its module.
 
-    An engine is told by its dialect: one made with `execution_options` has that of its own, and another pool follows a
-    `dispose`.
+    An engine is identified by its dialect. An engine made with `execution_options` has the same dialect, and `dispose`
+    gives an engine another pool.
     """
 
     def __init__(self) -> None:
@@ -143,7 +143,7 @@ class Heard:
 
 @contextmanager
 def listening() -> Iterator[Heard]:
-    """Hear every statement of every engine that SQLAlchemy has, and will have, for the block."""
+    """Listen to every statement of every engine that SQLAlchemy has, or creates in the block."""
     heard = Heard()
     event.listen(Engine, "before_execute", heard.execute)
     event.listen(Engine, "before_cursor_execute", heard.cursor)
@@ -174,7 +174,7 @@ def ok(response: Any) -> Any:
 
 
 def manage(api: Any) -> dict[str, Any]:
-    """What operators do over HTTP; a limit, a virtual key and an API key that are left."""
+    """Do what operators do over HTTP. Leave a limit, a virtual key and an API key."""
     key = ok(api.post("virtual-keys", {"name": "team"}))["virtual_key"]
     second = ok(api.post("virtual-keys", {"name": "other"}))["virtual_key"]
     ok(api.put(f"virtual-keys/{key['id']}", {"name": "Team", "is_active": True}))
@@ -192,7 +192,7 @@ def manage(api: Any) -> dict[str, Any]:
 
 
 def read(api: Any, known: dict[str, Any]) -> None:
-    """Every list and every single thing, from the database and from memory."""
+    """Read every list and every single object, from the database and from memory."""
     orders = [f"sort_by={by}&order={way}" for by in ("created_at", "model_name", "usage") for way in ("asc", "desc")]
     filters = ["search=gpt", "scope=global", "provider=openai", f"scope_id={known['key']['id']}", "offset=1&limit=1"]
     for query in ["", *orders, *filters]:
@@ -209,7 +209,7 @@ def read(api: Any, known: dict[str, Any]) -> None:
 
 
 def meter(api: Any, known: dict[str, Any], clock: Any) -> None:
-    """What gateways do, a denial included."""
+    """Do what gateways do, including a denied call."""
     call = {"model": "gpt-4o", "virtual_key_id": known["key"]["id"], "cost": 0.01, "tokens": 10}
     held = [ok(api.post("reservations", call, headers={"Idempotency-Key": f"{n}"})) for n in range(4)]
     one, two, three, _ = (each["reservation"]["id"] for each in held)
@@ -225,7 +225,7 @@ def meter(api: Any, known: dict[str, Any], clock: Any) -> None:
 
 
 def maintain(app: Any, governance: Any, known: dict[str, Any], folder: Path) -> None:
-    """What a worker does by itself, and every command."""
+    """Do what a worker does without a request, and run every command."""
     for _ in range(2):
         governance.poller.poll()
     governance.pruner.poll()
@@ -262,7 +262,7 @@ def forget(api: Any, known: dict[str, Any]) -> None:
 
 @pytest.fixture
 def heard(app: Any, api: Any, governance: Any, clock: Any, tmp_path: Path) -> Heard:
-    """All that a service executes from its start's end on. The start migrates on an engine of its own, before."""
+    """Return everything that a service executes after its start. The start migrates before, on another engine."""
     with listening() as heard:
         known = manage(api)
         read(api, known)

@@ -1,4 +1,4 @@
-"""Files for their owner alone: whatever the umask, whoever makes them, and never through a link."""
+"""Files that only their owner can read: with any umask, made by any user, and never through a link."""
 
 import fcntl
 import logging
@@ -128,7 +128,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def held(tmp_path):
-    """A lock that another process holds."""
+    """Yield a lock that another process holds."""
     path = tmp_path / "lock"
     path.touch()
     command = [sys.executable, "-c", HOLD, str(path)]

@@ -1,4 +1,4 @@
-"""Services know storage by its protocols: which database keeps it shows nowhere in them."""
+"""Services use storage only through its protocols, so no service depends on one kind of database."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from tests.test_layers import imported, modules, within
 
 SQLITE = "governance.storage.sqlite"
 FILE_LIFE = ("governance.services.operations",)
-"""What looks after the database file itself may know what kind of file it is."""
+"""Services that manage the database file may know its kind."""
 
 
 def sqlite_imports(module: str, file: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""A database in which anything can happen, and a follower that is told of it as a worker's memory is."""
+"""A database with random acts, and a follower that gets its changes as a worker's snapshot does."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +23,7 @@ from tests.storage.stored import count, counted, limit, rule
 
 @dataclass
 class Follower:
-    """What a memory makes of the changes it is told, without any of its cleverness."""
+    """The state that a snapshot has after its changes, computed in a simple way."""
 
     load: ChangesLoader
     mark: Mark | None = None
@@ -43,14 +43,14 @@ class Follower:
 
 
 def whole(load: ChangesLoader) -> dict[str, dict[Any, Any]]:
-    """What a memory that starts now would know."""
+    """Return the state of a snapshot that is loaded now."""
     fresh = Follower(load)
     fresh.follow()
     return fresh.state
 
 
 class World:
-    """A database, a clock, and all that can happen to them; an act that makes no sense now does nothing."""
+    """A database, a clock, and the acts that can change them. An act that is impossible now does nothing."""
 
     def __init__(self, database: SqliteDatabase, clock: FakeClock) -> None:
         self.database = database
@@ -58,7 +58,7 @@ class World:
         self.follower = Follower(ChangesLoader(database))
 
     def write(self, act: str, number: int) -> None:
-        """A management write, as the services do one."""
+        """Do a management write, as the services do."""
         with self.database.write() as connection:
             revision = revisions.advance(connection)
             getattr(self, act)(connection, revision, f"{number}")
@@ -68,7 +68,7 @@ class World:
         return found and found.limit
 
     def limit(self, connection: Connection, revision: int, name: str) -> None:
-        """Make, or delete, a limit; ids come back."""
+        """Create or delete a limit. Ids are used again."""
         if self.stored(connection, name):
             writes.remove(connection, [name], revision)
             return
@@ -78,7 +78,7 @@ class World:
         writes.add_all(connection, [made], revision)
 
     def edit(self, connection: Connection, revision: int, name: str) -> None:
-        """Give a limit's budget other windows, and drop or add its request limit."""
+        """Give a limit's budget other windows. Remove or add its limit on requests."""
         before = self.stored(connection, name)
         if before is None:
             return
@@ -89,13 +89,13 @@ class World:
         writes.replace(connection, before, after, revision, self.clock())
 
     def reset(self, connection: Connection, revision: int, name: str) -> None:
-        """Zero the usage of a limit."""
+        """Set the usage of a limit to 0."""
         found = self.stored(connection, name)
         if found is not None:
             counters.reset(connection, found, self.clock())
 
     def user(self, connection: Connection, revision: int, name: str) -> None:
-        """Make, rename or delete a user."""
+        """Create, rename or delete a user."""
         stored = users.get(connection, name)
         if stored is None:
             users.add(connection, User(name, "new", 1, 1), revision)
@@ -105,7 +105,7 @@ class World:
             users.remove(connection, name, revision)
 
     def virtual_key(self, connection: Connection, revision: int, name: str) -> None:
-        """Make, rename or delete a virtual key."""
+        """Create, rename or delete a virtual key."""
         stored = virtual_keys.get(connection, name)
         if stored is None:
             key = VirtualKey(name, f"new {name}", None, name, "", True, False, None, 1, 1)
@@ -116,13 +116,13 @@ class World:
             virtual_keys.remove(connection, name, revision)
 
     def api_key(self, connection: Connection, revision: int, name: str) -> None:
-        """Make or revoke an API key."""
+        """Create or revoke an API key."""
         if not api_keys.remove(connection, name, revision):
             key = ApiKey(name, "key", "gov", f"{name} {revision}", ("read",), None, None, 1)
             api_keys.add(connection, key, revision)
 
     def use(self, number: int) -> None:
-        """Count against every rule of a limit, as metering does: no revision moves."""
+        """Add usage to every rule of a limit, as metering does. The config revision does not change."""
         now = self.clock()
         with self.database.write() as connection:
             found = self.stored(connection, f"{number}")

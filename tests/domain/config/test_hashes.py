@@ -1,4 +1,4 @@
-"""Bifrost's formulas, written out by hand."""
+"""The formulas of Bifrost's hashes, written without the code of the service."""
 
 from hashlib import sha256
 

@@ -1,4 +1,4 @@
-"""Where in a JSON text each value stands."""
+"""The line of each value in a JSON text."""
 
 import json
 
@@ -17,7 +17,7 @@ values = st.recursive(
 
 
 def paths(value, path=""):
-    """The path of every value inside a value."""
+    """Yield the path of every value inside a value."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in inner:
         own = f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}" if path else key

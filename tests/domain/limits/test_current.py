@@ -1,4 +1,4 @@
-"""The counter that counts now, also after the clock stepped back, and the share of a limit that is used."""
+"""The current counter, even after the clock stepped back, and the used share of a limit."""
 
 from fractions import Fraction
 
@@ -27,7 +27,10 @@ def limit(*rules):
 
 
 def share(*used_of, end=NOON + 1):
-    """The share of a limit that has used so much of so much in windows that end at `end`; None for no counter."""
+    """Return the share of a limit with these pairs of usage and maximum, in windows that end at `end`.
+
+    None is no counter.
+    """
     counters = tuple(None if used is None else Counter(NOON - HOUR, end, used, reserved=9) for used, _ in used_of)
     return usage_share(LimitState(limit(*(rule(max_limit=most) for _, most in used_of)), counters, None), NOON)
 

@@ -1,4 +1,4 @@
-"""The grammar of durations, and how long each is."""
+"""The grammar of durations, and the length of each duration."""
 
 import re
 from fractions import Fraction
@@ -18,12 +18,12 @@ often = settings(deadline=None, max_examples=200)
 
 
 def shape(text):
-    """The text with each number replaced by `#`."""
+    """Return the text with each number replaced by `#`."""
     return re.sub(r"[0-9]+(\.[0-9]+)?", "#", text)
 
 
 def length(text):
-    """The length in microseconds, in fractions; what is beyond the microsecond is dropped."""
+    """Return the length in microseconds, computed with fractions. Parts of a microsecond are dropped."""
     return int(sum(Fraction(number) * UNITS[unit] for number, unit in re.findall(r"([0-9.]+)([a-zA-Z])", text)))
 
 

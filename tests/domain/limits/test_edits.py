@@ -1,4 +1,4 @@
-"""Changing a limit, example by example. `test_any_edit` has what holds for every edit."""
+"""Examples of edits of a limit. `test_edits_properties` has the properties of every edit."""
 
 from itertools import count
 
@@ -15,7 +15,7 @@ NO_CHANGE = LimitChange({}, None, None, None, None, frozenset(), reset=frozenset
 
 
 def item(*ceilings, item_id=None):
-    """A wanted item from texts such as `cost 50 1d`."""
+    """Return a requested item, given as texts such as `cost 50 1d`."""
     parts = (ceiling.split() for ceiling in ceilings)
     return DraftItem(item_id, tuple(RuleSpec(Metric(metric), int(most), parse(text)) for metric, most, text in parts))
 
@@ -25,7 +25,7 @@ def minting(prefix):
 
 
 def made(budgets=(), rate_limits=(), **fields):
-    """A limit created NOW on these items, each given as a text, or a tuple of texts."""
+    """Return a limit created at NOW on these items. Each item is a text, or a tuple of texts."""
     items = [
         tuple(item(*([each] if isinstance(each, str) else each)) for each in few) for few in (budgets, rate_limits)
     ]
@@ -34,7 +34,7 @@ def made(budgets=(), rate_limits=(), **fields):
 
 
 def edited(limit, **fields):
-    """The limit after an edit made LATER."""
+    """Return the limit after an edit at LATER."""
     return changed(limit, NO_CHANGE._replace(**fields), now=LATER, new_id=minting("new"))
 
 
@@ -45,7 +45,7 @@ def refused(limit, **fields):
 
 
 def shown(limit):
-    """The rules of a limit as the texts they were made from."""
+    """Return the rules of a limit as the texts from which they were made."""
     return [f"{rule.metric} {rule.max_limit} {rule.reset_duration}" for rule in limit.rules]
 
 

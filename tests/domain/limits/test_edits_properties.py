@@ -1,4 +1,4 @@
-"""What holds for every edit of every limit."""
+"""Properties of every edit of every limit."""
 
 import random
 from itertools import count
@@ -24,7 +24,7 @@ maxima = st.integers(1, 3)
 
 @st.composite
 def ceilings(draw, metric):
-    """Ceilings of one metric, no two with windows of the same length."""
+    """Return maxima of one metric. Their windows have different lengths."""
     spelled = draw(st.lists(st.sampled_from(TEXTS), unique_by=str, max_size=4))
     return [RuleSpec(metric, draw(maxima), parse(draw(st.sampled_from(texts)))) for texts in spelled]
 
@@ -36,7 +36,7 @@ def budgets(draw):
 
 @st.composite
 def rate_limits(draw):
-    """Rate limits of one or two metrics: some tokens and requests are put together."""
+    """Return rate limits of one or two metrics. Some have a maximum of tokens and a maximum of requests."""
     tokens, requests = draw(ceilings(Metric.TOKENS)), draw(ceilings(Metric.REQUESTS))
     joined = draw(st.integers(0, min(len(tokens), len(requests))))
     both = list(zip(tokens[:joined], requests[:joined], strict=True))
@@ -46,7 +46,7 @@ def rate_limits(draw):
 
 @st.composite
 def regrouped(draw, limit):
-    """Rate limits of the windows that a limit has, put together anew."""
+    """Return rate limits with the windows of a limit, in other combinations."""
     kept = [
         RuleSpec(Metric(rule.metric), rule.max_limit, rule.duration)
         for rule in limit.rules
@@ -70,7 +70,7 @@ def limits(draw):
 
 @st.composite
 def changes(draw, limit):
-    """An edit of a limit: some of the items carry ids of stored ones of their kind."""
+    """Return an edit of a limit. Some items have the id of a stored item of their kind."""
 
     def named(items, kinds):
         stored = sorted({rule.id for rule in limit.rules if rule.metric in kinds})
@@ -94,7 +94,7 @@ def minting(prefix):
 
 
 def applied(limit, change, now=LATER):
-    """The limit after the edit; an edit that is refused is not what the test is about."""
+    """Return the limit after the edit. A refused edit is not part of the test."""
     try:
         return changed(limit, change, now=now, new_id=minting("new"))
     except InvalidRequest:
@@ -106,7 +106,7 @@ def by_key(limit):
 
 
 def contents(rules):
-    """The items among rules: each id with its ceilings."""
+    """Return the items of rules: each id with its maxima."""
     found = {}
     for rule in rules:
         found.setdefault(rule.id, set()).add((rule.metric, rule.max_limit, parse(rule.reset_duration)))
@@ -118,7 +118,7 @@ def windows(ceilings_):
 
 
 def place(limit, rule):
-    """Where the windows of a rule lie, told by docs/contract.md §5."""
+    """Return the values that decide the windows of a rule, as docs/contract.md §5 says."""
     duration = parse(rule.reset_duration)
     if limit.calendar_aligned and duration.unit:
         return duration.unit, duration.multiple, limit.timezone
@@ -126,7 +126,7 @@ def place(limit, rule):
 
 
 def halves(limit):
-    """The items of a limit by kind, each an id with its ceilings."""
+    """Return the items of a limit by kind. Each item is an id with its maxima."""
     return [
         contents(rule for rule in limit.rules if (rule.metric == Metric.COST) == is_budget)
         for is_budget in (True, False)
@@ -181,7 +181,7 @@ def test_a_rule_goes_on_with_its_own_counters_else_with_those_of_its_window(edit
 @given(edits)
 @often
 def test_a_window_that_is_stored_and_wanted_keeps_its_counters(edit):
-    """But where its rule is named by id and gets another window: then the counter goes with the id."""
+    """There is one exception: if the id names the rule and the rule gets another window, the counter follows the id."""
     limit, change = edit
     rates = {} if change.rate_limits is None else {item.id: item for item in change.rate_limits}
     items = rates | ({} if change.budgets is None else {item.id: item for item in change.budgets})

@@ -1,4 +1,4 @@
-"""Money: dollars on the wire, whole nano-dollars inside, nothing lost between."""
+"""Money: dollars in JSON, whole nano-dollars in the service, and no loss between them."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Making a limit."""
+"""The creation of a limit."""
 
 from itertools import count
 
@@ -14,13 +14,13 @@ NOW = 1_780_000_000_000_000
 
 
 def item(*ceilings):
-    """A wanted item from texts such as `cost 50 1d`."""
+    """Return a requested item, given as texts such as `cost 50 1d`."""
     parts = (ceiling.split() for ceiling in ceilings)
     return DraftItem(None, tuple(RuleSpec(Metric(metric), int(most), parse(text)) for metric, most, text in parts))
 
 
 def made(budgets=(), rate_limits=(), *, inherited=False, calendar_aligned=False, zone="UTC"):
-    """A limit created on these items; an item of several rules is a tuple of texts."""
+    """Return a limit created on these items. An item of several rules is a tuple of texts."""
     items = [
         tuple(item(*([each] if isinstance(each, str) else each)) for each in few) for few in (budgets, rate_limits)
     ]
@@ -29,7 +29,7 @@ def made(budgets=(), rate_limits=(), *, inherited=False, calendar_aligned=False,
 
 
 def shown(limit):
-    """The rules of a limit as the texts they were made from."""
+    """Return the rules of a limit as the texts from which they were made."""
     return [f"{rule.metric} {rule.max_limit} {rule.reset_duration}" for rule in limit.rules]
 
 

@@ -1,7 +1,7 @@
-"""Windows, held against a second and slow definition: local dates, looked up minute by minute.
+"""Windows compared with a second, slow definition: local dates, looked up minute by minute.
 
-In that definition a date begins at the first minute at which the zone's calendar shows it or a later one, and
-periods are counted off from a list of all days since 1970.
+In this definition a date begins at the first minute at which the zone's calendar shows this date or a later one.
+Periods are counted in a list of all days since 1970.
 """
 
 from bisect import bisect
@@ -26,22 +26,22 @@ BEGINNINGS = {
     "Y": [day for day in DAYS if (day.month, day.day) == (1, 1)],
 }
 CHANGES = [
-    ("America/Sao_Paulo", "2018-02-18T02:00:00Z"),  # back from midnight to 23:00
-    ("America/Sao_Paulo", "2018-11-04T03:00:00Z"),  # no midnight
-    ("Asia/Beirut", "2024-03-30T22:00:00Z"),  # no midnight, and next to the first of a month
+    ("America/Sao_Paulo", "2018-02-18T02:00:00Z"),  # the clock goes back from midnight to 23:00
+    ("America/Sao_Paulo", "2018-11-04T03:00:00Z"),  # there is no midnight
+    ("Asia/Beirut", "2024-03-30T22:00:00Z"),  # there is no midnight, and the next day is the first of a month
     ("Asia/Beirut", "2024-10-26T21:00:00Z"),
     ("Africa/Cairo", "2024-04-25T22:00:00Z"),
-    ("Africa/Cairo", "2024-10-31T21:00:00Z"),  # back from midnight, on the last of a month
-    ("America/St_Johns", "1999-10-31T02:31:00Z"),  # back over midnight, from 00:01 to 23:01
+    ("Africa/Cairo", "2024-10-31T21:00:00Z"),  # the clock goes back from midnight, on the last day of a month
+    ("America/St_Johns", "1999-10-31T02:31:00Z"),  # the clock goes back over midnight, from 00:01 to 23:01
     ("America/St_Johns", "2006-04-02T03:31:00Z"),
-    ("America/Havana", "2023-11-05T05:00:00Z"),  # two midnights, back from 01:00
-    ("Asia/Gaza", "2011-03-31T22:01:00Z"),  # forward at 00:01 on the first of a month
+    ("America/Havana", "2023-11-05T05:00:00Z"),  # the clock goes back from 01:00, so there are two midnights
+    ("Asia/Gaza", "2011-03-31T22:01:00Z"),  # the clock goes forward at 00:01 on the first of a month
     ("Asia/Gaza", "2012-09-20T22:00:00Z"),
     ("Asia/Amman", "2000-09-28T22:00:00Z"),
-    ("Pacific/Apia", "2011-12-30T10:00:00Z"),  # a whole date left out
+    ("Pacific/Apia", "2011-12-30T10:00:00Z"),  # a whole date is left out
     ("Pacific/Kwajalein", "1993-08-21T12:00:00Z"),
-    ("Australia/Lord_Howe", "2024-04-06T15:00:00Z"),  # by half an hour
-    ("Antarctica/Troll", "2024-10-27T01:00:00Z"),  # by two hours
+    ("Australia/Lord_Howe", "2024-04-06T15:00:00Z"),  # the clock changes by half an hour
+    ("Antarctica/Troll", "2024-10-27T01:00:00Z"),  # the clock changes by two hours
 ]
 ODD = {zone for zone in available_timezones() if datetime(1970, 1, 2, tzinfo=ZoneInfo(zone)).utcoffset().seconds % 60}
 
@@ -61,14 +61,14 @@ often = settings(deadline=None, max_examples=250)
 
 @cache
 def begins(zone, day):
-    """The first minute at which it is `day` or later in the zone, no offset being beyond 16 hours."""
+    """Return the first minute at which the date in the zone is `day` or later. No offset is more than 16 hours."""
     midnight, there = datetime(day.year, day.month, day.day, tzinfo=UTC), ZoneInfo(zone)
     minutes = (midnight + timedelta(minutes=minute) for minute in range(-16 * 60, 16 * 60))
     return from_datetime(next(moment for moment in minutes if moment.astimezone(there).date() >= day))
 
 
 def scanned(unit, multiple, zone, now):
-    """The window that the slow definition gives."""
+    """Return the window by the slow definition."""
     firsts = BEGINNINGS[unit][::multiple]
     index = bisect(firsts, to_datetime(now + 2 * DAY).date()) - 1
     while begins(zone, firsts[index]) > now:
@@ -77,7 +77,7 @@ def scanned(unit, multiple, zone, now):
 
 
 def aligned(text, zone, when):
-    """The calendar window in which `when` lies, as text."""
+    """Return the calendar window that contains `when`, as text."""
     start, end = window(parse(text), Alignment(calendar=True, zone=zone), 0, parse_rfc3339(when))
     return rfc3339(start), rfc3339(end)
 
@@ -154,9 +154,9 @@ def test_a_date_that_a_zone_left_out_is_an_empty_day():
     ("text", "start", "end"),
     [
         ("1d", "2024-02-29", "2024-03-01"),
-        ("7d", "2024-02-29", "2024-03-07"),  # from Thursday, 1 January 1970
+        ("7d", "2024-02-29", "2024-03-07"),  # counted from Thursday, 1 January 1970
         ("1w", "2024-02-26", "2024-03-04"),
-        ("2w", "2024-02-19", "2024-03-04"),  # from Monday, 5 January 1970
+        ("2w", "2024-02-19", "2024-03-04"),  # counted from Monday, 5 January 1970
         ("1M", "2024-02-01", "2024-03-01"),
         ("3M", "2024-01-01", "2024-04-01"),
         ("5M", "2023-10-01", "2024-03-01"),

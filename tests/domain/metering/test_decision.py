@@ -1,4 +1,4 @@
-"""Deciding, pure (docs/contract.md §6): room, words, order, and when to come back."""
+"""Pure tests of decisions (docs/contract.md §6): room, the name of a denial, the order, and when to retry."""
 
 import pytest
 from hypothesis import given, settings
@@ -89,7 +89,7 @@ def test_a_call_passes_where_all_have_room_and_otherwise_all_without_are_named(f
 
 
 def order(matched):
-    """Most specific first, then kind, window length, id."""
+    """Return the sort key: the most specific rule first, then kind, window length and id."""
     kind = "budget" if matched.rule.metric == Metric.COST else "rate_limit"
     return matched.rank, kind, parse(matched.rule.reset_duration).length, matched.rule.id
 

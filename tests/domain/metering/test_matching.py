@@ -1,4 +1,4 @@
-"""Matching, pure (docs/contract.md §6): the tiers and scopes of a call, against a plain statement of the rule."""
+"""Pure tests of matching (docs/contract.md §6): the tiers and scopes of a call, compared with a simple definition."""
 
 import pytest
 from hypothesis import example, given, settings
@@ -21,12 +21,12 @@ calls = st.builds(Call, names, st.none() | providers, ids, ids)
 
 
 def index(*identities):
-    """An index of limits, each under its place as id."""
+    """Return an index of limits. The id of a limit is its position."""
     return {identity: str(place) for place, identity in enumerate(identities)}
 
 
 def one(model, provider=None, scope=Scope.GLOBAL, scope_id=None):
-    """An index of one limit."""
+    """Return an index of one limit."""
     return index(Identity.of(scope, scope_id, provider, model))
 
 
@@ -46,7 +46,7 @@ limits = st.builds(
 
 
 def as_written(call):
-    """The (provider, model) pairs that a call is, by docs/contract.md §6, in canonical form."""
+    """Return the (provider, model) pairs of a call by docs/contract.md §6, in canonical form."""
     provider = fold((call.provider or "").strip())
     model = canonical_model(call.model, call.provider)
     pairs = [(provider, model)]
@@ -57,12 +57,12 @@ def as_written(call):
 
 
 def unprefixed(name, provider):
-    """A name without any prefix of the provider, however often it stands there."""
+    """Return a name without any prefix of the provider. The prefix may occur several times."""
     return unprefixed(name.removeprefix(f"{provider}/"), provider) if name.startswith(f"{provider}/") else name
 
 
 def applies(identity, call):
-    """Whether a limit applies to a call, said plainly."""
+    """Return whether a limit applies to a call, by the simple definition."""
     ids = {Scope.GLOBAL: "", Scope.VIRTUAL_KEY: call.virtual_key_id, Scope.USER: call.user_id}
     if identity.scope_id != ids[identity.scope]:
         return False
@@ -103,7 +103,7 @@ FORMS = [
     lambda provider, model: (f"{provider}/{model}", provider),
     lambda provider, model: (f"{provider}/{provider}/{model}", provider),
 ]
-"""The spellings of a model; where its own name begins with its provider, the second and the last are in full."""
+"""The spellings of a model. If its own name begins with its provider, the second and the last one are in full."""
 cases = st.sampled_from([str.upper, str.lower, str.title])
 forms = st.builds(
     lambda form, case, space: (

@@ -1,4 +1,4 @@
-"""A reservation's steps, pure: the state table of docs/contract.md §6, and that no path through it charges twice."""
+"""Pure tests of a reservation's steps: the state table of docs/contract.md §6. No sequence of steps charges twice."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""Which price of a model holds at an instant: overrides by date, aliases in one step, then the list."""
+"""The price of a model that holds at an instant: overrides by date, aliases in one step, then the list."""
 
 import pytest
 from hypothesis import given

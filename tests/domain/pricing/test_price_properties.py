@@ -1,4 +1,4 @@
-"""What a call costs, beside the same sum of fractions."""
+"""The cost of a call, compared with the same sum of fractions."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -34,14 +34,17 @@ counts = st.integers(0, 10**6) | st.integers(0, 10**11)
 
 @st.composite
 def calls(draw):
-    """Token counts whose parts fit into their wholes."""
+    """Return token counts whose parts do not exceed their wholes."""
     cached, written, written_1h, audio, plain, output_audio, output = (draw(counts) for _ in range(7))
     whole = cached + written + written_1h + audio + plain
     return TokenCounts(whole, cached, written, written_1h, audio, output + output_audio, output_audio)
 
 
 def rate(price, kind, input_tokens):
-    """The rate of a kind by the sentences of the contract: in the highest tier reached, its own or its whole's."""
+    """Return the rate of a kind by the contract, in the highest tier reached.
+
+    It is the rate of the kind itself, or else the rate of the input or output.
+    """
     reached = [tier.rates for tier in price.tiers if input_tokens > tier.above]
     for name in [kind, WHOLES.get(kind, kind)]:
         for rates in [*reached[-1:], price.rates]:
@@ -51,7 +54,7 @@ def rate(price, kind, input_tokens):
 
 
 def oracle(price, call, requests):
-    """Nano-dollars, with one rounding at the end."""
+    """Return the cost in nano-dollars, with one rounding at the end."""
     total = Fraction(price.request or 0) * requests * 10**6
     rest = {"input": call.input, "output": call.output}
     for kind, whole in WHOLES.items():

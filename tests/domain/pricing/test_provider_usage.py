@@ -1,4 +1,4 @@
-"""The usage objects of providers, after their documented shapes, become token counts."""
+"""The usage objects of providers, in their documented forms, become token counts."""
 
 from decimal import Decimal
 

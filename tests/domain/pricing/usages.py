@@ -1,4 +1,4 @@
-"""Usage objects of providers, written by us after their documented shapes, and the token counts that they mean."""
+"""Usage objects in the documented forms of providers, written for these tests, and the token counts that they give."""
 
 from governance.domain.pricing.tokens import TokenCounts
 

@@ -1,4 +1,7 @@
-"""Reserve, report and check return a decision; what renders it is handed in, and is another way's own affair."""
+"""Reserve, report and check return a decision.
+
+The caller passes the renderer, so each caller may have its own format.
+"""
 
 import threading
 
@@ -13,7 +16,7 @@ REPEAT = ("key", "/path", "the caller's key")
 
 
 class Plain:
-    """Renders a decision as text, and remembers in which threads."""
+    """Renders a decision as text, and records the threads in which it renders."""
 
     def __init__(self):
         self.threads = []

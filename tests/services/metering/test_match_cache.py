@@ -1,4 +1,4 @@
-"""Which rules apply to a call is found out once for each config revision, and never outlives it."""
+"""The rules that apply to a call are found once for each config revision, and are not used for a later revision."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""What anybody may ask for is made a few times a second, by one thread, and is never older than a second."""
+"""A public result is made a few times a second, by one thread, and is never older than a second."""
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -12,7 +12,7 @@ MOST = 3
 
 
 class Timer:
-    """Seconds that only a test lets pass."""
+    """A timer in seconds. Only the test moves it."""
 
     def __init__(self):
         self.now = 100.0

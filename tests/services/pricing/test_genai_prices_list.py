@@ -1,4 +1,4 @@
-"""The list of genai-prices as it is installed: what the package computes, and nothing for free."""
+"""The installed list of genai-prices: equal to the package's own results, and no rate of 0."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -25,7 +25,7 @@ INSTANTS = [
 ]
 MODELS = [(provider, model) for provider in providers for model in provider.models]
 MOST_DECIMALS = 18
-"""With more decimals a product could need more than 40 digits."""
+"""The most decimals of a rate. With more decimals, a product could need more than 40 digits."""
 BESIDES = {
     "web_searches_kcount",
     "storage_searches_kcount",
@@ -56,7 +56,7 @@ def test_no_model_is_free(moment):
             cost = at(prices.listed(provider, model), moment).price.cost(call)
             assert cost is None or cost > 0, (provider.id, model.id, call)
             unknown += cost is None
-    assert unknown > 200  # those that the package computes at 0 dollars, or without one side
+    assert unknown > 200  # models that the package prices at 0 dollars, or without an input or an output rate
 
 
 @pytest.mark.parametrize("moment", INSTANTS)

@@ -1,4 +1,4 @@
-"""The list is loaded once, in a thread; without it the overrides are left."""
+"""The list is loaded once, in a thread. Without the list, only the overrides are used."""
 
 from datetime import date
 from threading import Event

@@ -1,4 +1,4 @@
-"""The counters through edits of their rules and resets; what is used and held stays provable."""
+"""Counters after edits of their rules and after resets. Each counter still equals its ledger."""
 
 import pytest
 from sqlalchemy import insert, select, update
@@ -21,7 +21,7 @@ BUDGET = rule("budget")
 
 @pytest.fixture
 def connection(database: SqliteDatabase):
-    """A transaction on a database with a limit of one budget and one rate limit, all of a day."""
+    """Yield a transaction on a database with a limit of one budget and one rate limit, both of a day."""
     with database.read() as connection:
         writes.add_all(connection, [LIMIT], 1)
         yield connection
@@ -31,24 +31,27 @@ LIMIT = limit("limit", BUDGET, rule("rate", "tokens"), rule("rate", "requests"))
 
 
 def amounts(connection: Connection, rule_id: str = "budget", metric: str = "cost") -> list[tuple[int, int, int]]:
-    """(start, used, reserved) of each counter of a rule."""
+    """Return (start, used, reserved) of each counter of a rule."""
     return [(row.window_start, row.used, row.reserved) for row in counted(connection, rule_id, metric)]
 
 
 def regenerate(connection: Connection, before: Rule, after: Rule, alignment: Alignment) -> None:
-    """Move the rule's open counter into the window that is current now under its new setting."""
+    """Move the rule's open counter into the window that is current after the edit."""
     counters.regenerate_all(connection, [counters.Move(before, after, alignment)], NOW)
 
 
 def post(connection: Connection, counter_id: int, *rows: tuple[int, int]) -> None:
-    """Put (held, used) rows on a counter's ledger."""
+    """Add ledger rows with (held, used) to a counter."""
     for held, used in rows:
         seq = len(connection.execute(select(ledger)).all()) + 1
         connection.execute(insert(ledger).values(seq=seq, counter_id=counter_id, held=held, used=used))
 
 
 def differences(connection: Connection) -> list[str]:
-    """Counters that do not equal what their ledger says: used = folded + Σ used, reserved = Σ held."""
+    """Return the counters that differ from their ledger.
+
+    For a correct counter, used = folded + Σ used and reserved = Σ held.
+    """
     found = []
     for row in connection.execute(select(table)):
         rows = connection.execute(select(ledger).where(ledger.c.counter_id == row.id)).all()

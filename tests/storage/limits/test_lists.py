@@ -1,4 +1,7 @@
-"""A page of the database is a slice of the sorted limits; its total is counted once a revision of a file."""
+"""A page of the database is a slice of the sorted limits.
+
+Its total is counted once for each config revision of a file.
+"""
 
 import random
 from contextlib import contextmanager
@@ -16,7 +19,7 @@ FILTERS = [Filter(), Filter(provider="openai"), Filter(search="1")]
 
 
 def numbered(number):
-    """A limit that shares the instant it was made at with two others."""
+    """Return a limit. Three limits have the same time of creation."""
     made = {"model_name": f"m {number % 9}-{number}", "provider": "openai" if number % 2 else None}
     return limit(f"{number:03}", created_at=NOON + number // 3, **made)
 
@@ -47,7 +50,7 @@ def total(database, totals, wanted):
 
 
 def expected(stored, query):
-    """The same page and total by sorting in Python."""
+    """Return the same page and total, sorted in Python."""
     passing = [each for each in stored.values() if query.filter.passes(each)]
     by = {"created_at": lambda each: each.created_at, "model_name": lambda each: each.search_name}[query.order.sort_by]
     ids = [each.id for each in sorted(passing, key=lambda each: (by(each), each.id), reverse=query.order.descending)]
@@ -56,7 +59,7 @@ def expected(stored, query):
 
 @contextmanager
 def sent(database):
-    """The statements that are sent meanwhile."""
+    """Yield the list of the statements that are sent during the block."""
     statements = []
 
     def note(_connection, _cursor, statement, *_):

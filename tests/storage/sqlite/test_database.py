@@ -1,4 +1,4 @@
-"""What a transaction is, and what a caller is told who waits too long for one."""
+"""Transactions, and the error of a caller that waits too long for one."""
 
 import os
 import sqlite3

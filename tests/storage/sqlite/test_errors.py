@@ -1,4 +1,7 @@
-"""What a caller is told of a constraint or a statement that fails: a race is a conflict, a mistake of ours is none."""
+"""The caller's error after a violated constraint or a failed statement.
+
+A race is a Conflict; a fault of our code is not.
+"""
 
 import sqlite3
 
@@ -37,7 +40,7 @@ KEY = {
 
 @pytest.fixture
 def filled(database):
-    """A database with one limit, one rule, one counter, one virtual key, one user and one API key."""
+    """Return a database with one limit, one rule, one counter, one virtual key, one user and one API key."""
     with database.write() as connection:
         writes.add_all(connection, [limit("stored", rule("budget"))], 1)
         count(connection, rule("budget"), NOON, used=5)
@@ -61,7 +64,7 @@ def api_key(row_id):
 
 
 def again(stored, **fields):
-    """What a table holds, stored once more, but for some of its columns."""
+    """Return the insert of a stored row again, with other values in some columns."""
     names = [each.name for each in stored.columns if (stored.name, each.name) != ("counters", "id")]
     wanted = [literal(fields[name]) if name in fields else stored.c[name] for name in names]
     return insert(stored).from_select(names, select(*wanted))
@@ -73,8 +76,8 @@ def counted(**fields):
 
 
 def raised_by(database, statement):
-    """What is raised out of a write in which a statement fails."""
-    with pytest.raises(Exception) as told, database.write() as connection:  # noqa: PT011 - that is the question
+    """Return the error that a write with a failing statement raises."""
+    with pytest.raises(Exception) as told, database.write() as connection:  # noqa: PT011 - the test accepts any error
         connection.execute(statement)
     return told.value
 

@@ -1,4 +1,4 @@
-"""What the database itself refuses, whatever the code above it does."""
+"""The constraints of the database itself, independent of the code above it."""
 
 from typing import Any
 
@@ -16,7 +16,10 @@ from tests.storage.stored import NOON, count, counted, limit, rule
 
 @pytest.fixture
 def connection(database: SqliteDatabase):
-    """A transaction on a database with one limit, one rule and one counter; what a refused statement did is undone."""
+    """Yield a transaction on a database with one limit, one rule and one counter.
+
+    The effect of a refused statement is undone.
+    """
     with database.read() as connection:
         connection.exec_driver_sql("UPDATE config_revision SET revision = 1")
         writes.add_all(connection, [limit("stored", rule("budget"))], 1)
@@ -25,14 +28,14 @@ def connection(database: SqliteDatabase):
 
 
 def refused(connection: Connection, statement: Any) -> str:
-    """The constraint that refuses a statement."""
+    """Return the constraint that refuses a statement."""
     with pytest.raises(IntegrityError) as told:
         connection.execute(statement)
     return str(told.value.orig)
 
 
 def identity(row_id: str, **fields: str) -> Any:
-    """An insert of a limit with an identity."""
+    """Return an insert of a limit with an identity."""
     filled = {"model_name": "gpt-4o", "provider": "", "scope": "global", "scope_id": "", "match_provider": ""}
     rest = {"calendar_aligned": False, "timezone": "UTC", "created_at": 1, "updated_at": 1, "version": 1, "revision": 1}
     return insert(model_limits).values(

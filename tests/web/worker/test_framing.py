@@ -1,4 +1,4 @@
-"""Where a message ends: however its bytes come, and as gunicorn's own parser says it."""
+"""The end of a message is found for any division of its bytes, and agrees with gunicorn's own parser."""
 
 import pytest
 from gunicorn.config import Config
@@ -49,11 +49,11 @@ REFUSED = [
     CHUNKED + b"5\r\nhello!!0\r\n\r\n",
     CHUNKED + b"fffffffff\r\n",
 ]
-"""What gunicorn refuses or closes, and what nobody shall wait for."""
+"""Messages that gunicorn refuses or closes, so the loop must not wait for more bytes."""
 
 
 def looked(data: bytes, cuts: list[int]) -> tuple[MessageProgress, int]:
-    """How a message ends up whose bytes come in pieces."""
+    """Return the final progress of a message whose bytes come in pieces."""
     framing = Framing()
     for cut in [*sorted(cuts), len(data)]:
         if framing.look(data[:cut]) in {MessageProgress.WHOLE, MessageProgress.REFUSED}:
@@ -62,7 +62,7 @@ def looked(data: bytes, cuts: list[int]) -> tuple[MessageProgress, int]:
 
 
 def consumed(data: bytes) -> int:
-    """How many bytes gunicorn takes for the first message."""
+    """Return the number of bytes that gunicorn takes for the first message."""
     parser = RequestParser(Config(), iter([data]), ("127.0.0.1", 1))
     next(parser)
     parser.finish_body()
@@ -106,7 +106,7 @@ def test_whatever_comes_no_whole_message_ends_elsewhere_than_gunicorn_says(head:
         try:
             assert consumed(data) == end
         except (ParseException, NoMoreData):
-            return  # refused, and the connection is closed
+            return  # the message is refused, and the connection is closed
 
 
 @given(st.lists(st.binary(min_size=1, max_size=400), max_size=8), st.lists(st.integers(0, 4000), max_size=8))

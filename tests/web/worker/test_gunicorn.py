@@ -1,4 +1,7 @@
-"""What the worker relies on in gunicorn beside its documented seams: where it changes, somebody has to look again."""
+"""The parts of gunicorn that the worker uses beyond the documentation.
+
+If one changes, a person must check the worker.
+"""
 
 import inspect
 from hashlib import sha256
@@ -15,7 +18,7 @@ from governance.web.worker.loop import PeerLoop
 from governance.web.worker.worker import Worker
 
 RELIED_ON: dict[Any, str] = {
-    # the loop, the pool and the way between them; how a stop goes
+    # the loop, the pool, the steps between them, and the steps of a stop
     gthread.ThreadWorker.__init__: "5681b8b542ea",
     gthread.ThreadWorker.init_process: "e4fc63a1a68e",
     gthread.ThreadWorker.run: "f92c7394d857",
@@ -25,14 +28,14 @@ RELIED_ON: dict[Any, str] = {
     gthread.ThreadWorker.handle_exit: "b4e7decd4f92",
     gthread.PollableMethodQueue: "5b4a78bd3cfb",
     base.Worker.init_process: "114caccd7a0e",
-    # what is overridden, though gunicorn does not say that it may be: called as it was, and as often
+    # overridden, although gunicorn does not offer it: gunicorn must call these methods as before, and as often
     gthread.ThreadWorker.check_config: "677dafbcca4e",
     gthread.ThreadWorker.accept: "f8dcead3dce5",
     gthread.ThreadWorker.handle: "ca85c9be3df7",
     gthread.ThreadWorker.finish_request: "616e7bb15a00",
     gthread.ThreadWorker.murder_keepalived: "4459960c4ccc",
     base.Worker.handle_error: "75426448389b",
-    # a request is parsed from bytes that are here, and its answer written to what has `sendall`
+    # a request is parsed from received bytes, and its response is written to an object that has `sendall`
     gthread.ThreadWorker.handle_request: "6d0de5b91910",
     http.get_parser: "b7d8dcde91e2",
     parser.Parser: "3a9c06e348c7",
@@ -46,7 +49,7 @@ RELIED_ON: dict[Any, str] = {
     util.write_chunk: "9cd46540c593",
     util.close_graceful: "0e5925bfc017",
 }
-"""The start of the SHA-256 of each one's source, as it was read."""
+"""The start of the SHA-256 of each part's source, at the time when it was checked."""
 OVERRIDDEN = {
     "__init__",
     "check_config",

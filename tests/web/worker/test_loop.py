@@ -18,7 +18,7 @@ from governance.web.worker.worker import Worker
 
 
 class Threads:
-    """A pool that notes what it shall do and does nothing."""
+    """A pool that records its tasks and does none of them."""
 
     def __init__(self) -> None:
         self.asked: list[Connection] = []
@@ -32,7 +32,7 @@ class Threads:
 
 
 class Listener:
-    """Accepts what it is given, and then has nobody."""
+    """Accepts the given connections, and after that no other."""
 
     def __init__(self, *found: socket.socket | OSError) -> None:
         self.found = list(found)
@@ -65,7 +65,7 @@ def worker() -> Iterator[Worker]:
 
 @pytest.fixture
 def peers(worker: Worker) -> Iterator[list[socket.socket]]:
-    """The other ends of three connections that the worker has."""
+    """Yield the other ends of three connections of the worker."""
     pairs = [socket.socketpair() for _ in range(3)]
     listener = Listener(*(own for own, _ in pairs))
     worker.accept(listener)
@@ -75,7 +75,7 @@ def peers(worker: Worker) -> Iterator[list[socket.socket]]:
 
 
 def turn(worker: Worker) -> None:
-    """One turn of the loop."""
+    """Run one pass of the loop."""
     worker.wait_for_and_dispatch_events(0)
 
 
@@ -86,7 +86,7 @@ def test_an_event_of_a_connection_that_another_event_has_closed_does_nothing(wor
     real = worker._readable
 
     def readable(connection: Connection, own: socket.socket) -> None:
-        """The first that is read has the other closed."""
+        """Close the other connection when the first one is read."""
         if worker.nr_conns == 3:
             worker._drop(second if connection is first else first)
         real(connection, own)

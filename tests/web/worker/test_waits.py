@@ -1,4 +1,4 @@
-"""Each wait has its end, counted from its beginning; who is given up where there is no place or no room."""
+"""Each wait ends, counted from its beginning. The tests also show which connection is closed if there is no room."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from governance.web.worker.waits import ROOM, Timeouts, WaitQueues, leave
 
 @pytest.fixture
 def connect() -> Iterator[Callable[[], Connection]]:
-    """Makes connections whose peer neither sends nor reads; `peers` has the other ends."""
+    """Yield a function that makes connections. Their peers neither send nor read; `peers` has the other ends."""
     ends: list[socket.socket] = []
 
     def make() -> Connection:

@@ -1,4 +1,4 @@
-"""A copy is whole, of one instant, for its owner alone, and there only once it is all that."""
+"""A backup is complete, of one instant, and readable only by its owner. It appears only when it is finished."""
 
 import os
 import resource
@@ -16,7 +16,7 @@ from governance.storage.sqlite.files.backup import PAGES, backup, copy
 from tests.storage.rows import stored, write
 
 MANY = [f"{'x' * 2000}{number:05}" for number in range(1500)]
-"""Users that fill many times what is copied at once."""
+"""Users that fill many times the number of pages that one step copies."""
 
 
 def users(path: Path) -> list[str]:
@@ -30,13 +30,13 @@ def made(database, file: Path, *, replace: bool = False) -> Path:
 
 
 def left(folder: Path) -> list[str]:
-    """What lies in a folder, beside the database and what belongs to it."""
+    """Return the files in a folder, without the database and its own files."""
     return sorted(file.name for file in folder.iterdir() if not file.name.startswith("governance.db"))
 
 
 @contextmanager
 def writer(database) -> Iterator[list[str]]:
-    """Another thread that writes without a pause: two users in each transaction; what it has written."""
+    """Run a thread that writes without a pause, two users in each transaction. Yield the written users."""
     done: list[str] = []
 
     def go_on() -> None:
@@ -74,7 +74,7 @@ def test_a_backup_ends_while_others_write_without_a_pause_and_is_of_one_instant(
         after = len(done)
     copied = [name for name in users(file) if not name.startswith("x")]
     firsts, seconds = ([name[1:] for name in copied if name[0] == letter] for letter in "ab")
-    assert firsts == seconds  # no transaction is in it by half
+    assert firsts == seconds  # each transaction is in the copy as a whole
     assert before <= len(firsts) <= after + 1
     assert len(users(file)) == len(MANY) + len(copied)
 
@@ -141,7 +141,7 @@ def test_a_folder_that_is_not_there_is_told(database, tmp_path):
 
 @contextmanager
 def small_disk(most: int) -> Iterator[None]:
-    """No file may grow beyond so many bytes: to SQLite, a disk that fails to write."""
+    """Limit the size of each file in the block. To SQLite, this is a disk that fails to write."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
     try:

@@ -1,4 +1,4 @@
-"""What a caller is told where the file is gone, full, closed or damaged; and that another in its place is opened."""
+"""The caller's error if the file is missing, full, closed or damaged. A file that replaces it is opened."""
 
 import os
 import shutil
@@ -48,7 +48,7 @@ def test_a_file_that_came_back_is_used_again(database, template):
 
 
 def backup(database: SqliteDatabase) -> Path:
-    """A copy of the database as it is, in a file beside it."""
+    """Copy the present database to a file beside it."""
     copy = database.path.with_name("backup.db")
     with closing(sqlite3.connect(database.path)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)
@@ -96,7 +96,7 @@ def test_a_connection_that_is_opened_only_then_does_not_mix_them_either(database
 
 @pytest.fixture
 def full(database: SqliteDatabase) -> Iterator[SqliteDatabase]:
-    """A database whose connections may not make the file any longer: to SQLite, a full disk."""
+    """Yield a database whose connections must not make the file longer. To SQLite, this is a full disk."""
 
     def limit(connection: sqlite3.Connection, _: object) -> None:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]

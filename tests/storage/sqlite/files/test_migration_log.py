@@ -1,4 +1,4 @@
-"""What a migration says it does, and what becomes of one whose copy cannot be written."""
+"""The log of a migration, and a migration whose copy cannot be written."""
 
 import logging
 import re
@@ -18,13 +18,13 @@ HEAD = migrations.head()
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """A filled database of the first schema."""
+    """Return a filled database of the first schema."""
     of_revision(tmp_path / "governance.db", "0001")
     return tmp_path / "governance.db"
 
 
 class Heard(logging.Handler):
-    """Keeps every sentence."""
+    """Keeps every log message."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Heard(logging.Handler):
 
 @pytest.fixture
 def said() -> Iterator[list[str]]:
-    """What the migrations log."""
+    """Yield the list of the log messages of the migrations."""
     heard, logger = Heard(), logging.getLogger("governance.migrations")
     logger.addHandler(heard)
     logger.setLevel(logging.INFO)
@@ -47,7 +47,7 @@ def said() -> Iterator[list[str]]:
 
 @pytest.fixture
 def blocked(old: Path) -> Path:
-    """The name of the copy, taken by a folder with a file in it."""
+    """Return the name of the copy. A folder with a file in it already has this name."""
     copy = old.with_name(f"governance.db.before-{HEAD}")
     copy.mkdir()
     (copy / "file").write_text("in the way")
@@ -105,7 +105,7 @@ def test_damaged_database_is_not_migrated_without_copy(old, monkeypatch):
 
 
 class FailingCopy:
-    """A copy that fails as SQLite does."""
+    """A copy that fails in the way of SQLite."""
 
     def __init__(self, code: int) -> None:
         self.code = code

@@ -24,7 +24,7 @@ REVISIONS = [script.revision for script in SCRIPTS.walk_revisions()][::-1]
 
 
 def of_revision(path: Path, revision: str) -> dict:
-    """Make a filled database of a revision; its rows."""
+    """Make a filled database of a revision. Return its rows."""
     path.touch()
     with migrations.connect(path, 1) as connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -53,7 +53,7 @@ def dump(path: Path) -> list[str]:
 
 
 def tables_of(connection: Connection) -> dict:
-    """All that SQLite says of its tables: columns, keys, indexes and checks."""
+    """Return everything that SQLite says about its tables: columns, keys, indexes and checks."""
     found = inspect(connection)
     names = sorted(set(found.get_table_names()) - {"alembic_version"})
     asked: list[Callable] = [
@@ -153,7 +153,7 @@ def upgrade():
 
 @pytest.fixture
 def next_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Add a revision to a copy of the scripts, and let the code take that for its own."""
+    """Add a revision to a copy of the scripts. The code then uses the copy as its own scripts."""
 
     def add(*statements: str) -> None:
         scripts = Path(shutil.copytree(migrations.SCRIPTS, tmp_path / "migrations"))

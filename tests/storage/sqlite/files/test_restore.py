@@ -1,4 +1,4 @@
-"""A backup is put in the database's place whole and checked, or nothing is done; what was there is kept."""
+"""A restore checks the backup and replaces the whole database, or does nothing. The replaced file is kept."""
 
 import errno
 import os
@@ -26,7 +26,7 @@ KEPT = "governance.db.replaced-20261123T120000Z"
 
 @pytest.fixture
 def path(path: Path, tmp_path: Path) -> Path:
-    """A started database of revision 5 in a folder of its own; its backup is of revision 3."""
+    """Return a database of revision 5 in a folder of its own, after a start. Its backup is of revision 3."""
     own = tmp_path / "instance" / "governance.db"
     own.parent.mkdir()
     path.rename(own)
@@ -55,7 +55,7 @@ def listing(path: Path) -> dict[str, bytes]:
 
 
 def refusal(path: Path, backup: Path, kind: type[Exception]) -> str:
-    """The sentence of a refusal, after which all lies as it lay."""
+    """Return the message of a refused restore. All files must be unchanged."""
     before = listing(path)
     with pytest.raises(kind) as told:
         restored(path, backup)
@@ -268,7 +268,7 @@ def test_a_restore_that_is_killed_at_any_step_leaves_one_state_or_the_other_or_s
 
 
 class TestBeginAnew:
-    """`flask governance init`."""
+    """Tests of `flask governance init`."""
 
     def test_makes_a_database_where_one_was_lost_and_keeps_its_journal(self, path):
         crashed(path)

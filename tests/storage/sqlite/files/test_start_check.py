@@ -1,4 +1,4 @@
-"""A start on what lies on the disk: it makes no world anew, and decides on no file but the right one."""
+"""A start on existing files creates no new database, and uses no file but the right one."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ def start(path: Path) -> None:
 
 
 def refusal(path: Path) -> str:
-    """The one line with which a start is refused; nothing is changed by it."""
+    """Return the one line with which a start is refused. The start must change no file."""
     before = path.read_bytes() if path.exists() else None
     with pytest.raises(NotReady) as told:
         start(path)
@@ -62,7 +62,7 @@ def revision(path: Path) -> int:
 
 @pytest.fixture
 def path(path: Path) -> Path:
-    """A database that was started once, and its marker."""
+    """Return a database after one start, and its marker."""
     start(path)
     return path
 
@@ -261,7 +261,7 @@ def test_a_marker_that_cannot_be_read_is_told(path):
 
 
 class TestLookingThrough:
-    """How thoroughly a start looks, by the pragmas that it asks."""
+    """How thorough a start checks the file, by the pragmas that it runs."""
 
     @pytest.fixture
     def asked(self, monkeypatch):

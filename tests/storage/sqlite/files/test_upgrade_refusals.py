@@ -1,4 +1,4 @@
-"""Where the database cannot be made ready, the operator is told why, in one line, and nothing is changed."""
+"""If the database cannot be prepared, the operator gets the reason in one line, and no file changes."""
 
 import os
 import sqlite3
@@ -25,7 +25,7 @@ GARBAGE = b"\xaa"
 
 
 def refusal(path: Path) -> str:
-    """The one line with which an upgrade is refused."""
+    """Return the one line with which an upgrade is refused."""
     with pytest.raises(NotReady) as told:
         migrations.upgrade(path, 0.05)
     assert len(told.value.message.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""Threads that wait for a writer that is stuck: only half of them, and none past its deadline."""
+"""Threads that wait for a stuck writer: at most half of all threads, and none after its deadline."""
 
 import fcntl
 import os
@@ -26,7 +26,7 @@ THREADS = 4
 
 
 class Timer:
-    """Seconds that only a test lets pass."""
+    """A timer in seconds. Only the test moves it."""
 
     def __init__(self):
         self.now = 100.0
@@ -47,7 +47,7 @@ def progress(timer):
 
 @contextmanager
 def callers(progress, number):
-    """So many threads that wait."""
+    """Start this many waiting threads."""
     with ExitStack() as stack:
         for _ in range(number):
             stack.enter_context(progress)
@@ -120,7 +120,7 @@ def test_who_leaves_as_the_act_ends_is_told_what_came_of_it():
 
 @pytest.fixture
 def stuck(path):
-    """A writer that cannot have its turn, and how callers of it fare."""
+    """Yield a writer that cannot get the lock. After the test, the writer must work again."""
     group = GroupCommit(path, 3.0, lambda: NOON, progress=WriterProgress(THREADS))
     with path.with_name("governance.db.queue").open("a") as queue:
         fcntl.flock(queue, fcntl.LOCK_EX)
@@ -130,7 +130,7 @@ def stuck(path):
 
 
 def timed(group):
-    """How long a caller waited, and what it was told."""
+    """Return how long a caller waited, and its error."""
     began = monotonic()
     with pytest.raises(Unavailable) as refusal:
         group.submit(lambda batch: batch.keep(("", "", "no"), b"", b"", ()))
@@ -189,7 +189,10 @@ os.kill(os.getpid(), signal.SIGSTOP)
 
 @pytest.fixture
 def stopped(tmp_path):
-    """A file, and a process that was stopped while it held its lock, and ends when it is continued."""
+    """Yield a file, and a process that was stopped while it held the file's lock.
+
+    The process ends when it is continued.
+    """
     file = tmp_path / "governance.db.queue"
     process = subprocess.Popen([sys.executable, "-c", STOPS_ITSELF, str(file)], stdout=subprocess.PIPE)
     process.stdout.readline()

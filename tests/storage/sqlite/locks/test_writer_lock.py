@@ -1,4 +1,4 @@
-"""Whose turn it is: an edit waits for few batches, however many writers never stop; and nobody is stuck behind it."""
+"""The order of writers: an edit waits for few batches, even if writers never stop, and it blocks no other writer."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ MOST_BATCHES = 3
 
 
 class Writers:
-    """Writers of several workers that never stop, each batch of which takes a while; how many were done."""
+    """Writers of several workers that never stop. Each batch takes some time. `batches` is the number of batches."""
 
     def __init__(self, path, workers):
         self.batches = 0

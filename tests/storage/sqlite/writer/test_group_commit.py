@@ -1,4 +1,4 @@
-"""The writer thread: what it makes of results, and files that are put in the database's place."""
+"""The writer thread: the function `then` on results, and files that replace the database."""
 
 import shutil
 import sqlite3
@@ -17,7 +17,7 @@ from tests.storage.stored import NOON
 
 
 def reservation(reservation_id):
-    """A reservation on no rule."""
+    """Return a reservation without rules."""
     return Reservation(
         reservation_id, Status.OPEN, "m", None, None, None, 1, 0, 0, 0, 0, NOON, NOON + 1, None, late=False
     )
@@ -31,7 +31,7 @@ def group(path):
 
 
 def use(group, key):
-    """Have the writer write something, and its connection open."""
+    """Let the writer write a row, so that its connection is open."""
     group.submit(lambda batch: batch.add(reservation(key), []))
 
 
@@ -103,7 +103,10 @@ def test_nothing_is_made_of_a_result_that_is_not_on_the_disk(group, path):
 
 @pytest.fixture
 def together(group, monkeypatch):
-    """Three callers at once, after three that came together: the batches in which theirs were done."""
+    """Return a function that starts three callers at once, after three that came together.
+
+    It returns the batches of their acts.
+    """
     monkeypatch.setattr(group_commit, "GATHERING", 20)
 
     def call(pool):

@@ -1,4 +1,4 @@
-"""Whether decisions can be written: by what became of the last batches, and by an attempt where none came of late."""
+"""Whether decisions can be written: from the results of the last batches, or from a probe if there were none lately."""
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ FULL = Unavailable("The disk is full.")
 
 
 class Timer:
-    """Seconds that only a test lets pass."""
+    """A timer in seconds. Only the test moves it."""
 
     def __init__(self):
         self.now = 100.0
@@ -23,7 +23,7 @@ class Timer:
 
 
 class Attempts:
-    """Attempts to write; what each raises, or None where it works."""
+    """Probes. Each raises the given error, or succeeds for None."""
 
     def __init__(self, fate):
         self.fate = fate

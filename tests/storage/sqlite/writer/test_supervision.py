@@ -1,4 +1,4 @@
-"""The writer thread ends, whatever ends it: its callers are told, and it starts again."""
+"""After any end of the writer thread, its callers get an error, and the thread starts again."""
 
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
@@ -17,11 +17,11 @@ WAITED = 20
 
 
 class KilledError(BaseException):
-    """What no handler of exceptions catches."""
+    """An error that no exception handler catches."""
 
 
 class Queue(SimpleQueue):
-    """A queue that ends the thread that takes from it, when told to."""
+    """A queue that ends the thread that reads it, when the test says so."""
 
     broken = False
 
