@@ -21,7 +21,7 @@ from tests.docs.pages import ROOT, table
 
 
 def endpoints(app: Flask) -> list[str]:
-    """Return a row for each endpoint: method and path (POST for any method), the key scope that it needs, its summary."""
+    """Return a row for each endpoint: method and path (POST for any method), the required key scope, its summary."""
     found = []
     for rule in app.url_map.iter_rules():
         declared = operation.of(app.view_functions[rule.endpoint])

@@ -203,8 +203,8 @@ class Doctor:
             whose = f"virtual key {first.virtual_key_id}" if first.virtual_key_id else "calls without a virtual key"
             more = f", and so with {len(found) - 1} more" if len(found) > 1 else ""
             raise NotReady(
-                f"Settle after each call: in the last day, all {first.expired} reservations of {whose} expired and were "
-                f"charged at their estimate{more}."
+                f"Settle after each call: in the last day, all {first.expired} reservations of {whose} expired and "
+                f"were charged at their estimate{more}."
             )
         return "no virtual key of the last day lets all its reservations expire"
 
