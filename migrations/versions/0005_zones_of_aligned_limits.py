@@ -17,4 +17,4 @@ def upgrade():
 
 
 def downgrade():
-    """Keep the rows, because the removed zones had no effect."""
+    """Keep the rows: the zones that are gone had no effect."""

@@ -51,7 +51,7 @@ def upgrade():
     op.add_column('reservations', sa.Column('price', sa.Text(), nullable=True))
     op.add_column('reservations',
                   sa.Column('cost_source', sa.Text(), server_default=sa.text("'none'"), nullable=False))
-    # before this schema, the caller gave each cost
+    # until now each cost was given by the caller
     op.execute("UPDATE reservations SET cost_source = 'given' WHERE held_cost > 0 OR used_cost > 0")
 
 

@@ -71,7 +71,7 @@ def upgrade():
     )
     for column in ('input_tokens', 'output_tokens', 'cached_tokens'):
         op.add_column('reservations', sa.Column(column, BIG, server_default='0', nullable=False))
-    # a reservation stays for a day at least, so all reservations of the last day are still stored
+    # a reservation stays a day at least, so all that were admitted in the last day are there
     op.execute(f'INSERT INTO usage_bounds SELECT 1, max(0, touched_at - {DAY}), 0 FROM config_revision')
     add_stored(op.get_bind())
 
