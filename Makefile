@@ -5,12 +5,13 @@ VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 WORK := bench/.work
+LITELLM := tests/litellm/.venv
 BENCH := $(WORK)/.ready
 MEASURE := $(WORK)/venv/bin/python -m bench $(if $(QUICK),--quick)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --python-version 3.11 --no-header
 REDIS := redis-tools libatomic1 libjemalloc2 liblzf1 libssl3 libsystemd0
 
-.PHONY: help run test cov proofs lint format bench bench-list bench-decide bench-scale bench-hops bench-history lock clean
+.PHONY: help run test cov proofs litellm lint format bench bench-list bench-decide bench-scale bench-hops bench-history lock clean
 
 help:  ## list the targets
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
@@ -19,13 +20,18 @@ run: $(READY)  ## start the service on 127.0.0.1:8080 (HOST and PORT change that
 	@$(BIN)/python -c 'import wsgi' && exec $(BIN)/gunicorn wsgi:app  # a bad setting is told before gunicorn reads it
 
 test: $(READY)  ## run the test suite, without the proofs, on two cores
-	$(BIN)/pytest -m 'not proof' -n 2 --dist loadfile $(if $(COV),--cov --cov-report=term:skip-covered)
+	$(BIN)/pytest -m 'not proof and not litellm' -n 2 --dist loadfile $(if $(COV),--cov --cov-report=term:skip-covered)
 
 cov:  ## the same with branch coverage, which must not fall under the floor in pyproject.toml
 	$(MAKE) test COV=1
 
 proofs: $(READY)  ## kill -9, a model, faults and hostile peers: at most 10 minutes; longer with PROOF_SECONDS=3600
 	$(BIN)/pytest -m proof tests/proofs
+
+litellm: $(READY)  ## test the recipe for LiteLLM with its real proxy: installs 740 MB, so CI does not run it
+	test -d $(LITELLM) || { $(PYTHON) -m venv $(LITELLM) && \
+		$(LITELLM)/bin/pip install --quiet --disable-pip-version-check -r tests/litellm/requirements.txt; }
+	$(LITELLM)/bin/pytest -q -p no:cacheprovider --noconftest -m litellm tests/litellm
 
 lint: $(READY)  ## ruff and mypy, as CI does
 	$(BIN)/ruff check .
@@ -71,7 +77,7 @@ $(BENCH): requirements.lock bench/requirements.txt
 	@touch $@
 
 clean:  ## remove what make made; the database in instance/ stays
-	rm -rf $(VENV) $(WORK) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(WORK) $(LITELLM) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 $(READY): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
