@@ -73,7 +73,10 @@ class Stack:
         return send(self.proxy, "/v1/chat/completions", body, f"sk-{key}")
 
     def reservations(self, key: str, count: int) -> list[dict[str, Any]]:
-        """Return the reservations of a key, once there are so many and none is open. LiteLLM settles after its answer."""
+        """Return the reservations of a key, once there are so many and none is open.
+
+        LiteLLM settles after its answer.
+        """
         query = f"since=2020-01-01T00:00:00Z&virtual_key_id={key}&limit=100"
         for _ in range(100):
             found = json.loads(send(self.service, f"/api/governance/reservations?{query}")[1])["reservations"]

@@ -79,9 +79,8 @@ class ModelLimits(CustomLogger):
         path = f"/api/governance/reservations/{reservation_id}/{act}"
         try:
             answer = await self._client.post(path, json=body)
-            if (
-                answer.status_code == HTTPStatus.BAD_REQUEST and body
-            ):  # a usage that cannot be read settles as it was held
+            if answer.status_code == HTTPStatus.BAD_REQUEST and body:
+                # a usage that cannot be read settles as it was held
                 await self._client.post(path, json={})
         except httpx.HTTPError as error:
             litellm.verbose_logger.warning("not told how a call ended, so its hold will expire: %r", error)
