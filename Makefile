@@ -7,11 +7,15 @@ BIN := $(VENV)/bin
 WORK := bench/.work
 LITELLM := tests/litellm/.venv
 BENCH := $(WORK)/.ready
+PROXIES := tests/gateways/.work
+GATEWAYS := $(PROXIES)/.ready
+AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo -E)
+NGINX := nginx libnginx-mod-http-lua gettext-base
 MEASURE := $(WORK)/venv/bin/python -m bench $(if $(QUICK),--quick)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --python-version 3.11 --no-header
 REDIS := redis-tools libatomic1 libjemalloc2 liblzf1 libssl3 libsystemd0
 
-.PHONY: help run test cov proofs litellm lint format bench bench-list bench-decide bench-scale bench-hops bench-history lock clean
+.PHONY: help run test cov proofs gateways litellm lint format bench bench-list bench-decide bench-scale bench-hops bench-history lock clean
 
 help:  ## list the targets
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
@@ -19,14 +23,21 @@ help:  ## list the targets
 run: $(READY)  ## start the service on 127.0.0.1:8080 (HOST and PORT change that)
 	@$(BIN)/python -c 'import wsgi' && exec $(BIN)/gunicorn wsgi:app  # a bad setting is told before gunicorn reads it
 
-test: $(READY)  ## run the test suite, without the proofs, on two cores
-	$(BIN)/pytest -m 'not proof and not litellm' -n 2 --dist loadfile $(if $(COV),--cov --cov-report=term:skip-covered)
+test: $(READY)  ## run the test suite, without the proofs and the proxies, on two cores
+	$(BIN)/pytest -m 'not proof and not gateways and not litellm' -n 2 --dist loadfile $(if $(COV),--cov --cov-report=term:skip-covered)
 
 cov:  ## the same with branch coverage, which must not fall under the floor in pyproject.toml
 	$(MAKE) test COV=1
 
 proofs: $(READY)  ## kill -9, a model, faults and hostile peers: at most 10 minutes; longer with PROOF_SECONDS=3600
 	$(BIN)/pytest -m proof tests/proofs
+
+# nginx with Lua is Debian's or Ubuntu's, which needs root for its folders; everything else is in an environment of its own.
+gateways: $(GATEWAYS)  ## install real Envoy, nginx, Traefik and Caddy, and test the recipes of examples/gateways: about 4 minutes
+	@test -e /usr/lib/nginx/modules/ngx_http_lua_module.so -a -n "$$(command -v envsubst)" || { \
+		$(AS_ROOT) apt-get update -qq && \
+		$(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(NGINX); }
+	$(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 $(PROXIES)/venv/bin/pytest -p no:cacheprovider -m gateways -n 2 --dist loadgroup tests/gateways
 
 litellm: $(READY)  ## test the recipe for LiteLLM with its real proxy: installs 740 MB, so CI does not run it
 	test -d $(LITELLM) || { $(PYTHON) -m venv $(LITELLM) && \
@@ -64,6 +75,7 @@ lock: $(READY)  ## requirements.txt changed: write its hashed closures anew
 	$(BIN)/pip install --quiet uv
 	$(COMPILE) requirements.txt -o requirements-dev.lock
 	sed '/^# Development/,$$d' requirements.txt | $(COMPILE) - -c requirements-dev.lock -o requirements.lock
+	$(COMPILE) tests/gateways/requirements.txt -c requirements-dev.lock -o tests/gateways/requirements.lock
 
 # An environment of the bench's own: what the service stands on, and what it is measured beside. A machine without a
 # Redis gets Debian's, unpacked here and nowhere else; where that cannot be, the bench goes without.
@@ -76,8 +88,14 @@ $(BENCH): requirements.lock bench/requirements.txt
 		echo 'There is no redis-server: Flask-Limiter will not be measured.' >&2
 	@touch $@
 
+$(GATEWAYS): requirements-dev.lock tests/gateways/requirements.lock
+	$(PYTHON) -m venv $(PROXIES)/venv
+	$(PROXIES)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements-dev.lock -r tests/gateways/requirements.lock
+	@touch $@
+
 clean:  ## remove what make made; the database in instance/ stays
-	rm -rf $(VENV) $(WORK) $(LITELLM) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(WORK) $(PROXIES) $(LITELLM) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 $(READY): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
