@@ -33,7 +33,7 @@ proofs: $(READY)  ## kill -9, a model, faults and hostile peers: at most 10 minu
 	$(BIN)/pytest -m proof tests/proofs
 
 # nginx with Lua is Debian's or Ubuntu's, which needs root for its folders; everything else is in an environment of its own.
-gateways: $(GATEWAYS)  ## install real Envoy, nginx, Traefik and Caddy, and test the recipes of examples/gateways: about 4 minutes
+gateways: $(GATEWAYS)  ## install real Envoy, nginx, Traefik and Caddy, and test the recipes of examples/gateways: 2 minutes
 	@test -e /usr/lib/nginx/modules/ngx_http_lua_module.so -a -n "$$(command -v envsubst)" || { \
 		$(AS_ROOT) apt-get update -qq && \
 		$(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(NGINX); }
