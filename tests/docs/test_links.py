@@ -40,6 +40,8 @@ def test_references_to_the_contract_name_a_section_that_exists():
     sections = set(re.findall(r"^##+ ([\d.]+?)\.? ", (ROOT / "docs/contract.md").read_text(), re.MULTILINE))
     for folder in ("governance", "schemas", "tests"):
         for file in (ROOT / folder).rglob("*.py"):
+            if any(part.startswith(".") for part in file.relative_to(ROOT).parts):
+                continue  # an environment of a target, such as that of `make gateways`
             text = file.read_text()
             assert not re.search(r"\bSPE[C]\b", text), file
             for reference in re.findall(r"contract\.md((?:(?:,| and)? §[\d.]*\d)+)", text):
