@@ -22,6 +22,8 @@ from governance.services.history.limit_windows import LimitWindows
 from governance.services.history.what_if import WhatIfs
 from governance.services.keys.api_keys import ApiKeys
 from governance.services.keys.authentication import Authentication
+from governance.services.keys.sessions import Sessions
+from governance.services.keys.sign_in_attempts import SignInAttempts
 from governance.services.keys.users import Users
 from governance.services.keys.virtual_keys import VirtualKeys
 from governance.services.limits.model_limits import ModelLimits
@@ -97,7 +99,7 @@ def create_app(
     auth.protect(app)
     errors.handle_errors(app)
     app.cli.add_command(cli.commands)
-    blueprints.register(app)
+    blueprints.register(app, with_dashboard=settings.ui == "on")
     return app
 
 
@@ -182,6 +184,8 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_
         virtual_keys=VirtualKeys(database, writer, random_ids),
         users=Users(database, writer, random_ids),
         api_keys=ApiKeys(database, writer, random_ids, authentication.refuse),
+        sessions=Sessions(database, clock, random_ids, settings.session_secret),
+        sign_in_attempts=SignInAttempts(timer),
         prices=Prices(database, writer, price_list, clock, random_ids),
         price_list=price_list,
         metering=metering,

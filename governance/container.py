@@ -16,6 +16,8 @@ from governance.services.history.limit_windows import LimitWindows
 from governance.services.history.what_if import WhatIfs
 from governance.services.keys.api_keys import ApiKeys
 from governance.services.keys.authentication import Authentication
+from governance.services.keys.sessions import Sessions
+from governance.services.keys.sign_in_attempts import SignInAttempts
 from governance.services.keys.users import Users
 from governance.services.keys.virtual_keys import VirtualKeys
 from governance.services.limits.model_limits import ModelLimits
@@ -59,6 +61,8 @@ class Container:
     virtual_keys: VirtualKeys
     users: Users
     api_keys: ApiKeys
+    sessions: Sessions
+    sign_in_attempts: SignInAttempts
     prices: Prices
     price_list: PriceList
     metering: Metering

@@ -49,6 +49,15 @@ class Settings:
         "an admin API key of at least 32 characters, compared from here and never stored",
         secret=True,
     )
+    ui: str = _setting("GOVERNANCE_UI", "on", values.one_of("on", "off"), "`off` removes the dashboard at `/ui`")
+    session_secret: str | None = _setting(
+        "GOVERNANCE_SESSION_SECRET",
+        None,
+        values.admin_key,
+        "what signs the sessions of the dashboard, at least 32 characters; one kept in the database where it is left "
+        "out",
+        secret=True,
+    )
     config: str | None = _setting(
         "GOVERNANCE_CONFIG",
         None,

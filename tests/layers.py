@@ -91,6 +91,7 @@ PARTS = {
     "governance.web.api": {"governance.web.docs", "governance.web.http"},
     "governance.web.gateways": {"governance.web.http"},
     "governance.web.worker": {"governance.web.http"},
+    "governance.web.dashboard": {"governance.web.http"},
     "governance.cli.terminal": set(),
     "governance.storage.sqlite.locks": set(),
     "governance.storage.sqlite.database": {"governance.storage.sqlite.locks"},

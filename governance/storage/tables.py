@@ -402,6 +402,24 @@ verifications = Table(
     comment="The last result of `flask governance verify`.",
 )
 
+session_secret = Table(
+    "session_secret",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("secret", Text, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+    comment="What signs the sessions of the dashboard.",
+)
+
+sent_forms = Table(
+    "sent_forms",
+    metadata,
+    Column("form_id", Text, primary_key=True),
+    Column("sent_at", Big, nullable=False),
+    Index("ix_sent_forms_sent_at", "sent_at"),
+    comment="The forms of the dashboard that were sent, for as long as a session lasts: none is taken twice.",
+)
+
 audit = Table(
     "audit",
     metadata,

@@ -18,6 +18,7 @@ from governance.web.api import (
     what_if,
     windows,
 )
+from governance.web.dashboard import pages
 from governance.web.gateways import own_limits, settled
 
 MODULES = (
@@ -40,7 +41,9 @@ MODULES = (
 )
 
 
-def register(app: Flask) -> None:
-    """Add all endpoints to the app."""
+def register(app: Flask, *, with_dashboard: bool) -> None:
+    """Add all endpoints and, if it is wanted, the dashboard to the app."""
     for module in MODULES:
         app.register_blueprint(module.blueprint)
+    for blueprint in pages.BLUEPRINTS if with_dashboard else ():
+        app.register_blueprint(blueprint)

@@ -25,6 +25,8 @@ def endpoints(app: Flask) -> list[str]:
     found = []
     for rule in app.url_map.iter_rules():
         declared = operation.of(app.view_functions[rule.endpoint])
+        if declared is None:  # a page for browsers
+            continue
         path = rule.rule
         for name in rule.arguments:
             path = path.replace(f"<id:{name}>", "{id}").replace(f"<{name}>", "{id}").replace("<path:call>", "{call}")

@@ -52,6 +52,17 @@ class Authentication:
             raise Unauthenticated(UNKNOWN)
         return key
 
+    def by_id(self, key_id: str) -> ApiKey | None:
+        """Return the valid API key with an id, as the database has it now; None if there is none. Raises Unavailable.
+
+        The dashboard asks this for each page, so a session ends with its key in every worker at once.
+        """
+        if key_id == ADMIN.id:
+            return ADMIN if self._admin_digest is not None else None
+        with self._database.read() as connection:
+            key = api_keys.by_ids(connection, [key_id]).get(key_id)
+        return key if key is not None and self.check_and_touch(key, self._clock()) else None
+
     def check_and_touch(self, key: ApiKey, now: int) -> bool:
         """Return whether a key of the current snapshot is still valid. If it is valid, record its use."""
         good = key.live(now) and key.id not in self._revoked

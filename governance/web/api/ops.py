@@ -8,7 +8,8 @@ from flask import Blueprint, current_app, render_template
 from governance import __version__
 from governance.container import governance
 from governance.domain.errors import Code, Unavailable
-from governance.web.docs import documentation, openapi
+from governance.web.docs import openapi
+from governance.web.http import documents
 from governance.web.http.answers import JSON, answer
 from governance.web.http.flask_app import HttpResponse
 from governance.web.http.operation import operation
@@ -45,14 +46,14 @@ def readyz() -> HttpResponse:
 @operation("The OpenAPI document", scope=None)
 def openapi_json() -> HttpResponse:
     """Describe this API in OpenAPI 3.1."""
-    return documentation.send(current_app, "openapi.json", JSON, lambda: render.dumps(openapi.document(current_app)))
+    return documents.send(current_app, "openapi.json", JSON, lambda: render.dumps(openapi.document(current_app)))
 
 
 @blueprint.get("/docs")
 @operation("The API's documentation", scope=None)
 def docs() -> HttpResponse:
     """Show the OpenAPI document as a page. It loads nothing from the internet."""
-    return documentation.send(current_app, "docs", HTML, _page)
+    return documents.send(current_app, "docs", HTML, _page)
 
 
 def _page() -> bytes:

@@ -125,7 +125,7 @@ def document(app: Flask) -> dict[str, Any]:
 def _made(app: Flask) -> dict[str, Any]:
     spec = APISpec("Model limits", governance.__version__, "3.1.0", plugins(), info={"description": ABOUT})
     _add_components(spec)
-    for blueprint in app.iter_blueprints():
+    for blueprint in _documented(app):
         about = inspect.getdoc(sys.modules[blueprint.import_name])
         spec.tag({"name": blueprint.name, "description": (about or "").partition("\n")[0]})
     for rule in app.url_map.iter_rules():
@@ -136,6 +136,13 @@ def _made(app: Flask) -> dict[str, Any]:
             spec.path(ARGUMENT.sub(r"{\1}", rule.rule), operations=dict.fromkeys(_methods(rule), described))
     made = spec.to_dict()
     return {part: made[part] for part in PARTS}
+
+
+def _documented(app: Flask) -> list[Any]:
+    """Return the blueprints with declared endpoints; pages for browsers declare none."""
+    views = app.view_functions.items()
+    names = {endpoint.rpartition(".")[0] for endpoint, view in views if operation.of(view) is not None}
+    return [blueprint for blueprint in app.iter_blueprints() if blueprint.name in names]
 
 
 def _add_components(spec: APISpec) -> None:

@@ -1,0 +1,48 @@
+"""What the dashboard's sessions rest on: the secret that signs them, and the forms that were sent already."""
+
+from governance.domain.times import HOUR, Clock
+from governance.services.random_ids import RandomIds
+from governance.storage.keys import sessions
+from governance.storage.store import Database
+
+SESSION_HOURS = 12
+"""A session ends so many hours after its sign-in."""
+
+
+class Sessions:
+    """Keeps the secret of the sessions. `given` is the secret of the settings."""
+
+    def __init__(self, database: Database, clock: Clock, random_ids: RandomIds, given: str | None) -> None:
+        self._database = database
+        self._clock = clock
+        self._random_ids = random_ids
+        self._secret = given
+
+    def secret(self) -> str:
+        """Return what signs the sessions. The first call on a database makes it. Raises Unavailable."""
+        if self._secret is None:
+            self._secret = self._stored() or self._made()
+        return self._secret
+
+    def now(self) -> int:
+        """Return the time in whole seconds since 1970."""
+        return self._clock() // 1_000_000
+
+    def take(self, form_id: str) -> bool:
+        """Note that a form was sent. Return False if it was sent before. Raises Unavailable."""
+        now = self._clock()
+        with self._database.write() as connection:
+            sessions.forget_forms(connection, now - SESSION_HOURS * HOUR)
+            return sessions.note_form(connection, form_id, now)
+
+    def _stored(self) -> str | None:
+        with self._database.read() as connection:
+            return sessions.secret(connection)
+
+    def _made(self) -> str:
+        with self._database.write() as connection:
+            found = sessions.secret(connection)  # another worker may have made it meanwhile
+            if found is None:
+                found = self._random_ids.new_secret()
+                sessions.add_secret(connection, found)
+            return found

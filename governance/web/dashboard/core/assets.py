@@ -1,0 +1,34 @@
+"""The static files: scripts, styles and the icon. They are read once, compressed, and revalidated by ETag."""
+
+from functools import cache
+from pathlib import Path
+
+from flask import current_app
+from werkzeug.exceptions import NotFound
+
+from governance.web.dashboard.core.blueprint import dashboard
+from governance.web.http import documents
+from governance.web.http.flask_app import HttpResponse
+
+FOLDER = Path(__file__).resolve().parents[1] / "static"
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+@cache
+def files() -> dict[str, Path]:
+    """Return the static files by their name in the address."""
+    found = (path for path in FOLDER.rglob("*") if path.suffix in TYPES)
+    return {path.relative_to(FOLDER).as_posix(): path for path in found}
+
+
+@dashboard.get("/static/<path:name>")
+def static_file(name: str) -> HttpResponse:
+    """Return a static file. Everybody may read it."""
+    path = files().get(name)
+    if path is None:
+        raise NotFound
+    return documents.send(current_app, f"dashboard/{name}", TYPES[path.suffix], path.read_bytes)

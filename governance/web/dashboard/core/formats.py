@@ -1,0 +1,60 @@
+"""How amounts and times are shown: money exact, counts with thousands, times as `<time>` for the browser's zone."""
+
+from decimal import Decimal
+from typing import Any
+
+from markupsafe import Markup
+
+from governance.domain.limits import money
+from governance.domain.limits.limit import Metric
+from governance.domain.times import lasting, parse_rfc3339, rfc3339, to_datetime
+
+
+def dollars(nanos: int) -> str:
+    """Return nano-dollars as exact dollars with thousands and at least two decimals: `$1,234.50`."""
+    whole, _, fraction = money.dollars(abs(nanos)).partition(".")
+    return f"{'-' if nanos < 0 else ''}${int(whole):,}.{fraction.ljust(2, '0')}"
+
+
+def count(number: int) -> str:
+    """Return a whole number with thousands."""
+    return f"{number:,}"
+
+
+def amount(metric: str, value: int) -> str:
+    """Return an amount of a metric, without its unit but for dollars."""
+    return dollars(value) if metric == Metric.COST else count(value)
+
+
+def nanos(value: Decimal | int) -> int:
+    """Return dollars as a response shows them in nano-dollars."""
+    return int(Decimal(value).scaleb(9))
+
+
+def when(instant: int | str | None) -> str | Markup:
+    """Return an instant (microseconds, or RFC 3339) as `<time>`: UTC, which a script turns into the viewer's zone."""
+    if instant is None:
+        return "–"
+    known = parse_rfc3339(instant) if isinstance(instant, str) else instant
+    second = known - known % 1_000_000
+    return Markup('<time datetime="{}">{}</time>').format(rfc3339(second), f"{to_datetime(second):%Y-%m-%d %H:%M} UTC")
+
+
+def duration(length: int) -> str:
+    """Return a length of time in microseconds in its two largest units."""
+    return lasting(max(0, length))
+
+
+def percent(part: int, whole: int) -> str:
+    """Return a share as whole percent, rounded down: 100 % is shown only if nothing is left."""
+    return f"{part * 100 // whole} %"
+
+
+FUNCTIONS: dict[str, Any] = {
+    "dollars": dollars,
+    "count": count,
+    "amount": amount,
+    "when": when,
+    "duration": duration,
+    "percent": percent,
+}

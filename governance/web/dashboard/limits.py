@@ -1,0 +1,45 @@
+"""Limits: search, filters, sort and paging, all in the address."""
+
+from flask import render_template
+from flask.typing import ResponseReturnValue
+
+from governance.container import governance
+from governance.domain.records.list_query import ListQuery
+from governance.services.limits.model_limits import Listing
+from governance.web.dashboard import limit_views
+from governance.web.dashboard.core.blueprint import shows
+from governance.web.http.context import the_request
+from schemas import queries
+from schemas.queries import ModelLimitsQuery
+
+QUERY = ModelLimitsQuery()
+SORTS = (
+    ("created_at", "desc", "newest first"),
+    ("usage", "desc", "most used first"),
+    ("model_name", "asc", "by model"),
+    ("created_at", "asc", "oldest first"),
+    ("usage", "asc", "least used first"),
+)
+
+
+@shows("limits")
+def limits() -> ResponseReturnValue:
+    """Show a page of limits with their bars."""
+    request = the_request()
+    query: ListQuery = queries.read(QUERY, request.query_string)
+    found = _listing(query)
+    return render_template(
+        "dashboard/limits.html",
+        limits=[limit_views.parsed(document) for document in found.documents],
+        total=found.total,
+        page=query.page,
+        filters=request.args,
+        is_filtered=any(request.args.get(name) for name in ("search", "provider", "scope", "scope_id")),
+        sorts=SORTS,
+        sort=(query.order.sort_by, "desc" if query.order.descending else "asc"),
+    )
+
+
+def _listing(query: ListQuery) -> Listing:
+    """Return the page. The order by usage is known in memory; all else is read from the database, so it is exact."""
+    return governance().model_limits.page(query._replace(from_memory=query.order.sort_by == "usage"))

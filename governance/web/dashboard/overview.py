@@ -1,0 +1,70 @@
+"""The overview: what was spent today and this month, by whom, what is nearest to its cap, and what was refused."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from flask import render_template
+from flask.typing import ResponseReturnValue
+
+from governance.container import governance
+from governance.domain.history.calendar import Calendar
+from governance.domain.history.forecast import Forecast, Outlook
+from governance.domain.history.query import Group
+from governance.domain.limits import money
+from governance.domain.records.list_query import Filter, ListQuery, Order, Page
+from governance.domain.times import rfc3339
+from governance.services.limits.model_limits import Listing
+from governance.web.dashboard import limit_views, usage_charts
+from governance.web.dashboard.core import formats
+from governance.web.dashboard.core.blueprint import shows
+
+DAYS = 30
+MOST_SPENDERS = 5
+MOST_LIMITS = 8
+MONEY = {"value": money.dollars, "shown": formats.dollars}
+COUNT = {"value": str, "shown": formats.count}
+GROUPS = ((Group.MODEL, "By model"), (Group.VIRTUAL_KEY, "By virtual key"), (Group.USER, "By user"))
+
+
+class NearLimit(NamedTuple):
+    """A limit near its cap, and the first instant at which one of its rules runs out; None if none will."""
+
+    limit: dict[str, Any]
+    runs_out_at: int | None
+    is_used_up: bool
+
+
+@shows("")
+def overview() -> ResponseReturnValue:
+    """Show what an operator asks first."""
+    history, timezone = governance().history, governance().settings.timezone
+    today = history.days_ago(0)
+    month = Calendar(timezone).month_of(today)
+    days = usage_charts.over_time(since=rfc3339(history.days_ago(DAYS - 1)), bucket="day")
+    listed = _nearest()
+    return render_template(
+        "dashboard/overview.html",
+        timezone=timezone,
+        today=days.rows[-1].amounts if days.rows and days.rows[-1].span.start >= today else None,
+        month=usage_charts.ask(since=rfc3339(month))[1].sum,
+        spent=usage_charts.points(days.rows, "cost", MONEY),
+        refused=usage_charts.points(days.rows, "denied", COUNT),
+        days=days.sum,
+        groups=[(title, usage_charts.spenders(group, month, MOST_SPENDERS)) for group, title in GROUPS],
+        near=[_near(limit_views.parsed(document)) for document in listed.documents],
+        total=listed.total,
+    )
+
+
+def _nearest() -> Listing:
+    query = ListQuery(Page(MOST_LIMITS, 0), Filter(), Order("usage", descending=True), from_memory=True)
+    return governance().model_limits.page(query)
+
+
+def _near(limit: dict[str, Any]) -> NearLimit:
+    found = governance().limit_windows.forecasts(limit["id"])
+    return NearLimit(limit, _first(found), any(each.outlook == Outlook.USED_UP for each in found))
+
+
+def _first(found: Sequence[Forecast]) -> int | None:
+    return min((each.runs_out_at for each in found if each.runs_out_at is not None), default=None)

@@ -1,0 +1,103 @@
+"""Sign-in and sign-out, the way from `/`, and the page for an unknown address."""
+
+from flask import Blueprint, make_response, redirect, render_template
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import NotFound
+from werkzeug.wrappers import Response
+
+from governance.container import governance
+from governance.domain.errors import Forbidden, Unauthenticated
+from governance.domain.keys import ApiKey, KeyScope
+from governance.services.keys.authentication import authorize
+from governance.web.dashboard.core import addresses, sessions
+from governance.web.dashboard.core.blueprint import FormRefused, dashboard, received
+from governance.web.http.client_address import forwarded_for, peer
+from governance.web.http.context import the_request
+
+COOKIES = (
+    "Allow cookies for this page, and sign in again. Without https, a browser keeps the session's cookie only if you "
+    "open the page as http://127.0.0.1 or http://localhost on the machine of the service."
+)
+THROTTLED = "Wait {} seconds before you sign in: there were ten attempts from your address within a minute."
+EMPTY = "Give an API key, such as the one in instance/admin.key."
+
+front = Blueprint("front", __name__)
+
+
+@front.get("/")
+def home() -> Response:
+    """Lead to the dashboard."""
+    return redirect("ui", 302)
+
+
+@dashboard.get("/")
+def with_a_slash() -> Response:
+    """Lead to the overview."""
+    return redirect("../ui", 302)
+
+
+@dashboard.get("/sign-in")
+def sign_in_form() -> ResponseReturnValue:
+    """Show the form. It is bound to a cookie of this browser."""
+    return _form(200)
+
+
+@dashboard.post("/sign-in")
+def sign_in() -> ResponseReturnValue:
+    """Start a session with an API key that may read. Raises nothing: all faults are shown in the form."""
+    request = the_request()
+    wait = governance().sign_in_attempts.wait(_address())
+    if wait:
+        return *_form(429, THROTTLED.format(wait))[:2], {"Retry-After": str(wait)}
+    try:
+        received()
+    except FormRefused as error:
+        has_cookie = sessions.VISITOR in request.cookies
+        return _form(error.status, error.message if has_cookie else COOKIES)
+    try:
+        key = _key(request.form.get("key", "").strip())
+    except (Unauthenticated, Forbidden) as error:
+        return _form(401 if isinstance(error, Unauthenticated) else 403, error.message)
+    response = addresses.go_to(request.form.get("next", ""))
+    sessions.begin(response, key)
+    return response
+
+
+@dashboard.post("/sign-out")
+def sign_out() -> ResponseReturnValue:
+    """End the session of this browser."""
+    sessions.viewer()
+    received(once=False)
+    response = addresses.go("sign-in")
+    sessions.end(response)
+    return response
+
+
+@dashboard.get("/<path:_>")
+def unknown_page(**_: str) -> ResponseReturnValue:
+    """Show that there is no such page."""
+    sessions.viewer()
+    raise NotFound
+
+
+def _key(secret: str) -> ApiKey:
+    """Return the API key with a secret. Raises Unauthenticated, Forbidden."""
+    if not secret:
+        raise Unauthenticated(EMPTY)
+    key = governance().authentication.authenticate(secret)
+    authorize(key, (KeyScope.READ,))
+    return key
+
+
+def _form(status: int, fault: str | None = None) -> tuple[Response, int]:
+    request = the_request()
+    page = render_template("dashboard/sign_in.html", fault=fault, next=request.values.get("next", ""))
+    response = make_response(page)
+    sessions.meet(response)
+    return response, status
+
+
+def _address() -> str:
+    """Return the client's address, as a trusted proxy names it, or else the peer's."""
+    environ = the_request().environ
+    return forwarded_for(environ, governance().settings.trusted_proxies) or peer(environ)
