@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 
@@ -50,20 +51,28 @@ def _add_names(api: Api) -> None:
         _done(api.post("users", {"id": user_id, "name": name}))
 
 
+LIMITS: tuple[dict[str, Any], ...] = (
+    {"model_name": "*", "budgets": [(1200, "1M")]},
+    {"model_name": "claude-opus-4-1", "provider": "anthropic", "budgets": [(40, "1d")]},
+    {"model_name": "gpt-5", "provider": "openai", "tokens": (2_000_000, "1d"), "requests": (600, "1h")},
+    {"model_name": "*", "scope": "virtual_key", "scope_id": "search-team", "budgets": [(450, "1M")]},
+    {"model_name": "*", "scope": "virtual_key", "scope_id": "support-bot", "budgets": [(9, "1d"), (125, "1M")]},
+    {"model_name": "claude-sonnet-4-5", "scope": "user", "scope_id": "u-100", "budgets": [(60, "1w")]},
+    {"model_name": "gpt-4o-mini", "provider": "openai", "requests": (1500, "1d")},
+    {"model_name": "mistral-large", "budgets": [(15, "1d")]},
+)
+
+
 def _add_limits(api: Api) -> None:
-    month, day = {"calendar_aligned": True}, {"reset_duration": "1d"}
-    api.create("*", budgets=[{"max_limit": 1200, "reset_duration": "1M"}], **month)
-    api.create("claude-opus-4-1", provider="anthropic", budgets=[{"max_limit": 40, **day}], **month)
-    api.create(
-        "gpt-5",
-        provider="openai",
-        rate_limits=[{"token_max_limit": 2_000_000, "token_reset_duration": "1d", "request_max_limit": 600, "request_reset_duration": "1h"}],
-    )  # fmt: skip
-    api.create("*", scope="virtual_key", scope_id="search-team", budgets=[{"max_limit": 450, "reset_duration": "1M"}], **month)  # fmt: skip
-    api.create("*", scope="virtual_key", scope_id="support-bot", budgets=[{"max_limit": 9, **day}, {"max_limit": 220, "reset_duration": "1M"}], **month)  # fmt: skip
-    api.create("claude-sonnet-4-5", scope="user", scope_id="u-100", budgets=[{"max_limit": 60, "reset_duration": "1w"}])
-    api.create("gpt-4o-mini", provider="openai", rate_limits=[{"request_max_limit": 1500, "request_reset_duration": "1d"}])  # fmt: skip
-    api.create("mistral-large", budgets=[{"max_limit": 15, "reset_duration": "1d"}])
+    for each in LIMITS:
+        whom = {name: value for name, value in each.items() if name in {"provider", "scope", "scope_id"}}
+        budgets = [{"max_limit": most, "reset_duration": span} for most, span in each.get("budgets", ())]
+        rates = {}
+        for unit in ("token", "request"):
+            if f"{unit}s" in each:
+                rates[f"{unit}_max_limit"], rates[f"{unit}_reset_duration"] = each[f"{unit}s"]
+        rules = {"budgets": budgets, "calendar_aligned": True} if budgets else {"rate_limits": [rates]}
+        api.create(each["model_name"], **whom, **rules)
 
 
 def _use(api: Api, clock: FakeClock, chance: random.Random, *, weekday: int) -> None:

@@ -3,15 +3,18 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from sqlalchemy.engine import Connection
+
 from governance.domain.errors import Code, Conflict
 from governance.domain.limits.drafts import LimitChange, LimitDraft
 from governance.domain.limits.edits import changed, created
+from governance.domain.limits.effects import RuleEffect, effects
 from governance.domain.limits.limit import LimitState
 from governance.domain.records.list_query import ListQuery, Page, Validity
 from governance.domain.times import Clock
 from governance.services.limits.lookups import is_aligned_by_key, stored
 from governance.services.random_ids import RandomIds
-from governance.services.writing import Write, Writer
+from governance.services.writing import Writer
 from governance.snapshot.reader import SnapshotReader
 from governance.storage.limits import counters, lists
 from governance.storage.limits import writes as stored_limits
@@ -78,9 +81,7 @@ class ModelLimits:
         """Store a new limit. Raises InvalidRequest, Conflict."""
         with self._writer.write() as write:
             aligned = is_aligned_by_key(write.connection, draft)
-            existing = stored_limits.find_identical(write.connection, draft.identity)
-            if existing is not None:
-                raise _duplicate(draft, existing)
+            _refuse_duplicate(write.connection, draft)
             limit = created(draft, inherited=aligned, now=write.now, new_id=self._random_ids.new_id)
             stored_limits.add_all(write.connection, [limit], write.revision)
             return render.limit(stored(write.connection, limit.id), self._clock())
@@ -91,7 +92,7 @@ class ModelLimits:
         Raises NotFound, Conflict, InvalidRequest.
         """
         with self._writer.write() as write:
-            before = _checked(write, limit_id, accepts).limit
+            before = _accepted(write.connection, limit_id, accepts).limit
             after = changed(before, change, now=write.now, new_id=self._random_ids.new_id)
             if after is not before:
                 stored_limits.replace(write.connection, before, after, write.revision, write.now)
@@ -99,10 +100,25 @@ class ModelLimits:
             counters.reset(write.connection, after._replace(rules=forgiven), write.now)
             return render.limit(stored(write.connection, limit_id), self._clock())
 
+    def preview(self, limit_id: str, change: LimitChange, accepts: Versions) -> list[RuleEffect]:
+        """Return what an edit would do to the open windows. Nothing is stored. Raises as `change` does."""
+        with self._database.read() as connection:
+            entry, now = _accepted(connection, limit_id, accepts), self._clock()
+            after = changed(entry.limit, change, now=now, new_id=self._random_ids.new_id)
+            return effects(entry, after, change.reset, now)
+
+    def preview_new(self, draft: LimitDraft) -> list[RuleEffect]:
+        """Return the windows that a new limit would begin with. Nothing is stored. Raises as `create` does."""
+        with self._database.read() as connection:
+            aligned, now = is_aligned_by_key(connection, draft), self._clock()
+            _refuse_duplicate(connection, draft)
+            limit = created(draft, inherited=aligned, now=now, new_id=self._random_ids.new_id)
+            return effects(LimitState(limit._replace(rules=()), (), None), limit, (), now)
+
     def delete(self, limit_id: str, accepts: Versions) -> None:
         """Delete a limit with its rules and counters. Raises NotFound, Conflict."""
         with self._writer.write() as write:
-            _checked(write, limit_id, accepts)
+            _accepted(write.connection, limit_id, accepts)
             stored_limits.remove(write.connection, [limit_id], write.revision)
 
     def _items(self, page: Page, *, from_memory: bool, budgets: bool) -> Listing:
@@ -118,13 +134,20 @@ class ModelLimits:
         return Listing(documents, [render.digest(document) for document in documents], total, age)
 
 
-def _checked(write: Write, limit_id: str, accepts: Versions) -> LimitState:
+def _accepted(connection: Connection, limit_id: str, accepts: Versions) -> LimitState:
     """Return the stored limit if the caller's If-Match accepts its version. Raises NotFound, Conflict."""
-    entry = stored(write.connection, limit_id)
+    entry = stored(connection, limit_id)
     if not accepts(entry.limit.version):
         sentence = "Read the model config again and repeat your edit: it has changed since the version in If-Match."
         raise Conflict(sentence, param="If-Match", code=Code.STALE_VERSION)
     return entry
+
+
+def _refuse_duplicate(connection: Connection, draft: LimitDraft) -> None:
+    """Raise Conflict if a limit has the identity of a draft."""
+    existing = stored_limits.find_identical(connection, draft.identity)
+    if existing is not None:
+        raise _duplicate(draft, existing)
 
 
 def _duplicate(draft: LimitDraft, existing: str) -> Conflict:

@@ -7,26 +7,21 @@ from governance.container import governance
 from governance.domain.records.list_query import ListQuery
 from governance.services.limits.model_limits import Listing
 from governance.web.dashboard import limit_views
+from governance.web.dashboard.core import addresses
 from governance.web.dashboard.core.blueprint import shows
 from governance.web.http.context import the_request
 from schemas import queries
 from schemas.queries import ModelLimitsQuery
 
 QUERY = ModelLimitsQuery()
-SORTS = (
-    ("created_at", "desc", "newest first"),
-    ("usage", "desc", "most used first"),
-    ("model_name", "asc", "by model"),
-    ("created_at", "asc", "oldest first"),
-    ("usage", "asc", "least used first"),
-)
+DONE = {"deleted": "The limit was deleted."}
 
 
 @shows("limits")
 def limits() -> ResponseReturnValue:
     """Show a page of limits with their bars."""
     request = the_request()
-    query: ListQuery = queries.read(QUERY, request.query_string)
+    query: ListQuery = queries.read(QUERY, addresses.question())
     found = _listing(query)
     return render_template(
         "dashboard/limits.html",
@@ -35,8 +30,8 @@ def limits() -> ResponseReturnValue:
         page=query.page,
         filters=request.args,
         is_filtered=any(request.args.get(name) for name in ("search", "provider", "scope", "scope_id")),
-        sorts=SORTS,
-        sort=(query.order.sort_by, "desc" if query.order.descending else "asc"),
+        sort=query.order,
+        done=DONE.get(request.args.get("done", "")),
     )
 
 

@@ -10,19 +10,15 @@ from governance.container import governance
 from governance.domain.history.calendar import Calendar
 from governance.domain.history.forecast import Forecast, Outlook
 from governance.domain.history.query import Group
-from governance.domain.limits import money
 from governance.domain.records.list_query import Filter, ListQuery, Order, Page
 from governance.domain.times import rfc3339
 from governance.services.limits.model_limits import Listing
 from governance.web.dashboard import limit_views, usage_charts
-from governance.web.dashboard.core import formats
 from governance.web.dashboard.core.blueprint import shows
 
 DAYS = 30
 MOST_SPENDERS = 5
 MOST_LIMITS = 8
-MONEY = {"value": money.dollars, "shown": formats.dollars}
-COUNT = {"value": str, "shown": formats.count}
 GROUPS = ((Group.MODEL, "By model"), (Group.VIRTUAL_KEY, "By virtual key"), (Group.USER, "By user"))
 
 
@@ -47,8 +43,8 @@ def overview() -> ResponseReturnValue:
         timezone=timezone,
         today=days.rows[-1].amounts if days.rows and days.rows[-1].span.start >= today else None,
         month=usage_charts.ask(since=rfc3339(month))[1].sum,
-        spent=usage_charts.points(days.rows, "cost", MONEY),
-        refused=usage_charts.points(days.rows, "denied", COUNT),
+        spent=usage_charts.points(days.rows, "cost", usage_charts.MONEY),
+        refused=usage_charts.points(days.rows, "denied", usage_charts.COUNT),
         days=days.sum,
         groups=[(title, usage_charts.spenders(group, month, MOST_SPENDERS)) for group, title in GROUPS],
         near=[_near(limit_views.parsed(document)) for document in listed.documents],

@@ -1,11 +1,13 @@
 """Usage over time, as charts and tables show it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from governance.container import governance
 from governance.domain.history.query import COLUMNS, Group, HistoryQuery, UsagePage, UsageRow
+from governance.domain.limits import money
 from governance.domain.times import rfc3339
+from governance.web.dashboard.core import formats
 from schemas.history.queries import HistoryListQuery
 from schemas.loading import load
 
@@ -27,6 +29,17 @@ class Point(NamedTuple):
     value: str
     text: str
     height: float
+
+
+class ChartUnit(NamedTuple):
+    """How an amount is written for the script, and for a reader."""
+
+    value: Callable[[int], str]
+    shown: Callable[[int], str]
+
+
+MONEY = ChartUnit(money.dollars, formats.dollars)
+COUNT = ChartUnit(str, formats.count)
 
 
 class Spender(NamedTuple):
@@ -52,12 +65,12 @@ def over_time(**given: Any) -> UsagePage:
     return ask(sort_by="start", order="asc", limit=MOST_POINTS, **given)[1]
 
 
-def points(rows: Sequence[UsageRow], name: str, text: Mapping[str, Any]) -> list[Point]:
-    """Return the bars of one amount. `text` has the functions `value` (for the script) and `shown` (for a reader)."""
+def points(rows: Sequence[UsageRow], name: str, unit: ChartUnit) -> list[Point]:
+    """Return the bars of one amount."""
     values = [getattr(row.amounts, name) for row in rows]
     highest = max(values, default=0) or 1
     return [
-        Point(row.span.start, text["value"](value), text["shown"](value), value * 100 / highest)
+        Point(row.span.start, unit.value(value), unit.shown(value), round(value * 100 / highest, 2))
         for row, value in zip(rows, values, strict=True)
     ]
 

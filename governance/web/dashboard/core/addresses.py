@@ -13,6 +13,8 @@ from werkzeug.wrappers import Response
 from governance.web.http.context import the_request
 
 ROOT = "/ui"
+DONE = "done"
+"""The parameter by which a page says what was just done."""
 KNOWN = re.compile(r"[a-z-]*(?:\?[^\s\\]*)?")
 """The addresses that a sign-in may lead to: pages of the dashboard and nothing else."""
 
@@ -34,9 +36,15 @@ def here() -> str:
 def again(**changed: Any) -> str:
     """Return the address of this page with some parameters changed; None takes one out, as does an empty text."""
     request = the_request()
-    query = {name: value for name, value in request.args.items() if value} | changed
+    query = {name: value for name, value in request.args.items() if name != DONE} | changed
     wanted = {name: value for name, value in query.items() if value not in (None, "")}
     return link(request.path.removeprefix(ROOT).removeprefix("/"), **wanted)
+
+
+def question() -> bytes:
+    """Return the query of the request as the API would take it: without what was just done."""
+    parts = the_request().query_string.split(b"&")
+    return b"&".join(part for part in parts if not part.startswith(f"{DONE}=".encode()))
 
 
 def go(page: str = "", **query: Any) -> Response:

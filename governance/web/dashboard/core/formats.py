@@ -26,6 +26,12 @@ def amount(metric: str, value: int) -> str:
     return dollars(value) if metric == Metric.COST else count(value)
 
 
+def about(metric: str, value: int) -> str:
+    """Return an estimated amount, dollars rounded to cents."""
+    cent = money.NANOS // 100
+    return f"about {amount(metric, (value + cent // 2) // cent * cent if metric == Metric.COST else value)}"
+
+
 def nanos(value: Decimal | int) -> int:
     """Return dollars as a response shows them in nano-dollars."""
     return int(Decimal(value).scaleb(9))
@@ -54,6 +60,7 @@ FUNCTIONS: dict[str, Any] = {
     "dollars": dollars,
     "count": count,
     "amount": amount,
+    "about": about,
     "when": when,
     "duration": duration,
     "percent": percent,

@@ -14,8 +14,10 @@ class NavigationEntry(NamedTuple):
     others: tuple[str, ...] = ()
 
 
+OF_LIMITS = ("limit", "new-limit", "change-limit", "delete-limit", "what-if", "upload")
+
 NAVIGATION = (
     NavigationEntry("", "Overview"),
-    NavigationEntry("limits", "Limits", others=("limit", "new-limit", "change-limit", "delete-limit", "upload")),
+    NavigationEntry("limits", "Limits", others=OF_LIMITS),
     NavigationEntry("health", "Health"),
 )

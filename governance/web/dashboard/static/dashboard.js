@@ -87,6 +87,7 @@
   /* Charts: drawn from the table in the same figure, which stays for whoever wants the numbers. */
   const drawn = new Map();
   const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
   const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 2 });
 
   function readTable(figure) {
@@ -107,7 +108,7 @@
       padding: [8, 8, 0, 0],
       cursor: { points: { show: false }, drag: { x: false, y: false } },
       scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.05 : 1] } },
-      axes: [axis, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => unit + short.format(tick)) }],
+      axes: [{ ...axis, space: 70, size: 28, values: (_, ticks) => ticks.map((tick) => day.format(new Date(tick * SECOND))) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => unit + short.format(tick)) }],
       series: [
         { label: "Time", value: (_, at) => (at == null ? "–" : local.format(new Date(at * SECOND))) },
         ...heads.map((head, at) => ({
@@ -115,6 +116,7 @@
           stroke: colours[at % colours.length],
           fill: colours[at % colours.length],
           paths: uPlot.paths.bars({ size: [0.7, 24], align: 1 }),
+          width: 0,
           points: { show: false },
           value: (_, value) => (value == null ? "–" : unit + value.toLocaleString(undefined, { maximumFractionDigits: 9 })),
         })),

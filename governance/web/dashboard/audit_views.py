@@ -1,0 +1,58 @@
+"""An entry of the audit as pages show it."""
+
+import json
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from governance.domain.records.audit import Entity, RecordedEntry
+
+TITLES = {
+    Entity.MODEL_CONFIG: "limit",
+    Entity.VIRTUAL_KEY: "virtual key",
+    Entity.USER: "user",
+    Entity.API_KEY: "API key",
+    Entity.PRICE: "price",
+}
+
+
+class FieldChange(NamedTuple):
+    """A field with its old and its new value as text; '' where there is none."""
+
+    field: str
+    old: str
+    new: str
+
+
+class AuditRow(NamedTuple):
+    """Who changed what, when."""
+
+    seq: int
+    at: int
+    actor: str
+    entity: str
+    title: str
+    entity_id: str
+    action: str
+    changes: list[FieldChange]
+
+
+def row(recorded: RecordedEntry) -> AuditRow:
+    """Return an entry for a page."""
+    seq, told = recorded
+    listed = json.loads(told.changes, parse_float=Decimal)
+    changes = [FieldChange(each["field"], _text(each["old"]), _text(each["new"])) for each in listed]
+    return AuditRow(
+        seq, told.at, told.actor, told.entity, TITLES[Entity(told.entity)], told.entity_id, told.action, changes
+    )
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(_text, value))
+    if isinstance(value, int | Decimal):
+        return f"{value:,}" if isinstance(value, int) else f"{value:,f}"
+    return str(value)

@@ -1,0 +1,63 @@
+"""What if: what a limit that is not stored would have done with the calls of the past."""
+
+from typing import Any
+
+from flask import render_template
+from flask.typing import ResponseReturnValue
+
+from governance.container import governance
+from governance.domain.errors import InvalidRequest
+from governance.domain.times import DAY, rfc3339
+from governance.web.dashboard import limit_views
+from governance.web.dashboard.core import forms
+from governance.web.dashboard.core.blueprint import shows
+from governance.web.dashboard.limit_forms import CREATE, LISTS, NUMBERS, editable
+from governance.web.http.context import the_request
+from schemas.limits.model_limits import IDENTITY
+
+PERIODS = (1, 7, 30)
+"""The days that may be replayed."""
+PATH = "/api/governance/what-if"
+
+
+@shows("what-if")
+def what_if() -> ResponseReturnValue:
+    """Show the form, filled by a limit or by the address, and the answer if the form was sent."""
+    args = the_request().args
+    body = _stored(args["id"]) if args.get("id") else forms.body(args, CREATE, NUMBERS)
+    given = args.get("days", "")
+    days = int(given) if given in {str(each) for each in PERIODS} else PERIODS[1]
+    since = governance().history.days_ago(0) - (days - 1) * DAY
+    found, faults = None, {}
+    if "days" in args:
+        try:
+            found, _ = governance().what_ifs.ask(forms.loaded(CREATE, body), since, None)
+        except InvalidRequest as error:
+            faults = forms.faults(error)
+    page = render_template(
+        "dashboard/what_if.html",
+        form=forms.flat(body),
+        rows={name: len(body.get(name, ())) + 1 for name in LISTS},
+        faults=faults,
+        periods=PERIODS,
+        days=days,
+        since=since,
+        found=found,
+        limit=None,
+        body=forms.flat(body),
+        curl=("POST", PATH, forms.shell({"model_config": body, "since": rfc3339(since)})),
+    )
+    return page, 400 if faults else 200
+
+
+def _stored(limit_id: str) -> dict[str, Any]:
+    """Return the body of a new limit that is like a stored one."""
+    limit = limit_views.parsed(governance().model_limits.get(limit_id).body)
+    items = editable(limit)
+    without_ids = {name: [_without_id(item) for item in items[name]] for name in LISTS}
+    known = {name: limit[name] for name in IDENTITY if limit[name] is not None}
+    return known | items | without_ids
+
+
+def _without_id(item: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in item.items() if name != "id"}
