@@ -52,6 +52,11 @@ class ApiKeys:
         with self._database.read() as connection:
             return api_keys.page(connection, page)
 
+    def get(self, key_id: str) -> ApiKey | None:
+        """Return the key with an id, expired or not; None if there is none."""
+        with self._database.read() as connection:
+            return api_keys.by_ids(connection, [key_id]).get(key_id)
+
     def create(self, body: Mapping[str, Any]) -> NewApiKey:
         """Store a new key. Raises InvalidRequest."""
         with self._writer.write() as write:

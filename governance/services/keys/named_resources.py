@@ -5,13 +5,21 @@ from typing import Any, Generic
 
 from sqlalchemy.engine import Connection
 
-from governance.domain.errors import Code, NotFound
+from governance.domain.errors import Code, Conflict, NotFound
 from governance.domain.names import fold
 from governance.domain.records.list_query import Page
 from governance.services.random_ids import RandomIds
 from governance.services.writing import Write, Writer
 from governance.storage.named_rows import HeldT, NamedRows, NamedT
 from governance.storage.store import Database
+
+STALE = "Read it again and repeat your edit: somebody else has changed it meanwhile."
+
+
+def refuse_stale(seen: int | None, updated_at: int) -> None:
+    """Raise Conflict if an edit was made of another version than the stored one. None accepts every version."""
+    if seen not in (None, updated_at):
+        raise Conflict(STALE, code=Code.STALE_VERSION)
 
 
 class NamedEntries(Generic[NamedT, HeldT]):
@@ -38,10 +46,11 @@ class NamedEntries(Generic[NamedT, HeldT]):
         with self._database.read() as connection:
             return self._stored(connection, row_id)
 
-    def change(self, row_id: str, body: Mapping[str, Any]) -> NamedT:
-        """Store an edit. Raises NotFound, InvalidRequest, Conflict."""
+    def change(self, row_id: str, body: Mapping[str, Any], *, seen: int | None = None) -> NamedT:
+        """Store an edit. With `seen`, only if `updated_at` is still that. Raises NotFound, InvalidRequest, Conflict."""
         with self._writer.write() as write:
             before = self._stored(write.connection, row_id)
+            refuse_stale(seen, before.updated_at)
             after = before._replace(**body)
             if after == before:
                 return before

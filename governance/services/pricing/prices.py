@@ -36,6 +36,9 @@ class PricePage(NamedTuple):
     now: int
 
 
+STALE = "Read the price again and repeat your edit: somebody else has changed it meanwhile."
+
+
 class Prices:
     """The operations on prices."""
 
@@ -94,10 +97,12 @@ class Prices:
             price_overrides.add(write.connection, new, write.revision)
         return new
 
-    def change(self, override_id: str, body: Mapping[str, Any]) -> PriceOverride:
-        """Store an edit. Raises NotFound, InvalidRequest, Conflict."""
+    def change(self, override_id: str, body: Mapping[str, Any], *, seen: int | None = None) -> PriceOverride:
+        """Store an edit. With `seen`, only if `updated_at` is still that. Raises NotFound, InvalidRequest, Conflict."""
         with self._writer.write() as write:
             before = _stored(write.connection, override_id)
+            if seen not in (None, before.updated_at):
+                raise Conflict(STALE, code=Code.STALE_VERSION)
             return _replace(write, before, changed(drafts.draft_of(before), body))
 
     def set(self, draft: PriceDraft) -> tuple[PriceOverride, bool]:

@@ -14,7 +14,7 @@ from schemas import queries
 from schemas.queries import ModelLimitsQuery
 
 QUERY = ModelLimitsQuery()
-DONE = {"deleted": "The limit was deleted."}
+DONE = {"deleted": "The limit was deleted.", "applied": "The file was applied as planned."}
 
 
 @shows("limits")

@@ -15,9 +15,19 @@ class NavigationEntry(NamedTuple):
 
 
 OF_LIMITS = ("limit", "new-limit", "change-limit", "delete-limit", "what-if", "upload")
+OF_KEYS = ("virtual-key", "new-virtual-key", "change-virtual-key", "delete-virtual-key")
+OF_USERS = ("new-user", "change-user", "delete-user")
+OF_PRICES = ("new-price", "change-price", "delete-price")
+OF_API_KEYS = ("new-api-key", "revoke-api-key")
 
 NAVIGATION = (
     NavigationEntry("", "Overview"),
     NavigationEntry("limits", "Limits", others=OF_LIMITS),
+    NavigationEntry("virtual-keys", "Virtual keys", others=OF_KEYS),
+    NavigationEntry("users", "Users", others=OF_USERS),
+    NavigationEntry("prices", "Prices", others=OF_PRICES),
+    NavigationEntry("reservations", "Reservations"),
+    NavigationEntry("audit", "Audit"),
+    NavigationEntry("api-keys", "API keys", KeyScope.ADMIN, OF_API_KEYS),
     NavigationEntry("health", "Health"),
 )

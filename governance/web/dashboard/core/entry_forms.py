@@ -1,0 +1,75 @@
+"""The form of an entry with plain fields, such as a user: what it shows, and what its fields mean."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from flask import render_template
+from flask.typing import ResponseReturnValue
+
+from governance.domain.errors import Conflict, GovernanceError
+from governance.web.dashboard.core import forms
+from schemas.loading import Body
+
+
+class FormField(NamedTuple):
+    """A field: its name in the body, its label, a hint, and its kind (`text`, `check`, `choice` or `choices`)."""
+
+    name: str
+    label: str
+    hint: str = ""
+    kind: str = "text"
+    choices: Sequence[tuple[str, str]] = ()
+    is_required: bool = False
+
+
+class EntryForm(NamedTuple):
+    """A form: its title, the pages above it, its fields, its address and its button.
+
+    `effects` says what sending it does. `curl` is the method and the path of the endpoint.
+    """
+
+    title: str
+    trail: Sequence[tuple[str, str]]
+    fields: Sequence[FormField]
+    action: str
+    button: str
+    curl: tuple[str, str]
+    effects: Sequence[str] = ()
+    is_dangerous: bool = False
+
+
+def body_of(fields: Mapping[str, str], schema: Body, numbers: Sequence[str] = (), *, is_edit: bool = False) -> Any:
+    """Return the body of a form. In an edit, an emptied field that accepts null becomes null."""
+    body = forms.body(fields, schema, numbers)
+    if is_edit:
+        body |= {name: None for name in schema.nullable if name in fields and not fields[name].strip()}
+    return body
+
+
+def show(
+    form: EntryForm,
+    body: Mapping[str, Any],
+    *,
+    version: str = "",
+    error: GovernanceError | None = None,
+    stored: Mapping[str, Any] | None = None,
+) -> ResponseReturnValue:
+    """Return the page of a form. `stored` is what somebody else has stored meanwhile; both are then shown."""
+    faults = {} if error is None else forms.faults(error)
+    page = render_template(
+        "dashboard/entry_form.html",
+        entry=form,
+        form=forms.flat(body),
+        version=version,
+        faults=faults,
+        stored=None if stored is None else forms.flat(stored),
+        curl=(*form.curl, forms.shell(body) if form.curl[0] != "DELETE" else None),
+    )
+    status = 200 if error is None else 409 if isinstance(error, Conflict) else 400
+    return page, 409 if stored is not None else status
+
+
+def seen(fields: Mapping[str, str]) -> int:
+    """Return the version that a form was made of; 0, which nothing has, if it is not a number."""
+    text = fields.get("version", "")
+    return int(text) if text.isdecimal() and len(text) < 20 else 0  # noqa: PLR2004 - the digits of an instant

@@ -1,0 +1,74 @@
+"""A price as pages show it."""
+
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from governance.domain.pricing.listed import ListedModel
+from governance.domain.pricing.overrides import PriceOverride
+from governance.domain.pricing.price import Price
+from governance.domain.pricing.price_json import number
+from governance.domain.pricing.schedule import ALWAYS
+from governance.domain.times import rfc3339
+
+SHOWN = ("input", "output", "cached_input")
+"""The kinds of tokens that have a column."""
+
+
+class PriceView(NamedTuple):
+    """A price: `id` is None for one of the list. `rates` are dollars per million tokens as text, by `SHOWN`."""
+
+    id: str | None
+    provider: str | None
+    model: str
+    same_as: str | None
+    rates: list[str]
+    others: list[str]
+    begins: int | None
+
+
+def override(stored: PriceOverride) -> PriceView:
+    """Return an override for a page."""
+    rates, others = _rates(stored.price)
+    return PriceView(
+        stored.id, stored.provider, stored.model, stored.same_as, rates, others, _begins(stored.effective_from)
+    )
+
+
+def listed(entry: ListedModel, now: int) -> PriceView:
+    """Return an entry of the list for a page, with the price that holds now."""
+    found = entry.at(now)
+    rates, others = _rates(found.price)
+    return PriceView(None, entry.provider, entry.model, None, rates, others, _begins(found.begins))
+
+
+def editable(stored: PriceOverride) -> dict[str, Any]:
+    """Return the body of an edit that changes nothing."""
+    begins = None if stored.effective_from == ALWAYS else rfc3339(stored.effective_from)
+    found: dict[str, Any] = {"model": stored.model, "provider": stored.provider, "effective_from": begins}
+    if stored.same_as is not None:
+        return found | {"same_as": {"model": stored.same_as_model, "provider": stored.same_as_provider}}
+    price = stored.price
+    rates = price.rates._asdict() | {"request": price.request}
+    tiers = [{"above": tier.above} | _given(tier.rates._asdict()) for tier in price.tiers]
+    return found | _given(rates) | {"tiers": tiers}
+
+
+def _given(rates: dict[str, Decimal | None]) -> dict[str, Decimal]:
+    return {name: rate for name, rate in rates.items() if rate is not None}
+
+
+def _rates(price: Price) -> tuple[list[str], list[str]]:
+    """Return the rates of the columns, and the others with their names."""
+    given = price.rates._asdict()
+    columns = ["–" if given[kind] is None else f"${number(given[kind])}" for kind in SHOWN]
+    others = [
+        f"{kind.replace('_', ' ')} ${number(rate)}"
+        for kind, rate in given.items()
+        if rate is not None and kind not in SHOWN
+    ]
+    others += [] if price.request is None else [f"call ${number(price.request)}"]
+    return columns, others + [f"tier above {tier.above:,} tokens" for tier in price.tiers]
+
+
+def _begins(instant: int) -> int | None:
+    return None if instant == ALWAYS else instant
