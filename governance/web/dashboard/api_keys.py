@@ -8,7 +8,7 @@ from governance.container import governance
 from governance.domain.errors import Conflict, InvalidRequest, NotFound
 from governance.domain.keys import ApiKey, KeyScope
 from governance.domain.records.list_query import Page
-from governance.web.dashboard.core import addresses, entry_forms, sessions
+from governance.web.dashboard.core import addresses, entry_forms, paging, sessions
 from governance.web.dashboard.core.blueprint import acts, shows
 from governance.web.dashboard.core.entry_forms import EntryForm, FormField
 from governance.web.http.context import the_request
@@ -36,7 +36,7 @@ NEW = (
 def api_keys() -> ResponseReturnValue:
     """Show a page of API keys; never the keys themselves."""
     query = queries.read(QUERY, addresses.question())
-    page = Page(query["limit"], query["offset"])
+    page = paging.shown(Page(query["limit"], query["offset"]))
     found, total = governance().api_keys.page(page)
     done = DONE.get(the_request().args.get("done", ""))
     return render_template(

@@ -7,7 +7,7 @@ from governance.container import governance
 from governance.domain.keys import KeyScope
 from governance.domain.records.audit import AuditQuery, Entity
 from governance.web.dashboard import audit_views
-from governance.web.dashboard.core import addresses, sessions
+from governance.web.dashboard.core import addresses, paging, sessions
 from governance.web.dashboard.core.blueprint import shows
 from governance.web.http.context import the_request
 from schemas import queries
@@ -20,6 +20,7 @@ QUERY = AuditListQuery()
 def audit() -> ResponseReturnValue:
     """Show a page of the audit. Changes of API keys are shown only to admin keys."""
     query: AuditQuery = queries.read(QUERY, addresses.question())
+    query = query._replace(page=paging.shown(query.page))
     is_admin = sessions.viewer().may(KeyScope.ADMIN)
     found, total = governance().audit.page(query._replace(hidden=None if is_admin else Entity.API_KEY))
     return render_template(

@@ -14,6 +14,9 @@ TITLES = {
     Entity.PRICE: "price",
 }
 
+RULE_IDS = "[*].id"
+"""The ids of rules, which say nothing to a reader: their windows name them."""
+
 
 class FieldChange(NamedTuple):
     """A field with its old and its new value as text; '' where there is none."""
@@ -40,7 +43,8 @@ def row(recorded: RecordedEntry) -> AuditRow:
     """Return an entry for a page."""
     seq, told = recorded
     listed = json.loads(told.changes, parse_float=Decimal)
-    changes = [FieldChange(each["field"], _text(each["old"]), _text(each["new"])) for each in listed]
+    told_fields = (each for each in listed if not each["field"].endswith(RULE_IDS))
+    changes = [FieldChange(each["field"], _text(each["old"]), _text(each["new"])) for each in told_fields]
     return AuditRow(
         seq, told.at, told.actor, told.entity, TITLES[Entity(told.entity)], told.entity_id, told.action, changes
     )

@@ -7,7 +7,7 @@ from governance.container import governance
 from governance.domain.records.list_query import ListQuery
 from governance.services.limits.model_limits import Listing
 from governance.web.dashboard import limit_views
-from governance.web.dashboard.core import addresses
+from governance.web.dashboard.core import addresses, paging
 from governance.web.dashboard.core.blueprint import shows
 from governance.web.http.context import the_request
 from schemas import queries
@@ -27,7 +27,7 @@ def limits() -> ResponseReturnValue:
         "dashboard/limits.html",
         limits=[limit_views.parsed(document) for document in found.documents],
         total=found.total,
-        page=query.page,
+        page=paging.shown(query.page),
         filters=request.args,
         is_filtered=any(request.args.get(name) for name in ("search", "provider", "scope", "scope_id")),
         sort=query.order,
@@ -36,5 +36,6 @@ def limits() -> ResponseReturnValue:
 
 
 def _listing(query: ListQuery) -> Listing:
-    """Return the page. The order by usage is known in memory; all else is read from the database, so it is exact."""
-    return governance().model_limits.page(query._replace(from_memory=query.order.sort_by == "usage"))
+    """Return the page. Memory knows the order by usage and finds names; all else comes from the database."""
+    from_memory = query.order.sort_by == "usage" or bool(query.filter.search)
+    return governance().model_limits.page(query._replace(from_memory=from_memory, page=paging.shown(query.page)))

@@ -18,7 +18,7 @@ from governance.web.dashboard.core.blueprint import shows
 
 DAYS = 30
 MOST_SPENDERS = 5
-MOST_LIMITS = 8
+MOST_LIMITS = 6
 GROUPS = ((Group.MODEL, "By model"), (Group.VIRTUAL_KEY, "By virtual key"), (Group.USER, "By user"))
 
 
@@ -37,16 +37,17 @@ def overview() -> ResponseReturnValue:
     today = history.days_ago(0)
     month = Calendar(timezone).month_of(today)
     days = usage_charts.over_time(since=rfc3339(history.days_ago(DAYS - 1)), bucket="day")
+    spenders = [usage_charts.spenders(group, month, MOST_SPENDERS) for group, _ in GROUPS]
     listed = _nearest()
     return render_template(
         "dashboard/overview.html",
         timezone=timezone,
         today=days.rows[-1].amounts if days.rows and days.rows[-1].span.start >= today else None,
-        month=usage_charts.ask(since=rfc3339(month))[1].sum,
+        month=spenders[0][1],
         spent=usage_charts.points(days.rows, "cost", usage_charts.MONEY),
         refused=usage_charts.points(days.rows, "denied", usage_charts.COUNT),
         days=days.sum,
-        groups=[(title, usage_charts.spenders(group, month, MOST_SPENDERS)) for group, title in GROUPS],
+        groups=[(title, found) for (_, title), (found, _) in zip(GROUPS, spenders, strict=True)],
         near=[_near(limit_views.parsed(document)) for document in listed.documents],
         total=listed.total,
     )

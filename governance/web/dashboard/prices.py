@@ -12,7 +12,7 @@ from governance.domain.keys import KeyScope
 from governance.domain.pricing.overrides import PriceOverride
 from governance.domain.records.price_query import PricesQuery
 from governance.web.dashboard import price_views
-from governance.web.dashboard.core import addresses, entry_forms, forms
+from governance.web.dashboard.core import addresses, entry_forms, forms, paging
 from governance.web.dashboard.core.blueprint import acts, shows
 from governance.web.dashboard.core.entry_forms import EntryForm, FormField
 from governance.web.http.context import the_request
@@ -43,6 +43,7 @@ def prices() -> ResponseReturnValue:
     args = the_request().args
     raw = b"&".join(part for part in addresses.question().split(b"&") if not part.startswith(b"for_"))
     query: PricesQuery = queries.read(QUERY, raw)
+    query = query._replace(page=paging.shown(query.page))
     found = governance().prices.page(query)
     shown = [price_views.override(each) for each in found.overrides]
     shown += [price_views.listed(each, found.now) for each in found.listed]

@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from governance.container import governance
 from governance.domain.metering.reservation_query import ReservationFilter
 from governance.domain.records.list_query import Page
-from governance.web.dashboard.core import addresses
+from governance.web.dashboard.core import addresses, paging
 from governance.web.dashboard.core.blueprint import shows
 from governance.web.http.context import the_request
 from schemas import queries
@@ -20,7 +20,7 @@ TABS = (("", "All"), ("open", "Open"), ("expired", "Late: expired"), ("settled",
 def reservations() -> ResponseReturnValue:
     """Show a page of reservations, newest first."""
     query = queries.read(QUERY, addresses.question())
-    page = Page(query["limit"], query["offset"])
+    page = paging.shown(Page(query["limit"], query["offset"]))
     wanted = ReservationFilter(**{name: query.get(name) for name in ReservationFilter._fields})
     service = governance()
     found, total = service.reservations.page(page, wanted)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from governance.container import governance
 from governance.domain.history.query import COLUMNS, Group, HistoryQuery, UsagePage, UsageRow
+from governance.domain.history.usage import UsageAmounts
 from governance.domain.limits import money
 from governance.domain.times import rfc3339
 from governance.web.dashboard.core import formats
@@ -75,11 +76,11 @@ def points(rows: Sequence[UsageRow], name: str, unit: ChartUnit) -> list[Point]:
     ]
 
 
-def spenders(group: Group, since: int, most: int) -> list[Spender]:
-    """Return those of a group who have spent most since an instant."""
+def spenders(group: Group, since: int, most: int) -> tuple[list[Spender], UsageAmounts]:
+    """Return those of a group who have spent most since an instant, and what all have used."""
     query, page = ask(since=rfc3339(since), group_by=group.value, sort_by="cost", limit=most)
     highest = max((row.amounts.cost for row in page.rows), default=0) or 1
-    return [_spender(query, page, row, highest) for row in page.rows if row.amounts.requests]
+    return [_spender(query, page, row, highest) for row in page.rows if row.amounts.requests], page.sum
 
 
 def _spender(query: HistoryQuery, page: UsagePage, row: UsageRow, highest: int) -> Spender:

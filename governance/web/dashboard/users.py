@@ -10,7 +10,7 @@ from governance.container import governance
 from governance.domain.errors import Code, Conflict, InvalidRequest
 from governance.domain.keys import KeyScope, User
 from governance.domain.records.list_query import Page
-from governance.web.dashboard.core import addresses, entry_forms
+from governance.web.dashboard.core import addresses, entry_forms, paging
 from governance.web.dashboard.core.blueprint import acts, shows
 from governance.web.dashboard.core.entry_forms import EntryForm, FormField
 from governance.web.http.context import the_request
@@ -37,7 +37,7 @@ FORGOTTEN = (
 def users() -> ResponseReturnValue:
     """Show a page of users."""
     query = queries.read(QUERY, addresses.question())
-    page = Page(query["limit"], query["offset"])
+    page = paging.shown(Page(query["limit"], query["offset"]))
     found, total = governance().users.page(page, query["search"])
     args = the_request().args
     return render_template(

@@ -13,7 +13,7 @@ from governance.domain.limits.limit import Scope
 from governance.domain.records.list_query import Filter, ListQuery, Page
 from governance.services.limits.model_limits import Listing
 from governance.web.dashboard import limit_views
-from governance.web.dashboard.core import addresses, entry_forms
+from governance.web.dashboard.core import addresses, entry_forms, paging
 from governance.web.dashboard.core.blueprint import acts, shows
 from governance.web.dashboard.core.entry_forms import EntryForm, FormField
 from governance.web.http.context import the_request
@@ -45,7 +45,7 @@ MOST_LIMITS = 10
 def virtual_keys() -> ResponseReturnValue:
     """Show a page of virtual keys."""
     query = queries.read(QUERY, addresses.question())
-    page = Page(query["limit"], query["offset"])
+    page = paging.shown(Page(query["limit"], query["offset"]))
     found, total = governance().virtual_keys.page(page, query["search"])
     args = the_request().args
     return render_template(
