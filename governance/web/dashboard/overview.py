@@ -37,17 +37,17 @@ def overview() -> ResponseReturnValue:
     today = history.days_ago(0)
     month = Calendar(timezone).month_of(today)
     days = usage_charts.over_time(since=rfc3339(history.days_ago(DAYS - 1)), bucket="day")
-    spenders = [usage_charts.spenders(group, month, MOST_SPENDERS) for group, _ in GROUPS]
+    spenders, month_sum = usage_charts.spenders([group for group, _ in GROUPS], month, MOST_SPENDERS)
     listed = _nearest()
     return render_template(
         "dashboard/overview.html",
         timezone=timezone,
         today=days.rows[-1].amounts if days.rows and days.rows[-1].span.start >= today else None,
-        month=spenders[0][1],
+        month=month_sum,
         spent=usage_charts.points(days.rows, "cost", usage_charts.MONEY),
         refused=usage_charts.points(days.rows, "denied", usage_charts.COUNT),
         days=days.sum,
-        groups=[(title, found) for (_, title), (found, _) in zip(GROUPS, spenders, strict=True)],
+        groups=[(title, found) for (_, title), found in zip(GROUPS, spenders, strict=True)],
         near=[_near(limit_views.parsed(document)) for document in listed.documents],
         total=listed.total,
     )

@@ -1,18 +1,21 @@
 """Usage over time, as charts and tables show it."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from governance.container import governance
-from governance.domain.history.query import COLUMNS, Group, HistoryQuery, UsagePage, UsageRow
+from governance.domain.history.query import COLUMNS, Group, UsagePage, UsageRow
 from governance.domain.history.usage import UsageAmounts
 from governance.domain.limits import money
+from governance.domain.records.list_query import Page
 from governance.domain.times import rfc3339
 from governance.web.dashboard.core import formats
 from schemas.history.queries import HistoryListQuery
 from schemas.loading import load
 
 QUERY = HistoryListQuery()
+MOST_COMBINATIONS = 20_000
+"""The most combinations of groups that are added up here."""
 MOST_POINTS = 100
 """The most bars of a chart."""
 NOBODY = {
@@ -50,20 +53,14 @@ class Spender(NamedTuple):
     name: str
     is_nobody: bool
     cost: int
-    requests: int
     width: int
 
 
-def ask(**given: Any) -> tuple[HistoryQuery, UsagePage]:
-    """Return a page of usage, asked for with the parameters of `GET /usage/history`. Raises InvalidRequest."""
-    history = governance().history
-    query = history.query(load(QUERY, {name: str(value) for name, value in given.items() if value is not None}))
-    return query, history.page(query)
-
-
-def over_time(**given: Any) -> UsagePage:
+def over_time(**given: str | None) -> UsagePage:
     """Return usage by period, the oldest first."""
-    return ask(sort_by="start", order="asc", limit=MOST_POINTS, **given)[1]
+    return _page(
+        {"sort_by": "start", "order": "asc"} | {name: text for name, text in given.items() if text}, MOST_POINTS
+    )
 
 
 def points(rows: Sequence[UsageRow], name: str, unit: ChartUnit) -> list[Point]:
@@ -76,16 +73,38 @@ def points(rows: Sequence[UsageRow], name: str, unit: ChartUnit) -> list[Point]:
     ]
 
 
-def spenders(group: Group, since: int, most: int) -> tuple[list[Spender], UsageAmounts]:
-    """Return those of a group who have spent most since an instant, and what all have used."""
-    query, page = ask(since=rfc3339(since), group_by=group.value, sort_by="cost", limit=most)
-    highest = max((row.amounts.cost for row in page.rows), default=0) or 1
-    return [_spender(query, page, row, highest) for row in page.rows if row.amounts.requests], page.sum
+def spenders(groups: Sequence[Group], since: int, most: int) -> tuple[list[list[Spender]], UsageAmounts]:
+    """Return for each group those who have spent most since an instant, and what all have used.
+
+    One statement reads the usage of all groups together; they are added up here. Where there are more combinations
+    than `MOST_COMBINATIONS`, each group has a statement of its own.
+    """
+    together = {"since": rfc3339(since), "group_by": ",".join(groups), "sort_by": "cost"}
+    page = _page(together, MOST_COMBINATIONS)
+    if page.total > MOST_COMBINATIONS:
+        pages = [_page(together | {"group_by": group.value}, most) for group in groups]
+    else:
+        pages = [page] * len(groups)
+    return [_most(group, each, most) for group, each in zip(groups, pages, strict=True)], page.sum
 
 
-def _spender(query: HistoryQuery, page: UsagePage, row: UsageRow, highest: int) -> Spender:
-    (group,) = query.groups
-    found = getattr(row.series, COLUMNS[group])
+def _page(given: Mapping[str, str], most: int) -> UsagePage:
+    history = governance().history
+    return history.page(history.query(load(QUERY, given))._replace(page=Page(most, 0)))
+
+
+def _most(group: Group, page: UsagePage, most: int) -> list[Spender]:
+    """Return those of one group who have spent most, from rows of several groups."""
+    sums: dict[str, tuple[int, int]] = {}
+    for row in page.rows:
+        found = getattr(row.series, COLUMNS[group])
+        cost, requests = sums.get(found, (0, 0))
+        sums[found] = cost + row.amounts.cost, requests + row.amounts.requests
+    used = [(found, cost) for found, (cost, requests) in sums.items() if requests]
+    highest = max((cost for _, cost in used), default=0) or 1
+    ranked = sorted(used, key=lambda each: (-each[1], each[0]))[:most]
     names = {Group.VIRTUAL_KEY: page.key_names, Group.USER: page.user_names}.get(group, {})
-    name = names.get(found) or found or NOBODY[group]
-    return Spender(found, name, not found, row.amounts.cost, row.amounts.requests, row.amounts.cost * 100 // highest)
+    return [
+        Spender(found, names.get(found) or found or NOBODY[group], not found, cost, cost * 100 // highest)
+        for found, cost in ranked
+    ]
