@@ -11,11 +11,15 @@ PROXIES := tests/gateways/.work
 GATEWAYS := $(PROXIES)/.ready
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo -E)
 NGINX := nginx libnginx-mod-http-lua gettext-base
+APART := proof or gateways or litellm or browser
 MEASURE := $(WORK)/venv/bin/python -m bench $(if $(QUICK),--quick)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --python-version 3.11 --no-header
+BROWSER_WORK := tests/browser/.work
+BROWSER := $(BROWSER_WORK)/.ready
+VENDOR := governance/web/dashboard/static/vendor
 REDIS := redis-tools libatomic1 libjemalloc2 liblzf1 libssl3 libsystemd0
 
-.PHONY: help run test cov proofs gateways litellm lint format bench bench-list bench-decide bench-scale bench-hops bench-history lock clean
+.PHONY: help run test cov proofs gateways litellm lint format bench bench-list bench-decide bench-scale bench-hops bench-history browser screenshots vendor lock clean
 
 help:  ## list the targets
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
@@ -23,8 +27,8 @@ help:  ## list the targets
 run: $(READY)  ## start the service on 127.0.0.1:8080 (HOST and PORT change that)
 	@$(BIN)/python -c 'import wsgi' && exec $(BIN)/gunicorn wsgi:app  # a bad setting is told before gunicorn reads it
 
-test: $(READY)  ## run the test suite, without the proofs and the proxies, on two cores
-	$(BIN)/pytest -m 'not proof and not gateways and not litellm' -n 2 --dist loadfile $(if $(COV),--cov --cov-report=term:skip-covered)
+test: $(READY)  ## run the test suite, without what starts proxies, browsers or deaths, on two cores
+	$(BIN)/pytest -m 'not ($(APART))' -n 2 --dist loadfile $(if $(COV),--cov --cov-report=term:skip-covered)
 
 cov:  ## the same with branch coverage, which must not fall under the floor in pyproject.toml
 	$(MAKE) test COV=1
@@ -43,6 +47,15 @@ litellm: $(READY)  ## test the recipe for LiteLLM with its real proxy: installs 
 	test -d $(LITELLM) || { $(PYTHON) -m venv $(LITELLM) && \
 		$(LITELLM)/bin/pip install --quiet --disable-pip-version-check -r tests/litellm/requirements.txt; }
 	$(LITELLM)/bin/pytest -q -p no:cacheprovider --noconftest -m litellm tests/litellm
+
+browser: $(BROWSER)  ## the dashboard in a real Chromium, which must be installed
+	$(BROWSER_WORK)/venv/bin/python -m pytest -m browser tests/browser
+
+screenshots: $(BROWSER)  ## the pictures of docs/dashboard.md, anew
+	$(BROWSER_WORK)/venv/bin/python -m tests.browser.screenshots
+
+vendor:  ## fetch the browser libraries of the dashboard anew, and check their hashes
+	bin/vendor $(VENDOR)/manifest.json $(VENDOR)
 
 lint: $(READY)  ## ruff and mypy, as CI does
 	$(BIN)/ruff check .
@@ -94,8 +107,16 @@ $(GATEWAYS): requirements-dev.lock tests/gateways/requirements.lock
 		-r requirements-dev.lock -r tests/gateways/requirements.lock
 	@touch $@
 
+# An environment of the browser tests' own: what the service and its tests stand on, Playwright, and axe.
+$(BROWSER): requirements-dev.lock tests/browser/requirements.txt tests/browser/manifest.json
+	$(PYTHON) -m venv $(BROWSER_WORK)/venv
+	$(BROWSER_WORK)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BROWSER_WORK)/venv/bin/pip install --quiet --disable-pip-version-check -r tests/browser/requirements.txt
+	bin/vendor tests/browser/manifest.json $(BROWSER_WORK)
+	@touch $@
+
 clean:  ## remove what make made; the database in instance/ stays
-	rm -rf $(VENV) $(WORK) $(PROXIES) $(LITELLM) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(WORK) $(PROXIES) $(LITELLM) $(BROWSER_WORK) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 $(READY): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -91,8 +91,9 @@
   const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 2 });
 
   function readTable(figure) {
-    const rows = [...figure.querySelectorAll("tbody tr")];
-    const heads = [...figure.querySelectorAll("thead th")].slice(1);
+    const table = figure.querySelector("details table");
+    const rows = [...table.querySelectorAll("tbody tr")];
+    const heads = [...table.querySelectorAll("thead th")].slice(1);
     const times = rows.map((row) => Date.parse(row.querySelector("time").dateTime) / SECOND);
     const series = heads.map((_, at) => rows.map((row) => Number(row.querySelectorAll("td")[at].dataset.value)));
     return { heads, data: [times, ...series] };
