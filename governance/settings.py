@@ -1,4 +1,7 @@
-"""The settings: one frozen value, read from a mapping such as `os.environ`."""
+"""The settings: one frozen value, read from a mapping such as `os.environ`.
+
+This file is long because it is one list of settings.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
