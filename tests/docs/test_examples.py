@@ -19,7 +19,7 @@ from tests.docs.test_tables import commands
 
 NOT_RUN = {
     "make run     # the service on 127.0.0.1:8080": "it starts the service: tests/process does that",
-    "python examples/gateway.py --virtual-key sk-gov-… https://api.openai.com/v1/chat/completions < request.json": (
+    "python examples/gateway.py --provider openai https://api.openai.com/v1/chat/completions < request.json": (
         "it calls a model: tests/examples/test_gateway.py runs it against one that answers as it is told to"
     ),
     "kill -HUP <pid of gunicorn's first process>    # systemd: ExecReload=/bin/kill -HUP $MAINPID": "it has no pid:"

@@ -1,17 +1,11 @@
-"""The example client with the real service, and with a model endpoint whose answers the test chooses."""
+"""The example client against the real service, and a model endpoint that answers as it is told to."""
 
-import asyncio
 import importlib.util
 import io
 import json
-import socket
 import sys
-from contextlib import closing
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from threading import Event
-from time import monotonic
 
 import pytest
 from werkzeug.wrappers import Response
@@ -20,9 +14,6 @@ from tests.conftest import ADMIN_KEY
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "gateway.py"
 REQUEST = json.dumps({"model": "gpt-4o", "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]})
-USAGE = {"prompt_tokens": 8, "completion_tokens": 2, "total_tokens": 10}
-PATH = "/v1/chat/completions"
-JSON = {"Content-Type": "application/json"}
 
 
 def load_example():
@@ -36,48 +27,36 @@ gateway = load_example()
 
 
 @pytest.fixture
-def settings(settings):
-    """Calls without a virtual key are allowed."""
-    return replace(settings, gateway_anonymous="allow")
-
-
-@pytest.fixture
 def service(serve, app):
     return serve(app)
 
 
 @pytest.fixture
 def limits(service):
-    return gateway.Limits(service, ADMIN_KEY, deadline=5)
+    return gateway.Limits(service, ADMIN_KEY, timeout=5)
 
 
 def model(status=200, answer=None):
-    """Return a model endpoint, or any other endpoint that answers with JSON."""
+    """A model endpoint, or anything that answers JSON."""
     return Response(json.dumps(answer or {}), status=status, content_type="application/json")
 
 
 def stream(*events):
-    """Return a model endpoint that answers with these server-sent events."""
+    """A model endpoint that answers with server-sent events, and what it sends."""
     text = "".join(f"data: {event}\n\n" for event in (*events, "[DONE]"))
     return Response(text, content_type="text/event-stream"), text
 
 
 @pytest.fixture
 def run(service, monkeypatch, capsys):
-    """Return a function that runs the example as a command.
-
-    It returns the exit code, the standard output and the standard error.
-    """
+    """Run the example as a command; answers its exit code, what it printed and what it complained of."""
 
     def command(endpoint, *options, request=REQUEST, url=service, key=ADMIN_KEY):
         monkeypatch.setenv("GOVERNANCE_URL", url)
         monkeypatch.setenv("GOVERNANCE_KEY", key)
-        monkeypatch.setattr(sys, "argv", ["gateway.py", *options, f"{endpoint}{PATH}"])
+        monkeypatch.setattr(sys, "argv", ["gateway.py", *options, endpoint])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(request.encode())))
-        try:
-            code = gateway.main()
-        except SystemExit as ended:
-            code = ended.code
+        code = gateway.main()
         return code, *capsys.readouterr()
 
     return command
@@ -89,7 +68,8 @@ def the_reservation(api):
 
 
 def test_a_call_is_settled_with_what_the_model_says_it_used(api, serve, run):
-    code, printed, _ = run(serve(model(answer={"id": "a", "usage": USAGE})))
+    usage = {"prompt_tokens": 8, "completion_tokens": 2, "total_tokens": 10}
+    code, printed, _ = run(serve(model(answer={"id": "a", "usage": usage})))
     held = the_reservation(api)
     assert (code, json.loads(printed)["id"]) == (0, "a")
     assert (held["status"], held["tokens"]["used"], held["cost"]["used"]) == ("settled", 10, 0.00004)
@@ -119,15 +99,15 @@ def test_a_stream_that_tells_its_usage_settles_with_the_last_that_it_told(api, s
     assert (the_reservation(api)["tokens"]["used"], the_reservation(api)["cost"]["used"]) == (10, 0.00004)
 
 
-def test_the_answer_of_a_model_that_refuses_is_passed_on_and_gives_the_hold_back(api, serve, run):
-    code, printed, complaint = run(serve(model(status=429, answer={"error": {"message": "slow down"}})))
-    assert (code, complaint) == (1, "the model answered 429\n")
-    assert json.loads(printed)["error"]["message"] == "slow down"
+def test_a_model_that_refuses_gives_the_hold_back(api, serve, run):
+    code, _, complaint = run(serve(model(status=400)))
+    assert code == 1
+    assert "400" in complaint
     assert the_reservation(api)["status"] == "released"
 
 
 def test_a_model_that_cannot_be_reached_gives_the_hold_back(api, run):
-    code, *_ = run("http://127.0.0.1:9")
+    code, *_ = run("http://127.0.0.1:9/nobody")
     assert (code, the_reservation(api)["status"]) == (1, "released")
 
 
@@ -145,7 +125,7 @@ def test_a_denial_tells_the_word_the_rules_and_how_long_to_wait(api, limits):
         pass
     with pytest.raises(gateway.Denied) as denial, limits.call("gpt-4o"):
         pytest.fail("the call must not be made")
-    assert denial.value.code == "request_limited"
+    assert denial.value.word == "request_limited"
     assert [rule["metric"] for rule in denial.value.violations] == ["requests"]
     assert denial.value.retry_after == 60
 
@@ -218,107 +198,5 @@ def test_a_missing_key_is_one_sentence(run):
 def test_a_request_that_is_none_is_one_sentence(api, run, request_):
     code, printed, complaint = run("http://127.0.0.1:9", request=request_)
     assert (code, printed, complaint.count("\n")) == (1, "", 1)
+    assert complaint.startswith("Send the model's request, a JSON object with a model, on standard input (")
     assert api.get("reservations").get_json()["total_count"] == 0
-
-
-def test_each_chunk_arrives_before_the_model_sends_the_next(api, serve, limits):
-    arrived = Event()
-
-    def chunks():
-        yield b'data: {"choices": [{"delta": {"content": "Hi"}}]}\n\n'
-        assert arrived.wait(10), "the first chunk did not arrive"
-        yield f"data: {json.dumps({'choices': [], 'usage': USAGE})}\n\n".encode()
-
-    endpoint = serve(Response(chunks(), content_type="text/event-stream"))
-    status, headers, found = limits.forward(f"{endpoint}{PATH}", REQUEST.encode(), JSON)
-    first = next(found)
-    assert the_reservation(api)["status"] == "open"
-    arrived.set()
-    rest = b"".join(found)
-    assert (status, headers["Content-Type"]) == (200, "text/event-stream")
-    assert (b'"Hi"' in first, b"completion_tokens" in rest) == (True, True)
-    assert the_reservation(api)["tokens"]["used"] == 10
-
-
-def test_a_caller_that_stops_early_settles_as_held(api, serve, limits):
-    endpoint, _ = stream(*(json.dumps({"choices": [{"delta": {"content": "x" * 100_000}}]}) for _ in range(5)))
-    _, _, found = limits.forward(f"{serve(endpoint)}{PATH}", REQUEST.encode(), JSON)
-    with closing(found):
-        next(found)
-    held = the_reservation(api)
-    assert (held["status"], held["tokens"]["used"]) == ("settled", held["tokens"]["reserved"])
-
-
-def test_a_long_stream_settles_by_its_ends(api, serve, limits, monkeypatch):
-    monkeypatch.setattr(gateway, "LONGEST_COPY", 5000)
-    monkeypatch.setattr(gateway, "ENDS", 1000)
-    monkeypatch.setattr(gateway, "PIECE", 700)
-    events = [json.dumps({"choices": [{"delta": {"content": "x" * 90}}]}) for _ in range(200)]
-    endpoint, sent = stream(*events, json.dumps({"choices": [], "usage": USAGE}))
-    _, _, found = limits.forward(f"{serve(endpoint)}{PATH}", REQUEST.encode(), JSON)
-    assert b"".join(found).decode() == sent
-    assert the_reservation(api)["tokens"]["used"] == 10
-
-
-def test_whose_call_it_is_reaches_the_service(api, serve, limits):
-    value = api.post("virtual-keys", {"id": "vk", "name": "Search"}).get_json()["virtual_key"]["value"]
-    endpoint = f"{serve(model(answer={'usage': USAGE}))}{PATH}"
-    *_, found = limits.forward(endpoint, REQUEST.encode(), JSON, virtual_key=value, provider="azure", user="ann")
-    assert list(found)
-    held = the_reservation(api)
-    assert (held["virtual_key_id"], held["provider"], held["user_id"]) == ("vk", "azure", "ann")
-
-
-@pytest.fixture
-def hanging():
-    """A service that accepts connections and never answers; its URL."""
-    with closing(socket.create_server(("127.0.0.1", 0), backlog=50)) as server:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
-
-
-def test_after_three_failures_one_call_a_second_waits(hanging):
-    now = [0.0]
-    limits = gateway.Limits(hanging, "gov-x", deadline=0.1, fail_open=True, breaker=gateway.Breaker(lambda: now[0]))
-
-    def waited():
-        began = monotonic()
-        with limits.call("m"):
-            return monotonic() - began > 0.05
-
-    assert [waited() for _ in range(10)] == [True] * 3 + [False] * 7
-    now[0] = 1.0
-    assert [waited() for _ in range(5)] == [True] + [False] * 4
-
-
-def test_one_deadline_holds_for_all_tries(hanging):
-    limits = gateway.Limits(hanging, "gov-x", deadline=0.2)
-    began = monotonic()
-    with pytest.raises(gateway.LimitsUnavailable), limits.call("m"):
-        pytest.fail("the call must not be made")
-    assert monotonic() - began < 1
-
-
-def test_a_service_that_answers_again_is_asked_by_all(service):
-    now = [0.0]
-    breaker = gateway.Breaker(lambda: now[0])
-    for _ in range(3):
-        breaker.note(is_good=False)
-    assert [breaker.allows(), breaker.allows()] == [True, False]
-    now[0] = 1.0
-    limits = gateway.Limits(service, ADMIN_KEY, breaker=breaker)
-    for _ in range(3):
-        with limits.call("gpt-4o") as call:
-            assert call.reservation_id
-
-
-def test_in_asyncio_it_is_the_same(api, limits):
-    async def calls():
-        async with limits.acall("gpt-4o", cost=Decimal("0.5")) as call:
-            call.used(cost=Decimal("0.25"))
-        with pytest.raises(KeyError):
-            async with limits.acall("gpt-4o", cost=Decimal("0.5")):
-                raise KeyError
-
-    asyncio.run(calls())
-    released, settled = api.get("reservations").get_json()["reservations"]
-    assert (released["status"], settled["cost"]["used"]) == ("released", 0.25)

@@ -15,28 +15,23 @@ RECIPE = Path(__file__).parents[2] / "examples" / "gateways" / "litellm" / "limi
 CALL = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 100}
 
 
-class Usage:
-    """The usage of an answer, as LiteLLM has it."""
-
-    def __init__(self, **counts):
-        self.counts = counts
-
-    def model_dump(self, **_):
-        return self.counts
-
-
 def stand_in():
-    """Return the part of LiteLLM that the callback uses."""
+    """Return the parts of LiteLLM and FastAPI that the callback uses."""
     litellm, logger, integrations = ModuleType("litellm"), ModuleType("custom_logger"), ModuleType("integrations")
     logger.CustomLogger = type("CustomLogger", (), {})
-    for name in ("ServiceUnavailableError", "RateLimitError", "PermissionDeniedError", "BadRequestError"):
-        error = type(name, (Exception,), {"__init__": lambda self, message, **_: Exception.__init__(self, message)})
-        setattr(litellm, name, error)
-    payment = type("PaymentRequiredError", (litellm.BadRequestError,), {})
-    litellm.exceptions = SimpleNamespace(PaymentRequiredError=payment)
-    litellm.verbose_logger = SimpleNamespace(warning=lambda *_: None)
-    litellm.get_llm_provider = lambda model: (model.rpartition("/")[2], "openai", None, None)
-    return {"litellm": litellm, "litellm.integrations": integrations, "litellm.integrations.custom_logger": logger}
+    litellm.get_llm_provider = lambda model, **_: (model.rpartition("/")[2], "openai", None, None)
+    fastapi = ModuleType("fastapi")
+    fastapi.HTTPException = HttpError
+    names = {"litellm.integrations": integrations, "litellm.integrations.custom_logger": logger}
+    return {"litellm": litellm, "fastapi": fastapi, "httpx": httpx2, **names}
+
+
+class HttpError(Exception):
+    """Stands in for FastAPI's HTTPException."""
+
+    def __init__(self, status_code, detail, headers=None):
+        super().__init__(detail)
+        self.status_code, self.detail, self.headers = status_code, detail, headers
 
 
 @pytest.fixture
@@ -46,11 +41,12 @@ def load(monkeypatch):
     def load(url):
         monkeypatch.setenv("GOVERNANCE_URL", url)
         monkeypatch.setenv("GOVERNANCE_KEY", ADMIN_KEY)
-        for name, module in (stand_in() | {"httpx": httpx2}).items():
+        for name, module in stand_in().items():
             monkeypatch.setitem(sys.modules, name, module)
         spec = importlib.util.spec_from_file_location("limits_callback", RECIPE)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
+        module.URL_OF_TEST, module.ALIAS = url, None
         return module
 
     return load
@@ -66,30 +62,47 @@ def the_reservation(api):
     return found
 
 
-def run(callback, act):
+def run(callback, act, **options):
     """Run an act with the hooks, in a loop of its own."""
 
     async def whole():
-        limits = callback.ModelLimits()
+        service = callback.LimitsService(callback.URL_OF_TEST, ADMIN_KEY, 2.0)
+        limits = callback.Limits(service, **options)
+        await limits.async_pre_call_hook(
+            SimpleNamespace(key_alias=callback.ALIAS, user_id="ann"), None, {}, "acompletion"
+        )
         try:
             return await act(limits)
         finally:
-            await limits._client.aclose()
+            if service._client is not None:
+                await service._client.aclose()
 
     return asyncio.run(whole())
 
 
-def test_an_attempt_is_settled_with_its_usage(api, callback):
+def usage(**counts):
+    """Return a usage in LiteLLM's form."""
+    details = SimpleNamespace(
+        cached_tokens=counts.pop("cached", None), cache_creation_tokens=counts.pop("written", None)
+    )
+    return SimpleNamespace(
+        usage=SimpleNamespace(prompt_tokens_details=details, completion_tokens_details=None, **counts)
+    )
+
+
+def logged(kwargs, **more):
+    return {"litellm_params": {"metadata": kwargs["metadata"]}, **more}
+
+
+def test_an_attempt_is_settled_with_its_usage_once(api, callback):
     api.post("virtual-keys", {"id": "search", "name": "Search"})
-    whom = {"user_api_key_alias": "search", "user_api_key_user_id": "ann"}
-    details = {"cached_tokens": 4}
-    usage = Usage(prompt_tokens=12, completion_tokens=7, prompt_tokens_details=details, cache_creation_input_tokens=3)
+    callback.ALIAS = "search"
+    answer = usage(prompt_tokens=12, completion_tokens=7, cached=4, written=3)
 
     async def act(limits):
-        kwargs = await limits.async_pre_call_deployment_hook(dict(CALL, metadata=dict(whom)), None)
-        logged = {"litellm_params": {"metadata": kwargs["metadata"]}}
+        kwargs = await limits.async_pre_call_deployment_hook(dict(CALL), None)
         for _ in range(2):
-            await limits.async_log_success_event(logged, SimpleNamespace(usage=usage), None, None)
+            await limits.async_log_success_event(logged(kwargs), answer, None, None)
 
     run(callback, act)
     held = the_reservation(api)
@@ -98,61 +111,96 @@ def test_an_attempt_is_settled_with_its_usage(api, callback):
     assert api.get("usage/history").get_json()["sum"]["cached_tokens"] == 4
 
 
-def test_a_failed_attempt_is_released_and_a_broken_stream_settles_as_held(api, callback):
+def test_what_failed_is_released_and_what_may_be_billed_settles_as_held(api, callback):
+    answered = HttpError(500, "overloaded")
+
     async def act(limits):
         failed = await limits.async_pre_call_deployment_hook(dict(CALL), None)
-        await limits.async_post_call_failure_deployment_hook(failed, ValueError(), None)
-        broken = await limits.async_pre_call_deployment_hook(dict(CALL), None)
-        await limits.async_log_failure_event({"litellm_params": broken}, None, None, None)
+        await limits.async_post_call_failure_deployment_hook(failed, answered, None)
+        silent = await limits.async_pre_call_deployment_hook(dict(CALL), None)
+        await limits.async_post_call_failure_deployment_hook(silent, httpx2.ReadTimeout("too slow"), None)
 
     run(callback, act)
-    broken, failed = api.get("reservations").get_json()["reservations"]
-    assert (failed["status"], broken["status"]) == ("released", "settled")
-    assert broken["tokens"]["used"] == broken["tokens"]["reserved"]
+    silent, failed = api.get("reservations").get_json()["reservations"]
+    assert (failed["status"], silent["status"]) == ("released", "settled")
+    assert silent["tokens"]["used"] == silent["tokens"]["reserved"]
+
+
+def test_a_stream_whose_reader_goes_away_settles_as_held(api, callback):
+    async def pieces():
+        yield "first"
+        yield "second"
+
+    async def act(limits):
+        kwargs = await limits.async_pre_call_deployment_hook(dict(CALL), None)
+        stream = limits.async_post_call_streaming_iterator_hook(None, pieces(), {})
+        assert await anext(stream) == "first"
+        await stream.aclose()
+        answer = usage(prompt_tokens=2, completion_tokens=1)
+        await limits.async_log_success_event(logged(kwargs), answer, None, None)
+
+    run(callback, act)
+    held = the_reservation(api)
+    assert (held["status"], held["tokens"]["used"]) == ("settled", held["tokens"]["reserved"])
+
+
+def test_an_answer_of_litellms_cache_is_released(api, callback):
+    async def act(limits):
+        kwargs = await limits.async_pre_call_deployment_hook(dict(CALL), None)
+        answer = usage(prompt_tokens=2, completion_tokens=1)
+        await limits.async_log_success_event(logged(kwargs, cache_hit=True), answer, None, None)
+
+    run(callback, act)
+    assert the_reservation(api)["status"] == "released"
 
 
 @pytest.mark.parametrize(
-    ("limit", "error"),
+    ("limit", "status"),
     [
-        ({"budget": {"max_limit": 0.000001, "reset_duration": "1d"}}, "PaymentRequiredError"),
-        ({"rate_limit": {"token_max_limit": 5, "token_reset_duration": "1h"}}, "BadRequestError"),
+        ({"budget": {"max_limit": 0.000001, "reset_duration": "1d"}}, 402),
+        ({"rate_limit": {"token_max_limit": 5, "token_reset_duration": "1h"}}, 429),
     ],
 )
-def test_a_refusal_is_the_error_that_fits(api, callback, limit, error):
+def test_the_client_gets_the_status_and_the_sentence_of_a_refusal(api, callback, limit, status):
     api.create("*", **limit)
 
     async def act(limits):
-        await limits.async_pre_call_deployment_hook(dict(CALL), None)
-
-    with pytest.raises(Exception, match="Ask for less") as refused:
-        run(callback, act)
-    assert type(refused.value).__name__ == error
-
-
-def test_a_full_window_is_a_rate_limit_and_an_unknown_key_a_permission(api, callback):
-    api.create("*", rate_limit={"request_max_limit": 1, "request_reset_duration": "1h"})
-
-    async def act(limits):
-        await limits.async_pre_call_deployment_hook(dict(CALL), None)
-        with pytest.raises(Exception, match="Wait until") as full:
+        with pytest.raises(callback.CallRefused) as refused:
             await limits.async_pre_call_deployment_hook(dict(CALL), None)
-        with pytest.raises(Exception, match="virtual key") as unknown:
-            await limits.async_pre_call_deployment_hook(dict(CALL, metadata={"user_api_key_alias": "no"}), None)
-        return type(full.value).__name__, type(unknown.value).__name__
+        return await limits.async_post_call_failure_hook({}, refused.value, None)
 
-    assert run(callback, act) == ("RateLimitError", "PermissionDeniedError")
+    answer = run(callback, act)
+    assert (answer.status_code, answer.headers) == (status, {"x-should-retry": "false"})
+    assert answer.detail["error"]["message"].startswith("Ask for less")
+
+
+def test_a_pass_through_endpoint_is_refused(callback):
+    async def act(limits):
+        whom = SimpleNamespace(key_alias=None, user_id=None)
+        await limits.async_pre_call_hook(whom, None, {}, "pass_through_endpoint")
+
+    with pytest.raises(HttpError) as refused:
+        run(callback, act)
+    assert refused.value.status_code == 403
 
 
 @pytest.mark.parametrize("is_open", [False, True])
-def test_without_the_service_calls_are_refused_or_pass(load, monkeypatch, is_open):
+def test_without_the_service_calls_are_refused_or_pass(load, is_open):
     callback = load("http://127.0.0.1:9")
-    monkeypatch.setattr(callback, "FAIL_OPEN", is_open)
 
     async def act(limits):
         return await limits.async_pre_call_deployment_hook(dict(CALL), None)
 
     if is_open:
-        assert run(callback, act)["model"] == "gpt-4o"
+        assert run(callback, act, fail_open=True)["model"] == "gpt-4o"
     else:
-        with pytest.raises(Exception, match="does not answer"):
+        with pytest.raises(callback.CallRefused) as refused:
             run(callback, act)
+        assert refused.value.answer.status_code == 503
+
+
+def test_media_count_as_assumed_tokens_and_text_by_its_bytes(callback):
+    text = callback.size([{"role": "user", "content": "é" * 100}])
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10**6}}
+    assert 200 <= text < 300
+    assert callback.size([{"role": "user", "content": [image]}]) < 5000

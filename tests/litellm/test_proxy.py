@@ -103,7 +103,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "GOVERNANCE_URL": f"http://127.0.0.1:{service}",
         "GOVERNANCE_KEY": ADMIN_KEY,
         "OPENAI_API_KEY": "sk-upstream",
-        "OPENAI_BASE_URL": f"http://127.0.0.1:{model.server_port}/v1",
+        "OPENAI_API_BASE": f"http://127.0.0.1:{model.server_port}/v1",
+        "ANTHROPIC_API_KEY": "sk-upstream",
+        "ANTHROPIC_API_BASE": f"http://127.0.0.1:{model.server_port}",
         "LITELLM_MASTER_KEY": "sk-master",
         "PYTHONPATH": str(folder),
     }
@@ -155,14 +157,27 @@ def test_refusals_have_their_statuses_and_our_sentence(stack: Stack) -> None:
     status, answer = stack.ask("none", model="gpt-4o-mini")
     assert (status, b"Ask for less: the limit of $0.000001" in answer) == (402, True)
     limited(stack, "small", rate_limit={"token_max_limit": 10, "token_reset_duration": "1h"})
-    assert stack.ask("small", model="gpt-4o-mini")[0] == 400
+    assert stack.ask("small", model="gpt-4o-mini")[0] == 429
     assert stack.ask("unknown")[0] == 403
+
+
+def test_a_pass_through_endpoint_is_refused(stack: Stack) -> None:
+    limited(stack, "sly", budget={"max_limit": 1, "reset_duration": "1d"})
+    body = {"model": "claude-sonnet-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": "Hello"}]}
+    status, answer = send(stack.proxy, "/anthropic/v1/messages", body, "sk-sly")
+    assert (status, b"pass-through" in answer) == (403, True)
+
+
+def test_a_clients_wish_not_to_be_logged_keeps_no_call_from_being_settled(stack: Stack) -> None:
+    limited(stack, "shy", budget={"max_limit": 1, "reset_duration": "1d"})
+    assert stack.ask("shy", **{"no-log": True})[0] == 200
+    assert stack.reservations("shy", 1)[0]["tokens"]["used"] == 18
 
 
 def test_each_failed_attempt_is_released(stack: Stack) -> None:
     limited(stack, "unlucky", budget={"max_limit": 1, "reset_duration": "1d"})
     assert stack.ask("unlucky", "Fail 503", model="gpt-4o-mini")[0] >= 500
-    assert {each["status"] for each in stack.reservations("unlucky", 3)} == {"released"}
+    assert {each["status"] for each in stack.reservations("unlucky", 2)} == {"released"}
 
 
 def test_of_50_calls_at_once_exactly_as_many_pass_as_the_cap_allows(stack: Stack) -> None:

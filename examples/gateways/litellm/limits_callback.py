@@ -1,145 +1,312 @@
-"""A LiteLLM callback: reserve before each attempt of a call, settle or release after it.
+"""LiteLLM's proxy within the limits of this service: each attempt is reserved before it and settled after it.
 
-LiteLLM calls these hooks for every attempt, so each retry and each fallback has a reservation of its own. A refusal
-counts as a failure of the model, so LiteLLM tries the fallbacks that its configuration names.
+Put this file beside LiteLLM's config.yaml, and name it there: `callbacks: limits_callback.limits`. It reads
 
-LiteLLM's own key and user decide who pays: the alias of the key is the id of the virtual key here.
+    GOVERNANCE_URL         the service, default http://127.0.0.1:8080
+    GOVERNANCE_KEY         an API key of it with the scope `meter`
+    LIMITS_FAIL_OPEN       1: calls pass unmetered while the service does not answer. Default: they are refused
+    LIMITS_TIMEOUT         seconds for an act (reserve, settle) with all its tries, default 2
+    LIMITS_OUTPUT_TOKENS   the output tokens held for a call that names no maximum, default 4096
+
+A retry and a fallback are attempts of their own. A refusal is an error of its attempt, so that LiteLLM goes on to a
+fallback; the client gets the service's status and sentence if no fallback passes.
 """
 
+import asyncio
 import json
+import logging
+import math
 import os
-from http import HTTPStatus
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import litellm
+from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger
 
-URL = os.environ.get("GOVERNANCE_URL", "http://127.0.0.1:8080")
-KEY = os.environ.get("GOVERNANCE_KEY", "")
-FAIL_OPEN = os.environ.get("MODEL_LIMITS_FAIL_OPEN") == "1"
-"""Whether calls pass unmetered while the limits service does not answer."""
-USUAL_OUTPUT = 4096
-"""The output tokens that a call holds if it names no maximum."""
-HELD = "model_limits_reservation"
-"""The key of a reservation's id in the metadata of an attempt."""
+logger = logging.getLogger("limits")
+
+API = "/api/governance/reservations"
+TRIES, FAILURES, OPEN_SECONDS = 3, 3, 1.0
+TTL_SECONDS = 900
+MOST_OPEN = 100_000
+"""The attempts under way that are remembered. LiteLLM may never tell the end of one; its hold expires."""
+HOLD = "limits_reservation"
+"""The name in LiteLLM's metadata that leads from the end of an attempt to its reservation."""
+INPUTS = ("messages", "input", "prompt", "system", "instructions", "tools", "functions", "response_format", "query")
+MAXIMA = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+MEDIA = {"image_url", "image", "input_image", "input_audio", "audio", "file", "input_file", "document", "video_url"}
+MEDIA_TOKENS = 4096
+WITHOUT_OUTPUT = {"aembedding", "embedding", "arerank", "rerank", "amoderation", "moderation"}
 
 
-class ModelLimits(CustomLogger):
-    """Keeps the calls of a LiteLLM proxy within the limits of the service."""
+class CallRefused(Exception):
+    """The service refuses an attempt, or does not answer. `answer` is what the client gets if no fallback passes.
 
-    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    While LiteLLM handles it, its status is 422: at 402 and 429 LiteLLM would retry, or stop the deployment for all.
+    """
+
+    def __init__(self, status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+        super().__init__(body["error"]["message"])
+        self.status_code, self.message = 422, str(self)
+        self.answer = HTTPException(status, {"error": dict(body["error"])}, dict(headers))
+
+
+class Attempt:
+    """An attempt under way. `has_begun`: its stream is being read; `is_cut`: its reader went away before the end."""
+
+    def __init__(self, reservation_id: str) -> None:
+        self.reservation_id, self.has_begun, self.is_cut = reservation_id, False, False
+
+
+class Caller:
+    """Who makes a request, as LiteLLM has authenticated it, and the latest attempt of the request."""
+
+    def __init__(self, virtual_key_id: str | None, user_id: str | None) -> None:
+        self.virtual_key_id, self.user_id = virtual_key_id, user_id
+        self.attempt: Attempt | None = None
+
+
+NOBODY = Caller(None, None)
+caller: ContextVar[Caller] = ContextVar("limits_caller", default=NOBODY)
+
+
+class LimitsService:
+    """HTTP to the service. After FAILURES failures in a row, one request in OPEN_SECONDS tries; others fail at once."""
+
+    def __init__(self, url: str, key: str, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._timeout, self._clock, self._failures, self._next_try = timeout, clock, 0, 0.0
+        self._settings = {"base_url": url, "headers": {"Authorization": f"Bearer {key}"}, "timeout": timeout}
+        self._client: httpx.AsyncClient | None = None
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
+        """Post with one deadline over all tries. Raises OSError where there is no answer, or a 5xx."""
+        if self._failures >= FAILURES and self._clock() < self._next_try:
+            raise ConnectionError("it has just failed; it is tried again in a second")
+        self._next_try = math.inf
+        try:
+            answer = await asyncio.wait_for(self._tries(path, body), self._timeout)
+            self._failures = 0
+        except (TimeoutError, httpx.HTTPError) as error:
+            self._failures += 1
+            raise ConnectionError(f"{type(error).__name__} {error}".strip()) from error
+        finally:
+            self._next_try = self._clock() + OPEN_SECONDS
+        return answer
+
+    async def _tries(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
+        self._client = self._client or httpx.AsyncClient(**self._settings)
+        headers = {"Idempotency-Key": uuid.uuid4().hex} if path == API else {}
+        for left in reversed(range(TRIES)):
+            try:
+                answer = await self._client.post(path, json=body, headers=headers)
+                if answer.status_code < 500:
+                    return answer
+                answer.raise_for_status()
+            except httpx.HTTPError:
+                if not left:
+                    raise
+            await asyncio.sleep(0.05)
+        raise AssertionError("unreachable")
+
+
+class Limits(CustomLogger):
+    """The hooks that LiteLLM calls. One for a proxy."""
+
+    def __init__(self, service: LimitsService, *, fail_open: bool = False, output_tokens: int = 4096) -> None:
         super().__init__()
-        headers = {"Authorization": f"Bearer {KEY}"}
-        self._client = httpx.AsyncClient(base_url=URL, headers=headers, timeout=2.0, transport=transport)
+        self._service, self._fail_open, self._output_tokens = service, fail_open, output_tokens
+        self._open: dict[str, Attempt] = {}
+
+    async def async_pre_call_hook(
+        self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: str
+    ) -> None:
+        """Note who makes the request: the alias of LiteLLM's key is the virtual key's id here."""
+        caller.set(Caller(user_api_key_dict.key_alias, user_api_key_dict.user_id))
+        if call_type == "pass_through_endpoint":
+            sentence = "Call the model through /v1: a pass-through endpoint cannot be held to its limits."
+            raise HTTPException(403, {"error": {"message": sentence, "type": "permission", "code": "call_unknown"}})
 
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any]:
-        """Reserve for an attempt. Raises the error of LiteLLM that fits the refusal."""
-        del call_type
-        asked, named = _asked(kwargs), {"model": kwargs["model"], "llm_provider": "model_limits"}
-        try:
-            answer = await self._client.post(
-                "/api/governance/reservations", json=asked, headers={"Idempotency-Key": uuid4().hex}
-            )
-            answer = answer if answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR else answer.raise_for_status()
-        except httpx.HTTPError as error:
-            if FAIL_OPEN:
-                litellm.verbose_logger.warning("UNMETERED: the limits service does not answer (%r)", error)
-                return kwargs
-            raise litellm.ServiceUnavailableError("The limits service does not answer.", **named) from error
-        found = answer.json()
-        if answer.status_code != HTTPStatus.OK:
-            raise _refusal(answer.status_code, found, named)
-        _metadata(kwargs)[HELD] = found["reservation"]["id"]
-        return kwargs
+        """Reserve for an attempt. Raises CallRefused."""
+        name = "litellm_metadata" if "litellm_metadata" in kwargs else "metadata"
+        metadata = {key: value for key, value in (kwargs.get(name) or {}).items() if key != HOLD}
+        reservation_id = await self._reserve(self._asked(kwargs, getattr(call_type, "value", "")))
+        if reservation_id is not None:
+            self._open[reservation_id] = caller.get().attempt = Attempt(reservation_id)
+            while len(self._open) > MOST_OPEN:
+                del self._open[next(iter(self._open))]
+            metadata[HOLD] = reservation_id
+        return {**kwargs, name: metadata}
 
     async def async_post_call_failure_deployment_hook(
-        self, request_data: Any, exception: Exception, call_type: Any, fallback_depth: int | None = None
+        self, request_data: Mapping[str, Any], exception: Exception, call_type: Any, fallback_depth: int | None = None
     ) -> None:
-        """Release the reservation of an attempt that failed."""
-        del exception, call_type, fallback_depth
-        await self._end(_metadata(request_data), "release", {})
+        """Release an attempt that failed, or settle it as held if the provider may bill it."""
+        await self._fail(request_data, exception)
+
+    async def async_post_call_streaming_iterator_hook(
+        self, user_api_key_dict: Any, response: AsyncIterator[Any], request_data: dict[str, Any]
+    ) -> AsyncIterator[Any]:
+        """Pass a stream on, and note whether its reader goes away before the end."""
+        attempt = caller.get().attempt or Attempt("")
+        attempt.has_begun = attempt.is_cut = True
+        async for piece in response:
+            yield piece
+        attempt.is_cut = False
 
     async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
-        """Settle with the usage of the answer; for a stream, LiteLLM calls this at its end."""
-        del start_time, end_time
-        await self._end(_logged_metadata(kwargs), "settle", _usage(response_obj))
+        """Settle an attempt with its usage: once, when its answer or its stream has ended."""
+        attempt = self._ended(kwargs.get("litellm_params") or {})
+        if attempt is None:
+            return
+        usage = None if attempt.is_cut else getattr(response_obj, "usage", None)
+        if kwargs.get("cache_hit"):  # LiteLLM's own cache answered
+            await self._end(attempt, "release", {})
+        else:
+            await self._end(attempt, "settle", amounts(usage) if usage else {})
 
     async def async_log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
-        """Settle as held what is still open: a stream that broke off, which the provider may bill."""
-        del response_obj, start_time, end_time
-        await self._end(_logged_metadata(kwargs), "settle", {})
+        """Do the same for a stream that failed after its begin."""
+        await self._fail(kwargs.get("litellm_params") or {}, kwargs.get("exception"))
 
-    async def _end(self, metadata: dict[str, Any], act: str, body: dict[str, Any]) -> None:
-        """End the reservation of an attempt, once. If that does not get through, it expires at its estimate."""
-        reservation_id = metadata.pop(HELD, None)
-        if reservation_id is None:
-            return
-        path = f"/api/governance/reservations/{reservation_id}/{act}"
+    async def async_post_call_failure_hook(
+        self, request_data: Any, original_exception: Exception, user_api_key_dict: Any, traceback_str: str | None = None
+    ) -> HTTPException | None:
+        """Give the client the service's status and sentence."""
+        if not isinstance(original_exception, CallRefused):
+            return None
+        answer = original_exception.answer
+        original_exception.status_code = answer.status_code  # /v1/messages answers from these two
+        original_exception.message = str(original_exception)
+        return answer
+
+    def _asked(self, kwargs: Mapping[str, Any], call_type: str) -> dict[str, Any]:
+        """Return what a call asks for: all its input as an upper bound, and the most output that it may have."""
+        model, provider, *_ = litellm.get_llm_provider(
+            model=kwargs["model"], custom_llm_provider=kwargs.get("custom_llm_provider")
+        )
+        most = max((kwargs.get(name) or 0 for name in MAXIMA), default=0) or self._output_tokens
+        who = caller.get()
+        return {
+            "model": (kwargs.get("model_info") or {}).get("base_model") or model,
+            "provider": provider,
+            "virtual_key_id": who.virtual_key_id,
+            "user_id": who.user_id,
+            "input_tokens": sum(size(kwargs[name]) for name in INPUTS if kwargs.get(name)),
+            "output_tokens": 0 if call_type in WITHOUT_OUTPUT else most * (kwargs.get("n") or 1),
+            "ttl_seconds": TTL_SECONDS,
+        }
+
+    async def _reserve(self, asked: Mapping[str, Any]) -> str | None:
         try:
-            answer = await self._client.post(path, json=body)
-            if answer.status_code == HTTPStatus.BAD_REQUEST and body:
-                # a usage that cannot be read settles as it was held
-                await self._client.post(path, json={})
-        except httpx.HTTPError as error:
-            litellm.verbose_logger.warning("not told how a call ended, so its hold will expire: %r", error)
+            answer = await self._service.post(API, asked)
+        except OSError as error:
+            if self._fail_open:
+                logger.warning("UNMETERED: the limits service does not answer (%s)", error)
+                return None
+            raise unavailable(f"Refused: the limits service does not answer ({error}).") from error
+        try:
+            body = answer.json()
+            if answer.status_code == httpx.codes.OK:
+                return str(body["reservation"]["id"])
+            raise refused(answer, body)
+        except (ValueError, LookupError, TypeError) as error:
+            raise unavailable("Set GOVERNANCE_URL: what answers there is not the limits service.") from error
+
+    def _ended(self, params: Mapping[str, Any]) -> Attempt | None:
+        """Return the attempt that ends; None if it has already ended, or was never reserved."""
+        found = (params.get(name) for name in ("litellm_metadata", "metadata"))
+        ids = [each[HOLD] for each in found if isinstance(each, Mapping) and HOLD in each]
+        return self._open.pop(ids[0], None) if ids else None
+
+    async def _fail(self, params: Mapping[str, Any], exception: BaseException | None) -> None:
+        attempt = self._ended(params)
+        if attempt is not None:
+            is_billed = attempt.has_begun or may_be_billed(exception)
+            await self._end(attempt, "settle" if is_billed else "release", {})
+
+    async def _end(self, attempt: Attempt, act: str, body: Mapping[str, Any]) -> None:
+        path = f"{API}/{attempt.reservation_id}"
+        try:
+            answer = await self._service.post(f"{path}/{act}", body)
+            if answer.status_code == httpx.codes.BAD_REQUEST and body:
+                logger.warning("its usage is not taken, so the call is settled as it was held: %s", answer.text)
+                answer = await self._service.post(f"{path}/settle", {})
+            if answer.status_code != httpx.codes.OK:
+                logger.warning("not told how a call ended, so its hold will expire: %s", answer.text)
+        except OSError as error:
+            logger.warning("not told how a call ended, so its hold will expire: %s", error)
 
 
-def _asked(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return what an attempt asks for. Its bytes are an upper bound of its input tokens."""
-    model, provider, *_ = litellm.get_llm_provider(model=kwargs["model"])
-    content = [kwargs.get(name) for name in ("messages", "input", "prompt", "tools") if kwargs.get(name)]
-    size = len(json.dumps(content, default=str, ensure_ascii=False).encode())
-    most = [kwargs[name] for name in ("max_tokens", "max_completion_tokens") if kwargs.get(name)]
-    metadata = _metadata(kwargs)
-    whom = {
-        "virtual_key_id": metadata.get("user_api_key_alias"),
-        "user_id": metadata.get("user_api_key_user_id"),
+def refused(answer: httpx.Response, body: Mapping[str, Any]) -> CallRefused:
+    """Return a refusal of the service. A wrong API key is the proxy's fault, not the client's."""
+    if answer.status_code == httpx.codes.UNAUTHORIZED:
+        return unavailable("Set GOVERNANCE_KEY to an API key with the scope meter.")
+    wait = answer.headers.get("Retry-After")
+    headers = {"Retry-After": wait} if wait else {"x-should-retry": "false"}
+    return CallRefused(answer.status_code, body, headers)
+
+
+def unavailable(sentence: str) -> CallRefused:
+    """Return the refusal of a call that cannot be metered."""
+    logger.error(sentence)
+    body = {"error": {"message": sentence, "type": "unavailable", "code": "limits_unavailable"}}
+    return CallRefused(503, body, {"Retry-After": "1"})
+
+
+def size(value: Any) -> int:
+    """Return the most tokens of an input: the bytes of its text, and MEDIA_TOKENS for each image, sound or file."""
+    if isinstance(value, Mapping):
+        if value.get("type") in MEDIA:
+            return MEDIA_TOKENS
+        return sum(len(str(name)) + 1 + size(each) for name, each in value.items())
+    if isinstance(value, (list, tuple)):
+        return sum(1 + size(each) for each in value)
+    return len(value.encode(errors="replace")) + 1 if isinstance(value, str) else len(json.dumps(value, default=str))
+
+
+def amounts(usage: Any) -> dict[str, int]:
+    """Return LiteLLM's usage, which is of one form for all providers, as the amounts of a settle."""
+    inputs, outputs = getattr(usage, "prompt_tokens_details", None), getattr(usage, "completion_tokens_details", None)
+    by_age = getattr(inputs, "cache_creation_token_details", None)
+    written = getattr(inputs, "cache_creation_tokens", None) or getattr(inputs, "cache_write_tokens", None) or 0
+    written_1h = getattr(by_age, "ephemeral_1h_input_tokens", None) or 0
+    found = {
+        "input_tokens": usage.prompt_tokens,
+        "cached_input_tokens": getattr(inputs, "cached_tokens", None),
+        "cache_write_tokens": written - written_1h,
+        "cache_write_1h_tokens": written_1h,
+        "input_audio_tokens": getattr(inputs, "audio_tokens", None),
+        "output_tokens": usage.completion_tokens,
+        "output_audio_tokens": getattr(outputs, "audio_tokens", None),
     }
-    output = max(most, default=USUAL_OUTPUT) * (kwargs.get("n") or 1)
-    return {"model": model, "provider": provider, "input_tokens": size, "output_tokens": output, **whom}
+    return {name: int(count) for name, count in found.items() if count or name in ("input_tokens", "output_tokens")}
 
 
-def _metadata(kwargs: Any) -> dict[str, Any]:
-    """Return the metadata of an attempt, in which LiteLLM keeps who makes the call."""
-    name = "litellm_metadata" if "litellm_metadata" in kwargs else "metadata"
-    if kwargs.get(name) is None:
-        kwargs[name] = {}
-    return kwargs[name]
+def may_be_billed(error: BaseException | None) -> bool:
+    """Whether the provider may bill a failed attempt: it was sent, and no error came back as its answer."""
+    cause = error
+    while cause is not None and (cause is error or not hasattr(cause, "llm_provider")):  # those of earlier attempts
+        if isinstance(cause, (httpx.ConnectError, httpx.ConnectTimeout, ConnectionRefusedError)):
+            return False
+        if isinstance(cause, (httpx.TransportError, asyncio.CancelledError)):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    status = getattr(error, "status_code", None)
+    return not isinstance(status, int) or status < 400 or status == httpx.codes.REQUEST_TIMEOUT
 
 
-def _logged_metadata(kwargs: Any) -> dict[str, Any]:
-    params = kwargs.get("litellm_params") or {}
-    return params.get("litellm_metadata") or params.get("metadata") or {}
-
-
-def _usage(response: Any) -> dict[str, Any]:
-    """Return the usage of an answer as the service reads it, with the tokens that were written to a cache."""
-    usage = getattr(response, "usage", None)
-    if usage is None:
-        return {}
-    found = usage.model_dump(exclude_none=True)
-    written = found.get("cache_creation_input_tokens")
-    if written:
-        found["prompt_tokens_details"] = {**found.get("prompt_tokens_details", {}), "cache_write_tokens": written}
-    return {"usage": found}
-
-
-def _refusal(status: int, found: dict[str, Any], named: dict[str, str]) -> Exception:
-    """Return the error that LiteLLM shows its client with the same status.
-
-    LiteLLM tries again after a 429. A call that is larger than its whole limit is a 400, since it never fits.
-    """
-    message = found["error"]["message"]
-    if status == HTTPStatus.PAYMENT_REQUIRED:
-        return litellm.exceptions.PaymentRequiredError(message, **named)
-    if status == HTTPStatus.TOO_MANY_REQUESTS and found["extra_fields"].get("retryable"):
-        return litellm.RateLimitError(message, **named)
-    if status == HTTPStatus.FORBIDDEN:
-        response = httpx.Response(403, request=httpx.Request("POST", URL))
-        return litellm.PermissionDeniedError(message, response=response, **named)
-    return litellm.BadRequestError(message, **named)
-
-
-limits = ModelLimits()
+limits = Limits(
+    LimitsService(
+        os.environ.get("GOVERNANCE_URL", "http://127.0.0.1:8080"),
+        os.environ.get("GOVERNANCE_KEY", "").strip(),
+        float(os.environ.get("LIMITS_TIMEOUT", "2")),
+    ),
+    fail_open=os.environ.get("LIMITS_FAIL_OPEN") == "1",
+    output_tokens=int(os.environ.get("LIMITS_OUTPUT_TOKENS", "4096")),
+)
