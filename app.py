@@ -59,7 +59,7 @@ from governance.storage.tables import metadata
 from governance.web import blueprints
 from governance.web.http import auth, errors, logs, requests
 from governance.web.http.flask_app import MAX_BODY, App
-from governance.web.http.paths import IdConverter
+from governance.web.http.paths import CallConverter, IdConverter
 
 db = SQLAlchemy(metadata=metadata)
 
@@ -90,7 +90,7 @@ def create_app(
         PROVIDE_AUTOMATIC_OPTIONS=False,
     )
     app.url_map.merge_slashes = False
-    app.url_map.converters["id"] = IdConverter
+    app.url_map.converters.update(id=IdConverter, call=CallConverter)
     logs.configure(settings.log_format)
     db.init_app(app)
     service = assemble(app, settings, clock, timer or _timer_of(clock), random_ids or RandomIds())
@@ -190,7 +190,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_
         price_list=price_list,
         metering=metering,
         reservations=reservations,
-        proxied_calls=ProxiedCalls(metering, reservations),
+        proxied_calls=ProxiedCalls(database, clock, metering, reservations),
         history=History(database, calendar, clock),
         limit_windows=LimitWindows(database, clock),
         what_ifs=WhatIfs(database, clock, random_ids, timer),

@@ -209,7 +209,7 @@ def test_every_part_of_a_path_is_declared_as_a_required_parameter(doc):
 
 def test_every_route_is_in_the_document_and_nothing_else(app, doc):
     routed = {
-        (re.sub(r"<[^>]*>", "{id}", rule.rule.replace("<path:call>", "{call}")), method.lower())
+        (re.sub(r"<[^>]*>", "{id}", rule.rule.replace("<call:call>", "{call}")), method.lower())
         for rule in app.url_map.iter_rules()
         if operation_of(app.view_functions[rule.endpoint])
         for method in ({"POST"} if len(rule.methods) > MOST_METHODS else rule.methods - {"HEAD", "OPTIONS"})

@@ -29,7 +29,7 @@ def endpoints(app: Flask) -> list[str]:
             continue
         path = rule.rule
         for name in rule.arguments:
-            path = path.replace(f"<id:{name}>", "{id}").replace(f"<{name}>", "{id}").replace("<path:call>", "{call}")
+            path = path.replace(f"<id:{name}>", "{id}").replace(f"<{name}>", "{id}").replace("<call:call>", "{call}")
         own = rule.methods - {"HEAD", "OPTIONS"}
         methods = sorted(own) if len(own) == 1 else ["POST"]
         found += [

@@ -1,5 +1,6 @@
 """The forms of requests to models, by their path, and the amounts that a request of each form allows."""
 
+import posixpath
 import re
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -59,9 +60,9 @@ NAMELESS = Form("", re.compile(""), OutputFields(outputs.OPENAI.maxima, outputs.
 def form_of(path: str) -> tuple[Form, str | None] | None:
     """Return the form of a path, and the model that the path names. Return None if the path has no known form.
 
-    An upstream may accept a path with doubled slashes or a slash at its end, so these slashes are ignored.
+    An upstream may accept a path with doubled slashes, a slash at its end, or dot segments, so these are resolved.
     """
-    plain = re.sub("/+", "/", "/" + unquote(path)).rstrip("/")
+    plain = posixpath.normpath("/" + unquote(path).lstrip("/"))
     for form in FORMS:
         found = form.path.search(plain)
         if found is not None:

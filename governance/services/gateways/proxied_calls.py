@@ -11,9 +11,12 @@ from governance.domain.metering.request import Call, RequestedAmounts, Reservati
 from governance.domain.metering.reservation import Actual, Reservation
 from governance.domain.pricing import provider_usage
 from governance.domain.pricing.tokens import TokenCounts
+from governance.domain.times import Clock
+from governance.services.metering.key_holders import usable_key
 from governance.services.metering.metering import Metering
 from governance.services.metering.reservations import Reservations
 from governance.services.metering.reserve_and_report import Renderer
+from governance.storage.store import Database
 
 FIRST_FAILURE = 400
 """HTTP statuses from this one on are failures."""
@@ -42,9 +45,17 @@ class Caller(NamedTuple):
 class ProxiedCalls:
     """The operations for proxies."""
 
-    def __init__(self, metering: Metering, reservations: Reservations) -> None:
+    def __init__(self, database: Database, clock: Clock, metering: Metering, reservations: Reservations) -> None:
+        self._database = database
+        self._clock = clock
         self._metering = metering
         self._reservations = reservations
+
+    def admit_unmetered(self, caller: Caller) -> None:
+        """Check the virtual key of a call that is not metered. Raises Unauthenticated, Forbidden, Unavailable."""
+        if caller.virtual_key is not None:
+            with self._database.read() as connection:
+                usable_key(connection, caller.virtual_key, self._clock())
 
     def authorize(self, caller: Caller, asked: ModelCall, *, settles: bool) -> Decision:
         """Reserve the amounts of a call. If the call will never be settled, charge the estimate at once.

@@ -1,17 +1,14 @@
 """The limits of one virtual key, for the holder of the key."""
 
-from governance.domain import keys
-from governance.domain.errors import Code, Forbidden, Unauthenticated
+from governance.domain.errors import Code, Unauthenticated
 from governance.domain.keys import VirtualKey
 from governance.domain.limits.limit import OwnRule, Scope, current
-from governance.domain.metering.decision import key_refusal
 from governance.domain.times import Clock
-from governance.storage.keys.virtual_keys import virtual_keys
+from governance.services.metering.key_holders import usable_key
 from governance.storage.limits import states, writes
 from governance.storage.store import Database
 
 MISSING = "Send your virtual key as 'Authorization: Bearer …'."
-UNKNOWN = "Send a virtual key that exists: this one is unknown."
 
 
 class OwnLimits:
@@ -27,12 +24,7 @@ class OwnLimits:
             raise Unauthenticated(MISSING, code=Code.VIRTUAL_KEY_REQUIRED)
         now = self._clock()
         with self._database.read() as connection:
-            key = virtual_keys.by_digest(connection, keys.digest(secret))
-            if key is None:
-                raise Unauthenticated(UNKNOWN, code=Code.INVALID_VIRTUAL_KEY)
-            refusal = key_refusal(key, now)
-            if refusal is not None:
-                raise Forbidden(refusal.message, code=refusal.code)
+            key = usable_key(connection, secret, now)
             ids = writes.ids_of_scope(connection, Scope.VIRTUAL_KEY, key.id)
             found = states.by_ids(connection, ids)
         rules = [

@@ -162,7 +162,7 @@ def _operation(rule: Rule, about: str | None, declared: Operation) -> dict[str, 
 
 
 def _parameters(rule: Rule, declared: Operation) -> list[Any]:
-    about = "A slash in it may be sent as it is or as %2F." if "<path:" in rule.rule else "As answers show it."
+    about = "A slash in it may be sent as it is or as %2F." if "<call:" in rule.rule else "As answers show it."
     names = ARGUMENT.findall(rule.rule)
     path = [{"in": "path", "name": name, "description": about, "schema": TEXT} for name in names]
     return [*path, {"in": "query", "schema": declared.query}, *_taken(declared)]

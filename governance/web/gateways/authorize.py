@@ -12,7 +12,7 @@ from governance.domain.gateways.model_call import ModelCall
 from governance.domain.keys import KeyScope
 from governance.domain.limits import money
 from governance.domain.metering.decision import Decision
-from governance.web.gateways import credentials, model_calls, refusals
+from governance.web.gateways import credentials, model_calls, refusals, trusted_headers
 from governance.web.gateways.bodies import ReadBody
 from governance.web.gateways.options import USUAL, GatewayOptions
 from governance.web.gateways.rate_limit_headers import rate_limit
@@ -24,7 +24,7 @@ from schemas.metering.denials import refusal
 
 blueprint = Blueprint("gateways", __name__, url_prefix="/gateway")
 
-METHODS = ("POST", "GET", "PUT", "PATCH", "DELETE")
+METHODS = ("POST", "GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
 REFUSED = (
     Code.CALL_UNKNOWN,
     Code.VIRTUAL_KEY_REQUIRED,
@@ -48,7 +48,7 @@ def authorize(query: Mapping[str, Any], body: ReadBody) -> HttpResponse:
     return _answered(None, GatewayOptions(**query), body)
 
 
-@blueprint.route("/authorize/<path:call>", methods=METHODS)
+@blueprint.route("/authorize/<call:call>", methods=METHODS)
 @operation(
     "Authorize a proxied call by its path", scope=KeyScope.METER, query=NOT_OURS, body=CarriedBody(), refusals=REFUSED
 )
@@ -61,9 +61,11 @@ def _answered(path: str | None, options: GatewayOptions, body: ReadBody) -> Http
     service, request = governance(), the_request()
     allowed = service.settings.gateway_anonymous == "allow"
     try:
-        caller = credentials.caller(request, options, is_anonymous_allowed=allowed)
-        asked = model_calls.asked(request, body, path, options, service.settings)
+        told = trusted_headers.told(request, options)
+        caller = credentials.caller(request, told, is_anonymous_allowed=allowed)
+        asked = model_calls.asked(request, body, path, told, service.settings)
         if asked is None:
+            service.proxied_calls.admit_unmetered(caller)
             return HttpResponse(status=200)
         decision = service.proxied_calls.authorize(caller, asked, settles=options.settles)
         if decision.allowed:

@@ -1,8 +1,10 @@
 """The credential of a proxied call: the virtual key that the client sent, where each provider's clients send keys."""
 
+from collections.abc import Mapping
+
 from governance.domain.errors import Code, Unauthenticated
 from governance.services.gateways.proxied_calls import Caller
-from governance.web.gateways.options import TRUSTED, GatewayOptions
+from governance.services.metering.key_holders import UNKNOWN
 from governance.web.http.flask_app import HttpRequest
 
 KEY_HEADERS = ("HTTP_X_API_KEY", "HTTP_API_KEY", "HTTP_X_GOOG_API_KEY", "HTTP_X_BF_VK")
@@ -11,10 +13,9 @@ MISSING = (
     "x-goog-api-key or x-bf-vk."
 )
 DIFFERENT = "Send one virtual key: this request has two different ones."
-UNKNOWN = "Send a virtual key that exists: this one is unknown."
 
 
-def caller(request: HttpRequest, options: GatewayOptions, *, is_anonymous_allowed: bool) -> Caller:
+def caller(request: HttpRequest, told: Mapping[str, str], *, is_anonymous_allowed: bool) -> Caller:
     """Return who makes a call. A user counts only if the proxy tells it. Raises Unauthenticated."""
     environ = request.environ
     scheme, _, bearer = environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
@@ -25,8 +26,7 @@ def caller(request: HttpRequest, options: GatewayOptions, *, is_anonymous_allowe
         raise Unauthenticated(DIFFERENT, code=Code.INVALID_VIRTUAL_KEY)
     if not sent and not is_anonymous_allowed:
         raise Unauthenticated(MISSING, code=Code.VIRTUAL_KEY_REQUIRED)
-    user = environ.get(TRUSTED["user"], "").strip() if "user" in options.trusted else ""
-    return Caller(next(iter(sent), None), user or None)
+    return Caller(next(iter(sent), None), told.get("user"))
 
 
 def unknown() -> Unauthenticated:

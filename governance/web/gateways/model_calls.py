@@ -1,7 +1,7 @@
 """What a proxied request asks of a model: from its path, its body, and the headers that the proxy sets itself."""
 
 import re
-from urllib.parse import urlsplit
+from collections.abc import Mapping
 
 from governance.domain.errors import Code, Forbidden
 from governance.domain.gateways import forms
@@ -10,7 +10,6 @@ from governance.domain.gateways.model_call import HoldSizes, ModelCall, unreadab
 from governance.settings import Settings
 from governance.web.gateways import bodies
 from governance.web.gateways.bodies import ReadBody
-from governance.web.gateways.options import TRUSTED, GatewayOptions
 from governance.web.http.flask_app import HttpRequest
 
 MIB = 1024 * 1024
@@ -22,14 +21,13 @@ NUMBER = re.compile("[0-9]{1,15}")
 
 
 def asked(
-    request: HttpRequest, body: ReadBody, path: str | None, options: GatewayOptions, settings: Settings
+    request: HttpRequest, body: ReadBody, path: str | None, told: Mapping[str, str], settings: Settings
 ) -> ModelCall | None:
     """Return what a request asks for; None for a path that is no known call to a model, if those are allowed.
 
     `path` is None where the proxy does not tell it. Raises InvalidRequest, Forbidden, RequestEntityTooLarge.
     """
-    told = {name: request.environ.get(TRUSTED[name], "").strip() for name in options.trusted}
-    path = urlsplit(told["uri"]).path if told.get("uri") else path
+    path = told["uri"].partition("?")[0] if "uri" in told else path
     found = (forms.NAMELESS, None) if path is None else forms.form_of(path)
     if found is None and not told.get("model"):
         if settings.gateway_unknown == "allow":
@@ -51,7 +49,7 @@ def _read(data: bytes, form: Form, model: str | None, settings: Settings) -> Mod
     return ModelCall(named, forms.provider_of(form, named), sizes.outside_input, sizes.output, is_bound=False)
 
 
-def _with_told(asked: ModelCall, told: dict[str, str]) -> ModelCall:
+def _with_told(asked: ModelCall, told: Mapping[str, str]) -> ModelCall:
     """Return a call with what the proxy's own headers say. Raises InvalidRequest."""
     tokens_in, tokens_out = _number("Input", told.get("input_tokens")), _number("Output", told.get("output_tokens"))
     return ModelCall(

@@ -16,6 +16,7 @@ from governance.web.http.operation import Operation
 ADMIN_ONLY = (KeyScope.ADMIN,)
 PROXY_KEY = "HTTP_X_GOVERNANCE_KEY"
 """The header in which a proxy sends its API key. `Authorization` has the key of the proxy's client."""
+NO_PROXY_KEY = "Send an API key of the proxy as X-Governance-Key: Authorization is that of the client."
 
 
 def protect(app: Flask) -> None:
@@ -36,15 +37,22 @@ def protect(app: Flask) -> None:
             declared = getattr(app.view_functions.get(endpoint), "operation", None)
         if path.startswith("/api/"):
             secret = _bearer(request)
-        elif declared is not None and declared.scopes:
-            secret = request.environ.get(PROXY_KEY, "")
-        else:
+        elif declared is not None and not declared.scopes:
             return
+        else:
+            secret = _proxy_key(request)
         request.api_key = key = service.authentication.authenticate(secret.strip())
         if endpoint is not None:
             authentication.authorize(key, (declared and declared.scopes) or ADMIN_ONLY)
 
     app.before_request(authenticate)
+
+
+def _proxy_key(request: HttpRequest) -> str:
+    secret = str(request.environ.get(PROXY_KEY, ""))
+    if not secret.strip():
+        raise Unauthenticated(NO_PROXY_KEY, code=Code.API_KEY_REQUIRED)
+    return secret
 
 
 def _bearer(request: HttpRequest) -> str:

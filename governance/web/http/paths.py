@@ -1,4 +1,4 @@
-"""Ids in paths."""
+"""Ids in paths, and the paths of proxied calls."""
 
 from werkzeug.routing import PathConverter
 
@@ -7,4 +7,11 @@ class IdConverter(PathConverter):
     """Matches an id, which may be any text. An id may contain slashes, and may begin with one."""
 
     regex = ".+?"
+    part_isolating = False
+
+
+class CallConverter(PathConverter):
+    """Matches the path of a proxied call as the client sent it: it may be empty, or begin with a slash."""
+
+    regex = ".*?"
     part_isolating = False

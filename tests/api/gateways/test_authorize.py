@@ -90,6 +90,13 @@ def test_the_proxy_needs_a_key_with_the_scope_meter(api, proxy):
     assert proxy.refused(CALL, X_Governance_Key="", Authorization=f"Bearer {proxy.key}") == (401, "api_key_required")
 
 
+@pytest.mark.parametrize("path", ["authorize", "authorize/v1/chat/completions", "settled", "other", ""])
+def test_every_path_of_proxies_asks_for_their_key_first(api, proxy, path):
+    answer = api.with_key(None).request("POST", f"/gateway/{path}", headers={"Authorization": f"Bearer {api.key}"})
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "api_key_required")
+    assert "X-Governance-Key" in answer.get_json()["error"]["message"]
+
+
 def test_a_refusal_has_our_shape_and_figures_only_of_the_callers_own_limits(api, proxy):
     own = api.create("gpt-4o", **OWN, budget=dollars(0.0001))
     api.create("*", budget=dollars(0.0002))
@@ -210,7 +217,7 @@ def test_a_model_alone_holds_an_assumed_size(proxy, meter):
     assert meter.read(told["X-Reservation-Id"])["tokens"]["reserved"] == 8192
 
 
-@pytest.mark.parametrize("path", ["v1/models", "v1/audio/transcriptions", "anything"])
+@pytest.mark.parametrize("path", ["v1/models", "v1/audio/transcriptions", "anything", "/"])
 def test_other_paths_are_refused(proxy, path):
     assert proxy.refused(CALL, path) == (403, "call_unknown")
     assert proxy.refused(None, "?trust=uri", X_Forwarded_Uri=f"/{path}") == (403, "call_unknown")
@@ -222,6 +229,37 @@ def test_other_paths_pass_unmetered_where_the_settings_say_so(proxy):
     assert not {"X-Reservation-Id", "X-Governance-Cost"} & told.keys()
     assert proxy.refused(b"", "v1/chat/completions") == (400, "invalid_body")
     assert proxy.refused(None, "v1/models", Authorization="") == (401, "virtual_key_required")
+
+
+@pytest.mark.parametrize("options", [{"gateway_unknown": "allow"}])
+def test_unmetered_calls_need_a_usable_key_too(api, proxy):
+    assert proxy.refused(None, "v1/models", Authorization="Bearer nope") == (401, "invalid_virtual_key")
+    api.put("virtual-keys/vk", {"is_active": False})
+    assert proxy.refused(None, "v1/models") == (403, "virtual_key_inactive")
+
+
+@pytest.mark.parametrize("options", [{"gateway_unknown": "allow", "gateway_anonymous": "allow"}])
+def test_anonymous_unmetered_calls_pass_only_without_a_key(proxy):
+    proxy.allowed(None, "v1/models", Authorization="")
+    assert proxy.refused(None, "v1/models", Authorization="Bearer nope") == (401, "invalid_virtual_key")
+
+
+@pytest.mark.parametrize("uri", ["//[abc/chat/completions", "//chat/completions?a=?", "/v1/x/../chat/./completions/"])
+def test_hostile_paths_are_read_like_an_upstream_would(proxy, meter, uri):
+    held = meter.read(proxy.allowed(CALL, "?trust=uri", X_Forwarded_Uri=uri)["X-Reservation-Id"])
+    assert held["provider"] == "openai"
+    held = meter.read(proxy.allowed(CALL, uri.partition("?")[0])["X-Reservation-Id"])
+    assert held["provider"] == "openai"
+
+
+def test_names_in_trusted_headers_are_utf8_and_bounded(proxy, meter):
+    trust = "?trust=user,provider,model"
+    told = proxy.allowed(CALL, trust, X_Governance_User="Zo\u00eb".encode().decode("latin-1"))
+    assert meter.read(told["X-Reservation-Id"])["user_id"] == "Zo\u00eb"
+    for header in ("User", "Provider", "Model"):
+        for value in ("u" * 256, "\xff", "a\xc2\x9bb"):
+            answer = proxy.authorize(CALL, trust, **{f"X_Governance_{header}": value})
+            assert (answer.status_code, answer.get_json()["error"]["param"]) == (400, f"X-Governance-{header}")
 
 
 def test_bodies_may_be_compressed(proxy, meter):
@@ -258,7 +296,7 @@ def test_limits_on_a_provider_hold_by_the_form_of_the_call(api, proxy):
     assert proxy.refused(CALL) == (429, "request_limited")
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_proxies_ask_with_any_method(api, proxy, method):
     sent = {
         "Authorization": f"Bearer {proxy.virtual_key}",

@@ -1,0 +1,22 @@
+"""Finds the virtual key that a client sends as its own, for acts that reserve nothing."""
+
+from sqlalchemy.engine import Connection
+
+from governance.domain import keys
+from governance.domain.errors import Code, Forbidden, Unauthenticated
+from governance.domain.keys import VirtualKey
+from governance.domain.metering.decision import key_refusal
+from governance.storage.keys.virtual_keys import virtual_keys
+
+UNKNOWN = "Send a virtual key that exists: this one is unknown."
+
+
+def usable_key(connection: Connection, secret: str, now: int) -> VirtualKey:
+    """Return the virtual key with a value. Raises Unauthenticated if there is none, Forbidden if it may not be used."""
+    key = virtual_keys.by_digest(connection, keys.digest(secret))
+    if key is None:
+        raise Unauthenticated(UNKNOWN, code=Code.INVALID_VIRTUAL_KEY)
+    refusal = key_refusal(key, now)
+    if refusal is not None:
+        raise Forbidden(refusal.message, code=refusal.code)
+    return key
