@@ -2,14 +2,16 @@
 
 import posixpath
 import re
-from typing import NamedTuple
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from governance.domain import strict_json
 from governance.domain.gateways import inputs, outputs
 from governance.domain.gateways.model_call import HoldSizes, ModelCall, unreadable
 from governance.domain.gateways.outputs import OutputFields
-from governance.domain.names import MAX_NAME, has_control
+from governance.domain.names import MAX_NAME, has_control, visible
 from governance.domain.pricing.tokens import MAX_TOKENS
 
 DEEPEST = 200
@@ -75,6 +77,7 @@ def read(data: bytes, form: Form, model: str | None, sizes: HoldSizes) -> ModelC
     if not data:
         raise unreadable(NO_BODY)
     body = strict_json.read_object(data, deepest=DEEPEST)
+    _refuse_lookalikes(body, form.fields)
     named = model_name(body.get("model") if model is None else model)
     size = inputs.size(data, body)
     output, is_named = outputs.largest(body, form.fields, sizes.output) if form.has_output else (0, True)
@@ -82,6 +85,27 @@ def read(data: bytes, form: Form, model: str | None, sizes: HoldSizes) -> ModelC
     if max(tokens, output) > MAX_TOKENS:
         raise unreadable(f"Ask for at most {MAX_TOKENS} tokens.")
     return ModelCall(named, provider_of(form, named), tokens, output, is_bound=is_named and not size.outside)
+
+
+def _refuse_lookalikes(body: Mapping[str, Any], fields: OutputFields) -> None:
+    """Raise InvalidRequest if a key differs from one that is read only by case.
+
+    JSON readers that ignore case, such as Go's, would take its value in place of the one that was read here.
+    """
+    read = _keys(fields)
+    for key in body:
+        name = read.get(key.casefold())
+        if name is not None and key != name:
+            raise unreadable(f"Write {name} as it is written here: a server may take {visible(key)} for it.", name)
+
+
+@lru_cache
+def _keys(fields: OutputFields) -> dict[str, str]:
+    """Return the top keys that are read from a request, by their folded form."""
+    return {
+        key.casefold(): key
+        for key in ("model", *(path.partition(".")[0] for path in (*fields.maxima, *fields.choices)))
+    }
 
 
 def provider_of(form: Form, model: str) -> str | None:

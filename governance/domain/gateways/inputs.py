@@ -5,30 +5,47 @@ message has more bytes than a model adds tokens for it. Media in the request are
 the request only refers to.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-MEDIA_KEYS = frozenset({"data", "bytes", "url", "image_url", "file_data"})
-"""The keys under which requests have media, as base64 or as data URLs."""
-REFERENCES = frozenset(
+MEDIA = frozenset({"data", "bytes", "file_data"})
+"""The keys under which requests have media as base64."""
+REFERENCES = frozenset({"file_id", "fileId", "file_uri", "fileUri"})
+"""The keys of content that refer to input outside the request."""
+TOP_REFERENCES = (
+    "previous_response_id",
+    "conversation",
+    "cachedContent",
+    "cached_content",
+    "container",
+    "mcp_servers",
+)
+"""The keys of a whole request that refer to input outside it."""
+OWN_JSON = frozenset(
     {
-        "file_id",
-        "fileId",
-        "file_uri",
-        "fileUri",
-        "fileData",
-        "s3Location",
-        "previous_response_id",
-        "conversation",
-        "cachedContent",
-        "cached_content",
-        "container",
-        "mcp_servers",
+        "args",
+        "function_call",
+        "functionCall",
+        "functions",
+        "generation_config",
+        "generationConfig",
+        "inputSchema",
+        "input_schema",
+        "json",
+        "metadata",
+        "parameters",
+        "response_format",
+        "toolConfig",
+        "toolUse",
+        "tools",
     }
 )
-"""The keys that refer to input outside the request."""
-LONGEST_INLINE = 1024
-"""A shorter value under MEDIA_KEYS counts as text."""
+"""The keys of JSON that a model reads as text: tools, their schemas, their calls and what they returned."""
+TOOL_CALLS = ("tool_use", "server_tool_use", "mcp_tool_use")
+"""The types of content whose `input` is such JSON too."""
+BASE64 = re.compile(r"[A-Za-z0-9+/_\-\r\n]*={0,2}\s*")
+DATA_URL = re.compile(r"data:[^,]{0,255};base64,")
 OWN_TOOLS = ("function", "custom")
 """The types of tools that the caller runs. Other tools add input of their own, for example search results."""
 TOOLS_PROMPT = 1024
@@ -46,40 +63,54 @@ class InputSize(NamedTuple):
 def size(data: bytes, body: Mapping[str, Any]) -> InputSize:
     """Return the size of the input of a request, from its bytes and its content."""
     media = references = 0
-    for key, value in _pairs(body):
-        if key in REFERENCES:
-            references += 1
-        elif key in MEDIA_KEYS and isinstance(value, str):
-            if len(value) > LONGEST_INLINE:
-                media += len(value)
+    for under, content in _contents(body):
+        for key, value in content.items():
+            if isinstance(value, str):
+                bytes_of_media = _media(key, value, under, content)
+                references += bytes_of_media is not None
+                media += bytes_of_media or 0
+            elif key == "s3Location":
                 references += 1
-            elif value.startswith(("http://", "https://")):
-                references += 1
+        references += content.get("type") == "item_reference"
     tools = body.get("tools")
     references += sum(map(_is_foreign, tools)) if isinstance(tools, list) else 0
     references += isinstance(body.get("prompt"), Mapping)  # this is a prompt that OpenAI stores
+    references += sum(bool(body.get(key)) for key in TOP_REFERENCES)
     return InputSize(len(data) - media, TOOLS_PROMPT if tools else 0, references)
 
 
-def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield every key and value of all objects. The data of a text document is text, so it is left out."""
-    if isinstance(value, list):
-        for each in value:
-            yield from _pairs(each)
-    elif isinstance(value, Mapping):
-        is_text = value.get("type") == "text"
-        for key, inner in value.items():
-            if inner is not None and not (is_text and key == "data"):
-                yield key, inner
-            if not isinstance(inner, str):
-                yield from _pairs(inner)
+def _contents(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield each object that may have media or references, with the key under which it stands."""
+    waiting: list[tuple[str, Any]] = [("", body)]
+    while waiting:
+        under, value = waiting.pop()
+        if isinstance(value, list):
+            waiting += [(under, each) for each in value if isinstance(each, dict | list)]
+            continue
+        yield under, value
+        skips_input = bool(under) and value.get("type") in TOOL_CALLS
+        waiting += [
+            (key, each)
+            for key, each in value.items()
+            if isinstance(each, dict | list) and key not in OWN_JSON and not (skips_input and key == "input")
+        ]
+
+
+def _media(key: str, value: str, under: str, content: Mapping[str, Any]) -> int | None:
+    """Return the bytes of media in a value: 0 for a reference to media or a file, None for text."""
+    if key in REFERENCES:
+        return 0
+    if key in MEDIA and content.get("type") != "text" and BASE64.fullmatch(value):
+        return len(value)
+    is_url = key.endswith("_url") or (key == "url" and (under == "source" or under.endswith("_url")))
+    if value.startswith("data:") and (is_url or key in MEDIA):
+        head = DATA_URL.match(value)
+        return len(value) if head and BASE64.fullmatch(value, head.end()) else 0
+    return 0 if is_url and value.startswith(("http:", "https:", "gs:", "s3:")) else None
 
 
 def _is_foreign(tool: Any) -> bool:
-    """Return whether the provider runs a tool.
-
-    Such a tool has a type of its own, or is an object without a declaration.
-    """
+    """Return whether the provider runs a tool: it has a type of its own, or is an object without a declaration."""
     if not isinstance(tool, Mapping):
         return False
     given = tool.get("type")

@@ -15,11 +15,21 @@ PIECE = 64 * 1024
 WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 """The argument of zlib by Content-Encoding."""
 PLAIN = ("", "identity")
+UTF8 = ("utf-8", "utf8", "us-ascii", "ascii")
+"""The values of `charset` whose text can be read as UTF-8."""
 
 
 def coding(request: HttpRequest) -> str:
     """Return the Content-Encoding of a request, in lower case."""
     return str(request.environ.get("HTTP_CONTENT_ENCODING", "")).strip().lower()
+
+
+def refuse_other_charset(request: HttpRequest) -> None:
+    """Raise InvalidRequest if Content-Type says that the text is not UTF-8."""
+    if "charset" in str(request.environ.get("CONTENT_TYPE", "")).lower():
+        told = request.mimetype_params.get("charset", UTF8[0])
+        if told.lower() not in UTF8:
+            raise unreadable("Send the body as UTF-8, and say so in Content-Type.", "Content-Type")
 
 
 def plain(read: ReadBody, encoding: str, most: int) -> bytes:

@@ -35,6 +35,7 @@ def asked(
         raise Forbidden(UNKNOWN.format(str(path)[:LONGEST_SHOWN]), code=Code.CALL_UNKNOWN)
     if request.environ.get(PARTIAL, "").lower() == "true":
         raise unreadable(CUT_OFF)
+    bodies.refuse_other_charset(request)
     data = bodies.plain(body, bodies.coding(request), settings.gateway_body_mb * MIB)
     form, model = found or (forms.NAMELESS, None)
     return _with_told(_read(data, form, told.get("model") or model, settings), told)

@@ -278,6 +278,8 @@ def test_bodies_that_are_too_large_or_cut_off_are_refused(proxy):
     for body, encoding in ((gzip.compress(data)[:-9], "gzip"), (data, "gzip"), (data, "br"), (b"{" + data, "")):
         assert proxy.refused(body, Content_Encoding=encoding) == (400, "invalid_body")
     assert proxy.refused(CALL, X_Envoy_Auth_Partial_Body="true") == (400, "invalid_body")
+    assert proxy.refused(CALL, Content_Type="application/json; charset=utf-16") == (400, "invalid_body")
+    proxy.allowed(CALL, Content_Type="application/json; charset=UTF-8")
     assert proxy.refused(b'{"model": "a", "model": "b"}') == (400, "invalid_body")
     assert proxy.refused(None) == (400, "invalid_body")
 

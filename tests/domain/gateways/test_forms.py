@@ -138,7 +138,10 @@ IMAGE = "data:image/png;base64," + "A" * 5000
         ),
         ("/v1/messages", {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
         ("/v1beta/models/g:generateContent", {"contents": [{"parts": [{"inlineData": {"data": "A" * 5000}}]}]}),
-        ("/v1beta/models/g:generateContent", {"contents": [{"parts": [{"fileData": {"mimeType": "a/b"}}]}]}),
+        (
+            "/v1beta/models/g:generateContent",
+            {"contents": [{"parts": [{"fileData": {"mimeType": "a/b", "fileUri": "https://x"}}]}]},
+        ),
         ("/v1beta/models/g:generateContent", {"cachedContent": "cachedContents/1"}),
         ("/v1beta/models/g:generateContent", {"tools": [{"googleSearch": {}}]}),
         ("/model/m/converse", {"messages": [{"content": [{"image": {"source": {"bytes": "A" * 5000}}}]}]}),
@@ -151,6 +154,47 @@ def test_input_that_is_no_text_in_the_body_is_assumed(path, inside):
     media = 5000 if "AAAA" in json.dumps(inside) else 0
     assert not found.is_bound
     assert size - media - 50 <= found.input_tokens - 500 - tools <= size - media
+
+
+AGENT_DATA = {"data": "some words " * 500, "url": "https://x/y", "file_id": "f", "image_url": "https://x/z.png"}
+
+
+@pytest.mark.parametrize(
+    ("path", "inside"),
+    [
+        ("/v1/messages", {"messages": [{"content": [{"type": "tool_use", "name": "w", "input": AGENT_DATA}]}]}),
+        ("/v1/messages", {"messages": [{"content": [{"type": "web_search_result", "url": "https://x"}]}]}),
+        ("/v1/messages", {"metadata": {"conversation": "c", "container": "d"}}),
+        ("/v1beta/models/g:generateContent", {"contents": [{"parts": [{"functionCall": {"args": AGENT_DATA}}]}]}),
+        ("/model/m/converse", {"messages": [{"content": [{"toolUse": {"name": "w", "input": AGENT_DATA}}]}]}),
+        ("/model/m/converse", {"messages": [{"content": [{"toolResult": {"content": [{"json": AGENT_DATA}]}}]}]}),
+        ("/v1/chat/completions", {"messages": [{"annotations": [{"url_citation": {"url": "https://x"}}]}]}),
+        ("/v1/chat/completions", {"response_format": {"json_schema": {"properties": AGENT_DATA}}}),
+    ],
+)
+def test_the_json_of_tools_and_citations_is_text(path, inside):
+    body = {"model": "m", "max_tokens": 1, "generationConfig": {"maxOutputTokens": 1}, **inside}
+    found, size = read(path, body)
+    assert (found.input_tokens, found.is_bound) == (size, True)
+
+
+def test_each_input_outside_counts_once():
+    url = {"type": "image", "source": {"type": "url", "url": "https://x"}}
+    small = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}
+    found, size = read("/v1/messages", {"model": "m", "max_tokens": 1, "messages": [{"content": [url, url, small]}]})
+    assert (found.input_tokens, found.is_bound) == (size + 3 * 500 - len("iVBORw0KGgo="), False)
+    items = [{"type": "item_reference", "id": "i"}, {"type": "input_file", "file_url": "https://x"}]
+    found, size = read("/v1/responses", {"model": "m", "max_output_tokens": 1, "input": items})
+    assert found.input_tokens == size + 2 * 500
+    file = {"s3Location": {"uri": "s3://a/b"}}
+    found, size = read("/model/m/converse", {"messages": [{"content": [{"video": {"source": file}}]}]})
+    assert found.input_tokens == size + 500
+
+
+def test_a_data_url_of_text_is_not_taken_off():
+    url = "data:text/plain," + "some words " * 500
+    found, size = read("/v1/responses", {"model": "m", "max_output_tokens": 1, "input": [{"image_url": url}]})
+    assert (found.input_tokens, found.is_bound) == (size + 500, False)
 
 
 def test_text_cannot_hide_as_media():
@@ -182,6 +226,10 @@ def test_tools_of_the_caller_are_text_and_cost_the_providers_prompt():
         (b'{"model": 5}', "Name the model"),
         (b'{"model": " "}', "Name the model"),
         (b'{"model": "a\\u0000b"}', "visible characters"),
+        (b'{"model": "a", "Model": "b"}', "Write model"),
+        (b'{"model": "a", "MAX_TOKENS": 9}', "Write max_tokens"),
+        ('{"model": "a", "max_to\u212aens": 9}'.encode(), "Write max_tokens"),
+        (b'{"model": "a", "N": 9}', "Write n "),
         (b'{"model": "a", "max_tokens": "9"}', "whole number"),
         (b'{"model": "a", "max_tokens": -1}', "whole number"),
         (b'{"model": "a", "max_tokens": 1.5}', "whole number"),
