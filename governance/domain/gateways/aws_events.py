@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 PRELUDE, CHECKSUM = 12, 4
+FAULTS = (b":exception-type", b":error-code")
+"""The names of headers that only messages about a failure have."""
 
 
 class AwsEvents:
@@ -18,32 +20,47 @@ class AwsEvents:
 
     def __init__(self, longest: int) -> None:
         self._longest = longest
-        self._rest = b""
+        self._rest = bytearray()
         self._is_broken = False
 
     def feed(self, data: bytes) -> Iterator[Any]:
         """Yield the payloads of the messages that these bytes complete."""
-        self._rest = b"" if self._is_broken else self._rest + data
-        while len(self._rest) >= PRELUDE and not self._is_broken:
-            total, headers = (int.from_bytes(self._rest[at : at + 4], "big") for at in (0, 4))
-            if not PRELUDE + headers + CHECKSUM <= total <= self._longest:
-                self._is_broken = True
-                return
-            if len(self._rest) < total:
-                return
-            payload = self._rest[PRELUDE + headers : total - CHECKSUM]
-            self._rest = self._rest[total:]
-            yield _event(payload)
+        if self._is_broken:
+            return
+        self._rest += data
+        begin = 0
+        while end := self._end_of_message(begin):
+            yield _event(bytes(self._rest[begin:end]))
+            begin = end
+        del self._rest[:begin]
 
     def end(self) -> Iterator[Any]:
         """Yield nothing, because an incomplete message has no payload."""
         return iter(())
 
+    def _end_of_message(self, begin: int) -> int:
+        """Return the end of the message that begins there. Return 0 if the message is not complete, or no message."""
+        if len(self._rest) < begin + PRELUDE:
+            return 0
+        total, headers = _lengths(self._rest[begin : begin + PRELUDE])
+        if not PRELUDE + headers + CHECKSUM <= total <= self._longest:
+            self._is_broken = True
+            self._rest.clear()
+        return begin + total if len(self._rest) >= begin + total else 0
 
-def _event(payload: bytes) -> Any:
-    """Return the JSON of a payload, or of the model's event inside it. Return None if it is no JSON."""
+
+def _lengths(prelude: bytes | bytearray) -> tuple[int, int]:
+    """Return the length of a message and of its headers."""
+    return int.from_bytes(prelude[:4], "big"), int.from_bytes(prelude[4:8], "big")
+
+
+def _event(message: bytes) -> Any:
+    """Return the JSON of a message, or of the model's event inside it. Return None if it is no JSON."""
+    begin = PRELUDE + _lengths(message)[1]
+    if any(name in message[PRELUDE:begin] for name in FAULTS):
+        return {"type": "error"}
     try:
-        found = json.loads(payload)
+        found = json.loads(message[begin:-CHECKSUM])
         inner = found.get("bytes") if isinstance(found, dict) else None
         return json.loads(binascii.a2b_base64(inner)) if isinstance(inner, str) else found
     except (ValueError, RecursionError):

@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from governance.domain.gateways.model_call import unreadable
@@ -15,6 +16,8 @@ PIECE = 64 * 1024
 WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 """The argument of zlib by Content-Encoding."""
 PLAIN = ("", "identity")
+LONGEST_ANSWER = 1024 * 1024 * 1024
+"""The most bytes that are decompressed of an answer: a small one can hold a thousand times its size."""
 UTF8 = ("utf-8", "utf8", "us-ascii", "ascii")
 """The values of `charset` whose text can be read as UTF-8."""
 
@@ -52,7 +55,7 @@ def plain(read: ReadBody, encoding: str, most: int) -> bytes:
 
 
 def pieces(request: HttpRequest) -> Iterator[bytes]:
-    """Yield the body in pieces as it arrives, decompressed. What cannot be decompressed ends it.
+    """Yield the body in pieces as it arrives, decompressed. What cannot be decompressed, or is too much, ends it.
 
     Raises ClientDisconnected (400) if it ended too early.
     """
@@ -62,18 +65,25 @@ def pieces(request: HttpRequest) -> Iterator[bytes]:
     elif encoding in WINDOWS:
         inflater = zlib.decompressobj(WINDOWS[encoding])
         with suppress(zlib.error):
-            for piece in raw:
-                yield from _inflated(inflater, piece)
+            yield from _within(LONGEST_ANSWER, (found for piece in raw for found in _inflated(inflater, piece)))
     for _ in raw:  # the rest is read, so that the connection can be used again
         pass
 
 
+def _within(most: int, found: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield pieces until there are more than `most` bytes of them."""
+    for piece in found:
+        most -= len(piece)
+        if most < 0:
+            return
+        yield piece
+
+
 def _inflated(inflater: "zlib._Decompress", piece: bytes) -> Iterator[bytes]:
-    while piece:
-        found = inflater.decompress(piece, PIECE)
-        if found:
-            yield found
-        piece = inflater.unconsumed_tail
+    found = inflater.decompress(piece, PIECE)
+    while found:
+        yield found
+        found = inflater.decompress(inflater.unconsumed_tail, PIECE)
 
 
 def _raw(request: HttpRequest) -> Iterator[bytes]:
@@ -84,7 +94,7 @@ def _raw(request: HttpRequest) -> Iterator[bytes]:
     while left is None or left > 0:
         try:
             piece = source.read(PIECE if left is None else min(PIECE, left))
-        except OSError as error:
+        except (OSError, ParseException) as error:  # gunicorn raises ParseException for a malformed chunk
             raise ClientDisconnected from error
         if not piece and left:
             raise ClientDisconnected

@@ -168,6 +168,9 @@ FORGED = {
     "X_Governance_Output_Tokens": "1",
     "X_Forwarded_Uri": "/v1/embeddings",
     "X_Reservation_Id": "forged",
+    "X_Governance_Cost": "0",
+    "X_Governance_Estimate": "bound",
+    "Idempotency_Key": "the same each time",
 }
 
 

@@ -2,10 +2,15 @@
 
 import gzip
 import json
+import zlib
 from io import BytesIO
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from governance.web.gateways import bodies
+from governance.web.http.flask_app import HttpRequest
 from tests.domain.gateways.test_answers import ANTHROPIC_DELTA, ANTHROPIC_START, STREAMS, sse
 from tests.metering.conftest import dollars, tokens
 
@@ -126,12 +131,46 @@ def test_settling_needs_the_proxys_key(proxy, held):
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "api_key_required")
 
 
+def test_any_key_of_scope_meter_settles_and_no_other(api, proxy, held):
+    keys = {
+        scope: api.post("/api/api-keys", {"name": scope, "scopes": [scope]}).get_json()["api_key"]["key"]
+        for scope in ("read", "write", "meter")
+    }
+    for scope in ("read", "write"):
+        answer = proxy.settle(held["X-Reservation-Id"], ANSWER, X_Governance_Key=keys[scope])
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (403, "insufficient_scope")
+    answer = proxy.settle(held["X-Reservation-Id"], ANSWER, X_Governance_Key=proxy.virtual_key)
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "invalid_api_key")
+    assert proxy.settled(held["X-Reservation-Id"], ANSWER, X_Governance_Key=keys["meter"])["status"] == "settled"
+
+
+@given(size=st.integers(0, 400_000), cut=st.integers(1, 3000), name=st.sampled_from(["gzip", "deflate"]))
+def test_what_is_decompressed_in_pieces_is_whole(size, cut, name):
+    data = b"x" * size + b"end"
+    packed = gzip.compress(data) if name == "gzip" else zlib.compress(data)
+    environ = {"HTTP_CONTENT_ENCODING": name, "CONTENT_LENGTH": str(len(packed)), "wsgi.input": Trickle(packed, cut)}
+    assert b"".join(bodies.pieces(HttpRequest(environ))) == data
+
+
+class Trickle(BytesIO):
+    """Gives at most `cut` bytes at a time."""
+
+    def __init__(self, data: bytes, cut: int) -> None:
+        super().__init__(data)
+        self.cut = cut
+
+    def read(self, size=-1):
+        return super().read(min(size, self.cut))
+
+
 @pytest.mark.parametrize("options", [{"gateway_body_mb": 1}])
 def test_huge_answers_are_read_in_pieces(proxy, meter, held):
     expected = estimate(meter, held)
     chunk = sse({"choices": [{"delta": {"content": "x" * 1000}}]})
     stream = chunk * 5000 + sse({"choices": [], "usage": USAGE})
     assert proxy.settled(held["X-Reservation-Id"], stream, Content_Type="text/event-stream")["tokens"]["used"] == 19
+    packed = proxy.allowed(CALL)["X-Reservation-Id"]
+    assert proxy.settled(packed, gzip.compress(stream), Content_Encoding="gzip")["tokens"]["used"] == 19
     again = proxy.allowed(CALL)["X-Reservation-Id"]
     huge = {"text": "x" * (2 * 1024 * 1024), "usage": USAGE}
     assert proxy.settled(again, huge, **JSON)["tokens"]["used"] == expected[0]

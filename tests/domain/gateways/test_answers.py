@@ -3,14 +3,17 @@
 import base64
 import json
 import struct
+import tracemalloc
 import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.domain.gateways.answer_reader import AWS_STREAM, EVENT_STREAM, AnswerReader
+from governance.domain.gateways.answer_reader import AWS_STREAM, AnswerReader
 from governance.domain.pricing import provider_usage
+
+EVENT_STREAM = "text/event-stream"
 
 
 def sse(*events, end="\n\n", named=False):
@@ -22,13 +25,13 @@ def sse(*events, end="\n\n", named=False):
     return "".join(lines).encode()
 
 
-def aws(*payloads, kind="chunk"):
+def aws(*payloads, kind="chunk", name=":event-type"):
     """Return messages of AWS's binary event stream."""
     found = b""
     for payload in payloads:
         body = json.dumps(payload).encode()
-        name, value = b":event-type", kind.encode()
-        headers = bytes([len(name)]) + name + b"\x07" + struct.pack(">H", len(value)) + value
+        value = kind.encode()
+        headers = bytes([len(name)]) + name.encode() + b"\x07" + struct.pack(">H", len(value)) + value
         prelude = struct.pack(">II", 16 + len(headers) + len(body), len(headers))
         message = prelude + struct.pack(">I", zlib.crc32(prelude)) + headers + body
         found += message + struct.pack(">I", zlib.crc32(message))
@@ -61,6 +64,7 @@ ANTHROPIC_END = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, 
 ANTHROPIC_STREAM = sse(
     ANTHROPIC_START, {"type": "ping"}, ANTHROPIC_DELTA, ANTHROPIC_END, {"type": "message_stop"}, named=True
 )
+RESPONSES_USAGE = {"input_tokens": 12, "output_tokens": 7, "input_tokens_details": {"cached_tokens": 4}}
 RESPONSES_STREAM = sse(
     {"type": "response.created", "response": {"usage": None, "error": None}},
     {"type": "response.output_text.delta", "delta": "Hi"},
@@ -68,7 +72,7 @@ RESPONSES_STREAM = sse(
         "type": "response.completed",
         "response": {
             "error": None,
-            "usage": {"input_tokens": 12, "output_tokens": 7, "input_tokens_details": {"cached_tokens": 4}},
+            "usage": RESPONSES_USAGE,
         },
     },
     named=True,
@@ -82,10 +86,13 @@ CONVERSE_STREAM = aws(
     {"contentBlockIndex": 0, "delta": {"text": "Hi"}},
     {"usage": {"inputTokens": 8, "cacheReadInputTokens": 4, "outputTokens": 7}, "metrics": {"latencyMs": 5}},
 )
+METRICS = {"inputTokenCount": 8, "outputTokenCount": 7, "cacheReadInputTokenCount": 4, "invocationLatency": 9}
+BEDROCK_STOP = {"type": "message_stop", "amazon-bedrock-invocationMetrics": METRICS}
+NOVA_END = {"messageStop": {"stopReason": "end_turn"}, "amazon-bedrock-invocationMetrics": METRICS}
 INVOKE_STREAM = aws(
     *(
         {"bytes": base64.b64encode(json.dumps(each).encode()).decode()}
-        for each in (ANTHROPIC_START, ANTHROPIC_DELTA, ANTHROPIC_END)
+        for each in (ANTHROPIC_START, ANTHROPIC_DELTA, ANTHROPIC_END, BEDROCK_STOP)
     )
 )
 STREAMS = {
@@ -96,6 +103,16 @@ STREAMS = {
     "gemini as a list": (json.dumps([GEMINI_CHUNK, GEMINI_LAST]).encode(), "application/json"),
     "bedrock converse": (CONVERSE_STREAM, AWS_STREAM),
     "bedrock invoke": (INVOKE_STREAM, AWS_STREAM),
+    "bedrock metrics": (
+        aws({"bytes": base64.b64encode(json.dumps(NOVA_END).encode()).decode()}),
+        AWS_STREAM,
+    ),
+    "json behind blanks": (b" \r\n " + json.dumps({"usage": OPENAI_USAGE}).encode(), "application/json"),
+    "behind a mark": (b"\xef\xbb\xbf" + OPENAI_STREAM, EVENT_STREAM),
+    "several data lines": (
+        b'data: {"usage":\r\rdata: {"usage":\rdata:' + json.dumps(OPENAI_USAGE).encode() + b"\r\ndata: }\n\n",
+        EVENT_STREAM,
+    ),
 }
 
 
@@ -105,9 +122,10 @@ def test_streams_of_all_providers_are_read(name):
     assert (counts(answer), answer.has_output, answer.is_error) == ((12, 4, 7), True, False)
 
 
-@pytest.mark.parametrize("name", ["openai", "anthropic", "responses", "gemini"])
-def test_without_a_media_type_the_first_bytes_tell_a_stream(name):
-    assert counts(told(STREAMS[name][0])) == (12, 4, 7)
+@pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.parametrize("media_type", ["", "application/json", EVENT_STREAM, "application/octet-stream"])
+def test_the_first_bytes_tell_the_form(name, media_type):
+    assert counts(told(STREAMS[name][0], media_type)) == (12, 4, 7)
 
 
 @given(name=st.sampled_from(sorted(STREAMS)), cuts=st.lists(st.integers(1, 400), max_size=30))
@@ -178,17 +196,66 @@ def test_what_is_no_answer_tells_nothing(data):
     assert told(data).usage is None
 
 
-def test_longer_events_and_answers_than_the_bound_are_dropped():
-    reader = AnswerReader(EVENT_STREAM, longest=100)
-    reader.feed(b"data: " + b"x" * 500)
-    reader.feed(b"x" * 500 + b"\n\n" + OPENAI_STREAM)
-    assert reader.end().usage is None or counts(reader.end()) == (12, 4, 7)
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+@pytest.mark.parametrize("long", [b"data: " + b"x" * 500, b"data: xxxx\n" * 50, b": " + b"x" * 500, b"x" * 500])
+def test_events_longer_than_the_bound_are_dropped_and_later_ones_read(long, size):
+    reader = AnswerReader(EVENT_STREAM, longest=250)
+    data = long + b"\n\n" + OPENAI_STREAM
+    for at in range(0, len(data), size):
+        reader.feed(data[at : at + size])
+    assert counts(reader.end()) == (12, 4, 7)
+
+
+def test_longer_answers_than_the_bound_are_dropped():
     whole = AnswerReader("application/json", longest=100)
     whole.feed(json.dumps({"text": "x" * 500, "usage": OPENAI_USAGE}).encode())
+    whole.feed(b"{}")
     assert whole.end().usage is None
     broken = AnswerReader(AWS_STREAM, longest=20)
     broken.feed(CONVERSE_STREAM)
+    broken.feed(CONVERSE_STREAM)
     assert broken.end().usage is None
+
+
+@pytest.mark.parametrize(
+    "endless", [b"data: " + b"x" * 60_000, b"data: x\n" * 8_000, b"x" * 60_000, b"data:\n" * 9_000]
+)
+@pytest.mark.parametrize("begins", [b"data: {}\n", b"{", b"\x00\x00\x40\x00" + b"\0" * 8])
+def test_memory_is_flat_however_long_an_answer_is(begins, endless):
+    reader = AnswerReader("", longest=100_000)
+    reader.feed(begins)
+    tracemalloc.start()
+    for _ in range(40):
+        reader.feed(endless)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1_500_000
+
+
+def test_a_failed_answer_with_usage_keeps_its_usage():
+    failed = {"type": "response.failed", "response": {"error": {"code": "x"}, "usage": RESPONSES_USAGE}}
+    assert counts(told(sse(failed))) == (12, 4, 7)
+
+
+def test_a_failure_of_an_aws_stream_is_an_error():
+    answer = told(aws({"message": "Too many requests"}, kind="throttlingException", name=":exception-type"), AWS_STREAM)
+    assert (answer.is_error, answer.has_output, answer.usage) == (True, False, None)
+
+
+FIELDS = st.sampled_from(
+    ("type", "error", "usage", "message", "response", "delta", "meta", "metadata", "usageMetadata", "prompt_tokens")
+)
+shapes = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS | st.text(max_size=5), inner, max_size=4),
+)
+
+
+@given(event=shapes)
+def test_no_event_breaks_it(event):
+    answer = told(sse(json.dumps(event)))
+    if answer.usage is not None:
+        provider_usage.read(answer.usage)
 
 
 @given(data=st.binary(max_size=300), media_type=st.sampled_from(["", EVENT_STREAM, AWS_STREAM, "application/json"]))

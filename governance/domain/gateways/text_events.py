@@ -1,0 +1,84 @@
+"""The events of an answer that is text: server-sent events, or one JSON value."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+
+def parsed(text: bytes | bytearray) -> Any:
+    """Return the JSON of an event, or None if it is no JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+class WholeJson:
+    """An answer that is one JSON value. A value longer than the bound is dropped."""
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
+        self._text = bytearray()
+        self._is_dropped = False
+
+    def feed(self, data: bytes) -> Iterator[Any]:
+        """Keep the bytes. Nothing is complete before the end."""
+        self._is_dropped = self._is_dropped or len(self._text) + len(data) > self._longest
+        if self._is_dropped:
+            self._text.clear()
+        else:
+            self._text += data
+        return iter(())
+
+    def end(self) -> Iterator[Any]:
+        """Yield the value, if it is JSON."""
+        if self._text:
+            yield parsed(self._text)
+
+
+class ServerEvents:
+    """Server-sent events: the JSON of the `data` lines of each. An event longer than the bound is dropped."""
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
+        self._line = bytearray()
+        self._data = bytearray()
+        self._is_dropped = self._follows_return = False
+
+    def feed(self, data: bytes) -> Iterator[Any]:
+        """Yield the events that these bytes complete."""
+        text = data.removeprefix(b"\n") if self._follows_return else data
+        self._follows_return = data.endswith(b"\r")
+        if b"\r" in text:
+            text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *ends, rest = text.split(b"\n")
+        for end in ends:
+            self._add(end)
+            yield from self._end_line()
+        self._add(rest)
+
+    def end(self) -> Iterator[Any]:
+        """Yield the last event. A stream that breaks off may lack the blank line after it."""
+        yield from self._end_line()
+        yield from self._end_line()
+
+    def _add(self, part: bytes) -> None:
+        """Add a part of a line, unless its event becomes too long."""
+        if len(self._line) + len(self._data) + len(part) > self._longest:
+            self._is_dropped = True
+        if self._is_dropped:
+            self._data.clear()
+        self._line += part[:1] if self._is_dropped else part  # one byte tells it from a blank line
+        if self._is_dropped:
+            del self._line[1:]
+
+    def _end_line(self) -> Iterator[Any]:
+        """Add the line to the event. A blank line ends the event."""
+        line, self._line = self._line, bytearray()
+        if line.startswith(b"data:"):
+            self._data += b"\n" + line[5:]
+        elif not line:
+            event, self._data = self._data, bytearray()
+            if event and not self._is_dropped:
+                yield parsed(event)
+            self._is_dropped = False
