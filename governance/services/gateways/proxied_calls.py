@@ -58,7 +58,7 @@ class ProxiedCalls:
                 usable_key(connection, caller.virtual_key, self._clock())
 
     def authorize(self, caller: Caller, asked: ModelCall, *, settles: bool) -> Decision:
-        """Reserve the amounts of a call. If the call will never be settled, charge the estimate at once.
+        """Reserve the amounts of a call. If the call will never be settled, charge them at once.
 
         Raises InvalidRequest, Unavailable.
         """
@@ -66,10 +66,8 @@ class ProxiedCalls:
         amounts = RequestedAmounts(tokens=counts.total, counts=counts)
         call = Call(asked.model, asked.provider, user_id=caller.user_id)
         request = ReservationRequest(call, amounts, virtual_key=caller.virtual_key)
-        decision = self._metering.reserve(request, WITHOUT_BODY)
-        if decision.reservation is not None and not settles:
-            self._reservations.settle(decision.reservation.id, Actual(None, None))
-        return decision
+        act = self._metering.reserve if settles else self._metering.charge
+        return act(request, WITHOUT_BODY)
 
     def settle(self, reservation_id: str, status: int | None, answer: Answer) -> Reservation:
         """End a reservation by the upstream's answer. Return the reservation in its new state.

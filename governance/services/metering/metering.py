@@ -1,6 +1,7 @@
 """The operations of metering: reserve before a call, report usage without a reservation, check without any write."""
 
 from governance.domain.times import Clock
+from governance.services.metering.charge import Charge
 from governance.services.metering.check import Check
 from governance.services.metering.match_cache import Matcher
 from governance.services.metering.reserve_and_report import ActContext, Report, Reserve
@@ -30,5 +31,6 @@ class Metering:
     ) -> None:
         context = ActContext(store, cache, matcher, steady, random_ids, statistics, refuses_unpriced)
         self.reserve = Reserve(context)
+        self.charge = Charge(context)
         self.report = Report(context)
         self.check = Check(database, store, cache, matcher, refuses_unpriced=refuses_unpriced)

@@ -5,7 +5,7 @@ that of the snapshot. If the revisions differ, the call is matched again.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -23,12 +23,14 @@ from governance.services.metering.match_cache import MatchedCall, Matcher
 from governance.services.metering.statistics import Statistics
 from governance.services.random_ids import RandomIds
 from governance.snapshot.cache import SnapshotCache
+from governance.storage.metering.pending import PendingCounter
 from governance.storage.store import IdempotencyKey, MeteringStore, UnitOfWork
 
 ATTEMPTS = 20
 CHANGING = "Try again shortly: the limits are being changed too quickly to decide."
 REUSED = "Use a new Idempotency-Key: this one was used for another body."
 ANSWERS_KEPT = DAY
+CounterAmount = tuple[PendingCounter, int]
 
 
 class Stale(GovernanceError):
@@ -136,7 +138,8 @@ class Reserve(Act):
         if violations:
             return Decision(matched.call, now, statuses, violations, priced=asked)
         held = _reservation(request, asked, matched, now, self._context.random_ids)
-        unit.add(held, [(each, status.requested, 0) for each, status in zip(counters, statuses, strict=True)])
+        amounts = [(each, status.requested) for each, status in zip(counters, statuses, strict=True)]
+        held = self._add(held, amounts, unit)
         decision = Decision(matched.call, now, statuses, reservation=held, priced=asked)
         return decision if repeat is None else _kept(given, repeat, unit, decision)
 
@@ -151,6 +154,11 @@ class Reserve(Act):
             decision = decision._replace(rendered=given.renderer.answer(decision))
         self._context.statistics.decided(decision, perf_counter() - given.began)
         return decision
+
+    def _add(self, held: Reservation, amounts: Sequence[CounterAmount], unit: UnitOfWork) -> Reservation:
+        """Store the reservation with its amounts, and return it as it is then."""
+        unit.add(held, [(counter, amount, 0) for counter, amount in amounts])
+        return held
 
 
 class Report(Act):

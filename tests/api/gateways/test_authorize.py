@@ -158,6 +158,16 @@ def test_settle_never_charges_the_estimate_at_once(api, proxy, meter):
     for _ in range(4):
         proxy.allowed(CALL, "?settle=never")
     assert proxy.refused(CALL, "?settle=never") == (429, "token_limited")
+    after = proxy.settled(told["X-Reservation-Id"], {"usage": {"prompt_tokens": 1, "completion_tokens": 1}})
+    assert (after["status"], after["tokens"]["used"], after["overrun"]) == (
+        "settled",
+        SIZE + 100,
+        {"tokens": 0, "cost": 0},
+    )
+    assert meter.stands(limit)["tokens"] == (5 * (SIZE + 100), 0)
+    total = ok(api.get("usage/history"))["sum"]
+    assert (total["requests"], total["input_tokens"], total["output_tokens"]) == (5, 5 * SIZE, 500)
+    assert meter.proven() == 1
 
 
 FORGED = {
