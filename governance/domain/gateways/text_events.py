@@ -4,6 +4,18 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+DATA = b"data:"
+TELLING = (b"usage", b"error", b"invocationMetrics", b"billed_units", b'"ping"', b"response.")
+"""What each event contains that tells more than that there is output."""
+OUTPUT: dict[str, Any] = {}
+"""An event that tells nothing but output."""
+
+
+def read_if_telling(event: bytes) -> Any:
+    """Return the JSON of an event. An object that tells nothing but output is not parsed: most of a stream is that."""
+    is_plain = event.lstrip().startswith(b"{") and not any(word in event for word in TELLING)
+    return OUTPUT if is_plain else parsed(event)
+
 
 def parsed(text: bytes | bytearray) -> Any:
     """Return the JSON of an event, or None if it is no JSON."""
@@ -54,13 +66,17 @@ class ServerEvents:
         *ends, rest = text.split(b"\n")
         for end in ends:
             self._add(end)
-            yield from self._end_line()
+            event = self._end_line()
+            if event:
+                yield read_if_telling(event)
         self._add(rest)
 
     def end(self) -> Iterator[Any]:
         """Yield the last event. A stream that breaks off may lack the blank line after it."""
-        yield from self._end_line()
-        yield from self._end_line()
+        self._end_line()
+        event = self._end_line()
+        if event:
+            yield read_if_telling(event)
 
     def _add(self, part: bytes) -> None:
         """Add a part of a line, unless its event becomes too long."""
@@ -72,13 +88,14 @@ class ServerEvents:
         if self._is_dropped:
             del self._line[1:]
 
-    def _end_line(self) -> Iterator[Any]:
-        """Add the line to the event. A blank line ends the event."""
-        line, self._line = self._line, bytearray()
-        if line.startswith(b"data:"):
-            self._data += b"\n" + line[5:]
-        elif not line:
-            event, self._data = self._data, bytearray()
-            if event and not self._is_dropped:
-                yield parsed(event)
-            self._is_dropped = False
+    def _end_line(self) -> bytes:
+        """Add the line to the event. A blank line ends the event: return its data then, and nothing before."""
+        if self._line:
+            if self._line.startswith(DATA):
+                self._data += b"\n" + self._line[len(DATA) :]
+            self._line.clear()
+            return b""
+        event = b"" if self._is_dropped else bytes(self._data)
+        self._data.clear()
+        self._is_dropped = False
+        return event

@@ -8,7 +8,8 @@ from schemas import render
 
 LONGEST_WAIT = 60
 """Seconds that OpenAI's and Anthropic's clients wait for at most; they try again sooner if Retry-After is longer."""
-LONGEST_HEADER = 4096
+LONGEST_HEADER = 2048
+"""The most bytes of X-Governance-Error: nginx takes 4 KiB for all headers of an answer, unless told otherwise."""
 
 
 def response(error: Exception, options: GatewayOptions) -> HttpResponse:

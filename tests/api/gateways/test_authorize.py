@@ -150,6 +150,15 @@ def test_deny_403_puts_everything_in_headers_for_nginx(api, proxy):
     assert (broken.status_code, broken.headers["X-Governance-Status"]) == (403, "400")
 
 
+def test_the_headers_of_a_403_fit_into_those_that_nginx_takes(api, proxy):
+    api.create("*", **OWN, budgets=[dollars(0.0001, f"{days}d") for days in range(1, 20)])
+    answer = proxy.authorize(CALL, "?deny=403&detail=full")
+    told = json.loads(answer.headers["X-Governance-Error"])
+    assert sum(len(name) + len(value) + 4 for name, value in answer.headers) < 3000
+    assert (told["error"], told["extra_fields"]) == (answer.get_json()["error"], {})
+    assert len(answer.get_json()["extra_fields"]["violations"]) == 19
+
+
 def test_settle_never_charges_the_estimate_at_once(api, proxy, meter):
     limit = api.create("gpt-4o", rate_limit=tokens(1000))
     told = proxy.allowed(CALL, "?settle=never")
