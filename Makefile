@@ -19,7 +19,7 @@ BROWSER := $(BROWSER_WORK)/.ready
 VENDOR := governance/web/dashboard/static/vendor
 REDIS := redis-tools libatomic1 libjemalloc2 liblzf1 libssl3 libsystemd0
 
-.PHONY: help run test cov proofs gateways litellm lint format bench bench-list bench-decide bench-scale bench-hops bench-history browser screenshots vendor lock clean
+.PHONY: help run test cov proofs gateways litellm lint format bench bench-list bench-decide bench-scale bench-hops bench-history bench-gateways browser screenshots vendor lock clean
 
 help:  ## list the targets
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
@@ -80,6 +80,9 @@ bench-scale: $(BENCH)  ## the memory of a worker at 100,000 limits: loading, fol
 
 bench-hops: $(READY)  ## how many functions and files a request enters; LIST=create: which; TREE=<folder>: in another checkout
 	$(BIN)/python -m bench.hops $(if $(TREE),--tree $(TREE)) $(if $(LIST),--list $(LIST))
+
+bench-gateways: $(READY)  ## authorizing a proxied call, beside reservations
+	$(BIN)/python -m bench.gateways
 
 bench-history: $(READY)  ## questions about usage over a month of a million calls, beside reservations
 	$(BIN)/python -m bench.history $(if $(QUICK),--quick)

@@ -66,7 +66,7 @@ def _serving(size: int, databases: Databases, core: int) -> Iterator[list[Case]]
             databases.copy(size, home)
             server = stack.enter_context(servers.ours(home, core, {**WORKERS, "GOVERNANCE_SYNCHRONOUS": synchronous}))
             headers = servers.admin_headers(home)
-            _apply_limits(server, headers)
+            apply_limits(server, headers)
             asked = [load.request("POST", RESERVATIONS, headers, ASK)]
             cases += [
                 Case(RESERVE.format(synchronous), server, asked, connections=CLIENTS),
@@ -97,7 +97,7 @@ def _limiter(folder: Path, core: int, environ: dict[str, str]) -> Iterator[Serve
             yield server._replace(workers=(*server.workers, store.pid))
 
 
-def _apply_limits(server: Server, headers: dict[str, str]) -> None:
+def apply_limits(server: Server, headers: dict[str, str]) -> None:
     """Store four limits that apply to every call, with two counters each, and with room for all calls."""
     for model, provider in TIERS:
         body = {
