@@ -1,7 +1,7 @@
 """A real proxy per row of the table, in front of this service and a model server that the tests direct."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import import_module
@@ -79,6 +79,19 @@ class Limits:
         (found,) = self.reservations(key)
         return found
 
+    def is_charged_or_held(self, key: VirtualKey) -> None:
+        """Check that a call is not free: its estimate is used, or stays held until the reservation expires.
+
+        A proxy reports within a second; a release would come in that time too.
+        """
+        (before,) = until(lambda: self.reservations(key))
+        with suppress(AssertionError):
+            until(lambda: self.reservations(key)[0]["status"] != "open", seconds=1)
+        (held,) = self.reservations(key)
+        assert held["status"] in {"open", "settled"}
+        assert held["tokens"]["used"] in ({held["tokens"]["reserved"]} if held["status"] == "settled" else {0, None})
+        assert held["cost"]["reserved"] == before["cost"]["reserved"] > 0
+
 
 @pytest.fixture(scope="session")
 def limits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Limits]:
@@ -109,13 +122,14 @@ Starter = Callable[..., Proxy]
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory, limits: Limits, models: ModelServer) -> Iterator[Starter]:
-    """Starts proxies, each way once; `limits_port`: of another service than ours, or of none."""
-    started: dict[tuple[str, int, bool], Proxy] = {}
+    """Starts proxies, each way once; the ports are of another service and model server than ours, or of none."""
+    started: dict[tuple[str, int, int, bool], Proxy] = {}
+    ours, theirs = limits.service.port, models.server_port
 
-    def start(recipe: str, *, limits_port: int = limits.service.port, fail_open: bool = False) -> Proxy:
-        wanted = (recipe, limits_port, fail_open)
+    def start(recipe: str, *, limits_port: int = ours, models_port: int = theirs, fail_open: bool = False) -> Proxy:
+        wanted = (recipe, limits_port, models_port, fail_open)
         if wanted not in started:
-            ports = {"limits": limits_port, "models": models.server_port}
+            ports = {"limits": limits_port, "models": models_port}
             folder = tmp_path_factory.mktemp(recipe)
             started[wanted] = Proxy(recipe, folder, **ports, key=limits.meter_key(), fail_open=fail_open)
         return started[wanted]

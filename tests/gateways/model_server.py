@@ -1,7 +1,8 @@
 """A model server for the tests: OpenAI's chat completions and Anthropic's messages, with streams and errors.
 
 The last message says what it does: `Fail 503` answers with that status, `Long 5` with five million letters, `Break`
-ends a stream after its first chunk; anything else gets an ordinary answer. A stream's second chunk waits for `go_on`.
+ends a stream after its first chunk, `Vanish` a connection without an answer, `Wait` answers after `go_on`; anything
+else gets an ordinary answer at once. A stream's second chunk waits for `go_on`.
 """
 
 import json
@@ -61,7 +62,9 @@ class ModelHandler(BaseHTTPRequestHandler):
         self.server.requests.append(ModelRequest(self.path, headers, body))
         openai = self.path.partition("?")[0].endswith("/chat/completions")
         word, _, argument = body["messages"][-1]["content"].partition(" ")
-        if word == "Fail":
+        if word == "Vanish" or (word == "Wait" and not self.server.go_on.wait(PATIENCE)):
+            self.close_connection = True
+        elif word == "Fail":
             self._send(int(argument), {"type": "error", "error": {"type": "overloaded", "message": "Overloaded"}})
         elif body.get("stream"):
             events = openai_events(body, word, argument) if openai else anthropic_events(word, argument)

@@ -9,6 +9,14 @@ from tests.gateways.conftest import ROWS
 from tests.gateways.proxies import KEYS
 from tests.process.service import free_port
 
+WITHOUT_SERVICE = {
+    "envoy": (503, ""),
+    "nginx": (503, "The limits service does not answer"),
+    "nginx-auth-request": (503, "The limits service does not answer"),
+    "traefik": (500, ""),
+    "caddy": (502, ""),
+}
+"""The status that a client gets, and the sentence if the proxy has one."""
 TIMEOUT, TRAEFIK_TIMEOUT = 5, 30
 """Seconds that a recipe waits for the service. Traefik has no setting for its own."""
 TOO_LONG = "x" * 17 * 1024 * 1024
@@ -23,8 +31,10 @@ def nobody() -> int:
 
 def test_without_the_service_a_call_is_refused(gateway, nobody, provider):
     client = gateway.client(provider, "sk-gov-any", url=gateway.start(limits_port=nobody).url)
-    with pytest.raises(client.errors.InternalServerError):
+    status, sentence = WITHOUT_SERVICE[gateway.row.recipe]
+    with pytest.raises(client.errors.InternalServerError, match=sentence) as told:
         client.ask("Hello")
+    assert told.value.status_code == status
     assert gateway.models.requests == []
 
 

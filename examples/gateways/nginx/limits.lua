@@ -107,19 +107,29 @@ local function report(premature, head, body, try)
     ngx.timer.at(try, report, head, body, try + 1)
 end
 
+-- Whether an upstream may have worked on a call without an answer (a timeout, a lost connection, a client that went
+-- away). It may bill that, so such a call is settled as it was held. An upstream that was not reached bills nothing.
+local function may_be_billed()
+    local function last(list)
+        return (list or "-"):match("[^, :]+$")
+    end
+    return last(ngx.var.upstream_connect_time) ~= "-" and last(ngx.var.upstream_header_time) == "-"
+end
+
 function limits.settle()
     local call = ngx.ctx
     if not call.reservation then
         return
     end
-    local body = answer_of(call)
+    local unknown = may_be_billed()
+    local body = unknown and "" or answer_of(call)
     local lines = {
         "POST /gateway/settled HTTP/1.1",
         "Host: limits",
         "Connection: close",
         "X-Governance-Key: " .. (os.getenv("GOVERNANCE_KEY") or ""),
         "X-Reservation-Id: " .. call.reservation,
-        "X-Upstream-Status: " .. ngx.status,
+        "X-Upstream-Status: " .. (unknown and 200 or ngx.status),
         "Content-Type: " .. (ngx.header["Content-Type"] or "application/octet-stream"),
         "Content-Length: " .. #body,
     }
