@@ -10,11 +10,11 @@ from tests.gateways.proxies import KEYS
 from tests.process.service import free_port
 
 WITHOUT_SERVICE = {
-    "envoy": (503, ""),
+    "envoy": (503, None),
     "nginx": (503, "The limits service does not answer"),
     "nginx-auth-request": (503, "The limits service does not answer"),
-    "traefik": (500, ""),
-    "caddy": (502, ""),
+    "traefik": (500, None),
+    "caddy": (502, None),
 }
 """The status that a client gets, and the sentence if the proxy has one."""
 TIMEOUT, TRAEFIK_TIMEOUT = 5, 30
