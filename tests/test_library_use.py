@@ -97,6 +97,7 @@ LIBRARIES = {
     "flask",
     "flask_sqlalchemy",
     "gunicorn",
+    "itsdangerous",
     "marshmallow",
     "sqlalchemy",
     "werkzeug",

@@ -54,7 +54,7 @@ PICTURES: dict[str, Callable[[Window], None]] = {
 }
 
 
-def take(chromium: Any, origin: str) -> None:
+def take(chromium: Any, origin: str, key: str) -> None:
     """Take every picture in both themes."""
     cookies: Any = None
     for theme in ("light", "dark"):
@@ -63,7 +63,7 @@ def take(chromium: Any, origin: str) -> None:
         if cookies:
             context.add_cookies(cookies)
         else:
-            cookies = window.sign_in().context.cookies()
+            cookies = window.sign_in(key).context.cookies()
         for name, show in PICTURES.items():
             show(window)
             window.page.wait_for_timeout(300)
@@ -77,9 +77,11 @@ def main() -> int:
         fill(Path(folder) / "instance", time_ns() // 1000)
         service = started(Path(folder))
         service.kept_key = ADMIN_KEY
+        body = {"name": "Team lead", "scopes": ["admin"]}
+        key = service.call("POST", "/api/api-keys", body).body["api_key"]["key"]
         chromium = playwright.chromium.launch(executable_path=executable(), args=list(FLAGS))
         try:
-            take(chromium, f"http://127.0.0.1:{service.port}")
+            take(chromium, f"http://127.0.0.1:{service.port}", key)
         finally:
             chromium.close()
             service.end()

@@ -117,10 +117,15 @@ def test_api_key_alone_opens_no_page(app):
     assert leads_to(answer).startswith("/ui/sign-in")
 
 
-@pytest.mark.parametrize(
-    "change",
-    [lambda v: v[:-1] + ("A" if v[-1] != "A" else "B"), lambda v: "InNldHRpbmdzIg" + v[v.index(".") :], lambda v: ""],
-)
+FORGERIES = [
+    lambda value: value[:-5] + ("AAAAA" if value[-5:] != "AAAAA" else "BBBBB"),
+    lambda value: "InNldHRpbmdzIg" + value[value.index(".") :],  # the id of the admin key of the settings
+    lambda value: value.partition(".")[0],
+    lambda _: "",
+]
+
+
+@pytest.mark.parametrize("change", FORGERIES)
 def test_forged_cookie_is_refused(browser, signed_in, change):
     reader = signed_in("read")
     value = reader.client.get_cookie("governance_session", "localhost", "/ui").value

@@ -26,16 +26,12 @@ def body(fields: Mapping[str, str], schema: Schema, numbers: Iterable[str] = ())
 
     Text in a field of `numbers` becomes a number if it is one; otherwise the schema says what is wrong with it.
     """
-    found: dict[str, Any] = {}
+    found: dict[Any, Any] = {}
     for name, value in fields.items():
-        text = value.strip()
-        steps = [PART.fullmatch(part) for part in name.split(".")]
-        if not text or None in steps or name.partition("[")[0].partition(".")[0] not in schema.fields:
-            continue
-        _put(found, [step for step in steps if step], _value(steps[-1][1] if steps[-1] else "", text, set(numbers)))
-    return {
-        name: _rows(value) if isinstance(value, dict) and _is_list(value) else value for name, value in found.items()
-    }
+        text, keys = value.strip(), _keys(name)
+        if text and keys and keys[0] in schema.fields:
+            _put(found, keys, _value(keys[-1], text, set(numbers)))
+    return {name: _plain(value) for name, value in found.items()}
 
 
 def flat(body: Any, at: str = "") -> dict[str, str]:
@@ -80,28 +76,43 @@ def _joined(parts: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
         yield from flat(inner, name).items()
 
 
-def _put(found: dict[Any, Any], steps: Sequence[re.Match[str]], value: Any) -> None:
-    for step in steps[:-1]:
-        found = found.setdefault(step[1], {})
-        found = found.setdefault(int(step[2]), {}) if step[2] else found
-    last = steps[-1]
-    if last[2]:
-        found.setdefault(last[1], {})[int(last[2])] = value
-    else:
-        found[last[1]] = value
+def _keys(name: str) -> list[str | int]:
+    """Return the keys of a field's place, such as `budgets`, 0, `max_limit`; none if the name is no place."""
+    found: list[str | int] = []
+    for part in name.split("."):
+        match = PART.fullmatch(part)
+        if match is None:
+            return []
+        found += [match[1]] if match[2] is None else [match[1], int(match[2])]
+    return found
 
 
-def _is_list(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(name, int) for name in value)
+def _put(found: dict[Any, Any], keys: Sequence[str | int], value: Any) -> None:
+    """Store a value at its place. One that does not fit what is there, such as a field of a text, is left out."""
+    for key in keys[:-1]:
+        inner = found.setdefault(key, {}) if _fits(found, key) else None
+        if not isinstance(inner, dict):
+            return
+        found = inner
+    if _fits(found, keys[-1]):
+        found.setdefault(keys[-1], value)
 
 
-def _rows(value: dict[int, Any]) -> list[Any]:
-    """Return the rows in their order. A row that has nothing but its id was emptied, and is left out."""
-    rows = (row for _, row in sorted(value.items()))
-    return [row for row in rows if not isinstance(row, dict) or set(row) - {"id"}]
+def _fits(found: dict[Any, Any], key: str | int) -> bool:
+    return not found or isinstance(next(iter(found)), int) == isinstance(key, int)
 
 
-def _value(name: str, text: str, numbers: set[str]) -> Any:
+def _plain(value: Any) -> Any:
+    """Return a value with its numbered rows as lists. A row that has nothing but its id was emptied: it is left out."""
+    if not isinstance(value, dict):
+        return value
+    if value and isinstance(next(iter(value)), int):
+        rows = [_plain(row) for _, row in sorted(value.items())]
+        return [row for row in rows if not isinstance(row, dict) or set(row) - {"id"}]
+    return {name: _plain(inner) for name, inner in value.items()}
+
+
+def _value(name: str | int, text: str, numbers: set[str]) -> Any:
     if name in numbers:
         match = NUMBER.fullmatch(text)
         return text if match is None else Decimal(text) if match[1] else int(text)
