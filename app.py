@@ -1,4 +1,4 @@
-"""Assembles the service from its settings, storage, snapshot, services and blueprints."""
+"""Builds the service from its settings, storage, snapshot, services and blueprints."""
 
 import os
 import time
@@ -65,8 +65,10 @@ db = SQLAlchemy(metadata=metadata)
 
 
 WATCH_INTERVAL = 1.2
-"""Seconds between two checks of the process that holds the writer lock. A process that is stopped at two checks in a
-row is continued."""
+"""The seconds between two checks of the process that holds the writer lock.
+
+If two checks in a row find the process suspended (SIGSTOP), it is resumed (SIGCONT).
+"""
 
 
 def system_clock() -> int:
@@ -77,10 +79,11 @@ def system_clock() -> int:
 def create_app(
     settings: Settings, *, clock: Clock = system_clock, timer: Timer | None = None, random_ids: RandomIds | None = None
 ) -> Flask:
-    """Return the service as a Flask app. This function starts no thread and writes no file.
+    """Return the service as a Flask app.
 
-    `gunicorn.conf.py` does both. `timer` counts seconds and never jumps, so it shows the jumps of `clock`. The default
-    timer of the machine's clock is the system's monotonic clock. The default timer of any other clock is that clock.
+    This function starts no thread and writes no file. `gunicorn.conf.py` does both. `timer` counts seconds and never
+    jumps. Comparing `clock` with it reveals when `clock` has jumped. If `clock` is the machine's clock, `timer`
+    defaults to the system's monotonic clock. With any other `clock`, `timer` defaults to that same clock.
     """
     app = App(__name__, instance_path=str(settings.instance_path), static_folder=None)
     app.config.update(
@@ -108,7 +111,7 @@ def _timer_of(clock: Clock) -> Timer:
 
 
 def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_ids: RandomIds) -> Container:
-    """Create all services. This function is long because it names every part once, after the parts that it needs."""
+    """Create all services. Long because each service is named once, after the services that it needs."""
     progress = WriterProgress(settings.threads)
     steady = SteadyClock(clock, timer, settings.poll_interval / 2)
     steady_for_a_minute = SteadyClock(clock, timer, 60)

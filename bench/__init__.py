@@ -1,1 +1,1 @@
-"""Measures the service next to hand-written servers, on one machine, over HTTP on the loopback interface."""
+"""Measures the service and hand-written servers on one machine, over HTTP on the loopback interface."""

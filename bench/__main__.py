@@ -1,4 +1,4 @@
-"""Runs all parts of the benchmark, or the named ones (`make bench`)."""
+"""Runs all parts of the benchmark, or only the parts named as arguments (`make bench`)."""
 
 import argparse
 from pathlib import Path
@@ -15,7 +15,7 @@ QUICK_FOLDER = Path(__file__).parent / ".work" / "quick"
 def main() -> None:
     """Run the parts, and write RESULTS.md, results.json and results.svg.
 
-    A quick run writes them to a folder of its own.
+    A quick run writes these files to a separate folder.
     """
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; all where none is named")
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def measure(names: list[str], *, quick: bool) -> None:
-    """Run parts. Write the results of each part when it has ended."""
+    """Run the named parts. Write the results of each part as soon as it has finished."""
     folder = QUICK_FOLDER if quick else results.FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:

@@ -1,8 +1,8 @@
-"""Compares the cost of a request in this tree and in the tree of a commit (`make bench AGAINST=<commit>`).
+"""Compares the cost of a request in the working tree and in the tree of a commit (`make bench AGAINST=<commit>`).
 
 Both trees serve at the same time, each with one worker on the same core. Every round sends all kinds of requests to
-both, in alternating order, and gives one ratio for each kind. So a change of the machine's speed affects both trees.
-There are more rounds until every interval is narrow enough, or until there are `MOST` of them.
+both servers, in alternating order, and computes one ratio for each kind. So a change in the machine's speed affects
+both trees. The rounds stop when every interval is narrow enough, or after `MOST` rounds.
 """
 
 import json
@@ -21,7 +21,7 @@ from bench.servers import Server
 from bench.trees import Tree
 
 LEAST, MOST = 20, 60
-"""The least and the largest number of rounds. The largest number takes six minutes."""
+"""The smallest and the largest number of rounds. Sixty rounds take six minutes."""
 NARROW = 0.015
 """An interval is narrow enough if both its ends are at most this far from the ratio."""
 PACE = Pace(rounds=LEAST, warm_up=0.1, seconds=0.4)
@@ -32,7 +32,7 @@ WORKER = {"WEB_CONCURRENCY": "1", "THREADS": "16"}
 LIST = "/api/governance/model-configs"
 RESERVATIONS = "/api/governance/reservations"
 MODEL = {"model": "gpt-4o", "provider": "openai"}
-"""A model with a price."""
+"""A model whose price is known."""
 CALL = orjson.dumps({**MODEL, "tokens": 1000, "cost": 0.001})
 CALL_BY_KIND = orjson.dumps({**MODEL, "input_tokens": 800, "cached_input_tokens": 300, "output_tokens": 200})
 TIERS = (("gpt-4o", "openai"), ("gpt-4o", None), ("*", "openai"), ("*", None))
@@ -42,7 +42,7 @@ BY_KIND = "reserve with tokens by kind"
 HEAD = ("CPU µs a request", "before", "now", "now ÷ before", "95 % interval", "")
 
 Costs = dict[str, float]
-"""Microseconds of the worker's processor time for a request, by kind of request."""
+"""The worker's processor time per request, in microseconds, by kind of request."""
 
 
 def run(commit: str, allowed: float) -> str:
@@ -68,7 +68,7 @@ def _row(name: str, before: float, now: float, ratio: Interval, allowed: float) 
 
 @contextmanager
 def _serving(tree: Tree, folder: Path, bench: Bench) -> Iterator[list[Case]]:
-    """Start a tree's service in a folder of its own, with limits from a file. Yields the requests to measure."""
+    """Start the service of a tree in its own folder, with limits from a file. Yield the requests to measure."""
     folder.mkdir()
     file = folder / "limits.json"
     file.write_text(json.dumps({"model_configs": list(_limits())}), "utf-8")
@@ -94,7 +94,10 @@ def _cases(server: Server, headers: Mapping[str, str]) -> list[Case]:
 
 
 def _limits() -> Iterator[dict[str, object]]:
-    """Yield four limits that apply to every call, with two counters each, and other limits that are only listed."""
+    """Yield four limits that apply to every call, with two counters each.
+
+    Then yield other limits that are only listed.
+    """
     for number in range(LIMITS - len(TIERS)):
         yield _limit(f"model-{number}", f"provider-{number % 7}")
     for model, provider in TIERS:
@@ -132,6 +135,6 @@ def _is_narrow(rounds: list[tuple[Costs, Costs]]) -> bool:
 def _ratio(name: str, rounds: list[tuple[Costs, Costs]]) -> Interval:
     """Return the ratio of the two trees.
 
-    The cost of a settle is a difference, so a disturbed round can make it negative.
+    The cost of a settle is a difference of two measurements, so in a disturbed round it can be negative.
     """
     return of_ratios([now[name] / before[name] for before, now in rounds if min(now[name], before[name]) > 0])

@@ -1,4 +1,7 @@
-"""Draws the figures as an SVG. Equal figures give equal files. The chart is readable on light and dark backgrounds."""
+"""Draws the results as an SVG chart.
+
+Equal results give equal files. The chart is readable on light and dark backgrounds.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +16,7 @@ INK, OURS, OTHERS = "#7d8590", "#3b82f6", "#9aa4b2"
 THEIRS = ("bare", "raw", "FastAPI", "datasette", "no-op", "Flask-Limiter")
 STYLE: Any = {"svg.hashsalt": "results", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9}
 WIDTH, BAR, HEAD = 8.0, 0.24, 0.5
-"""Inches: the width of the chart, the height of a bar, and the height of a panel without its bars."""
+"""In inches: the width of the chart, the height of a bar, and the height of a panel without its bars."""
 
 
 def draw(figures: Mapping[str, Any], file: Path) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 SCHEDULED = 2
-"""The number of the process clock that counts the time that the scheduler gives (CPUCLOCK_SCHED)."""
+"""The id of the kind of process clock that counts scheduled CPU time (CPUCLOCK_SCHED)."""
 TICKS = os.sysconf("SC_CLK_TCK")
 IDLE = 3
 
 
 def cores() -> tuple[int, int]:
-    """Return a core for the servers and a core for the load. They are the same if there is only one core."""
+    """Return a core for the servers and a core for the load. If the machine has only one core, both are that core."""
     allowed = sorted(os.sched_getaffinity(0))
     return allowed[0], allowed[-1]
 
@@ -23,20 +23,20 @@ def stay_on(core: int) -> None:
 
 
 def of_processes(pids: Iterable[int]) -> float:
-    """Return the processor time of these processes, in user and system mode, in seconds."""
+    """Return the processor time that these processes used, in user and system mode, in seconds."""
     return sum(_of_process(pid) for pid in pids)
 
 
 def _of_process(pid: int) -> float:
-    """Read the process's own clock, in seconds.
+    """Return the processor time of a process, in seconds, from the process's own clock.
 
-    The clock counts nanoseconds, and /proc counts only hundredths of a second. Linux derives the number of that clock
-    from the process id, as `clock_getcpuclockid` of the C library does.
+    This clock counts nanoseconds, while /proc counts only hundredths of a second. On Linux the id of the clock is
+    computed from the process id, as `clock_getcpuclockid` of the C library does.
     """
     return time.clock_gettime(~pid << 3 | SCHEDULED)
 
 
 def of_core(core: int) -> float:
-    """Return the seconds in which processes ran on a core, without interrupts."""
+    """Return the seconds for which a core ran processes. Time spent handling interrupts is not counted."""
     line = next(line for line in Path("/proc/stat").read_text("ascii").splitlines() if line.startswith(f"cpu{core} "))
     return sum(map(int, line.split()[1 : 1 + IDLE])) / TICKS

@@ -1,6 +1,6 @@
-"""Makes databases for the measurements. Each limit has two budgets and a rate limit.
+"""Creates the databases for the measurements.
 
-A third of the limits have usage.
+Each limit has two budgets and a rate limit. A third of the limits have usage.
 """
 
 import random
@@ -38,13 +38,15 @@ PROVIDERS = ("openai", "azure", "anthropic", "vertex", "mistral", None, "bedrock
 SPACING = 61 * SECOND + 3007
 USED_EACH = 3
 LEAST_SHOWN = 100_000
-"""The unit of usage in nano-dollars: 0.0001 dollars. A hand-written server can show it as a float without an exponent.
+"""Usage is a multiple of this many nano-dollars (0.0001 dollars).
+
+So a hand-written server can show it as a float without an exponent.
 """
 SLICE = 10_000
 
 
 class Databases:
-    """Databases of several sizes. Each is filled once, in `folder`, and then copied."""
+    """Databases of several sizes. Each one is filled once, in `folder`, and then copied."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -61,7 +63,7 @@ class Databases:
 def fill(path: Path, count: int, now: int) -> None:
     """Create a database with `count` limits in one transaction.
 
-    The newest limit is a minute old at `now` (microseconds).
+    At `now` (microseconds) the newest limit is one minute old.
     """
     migrations.upgrade(path, BUSY)
     engine = create_engine(f"sqlite:///{path}", **engine_options(path, BUSY, 1))
@@ -88,7 +90,7 @@ def _fill(connection: Connection, count: int, now: int, chance: random.Random) -
 
 
 def add(connection: Connection, new: Sequence[Limit], revision: int) -> None:
-    """Store new limits in the form of the service, many with one statement."""
+    """Store new limits in the rows that the service itself would write, many limits per statement."""
     connection.execute(insert(model_limits), [writes._row(one, revision) for one in new])  # noqa: SLF001
     rows = [writes._rule_row(one, rule) for one in new for rule in one.rules]  # noqa: SLF001
     connection.execute(insert(rules), rows)
@@ -111,7 +113,7 @@ def _virtual_key(number: int, now: int) -> VirtualKey:
 
 
 def limit(number: int, now: int, chance: random.Random) -> Limit:
-    """Return the limit of a number. The number determines its name, provider and scope. Its ids are random."""
+    """Return limit number `n`. The number determines its name, provider and scope. Its ids are random."""
     scope, scope_id = _scope(number)
     draft = LimitDraft(
         model_name=f"{MODELS[number % len(MODELS)]}-{number}",

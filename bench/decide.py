@@ -1,8 +1,9 @@
-"""Measures decisions a second, and dollars admitted beyond a budget (`make bench-decide`).
+"""Measures decisions per second, and the dollars admitted beyond a budget (`make bench-decide`).
 
-*no-op* is a Flask POST that authenticates, parses and answers as the service does, without a decision. *Flask-Limiter*
-does the same after it has checked two limits in Redis. Redis counts no money and writes nothing to disk here. *reserve*
-and *reserve + settle* are the service. Four limits (eight counters) apply to every call, among all stored limits.
+*no-op* is a Flask POST endpoint that authenticates, parses and answers as the service does, without making a decision.
+*Flask-Limiter* does the same after it has checked two limits in Redis. Here Redis counts no money and writes nothing to
+disk. *reserve* and *reserve + settle* are the service. Among the stored limits, four (with eight counters) apply to
+every call.
 """
 
 from collections.abc import Iterator
@@ -35,13 +36,16 @@ RESERVE, BOTH = "reserve ({})", "reserve + settle ({})"
 WITHOUT_REDIS = "Flask-Limiter was not measured: this machine has no redis-server, and Debian's could not be fetched."
 
 CALM = 0.1
-"""The share of the core that other processes may use. It allows for the kernel's threads, which write to the disk."""
+"""The share of the core that other processes may use.
+
+It leaves room for the kernel's threads, which write to the disk.
+"""
 
 Figures = dict[str, Measured]
 
 
 def run(databases: Databases, *, quick: bool) -> Part:
-    """Measure decisions at one size after another. Then measure the overspend."""
+    """Measure decisions at each size. Then measure the overspend."""
     server_core, load_core = cpu.cores()
     pace, sizes = (QUICK, QUICK_SIZES) if quick else (MEASURE, SIZES)
     found: dict[int, Figures] = {}
@@ -84,9 +88,9 @@ def _serving(size: int, databases: Databases, core: int) -> Iterator[list[Case]]
 
 @contextmanager
 def _limiter(folder: Path, core: int, environ: dict[str, str]) -> Iterator[Server | None]:
-    """Start Flask-Limiter and its Redis. The work of Redis counts as the server's.
+    """Start Flask-Limiter and its Redis.
 
-    Yield None on a machine without Redis.
+    The processor time of Redis is added to that of the server. Yield None on a machine without Redis.
     """
     with redis.serving(folder, core) as store:
         if store is None:
@@ -118,7 +122,7 @@ def _overspend(core: int) -> dict[str, overspend.Spent]:
 
 
 def targets(found: dict[int, Figures], over: float) -> list[Target]:
-    """Return the targets of decisions: the first targets and the stricter later ones. `over` is in dollars."""
+    """Return the targets for decisions: the first targets and the stricter later ones. `over` is in dollars."""
     full = {size: figures[RESERVE.format(FULL)] for size, figures in found.items()}
     rate = {size: measured.rate.middle for size, measured in full.items()}
     share = {size: measured.beside(found[size][NOOP], by_rate) for size, measured in full.items()}

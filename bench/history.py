@@ -1,8 +1,8 @@
-"""Measures requests about usage: a month of a million calls, and a year of its sums (`make bench-history`).
+"""Measures requests about usage: a month with a million calls, and a year of summed usage (`make bench-history`).
 
-The buckets are those of 200 virtual keys and 20 models, one bucket for each series every three hours. The app runs in
-this process. During each request another thread reserves every 2 ms. `held` is the longest time that one thread held
-the interpreter.
+The usage belongs to 200 virtual keys and 20 models. Each series (a key and a model) has one bucket every three hours.
+The app runs in this process. During each request another thread reserves every 2 ms. `held` is the longest time for
+which one thread held the interpreter.
 """
 
 import argparse
@@ -43,9 +43,10 @@ class Question(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A request's rows, its median time, the longest hold of the interpreter, and the p99 of reservations during it.
+    """The results of one request.
 
-    Times are in seconds.
+    Times are in seconds. `held` is the longest hold of the interpreter. The p99 is that of the reservations made during
+    the request.
     """
 
     rows: int
@@ -55,7 +56,7 @@ class Measured(NamedTuple):
 
 
 def main() -> None:
-    """Fill a database. Print the figures of each request."""
+    """Fill a database, measure each request, and print the results."""
     parser = argparse.ArgumentParser(prog="python -m bench.history", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the keys, and once each")
     quick = parser.parse_args().quick
@@ -104,7 +105,7 @@ def _history(name: str, query: str) -> Question:
 
 
 def _measure(app: Flask, client: Any, question: Question, times: int) -> Measured:
-    """Send a request several times without other load, and once during reservations."""
+    """Send a request several times without other load. Then send it once while another thread reserves."""
     spent, rows = [], 0
     for _ in range(times):
         began = perf_counter()
@@ -148,7 +149,7 @@ def _p99(ascending: Sequence[float]) -> float:
 
 @contextmanager
 def _service(folder: Path, keys: int) -> Iterator[Flask]:
-    """Start the service on a database with the buckets and the sums."""
+    """Start the service on a database that contains the buckets and the sums."""
     environ = {
         "GOVERNANCE_DATABASE_URL": f"sqlite:///{folder}/governance.db",
         "GOVERNANCE_INSTANCE": str(folder),

@@ -1,8 +1,9 @@
-"""Counts the functions and files of the project that a request enters, in a warm worker (`make bench-hops`).
+"""Counts the functions and files of the project that run during a request, in a warm worker (`make bench-hops`).
 
 It counts each named function of `app.py`, `governance/` and `schemas/` once, in all threads, from the WSGI call until
 the threads are idle. A comprehension or lambda belongs to the function around it. Libraries, methods that a dataclass
-generates, and the gunicorn worker are not counted. The page from memory is a new one, of limits that were never shown.
+generates, and the gunicorn worker are not counted. The page from memory is a new page: its limits were not in any
+earlier response.
 """
 
 import argparse
@@ -24,11 +25,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = ("app.py", "governance/", "schemas/")
 KEY = "gov-the-key-of-the-bench-0123456789abcdef"
 WARM = 5
-"""The number of times that each request is sent before it is recorded."""
+"""Each request is sent this many times before it is recorded."""
 PAGE = 10
 LIMITS = PAGE * (WARM + 1)
 REST = 0.1
-"""The seconds that the writer thread gets to end its work after a response."""
+"""The seconds that the writer thread has to finish its work after a response."""
 BUDGET = {"max_limit": 1_000_000, "reset_duration": "1d"}
 TOKENS = {"token_max_limit": 1_000_000_000, "token_reset_duration": "1h"}
 TIERS = (("the-model", "the-provider"), ("the-model", None), ("*", "the-provider"), ("*", None))
@@ -38,7 +39,7 @@ HEAD = ("in a warm worker", "functions", "files")
 
 
 class Function(NamedTuple):
-    """An entered function: its file in the project, its first line and its name."""
+    """A function that was called: its file in the project, its first line and its name."""
 
     file: str
     line: int
@@ -46,7 +47,7 @@ class Function(NamedTuple):
 
 
 class Recorder:
-    """Records the functions of a project that this thread, and all threads started later, enter."""
+    """Records the functions of a project that are called in this thread, and in all threads that are started later."""
 
     def __init__(self, tree: Path) -> None:
         self._folder = f"{tree}/"
@@ -62,7 +63,7 @@ class Recorder:
         threading.setprofile(None)
 
     def entered(self, act: Callable[[], object]) -> list[Function]:
-        """Return the functions that a call enters, in the order of their first entry."""
+        """Return the functions that run during a call of `act`, in the order of their first call."""
         self._entered = found = dict[Function, None]()
         try:
             act()
@@ -97,7 +98,7 @@ class Requests:
             self.create()
 
     def by_name(self) -> Mapping[str, Callable[[], None]]:
-        """Return all requests by name. Each settle needs a reservation, so it comes after the reservations."""
+        """Return all requests by name. Each settle needs a reservation, so the settle comes after the reservations."""
         return {
             "new page": self.new_page,
             "database page": self.database_page,
@@ -111,7 +112,7 @@ class Requests:
         self._send("POST", "model-configs", {"model_name": f"model-{next(self._numbers)}", "budgets": [BUDGET]})
 
     def reserve(self) -> None:
-        """Reserve under four limits, for a call that was reserved before."""
+        """Reserve under four limits, for a call that has been reserved before."""
         self._reserved.append(self._send("POST", "reservations", CALL)["reservation"]["id"])
 
     def settle(self) -> None:
@@ -136,7 +137,7 @@ class Requests:
 
 
 def measure(tree: Path) -> dict[str, list[Function]]:
-    """Return the functions that each request enters, in the tree that `import app` finds."""
+    """Return the functions that run during each request, in the tree that `import app` finds."""
     with Recorder(tree) as recorder, _served() as client:
         requests = Requests(client)
         requests.store_limits()
@@ -151,7 +152,10 @@ def _warm(send: Callable[[], None], recorder: Recorder) -> list[Function]:
 
 @contextmanager
 def _served() -> Iterator[Any]:
-    """Yield a test client of the app on a new database. The app is from the tree that is first in `sys.path`."""
+    """Yield a test client of the app on a new database.
+
+    The app is imported from the tree that is first in `sys.path`.
+    """
     with TemporaryDirectory(prefix="bench-") as folder:
         settings = import_module("governance.settings").Settings(instance=folder, admin_key=KEY)
         app = import_module("app").create_app(settings)
@@ -163,13 +167,13 @@ def _served() -> Iterator[Any]:
 
 
 def summary(found: Mapping[str, Sequence[Function]]) -> str:
-    """Return a table of the numbers of functions and files that each request enters."""
+    """Return a table with the number of functions and files that run during each request."""
     rows = [[name, f"{len(them)}", f"{len({each.file for each in them})}"] for name, them in found.items()]
     return table(HEAD, rows)
 
 
 def main() -> None:
-    """Print the table, or the functions that one request enters, in order."""
+    """Print the table, or the functions that run during one request, in order."""
     parser = argparse.ArgumentParser(prog="python -m bench.hops", description=__doc__)
     parser.add_argument("--tree", type=Path, default=ROOT, metavar="FOLDER", help="a checkout, of an older commit too")
     parser.add_argument("--list", metavar="REQUEST", help="the functions that this request enters, in order")

@@ -9,12 +9,18 @@ from typing import Self
 
 NAP = 0.0005
 OFTEN = 0.0001
-"""The switch interval in seconds. Only a single call that cannot be interrupted holds the interpreter longer."""
+"""The switch interval in seconds.
+
+A thread holds the interpreter longer than this only during a single call that cannot be interrupted.
+"""
 EVERY = 0.002
 
 
 class Watch:
-    """Sleeps and wakes repeatedly. The longest delay is the time for which the interpreter was held."""
+    """Sleeps and wakes repeatedly.
+
+    Its longest delay is the longest time for which another thread held the interpreter.
+    """
 
     def __init__(self) -> None:
         self.longest = 0.0
@@ -48,7 +54,7 @@ def watching() -> Iterator[Watch]:
 
 
 class Reader:
-    """Reads every 2 ms. The time of a read begins when the read was due, even if another thread delayed it."""
+    """Reads every 2 ms. The time of a read begins when the read was due, even if another thread delayed its start."""
 
     def __init__(self, read: Callable[[], object]) -> None:
         self.reads: list[tuple[float, float]] = []

@@ -17,11 +17,11 @@ class Interval(NamedTuple):
 
     @property
     def width(self) -> float:
-        """The distance of the farther end from the ratio, as a share of the ratio."""
+        """The distance from the ratio to the farther end of the interval, divided by the ratio."""
         return max(self.high / self.ratio, self.ratio / self.low) - 1
 
     def is_worse_than(self, share: float) -> bool:
-        """Whether the whole interval is above 1 by more than a share."""
+        """Return whether the whole interval is above 1 + `share`."""
         return self.low >= 1 + share
 
 
@@ -34,9 +34,9 @@ def of_ratios(ratios: Sequence[float]) -> Interval:
 
 
 def _t(freedom: int) -> float:
-    """Return Student's t for 95 % by the Cornish-Fisher expansion.
+    """Return Student's t for 95 %, by the Cornish-Fisher expansion.
 
-    Its error is below 0.3 % for 5 or more degrees of freedom.
+    With 5 or more degrees of freedom the error is below 0.3 %.
     """
     first = (Z**3 + Z) / 4
     second = (5 * Z**5 + 16 * Z**3 + 3 * Z) / 96

@@ -1,10 +1,10 @@
-"""Measures pages of model limits, from memory and from the database, beside other servers (`make bench-list`).
+"""Compares pages of model limits: from the service's memory, its database, and other servers (`make bench-list`).
 
 *bare* is a WSGI app that answers with the bytes of the service's first page. *raw* is hand-written with `sqlite3` and
 `orjson`. *FastAPI + SQLAlchemy* is the app that most developers would write: ORM, eager loading, pydantic models.
-*datasette* serves the same rows, without facet suggestion. *memory, again* is the same page from memory each time.
-*memory* is a new page each time: the first page is requested at 320 depths in turn, the other pages with a different
-`If-None-Match`. *database* is the default.
+*datasette* serves the same rows, without facet suggestion. *memory, again* reads the same page from memory each time.
+*memory* reads a new page each time: the first page is requested at 320 depths in turn, the other pages with a different
+`If-None-Match`. *database* is the default of the service.
 """
 
 import json
@@ -34,11 +34,11 @@ HEAD = (
     "CPU ÷ raw",
 )
 SLOW = 10
-"""Lower rates are shown with a decimal."""
+"""Rates below this one are shown with a decimal place."""
 
 Figures = dict[str, Measured]
 Found = dict[tuple[int, str], Figures]
-"""The measured figures, by size and question."""
+"""The results, by size and question."""
 
 
 def run(databases: Databases, *, quick: bool) -> Part:
@@ -65,7 +65,7 @@ def _measured(servers: Pages, question: Question, bench: Bench) -> Figures:
 
 
 def targets(found: Found, sizes: tuple[int, ...]) -> list[Target]:
-    """Return the targets of pages."""
+    """Return the targets for pages."""
     first = {size: found[size, FIRST.name] for size in sizes}
 
     def to_bare(source: str, figure: Callable[[Sample], float]) -> dict[int, float]:

@@ -1,4 +1,4 @@
-"""Sends load from a process of its own. Each connection sends its next request when the last one is answered."""
+"""Sends load from a separate process. Each connection sends its next request after its last request was answered."""
 
 import select
 import socket
@@ -24,7 +24,10 @@ SETTLEMENT = b'{"tokens":900,"cost":0.0009}'
 
 
 class Plan(NamedTuple):
-    """The requests to send, and for how many seconds. `requests` are complete messages from `request`, sent in turn."""
+    """The requests to send, and the number of seconds to send them.
+
+    `requests` are complete messages that `request` has made. They are sent in turn.
+    """
 
     port: int
     requests: Sequence[bytes]
@@ -34,13 +37,16 @@ class Plan(NamedTuple):
     pids: Sequence[int]
     server_core: int
     settles: bool = False
-    """Whether each reservation is settled on the same connection after its response."""
+    """Whether each reservation is settled on the same connection, after the response to the reservation."""
     keyed: bool = False
-    """Whether each request has an Idempotency-Key of its own."""
+    """Whether each request has a different Idempotency-Key."""
 
 
 class Sample(NamedTuple):
-    """The result of one run: ascending `latencies`, and the processor time of the server and its core, in seconds."""
+    """The result of one run:
+
+    `latencies` in ascending order, and processor times of the server and its core, in seconds.
+    """
 
     seconds: float
     latencies: list[float]
@@ -50,12 +56,12 @@ class Sample(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """Responses a second."""
+        """Responses per second."""
         return len(self.latencies) / self.seconds
 
     @property
     def cost(self) -> float:
-        """Microseconds of the server's processor time for a request."""
+        """The server's processor time per request, in microseconds."""
         return self.cpu / len(self.latencies) * 1e6
 
     @property
@@ -94,7 +100,7 @@ class Generator:
 
 @contextmanager
 def generator(core: int) -> Iterator[Generator]:
-    """Start a load generator in a process of its own, bound to one core."""
+    """Start a load generator in a separate process that is bound to one core."""
     with ProcessPoolExecutor(1, get_context("spawn"), _prepare, (core,)) as pool:
         yield Generator(pool)
 
@@ -120,7 +126,7 @@ def run(plan: Plan) -> Sample:
 
 
 class Connection:
-    """A kept-alive connection with one open request."""
+    """A kept-alive connection with one request that waits for its response."""
 
     def __init__(self, port: int, requests: Iterator[bytes]) -> None:
         self._socket = socket.create_connection((HOST, port), timeout=PATIENCE)
@@ -149,7 +155,7 @@ class Connection:
     def receive(self) -> tuple[float, int] | None:
         """Read the bytes that have arrived.
 
-        Return (seconds since the request, status), or None for an incomplete response.
+        Return (seconds since the request, status), or None if the response is incomplete.
         """
         read = self._socket.recv_into(self._buffer[self._filled :])
         if not read:
@@ -162,35 +168,35 @@ class Connection:
         return perf_counter() - self._began, int(self._buffer[9:12])
 
     def _length(self) -> int:
-        """Return the length of the response with its head.
+        """Return the length of the response, including its head.
 
-        It is 0 if the head is incomplete or does not give the length.
+        Return 0 if the head is incomplete or does not state the length.
         """
         head, end, _ = bytes(self._buffer[: min(self._filled, 4096)]).partition(HEAD_END)
         _, said, length = head.lower().partition(LENGTH)
         return len(head) + len(end) + int(length.partition(b"\r\n")[0]) if end and said else 0
 
     def _chunks(self) -> int:
-        """Return the length of a chunked response. It is 0 before the last (empty) chunk has arrived."""
+        """Return the length of a chunked response. Return 0 until the last (empty) chunk has arrived."""
         return self._filled if self._buffer[: self._filled][-len(LAST_CHUNK) :] == LAST_CHUNK else 0
 
 
 class SettlingConnection(Connection):
-    """Sends a reservation and then its settle, with the same headers. They count as two responses."""
+    """Sends a reservation and then its settle, with the same headers. Each pair counts as two responses."""
 
     def __init__(self, port: int, requests: Iterator[bytes]) -> None:
         super().__init__(port, requests)
         self._settle = self._sent = b""
 
     def send(self) -> None:
-        """Send the settle of the last reservation, or the next reservation."""
+        """Send the settle of the last reservation. If it is settled already, send the next reservation."""
         self._filled = self._wanted = 0
         self._began = perf_counter()
         self._sent = self._settle or next(self._requests)
         self._socket.sendall(self._sent)
 
     def receive(self) -> tuple[float, int] | None:
-        """Read the bytes that have arrived, and remember the reservation's id."""
+        """Read the bytes that have arrived, and remember the id of the reservation."""
         reply = super().receive()
         if reply is not None:
             self._settle = b"" if self._settle else self._settle_of(bytes(self._buffer[: self._wanted]))
@@ -218,9 +224,9 @@ def _measured(poller: select.epoll, connections: Mapping[int, Connection], plan:
 
 
 def _replies(poller: select.epoll, connections: Mapping[int, Connection], seconds: float) -> list[tuple[float, int]]:
-    """Keep all connections busy for some seconds, and until one is answered.
+    """Keep all connections busy for some seconds, and until at least one response has arrived.
 
-    Yield (latency, status) of each response.
+    Yield the (latency, status) of each response.
     """
     replies: list[tuple[float, int]] = []
     until = perf_counter() + seconds

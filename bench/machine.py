@@ -1,4 +1,4 @@
-"""Describes the machine of the measurements, and the versions of the software."""
+"""Describes the machine on which the benchmark ran, and the versions of the software."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ GIB = 1024**3
 
 
 def described(*, quick: bool) -> str:
-    """Return a list: the date, the machine, and the versions."""
+    """Return a Markdown list: the date, the machine, and the versions."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
     lines = [
         f"Date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC{' (a quick run: the figures mean little)' if quick else ''}.",

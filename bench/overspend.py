@@ -1,6 +1,6 @@
-"""Measures the dollars that many clients spend beyond a budget, with two ways to charge.
+"""Measures the dollars that many clients spend beyond a budget, for two ways to charge.
 
-One way is reserve and settle. The other way is a charge after the call.
+The first way reserves before a call and settles after it. The second way charges after the call.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ CALL_SECONDS = 0.02
 CENT = 10_000_000
 CAP_CENTS = 100
 CALL_CENTS = 3
-"""The price of a call in cents. An exact service admits 33 calls of a 100-cent budget."""
+"""The price of a call in cents. With a budget of 100 cents, an exact service admits 33 calls."""
 RESERVATIONS = "/api/governance/reservations"
 
 
@@ -34,7 +34,7 @@ class Spent(NamedTuple):
 
     @property
     def over(self) -> int:
-        """The cents above the budget."""
+        """The number of cents above the budget."""
         return max(0, self.cents - CAP_CENTS)
 
 
@@ -48,7 +48,7 @@ def ours(folder: Path, core: int) -> Spent:
 
 
 def charge_after(folder: Path, core: int) -> Spent:
-    """Measure a check before the call and a charge after the call."""
+    """Measure an app that checks the budget before the call and charges after it."""
     environ = {"BENCH_CAP": str(CAP_CENTS * CENT), "BENCH_CALL_SECONDS": str(CALL_SECONDS), "THREADS": str(CLIENTS)}
     with servers.app("charge_after", folder, core, environ) as server:
         return _spent(server, _charged_after)

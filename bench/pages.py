@@ -1,4 +1,4 @@
-"""The questions for pages of model limits, the servers that answer them, and the comparison of their responses."""
+"""The questions about pages of model limits, the servers that answer them, and the comparison of their responses."""
 
 import json
 import time
@@ -17,9 +17,11 @@ from bench.servers import ASGI, Server
 PATH = "/api/governance/model-configs"
 PAGE = 25
 DIFFERENT = 320
-"""The number of different pages of 70 KB. It is more than the response cache (16 MiB) can hold."""
+"""The number of different pages of 70 KB. Together they are larger than the response cache (16 MiB)."""
 SETTLE = 10.0
-"""The seconds in which all servers must give equal responses once. They differ only if a window ends between requests.
+"""The number of seconds within which all servers must return equal responses once.
+
+Responses differ only if a window ends between two requests.
 """
 BARE, RAW, AGAIN, MEMORY, DATABASE = "bare", "raw", "memory, again", "memory", "database"
 FASTAPI, DATASETTE = "FastAPI + SQLAlchemy", "datasette"
@@ -28,7 +30,7 @@ SAME_BYTES = (RAW, MEMORY, DATABASE, FASTAPI)
 
 
 class Question(NamedTuple):
-    """A question, the servers that answer it, and the number of connections."""
+    """A query for a page, the servers that answer it, and the number of connections."""
 
     name: str
     query: str
@@ -48,26 +50,27 @@ def questions(size: int) -> list[Question]:
 
 
 def deep(size: int) -> Question:
-    """Return the query of a page after the first four fifths of all limits."""
+    """Return the query for a page after the first four fifths of all limits."""
     return Question(DEEP, f"offset={size * 8 // 10}", (RAW, MEMORY, DATABASE))
 
 
 class Pages(NamedTuple):
-    """The servers of one database, by name."""
+    """The servers that use one database, by name."""
 
     size: int
     by_source: Mapping[str, Server]
     headers: Mapping[str, str]
 
     def case(self, question: Question, source: str) -> Case:
-        """Return the requests of a question to one server."""
+        """Return the requests that ask one server a question."""
         requests = self._different(question) if source == MEMORY else [self._request(question.query, source)]
         return Case(source, self.by_source[source], requests, connections=question.connections)
 
     def agreed(self, question: Question) -> bytes:
-        """Return the page when all servers have given the same page. Raises ValueError if they do not.
+        """Return the page after all servers have returned the same page.
 
-        The bytes must be equal. For datasette, the limits, their numbers of rules, and the total must be equal.
+        Raises ValueError if their pages differ. The bytes must be equal. For datasette, the limits, the number of rules
+        of each limit, and the total must be equal.
         """
         until = time.monotonic() + SETTLE
         while time.monotonic() < until:
@@ -79,7 +82,7 @@ class Pages(NamedTuple):
         raise ValueError(f"{question.name}: not all give the same answer")
 
     def _different(self, question: Question) -> list[bytes]:
-        """Return requests that no cache can answer: each is for another page, or has another header."""
+        """Return requests that no cache can answer: each asks for a different page, or has a different header."""
         if question is FIRST:
             offsets = [number * (self.size - PAGE) // DIFFERENT for number in range(DIFFERENT)]
             return [self._request(f"offset={offset}", MEMORY) for offset in offsets]
@@ -97,7 +100,7 @@ def _as_text(headers: list[tuple[str, str]], body: bytes) -> tuple[list[tuple[st
 
 
 def path(query: str, source: str) -> str:
-    """Return the path of a question on a server."""
+    """Return the path of a question on one of the servers."""
     if source == DATASETTE:
         return f"/governance/page.json?{urlencode({'_shape': 'objects', '_json': 'rules', 'offset': 0})}"
     parts = [query] * bool(query) + ["from_memory=true"] * (source in {MEMORY, AGAIN})
@@ -105,7 +108,7 @@ def path(query: str, source: str) -> str:
 
 
 def gist(body: bytes) -> tuple[int, list[tuple[str, int]]]:
-    """Return the total, and the limits of a page with their numbers of rules."""
+    """Return the total, and the limits of a page with the number of rules of each limit."""
     answer = json.loads(body)
     if "rows" in answer:
         return answer["rows"][0]["total_count"], [(row["id"], len(row["rules"])) for row in answer["rows"]]

@@ -1,4 +1,4 @@
-"""Ends the processes of a benchmark: cleanly on SIGTERM, and together with the process that started them."""
+"""Ends the processes of a benchmark. They exit cleanly on SIGTERM, and when the process that started them ends."""
 
 import ctypes
 import os
@@ -7,7 +7,7 @@ import sys
 from types import FrameType
 
 SET_PARENT_DEATH_SIGNAL = 1
-"""`PR_SET_PDEATHSIG` of Linux's prctl. The setting survives an exec."""
+"""`PR_SET_PDEATHSIG` of Linux's prctl. A process keeps the setting after an exec."""
 
 
 def exit_on_sigterm() -> None:

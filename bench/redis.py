@@ -1,4 +1,4 @@
-"""Starts a Redis on a free port. It writes nothing to disk, and ends at the end of the block."""
+"""Starts a Redis server on a free port. It writes nothing to disk, and stops at the end of the block."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ START_TIME = 10.0
 
 
 class Redis(NamedTuple):
-    """A running Redis."""
+    """A running Redis server."""
 
     port: int
     pid: int
@@ -27,9 +27,9 @@ class Redis(NamedTuple):
 
 @contextmanager
 def serving(folder: Path, core: int) -> Iterator[Redis | None]:
-    """Start Redis on one core. Yields None on a machine without Redis."""
+    """Start Redis on one core. Yield None on a machine without Redis."""
     installed = shutil.which("redis-server")
-    # this is the same program under another name
+    # valkey-server is the same program under another name
     found = installed or shutil.which("redis-check-rdb", path=UNPACKED / "bin")
     if found is None:
         yield None

@@ -1,4 +1,4 @@
-"""Writes RESULTS.md, with a section for each part of the benchmark, and the figures as JSON."""
+"""Writes RESULTS.md, with a section for each part of the benchmark, and all figures as JSON."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from bench.targets import Target
 FOLDER = Path(__file__).parent
 HEAD = "# Results\n\nWritten by `make bench` and its parts; edit nothing here by hand.\n\n![Results](results.svg)\n"
 Bars = Mapping[str, Mapping[str, float]]
-"""The figures to draw, by panel and by name."""
+"""The numbers to draw, by panel and by name."""
 
 
 class Part(NamedTuple):
@@ -25,7 +25,7 @@ class Part(NamedTuple):
 
 
 def write(parts: Sequence[Part], folder: Path = FOLDER) -> dict[str, Any]:
-    """Replace the sections of these parts. Return the figures of all parts."""
+    """Replace the sections of these parts in RESULTS.md. Return the figures of all parts."""
     figures = _figures(parts, folder / "results.json")
     file = folder / "RESULTS.md"
     document = file.read_text("utf-8") if file.exists() else HEAD
@@ -53,7 +53,7 @@ def summary(figures: Mapping[str, Any]) -> str:
 
 
 def placed(document: str, name: str, text: str) -> str:
-    """Return the document with a section replaced. A new section is added at the end."""
+    """Return the document with one section replaced. A section that is not in the document is added at the end."""
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     section = f"{begin}\n\n{text.strip()}\n\n{end}"
     new, found = re.subn(f"{begin}.*?{end}", lambda _: section, document, flags=re.DOTALL)

@@ -1,4 +1,4 @@
-"""Measures several cases in rounds. Each round has each case once, and the result is the median over the rounds."""
+"""Measures several cases in rounds. Each round measures each case once, and the result is the median of all rounds."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -22,7 +22,10 @@ class Pace(NamedTuple):
 
 
 class Case(NamedTuple):
-    """A case to measure: complete requests, sent in turn to a server that answers each with one of `statuses`."""
+    """A case to measure.
+
+    The requests are complete, and are sent in turn. The server answers each with one of `statuses`.
+    """
 
     name: str
     server: Server
@@ -47,24 +50,24 @@ class Measured(NamedTuple):
     samples: tuple[Sample, ...]
 
     def spread(self, figure: Callable[[Sample], float]) -> Spread:
-        """Return the spread of a figure over the rounds."""
+        """Return the median, the minimum and the maximum of a figure over the rounds."""
         values = [figure(sample) for sample in self.samples]
         return Spread(median(values), min(values), max(values))
 
     @property
     def rate(self) -> Spread:
-        """Responses a second."""
+        """Responses per second."""
         return self.spread(by_rate)
 
     @property
     def cost(self) -> Spread:
-        """Microseconds of processor time for a request."""
+        """Processor time per request, in microseconds."""
         return self.spread(by_cost)
 
     def beside(self, other: "Measured", figure: Callable[[Sample], float]) -> float:
-        """Return the median of a figure's ratio to the same figure of another case in the same round.
+        """Return the median, over the rounds, of the ratio of this case's figure to the other case's figure.
 
-        The machine's speed changes, but it is the same for both cases of a round.
+        The machine's speed changes from round to round, but within a round it is the same for both cases.
         """
         return median(figure(mine) / figure(theirs) for mine, theirs in zip(self.samples, other.samples, strict=True))
 
@@ -93,25 +96,28 @@ class Bench(NamedTuple):
 
 
 def by_rate(sample: Sample) -> float:
-    """Responses a second."""
+    """Return the responses per second."""
     return sample.rate
 
 
 def by_cost(sample: Sample) -> float:
-    """Microseconds of processor time for a request."""
+    """Return the processor time per request, in microseconds."""
     return sample.cost
 
 
 def by_cpu_rate(sample: Sample) -> float:
-    """Responses for each second of the worker's processor time.
+    """Return the responses for each second of the worker's processor time.
 
-    Other work on the core affects it less than the rate.
+    Other work on the core affects this figure less than the rate.
     """
     return 1_000_000 / sample.cost
 
 
 def measure(what: str, cases: Sequence[Case], bench: Bench) -> dict[str, Measured]:
-    """Measure every case in every round, in a different order each round. `what` is printed as progress."""
+    """Measure every case in every round.
+
+    The order of the cases differs from round to round. `what` is printed as progress.
+    """
     samples: dict[str, list[Sample]] = {case.name: [] for case in cases}
     for number in range(bench.pace.rounds):
         tell(f"{what}: round {number + 1} of {bench.pace.rounds}")
@@ -129,7 +135,10 @@ def tell(progress: str) -> None:
 
 
 def sample(case: Case, bench: Bench) -> Sample:
-    """Take a sample. If other processes disturbed it, take a second one and return the less disturbed of the two."""
+    """Take a sample.
+
+    If other processes disturbed it, take a second sample, and return the one that was disturbed less.
+    """
     first = _sample(case, bench)
     return first if first.disturbance <= bench.calm else min(first, _sample(case, bench), key=lambda it: it.disturbance)
 

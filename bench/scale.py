@@ -1,8 +1,8 @@
-"""Measures a worker's memory at 100,000 limits: loading it, following the database, and reading (`make bench-scale`).
+"""Measures a worker with 100,000 limits: it loads the snapshot, follows the database, and reads (`make bench-scale`).
 
-The app runs in a process of its own and is called as gunicorn calls it. Only *RSS a worker* is the figure of a real
-worker. No cache can answer any of the pages. The two sizes take turns, in five rounds. *first* is the first time of
-all, and *p50* is the median of the others.
+The app runs in a separate process, which calls it as gunicorn does. Only *RSS a worker* is measured in a real worker.
+No cache can answer any of the pages. Two sizes are measured in turn, in five rounds. *first* is the time of the first
+run, and *p50* is the median of the others.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ DRAWN = ("first page", f"pages at {DEPTHS} depths in turn", "scope", "provider",
 
 
 class Worker(NamedTuple):
-    """The figures of one size, in seconds."""
+    """The measured times with one number of limits, in seconds."""
 
     loaded_in: float
     idle_poll: float
@@ -34,9 +34,9 @@ class Worker(NamedTuple):
 
 
 class Following(NamedTuple):
-    """How the memory of the larger size follows the database, and the effect on other threads.
+    """How fast a snapshot of the larger size follows the database, and how much this delays other threads.
 
-    In seconds, and in MiB.
+    In seconds and MiB.
     """
 
     polls: dict[str, Times]
@@ -67,7 +67,7 @@ def run(databases: Databases, *, quick: bool) -> Part:
 
 
 def _worker_mib(folder: Path, core: int) -> float:
-    """Return the MiB of a real worker that has loaded its memory and answered a request from it."""
+    """Return the memory in MiB of a real worker that has loaded its snapshot and answered a request from it."""
     with servers.ours(folder, core) as server:
         headers = servers.admin_headers(folder)
         for offset in range(0, 1000, 25):
@@ -110,7 +110,7 @@ def _following(worker: WorkerProcess, times: int, mib: float) -> Following:
 
 
 def targets(found: Found, following: Following) -> list[Target]:
-    """Return the targets of the memory."""
+    """Return the targets for memory and for following the database."""
     small, large = found.values()
     size = max(found)
     longest = max(following.held, key=lambda name: following.held[name])

@@ -1,4 +1,7 @@
-"""Starts gunicorns to measure. Each listens on a free loopback port, runs on one core, and ends with its block."""
+"""Starts gunicorn servers to measure.
+
+Each listens on a free loopback port, runs on one core, and stops at the end of its block.
+"""
 
 import os
 import signal
@@ -19,7 +22,10 @@ PYTHON = Path(sys.executable)
 PROCESS_EXIT = ROOT / "bench" / "process_exit.py"
 START_TIME = 120.0
 IN_A_ROW = 20
-"""The number of responses on different connections. After so many, each of two workers has sent at least one."""
+"""The number of responses to read on different connections.
+
+After this many, each of two workers has sent at least one.
+"""
 OURS = ("wsgi:app", "gunicorn.conf.py")
 FLAGS = "bench/apps/flags.py"
 ASGI = ("--worker-class", "uvicorn_worker.UvicornWorker")
@@ -85,7 +91,7 @@ def serving(
     root: Path = ROOT,
     python: Path = PYTHON,
 ) -> Iterator[Server]:
-    """Start a gunicorn for `target`. It writes only to `folder`. Raises RuntimeError if it does not start."""
+    """Start gunicorn for `target`. It writes only to `folder`. Raises RuntimeError if it does not start."""
     port = free_port()
     log = folder / f"{target.partition(':')[0]}.log"
     command = [python, PROCESS_EXIT, "-m", "gunicorn", "--config", config, *flags, target]
@@ -114,13 +120,13 @@ def _environ(port: int) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """Return a free port of the loopback interface."""
+    """Return a port of the loopback interface that is free."""
     with socket.create_server((HOST, 0)) as probe:
         return int(probe.getsockname()[1])
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path, workers: int) -> None:
-    """Wait until every worker runs and answers with any status but 503."""
+    """Wait until every worker runs and answers with a status other than 503."""
     until = monotonic() + START_TIME
     ready = 0
     while process.poll() is None and monotonic() < until:
@@ -155,12 +161,12 @@ def _parent(stat: Path) -> int | None:
 
 
 def admin_headers(folder: Path) -> dict[str, str]:
-    """Return the headers of a caller that has the first key of the service in `folder`."""
+    """Return the request headers with the first API key of the service in `folder`."""
     return {"Authorization": f"Bearer {(folder / 'admin.key').read_text('ascii').strip()}"}
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End a server and all its processes."""
+    """Stop a server and all its processes."""
     process.terminate()
     try:
         process.wait(PATIENCE)

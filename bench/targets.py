@@ -1,4 +1,4 @@
-"""Targets of the benchmark, and whether a run met them."""
+"""Targets of the benchmark, and whether a run has met them."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
@@ -7,7 +7,10 @@ HEAD = ("target", "wanted", "measured", "")
 
 
 class Target(NamedTuple):
-    """A figure and its bound. The figure must be at most `bound`. If `least` is true, it must be at least `bound`."""
+    """A figure and its bound.
+
+    The figure must be at most `bound`. If `least` is true, the figure must be at least `bound`.
+    """
 
     what: str
     measured: float
@@ -17,7 +20,7 @@ class Target(NamedTuple):
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> Self:
-        """Return the target from a mapping that `_asdict` made."""
+        """Return the target from a mapping that `_asdict` returned."""
         return cls(**found)
 
     @property
@@ -27,7 +30,9 @@ class Target(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """`met`, or the distance from the bound: as a share, as a multiple, or as an amount if the bound is 0."""
+        """Return `met`, or by how much the figure misses its bound: a share, a multiple, or an amount if the bound is
+        0.
+        """
         if self.met:
             return "met"
         short = abs(self.measured - self.bound)
@@ -39,13 +44,13 @@ class Target(NamedTuple):
         )
 
     def row(self) -> list[str]:
-        """Return the target as a row of the table with `HEAD`."""
+        """Return the target as a row of the table whose columns are `HEAD`."""
         sign = "≥" if self.least else "≤"
         return [self.what, f"{sign} {self.bound:,g} {self.unit}", _shown(self.measured, self.unit), self.verdict]
 
 
 def worst(what: str, by_size: Mapping[int, float], bound: float, *, least: bool = False, unit: str = "×") -> Target:
-    """Return one target for all sizes, with the figure of the worst size."""
+    """Return one target for all sizes. Its figure is the worst of all sizes."""
     size = (min if least else max)(by_size, key=lambda size: by_size[size])
     where = f" (worst: at {size:,})" if len(by_size) > 1 else ""
     return Target(what + where, by_size[size], bound, least, unit)

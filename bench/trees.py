@@ -1,4 +1,4 @@
-"""Prepares the two trees of a comparison: this one, and the tree of a commit with the packages that it needs."""
+"""Prepares the two trees of a comparison: the working tree, and the tree of a commit with its packages."""
 
 import hashlib
 import subprocess
@@ -26,7 +26,7 @@ def this() -> Tree:
 
 
 def of_commit(commit: str) -> Tree:
-    """Return the tree of a commit. It is unpacked once. Raises SystemExit if the commit does not exist."""
+    """Return the tree of a commit. The tree is unpacked only once. Raises SystemExit if the commit does not exist."""
     found = _git("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}", check=False)
     if found.returncode:
         sys.exit(f"There is no commit {commit}: give AGAINST=<commit>, such as AGAINST=HEAD~1.")
@@ -42,7 +42,10 @@ def of_commit(commit: str) -> Tree:
 
 
 def _python(folder: Path) -> Path:
-    """Return this interpreter if the commit locks the same packages, else the interpreter of a new environment."""
+    """Return this interpreter if the commit locks the same packages.
+
+    Otherwise return the interpreter of a new environment.
+    """
     lock = (folder / "requirements.lock").read_bytes()
     if lock == (ROOT / "requirements.lock").read_bytes():
         return Path(sys.executable)

@@ -1,4 +1,4 @@
-"""Fills a database with usage: buckets of a month, sums of a year, and a day of single calls."""
+"""Fills a database with usage: a month of buckets, a year of sums, and a day of single calls."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ NOW = parse_rfc3339("2026-11-27T09:00:00Z")
 MODELS, DAYS, MONTHS = 20, 30, 12
 EVERY = 3 * HOUR
 CALLS = 100_000
-"""The number of stored reservations over which a limit is replayed."""
+"""The number of stored reservations that are replayed against a limit."""
 CALENDAR = Calendar("UTC")
 FIRST = CALENDAR.day_of(NOW - DAYS * DAY)
 """The start of the first bucket."""
@@ -31,7 +31,7 @@ SPENT = UsageAmounts(requests=1, input_tokens=900, output_tokens=100, cached_tok
 
 
 def fill(database: Database, keys: int) -> None:
-    """Store the usage of `keys` virtual keys and 20 models, one bucket for each series every three hours."""
+    """Store the usage of `keys` virtual keys and 20 models. Each series has one bucket every three hours."""
     series = [(f"model-{model}", f"vk-{key:03}") for key in range(keys) for model in range(MODELS)]
     whom = [
         {"id": number + 1, "provider": "openai", "model": model, "virtual_key_id": key, "user_id": ""}
@@ -58,7 +58,7 @@ def _insert(database: Database, table: Table, rows: Sequence[Mapping[str, Any]])
 
 
 def _add(database: Database, table: Table, starts: Sequence[int]) -> None:
-    """Add a row for each series. The series are numbered from 1 on."""
+    """Add one row for each series. The series are numbered from 1."""
     amounts = SPENT._asdict()
     _insert(database, table, [{"start": start, "series_id": own + 1, **amounts} for own, start in enumerate(starts)])
 

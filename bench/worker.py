@@ -1,4 +1,4 @@
-"""Runs the service inside one process, called as gunicorn calls it, to measure the worker's memory."""
+"""Runs the service inside one process, which calls it as gunicorn does, to measure the memory of a worker."""
 
 import gc
 import io
@@ -31,7 +31,7 @@ Change = Callable[[Connection, Sequence[str]], None]
 
 
 class Worker:
-    """The app of one worker on a database of a given size. Its snapshot is loaded when it is created."""
+    """The app of one worker, on a database of a given size. Its snapshot is loaded when the object is created."""
 
     def __init__(self, folder: Path, size: int) -> None:
         tune()
@@ -47,28 +47,31 @@ class Worker:
         self.poll()
 
     def poll(self) -> float:
-        """Do one round of the poller. Return its seconds."""
+        """Run the poller once. Return the seconds that it took."""
         began = perf_counter()
         self.service.poller.poll()
         return perf_counter() - began
 
     def ask(self, query: str) -> float:
-        """Read a page from memory that is in no cache. Return its seconds."""
+        """Read, from the snapshot in memory, a page that is in no cache yet. Return the seconds that it took."""
         environ = self._environ(query)
         began = perf_counter()
         b"".join(self.app.wsgi_app(environ, _good))
         return perf_counter() - began
 
     def changed(self, change: Change) -> None:
-        """Change 100 limits in use as another process would: the snapshot of this app has not seen the write."""
+        """Change 100 limits that are in use, as another process would.
+
+        The snapshot of this app has not seen the change.
+        """
         entries = self.service.cache.get().snapshot.entries.items()
         in_use = sorted(limit_id for limit_id, entry in entries if any(each and each.used for each in entry.counters))
         with self.service.database.write() as connection:
             change(connection, self._chance.sample(in_use, TOGETHER))
-        gc.collect()  # in another process, this garbage would not be in the memory of the worker
+        gc.collect()  # a real worker would not have this garbage, because the change would come from another process
 
     def number(self) -> int:
-        """Return a number that was not returned before."""
+        """Return a different number at each call."""
         return next(self._numbers)
 
     def depth(self) -> int:
@@ -122,7 +125,7 @@ def used(connection: Connection, ids: Sequence[str]) -> None:
 
 
 def added(connection: Connection, ids: Sequence[str]) -> None:
-    """Add the same number of new limits."""
+    """Add 100 new limits, as many as `changed` changes."""
     now, chance = time.time_ns() // 1000, random.Random(ids[0])
     numbers = (chance.randrange(10**9, 10**12) for _ in ids)
     data.add(connection, [data.limit(number, now, chance) for number in numbers], revisions.advance(connection))

@@ -1,4 +1,4 @@
-"""Runs a worker in a process of its own, bound to one core."""
+"""Runs a worker in a separate process that is bound to one core."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -18,7 +18,7 @@ _workers: list[Worker] = []
 
 
 class WorkerProcess:
-    """Runs functions in the worker's process."""
+    """Calls functions in the worker's process."""
 
     def __init__(self, pool: ProcessPoolExecutor) -> None:
         self._pool = pool
@@ -29,13 +29,16 @@ class WorkerProcess:
         *arguments: Arguments.args,
         **named: Arguments.kwargs,
     ) -> Result:
-        """Call a function with the worker, in its process. Return its result, or raise its error."""
+        """Call a function in the worker's process, with the worker as its first argument.
+
+        Return its result, or raise its error.
+        """
         return self._pool.submit(_do, act, *arguments, **named).result()  # type: ignore[arg-type]
 
 
 @contextmanager
 def worker(folder: Path, size: int, core: int) -> Iterator[WorkerProcess]:
-    """Start a worker on the database in a folder. It ends with the block."""
+    """Start a worker on the database in a folder. Stop it at the end of the block."""
     with ProcessPoolExecutor(1, get_context("spawn"), _start, (folder, size, core)) as pool:
         yield WorkerProcess(pool)
 

@@ -1,4 +1,4 @@
-"""Times the work of a worker's memory, in the worker's own process. All figures are in seconds."""
+"""Times the operations of a worker on its snapshot, inside the worker's process. All figures are in seconds."""
 
 from collections.abc import Callable
 from statistics import median
@@ -21,16 +21,17 @@ QUERIES: dict[str, Callable[[Worker], str]] = {
     "sort_by=usage": lambda _: "sort_by=usage",
     SEARCH: lambda worker: f"search=-{worker.number()}",
 }
-"""The queries, by name. The first query is sent once for each depth, because after that its pages are no longer new.
+"""The queries, by name.
 
-A user has 13 of 1,000 limits, so with the filter `user` half of a page of 25 would be empty there.
+The first query is sent once for each depth, because then its pages are no longer new. A user has 13 of 1,000 limits, so
+with the filter `user` a page of 25 would be half empty there.
 """
 ENOUGH, LEAST = 1.0, 2
-"""The seconds after which nothing is repeated again, and the least number of repetitions."""
+"""An operation is not repeated after this many seconds. It is repeated at least this many times."""
 
 
 class Times(NamedTuple):
-    """The seconds of an operation: the first time, the median of the other times, and the longest of them."""
+    """The times of an operation in seconds: the first, the median of the others, and the longest of the others."""
 
     first: float
     middle: float
@@ -38,13 +39,13 @@ class Times(NamedTuple):
 
     @classmethod
     def of(cls, seconds: list[float]) -> "Times":
-        """Summarise the times of a repeated operation."""
+        """Return the summary of the times of a repeated operation."""
         first, *others = seconds
         return cls(first, median(others), max(others))
 
 
 class Reads(NamedTuple):
-    """The number and the durations of some reads."""
+    """The number of some reads, and their durations."""
 
     number: int
     middle: float
@@ -53,7 +54,7 @@ class Reads(NamedTuple):
 
     @classmethod
     def of(cls, seconds: list[float]) -> "Reads":
-        """Summarise durations, given in ascending order."""
+        """Return the summary of durations, which are given in ascending order."""
         return cls(len(seconds), median(seconds), seconds[int(0.99 * (len(seconds) - 1))], seconds[-1])
 
 
@@ -67,7 +68,7 @@ def repeated(act: Callable[[], float], times: int) -> list[float]:
 
 
 def loaded(worker: Worker) -> float:
-    """Return the seconds of the first load."""
+    """Return the seconds that the first load of the snapshot took."""
     return worker.loaded_in
 
 
@@ -77,12 +78,12 @@ def idle(worker: Worker, times: int) -> list[float]:
 
 
 def asked(worker: Worker, name: str, times: int) -> list[float]:
-    """Time one of `QUERIES`, many times."""
+    """Time many requests with one of `QUERIES`."""
     return repeated(lambda: worker.ask(QUERIES[name](worker)), times)
 
 
 def followed(worker: Worker, name: str, times: int) -> list[float]:
-    """Time polls. Each finds 100 limits that were changed in one of the ways of `CHANGES`."""
+    """Time polls that each find 100 changed limits. `name` says how the limits were changed (see `CHANGES`)."""
 
     def poll() -> float:
         before = worker.service.cache.get().snapshot
@@ -96,7 +97,10 @@ def followed(worker: Worker, name: str, times: int) -> list[float]:
 
 
 def held(worker: Worker, times: int) -> dict[str, float]:
-    """Return, by operation, the longest time in which no other thread could run. It is the median of several runs."""
+    """Return the longest time for which no other thread could run, by operation.
+
+    Each value is the median of several runs.
+    """
     acts: dict[str, tuple[str, Callable[[], object]]] = {
         **{f"a poll, {TOGETHER} {name}": (name, worker.poll) for name in CHANGES},
         "a new filter": ("", lambda: worker.ask(f"provider=openai&scope_id=user-{worker.number() % 20}")),
@@ -120,7 +124,7 @@ def read_quietly(worker: Worker, times: int) -> Reads:
 
 
 def read_during_refreshes(worker: Worker, times: int) -> Reads:
-    """Time the reads that run during polls. The polls find limits that were edited and used."""
+    """Time the reads that run during polls. The polls find limits that were edited, and limits with new usage."""
     return _read(worker, times, worker.poll)
 
 
@@ -134,5 +138,5 @@ def _read(worker: Worker, times: int, meanwhile: Callable[[], object]) -> Reads:
             began = perf_counter()
             meanwhile()
             spans.append((began, perf_counter()))
-            sleep(0.02)  # the running reads end before the next changes
+            sleep(0.02)  # wait for the running reads before the next change
     return Reads.of(reader.during(spans))

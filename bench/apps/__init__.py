@@ -1,1 +1,1 @@
-"""The hand-written apps that are measured next to the service, and gunicorn's settings for them."""
+"""The hand-written apps that the benchmark compares with the service, and the gunicorn settings for them."""

@@ -1,6 +1,7 @@
-"""A WSGI app that answers with given bytes and headers, and does nothing else. It is the lower bound of a page's cost.
+"""A WSGI app that answers with given bytes and headers, and does nothing else.
 
-`BENCH_ANSWERS` names a JSON file with the headers and the text of the response for each path and query.
+It shows the least that a page can cost. `BENCH_ANSWERS` names a JSON file with the headers and the text of the response
+for each path and query.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Keeps a budget as most gateways do: check whether it is used up, make the call, then charge it.
 
-The check sees only past usage, and the charge comes after the response. The app has one process and a lock around each
-counter, so that only the algorithm can cause overspend.
+The check sees only past usage, because the charge comes after the response. The app has one process and a lock around
+each counter, so only this algorithm can cause overspend.
 """
 
 import os
@@ -21,7 +21,10 @@ used = {"nanos": 0}
 
 @app.post("/call")
 def call() -> Response:
-    """Handle one call of some milliseconds. Return 200 if it was admitted, and 402 if the budget was used up."""
+    """Handle one call that takes some milliseconds.
+
+    Return 200 if it was admitted, and 402 if the budget was used up.
+    """
     cost = int(orjson.loads(request.get_data())["nanos"])
     with lock:
         if used["nanos"] >= CAP:

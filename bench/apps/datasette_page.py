@@ -1,6 +1,7 @@
-"""Datasette on the service's file. It serves the page of limits as JSON from a query, without facet suggestion.
+"""Runs Datasette on the service's database.
 
-`BENCH_DATABASE` names the file. The rules of each limit, with their open counters, are a JSON column.
+Datasette serves the page of limits as JSON from a query, without facet suggestion. `BENCH_DATABASE` names the database
+file. A JSON column contains the rules of each limit with their open counters.
 """
 
 import os

@@ -2,7 +2,7 @@
 
 The app checks no keys. It reads the service's own tables. Rules are loaded with `selectinload` and the rest with
 `joinedload`. With `selectinload` alone, SQLite chose indexes that made a page of 100,000 limits three times as slow.
-The app gives the same bytes as the service, in the default order, for limits without calendar alignment.
+For limits without calendar alignment, in the default order, the app returns the same bytes as the service.
 `BENCH_DATABASE` names the file.
 """
 
@@ -28,7 +28,7 @@ new_session = sessionmaker(engine)
 
 
 class BudgetOut(BaseModel):
-    """A budget in the form of a response."""
+    """A budget, as it appears in a response."""
 
     id: str
     max_limit: int | float
@@ -48,7 +48,7 @@ class BudgetOut(BaseModel):
 
 
 class RateLimitOut(BaseModel):
-    """A rate limit in the form of a response."""
+    """A rate limit, as it appears in a response."""
 
     id: str
     token_current_usage: int = 0
@@ -69,7 +69,7 @@ class RateLimitOut(BaseModel):
 
 
 class ModelConfigOut(BaseModel):
-    """A model limit in the form of a response."""
+    """A model limit, as it appears in a response."""
 
     id: str
     model_name: str

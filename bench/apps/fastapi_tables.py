@@ -1,4 +1,4 @@
-"""The service's tables as ORM classes of SQLAlchemy, with the relations that a page of limits needs."""
+"""The service's tables as ORM classes of SQLAlchemy, with the relationships that a page of limits needs."""
 
 from functools import lru_cache
 
@@ -9,7 +9,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "M": 30 * 86400
 
 
 class Base(DeclarativeBase):
-    """The base class of the tables."""
+    """The base class of the ORM classes."""
 
 
 class VirtualKey(Base):
@@ -61,7 +61,7 @@ class Rule(Base):
     counters: Mapped[list[Counter]] = relationship()
 
     def window(self, now: int) -> tuple[int, int, int, int]:
-        """Return start, end, used and reserved of the current window."""
+        """Return the start, the end, the used and the reserved amount of the current window."""
         for counter in self.counters:
             if counter.generation == self.generation:
                 return counter.window_start, counter.window_end, counter.used, counter.reserved
@@ -71,7 +71,7 @@ class Rule(Base):
 
 
 class ModelLimit(Base):
-    """A limit with all values that a response shows."""
+    """A limit with all values that a response contains."""
 
     __tablename__ = "model_limits"
     id: Mapped[str] = mapped_column(primary_key=True)

@@ -1,4 +1,4 @@
-"""Gunicorn's settings for the hand-written apps: those of the service, without its hooks."""
+"""Gunicorn's settings for the hand-written apps: the settings of the service, without its hooks."""
 
 import runpy
 from pathlib import Path

@@ -1,6 +1,7 @@
-"""Flask-Limiter on Redis: two limits, counted before each call. It counts no money, and a crash loses its counts.
+"""Runs Flask-Limiter on Redis, with two limits that are counted before each call.
 
-It authenticates, parses and answers like the app `noop`. `BENCH_REDIS` is the address of the Redis.
+It counts no money, and a crash loses its counts. The app authenticates, parses and answers like the app `noop`.
+`BENCH_REDIS` is the address of the Redis server.
 """
 
 import os
@@ -11,9 +12,9 @@ from bench.apps.noop import app
 
 
 def caller() -> str:
-    """Return the key of the limits.
+    """Return the key under which calls are counted.
 
-    It is the same for all callers, like the limits that the benchmark stores in the service.
+    All callers share it, just as all callers share the limits that the benchmark stores in the service.
     """
     return "everybody"
 

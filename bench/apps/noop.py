@@ -1,4 +1,4 @@
-"""A Flask POST that authenticates, parses its body strictly, and answers without a decision.
+"""A Flask POST endpoint that authenticates, parses its body strictly, and answers without making a decision.
 
 `BENCH_HEADERS` is a JSON list of the headers that the service sends with such a response.
 """
@@ -21,7 +21,7 @@ app = Flask(__name__)
 
 @app.post("/api/governance/reservations")
 def reserve() -> Response:
-    """Answer in the form of the service, without a decision."""
+    """Answer as the service does, without making a decision."""
     _, _, secret = request.headers["Authorization"].partition(" ")
     if not hmac.compare_digest(hashlib.sha256(secret.encode()).hexdigest(), DIGEST):
         return Response(status=401)

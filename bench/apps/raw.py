@@ -1,4 +1,4 @@
-"""The list of model limits, hand-written with sqlite3 and orjson, without framework, ORM and keys.
+"""Serves the list of model limits with hand-written code: sqlite3 and orjson, no framework, no ORM, no check of keys.
 
 It supports only the requests of the benchmark: pages and filters in the default order, and limits without calendar
 alignment. `BENCH_DATABASE` names the service's SQLite file.
@@ -170,9 +170,9 @@ def _side(rule: Any, now: int) -> tuple[str | None, str | None, int, int]:
 
 
 def _window(rule: Any, now: int) -> Any:
-    """Return start, end, used and reserved of the current counter.
+    """Return the start, the end, the used and the reserved amount of the current window.
 
-    If there is none, return those of an empty window.
+    Without a counter, both amounts are 0.
     """
     if rule[9] is not None:
         return rule[9:]
