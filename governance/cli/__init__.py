@@ -1,7 +1,8 @@
-"""The commands `flask governance …`. Like an endpoint, a command loads its options, calls a service, shows a result.
+"""The commands `flask governance …`.
 
-The exit code is 0 if all is done or nothing is to do. It is 1 after an error, with a message on standard error. It is 2
-if `--dry-run` finds something that would change.
+Like an endpoint, a command loads its options, calls a service and shows the result. The exit code is 0 if everything
+was done or nothing needs to be done. It is 1 after an error, with a message on standard error. It is 2 if `--dry-run`
+finds something that would change.
 """
 
 import os
@@ -47,7 +48,7 @@ class Commands(AppGroup):
         """
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
-                # a character that the stream's encoding lacks is replaced, not refused
+                # a character that the stream's encoding lacks is replaced by `?`, so printing it does not fail
                 stream.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)

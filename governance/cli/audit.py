@@ -19,7 +19,10 @@ from schemas.audit import AuditListQuery, entry
 
 QUERY = AuditListQuery()
 OF_ITEMS = "[*].id"
-"""The end of the fields with ids of a limit's items. They are hidden, because the items' windows identify them."""
+"""The suffix of the names of fields that hold the ids of a limit's items.
+
+These fields are hidden, because an item is already identified by its window.
+"""
 
 
 @click.command()
@@ -68,7 +71,10 @@ def _lines(recorded: RecordedEntry) -> Iterator[str]:
 
 
 def _change(action: str, change: dict[str, Any]) -> str:
-    """Return `old → new`. For a created object return only the new value, and for a deleted object only the old one."""
+    """Return `old → new`.
+
+    For a created object return only the new value, and for a deleted object only the old value.
+    """
     sides = {AuditAction.CREATE: ("new",), AuditAction.DELETE: ("old",)}.get(AuditAction(action), ("old", "new"))
     return " → ".join(_value(change[side]) for side in sides)
 

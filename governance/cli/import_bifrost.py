@@ -23,7 +23,7 @@ NAMES = {
 COUNTED = ("found", *(outcome.value for outcome in ImportOutcome))
 HEADS = ("", "found", "taken", "kept", "left out")
 NAMED = 3
-"""The most ids that a line names if it applies to several rows."""
+"""The largest number of ids that one line lists."""
 
 
 @click.command("import-bifrost")
@@ -96,7 +96,7 @@ def _left_out(notes: Iterable[ImportNote]) -> Iterator[str]:
 
 
 def _differences(notes: Iterable[ImportNote]) -> Iterator[str]:
-    """Yield the remarks on imported rows. Rows with the same remark share a line."""
+    """Yield the remarks on imported rows. Rows with the same remark share one line."""
     groups: dict[tuple[CandidateKind, str], list[str]] = {}
     for row in notes:
         for remark in row.remarks if row.outcome == ImportOutcome.TAKEN else ():
@@ -121,5 +121,5 @@ def _summary(decided: ImportPlan, *, dry_run: bool) -> str:
 
 
 def _printable(text: str) -> str:
-    """Return text of another store without control characters, which could change the terminal's output."""
+    """Return text from another store without control characters, because they could change what the terminal shows."""
     return "".join(character if character.isprintable() else "�" for character in text)

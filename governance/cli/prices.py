@@ -142,7 +142,7 @@ def _ready(service: Container) -> Container:
 
 
 def _value(name: str, text: str) -> Any:
-    """Return a rate as a number. Return other text unchanged, for the schema to refuse."""
+    """Return a rate as a number. Text that is no number is returned unchanged, and the schema refuses it."""
     is_rate = name not in ("provider", "effective_from") and NUMBER.fullmatch(text)
     return Decimal(text) if is_rate else text
 
@@ -156,7 +156,7 @@ def _tier(text: str) -> dict[str, Any]:
 
 
 def _model(text: str) -> dict[str, str]:
-    """Return the provider and the model of `provider/model`. A name without a slash is a model."""
+    """Split `provider/model` into the provider and the model. A name without a slash is a model without a provider."""
     head, slash, rest = text.partition("/")
     return {"provider": head, "model": rest} if slash else {"model": text}
 

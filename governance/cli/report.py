@@ -89,6 +89,6 @@ def _cells(query: HistoryQuery, page: UsagePage, found: Iterable[UsageRow]) -> I
 
 
 def _name(page: UsagePage, group: Group, value: str) -> str:
-    """Return the name and the id of a virtual key or user. Return other values unchanged."""
+    """Return the name and the id of a virtual key or user. Return any other value unchanged."""
     known = {Group.VIRTUAL_KEY: page.key_names, Group.USER: page.user_names}.get(group, {}).get(value)
     return f"{known} ({value})" if known else value or NO_NAME

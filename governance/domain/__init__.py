@@ -1,1 +1,1 @@
-"""The domain: pure functions and values. It imports the standard library only."""
+"""The domain: pure functions and values. It imports only the standard library."""

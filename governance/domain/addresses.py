@@ -14,7 +14,7 @@ def without_brackets(host: str) -> str:
 
 
 def reachable(host: str) -> str:
-    """Return the address at which to call a service that listens on `host`.
+    """Return the address at which clients can reach a service that listens on `host`.
 
     If `host` means all addresses, return a loopback address.
     """
@@ -28,9 +28,9 @@ def reachable(host: str) -> str:
 
 
 def without_secrets(url: str) -> str | None:
-    """Return a database URL without the parts that may contain a user, a password or a key.
+    """Return a database URL without the parts that may contain a user name, a password or a key.
 
-    Return None if it is no URL.
+    Return None if `url` is not a URL.
     """
     scheme, mark, rest = url.partition(":")
     if not mark or "@" in scheme or not rest.startswith("//"):

@@ -1,6 +1,6 @@
 """Convert loosely typed values of a store into the form that the HTTP schemas expect.
 
-A value of an unknown form is returned unchanged, and the schema refuses it.
+A value of an unknown form is returned unchanged, and then the schema refuses it.
 """
 
 import re
@@ -14,19 +14,18 @@ TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?"
     r" ?(Z|[+-][0-9]{2}:?[0-9]{2})?(?: [A-Za-z0-9+-]+)?(?: m=[+-][0-9.]+)?"
 )
-"""A time in the form that Go's SQLite drivers write. The offset's colon, a zone name and a monotonic reading are
-optional."""
+"""A time as Go's SQLite drivers write it. The colon in the offset, a zone name and a monotonic reading are optional."""
 NEVER = "0001-01-01"
 """The date of Go's zero time."""
 MILLISECONDS_FROM = 10**12
-"""Go's SQLite drivers read a smaller integer as seconds, and every other integer as milliseconds."""
+"""Go's SQLite drivers read integers below this one as seconds, and all other integers as milliseconds."""
 FLAGS = {0: False, 1: True, "0": False, "1": True, "false": False, "true": True}
 QUARTERS = re.compile(r"([0-9]{1,3})Q")
 SANE = 10**15
 
 
 def time(value: Any) -> Any:
-    """Return a time as RFC 3339 text, or None for Go's zero time."""
+    """Convert a time to RFC 3339 text. Go's zero time becomes None."""
     if isinstance(value, int):
         return _counted(value)
     match = TIME.fullmatch(value) if isinstance(value, str) else None
@@ -49,7 +48,7 @@ def _counted(value: int) -> Any:
 
 
 def instant(value: Any) -> int | None:
-    """Return a time in microseconds, or None if there is none. Raises ValueError if the value is not a time."""
+    """Convert a time to microseconds. Return None if there is no time. Raises ValueError if the value is not a time."""
     text = time(value)
     if text is None:
         return None
@@ -57,18 +56,18 @@ def instant(value: Any) -> int | None:
 
 
 def flag(value: Any) -> Any:
-    """Return a boolean."""
+    """Convert a value to a boolean."""
     known = value.lower() if isinstance(value, str) else value
     return FLAGS.get(known, value) if isinstance(known, int | str) else value
 
 
 def number(value: Any) -> Any:
-    """Return a float as Decimal, with the fewest digits that still give the same float."""
+    """Convert a float to a Decimal with the fewest digits that still give the same float."""
     return Decimal(repr(value)) if isinstance(value, float) else value
 
 
 def dollars(value: Any) -> Any:
-    """Return an amount of dollars, rounded to the nearest nano-dollar."""
+    """Round an amount of dollars to the nearest nano-dollar."""
     amount = number(value)
     if not isinstance(amount, Decimal) or not abs(amount) < SANE:
         return amount
@@ -76,7 +75,7 @@ def dollars(value: Any) -> Any:
 
 
 def nanos(value: Any) -> int | None:
-    """Return dollars as nano-dollars, rounded to the nearest.
+    """Convert dollars to nano-dollars, rounded to the nearest.
 
     Return None if the value is not an amount from 0 to 10^15.
     """
@@ -85,7 +84,7 @@ def nanos(value: Any) -> int | None:
 
 
 def count(value: Any) -> int | None:
-    """Return a number of tokens or requests, rounded up. Return None if the value is not a number from 0 to 10^15."""
+    """Round a number of tokens or requests up. Return None if the value is not a number from 0 to 10^15."""
     amount = number(value)
     return int(Decimal(amount).to_integral_value(ROUND_CEILING)) if _sane(amount) else None
 
@@ -95,6 +94,6 @@ def _sane(amount: Any) -> bool:
 
 
 def duration(value: Any) -> Any:
-    """Return a window's length. Quarters become months: `2Q` becomes `6M`, which has the same windows."""
+    """Convert the length of a window. Quarters become months: `2Q` becomes `6M`, which has the same windows."""
     match = QUARTERS.fullmatch(value) if isinstance(value, str) else None
     return f"{3 * int(match[1])}M" if match else value

@@ -74,7 +74,7 @@ class Code(StrEnum):
 
 
 class Fault(NamedTuple):
-    """A fault in a request: the field or parameter, and how to mend it."""
+    """A fault in a request: the field or parameter, and how to correct it."""
 
     param: str | None
     message: str
@@ -82,7 +82,7 @@ class Fault(NamedTuple):
 
 
 class GovernanceError(Exception):
-    """The base class: a sentence, the field that the sentence is about, and a stable code."""
+    """The base class: a message, the field that the message is about, and a stable code."""
 
     type: ClassVar[str] = "internal"
     default_code: ClassVar[Code] = Code.INTERNAL_ERROR
@@ -105,9 +105,9 @@ class GovernanceError(Exception):
 
 
 class InvalidRequest(GovernanceError):
-    """The request is invalid. `faults` has every fault that was found.
+    """The request is invalid.
 
-    The message and the code are those of the first fault.
+    `faults` contains every fault that was found. The message and the code are those of the first fault.
     """
 
     type = "invalid_request"
@@ -115,7 +115,7 @@ class InvalidRequest(GovernanceError):
 
     @classmethod
     def of(cls, faults: Sequence[Fault]) -> "InvalidRequest":
-        """Return the error for a request with these faults (at least one)."""
+        """Build the error from the faults of a request (at least one)."""
         first = faults[0]
         listed = [{"param": fault.param, "message": fault.message} for fault in faults]
         extra = {"errors": listed} if len(faults) > 1 else {}
@@ -151,16 +151,16 @@ class NotFound(GovernanceError):
 
 
 class Conflict(GovernanceError):
-    """The request conflicts with another row, or with a newer version of the row."""
+    """The request conflicts with another row, or with a newer version of the same row."""
 
     type = "conflict"
     default_code = Code.ALREADY_EXISTS
 
 
 class Denied(GovernanceError):
-    """A limit has no room for the call. `type` in the response equals the code.
+    """A limit has no room for the call.
 
-    `whose` has the ids of the call's virtual key and user, for the log.
+    In the response, `type` equals the code. `whose` contains the ids of the call's virtual key and user, for the log.
     """
 
     def __init__(
@@ -187,7 +187,7 @@ class Unavailable(GovernanceError):
 
 
 class Misplaced(NamedTuple):
-    """A fault of a file: the line (None if it is unknown), the path in the file, and how to mend it."""
+    """A fault in a file: the line (None if it is unknown), the path in the file, and how to correct it."""
 
     line: int | None
     path: str | None
@@ -195,9 +195,9 @@ class Misplaced(NamedTuple):
 
 
 class FaultyFile(GovernanceError):
-    """A config file is wrong, or cannot be read. The message has a line for each fault.
+    """A config file is wrong, or cannot be read.
 
-    `warnings` are about entries without faults.
+    The message contains a line for each fault. `warnings` are about entries without faults.
     """
 
     type = "invalid_request"
@@ -213,7 +213,7 @@ class FaultyFile(GovernanceError):
 
 
 def fault_line(file: str, fault: Misplaced) -> str:
-    """Return a fault as a line: `config.json:12: governance.budgets[0].max_limit: Give max_limit as a number.`."""
+    """Write a fault as one line: `config.json:12: governance.budgets[0].max_limit: Give max_limit as a number.`."""
     place = file if fault.line is None else f"{file}:{fault.line}"
     return ": ".join(part for part in (place, fault.path, fault.message) if part)
 

@@ -1,6 +1,6 @@
-"""Pauses garbage collection while millions of values are made.
+"""Pauses garbage collection while millions of values are created.
 
-There, garbage collection takes a third of the time and frees little.
+In that phase garbage collection takes a third of the time and frees little.
 """
 
 import gc
@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def pause_gc() -> Iterator[None]:
-    """Pause the cyclic garbage collector in the block.
+    """Pause the cyclic garbage collector inside the block.
 
-    Use it in commands and at a start, not while requests are served.
+    Use this in commands and at a start, not while requests are served.
     """
     was = gc.isenabled()
     gc.disable()

@@ -33,12 +33,12 @@ GRANTS = {
 
 @cache
 def granted(held: tuple[str, ...]) -> frozenset[KeyScope]:
-    """Return all scopes that the scopes of a key grant."""
+    """Return all scopes that the scopes of a key include."""
     return frozenset[KeyScope]().union(*(GRANTS[KeyScope(scope)] for scope in held))
 
 
 class ApiKey(NamedTuple):
-    """An API key as it is stored: its digest, not the key itself. Instants in microseconds."""
+    """A stored API key. It contains the digest of the key, not the key. Instants are in microseconds."""
 
     id: str
     name: str
@@ -54,12 +54,12 @@ class ApiKey(NamedTuple):
         return self.expires_at is None or now < self.expires_at
 
     def may(self, scope: KeyScope) -> bool:
-        """Return whether one of the key's scopes grants the scope that a call needs."""
+        """Return whether one of the key's scopes includes the scope that a call needs."""
         return scope in granted(self.scopes)
 
 
 def is_last_admin(key: ApiKey, others: Iterable[ApiKey], now: int) -> bool:
-    """Return whether a key is the last admin key: every other admin key expires before it."""
+    """Return whether a key is the last admin key: all other admin keys expire before it."""
     admins = (other for other in others if other.id != key.id and other.may(KeyScope.ADMIN))
     return key.may(KeyScope.ADMIN) and key.live(now) and all(_end(other) < _end(key) for other in admins)
 
@@ -69,7 +69,7 @@ def _end(key: ApiKey) -> float:
 
 
 class VirtualKey(NamedTuple):
-    """A key of the gateway. A limit may have it as scope. Only the digest of the key's value is stored."""
+    """A virtual key of the gateway. It can be the scope of a limit. Only the digest of the key's value is stored."""
 
     id: str
     name: str
@@ -84,7 +84,7 @@ class VirtualKey(NamedTuple):
 
 
 class User(NamedTuple):
-    """A name for a user id. Limits on the id do not depend on the name."""
+    """A name for a user id. Limits refer to the id, so they do not depend on the name."""
 
     id: str
     name: str
@@ -93,16 +93,19 @@ class User(NamedTuple):
 
 
 def is_api_key(text: str) -> bool:
-    """Return whether a text has the form of an API key that this service created."""
+    """Return whether a text has the form of an API key that this service creates."""
     rest = text.removeprefix(API_KEY_PREFIX)
     return rest != text and len(rest) >= SHORTEST_SECRET and rest.isascii() and rest.isprintable() and " " not in rest
 
 
 def digest(secret: str) -> str:
-    """Return the SHA-256 of a secret in lower-case hex. A secret of 256 random bits cannot be guessed from it."""
+    """Return the SHA-256 digest of a secret in lower-case hex.
+
+    Secrets have 256 random bits, so nobody can guess them from the digest.
+    """
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def shown_prefix(secret: str) -> str:
-    """Return the start of a secret that users may see: 12 characters, or a quarter of the secret if that is less."""
+    """Return the first characters of a secret, which users may see: 12 characters, or a quarter of a shorter secret."""
     return secret[: min(SHOWN, len(secret) // 4)]

@@ -14,9 +14,10 @@ HIDDEN = (
     r"\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
     r"|(?<=[!-~])[\ufe00-\ufe0f\U000e0100-\U000e01ef](?!\u20e3)"
 )
-"""Invisible characters: Unicode's Default_Ignorable_Code_Point (bidirectional marks, zero-width characters, tags).
+"""Invisible characters:
 
-Variation selectors are part of some letters and emoji. After an ASCII character they have no visible effect.
+Unicode's Default_Ignorable_Code_Point (bidirectional marks, zero-width characters, tags). A variation selector is
+included only after an ASCII character, where it has no visible effect. Elsewhere it is part of some letters and emoji.
 """
 
 _hidden = re.compile(HIDDEN)
@@ -24,40 +25,47 @@ _unseen = re.compile(rf"{CONTROL}|[\u2028\u2029]|{HIDDEN}")
 
 
 def fold(text: str) -> str:
-    """Return case-folded text (NFC + casefold). Python folds it because databases fold case differently."""
+    """Return the text case-folded (NFC + casefold).
+
+    This is not left to the database, because databases fold case differently.
+    """
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 def has_control(text: str) -> bool:
-    """Return whether the text has a control character (category Cc)."""
+    """Return whether the text contains a control character (category Cc)."""
     return not text.isprintable() and any(unicodedata.category(character) == "Cc" for character in text)
 
 
 def hidden_in(text: str) -> str | None:
-    """Return the first invisible character, as `U+200B`, or None.
+    """Return the first invisible character, as `U+200B`.
 
-    Two names that differ in an invisible character look the same, and match different calls.
+    Return None if there is none. Two names that differ only in an invisible character look the same, but match
+    different calls.
     """
     match = None if text.isascii() else _hidden.search(text)
     return f"U+{ord(match[0]):04X}" if match else None
 
 
 def visible(text: str) -> str:
-    """Return text for a terminal or a log: control characters, line ends and invisible ones as JSON escapes."""
+    """Escape text for a terminal or a log.
+
+    Control characters, line ends and invisible characters become JSON escapes.
+    """
     if text.isascii() and text.isprintable():
         return text
     return _unseen.sub(lambda match: json.dumps(match[0])[1:-1], text)
 
 
 def canonical_provider(provider: str | None) -> str:
-    """Return a provider in the form that is matched. If there is no provider, it is the empty string."""
+    """Return a provider in canonical form, in which providers are compared. Return '' if there is no provider."""
     return fold((provider or "").strip())
 
 
 def canonical_model(model: str, provider: str | None) -> str:
-    """Return a model in the form that is matched, without a prefix that equals its provider.
+    """Return a model in canonical form, in which models are compared.
 
-    `openai/GPT-4o` with provider `openai` is `gpt-4o`.
+    A prefix that equals the provider is removed. `openai/GPT-4o` with provider `openai` is `gpt-4o`.
     """
     name, prefix = fold(model.strip()), canonical_provider(provider) + "/"
     own = prefix != "/" and name.startswith(prefix)
@@ -65,7 +73,7 @@ def canonical_model(model: str, provider: str | None) -> str:
 
 
 def bare_model(model: str, provider: str | None) -> str:
-    """Return a model in the form that is matched, without any repetition of a prefix that equals its provider."""
+    """Return a model in canonical form. A prefix that equals the provider is removed, even if it is repeated."""
     name = canonical_model(model, provider)
     while (shorter := canonical_model(name, provider)) != name:
         name = shorter
@@ -73,7 +81,7 @@ def bare_model(model: str, provider: str | None) -> str:
 
 
 def spelled(model: str, provider: str | None) -> tuple[str, str]:
-    """Return (provider, bare model) of a call. If the call names no provider, `p/model` has provider `p`."""
+    """Return the (provider, bare model) of a call. If the call names no provider, the provider of `p/model` is `p`."""
     named, name = canonical_provider(provider), bare_model(model, provider)
     head, slash, rest = name.partition("/")
     if not named and slash and head.strip() and rest.strip():
@@ -82,15 +90,16 @@ def spelled(model: str, provider: str | None) -> tuple[str, str]:
 
 
 def spellings(provider: str, bare: str) -> tuple[str, str, str]:
-    """Return the names under which a limit on a model of a provider may be stored. The arguments are canonical.
+    """Return the names under which a limit on a provider's model may be stored.
 
-    A model's own name may begin with its provider: `groq/compound` of groq is `groq/groq/compound` in full.
+    The arguments are canonical. A model's own name may begin with its provider: the full name of groq's `groq/compound`
+    is `groq/groq/compound`.
     """
     return bare, f"{provider}/{bare}", f"{provider}/{provider}/{bare}"
 
 
 class Identity(NamedTuple):
-    """The identity of a model limit. No two limits have the same identity. An absent part is the empty string."""
+    """The identity of a model limit. No two limits have the same identity. A missing part is ''."""
 
     scope: str
     scope_id: str
@@ -99,5 +108,5 @@ class Identity(NamedTuple):
 
     @classmethod
     def of(cls, scope: str, scope_id: str | None, provider: str | None, model_name: str) -> "Identity":
-        """Return the identity of a limit with these fields, in canonical form."""
+        """Build the identity of a limit from these fields, in canonical form."""
         return cls(scope, scope_id or "", canonical_provider(provider), canonical_model(model_name, provider))

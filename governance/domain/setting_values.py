@@ -1,6 +1,6 @@
-"""Functions that read the values of settings, and functions that end the error messages.
+"""Functions that parse the values of settings, and functions that write the suffixes of error messages.
 
-A function that reads raises ValueError. The error has the valid values.
+A parsing function raises ValueError. Its message lists the valid values.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def text(value: str) -> str:
 
 
 def seconds(value: str) -> float:
-    """Return a duration in seconds."""
+    """Parse a duration in seconds."""
     number = float(value)
     if not 0 < number <= 24 * 3600:
         raise ValueError("a number of seconds above 0, at most a day")
@@ -29,7 +29,7 @@ def seconds(value: str) -> float:
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
-    """Return a function that reads a whole number in a range."""
+    """Return a function that parses a whole number in a range."""
 
     def read(value: str) -> int:
         number = int(value) if value.isascii() and value.isdigit() else least - 1
@@ -41,7 +41,7 @@ def whole(least: int, most: int) -> Callable[[str], int]:
 
 
 def sqlite(value: str) -> str:
-    """Return the URL of an SQLite file."""
+    """Check that a value is the URL of an SQLite file, and return it."""
     path = value.removeprefix(SQLITE)
     if path == value or not path or path.startswith(":memory:") or "?" in path:
         raise ValueError("sqlite:/// and a file's path, such as sqlite:///governance.db")
@@ -49,7 +49,7 @@ def sqlite(value: str) -> str:
 
 
 def admin_key(value: str) -> str:
-    """Return an admin key. A short key is refused, and so is a key with few or repeated characters."""
+    """Check an admin key, and return it. A short key is refused. So is a key with few different characters."""
     if len(value) < SHORTEST_ADMIN_KEY or not value.isascii() or not value.isprintable() or " " in value:
         raise ValueError(f"at least {SHORTEST_ADMIN_KEY} visible ASCII characters")
     repeats_itself = value in (value + value)[1:-1]
@@ -59,14 +59,14 @@ def admin_key(value: str) -> str:
 
 
 def timezone(value: str) -> str:
-    """Return the name of a time zone."""
+    """Check the name of a time zone, and return it."""
     if value not in available_timezones():
         raise ValueError("an IANA time zone, such as UTC, Europe/Berlin or America/New_York")
     return value
 
 
 def networks(value: str) -> tuple[Network, ...]:
-    """Return the IP addresses and networks in a comma-separated list."""
+    """Parse a comma-separated list of IP addresses and networks."""
     try:
         return tuple(ip_network(part.strip()) for part in value.split(","))
     except ValueError as error:
@@ -74,7 +74,7 @@ def networks(value: str) -> tuple[Network, ...]:
 
 
 def one_of(*words: str) -> Callable[[str], str]:
-    """Return a function that accepts one of some words."""
+    """Return a function that accepts only the given words."""
 
     def read(value: str) -> str:
         if value not in words:
@@ -85,16 +85,16 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 
 def quoted(value: str) -> str:
-    """Return the end of the error message for a refused value. The text shows the value."""
+    """Return the suffix of the error message for a refused value. It shows the value."""
     return f"'{value}' is not that"
 
 
 def unquoted(_: str) -> str:
-    """Return the end of the error message for a refused secret. The text does not show the secret."""
+    """Return the suffix of the error message for a refused secret. It does not show the secret."""
     return "it is not that"
 
 
 def url(value: str) -> str:
-    """Return the end of the error message for a refused URL. The text shows the URL without its secrets."""
+    """Return the suffix of the error message for a refused URL. It shows the URL without its secrets."""
     shown = without_secrets(value)
     return unquoted(value) if shown is None else quoted(shown)

@@ -1,7 +1,7 @@
-"""A clock that ignores a jump of the machine's clock until that clock has run steadily for a while.
+"""A clock that ignores a jump of the machine's clock until the machine's clock has run steadily for a while.
 
-A machine's clock may jump ahead for a minute. Windows follow the machine's clock, so decisions use the machine's clock.
-Expiry and deletion cannot be undone when the machine's clock goes back, so they use this clock.
+A machine's clock may be ahead for a minute by mistake. Decisions use it anyway, because windows follow the machine's
+clock. Expiry and deletion use this clock, because they cannot be undone when the machine's clock goes back.
 """
 
 from collections.abc import Callable
@@ -11,28 +11,31 @@ from typing import NamedTuple
 from governance.domain.times import SECOND, Clock
 
 SLACK = SECOND
-"""The difference between clock and timer that is allowed between two readings, in microseconds. A thousandth of the
-time between the readings is added."""
+"""The difference in microseconds that clock and timer may show between two readings.
+
+To this, a thousandth of the time between the readings is added.
+"""
 
 
 class ClockReading(NamedTuple):
-    """The readings of clock and timer at one instant, in microseconds."""
+    """What clock and timer showed at one instant, in microseconds."""
 
     clock: int
     timer: int
 
 
 def agree(before: ClockReading, after: ClockReading) -> bool:
-    """Return whether clock and timer have advanced equally between two readings."""
+    """Return whether clock and timer have advanced by equal amounts between two readings."""
     passed = after.timer - before.timer
     return abs(after.clock - before.clock - passed) <= SLACK + abs(passed) // 1000
 
 
 class SteadyClock:
-    """Returns the clock's time. After a jump, it returns the time without the jump until the clock is trusted again.
+    """Returns the time of a clock.
 
-    `look` reads clock and timer. If they agree over at least `least` seconds, the clock is trusted. The timer counts
-    seconds and never jumps. For the first `least` seconds the time is 0, so that nothing expires.
+    After a jump, it returns the time without the jump until the clock can be trusted again. `look` reads the clock and
+    the timer. If they agree for at least `least` seconds, the clock is trusted. The timer counts seconds and never
+    jumps. For the first `least` seconds the time is 0, so that nothing expires.
     """
 
     def __init__(self, clock: Clock, timer: Callable[[], float], least: float) -> None:
@@ -53,7 +56,7 @@ class SteadyClock:
         return now.clock if agree(believed, now) else believed.clock + now.timer - believed.timer
 
     def look(self) -> None:
-        """Compare clock and timer with the last stored reading. Call this function regularly."""
+        """Compare clock and timer with the last stored reading. This must be called regularly."""
         now = self._read()
         with self._lock:
             if not agree(self._seen, now):
@@ -62,7 +65,10 @@ class SteadyClock:
                 self._believed = self._seen = now
 
     def _steady_reading(self, now: ClockReading) -> ClockReading | None:
-        """Return the last stored reading if the clock has run steadily for `least` seconds since then, else None."""
+        """Return the last stored reading if the clock has run steadily for `least` seconds since then.
+
+        Otherwise return None.
+        """
         steady = agree(self._seen, now) and now.timer - self._seen.timer >= self._least
         return self._seen if steady else None
 

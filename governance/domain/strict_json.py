@@ -1,7 +1,7 @@
-"""The strict JSON reader for request bodies and files.
+"""Reads request bodies and files as strict JSON.
 
 It refuses text that other readers interpret differently: duplicate keys, NaN, unpaired surrogates. Numbers are exact.
-An integer of at most 40 digits is an `int`. Every other number is a `Decimal`, never a float.
+An integer of at most 40 digits becomes an `int`. Every other number becomes a `Decimal`, never a float.
 """
 
 import json
@@ -12,10 +12,12 @@ from governance.domain.errors import Code, InvalidRequest
 
 MAX_DEPTH = 32
 SHOWN = 100
-"""An error message shows at most this many characters of a key."""
+"""The largest number of characters of a key that an error message shows."""
 LONGEST_INTEGER = 40
-"""The most digits of an `int`. Longer integers become Decimals, because `int()` takes quadratic time. They are outside
-every range."""
+"""The largest number of digits that an `int` may have.
+
+Longer integers become Decimals, because `int()` takes quadratic time. No field accepts such a large number anyway.
+"""
 
 
 class JsonMessages(NamedTuple):
@@ -31,9 +33,10 @@ FILE = JsonMessages("Write", "the file", '{"model_configs": [...]}')
 
 
 def read_object(text: bytes, words: JsonMessages = BODY, deepest: int = MAX_DEPTH) -> dict[str, Any]:
-    """Return the JSON object in a text. Raises InvalidRequest (code `invalid_body`) if it is not a JSON object.
+    """Parse the JSON object in a text.
 
-    Objects and arrays may be nested in at most `deepest` levels.
+    Raises InvalidRequest (code `invalid_body`) if the text is not a JSON object. Objects and arrays may be nested at
+    most `deepest` levels deep.
     """
     try:
         value = _DECODER.decode(text.decode("utf-8"))
@@ -90,7 +93,7 @@ _DECODER = json.JSONDecoder(
 
 
 def _check(value: Any, depth: int, words: JsonMessages, deepest: int) -> None:
-    """Refuse nesting that is deeper than `deepest`, and text that cannot be encoded as UTF-8."""
+    """Refuse values that are nested deeper than `deepest`, and text that cannot be encoded as UTF-8."""
     if isinstance(value, str):
         _check_text(value, words)
     elif isinstance(value, dict | list):

@@ -23,29 +23,29 @@ RFC3339 = re.compile(
 
 
 def to_datetime(instant: int) -> datetime:
-    """Return the aware UTC datetime of an instant."""
+    """Convert an instant to an aware UTC datetime."""
     return EPOCH + timedelta(microseconds=instant)
 
 
 def from_datetime(moment: datetime) -> int:
-    """Return the instant of an aware datetime, exactly (without a float)."""
+    """Convert an aware datetime to an instant. The result is exact, because no float is used."""
     return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 @lru_cache(maxsize=8192)
 def rfc3339(instant: int) -> str:
-    """Return an instant as RFC 3339 in UTC, with six digits of fraction (`…:00.500000Z`) or none (`…:00Z`)."""
+    """Write an instant as RFC 3339 in UTC, with six decimal places (`…:00.500000Z`) or none (`…:00Z`)."""
     moment = EPOCH + timedelta(microseconds=instant)
     return moment.isoformat().replace("+00:00", "Z")
 
 
 def to_the_second(instant: int) -> str:
-    """Return an instant for a person: RFC 3339 without a fraction."""
+    """Write an instant for a person: RFC 3339 without decimal places."""
     return rfc3339(instant - instant % SECOND)
 
 
 def lasting(length: int) -> str:
-    """Return a length of time (microseconds) for a person, in its two largest units: `4h 12m`."""
+    """Write a length of time (microseconds) for a person, in its two largest units: `4h 12m`."""
     parts = []
     for size, letter in UNITS:
         count, length = divmod(length, size)
@@ -54,7 +54,7 @@ def lasting(length: int) -> str:
 
 
 def parse_rfc3339(text: str) -> int:
-    """Return the instant of RFC 3339 text. Digits beyond the microsecond are dropped. Raises ValueError."""
+    """Parse RFC 3339 text to an instant. Digits beyond the microsecond are dropped. Raises ValueError."""
     match = RFC3339.fullmatch(text)
     if match is None:
         raise ValueError(text)

@@ -1,4 +1,4 @@
-"""The services for a command. They are available only if the database exists and has the schema of this version."""
+"""Gives a command the services. They are available only if the database exists and has this version's schema."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from governance.container import Container, governance
 
 @contextmanager
 def opened() -> Iterator[Container]:
-    """Yield the services. An error that they raise ends the command with exit code 1 and a sentence."""
+    """Yield the services. If they raise an error, print it as a sentence and end the command with exit code 1."""
     with unchecked() as service:
         service.database_file.check()
         service.health.refuse_unready()
@@ -18,7 +18,10 @@ def opened() -> Iterator[Container]:
 
 @contextmanager
 def unchecked() -> Iterator[Container]:
-    """Yield the services. No other process replaces the database file before the block's connections are closed."""
+    """Yield the services.
+
+    Until the block has closed its connections, no other process can replace the database file.
+    """
     with exit_on_errors():
         service = governance()
         with service.database_file.opened():

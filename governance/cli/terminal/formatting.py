@@ -1,4 +1,4 @@
-"""The parts of a limit as text for a terminal: bar, amounts, times, scope."""
+"""Formats the parts of a limit as text for a terminal: bar, amounts, times, scope."""
 
 import sys
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from governance.domain.times import lasting, rfc3339, to_the_second
 
 BAR = 10
 NEARLY = 80
-"""The bar of a rule is yellow from this percentage on."""
+"""From this percentage on, the bar of a rule is yellow."""
 
 
 class Cells(NamedTuple):
@@ -30,14 +30,14 @@ ASCII = Cells("#", "+", "-")
 
 
 def gauge(status: RuleStatus) -> Styled:
-    """Return a rule's bar and percentage: red from 100 %, yellow from 80 %, else green."""
+    """Return a rule's bar and percentage. They are red from 100 %, yellow from 80 %, and green below that."""
     percent = used_and_reserved(status) * 100 // status.matched.rule.max_limit
     colour = "green" if percent < NEARLY else "yellow" if percent < 100 else "red"  # noqa: PLR2004
     return Styled(f"{click.style(bar(status, _cells()), fg=colour)} {percent:>3}%")
 
 
 def bar(status: RuleStatus, drawn: Cells) -> str:
-    """Return a bar of ten characters: used, reserved and free, rounded down.
+    """Return a bar of ten characters that shows the used, the reserved and the free share, rounded down.
 
     The bar is full only if nothing is left.
     """
@@ -47,7 +47,7 @@ def bar(status: RuleStatus, drawn: Cells) -> str:
 
 
 def share(amount: int, highest: int) -> str:
-    """Return a bar of ten characters: the share of the highest amount, rounded down."""
+    """Return a bar of ten characters that shows `amount` as a share of `highest`, rounded down."""
     drawn, filled = _cells(), amount * BAR // highest if highest else 0
     return drawn.used * filled + drawn.free * (BAR - filled)
 
@@ -58,7 +58,7 @@ def used_and_reserved(status: RuleStatus) -> int:
 
 
 def amounts(status: RuleStatus) -> str:
-    """Return used, reserved (if not 0) and the maximum: `$12.5 + $0.2 of $20`."""
+    """Return the used amount, the reserved amount (if it is not 0) and the maximum: `$12.5 + $0.2 of $20`."""
     metric, window = status.matched.rule.metric, status.window
     reserved = f" + {_amount(metric, window.reserved)}" if window.reserved else ""
     unit = "" if metric == Metric.COST else f" {metric}"
@@ -66,7 +66,7 @@ def amounts(status: RuleStatus) -> str:
 
 
 def span(status: RuleStatus) -> str:
-    """Return the window's length. If the window is aligned to the calendar, add the time zone."""
+    """Return the length of the window. If the window follows the calendar, add the time zone."""
     rule, limit = status.matched.rule, status.matched.limit
     aligned = limit.calendar_aligned and rule.duration.alignable
     return f"{rule.reset_duration} {limit.timezone}" if aligned else rule.reset_duration
@@ -85,7 +85,7 @@ def provider(limit: Limit) -> str:
 
 
 def when(instant: int | None) -> str:
-    """Return an instant to the second, or `–`."""
+    """Return an instant to the second. Return `–` for None."""
     return "–" if instant is None else to_the_second(instant)
 
 
@@ -95,12 +95,12 @@ def expiry(instant: int | None) -> str:
 
 
 def denied(refused: Denials | None, now: int) -> str:
-    """Return how many calls a limit refused, and how long ago the last one was."""
+    """Return how many calls a limit refused, and how long ago it refused the last one."""
     return "–" if refused is None else f"{refused.calls:,}, {lasting(max(0, now - refused.last_at))} ago"
 
 
 def denials(refused: Denials | None) -> dict[str, Any]:
-    """Return the number of refused calls and the time of the last one, as JSON."""
+    """Return the number of refused calls and the time of the last refusal, as JSON."""
     return {"count": refused.calls if refused else 0, "last_at": rfc3339(refused.last_at) if refused else None}
 
 

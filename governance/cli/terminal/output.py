@@ -40,30 +40,30 @@ def exit_on_errors() -> Iterator[None]:
 
 
 def stop(*sentences: str) -> NoReturn:
-    """End the command with exit code 1."""
+    """Print sentences on standard error, and end the command with exit code 1."""
     note("\n".join(sentences))
     sys.exit(1)
 
 
 def print_json(value: dict[str, Any]) -> None:
-    """Print a JSON object on one line. It may contain values that `schemas.render` has rendered."""
+    """Print a JSON object on one line. Its values may come from `schemas.render`."""
     click.echo(render.dumps(value).decode())
 
 
 def say(text: str) -> None:
     """Print text on standard output.
 
-    It has colour only on a terminal, and only if NO_COLOR is not set (no-color.org).
+    It is coloured only on a terminal, and only if NO_COLOR is not set (no-color.org).
     """
     shown = "".join(part if COLOURS.match(part) else _lines(part) for part in COLOURS.split(text))
     click.echo(shown, color=False if os.environ.get("NO_COLOR") else None)
 
 
 def note(text: str) -> None:
-    """Print an explanation on standard error. So standard output has only the data that a script reads."""
+    """Print an explanation on standard error. So standard output contains only the data that a script reads."""
     click.echo(_lines(text), err=True)
 
 
 def _lines(text: str) -> str:
-    """Return the lines with control characters escaped."""
+    """Split text into lines. Control characters are escaped."""
     return "\n".join(map(visible, text.split("\n")))

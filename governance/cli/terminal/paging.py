@@ -1,4 +1,4 @@
-"""Pages of lists. The options are the query parameters of the HTTP API, and the same schemas read them."""
+"""Pages of lists in commands. The options are the query parameters of the HTTP API, and the same schemas load them."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
@@ -29,7 +29,7 @@ def page_options(schema: Schema, leave_out: Collection[str] = ()) -> Callable[[C
 
 
 def load_query(schema: Schema, given: Mapping[str, str | None]) -> Any:
-    """Load options with a query schema. An empty option counts as absent. Raises InvalidRequest."""
+    """Load options with a query schema. An empty option counts as missing. Raises InvalidRequest."""
     return load(schema, {name: value for name, value in given.items() if value})
 
 
@@ -39,7 +39,7 @@ def envelope(name: str, shown: list[Any], total: int, page: Page) -> dict[str, A
 
 
 def note_page(shown: int, total: int, page: Page) -> None:
-    """If a list is not shown completely, print which part is shown."""
+    """If a page does not show the whole list, print which part it shows."""
     if shown < total or not total:
         part = f"{page.offset + 1} to {page.offset + shown}" if shown else "none"
         more = f"; --offset {page.offset + shown} shows more" if shown and page.offset + shown < total else ""

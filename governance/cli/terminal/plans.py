@@ -10,7 +10,10 @@ SIGNS = {Action.CREATE: "+", Action.CHANGE: "~", Action.REPLACE: "±", Action.RE
 
 
 def lines(plan: Plan) -> Iterator[str]:
-    """Yield a line for each step that has a change or a note, with its differences. At the end, yield the counts."""
+    """Yield a line for each step that has a change or a note, and a line for each difference.
+
+    At the end, yield the counts.
+    """
     for step in plan.steps:
         if step.action != Action.KEEP or step.note:
             note = f" ({step.note})" if step.note else ""
@@ -31,6 +34,6 @@ def _difference(difference: Difference) -> str:
 
 
 def _kept_difference(difference: Difference) -> str:
-    """Return a difference without an arrow, because the value will not change."""
+    """Return a difference without an arrow. This is for a value that will not change."""
     what, stored, written = difference
     return f"{what}: kept {stored or 'none'}, the file says {written or 'none'}"

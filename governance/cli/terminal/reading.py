@@ -1,4 +1,4 @@
-"""Reads a config file in a command. Its warnings and faults go to standard error."""
+"""Reads a config file for a command, and prints its warnings and faults on standard error."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ file_argument = click.argument("file", type=click.Path(path_type=Path))
 
 
 class FileReading(NamedTuple):
-    """A file without faults, its warnings, and its budgets and rate limits that belong to no limit here."""
+    """The contents of a valid file, its warnings, and the budgets and rate limits that belong to no limit here."""
 
     document: LoadedFile
     warnings: list[Misplaced]

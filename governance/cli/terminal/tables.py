@@ -1,4 +1,4 @@
-"""Tables for a terminal. The width of a column is counted in terminal cells."""
+"""Formats tables for a terminal. The width of a column is counted in terminal cells."""
 
 import shutil
 import sys
@@ -12,24 +12,30 @@ BETWEEN = "  "
 
 
 class Styled(str):
-    """A cell that may have colours. All other cells are escaped, because stored text may contain control characters."""
+    """A cell that may contain colours.
+
+    All other cells are escaped, because stored text may contain control characters.
+    """
 
     __slots__ = ()
 
 
 def cells(text: str) -> int:
-    """Return the number of terminal cells of a text: 2 for a wide character, 0 for a combining one and for colours."""
+    """Return the number of terminal cells that a text fills.
+
+    A wide character fills 2. Combining characters and colours fill 0.
+    """
     plain = click.unstyle(text)
     if plain.isascii():
         return len(plain)
     import wcwidth  # noqa: PLC0415 - it has 8 MiB of tables that only commands need, and every worker imports this module
 
-    # One call for the whole text would join letters across a space after a virama.
+    # Split at spaces first: in one call for the whole text, wcwidth would join letters across a space after a virama.
     return sum(map(wcwidth.width, wcwidth.iter_graphemes(plain)))
 
 
 def table(rows: Sequence[Sequence[str]], *, spare: int = 0) -> str:
-    """Return rows with aligned columns. The last `spare` columns are dropped if the terminal is too narrow."""
+    """Return rows with aligned columns. If the terminal is too narrow, the last `spare` columns are left out."""
     rows = [[cell if isinstance(cell, Styled) else visible(cell) for cell in row] for row in rows]
     widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
     shown = len(widths)

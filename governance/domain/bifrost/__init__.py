@@ -1,1 +1,1 @@
-"""The import from Bifrost: its rows, the groups that the rows form, and the choice of the rows to import."""
+"""The import from Bifrost: reads Bifrost's rows, groups them by limit, and chooses the rows to import."""

@@ -1,4 +1,4 @@
-"""The candidates of an import: rows of another store, and the outcome for each."""
+"""The candidates of an import: the rows of another store, and the outcome of the import for each row."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -23,7 +23,10 @@ class CandidateKind(StrEnum):
 
 
 class ImportOutcome(StrEnum):
-    """The outcome for a row, best first. A row that belongs to several limits is reported with its best outcome."""
+    """What the import did with a row, best outcome first.
+
+    A row that belongs to several limits is reported once, with its best outcome.
+    """
 
     TAKEN = "taken"
     KEPT = "kept"
@@ -40,15 +43,15 @@ class ImportNote(NamedTuple):
     outcome: ImportOutcome = ImportOutcome.TAKEN
 
     def left_out(self, *reasons: str) -> "ImportNote":
-        """Return the row as left out for these reasons."""
+        """Return the note with the outcome "left out" and these reasons."""
         return self._replace(outcome=ImportOutcome.LEFT_OUT, remarks=reasons)
 
     def kept(self) -> "ImportNote":
-        """Return the row as kept, because the same row is stored already."""
+        """Return the note with the outcome "kept": the same row is stored already."""
         return self._replace(outcome=ImportOutcome.KEPT, remarks=())
 
     def saying(self, *remarks: str) -> "ImportNote":
-        """Return the row with more remarks."""
+        """Return the note with further remarks."""
         return self._replace(remarks=self.remarks + remarks)
 
 
@@ -75,7 +78,7 @@ class CandidateItem(NamedTuple):
 
 
 class CandidateLimit(NamedTuple):
-    """A limit to import. `items` has its budgets and rate limits, and its draft has none."""
+    """A limit to import. `items` contains its budgets and rate limits. The draft contains none."""
 
     note: ImportNote
     draft: LimitDraft
@@ -86,7 +89,7 @@ class CandidateLimit(NamedTuple):
 
     @property
     def alignment(self) -> Alignment:
-        """The alignment of the limit's windows. The windows follow the calendar only if at least one window can."""
+        """The alignment of the limit's windows. They follow the calendar only if at least one of them can."""
         durations = (part.ceiling.duration for item in self.items for part in item.parts)
         aligned = bool(self.draft.calendar_aligned) and any(duration.alignable for duration in durations)
         return Alignment(aligned, self.draft.timezone)
@@ -107,7 +110,7 @@ class CandidatePrice(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """The valid rows of another store, the rows left out as invalid, and the columns that are not read."""
+    """The valid rows of another store, the invalid rows, and the columns that are not read."""
 
     keys: list[CandidateKey]
     limits: list[CandidateLimit]
@@ -117,7 +120,7 @@ class Candidates(NamedTuple):
 
 
 class ExistingIds(NamedTuple):
-    """The stored ids, and the ids by each name, digest and identity that must be unique."""
+    """The stored ids. The mappings find an id by each name, digest or identity that must be unique."""
 
     keys: set[str]
     names: dict[str, str]
@@ -154,5 +157,5 @@ class ImportPlan(NamedTuple):
 
     @property
     def changes(self) -> bool:
-        """Whether there are rows to store."""
+        """Whether the plan contains rows to store."""
         return bool(self.keys or self.limits or self.prices)

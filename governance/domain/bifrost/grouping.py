@@ -1,4 +1,4 @@
-"""Groups the rows of Bifrost's store: each limit gets its budgets and rate limits."""
+"""Groups the rows of Bifrost's store: assigns budgets and rate limits to their limits."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ OF_PROVIDER = "Bifrost keeps this with the provider itself; here it is a limit o
 class LimitRows(NamedTuple):
     """A limit's row with the rows of its budgets and rate limits.
 
-    If Bifrost has no row for the limit, `origin` says where Bifrost keeps its budgets and rate limits.
+    If Bifrost has no row for the limit, `origin` says where Bifrost keeps the limit's budgets and rate limits.
     """
 
     row: LimitRow
@@ -53,9 +53,9 @@ NO_CONFIG = "It belongs to provider settings without a provider, or of a virtual
 
 
 def reference(value: Any) -> str | None:
-    """Return an id in the form in which ids are compared: as text without outer spaces.
+    """Convert an id to the form in which ids are compared: text without leading or trailing spaces.
 
-    An absent or empty id is None.
+    A missing or empty id becomes None.
     """
     text = str(value).strip() if isinstance(value, str | int) else ""
     return text or None
@@ -102,7 +102,7 @@ class _Assembly:
     def _limits_by_item(self, column: str, ids: set[str]) -> dict[str, list[LimitRows]]:
         """Return the limits that use each item, by item id.
 
-        The row of a limit, key or provider has the item's id in `column`.
+        `column` is the column in which the row of a limit, key or provider refers to an item.
         """
         store = self._store
         found: dict[str, list[LimitRows]] = {}
@@ -121,7 +121,10 @@ class _Assembly:
         return found
 
     def _limit_of(self, owner: KeyRow | ProviderConfigRow | ProviderRow) -> tuple[LimitRows | None, str]:
-        """Return the limit for the items of a key, provider or provider config, or the reason why there is no limit."""
+        """Return the limit that gets the items of a key, provider or provider config.
+
+        If there is none, return the reason.
+        """
         if isinstance(owner, KeyRow):
             return self._limit_on_all(_limit_of_key(owner, None), OF_KEY), NO_KEY
         if isinstance(owner, ProviderRow):
@@ -131,7 +134,7 @@ class _Assembly:
         return self._limit_on_all(_limit_of_key(key, provider), OF_CONFIG) if key and provider else None, NO_CONFIG
 
     def _owners(self, row: Any, reasons: list[str]) -> Iterator[LimitRows]:
-        """Yield the limits that a row refers to. If a reference leads to no limit, append the reason to `reasons`."""
+        """Yield the limits to which a row refers. If a reference leads to no limit, append the reason to `reasons`."""
         kinds: tuple[tuple[str, Mapping[str, Any], str], ...] = (
             ("model_config_id", self._by_id, "Its model limit '{}' is not in the store."),
             ("virtual_key_id", self._keys, "Its virtual key '{}' is not in the store."),
@@ -154,7 +157,7 @@ class _Assembly:
                 reasons.append(sentence.format(named))
 
     def _foreign_reasons(self, row: Any, column: str) -> Iterator[str]:
-        """Yield the reasons why a row has no limit here: its owner is of a kind that is not imported."""
+        """Yield the reasons why a row has no limit here: this import does not know the kind of its owner."""
         yield from (why for name, why in OWNERS.items() if reference(getattr(row, name, None)))
         own = column, reference(row.id) or ""
         yield from [self._without_limit[own]] if own in self._without_limit else []
@@ -163,9 +166,9 @@ class _Assembly:
             yield TABLES.get(table, f"A row of {table} refers to it, and that table is not read.")
 
     def _limit_on_all(self, row: LimitRow, origin: str) -> LimitRows | None:
-        """Return the limit on all models with the row's scope and provider.
+        """Return the limit on all models that has the scope and the provider of `row`.
 
-        If there is none, add such a limit with a new id.
+        If there is none, add one with a new id.
         """
         key = _scope_key(row)
         if key is None:
@@ -183,7 +186,10 @@ def _unique(limits: list[LimitRows]) -> list[LimitRows]:
 
 
 def _scope_key(row: LimitRow) -> tuple[str, str, str] | None:
-    """Return (scope, scope id, provider) of a limit on all models. Return None for other limits and for faulty ones."""
+    """Return the (scope, scope id, provider) of a limit on all models.
+
+    Return None for any other limit and for a faulty one.
+    """
     scope, scope_id, provider = row.scope or Scope.GLOBAL.value, reference(row.scope_id), reference(row.provider)
     if row.model_name != ALL_MODELS or (scope == Scope.GLOBAL and provider is None):
         return None
@@ -193,9 +199,9 @@ def _scope_key(row: LimitRow) -> tuple[str, str, str] | None:
 
 
 def _limit_of_key(key: KeyRow, provider: str | None) -> LimitRow:
-    """Return a limit row for a key's budgets and rate limit, in the form of newer versions of Bifrost.
+    """Build a limit row for a key's budgets and rate limit, as newer versions of Bifrost store it.
 
-    The row has the key's id.
+    Its id is the id of the key.
     """
     own_id = reference(key.id)
     return LimitRow(
@@ -211,7 +217,7 @@ def _limit_of_key(key: KeyRow, provider: str | None) -> LimitRow:
 
 
 def _limit_of_provider(provider: ProviderRow) -> LimitRow:
-    """Return the row that newer versions of Bifrost store for a provider's budget and rate limit."""
+    """Build a limit row for a provider's budget and rate limit, as newer versions of Bifrost store it."""
     return LimitRow(
         id=f"provider-{reference(provider.name)}",
         model_name=ALL_MODELS,
@@ -223,7 +229,10 @@ def _limit_of_provider(provider: ProviderRow) -> LimitRow:
 
 
 def missing(row: KeyRow | LimitRow, known: Mapping[str, set[str]]) -> Iterator[str]:
-    """Yield a remark for each reference of a row to a missing id. `known` has the existing ids by column."""
+    """Yield a remark for each reference in a row to an id that does not exist.
+
+    `known` contains the existing ids by column.
+    """
     for column, ids in known.items():
         named = reference(getattr(row, column))
         if named is not None and named not in ids:

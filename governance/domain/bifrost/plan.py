@@ -1,6 +1,7 @@
-"""Decides which rows of another store are imported. Rows that are stored already are kept and never overwritten.
+"""Decides which rows of another store are imported.
 
-The functions are pure: the stored rows, new ids and the time are arguments.
+Rows that are stored already are never overwritten. The functions are pure: the stored rows, new ids and the time are
+arguments.
 """
 
 from collections.abc import Iterable, Iterator
@@ -38,7 +39,7 @@ AHEAD = "Its window begins in the future: here it begins now."
 
 
 class _Decider:
-    """Decides rows one by one. Each row is compared with the stored rows and with the rows taken before."""
+    """Decides about rows one by one. It compares each row with the stored rows and with the rows accepted so far."""
 
     def __init__(self, stored: ExistingIds, now: int, new_id: NewId) -> None:
         self._before = stored
@@ -98,7 +99,7 @@ class _Decider:
             yield from self._take(arriving)
 
     def _obstacle(self, note: ImportNote, draft: LimitDraft) -> str | None:
-        """Return why a limit that is not stored yet cannot be taken, or None if it can be taken."""
+        """Return why a limit that is not stored yet cannot be imported. Return None if it can be imported."""
         if draft.scope == Scope.VIRTUAL_KEY and draft.scope_id not in self._stored.keys:
             return f"Its virtual key '{draft.scope_id}' is not here."
         same = self._stored.identities.get(draft.identity)
@@ -107,7 +108,7 @@ class _Decider:
         return "Another limit has its id." if note.id in self._stored.limits else None
 
     def _take(self, arriving: CandidateLimit) -> Iterator[ImportNote]:
-        """Take a limit, and yield the outcome for each of its items."""
+        """Accept a limit, and yield the outcome for each of its items."""
         rules: list[Rule] = []
         for item in arriving.items:
             own, note = self._item(item, arriving.alignment)
@@ -125,9 +126,9 @@ class _Decider:
         return rules, item.note.saying(*remarks, *said)
 
     def _claim(self, note: ImportNote) -> tuple[str, tuple[str, ...]]:
-        """Return the id under which an item is stored, and the remarks on it.
+        """Return the id under which an item will be stored, and the remarks on it.
 
-        The id is new if another row has the item's id.
+        If another row already uses the item's id, the id is new.
         """
         if note.id not in self._stored.items:
             self._stored.items.add(note.id)
@@ -150,10 +151,10 @@ class _Decider:
         )
 
     def _open(self, rule: Rule, part: CandidateRule, alignment: Alignment, *, rolling: bool) -> Iterator[str]:
-        """Open the rule's counter if usage was counted in its current window. Yield the differences from Bifrost.
+        """Open the rule's counter if its current window has usage.
 
-        The window of a `rolling` rule may begin earlier or later here than in Bifrost. The usage is imported if
-        Bifrost's window has not ended.
+        Yield the differences from Bifrost. The window of a `rolling` rule may start earlier or later here than in
+        Bifrost. Its usage is imported unless the window has ended in Bifrost.
         """
         start, end = window(rule.duration, alignment, rule.anchor, self._now)
         if part.began is not None and part.began > self._now:
@@ -185,10 +186,7 @@ def _built(arriving: CandidateLimit, rules: list[Rule]) -> Limit:
 
 
 def _unique(notes: Iterable[ImportNote]) -> list[ImportNote]:
-    """Return each row once, with the best of its outcomes and all its remarks.
-
-    Rows without an id are never merged.
-    """
+    """Return each row once, with the best of its outcomes and all its remarks. Rows without an id are never merged."""
     merged: dict[tuple[CandidateKind, str | int], ImportNote] = {}
     order = list(ImportOutcome)
     for number, row in enumerate(notes):

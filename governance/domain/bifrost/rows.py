@@ -1,13 +1,14 @@
-"""The rows of Bifrost's store that the import reads, with the values that SQLite returns.
+"""The rows of Bifrost's store that the import reads.
 
-A value may be of any SQLite type. It is None if the store's version has no such column.
+They contain the values that SQLite returned. A value may be of any SQLite type. It is None if this version of the store
+has no such column.
 """
 
 from typing import Any, NamedTuple
 
 
 class KeyRow(NamedTuple):
-    """A row of `governance_virtual_keys`. Older stores have `budget_id` and `rate_limit_id`."""
+    """A row of `governance_virtual_keys`. Only older stores have the columns `budget_id` and `rate_limit_id`."""
 
     id: Any = None
     name: Any = None
@@ -27,7 +28,7 @@ class KeyRow(NamedTuple):
 
 
 class LimitRow(NamedTuple):
-    """A row of `governance_model_configs`. Older stores have `budget_id`."""
+    """A row of `governance_model_configs`. Only older stores have the column `budget_id`."""
 
     id: Any = None
     model_name: Any = None
@@ -43,9 +44,10 @@ class LimitRow(NamedTuple):
 
 
 class BudgetRow(NamedTuple):
-    """A row of `governance_budgets`. Either it names one owner, or an owner's row names it.
+    """A row of `governance_budgets`.
 
-    Only the stores that set the alignment for each budget have `calendar_aligned`.
+    Either it names one owner, or the row of an owner names it. Only stores that set the alignment for each budget have
+    the column `calendar_aligned`.
     """
 
     id: Any = None
@@ -68,7 +70,7 @@ class BudgetRow(NamedTuple):
 
 
 class RateLimitRow(NamedTuple):
-    """A row of `governance_rate_limits`. An owner's row names it, or `model_config_id` names its limit."""
+    """A row of `governance_rate_limits`. Either the row of an owner names it, or `model_config_id` names its limit."""
 
     id: Any = None
     model_config_id: Any = None
@@ -108,7 +110,7 @@ class ProviderConfigRow(NamedTuple):
 
 
 class PriceRow(NamedTuple):
-    """A row of `governance_pricing_overrides`. `pricing_patch_json` has the prices in dollars per token."""
+    """A row of `governance_pricing_overrides`. `pricing_patch_json` contains the prices in dollars per token."""
 
     id: Any = None
     name: Any = None
@@ -123,7 +125,10 @@ class PriceRow(NamedTuple):
 
 
 class BifrostReference(NamedTuple):
-    """A reference to a budget (`budget_id`) or a rate limit (`rate_limit_id`). The import does not read its table."""
+    """A reference to a budget (`budget_id`) or a rate limit (`rate_limit_id`).
+
+    The table that contains it is not read.
+    """
 
     table: str
     column: str
@@ -131,9 +136,9 @@ class BifrostReference(NamedTuple):
 
 
 class UnreadColumn(NamedTuple):
-    """A column that the import does not read, and that may contain limits.
+    """A column that the import does not read although it may contain limits.
 
-    If `column` is None, the whole table is not read. `rows` counts the rows with a value.
+    If `column` is None, the whole table is not read. `rows` is the number of rows that have a value in the column.
     """
 
     table: str
@@ -142,7 +147,7 @@ class UnreadColumn(NamedTuple):
 
 
 class BifrostRows(NamedTuple):
-    """All rows that the import reads of a store, and the columns that it does not read."""
+    """All rows that the import reads from a store, and the columns that it does not read."""
 
     virtual_keys: tuple[KeyRow, ...] = ()
     limits: tuple[LimitRow, ...] = ()

@@ -1,1 +1,1 @@
-"""Config files: their entries, their faults, and the plan that makes the database agree with a file."""
+"""Config files: their entries, their faults, and the plan that changes the database to match a file."""

@@ -1,4 +1,4 @@
-"""The entries of a config file, first as the file has them, then with their references resolved (`Wanted`).
+"""The entries of a config file: first as read from the file, then with their references resolved (`Wanted`).
 
 A path names a position in the file, for example `governance.model_configs[3].budgets[0]`.
 """
@@ -11,21 +11,23 @@ from governance.domain.names import Identity
 from governance.domain.pricing.drafts import PriceDraft
 
 NAMESPACE = uuid.UUID("6a8d2f0e-3f6b-5d0c-9f43-6c1c5b1f8e27")
-"""The UUID namespace of the ids that are derived for entries without an id."""
+"""The UUID namespace for the ids that are derived for entries without an id."""
 
 
 class NamedOwner(NamedTuple):
-    """The owner that a budget or rate limit names: the field, for example `virtual_key_id`, and the id in it."""
+    """The owner that a budget or rate limit names: the name of the field, for example `virtual_key_id`, and its value.
+    """
 
     field: str
     id: str
 
 
 class LimitEntry(NamedTuple):
-    """A model limit as the file has it. `draft` has the nested items. The id fields name the other items of the limit.
+    """A model limit as read from the file.
 
-    `named_by` is the owner value with which a budget names this limit. An `implied` limit is derived from the budgets
-    and rate limits of a virtual key or provider. If there are none, the limit is dropped.
+    `draft` contains the nested items. The id fields name the other items of the limit. `named_by` is the value with
+    which a budget refers to this limit as its owner. An `implied` limit is derived from the budgets and rate limits of
+    a virtual key or provider. It is dropped if there are none.
     """
 
     path: str
@@ -40,7 +42,7 @@ class LimitEntry(NamedTuple):
 
 
 class ItemEntry(NamedTuple):
-    """A budget or rate limit with an entry of its own. It may name its owner."""
+    """A budget or rate limit that the file lists as a separate entry. It may name its owner."""
 
     path: str
     id: str
@@ -49,9 +51,9 @@ class ItemEntry(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A budget or rate limit (`kind`) whose owners this service does not have (`owners`, for example teams).
+    """A budget or rate limit (`kind`) of owners that do not exist in this service, for example teams (`owners`).
 
-    `item` is the item's id if the owner refers to it. `item` is None if the item is nested in the owner.
+    If the owner refers to the item by id, `item` is this id. If the item is nested in the owner, `item` is None.
     """
 
     path: str
@@ -61,9 +63,10 @@ class Claim(NamedTuple):
 
 
 class WantedKey(NamedTuple):
-    """A virtual key. A field that is None leaves the stored value. `named` says whether the file gives the key's id.
+    """A virtual key.
 
-    Instead of the key's value, it has the value's digest and prefix.
+    A field that is None leaves the stored value unchanged. `named` says whether the file gives the key's id. The object
+    contains the digest and the prefix of the key's value, not the value.
     """
 
     path: str
@@ -80,7 +83,7 @@ class WantedKey(NamedTuple):
 
 
 class WantedUser(NamedTuple):
-    """A user: a name for an id."""
+    """A user: an id and its name."""
 
     path: str
     id: str
@@ -106,12 +109,12 @@ class WantedItem(NamedTuple):
 
     @property
     def item(self) -> DraftItem:
-        """The item without an id, so that only its windows can match it to a stored item."""
+        """The item without an id. It matches a stored item only by its windows."""
         return DraftItem(None, self.ceilings)
 
 
 class WantedLimit(NamedTuple):
-    """A model limit with all its budgets and rate limits. `draft` has the same items."""
+    """A model limit with all its budgets and rate limits. `draft` contains the same items."""
 
     path: str
     id: str
@@ -129,7 +132,7 @@ class WantedLimit(NamedTuple):
 
     @property
     def items(self) -> tuple[WantedItem, ...]:
-        """Budgets and rate limits, in the draft's order."""
+        """The limit's budgets and rate limits, in the same order as in the draft."""
         return self.budgets + self.rate_limits
 
 
@@ -137,7 +140,7 @@ EntryT = TypeVar("EntryT", LimitEntry, ItemEntry, WantedKey, WantedUser, WantedP
 
 
 class Section(NamedTuple, Generic[EntryT]):
-    """The well-formed entries of one kind, and the ids of all its entries, faulty ones included."""
+    """The valid entries of one kind, and the ids of all its entries, including the invalid ones."""
 
     entries: list[EntryT]
     ids: set[str]
@@ -164,12 +167,12 @@ class Sections(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """The contents of a file with all references resolved. `notes`, `left_out` and `unset` are (path, sentence) pairs.
+    """The contents of a file with all references resolved.
 
-    `skipped` has the names of skipped sections and fields. `notes` are about values that the service changed.
-    `left_out` are the budgets and rate limits that belong to no limit here. `unset` are the values whose environment
-    variable is not set. A sync reports them as faults, and a check reports them as warnings. `owner` is the owner that
-    the file names.
+    `notes`, `left_out` and `unset` are (path, sentence) pairs. `notes` report values that the service changed.
+    `left_out` lists the budgets and rate limits that belong to no limit here. `unset` lists the values whose
+    environment variable is not set. A sync reports them as faults, and a check reports them as warnings. `skipped`
+    contains the names of skipped sections and fields. `owner` is the owner that the file names.
     """
 
     limits: tuple[WantedLimit, ...]
@@ -184,22 +187,22 @@ class Wanted(NamedTuple):
 
 
 def limit_id(identity: Identity) -> str:
-    """Return the id of a limit that has none in its file. Equal identities give equal ids."""
+    """Derive an id for a limit that has none in its file. Limits with equal identities get equal ids."""
     return _derived("limit", *identity)
 
 
 def item_id(owner: str, item: DraftItem) -> str:
-    """Return the id of a budget or rate limit that has none in its file, derived from its limit and windows."""
+    """Derive an id for a budget or rate limit that has none in its file, from its limit and its windows."""
     return _derived("item", owner, *(f"{metric} {length}" for metric, length in sorted(item.windows)))
 
 
 def key_id(name: str) -> str:
-    """Return the id of a virtual key that has none in its file, derived from its name."""
+    """Derive an id for a virtual key that has none in its file, from its name."""
     return _derived("virtual key", name)
 
 
 def price_id(draft: PriceDraft) -> str:
-    """Return the id of a price override that has none in its file, derived from its model and time."""
+    """Derive an id for a price override that has none in its file, from its model and time."""
     provider, model, effective_from = draft.identity
     return _derived("price", provider, model, str(effective_from))
 

@@ -1,4 +1,4 @@
-"""The steps of the entries whose rows refer to no other rows: users and price overrides."""
+"""The plan's steps for entries whose rows refer to no other rows: users and price overrides."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -8,10 +8,10 @@ from governance.domain.records.differences import Difference
 
 
 class EntryKind(NamedTuple):
-    """A kind of entries: its entity, the type of its stored rows, and two functions.
+    """Describes one kind of entry: its entity, the type of its stored rows, and two functions.
 
-    One function returns the differences of two values, and the other one a value's title. A row is (value, config_hash,
-    source). Each value has an id. None means that the row does not exist.
+    One function returns the differences between two values. The other function returns the title of a value. A row is
+    (value, config_hash, source). Each value has an id. None means that the row does not exist.
     """
 
     entity: str
@@ -21,14 +21,17 @@ class EntryKind(NamedTuple):
 
 
 def removal(kind: EntryKind, row: Any) -> Step:
-    """Return the removal of a row that its file no longer has."""
+    """Return a removal step for a row that its file no longer contains."""
     value = row[0]
     differences = tuple(kind.differences(value, None))
     return Step(Action.REMOVE, kind.entity, value.id, kind.title(value), differences, None, row, None)
 
 
 def step(kind: EntryKind, context: PlanContext, config_hash: str, row: Any, value: Any) -> Step:
-    """Return the step for an entry. `row` is the stored row or None. `value` is the row's value after the step."""
+    """Return the step for an entry.
+
+    `row` is the stored row, or None. `value` is the value of the row after the step.
+    """
     if row is None:
         after = kind.row(value, config_hash, context.source)
         note = recreation_note(context, kind.entity, value.id)

@@ -1,8 +1,8 @@
-"""Hashes of file entries. A changed hash shows that the entry has changed since it was stored.
+"""Computes hashes of file entries.
 
-The formulas are Bifrost's. A hash is the lower-case hex SHA-256 of the entry's settings. Usage and times are left out.
-Fields that Bifrost does not have are appended if they are given. So an entry that has only Bifrost's fields has the
-same hash as in Bifrost.
+A changed hash shows that the entry has changed since it was stored. The formulas are Bifrost's. A hash is the
+lower-case hex SHA-256 of the entry's settings, without usage and times. Fields that Bifrost does not have are appended
+if the entry contains them. So an entry that contains only Bifrost's fields has the same hash as in Bifrost.
 """
 
 from collections.abc import Iterable
@@ -18,21 +18,21 @@ from governance.domain.pricing.overrides import full_name
 from governance.domain.times import rfc3339
 
 PLAIN_FROM = Decimal("1e-6")
-"""Go's JSON writes a number below this one with an exponent."""
+"""Go's JSON encoder writes numbers below this one with an exponent."""
 
 
 def of_budget(budget_id: str, ceiling: RuleSpec) -> str:
-    """Return the hash of a budget: of its id, maximum and duration, without separators between them."""
+    """Hash a budget. The input is its id, its maximum and its duration, without separators."""
     return _hash(budget_id + go_number(ceiling.max_limit) + ceiling.duration.text)
 
 
 def of_rate_limit(rate_limit_id: str, ceilings: Iterable[RuleSpec]) -> str:
-    """Return the hash of a rate limit: of its id, the maximum and duration of tokens, and then those of requests."""
+    """Hash a rate limit. The input is its id, the maximum and the duration for tokens, and then those for requests."""
     return _hash(rate_limit_id + "".join(f"{ceiling.max_limit}{ceiling.duration.text}" for ceiling in ceilings))
 
 
 def of_limit(entry: LimitEntry, limit_id: str, budget_ids: Iterable[str], rate_limit_ids: Iterable[str]) -> str:
-    """Return the hash of a limit: of `name:length:value;` for each field and for each item id. The ids are sorted."""
+    """Hash a limit. The input contains `name:length:value;` for each field and for each item id. The ids are sorted."""
     draft, alone = entry.draft, entry.rate_limit_id
     fields = [
         ("id", limit_id),
@@ -61,7 +61,7 @@ def of_key(
     calendar_aligned: bool,
     expires_at: int | None,
 ) -> str:
-    """Return the hash of a virtual key. The formula is Bifrost's, for the fields that this service has."""
+    """Hash a virtual key with Bifrost's formula, from the fields that exist in this service."""
     text = f"{name}{description or ''}{value or ''}"
     if is_active is not None:
         text += f"isActive:{str(is_active).lower()}"
@@ -71,12 +71,12 @@ def of_key(
 
 
 def of_user(user_id: str, name: str) -> str:
-    """Return the hash of a user. Bifrost has no users, so the formula is that of a limit."""
+    """Hash a user. Bifrost has no users, so the formula is the one for limits."""
     return _hash(_named([("id", user_id), ("name", name)]))
 
 
 def of_price(price_id: str | None, draft: PriceDraft) -> str:
-    """Return the hash of a price override. The formula is that of a limit."""
+    """Hash a price override, with the formula for limits."""
     alias = draft.same_as and full_name(draft.same_as.provider, draft.same_as.model)
     fields = [
         ("id", price_id),
@@ -90,7 +90,7 @@ def of_price(price_id: str | None, draft: PriceDraft) -> str:
 
 
 def go_number(nanos: int) -> str:
-    """Return nano-dollars as Go writes dollars in JSON. If a double would lose digits, return all digits."""
+    """Write nano-dollars as Go writes dollars in JSON. If a double would lose digits, write all digits."""
     exact = Decimal(nanos).scaleb(-9)
     shortest = Decimal(repr(float(exact)))
     if shortest != exact:

@@ -1,6 +1,7 @@
-"""The plan's steps for limits. An entry is matched by identity, so usage stays with its model and scope.
+"""The plan's steps for limits.
 
-An entry may have the id of a stored limit but another identity. Then it replaces that limit, and its usage starts at 0.
+An entry matches the stored limit of the same identity, so usage stays with its model and scope. If an entry has only
+the id of a stored limit, and another identity, it replaces that limit. Then its usage starts at 0.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,21 +25,18 @@ from governance.domain.records.stored import LIMIT, ManagedLimit
 
 
 class LimitMatch(NamedTuple):
-    """The stored limit that an entry matches. `replaced` is true if only the id matches, and not the identity."""
+    """The stored limit that an entry matches. `replaced` is true if their ids are equal but their identities differ."""
 
     row: ManagedLimit
     replaced: bool = False
 
 
 Matches = Mapping[str, LimitMatch]
-"""Matches by the path of the entry."""
+"""The matches, by the path of the entry in the file."""
 
 
 def matches(limits: Iterable[WantedLimit], stored: Mapping[str, ManagedLimit]) -> Matches:
-    """Match entries to stored limits, first by identity.
-
-    A limit that no entry matches by identity is matched by its id.
-    """
+    """Match entries to stored limits by identity. Then match the limits that are left over by id."""
     entries = list(limits)
     by_identity = {row.limit.identity: row for row in stored.values()}
     same = {entry.path: LimitMatch(by_identity[entry.identity]) for entry in entries if entry.identity in by_identity}
@@ -51,9 +49,10 @@ def matches(limits: Iterable[WantedLimit], stored: Mapping[str, ManagedLimit]) -
 def steps(
     context: PlanContext, limits: Iterable[WantedLimit], matched: Matches, removed: set[str], flags: Mapping[str, bool]
 ) -> Iterator[Step]:
-    """Yield a step for each entry. `removed` has the ids of the limits to be removed.
+    """Yield a step for each entry.
 
-    `flags` has `calendar_aligned` of each virtual key by its id.
+    `removed` contains the ids of the limits that will be removed. `flags` contains `calendar_aligned` of each virtual
+    key, by key id.
     """
     wanted = list(limits)
     replaced = {match.row.limit.id for match in matched.values() if match.replaced}
@@ -69,15 +68,16 @@ def steps(
 
 
 def removal(row: ManagedLimit) -> Step:
-    """Return the removal of a limit that its file no longer has."""
+    """Return a removal step for a limit that its file no longer contains."""
     limit = row.limit
     return Step(Action.REMOVE, LIMIT, limit.id, title(limit), of_limits(limit, None), None, row, None)
 
 
 def _located_step(context: PlanContext, entry: WantedLimit, match: LimitMatch | None, setting: MergeContext) -> Step:
-    """Return the step of an entry. Raises InvalidRequest with the entry's path if the limit would be invalid.
+    """Return the step for an entry.
 
-    Whether a limit is valid can depend on `calendar_aligned` of its virtual key.
+    Raises InvalidRequest with the entry's path if the limit would be invalid. Whether a limit is valid can depend on
+    `calendar_aligned` of its virtual key.
     """
     try:
         return _step(context, entry, match, setting)

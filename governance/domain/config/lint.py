@@ -1,4 +1,4 @@
-"""Warnings about a valid file: some parts have no effect, or an effect that its author probably does not expect."""
+"""Warns about a valid file: some parts have no effect, or an effect that the author probably does not expect."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -22,9 +22,10 @@ OWNING = frozenset({"model_configs", "virtual_keys", "providers"})
 
 
 def lint(wanted: Wanted, now: int, faulty: Iterable[str] = ()) -> list[Caution]:
-    """Return all warnings of a file, with its `unset` and `notes`. `faulty` has the paths of its faults.
+    """Return all warnings about a file, including those in `unset` and `notes`.
 
-    A faulty entry gets no warnings. If a faulty entry may define an id, that id is not reported as missing.
+    `faulty` contains the paths of its faults. An entry with a fault gets no warnings. If an entry with a fault may
+    define an id, that id is not reported as missing.
     """
     paths = list(faulty)
     wrong = _wrong(paths)
@@ -39,9 +40,10 @@ def lint(wanted: Wanted, now: int, faulty: Iterable[str] = ()) -> list[Caution]:
 
 
 def left_out(wanted: Wanted, faulty: Iterable[str] = ()) -> list[Caution]:
-    """Return the budgets and rate limits that belong to no limit here. Leave out those that a faulty entry may own.
+    """Return the budgets and rate limits that belong to no limit here.
 
-    `faulty` has the paths of the file's faults. A faulty entry is not reported here.
+    `faulty` contains the paths of the file's faults. Entries with a fault are not returned. Nor are items whose owner
+    may be an entry with a fault.
     """
     paths = list(faulty)
     return _without_faulty(wanted.left_out, paths) if OWNING.isdisjoint(_wrong(paths)) else []
@@ -58,9 +60,9 @@ def _without_faulty(warnings: Iterable[Caution], paths: Iterable[str]) -> list[C
 
 
 def _missing(wanted: Wanted, wrong: set[str]) -> Iterator[Caution]:
-    """Yield a warning for each limit without items and each limit whose virtual key is missing.
+    """Yield a warning for each limit without items, and for each limit whose virtual key is missing.
 
-    `wrong` has the faulty sections.
+    `wrong` contains the names of the sections with faults.
     """
     keys = {key.id for key in wanted.keys}
     for limit in wanted.limits:
@@ -71,7 +73,7 @@ def _missing(wanted: Wanted, wrong: set[str]) -> Iterator[Caution]:
 
 
 def _sections(path: str) -> Iterable[str]:
-    """Return the section of a path. If the path is not in an entry, return all sections."""
+    """Return the section of a path. If the path is not inside an entry, return all sections."""
     section, entry, _ = path.removeprefix("governance.").partition("[")
     return [section] if entry else SECTIONS
 
@@ -99,9 +101,9 @@ def _keyless(limit: WantedLimit, keys: set[str]) -> Iterator[Caution]:
 
 
 def _shadowed(limit: WantedLimit) -> Iterator[Caution]:
-    """Yield a warning for each rule that is never reached.
+    """Yield a warning for each rule that can never refuse a call, because another rule is always used up first.
 
-    Another rule with a longer window and the same or a smaller maximum is used up first.
+    The other rule has a longer window, and the same or a smaller maximum.
     """
     for metric in Metric:
         own = [ceiling for item in limit.items for ceiling in item.ceilings if ceiling.metric == metric]
@@ -118,7 +120,7 @@ def _amount(ceiling: RuleSpec) -> str:
 
 
 def _dated(limit: WantedLimit, paths: dict[Identity, str]) -> Iterator[Caution]:
-    """Warn if a file has a dated model name and the same name without a date: they are two models."""
+    """Warn if a file contains a model name with a date and the same name without a date: they are different models."""
     identity = limit.identity
     undated = DATE.sub("", identity.model)
     twin = paths.get(identity._replace(model=undated))

@@ -1,7 +1,7 @@
-"""Merges a stored limit with its entry in a file. The result is an edit with the parts that changed in the file.
+"""Merges a stored limit with its entry in a file.
 
-If an entry has the stored hash, it has not changed in the file. Then the stored values stay, even if the API has
-changed them.
+The result is an edit that contains the parts that changed in the file. If an entry has the stored hash, it has not
+changed in the file. Then the stored values stay, even if the API has changed them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,9 +16,9 @@ from governance.domain.limits.limit import MAX_ITEMS, Limit, Metric, Rule, rules
 
 
 class MergeContext(NamedTuple):
-    """The context of a merge, without the limit and its entry.
+    """The settings of a merge, besides the limit and its entry.
 
-    `taken` has the ids of the budgets and rate limits of other limits. `inherited` is `calendar_aligned` of the limit's
+    `taken` contains the ids of other limits' budgets and rate limits. `inherited` is `calendar_aligned` of the limit's
     virtual key. `now` is in microseconds.
     """
 
@@ -28,14 +28,17 @@ class MergeContext(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """A budget or rate limit to store, with its entry in the file. `wanted` is None if the file has no such entry."""
+    """A budget or rate limit to store, with its entry in the file.
+
+    `wanted` is None if the file contains no such entry.
+    """
 
     item: DraftItem
     wanted: WantedItem | None
 
 
 def new_limit(wanted: WantedLimit, own_id: str, setting: MergeContext) -> Limit:
-    """Return a new limit for an entry that matches no stored limit."""
+    """Build a new limit for an entry that matches no stored limit."""
     ids = _new_ids(own_id, wanted.items, setting.taken)
     new_id = iter([own_id, *ids]).__next__
     made = created(wanted.draft, inherited=setting.inherited, now=setting.now, new_id=new_id)
@@ -43,10 +46,7 @@ def new_limit(wanted: WantedLimit, own_id: str, setting: MergeContext) -> Limit:
 
 
 def merged(limit: Limit, wanted: WantedLimit, setting: MergeContext) -> Limit:
-    """Return the stored limit merged with its entry.
-
-    If the merged limit is invalid, return the limit as in the file.
-    """
+    """Merge a stored limit with its entry. If the merged limit is invalid, return the limit as it is in the file."""
     try:
         result = _merged(limit, wanted, setting, whole=False)
     except InvalidRequest:
@@ -55,7 +55,7 @@ def merged(limit: Limit, wanted: WantedLimit, setting: MergeContext) -> Limit:
 
 
 def as_written(limit: Limit, wanted: WantedLimit, setting: MergeContext) -> Limit:
-    """Return the stored limit with exactly the values of its entry, without any edits made by the API."""
+    """Return the stored limit with exactly the values of its entry, without any edits made through the API."""
     return _merged(limit, wanted, setting, whole=True)
 
 
@@ -97,9 +97,9 @@ def _parts(limit: Limit, wanted: WantedLimit, kind: str, *, whole: bool, same: b
 
 
 def _matched(stored: Mapping[str, list[Rule]], items: Iterable[WantedItem], *, single: bool) -> list[str | None]:
-    """Return, for each item in the file, the id of the stored item it matches, or None.
+    """Return, for each item in the file, the id of the stored item that it matches, or None.
 
-    An id that is not stored is ignored here: such an item is matched by its windows.
+    If the id of an item in the file is not stored, the item is matched by its windows.
     """
     windows = {row_id: windows_of(rules) for row_id, rules in stored.items()}
     wanted = [(item.id if item.id in stored else None, item.item.windows) for item in items]
@@ -111,7 +111,7 @@ def _ceilings(rules: Iterable[Rule]) -> tuple[RuleSpec, ...]:
 
 
 def _is_valid(limit: Limit) -> bool:
-    """Return whether a limit has no window twice, and at most MAX_ITEMS budgets and MAX_ITEMS rate limits."""
+    """Return whether no two rules share a window, and there are at most MAX_ITEMS budgets and MAX_ITEMS rate limits."""
     windows = [(rule.metric, rule.duration.length) for rule in limit.rules]
     budgets = sum(rule.metric == Metric.COST for rule in limit.rules)
     rates = {rule.id for rule in limit.rules if rule.metric != Metric.COST}
@@ -119,9 +119,10 @@ def _is_valid(limit: Limit) -> bool:
 
 
 def _new_ids(owner: str, items: Iterable[WantedItem], taken: set[str]) -> list[str]:
-    """Return the ids of new items. An item has the id of the file.
+    """Return the ids of new items.
 
-    If another item (of either kind) has that id, a new id is derived from it.
+    An item keeps its id from the file. If another item (a budget or a rate limit) has this id, a new id is derived from
+    it.
     """
     ids: list[str] = []
     for item in items:

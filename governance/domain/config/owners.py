@@ -1,7 +1,7 @@
-"""Finds the limit to which each budget and rate limit with its own entry belongs.
+"""Finds the limit to which each separate entry of a budget or rate limit belongs.
 
-A limit may name the item, or the item may name its owner. An item without an owner is left out, with the reason. So is
-an item with an owner of a kind that this service does not have.
+Either a limit names the item, or the item names its owner. An item is left out, with the reason, if it has no owner, or
+if this service does not have owners of that kind.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,8 +21,8 @@ WORDS = {
 class ItemKind(NamedTuple):
     """A kind of items: budgets or rate limits.
 
-    `what` is the word for one item. The other fields name three fields of a limit: for one id, for many ids, and for
-    nested items.
+    `what` is the word for one item. The other fields are the names of three fields of a limit. They contain one id,
+    many ids, and nested items.
     """
 
     what: str
@@ -38,7 +38,7 @@ RATE_LIMITS = ItemKind("rate limit", "rate_limit_id", "rate_limit_ids", "rate_li
 class OwnedItems(NamedTuple):
     """The entries of a section by the path of their limit, the faults, and the entries that are left out.
 
-    `left_out` has (path, reason) pairs.
+    `left_out` contains (path, reason) pairs.
     """
 
     by_limit: Mapping[str, list[ItemEntry]]
@@ -51,7 +51,7 @@ class OwnedItems(NamedTuple):
 
 
 class ItemReference(NamedTuple):
-    """A limit, the id of one of its budgets or rate limits, and the path in the file that connects them."""
+    """A reference between a limit and a budget or rate limit: the limit, the item's id, and the path in the file."""
 
     limit: LimitEntry
     item: str
@@ -59,7 +59,10 @@ class ItemReference(NamedTuple):
 
 
 def owned(limits: list[LimitEntry], section: Section[ItemEntry], claims: Iterable[Claim], kind: ItemKind) -> OwnedItems:
-    """Assign the entries of a section to limits. `claims` has the items of owners that this service does not have."""
+    """Assign the entries of a section to limits.
+
+    `claims` contains the items whose owners this service does not have.
+    """
     known = {entry.id: entry for entry in section.entries}
     by_owner = {limit.named_by: limit for limit in limits if limit.named_by is not None}
     foreign = {entry.id: entry for entry in section.entries if _is_foreign(entry, by_owner)}
@@ -80,7 +83,10 @@ def owned(limits: list[LimitEntry], section: Section[ItemEntry], claims: Iterabl
 
 
 def _is_foreign(entry: ItemEntry, by_owner: Mapping[NamedOwner, LimitEntry]) -> bool:
-    """Return whether an entry names an owner that is not here. Another function reports a missing model config."""
+    """Return whether an entry names an owner that is not in this service.
+
+    A missing model config is reported elsewhere.
+    """
     return entry.owner is not None and entry.owner.field in WORDS and entry.owner not in by_owner
 
 
@@ -102,7 +108,7 @@ def _references(
 
 
 def _shared_sentence(item: str, limit: LimitEntry, section: Section[ItemEntry], kind: ItemKind) -> str:
-    """Return the sentence for an entry that two limits refer to."""
+    """Return the error sentence for an entry to which two limits refer."""
     number = next(n for n in range(2, len(section.ids) + 3) if f"{item}-{n}" not in section.ids)
     return (
         f"Write a {kind.what} of its own for this limit, with another id such as '{item}-{number}', and name that "
@@ -125,7 +131,7 @@ def _owner_text(entry: ItemEntry) -> str:
 def _left_out(
     section: Section[ItemEntry], owner: Mapping[str, LimitEntry], claims: list[Claim], kind: ItemKind
 ) -> Iterator[tuple[str, str]]:
-    """Yield, with the reason, each entry that belongs to no limit and each claim of an owner that is not here."""
+    """Yield each entry that belongs to no limit, and each claim by an owner that is not here, with the reason."""
     own = [claim for claim in claims if claim.kind == kind.what]
     first = {claim.item: claim for claim in reversed(own) if claim.item is not None}
     for entry in section.entries:

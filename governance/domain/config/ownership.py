@@ -1,4 +1,4 @@
-"""Finds the rows that a file owns. `--prune` may remove only those rows."""
+"""Finds the rows that a file owns. Only those rows can be removed by `--prune`."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import TypeVar
@@ -20,7 +20,7 @@ UNKNOWN = "a place that was not noted"
 def without(
     stored: StoredRows, limits: Collection[str], keys: Collection[str], users: Collection[str], prices: Collection[str]
 ) -> StoredRows:
-    """Return the stored rows without those that have these ids."""
+    """Return the stored rows except those with these ids."""
     return StoredRows(
         _other_rows(stored.limits, limits),
         _other_rows(stored.keys, keys),
@@ -40,10 +40,10 @@ def owned(context: PlanContext, stored: StoredRows) -> StoredRows:
 
 
 def owner_faults(context: PlanContext, missing: StoredRows) -> Iterator[Fault]:
-    """Yield a fault if the owner is a file's base name, and a file of that name in another folder made rows.
+    """Yield a fault if rows came from a file of the same name in another folder, and the owner is only the base name.
 
-    `missing` has the stored rows that the file does not have. A row whose folder is not known counts as the row of
-    another file.
+    `missing` contains the stored rows that the file does not contain. A row whose folder is not known counts as a row
+    of another file.
     """
     if not context.source.placed:
         return

@@ -1,4 +1,4 @@
-"""The plan of a sync: a list of steps from the stored rows to the rows of a file. The functions are pure."""
+"""Plans a sync: a list of steps that change the stored rows into the rows of a file. The functions are pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,9 +13,10 @@ from governance.domain.records.stored import ManagedKey, ManagedLimit, StoredRow
 
 
 class Plan(NamedTuple):
-    """The steps for virtual keys, then for users, prices and limits, each in the order of the file. Removals are last.
+    """The steps for virtual keys, then for users, prices and limits, each in the order of the file.
 
-    `gone` is the number of rows that the file created and no longer has. It is 0 if the plan prunes them.
+    Removals come last. `gone` is the number of rows that the file created and no longer contains. It is 0 if the plan
+    prunes these rows.
     """
 
     steps: tuple[Step, ...]
@@ -39,7 +40,7 @@ class Plan(NamedTuple):
 
     @property
     def outline(self) -> tuple[object, ...]:
-        """The part of the plan that users see. Two plans are compared by this part."""
+        """The part of the plan that users see. Two plans are equal if these parts are equal."""
         return tuple(step.outline for step in self.steps)
 
 
@@ -71,7 +72,10 @@ def plan(context: PlanContext, wanted: Wanted, *, prune: bool) -> tuple[Plan, li
 
 
 def _ends(gone: StoredRows, bound: set[str]) -> Iterator[Step]:
-    """Yield the removal of each row that the file no longer has. `bound` has the ids of keys that limits still use."""
+    """Yield a removal step for each row that the file no longer contains.
+
+    `bound` contains the ids of keys that limits still use.
+    """
     yield from map(limit_steps.removal, gone.limits.values())
     yield from (virtual_key_steps.removal(row, bound) for row in gone.keys.values())
     yield from map(user_steps.removal, gone.users.values())
@@ -79,7 +83,7 @@ def _ends(gone: StoredRows, bound: set[str]) -> Iterator[Step]:
 
 
 def _flags(rows: Iterable[ManagedKey], steps: Iterable[Step]) -> dict[str, bool]:
-    """Return `calendar_aligned` of each virtual key by its id, with the value after the steps."""
+    """Return `calendar_aligned` of each virtual key after the steps, by key id."""
     after = (step.after for step in steps if isinstance(step.after, ManagedKey))
     return {each.key.id: each.key.calendar_aligned for each in (*rows, *after)}
 

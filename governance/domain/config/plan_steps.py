@@ -1,6 +1,6 @@
 """The steps of a plan, and the context in which they are computed.
 
-A step is the change of one stored row that makes it agree with its entry in the file.
+A step changes one stored row so that it matches its entry in the file.
 """
 
 from enum import StrEnum
@@ -11,7 +11,7 @@ from governance.domain.records.stored import Managed, Source, StoredRows
 
 
 class Action(StrEnum):
-    """What a step does with its row. A kept row may still get a new hash of its entry."""
+    """What a step does with its row. A row that is kept may still get a new hash."""
 
     CREATE = "create"
     CHANGE = "change"
@@ -21,9 +21,9 @@ class Action(StrEnum):
 
 
 class PlanContext(NamedTuple):
-    """The context of a plan: the file, the stored rows and the time in microseconds.
+    """What a plan is computed from: the file, the stored rows and the time in microseconds.
 
-    If `overwrite` is true, the values of the file replace edits by the API.
+    If `overwrite` is true, the values in the file replace edits made through the API.
     """
 
     source: Source
@@ -32,19 +32,25 @@ class PlanContext(NamedTuple):
     overwrite: bool = False
 
     def owns(self, source: Source) -> bool:
-        """Return whether this file owns a row: the names are equal, and so are the folders if both are known."""
+        """Return whether this file owns a row.
+
+        The names must be equal. If both folders are known, they must be equal too.
+        """
         if not self.source.name or source.name != self.source.name:
             return False
         return not self.source.placed or source.place in (self.source.place, None)
 
     def with_place(self, source: Source) -> Source:
-        """Return the source to store with a kept row. If its `place` is not known, it gets that of the file."""
+        """Return the source to store with a row that is kept.
+
+        If its `place` is not known, the source gets the `place` of the file.
+        """
         known = source.place is not None or not self.source.placed
         return source if known or not self.owns(source) else self.source
 
 
 class Step(NamedTuple):
-    """The change of one row. `before` and `after` differ even if only the hash of the entry changes."""
+    """The change of one row. `before` and `after` differ even if only the entry's hash changes."""
 
     action: Action
     entity: str
@@ -69,18 +75,18 @@ BOUND = "kept: limits that are not this file's are bound to it"
 
 
 def edit_note(context: PlanContext) -> str:
-    """Return the note on a row that was edited since its entry was stored."""
+    """Return the note about a row that was edited after its entry had been stored."""
     return OVERWRITTEN if context.overwrite else DRIFTED
 
 
 def recreation_note(context: PlanContext, entity: str, row_id: str) -> str | None:
-    """Return the note on a new row whose id was deleted before, or None."""
+    """Return the note about a new row if a row with the same id was deleted before. Otherwise return None."""
     return RETURNS if (entity, row_id) in context.stored.deleted else None
 
 
 def stores_hash(source: Source, context: PlanContext) -> bool:
-    """Return whether a kept row gets its entry's hash, so that later edits stay.
+    """Return whether a row that is kept gets the hash of its entry, so that later edits stay.
 
-    A row of another file does not get the hash.
+    A row of another file does not get it.
     """
     return source.name == "" or context.owns(source)

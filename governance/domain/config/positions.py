@@ -1,6 +1,6 @@
 """Finds the line of each value in a JSON text.
 
-This is done only when a file has a fault, to report the fault's line.
+This is done only when a file has a fault, to report the line of the fault.
 """
 
 import json
@@ -13,16 +13,17 @@ LAST_STEP = re.compile(r"[.\[][^.\[]*$")
 
 
 class _Inside(NamedTuple):
-    """An open array or object: its path, and the current index or key in it. The key is None if a key comes next."""
+    """An open array or object: its path, and the current index or key. The key is None if a key comes next."""
 
     path: str
     place: int | str | None
 
 
 def positions(text: str) -> Iterator[tuple[str, int]]:
-    """Yield the path of each value in a valid JSON text, for example `budgets[0].max_limit`, with its line.
+    """Yield the path of each value in a valid JSON text, for example `budgets[0].max_limit`, and its line.
 
-    The line of a value in an object is the line of its key. If an object has a key twice, that path is yielded twice.
+    The line of a value in an object is the line of its key. If an object contains a key twice, its path is yielded
+    twice.
     """
     line, seen = 1, 0
     opened: list[_Inside] = []
@@ -50,7 +51,7 @@ def _path(inside: _Inside) -> str:
 
 
 def repeated(text: str) -> tuple[str, int]:
-    """Return the path of the first duplicate key, and the line where it occurs the second time."""
+    """Return the path of the first duplicate key, and the line of its second occurrence."""
     seen: set[str] = set()
     for path, line in positions(text):
         if path in seen:
@@ -60,7 +61,7 @@ def repeated(text: str) -> tuple[str, int]:
 
 
 def steps_to(path: str) -> Iterator[str]:
-    """Yield a path, then the path of each object or array that contains it, from the inside out."""
+    """Yield a path, and then the path of each object or array around it, from the inside out."""
     yield path
     while LAST_STEP.search(path):
         path = LAST_STEP.sub("", path)

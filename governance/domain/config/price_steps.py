@@ -1,4 +1,7 @@
-"""The plan's steps for price overrides. An entry is matched by id, else by model and time."""
+"""The plan's steps for price overrides.
+
+An entry is matched by its id. Without an id, it is matched by model and time.
+"""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -37,9 +40,9 @@ def faults(
     prices: Sequence[WantedPrice],
     planned: Sequence[Step],
 ) -> Iterator[Fault]:
-    """Yield a fault for each entry that contradicts a stored override which stays.
+    """Yield a fault for each entry that contradicts a stored override that is not removed.
 
-    Yield a fault for each alias that leads to another alias, too.
+    Also yield a fault for each alias that leads to another alias.
     """
     after = {step.id: step.after.price for step in planned if isinstance(step.after, ManagedPrice)}
     staying = {row_id: row.price for row_id, row in stored.items() if row_id not in after and row_id not in removed}
@@ -58,12 +61,12 @@ def faults(
 
 
 def removal(row: ManagedPrice) -> Step:
-    """Return the removal of an override that its file no longer has."""
+    """Return a removal step for an override that its file no longer contains."""
     return entry_steps.removal(KIND, row)
 
 
 def _aliases(prices: Iterable[PriceOverride]) -> Mapping[ModelKey, Sequence[PriceOverride]]:
-    """Return the aliases, both by their own model and by the model that they lead to."""
+    """Return two mappings of the aliases: by the model of the alias, and by the model to which it leads."""
     found: defaultdict[ModelKey, list[PriceOverride]] = defaultdict(list)
     for each in prices:
         if each.target is not None:

@@ -26,7 +26,7 @@ from governance.domain.names import ALL_MODELS
 
 
 def resolve(sections: Sections) -> tuple[Wanted, list[Fault]]:
-    """Return the contents of the sections with references resolved, and all faults that concern several entries."""
+    """Return the contents of the sections with all references resolved, and the faults that concern several entries."""
     entries = [*sections.limits.entries, *sections.implied, *_on_stored_keys(sections)]
     budgets = owned(entries, sections.budgets, sections.claims, BUDGETS)
     rates = owned(entries, sections.rate_limits, sections.claims, RATE_LIMITS)
@@ -64,7 +64,10 @@ def resolve(sections: Sections) -> tuple[Wanted, list[Fault]]:
 
 
 def _on_stored_keys(sections: Sections) -> Iterator[LimitEntry]:
-    """Yield a limit for each virtual key that a budget names and the file lacks. The key may be stored."""
+    """Yield a limit for each virtual key that a budget names and the file does not contain.
+
+    The key may be in the database.
+    """
     known = {entry.named_by for entry in sections.implied if entry.named_by is not None}
     for entry in sections.budgets.entries:
         owner = entry.owner
@@ -85,7 +88,7 @@ def _inside(limits: list[LimitEntry], kind: str) -> Iterator[tuple[str | None, s
 
 
 def _provider_configs(sections: Sections) -> Iterator[tuple[str | None, str]]:
-    """Yield (id, path) of the provider configs that budgets name."""
+    """Yield the (id, path) of each provider config that a budget names."""
     named = {entry.owner for entry in sections.budgets.entries if entry.owner is not None}
     for entry in sections.implied:
         owner = entry.named_by
@@ -94,7 +97,7 @@ def _provider_configs(sections: Sections) -> Iterator[tuple[str | None, str]]:
 
 
 def _duplicates(named: Iterable[tuple[str | None, str]], what: str = "id") -> Iterator[Fault]:
-    """Yield a fault for each id that an earlier path has too. `what` names the value if it is not an id."""
+    """Yield a fault for each id that occurred at an earlier path. `what` names the value if it is not an id."""
     first: dict[str, str] = {}
     for value, path in named:
         if value is not None and value in first:
@@ -112,7 +115,7 @@ def _missing_owners(sections: Sections) -> Iterator[Fault]:
 
 
 def _flag(entry: LimitEntry, items: Iterable[ItemEntry]) -> tuple[bool | None, list[Fault]]:
-    """Return `calendar_aligned` of a limit and the faults. The limit's budgets and rate limits may set it too."""
+    """Return `calendar_aligned` of a limit, and the faults. The limit's budgets and rate limits may set it too."""
     inside = [item.said(f"{entry.path}.{path}") for path, item in flagged(entry.draft)]
     beside = [each.item.said(each.path) for each in items if each.item.aligned is not None]
     return limit_flag(entry.draft.calendar_aligned, [*inside, *beside])
@@ -141,14 +144,14 @@ def _limit(entry: LimitEntry, flag: bool | None, budgets: list[ItemEntry], rates
 
 
 def _settled(items: Iterable[DraftItem]) -> tuple[DraftItem, ...]:
-    """Return the items without `calendar_aligned`, because the limit has it."""
+    """Return the items without `calendar_aligned`, because the limit contains it."""
     return tuple(item._replace(aligned=None) for item in items)
 
 
 def _hash(entry: LimitEntry, own_id: str, flag: bool | None, budgets: list[ItemEntry]) -> str:
     """Return the hash of a limit's entry.
 
-    The hash includes the `calendar_aligned` of an item if it is true, as in earlier releases.
+    As in earlier releases, the hash includes `calendar_aligned` of an item only if it is true.
     """
     named = {*entry.budget_ids, *(item.id or item_id(own_id, item) for item in entry.draft.budgets)}
     rated = {*entry.rate_limit_ids, *(item.id or item_id(own_id, item) for item in entry.draft.rate_limits)}

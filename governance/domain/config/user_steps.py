@@ -1,4 +1,4 @@
-"""The plan's steps for users. An entry is matched by id, since limits refer to a user's id."""
+"""The plan's steps for users. An entry is matched by id, because limits refer to a user by id."""
 
 from collections.abc import Iterable, Iterator
 
@@ -19,7 +19,7 @@ def steps(context: PlanContext, users: Iterable[WantedUser]) -> Iterator[Step]:
 
 
 def removal(row: ManagedUser) -> Step:
-    """Return the removal of a user that its file no longer has. Limits on the id stay."""
+    """Return a removal step for a user that its config file no longer contains. Limits on the user's id stay."""
     return entry_steps.removal(KIND, row)
 
 

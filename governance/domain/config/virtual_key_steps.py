@@ -1,4 +1,4 @@
-"""The plan's steps for virtual keys. An entry is matched by id, or by name if the file gives no id."""
+"""The plan's steps for virtual keys. An entry is matched by its id. If the file gives no id, it is matched by name."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -28,9 +28,9 @@ def steps(context: PlanContext, keys: Iterable[WantedKey]) -> list[Step]:
 
 
 def removal(row: ManagedKey, bound: set[str]) -> Step:
-    """Return the removal of a key that its file no longer has. The key stays if its id is in `bound`.
+    """Return a removal step for a key that its file no longer contains.
 
-    `bound` has the ids of the virtual keys that remaining limits refer to.
+    The key stays if its id is in `bound`: the ids of the virtual keys that remaining limits use.
     """
     key = row.key
     if key.id in bound:
@@ -39,7 +39,8 @@ def removal(row: ManagedKey, bound: set[str]) -> Step:
 
 
 def clashes(entries: Iterable[WantedKey], steps: Iterable[Step], stored: Mapping[str, ManagedKey]) -> Iterator[Fault]:
-    """Yield a fault for each entry whose name or value another stored key has, unless the plan changes that key."""
+    """Yield a fault for each entry whose name or value belongs to another stored key, unless the plan changes that key.
+    """
     after = {step.id: step.after.key for step in steps if isinstance(step.after, ManagedKey)}
     others = [row.key for key_id, row in stored.items() if key_id not in after]
     names, values = {key.name: key for key in others}, {key.digest: key for key in others}
@@ -70,7 +71,7 @@ def _step(context: PlanContext, entry: WantedKey, row: ManagedKey | None) -> Ste
 
 
 def _new(entry: WantedKey, now: int) -> VirtualKey:
-    """Return a new key. Its digest is empty if the file gives no value."""
+    """Build a new key. Its digest is empty if the file gives no value."""
     return VirtualKey(
         id=entry.id,
         name=entry.name,
@@ -88,7 +89,7 @@ def _new(entry: WantedKey, now: int) -> VirtualKey:
 def _edited(key: VirtualKey, entry: WantedKey, now: int) -> VirtualKey:
     """Return the stored key with the fields of its entry.
 
-    If the entry lacks `is_active` or the value, the stored one stays.
+    If the entry does not set `is_active` or the value, the stored one stays.
     """
     after = key._replace(
         name=entry.name,

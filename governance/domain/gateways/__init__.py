@@ -1,1 +1,1 @@
-"""Calls to models that proxies forward: the amounts that a request allows, and the usage in a model's answer."""
+"""Calls to models that proxies forward: how much a request may use, and how much the model's answer says it used."""

@@ -1,8 +1,8 @@
-"""Reads the usage in a model's answer as it arrives: JSON, an event stream, or AWS's binary event stream.
+"""Reads the usage in a model's answer while it arrives:
 
-The memory is bounded, because events are dropped after they are read. The usage of an answer is one object of its
-provider, which `domain/pricing/provider_usage.py` reads. If several events have usage, their values are merged, and the
-last value of a field is used.
+JSON, an event stream, or AWS's binary event stream. Memory is bounded, because each event is dropped after it was read.
+Each provider reports usage in one object, which `domain/pricing/provider_usage.py` reads. If several events contain
+usage, their fields are merged. If a field occurs several times, its last value is used.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,10 @@ from governance.domain.gateways.text_events import ServerEvents, WholeJson
 AWS_STREAM = "application/vnd.amazon.eventstream"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST_EVENT = 4 * 1024 * 1024
-"""The most bytes of one event or of a JSON answer, if a reader gets no other bound. A longer one is skipped."""
+"""The largest number of bytes that an event or a JSON answer may have, if a reader gets no other bound.
+
+A longer one is skipped.
+"""
 OPENINGS = frozenset({"message_start", "ping", "response.created", "response.in_progress", "response.queued"})
 """The types of events that come before any output."""
 METRICS = {
@@ -26,9 +29,10 @@ METRICS = {
 
 
 class Answer(NamedTuple):
-    """The result of an answer. `usage` is its provider's object. It is None if the answer has no final usage.
+    """The result of reading an answer.
 
-    `has_output` says whether the answer has anything besides an error and the events before the output.
+    `usage` is the object that the provider sent. It is None if the answer contains no final usage. `has_output` says
+    whether the answer contains output: anything besides errors and the events before the output.
     """
 
     usage: Mapping[str, Any] | None
@@ -37,17 +41,17 @@ class Answer(NamedTuple):
 
 
 class Pieces(Protocol):
-    """Splits the bytes of an answer into its JSON events."""
+    """Splits the bytes of an answer into JSON events."""
 
     def feed(self, data: bytes) -> Iterator[Any]:
-        """Yield the events that these bytes complete."""
+        """Yield the events that are complete with these bytes."""
 
     def end(self) -> Iterator[Any]:
-        """Yield the events that the end of the answer completes."""
+        """Yield the events that are complete at the end of the answer."""
 
 
 class AnswerReader:
-    """Collects the usage and the errors in the events of an answer.
+    """Collects the usage and the errors from the events of an answer.
 
     The first bytes tell its form, since proxies pass on other media types, or none. `media_type` is its Content-Type.
     """
@@ -73,7 +77,7 @@ class AnswerReader:
         self._note_all(self._pieces.feed(data))
 
     def end(self) -> Answer:
-        """Return the result of the whole answer."""
+        """Return the result for the whole answer."""
         if self._pieces is not None:
             self._note_all(self._pieces.end())
         usage = {**self._head, **self._usage} if self._usage else self._metrics

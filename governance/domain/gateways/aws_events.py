@@ -1,8 +1,9 @@
-"""AWS's binary event stream (`application/vnd.amazon.eventstream`), which Bedrock's streams have.
+"""Reads AWS's binary event stream (`application/vnd.amazon.eventstream`), in which Bedrock streams its answers.
 
-A message has its length and the length of its headers (4 bytes each, big endian), a checksum of both, the headers, the
-payload, and a checksum. The payload is JSON. In InvokeModelWithResponseStream it has the model's own event as base64 in
-`bytes`. Checksums are not compared, because the message only decides about the amounts that the upstream reports.
+A message contains, in this order: its length and the length of its headers (4 bytes each, big endian), a checksum of
+both, the headers, the payload, and a checksum of the message. The payload is JSON. For InvokeModelWithResponseStream
+the JSON contains the model's event as base64 in `bytes`. Checksums are not verified, because a message only affects the
+amounts that the upstream reports.
 """
 
 import binascii
@@ -35,7 +36,7 @@ class AwsEvents:
         del self._rest[:begin]
 
     def end(self) -> Iterator[Any]:
-        """Yield nothing, because an incomplete message has no payload."""
+        """Yield nothing, because an incomplete message has no usable payload."""
         return iter(())
 
     def _end_of_message(self, begin: int) -> int:

@@ -1,4 +1,4 @@
-"""The forms of requests to models, by their path, and the amounts that a request of each form allows."""
+"""The forms of requests to models, chosen by path. A form tells how to read the amounts that a request allows."""
 
 import posixpath
 import re
@@ -15,16 +15,18 @@ from governance.domain.names import MAX_NAME, has_control, visible
 from governance.domain.pricing.tokens import MAX_TOKENS
 
 DEEPEST = 200
-"""The deepest nesting of a request. The schemas of tools are nested deeper than the bodies of this service's
-endpoints."""
+"""The deepest nesting that a request may have.
+
+The schemas of tools are nested deeper than the bodies of this service's own endpoints.
+"""
 NO_MODEL = "Name the model: this request has none that can be read."
 NO_BODY = "Send the request of the model as the body: the proxy must pass it on."
 
 
 class Form(NamedTuple):
-    """A form of requests: its paths, and its fields. A path may name the model.
+    """A form of requests: its paths and its fields.
 
-    `has_output` is false for embeddings.
+    A path may contain the name of the model. `has_output` is false for embeddings.
     """
 
     provider: str
@@ -54,13 +56,16 @@ FORMS = (
     _form("openai", f"/{COMPLETIONS}", outputs.OPENAI),
     _form("openai", f"/{EMBEDDINGS}", outputs.OPENAI, has_output=False),
 )
-"""All forms. The first form whose path matches is used, so the forms that name the model in the path come first."""
+"""All forms. The first form whose path matches is used. So the forms with the model in the path come first."""
 NAMELESS = Form("", re.compile(""), OutputFields(outputs.OPENAI.maxima, outputs.OPENAI.choices))
-"""The form of a request whose path is not known. Model and maximum are in the fields of OpenAI and Anthropic."""
+"""The form for a request whose path is not known.
+
+It reads the model and the maximum from the fields that OpenAI and Anthropic use.
+"""
 
 
 def form_of(path: str) -> tuple[Form, str | None] | None:
-    """Return the form of a path, and the model that the path names. Return None if the path has no known form.
+    """Return the form for a path, and the model that the path contains.
 
     An upstream may accept a path with doubled slashes, a slash at its end, or dot segments, so these are resolved.
     """
@@ -73,7 +78,7 @@ def form_of(path: str) -> tuple[Form, str | None] | None:
 
 
 def read(data: bytes, form: Form, model: str | None, sizes: HoldSizes) -> ModelCall:
-    """Return the call of a request. `model` is the model that the path names. Raises InvalidRequest."""
+    """Read the call from a request. `model` is the model that the path contains. Raises InvalidRequest."""
     if not data:
         raise unreadable(NO_BODY)
     body = strict_json.read_object(data, deepest=DEEPEST)
@@ -109,13 +114,16 @@ def _keys(fields: OutputFields) -> dict[str, str]:
 
 
 def provider_of(form: Form, model: str) -> str | None:
-    """Return the provider of a form. Return None if the body's model contains one, as in `deepseek/deepseek-chat`."""
+    """Return the provider of a form.
+
+    Return None if the model in the body contains the provider, as in `deepseek/deepseek-chat`.
+    """
     is_written_with_one = "/" in model and "model" not in form.path.groupindex
     return None if is_written_with_one or not form.provider else form.provider
 
 
 def model_name(given: object) -> str:
-    """Return the name of a model. Raises InvalidRequest if it is no valid name."""
+    """Return the name of a model. Raises InvalidRequest if the name is not valid."""
     if not isinstance(given, str) or not given.strip():
         raise unreadable(NO_MODEL, "model")
     named = given.strip()

@@ -1,8 +1,8 @@
-"""The input of a request: an upper bound of its text, and the number of other inputs.
+"""Measures the input of a request: an upper bound of its text, and the number of its other inputs.
 
-A token of a text has at least one byte, so the bytes of the request are an upper bound of its tokens. The JSON around a
-message has more bytes than a model adds tokens for it. Media in the request are no text. They count like inputs that
-the request only refers to.
+A text token has at least one byte, so the number of bytes is an upper bound of the number of tokens. A model adds some
+tokens for each message. They are fewer than the bytes of the JSON around the message. Media inside a request are not
+text. They count like inputs to which the request only refers.
 """
 
 import re
@@ -47,13 +47,14 @@ TOOL_CALLS = ("tool_use", "server_tool_use", "mcp_tool_use")
 BASE64 = re.compile(r"[A-Za-z0-9+/_\-\r\n]*={0,2}\s*")
 DATA_URL = re.compile(r"data:[^,]{0,255};base64,")
 OWN_TOOLS = ("function", "custom")
-"""The types of tools that the caller runs. Other tools add input of their own, for example search results."""
+"""The types of tools that the caller runs. Other tools add their own input, for example search results."""
 TOOLS_PROMPT = 1024
-"""The tokens that a provider may add to a call with tools. Anthropic documents up to 530."""
+"""The number of tokens that a provider may add to a call with tools. Anthropic documents up to 530."""
 
 
 class InputSize(NamedTuple):
-    """The bytes that may be text, the tokens of a prompt that the provider adds, and the number of other inputs."""
+    """The number of bytes that may be text, of tokens that the provider adds for its own prompt, and of other inputs.
+    """
 
     text_bytes: int
     prompt_tokens: int
@@ -61,7 +62,7 @@ class InputSize(NamedTuple):
 
 
 def size(data: bytes, body: Mapping[str, Any]) -> InputSize:
-    """Return the size of the input of a request, from its bytes and its content."""
+    """Return the size of a request's input. `data` is the request as bytes, and `body` is its content."""
     media = references = 0
     for under, content in _contents(body):
         for key, value in content.items():

@@ -1,4 +1,4 @@
-"""The largest output that a request allows: the largest of its maxima, times the number of its choices."""
+"""Computes the largest output that a request allows: its largest maximum, multiplied by the number of choices."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from governance.domain.gateways.model_call import unreadable, whole
 
 
 class OutputFields(NamedTuple):
-    """Paths in a request of a form: those of the maximum of tokens, and those of the number of choices."""
+    """The paths in a request that lead to its maximum of tokens, and the paths that lead to its number of choices."""
 
     maxima: Sequence[str]
     choices: Sequence[str] = ()
@@ -47,9 +47,9 @@ BEDROCK = OutputFields(
 
 
 def largest(body: Mapping[str, Any], fields: OutputFields, usual: int) -> tuple[int, bool]:
-    """Return the most output tokens of a request, and whether it names a maximum.
+    """Return the largest number of output tokens that a request allows, and whether the request sets a maximum.
 
-    `usual` is used if the request names no maximum. Raises InvalidRequest.
+    `usual` is used if the request sets no maximum. Raises InvalidRequest.
     """
     maxima = [whole(path, value) for path in fields.maxima if (value := _at(body, path)) is not None]
     answers = max([1, *(whole(path, _at(body, path)) for path in fields.choices)]) * _prompts(body)
@@ -57,7 +57,10 @@ def largest(body: Mapping[str, Any], fields: OutputFields, usual: int) -> tuple[
 
 
 def _prompts(body: Mapping[str, Any]) -> int:
-    """Return the number of prompts of OpenAI's older completions. They are a list of texts, or of lists of tokens."""
+    """Return the number of prompts in a request to OpenAI's older completions.
+
+    Prompts are a list of texts, or a list of lists of tokens.
+    """
     prompt = body.get("prompt")
     is_many = isinstance(prompt, list) and bool(prompt) and not isinstance(prompt[0], int)
     return len(prompt) if is_many and isinstance(prompt, list) else 1

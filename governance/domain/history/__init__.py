@@ -1,1 +1,1 @@
-"""Who spent what: buckets of usage, and the questions about them."""
+"""Usage over time: buckets of usage, and queries about them."""

@@ -1,7 +1,8 @@
-"""Bounds of what a limit would have done, from buckets of usage.
+"""Computes bounds of what a limit would have done, from buckets of usage.
 
-A bucket has the sum of its calls, not their sizes. So the bounds hold for any sizes, if each call had asked for exactly
-what it used. A bucket that belongs to two windows counts fully in both for the upper bound, in none for the lower.
+A bucket contains the sum of its calls, not the size of each call. So the bounds hold for all possible sizes. They
+assume that each call requested exactly what it used. A bucket may overlap two windows. Then the upper bound counts the
+whole bucket in both windows, and the lower bound counts it in neither.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,10 @@ from governance.domain.limits.windows import Alignment, window
 
 @dataclass(slots=True)
 class WindowSums:
-    """The usage in one window: of the buckets that lie in it, and of all that touch it."""
+    """The usage in one window.
+
+    `inside` and `certain` count the buckets that lie inside the window. `possible` counts all buckets that overlap it.
+    """
 
     inside: list[int] = field(default_factory=list)
     certain: int = 0
@@ -26,8 +30,9 @@ class WindowSums:
 class RuleBounds(NamedTuple):
     """What one rule would have done.
 
-    `least` is the fewest refused calls, `passed` the most that it lets pass of its metric. `refusing` are the starts
-    of the buckets in which it can refuse; by `latest` it has refused for sure.
+    `least` is the smallest possible number of refused calls. `passed` is the largest amount of its metric that the rule
+    would have admitted. `refusing` contains the starts of the buckets in which it may have refused a call. It has
+    certainly refused a call by the instant `latest`.
     """
 
     metric: str
@@ -38,7 +43,7 @@ class RuleBounds(NamedTuple):
 
 
 def bounds(limit: Limit, buckets: Sequence[BucketSum]) -> WhatIf:
-    """Return what a limit would have done with the calls of these buckets, in the order of time.
+    """Return what a limit would have done with the calls of these buckets, which are sorted by time.
 
     No window of the limit may be shorter than a bucket.
     """
@@ -91,7 +96,10 @@ def _of_rule(rule: Rule, alignment: Alignment, buckets: Iterable[BucketSum]) -> 
 
 
 def _fewest(rule: Rule, sums: WindowSums) -> int:
-    """Return the fewest calls that a rule refused in a window: what is left must fit, and one call is one bucket's."""
+    """Return the smallest number of calls that a rule refused in a window.
+
+    The remaining calls must fit below the maximum. To get the smallest number, each bucket counts as one call.
+    """
     excess = sums.certain - rule.max_limit
     if excess <= 0 or rule.metric == Metric.REQUESTS:
         return max(0, excess)

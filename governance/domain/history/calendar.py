@@ -14,7 +14,7 @@ INSTANTS_REMEMBERED = 4096
 
 
 class Period(StrEnum):
-    """The length of the periods of a question."""
+    """The length of the periods in a query."""
 
     QUARTER = "15m"
     HOUR = "hour"
@@ -25,14 +25,14 @@ class Period(StrEnum):
 
 
 class Span(NamedTuple):
-    """A span of time: from `start` to before `end`, in microseconds."""
+    """A span of time from `start` up to, but not including, `end`, in microseconds."""
 
     start: int
     end: int
 
 
 class Calendar:
-    """The calendar of a time zone. A day is 23 or 25 hours long where the clock changes."""
+    """The calendar of a time zone. A day has 23 or 25 hours if the clock changes on it."""
 
     def __init__(self, timezone: str) -> None:
         self.timezone = timezone
@@ -45,15 +45,18 @@ class Calendar:
         return to_datetime(instant).astimezone(self._zone)
 
     def next_day(self, day: int) -> int:
-        """Return the start of the day after the day that begins at an instant."""
+        """Return the start of the next day. `day` is the instant at which a day begins."""
         return self._midnight(self.local(day).date() + timedelta(days=1))
 
     def next_month(self, month: int) -> int:
-        """Return the start of the month after the one that begins at an instant."""
+        """Return the start of the next month. `month` is the instant at which a month begins."""
         return self._midnight(_following_month(self.local(month).date()))
 
     def spans(self, period: Period, since: int, until: int) -> Iterator[Span]:
-        """Yield the periods from `since` to `until`; the first and the last are cut off there."""
+        """Yield the periods from `since` to `until`.
+
+        The first period starts at `since`, and the last period ends at `until`.
+        """
         start = since
         while start < until:
             end = min(until, self._end(period, start, until))
@@ -61,7 +64,7 @@ class Calendar:
             start = end
 
     def _end(self, period: Period, instant: int, until: int) -> int:
-        """Return the end of the period that an instant is in."""
+        """Return the end of the period that contains an instant."""
         if period == Period.TOTAL:
             return until
         if period in (Period.QUARTER, Period.HOUR):
@@ -75,11 +78,11 @@ class Calendar:
         return self._midnight(day + timedelta(days=days))
 
     def _day_of(self, instant: int) -> int:
-        """Return the start of the day of an instant."""
+        """Return the start of the day that contains an instant."""
         return self._midnight(self.local(instant).date())
 
     def _month_of(self, instant: int) -> int:
-        """Return the start of the month of an instant."""
+        """Return the start of the month that contains an instant."""
         return self._midnight(self.local(instant).date().replace(day=1))
 
     def _midnight(self, day: date) -> int:

@@ -1,7 +1,8 @@
-"""Forecast when a rule runs out, and what its window will have used at its end.
+"""Forecasts when a rule will be used up, and how much its window will have used at its end.
 
-The pace of this window and that of comparable past windows are weighted by the share of this window that has passed:
-early in a window the past counts more, late in it the window itself. docs/history.md has the formula.
+The forecast combines the pace of the current window with the pace of comparable past windows. The weight of the current
+window is the share of it that has passed. So the past counts more at the start of a window, and the window itself
+counts more at its end. docs/history.md contains the formula.
 """
 
 from collections.abc import Sequence
@@ -15,11 +16,11 @@ from governance.domain.limits.limit import Counter, Rule
 from governance.domain.times import DAY
 
 LEAST_PASSED = Fraction(1, 20)
-"""No forecast is made before this share of a window has passed."""
+"""No forecast is made until this share of a window has passed."""
 
 
 class Outlook(StrEnum):
-    """What a forecast says about a rule: it is too early, enough is left, it will run out, or it has."""
+    """The result of a forecast: too early to tell, enough is left, it will be used up, or it is used up already."""
 
     TOO_EARLY = "too_early"
     LASTS = "lasts"
@@ -28,7 +29,7 @@ class Outlook(StrEnum):
 
 
 class Pace(NamedTuple):
-    """Amounts a microsecond: in this window, in past windows (None without any), and as it is expected to go on."""
+    """Amounts per microsecond: in the current window, in past windows (or None), and as expected from now on."""
 
     this_window: Fraction
     past_windows: Fraction | None
@@ -36,10 +37,10 @@ class Pace(NamedTuple):
 
 
 class Forecast(NamedTuple):
-    """The forecast of a rule in its current window, with the past windows that it compares.
+    """The forecast for a rule in its current window, and the past windows that were compared.
 
-    `passed` is the share of the window that has passed. `pace`, `at_reset` and `runs_out_at` are None while it is too
-    early; `runs_out_at` (microseconds) is also None if the rule lasts or is used up.
+    `passed` is the share of the window that has passed. While it is too early, `pace`, `at_reset` and `runs_out_at` are
+    None. `runs_out_at` (microseconds) is also None if the rule will not be used up, or is used up already.
     """
 
     rule: Rule
@@ -53,7 +54,10 @@ class Forecast(NamedTuple):
 
 
 def forecast(rule: Rule, window: Counter, past: Sequence[CountedWindow], now: int) -> Forecast:
-    """Return the forecast of a rule at an instant, from what was used. What is reserved does not count."""
+    """Return the forecast for a rule at an instant.
+
+    It is computed from the used amount. Reserved amounts are ignored.
+    """
     elapsed, left = now - window.start, window.end - now
     passed = max(Fraction(0), Fraction(elapsed, window.end - window.start))
     is_used_up = window.used >= rule.max_limit
@@ -80,5 +84,5 @@ def _pace(window: Counter, past: Sequence[CountedWindow], passed: Fraction, elap
 
 
 def a_day(pace: Fraction) -> int:
-    """Return a pace as an amount a day, rounded to the unit of the metric."""
+    """Convert a pace to an amount per day, rounded to the unit of the metric."""
     return round(pace * DAY)

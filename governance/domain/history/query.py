@@ -1,4 +1,4 @@
-"""A question about usage over time, and the rows of its answer."""
+"""A query for usage over time, and the rows of its result."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from governance.domain.records.list_query import Page
 
 
 class Group(StrEnum):
-    """What the rows of an answer are grouped by; the words are those of the query."""
+    """The columns by which rows can be grouped. Their values are those of the query parameter."""
 
     PROVIDER = "provider"
     MODEL = "model"
@@ -23,12 +23,15 @@ COLUMNS = {
     Group.VIRTUAL_KEY: "virtual_key_id",
     Group.USER: "user_id",
 }
-"""The field of a series by the group."""
+"""The field of `Series` for each group."""
 BY_TIME = "start"
 
 
 class UsageFilter(NamedTuple):
-    """Which usage is asked for; None is no filter. Names are in canonical form, '' is usage without one."""
+    """Selects usage.
+
+    A field that is None does not filter. Names are in canonical form. '' selects usage without a name.
+    """
 
     provider: str | None = None
     model: str | None = None
@@ -37,9 +40,9 @@ class UsageFilter(NamedTuple):
 
 
 class HistoryQuery(NamedTuple):
-    """A question: from `since` to before `until` (microseconds), in periods of a time zone, by groups.
+    """Asks for the usage from `since` up to, but not including, `until` (microseconds).
 
-    `sort_by` is `start` or a field of `UsageAmounts`.
+    The rows are split by period and by group. `sort_by` is `start` or a field of `UsageAmounts`.
     """
 
     since: int
@@ -54,7 +57,7 @@ class HistoryQuery(NamedTuple):
 
 
 class UsageRow(NamedTuple):
-    """What one group has used in one period. A field of the series that is no group is ''."""
+    """The usage of one group in one period. A field of the series by which the query does not group is ''."""
 
     span: Span
     series: Series
@@ -62,7 +65,7 @@ class UsageRow(NamedTuple):
 
 
 class UsagePage(NamedTuple):
-    """A page of rows, their number, the sum of all, and the last known names of virtual keys and users by id."""
+    """A page of rows, the number and the sum of all rows, and the last known names of virtual keys and users by id."""
 
     rows: list[UsageRow]
     total: int

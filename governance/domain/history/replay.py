@@ -1,7 +1,8 @@
-"""Replays stored calls against a limit, one by one: the decisions are those of metering.
+"""Replays stored calls against a limit, one by one, with the same decisions as metering.
 
-Each call asks for what it held when it was admitted, holds that until it ended, and is then charged what it used. A
-call that held nothing of an amount and used some had left the amount out. A report asks for what it used.
+Each call requests the amounts that it held when it was admitted. It holds them until it ended, and is then charged what
+it used. If a call held 0 of an amount and used some of it, its request had not given this amount. A report requests
+what it used.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ CALLS_REMEMBERED = 65_536
 
 
 class ReplayedWindow:
-    """The usage of a rule in a window of the replay."""
+    """The usage of a rule in one window of the replay."""
 
     __slots__ = ("counter",)
 
@@ -35,7 +36,10 @@ class ReplayedWindow:
 
 
 class End(NamedTuple):
-    """The end of a reservation: what it held and used of each window. `seq` decides between equal instants."""
+    """The end of a reservation: what it held and used in each window.
+
+    If two reservations end at the same instant, the one with the lower `seq` ends first.
+    """
 
     at: int
     seq: int
@@ -45,7 +49,7 @@ class End(NamedTuple):
 
 
 class Replay:
-    """The state of a replay. Add the calls in the order of their admission."""
+    """The state of a replay. Calls must be added in the order in which they were admitted."""
 
     def __init__(self, limit: Limit) -> None:
         self._limit = limit
@@ -83,7 +87,7 @@ class Replay:
             heappush(self._ends, End(stored.ended_at, stored.seq, held, charged, windows))
 
     def result(self) -> WhatIf:
-        """Return what was counted so far."""
+        """Return the counts of all calls that were added so far."""
         return WhatIf(
             is_exact=True,
             calls=self._calls,
@@ -100,13 +104,13 @@ class Replay:
         return bool(matches(call, {self._limit.identity: self._limit.id}))
 
     def _end_until(self, now: int) -> None:
-        """Settle the reservations that have ended."""
+        """Settle the reservations that have ended by `now`."""
         while self._ends and self._ends[0].at <= now:
             _, _, held, used, windows = heappop(self._ends)
             _move(windows, [-amount for amount in held], used)
 
     def _window(self, place: int, now: int) -> ReplayedWindow:
-        """Return the window of a rule at an instant."""
+        """Return the window of a rule that contains an instant."""
         known, rule = self._current[place], self._rules[place].rule
         if known is None or known.counter.end <= now:
             start, end = window(rule.duration, self._limit.alignment, rule.anchor, now)

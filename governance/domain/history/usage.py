@@ -1,4 +1,4 @@
-"""What calls have used, by whom: the amounts that a reservation adds to its bucket of usage."""
+"""The usage of calls by provider, model, virtual key and user. Each reservation adds its amounts to one bucket."""
 
 from functools import lru_cache
 from operator import add, sub
@@ -10,14 +10,17 @@ from governance.domain.names import spelled
 from governance.domain.times import MINUTE
 
 BUCKET = 15 * MINUTE
-"""The length of a bucket. The offsets of all time zones are multiples of it."""
+"""The length of a bucket. It divides the offset of every time zone."""
 OTHER = "(other)"
-"""The names of the usage beyond the combinations that are kept apart in a day."""
+"""The name under which usage is counted when a day has too many combinations to store each one separately."""
 MODELS_REMEMBERED = 8192
 
 
 class Series(NamedTuple):
-    """Who used what: the canonical provider and model, the virtual key and the user; '' if the call had none."""
+    """The canonical provider and model, the virtual key and the user of some usage.
+
+    A field is '' if the call had none.
+    """
 
     provider: str
     model: str
@@ -31,8 +34,8 @@ REST = Series(OTHER, OTHER, OTHER, OTHER)
 class UsageAmounts(NamedTuple):
     """Sums of usage: calls, tokens, and nano-dollars.
 
-    `cached_tokens` are a part of `input_tokens`. `other_tokens` were not given by kind. `overrun` is the cost beyond
-    what was held. `denied` are calls that were refused.
+    `input_tokens` include `cached_tokens`. `other_tokens` were reported without their kind. `overrun` is the cost
+    beyond the held cost. `denied` is the number of refused calls.
     """
 
     requests: int = 0
@@ -45,11 +48,11 @@ class UsageAmounts(NamedTuple):
     denied: int = 0
 
     def plus(self, other: "UsageAmounts") -> "UsageAmounts":
-        """Return the sum of both."""
+        """Return the sum of the two."""
         return UsageAmounts._make(map(add, self, other))
 
     def minus(self, other: "UsageAmounts") -> "UsageAmounts":
-        """Return the difference of both."""
+        """Return the difference of the two."""
         return UsageAmounts._make(map(sub, self, other))
 
 
@@ -57,18 +60,18 @@ NOTHING = UsageAmounts()
 
 
 def bucket_of(instant: int) -> int:
-    """Return the start of the bucket of an instant, in microseconds."""
+    """Return the start of the bucket that contains an instant, in microseconds."""
     return instant - instant % BUCKET
 
 
 def series_of(used: Reservation | Call) -> Series:
-    """Return who used what. Other spellings of a model are the same series."""
+    """Return the series to which a call or reservation belongs. All spellings of a model belong to the same series."""
     provider, model = _spelled(used.model, used.provider)
     return Series(provider, model, used.virtual_key_id or "", used.user_id or "")
 
 
 def charged(reservation: Reservation) -> UsageAmounts:
-    """Return what a reservation has used so far; nothing while it is open or once it is released."""
+    """Return what a reservation has used so far. An open or released reservation has used nothing."""
     used = reservation.used
     if not any(used):
         return NOTHING

@@ -1,4 +1,4 @@
-"""A finding when the usage history is compared with the calls that it sums."""
+"""A difference that is found when the usage history is compared with the calls that it sums."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from governance.domain.history.usage import Series, UsageAmounts
 
 
 class UsageDifference(NamedTuple):
-    """A bucket (`period` is 15m), a day or a month that differs from what it sums."""
+    """A bucket (`period` is 15m), a day or a month whose stored sum differs from the calls or periods that it sums."""
 
     period: str
     start: int

@@ -1,4 +1,4 @@
-"""What a limit would have done with the calls of the past."""
+"""Describes what a limit would have done with past calls."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,18 +9,19 @@ from governance.domain.metering.request import Call
 
 
 class Bounds(NamedTuple):
-    """A number that is known to lie from `least` to `most`. They are equal if it is known exactly."""
+    """A number that is known to be between `least` and `most`. Both are equal if the number is known exactly."""
 
     least: int
     most: int
 
 
 class WhatIf(NamedTuple):
-    """What a limit would have done. Money is in nano-dollars, instants are in microseconds.
+    """What a limit would have done.
 
-    `calls`, `cost` and `tokens` are those of all calls that the limit applies to. `spent` and `spent_tokens` are what
-    the calls that it had let pass used. The first refusal was between `earliest` and `latest`: None for `earliest` if
-    there was none, None for `latest` if it is not certain that there was one.
+    Money is in nano-dollars, instants are in microseconds. `calls`, `cost` and `tokens` count all calls to which the
+    limit applies. `spent` and `spent_tokens` count the calls that the limit would have admitted. The first refusal was
+    between `earliest` and `latest`. `earliest` is None if there was no refusal. `latest` is None if it is not certain
+    that there was one.
     """
 
     is_exact: bool
@@ -35,7 +36,7 @@ class WhatIf(NamedTuple):
 
 
 class StoredCall(NamedTuple):
-    """A reservation or a report as it is stored. `ended_at` is None while the reservation is open."""
+    """A stored reservation or report. `ended_at` is None while the reservation is open."""
 
     seq: int
     admitted_at: int
@@ -50,7 +51,7 @@ class StoredCall(NamedTuple):
 
 
 class BucketSum(NamedTuple):
-    """What all calls of a bucket have used."""
+    """The total usage of all calls in a bucket."""
 
     start: int
     requests: int
@@ -59,5 +60,5 @@ class BucketSum(NamedTuple):
 
 
 def matched_rules(limit: Limit) -> Sequence[MatchedRule]:
-    """Return the rules of a limit as a decision takes them."""
+    """Return the rules of a limit in the form that `decide` expects."""
     return [MatchedRule(rule, limit, None, (0, 0)) for rule in limit.rules]

@@ -1,4 +1,4 @@
-"""The windows of a rule: what was used in each, and which past ones compare with the current one."""
+"""The windows of a rule: the usage of each, and the past windows that are comparable with the current one."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,15 +8,16 @@ from governance.domain.limits.windows import Alignment, Window, window
 from governance.domain.times import DAY, HOUR
 
 PAST_WINDOWS = 4
-"""The most past windows that a forecast compares."""
+"""The largest number of past windows that a forecast compares."""
 CLOCK_CHANGE = 2 * HOUR
-"""A day or a week may be shorter by this much where the clock changes."""
+"""A day or a week may be shorter than usual by up to this much if the clock changes in it."""
 
 
 class CountedWindow(NamedTuple):
-    """What was used and is reserved of a rule in a window, in nano-dollars, tokens or requests.
+    """What was used and is reserved in one window of a rule, in nano-dollars, tokens or requests.
 
-    `max_limit` is the maximum of the rule; of a closed window the last one before its end, None if it is not known.
+    `max_limit` is the maximum of the rule. For a closed window it is the last maximum before the end of the window. It
+    is None if it is not known.
     """
 
     rule_id: str
@@ -29,10 +30,11 @@ class CountedWindow(NamedTuple):
 
 
 def comparable(rule: Rule, alignment: Alignment, current: Window) -> Iterator[Window]:
-    """Yield the past windows that compare with the current one, the newest first.
+    """Yield the past windows that are comparable with the current one, newest first.
 
-    They are the windows at the same time of the last days; if a window is a day or longer, at the same time of the
-    last weeks; if it is a week or longer, the windows before it.
+    If a window is shorter than a day, they are the windows at the same time on earlier days. If it is shorter than a
+    week, they are the windows at the same time in earlier weeks. Otherwise they are the windows just before the current
+    one.
     """
     length = current.end - current.start
     step = DAY if length < DAY - CLOCK_CHANGE else 7 * DAY

@@ -1,6 +1,7 @@
-"""Combines `calendar_aligned` of a limit with that of its budgets: it is one setting for the whole limit.
+"""Combines `calendar_aligned` of a limit with that of its budgets, because it is one setting for the whole limit.
 
-If the limit does not set it, a budget's value applies to the limit. A value that differs from the limit's is a fault.
+If the limit does not set it, the value of a budget applies to the limit. A budget whose value differs from the limit's
+value is a fault.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +20,8 @@ NEVER = (
 
 
 class CalendarSetting(NamedTuple):
-    """`calendar_aligned` of one budget or rate limit: its path in the body, the value, and the windows of the item."""
+    """`calendar_aligned` as set in one budget or rate limit: its path in the body, its value, and the item's windows.
+    """
 
     path: str
     aligned: bool
@@ -32,9 +34,9 @@ class CalendarSetting(NamedTuple):
 
 
 def limit_flag(given: bool | None, said: Iterable[CalendarSetting]) -> tuple[bool | None, list[Fault]]:
-    """Return `calendar_aligned` of a limit, and the faults. `given` is the limit's own value.
+    """Return `calendar_aligned` of a limit, and the faults.
 
-    `said` has the items' values.
+    `given` is the value set in the limit itself. `said` contains the values set in its items.
     """
     every = list(said)
     telling = [each for each in every if each.alignable]

@@ -11,7 +11,7 @@ from governance.domain.limits.limit import Metric, Scope
 from governance.domain.names import Identity
 
 UTC = "UTC"
-"""The time zone of a limit that names no zone, and of each limit that is not calendar-aligned."""
+"""The time zone of a limit that names no time zone, and of every limit that is not calendar-aligned."""
 NOT_ALIGNABLE = (
     "Give at least one window as a whole number of d, w, M or Y, such as 1d or 1M, or leave calendar_aligned out: "
     "no window of this limit can be aligned to the calendar."
@@ -32,8 +32,8 @@ class RuleSpec(NamedTuple):
 class DraftItem(NamedTuple):
     """A requested budget (one maximum) or rate limit (one or two maxima).
 
-    If `id` is given, it is the id of the stored item that this item replaces. If `aligned` is given, it is the item's
-    `calendar_aligned` and applies to the whole limit (see `alignment`).
+    If `id` is given, this item replaces the stored item with that id. If `aligned` is given, it is `calendar_aligned`
+    as set in this item. It applies to the whole limit (see `alignment`).
     """
 
     id: str | None
@@ -42,11 +42,11 @@ class DraftItem(NamedTuple):
 
     @property
     def windows(self) -> Windows:
-        """The item's windows by metric and length. An item without id is matched to a stored one by these windows."""
+        """The item's windows, by metric and length. If the item has no id, these windows match it to a stored item."""
         return frozenset((ceiling.metric, ceiling.duration.length) for ceiling in self.ceilings)
 
     def said(self, path: str) -> CalendarSetting:
-        """Return the item's own `calendar_aligned`. `path` is the path of the item in the body."""
+        """Return `calendar_aligned` as set in the item. `path` is the path of the item in the body."""
         durations = tuple(ceiling.duration for ceiling in self.ceilings)
         return CalendarSetting(f"{path}.calendar_aligned", self.aligned is True, durations)
 
@@ -54,7 +54,7 @@ class DraftItem(NamedTuple):
 class LimitDraft(NamedTuple):
     """A requested new limit.
 
-    `single` has the names of the lists that were sent as one object, for example as `budget` instead of `budgets`.
+    `single` contains the names of the lists that were sent as one object, for example as `budget` instead of `budgets`.
     """
 
     model_name: str
@@ -83,14 +83,15 @@ class LimitDraft(NamedTuple):
 
     @property
     def identity(self) -> Identity:
-        """The fields that no two limits may share."""
+        """The fields that must differ between any two limits."""
         return Identity.of(self.scope, self.scope_id, self.provider, self.model_name)
 
 
 class LimitChange(NamedTuple):
-    """An edit of a stored limit. None leaves a field unchanged.
+    """An edit of a stored limit.
 
-    `single` is as in LimitDraft. `reset` has the metrics whose usage becomes 0.
+    A field that is None stays unchanged. `single` has the same meaning as in LimitDraft. `reset` contains the metrics
+    whose usage becomes 0.
     """
 
     identity: dict[str, str]
@@ -103,7 +104,7 @@ class LimitChange(NamedTuple):
 
 
 def flagged(asked: LimitDraft | LimitChange) -> Iterator[tuple[str, DraftItem]]:
-    """Yield the items that set `calendar_aligned` themselves, each with its path in the body."""
+    """Yield the items that set `calendar_aligned`, each with its path in the body."""
     for name, items in (("budgets", asked.budgets), ("rate_limits", asked.rate_limits)):
         for index, item in enumerate(items or ()):
             if item.aligned is not None:
@@ -111,9 +112,10 @@ def flagged(asked: LimitDraft | LimitChange) -> Iterator[tuple[str, DraftItem]]:
 
 
 def drafted_flag(draft: LimitDraft, *, inherited: bool = True) -> tuple[bool | None, list[Fault]]:
-    """Return the `calendar_aligned` of a draft, and the faults. The draft or one of its items may set it.
+    """Return `calendar_aligned` of a draft, and the faults.
 
-    `inherited` is `calendar_aligned` of the virtual key. Pass True if it is not known.
+    The draft or one of its items may set it. `inherited` is `calendar_aligned` of the virtual key. Pass True if the
+    virtual key is not known.
     """
     flag, faults = draft.calendar_aligned, list[Fault]()
     said = [item.said(path) for path, item in flagged(draft)]

@@ -1,7 +1,8 @@
-"""Parses the length of a window: `30s 5m 1h 1d 1w 1M 1Y`, decimals (`1.5d`) and h/m/s combinations (`1h30m`).
+"""Parses the length of a window:
 
-In a rolling window a month is 30 days and a year is 365 days, as in Bifrost. `windows` has the calendar's months and
-years.
+`30s 5m 1h 1d 1w 1M 1Y`, decimals (`1.5d`), and combinations of hours, minutes and seconds (`1h30m`). In a rolling
+window a month is 30 days and a year is 365 days, as in Bifrost. `windows` computes the months and years of the
+calendar.
 """
 
 import re
@@ -42,7 +43,10 @@ class Duration(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Duration:
-    """Return the duration of `text`. Raises ValueError if it is not valid. The error's text is the reason to show."""
+    """Parse `text` as a duration.
+
+    Raises ValueError if it is not valid. The message of the error is the reason to show.
+    """
     found = _period(text) or _clock(text) if len(text) <= LONGEST_TEXT else None
     if found is None:
         raise ValueError(f"must be a duration like {EXAMPLES}")

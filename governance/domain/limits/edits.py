@@ -1,6 +1,6 @@
-"""Creates and changes a model limit: computes the limit to store from the request and the stored limit.
+"""Creates and changes model limits: computes the limit to store from a request and the stored limit.
 
-The functions are pure: new ids and the time are arguments. Storage writes only the difference between two limits.
+The functions are pure: new ids and the time are arguments. Storage writes only the differences between two limits.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -26,9 +26,10 @@ NewId = Callable[[], str]
 
 
 def created(draft: LimitDraft, *, inherited: bool, now: int, new_id: NewId) -> Limit:
-    """Return the limit that a draft describes. Raises InvalidRequest.
+    """Build a limit from a draft.
 
-    `inherited` is `calendar_aligned` of the virtual key. It is used if the draft does not set `calendar_aligned`.
+    Raises InvalidRequest. `inherited` is `calendar_aligned` of the virtual key. It is used if the draft does not set
+    `calendar_aligned`.
     """
     flag, faults = drafted_flag(draft, inherited=inherited)
     if faults:
@@ -79,7 +80,7 @@ def changed(limit: Limit, change: LimitChange, *, now: int, new_id: NewId) -> Li
 def _edited_flag(limit: Limit, change: LimitChange) -> tuple[bool | None, list[Fault]]:
     """Return `calendar_aligned` after the edit, and the faults.
 
-    If the edit sets `calendar_aligned` of the limit itself, an unchanged value of a stored budget is ignored.
+    If the edit sets it for the limit itself, a stored budget's value that is sent unchanged is ignored.
     """
     shown = {(rule.id, limit.calendar_aligned and rule.duration.alignable) for rule in limit.rules}
     given = change.calendar_aligned
@@ -88,9 +89,9 @@ def _edited_flag(limit: Limit, change: LimitChange) -> tuple[bool | None, list[F
 
 
 def _identity_faults(limit: Limit, change: LimitChange) -> Iterable[Fault]:
-    """Yield a fault for each identity field that differs from the stored one.
+    """Yield a fault for each field of the identity that differs from the stored one.
 
-    The identity cannot change after creation. Values are compared in the form that `Identity` has.
+    The identity of a limit cannot change. Values are compared in canonical form, as in `Identity`.
     """
     stored = {name: getattr(limit, name) for name in ("model_name", "provider", "scope", "scope_id")}
     for name, value in change.identity.items():
@@ -101,7 +102,10 @@ def _identity_faults(limit: Limit, change: LimitChange) -> Iterable[Fault]:
 
 
 def _zone_faults(limit: Limit, change: LimitChange) -> Iterable[Fault]:
-    """Yield a fault for a time zone of a limit that is not calendar-aligned. UTC and the stored zone are accepted."""
+    """Yield a fault for a time zone if the limit is not calendar-aligned.
+
+    UTC and the stored time zone are always accepted.
+    """
     aligned = limit.calendar_aligned if change.calendar_aligned is None else change.calendar_aligned
     if not aligned and change.timezone not in (None, UTC, limit.timezone):
         yield Fault("timezone", NOT_ALIGNED)
@@ -156,7 +160,10 @@ def _merged(
 
 
 def _continued(rule: Rule, before: Rule | None) -> Rule:
-    """Return the rule with the anchor and generation of `before`, so that it continues the counters of that rule."""
+    """Return the rule with the anchor and the generation of `before`.
+
+    So it continues to use the counters of `before`.
+    """
     return rule if before is None else rule._replace(anchor=before.anchor, generation=before.generation)
 
 
@@ -171,7 +178,8 @@ def _new_rules(item: DraftItem, now: int, new_id: NewId) -> list[Rule]:
 def _same_item(stored: list[Rule], item: DraftItem, now: int) -> Iterable[Rule]:
     """Yield the rules of a stored item with the requested maxima.
 
-    A rule of a new metric gets a new anchor, the instant from which its windows are counted.
+    If the item gets a rule of a new metric, that rule gets a new anchor: the instant from which its windows are
+    counted.
     """
     known = {rule.metric: rule for rule in stored}
     ceilings = {(c.metric, c.max_limit, c.duration.text) for c in item.ceilings}

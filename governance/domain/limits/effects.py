@@ -1,4 +1,4 @@
-"""What an edit of a limit does to its open windows. The functions are pure."""
+"""Computes what an edit of a limit does to its open windows. The functions are pure."""
 
 from collections.abc import Collection, Iterator
 from enum import StrEnum
@@ -9,7 +9,7 @@ from governance.domain.limits.limit import Counter, Limit, LimitState, Rule, cur
 
 
 class EffectKind(StrEnum):
-    """What becomes of a rule."""
+    """What happens to a rule."""
 
     KEPT = "kept"
     CHANGED = "changed"
@@ -19,10 +19,10 @@ class EffectKind(StrEnum):
 
 
 class RuleEffect(NamedTuple):
-    """What an edit does to a rule: the rule before and after it, and the current window before and after it.
+    """What an edit does to a rule: the rule and its current window, each before and after the edit.
 
-    A rule that is added has no `before`, one that is removed no `after`. A rule that is moved has other windows, and
-    what is used and reserved moves with it.
+    An added rule has no `before`, and a removed rule has no `after`. A moved rule gets different windows, and its used
+    and reserved amounts move to the new window.
     """
 
     kind: EffectKind
@@ -48,9 +48,9 @@ class RuleEffect(NamedTuple):
 
 
 def effects(entry: LimitState, after: Limit, reset: Collection[str], now: int) -> list[RuleEffect]:
-    """Return the effect on each rule, in the order of the edited limit, removed ones last.
+    """Return the effect on each rule, in the order of the edited limit.
 
-    `reset` has the metrics whose usage becomes 0; what is reserved stays.
+    Removed rules come last. `reset` contains the metrics whose usage becomes 0. Reserved amounts stay.
     """
     limit, counters, _ = entry
     open_windows = {

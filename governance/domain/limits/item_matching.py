@@ -1,6 +1,6 @@
-"""Matches the budgets and rate limits of an edit to the stored ones, so that a matched item keeps its counter.
+"""Matches the budgets and rate limits of an edit to stored ones.
 
-The functions are pure.
+A matched item keeps its counter. The functions are pure.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,11 +21,13 @@ def windows_of(rules: Iterable[Rule]) -> Windows:
 def match(
     stored: Mapping[str, Windows], wanted: Sequence[tuple[str | None, Windows]], *, single: bool = False
 ) -> list[str | None]:
-    """Return the id of the stored item that each requested item (id, windows) replaces. A new item has None.
+    """Return, for each requested item (id, windows), the id of the stored item that it replaces. It is None for a new
+    item.
 
-    An item with an id replaces the stored item of that id. An item that was sent in the singular (`single`) without an
-    id replaces the only stored item, with any window. Other items are matched by equal windows. The pair with the most
-    equal windows comes first. Ties follow the order of the requested items, then of the stored ones.
+    An item with an id replaces the stored item with that id. An item that was sent as a single object (`single`)
+    without an id replaces the only stored item, whatever its window is. All other items are matched by equal windows.
+    The pair with the largest number of equal windows is matched first. Ties are resolved by the order of the requested
+    items, then by the order of the stored items.
     """
     found = [item_id for item_id, _ in wanted]
     if single and found == [None] and len(stored) == 1:
@@ -48,10 +50,10 @@ def match(
 
 
 def predecessors(before: Sequence[Rule], after: Sequence[Rule]) -> dict[RuleKey, Rule]:
-    """Return the earlier rule whose counters each rule continues after an edit, by the key of the later rule.
+    """Return, by the key of each rule after an edit, the earlier rule whose counters it continues.
 
-    The earlier rule has the same key. If there is none, it is a removed rule of the same metric and length. So a
-    request window that moves from one rate limit to another keeps its usage.
+    The earlier rule has the same key. If no rule has that key, it is a removed rule with the same metric and length. So
+    a request window that moves from one rate limit to another keeps its usage.
     """
     known = {rule.key: rule for rule in before}
     kept = {rule.key for rule in after}
@@ -61,9 +63,9 @@ def predecessors(before: Sequence[Rule], after: Sequence[Rule]) -> dict[RuleKey,
 
 
 def _is_match(wanted: Windows, held: Windows, asked: Windows, released: Windows) -> bool:
-    """Return whether an item without id may replace a stored item.
+    """Return whether an item without an id may replace a stored item.
 
-    They must share a window, and no other window may move. A different window is an edit of the duration under two
+    They must share a window. They may differ in another window, which then counts as an edit of its duration, under two
     conditions. No other requested item has the stored window (`asked`). No other stored item has the requested window
     (`released`). Otherwise the counter moves with its window: see `predecessors`.
     """
@@ -72,7 +74,7 @@ def _is_match(wanted: Windows, held: Windows, asked: Windows, released: Windows)
 
 
 def _without(windows: Windows, kept: Windows | None) -> Windows:
-    """Return the windows whose metrics are not in `kept`. `kept` has the windows of the item matched by id."""
+    """Return the windows whose metrics are not in `kept`, the windows of the item that was matched by id."""
     metrics = {metric for metric, _ in kept or ()}
     return frozenset(window for window in windows if window[0] not in metrics)
 

@@ -1,8 +1,8 @@
 """A model limit, its rules, and their counters.
 
-A *limit* names the calls that it applies to (scope, provider, model). Its *rules* set the maxima. A budget is one rule
-of metric `cost`. A rate limit is one or two rules, of metrics `tokens` and `requests`, with the same id. A *counter*
-has the usage of one rule in one window.
+A *limit* names the calls to which it applies (scope, provider, model). Its *rules* set the maxima. A budget is one rule
+with the metric `cost`. A rate limit is one or two rules with the metrics `tokens` and `requests`. Both have the same
+id. A *counter* contains the usage of one rule in one window.
 """
 
 from collections.abc import Iterable
@@ -31,9 +31,9 @@ class Scope(StrEnum):
 
 
 MAX_COUNT = 2**53 - 1
-"""The largest token or request maximum (docs/contract.md §1). Every JSON client reads this number exactly."""
+"""The largest maximum of tokens or requests (docs/contract.md §1). Every JSON client reads this number exactly."""
 MAX_ITEMS = 32
-"""One limit has at most this many budgets, and this many rate limits (docs/contract.md §1)."""
+"""The largest number of budgets, and of rate limits, that one limit may have (docs/contract.md §1)."""
 
 
 class Rule(NamedTuple):
@@ -54,7 +54,7 @@ class Rule(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str]:
-        """The unique key of the rule. The id is not unique, because the two rules of a rate limit share it."""
+        """The unique key of the rule. An id is not unique, because both rules of a rate limit have the same id."""
         return self.id, self.metric
 
     @property
@@ -68,7 +68,7 @@ class Rule(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """A model limit with its rules in the order of responses: budgets first."""
+    """A model limit. Its rules are in the order in which responses list them: budgets first."""
 
     id: str
     model_name: str
@@ -91,7 +91,7 @@ class Limit(NamedTuple):
 
     @property
     def identity(self) -> Identity:
-        """The fields that no two limits may share."""
+        """The fields that must differ between any two limits."""
         return Identity.of(self.scope, self.scope_id, self.provider, self.model_name)
 
 
@@ -109,7 +109,7 @@ Counters = tuple[Counter | None, ...]
 
 
 class LimitState(NamedTuple):
-    """A limit with its counters and the name of its scope, as a response shows it."""
+    """A limit with its counters and the name of its scope, as responses show them."""
 
     limit: Limit
     counters: Counters
@@ -117,9 +117,9 @@ class LimitState(NamedTuple):
 
 
 class OwnRule(NamedTuple):
-    """A rule of a limit in its current window.
+    """A rule of a limit in its current window, as shown to the holder of a virtual key.
 
-    It is shown to the holder of the virtual key that is the limit's scope.
+    The virtual key is the limit's scope.
     """
 
     model_name: str
@@ -138,11 +138,12 @@ class Opening(NamedTuple):
 
 
 def current(rule: Rule, alignment: Alignment, counter: Counter | None, now: int) -> Counter:
-    """Return the counter of a rule in its current window. `counter` is the newest counter of the rule.
+    """Return the counter of a rule in its current window.
 
-    A counter is current until its window ends, even if the clock was set back to an instant before the window. A closed
-    window never reopens (docs/contract.md §5). After a change of a time zone's rules, the window at `now` can begin at
-    or before the start of a counter that has ended. Then that counter continues with a new end.
+    `counter` is the newest counter of the rule. A counter stays current until its window ends, even if the clock is set
+    back to an instant before the window. A closed window never reopens (docs/contract.md §5). If the rules of a time
+    zone change, the window at `now` may start no later than a counter that has already ended. Then that counter
+    continues with a new end.
     """
     if counter is not None and counter.end > now:
         return counter
@@ -153,7 +154,7 @@ def current(rule: Rule, alignment: Alignment, counter: Counter | None, now: int)
 
 
 def in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:
-    """Return rules in the order of responses and storage: budgets, then rate limits, each by window length."""
+    """Sort rules as responses and storage list them: budgets, then rate limits, each by the length of the window."""
     items = rules_by_id(sorted(rules, key=lambda rule: (rule.metric == Metric.REQUESTS, rule.duration.length)))
     windows = {rule_id: min(rule.duration.length for rule in item) for rule_id, item in items.items()}
     items_in_order = sorted(
@@ -172,7 +173,9 @@ def rules_by_id(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
 
 
 SHARE = 2**128
-"""The number of units in a whole. One unit is below 10^-36, the least difference of two shares at the largest maxima.
+"""The number of units in a whole.
+
+The smallest difference between two shares, with the largest maxima, is about 10^-32. One unit is below 10^-36.
 """
 
 
@@ -184,7 +187,7 @@ def share(used: int, max_limit: int) -> int:
 def usage_share(scoped: LimitState, now: int) -> int:
     """Return the highest share among a limit's rules in their current windows, in units of 1/SHARE.
 
-    It is 0 without rules.
+    Return 0 for a limit without rules.
     """
     limit, counters, _ = scoped
     live = (

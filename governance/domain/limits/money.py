@@ -1,6 +1,7 @@
-"""Converts money. Inside the service, money is an integer of nano-dollars.
+"""Converts money.
 
-In JSON, money is an exact decimal number of dollars. A price of $0.15 per million tokens is 150 nano-dollars per token.
+Inside the service, money is an integer number of nano-dollars. In JSON, money is an exact decimal number of dollars. A
+price of $0.15 per million tokens is 150 nano-dollars per token.
 """
 
 from decimal import ROUND_CEILING, Context, Decimal
@@ -10,9 +11,9 @@ NANO = Decimal("1e-9")
 UP = Context(prec=40, rounding=ROUND_CEILING, traps=[])
 
 MAX_LIMIT = 1_000_000_000 * NANOS
-"""The largest budget: a billion dollars (docs/contract.md §1)."""
+"""The largest budget: one billion dollars (docs/contract.md §1)."""
 MAX_COST = 1_000_000 * NANOS
-"""The largest cost of one call: a million dollars (docs/contract.md §1)."""
+"""The largest cost of one call: one million dollars (docs/contract.md §1)."""
 
 
 def nanos(dollars: int | Decimal, most: int) -> tuple[int, bool]:
@@ -28,7 +29,7 @@ def nanos(dollars: int | Decimal, most: int) -> tuple[int, bool]:
 
 
 def dollars(nanos: int) -> str:
-    """Return nano-dollars as an exact JSON number of dollars, without an exponent: `50`, `0.00015`."""
+    """Return nano-dollars as an exact JSON number of dollars without an exponent: `50`, `0.00015`."""
     if nanos < 0:
         return f"-{dollars(-nanos)}"
     whole, fraction = divmod(nanos, NANOS)

@@ -1,8 +1,8 @@
-"""Finds the window that contains an instant, from duration, alignment, time zone and anchor.
+"""Finds the window that contains an instant, from the duration, alignment, time zone and anchor.
 
-The start of a window is part of the key of its counter, so no job resets counters at the end of a window. A rolling
-window starts at anchor + k × length. Calendar windows are counted from 1970, in days of a time zone. A day begins at
-the first instant of its local date. That is not always midnight (docs/contract.md §5).
+The start of a window is part of the key of its counter. So no job has to reset counters at the end of a window. A
+rolling window starts at anchor + k × length. Calendar windows are counted from 1970, in days of a time zone. A day
+begins at the first instant of its local date, which is not always midnight (docs/contract.md §5).
 """
 
 from datetime import date, datetime, timedelta, tzinfo
@@ -49,7 +49,7 @@ class Frame(NamedTuple):
 def frame(duration: Duration, alignment: Alignment, anchor: int) -> Frame:
     """Return the frame of a rule.
 
-    Values that do not affect its windows are blank, so equal windows give equal frames.
+    Values that do not affect its windows are left blank, so equal windows give equal frames.
     """
     if alignment.calendar and duration.alignable:
         return Frame(0, duration.unit, duration.multiple, alignment.zone, 0)
@@ -59,7 +59,7 @@ def frame(duration: Duration, alignment: Alignment, anchor: int) -> Frame:
 def window(duration: Duration, alignment: Alignment, anchor: int, now: int) -> Window:
     """Return the window that contains `now`.
 
-    `anchor` is the start of any rolling window of the rule, in microseconds.
+    `anchor` is the start of any one of the rule's rolling windows, in microseconds.
     """
     if alignment.calendar and duration.alignable:
         return calendar(duration.unit, duration.multiple, alignment.zone, now)
@@ -94,7 +94,7 @@ def _calendar(unit: str, multiple: int, zone: tzinfo, now: int) -> Window:
 def _day(zone: tzinfo, now: int) -> date:
     """Return the last day that began at or before `now`.
 
-    It differs from the local date if the clock was set back over midnight.
+    It differs from the local date if the clock was set back across midnight.
     """
     day = to_datetime(now).astimezone(zone).date()
     following = day + timedelta(days=1)
@@ -114,7 +114,7 @@ def _period(unit: str, day: date) -> int:
 
 
 def _first_day(unit: str, period: int) -> date:
-    """Return the first day of a numbered period: the inverse of `_period`."""
+    """Return the first day of a numbered period. This is the inverse of `_period`."""
     match unit:
         case "d":
             return date.fromordinal(FIRST_DAY + period)
@@ -129,8 +129,8 @@ def _first_day(unit: str, period: int) -> date:
 def day_start(zone: tzinfo, day: date) -> int:
     """Return the first instant of a local date, in microseconds.
 
-    If midnight occurs twice, the result is the first one. If the clock skips midnight, it is the instant of the skip.
-    If the clock skips the whole date, it is the start of the next date.
+    If midnight occurs twice, return the first one. If the clock skips midnight, return the instant of the skip. If the
+    clock skips the whole date, return the start of the next date.
     """
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
     before, after = _offset(midnight), _offset(midnight.replace(fold=1))
@@ -145,7 +145,7 @@ def _offset(local: datetime) -> int:
 
 
 def _first_instant(zone: tzinfo, day: date, low: int, high: int) -> int:
-    """Return the first full second between two instants at which the local date is `day` or later."""
+    """Return the first full second, between two instants, at which the local date is `day` or later."""
     while low < high:
         middle = (low + high) // 2 // SECOND * SECOND
         if to_datetime(middle).astimezone(zone).date() >= day:

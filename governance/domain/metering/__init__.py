@@ -1,1 +1,2 @@
-"""Decides about calls: which limits apply, whether their rules have room, and how a reservation changes."""
+"""Decides about calls: which limits apply, whether their rules have room, and how the state of a reservation changes.
+"""

@@ -1,6 +1,6 @@
-"""Decides whether a call may pass. Each rule of each limit that applies must have room.
+"""Decides whether a call may pass.
 
-Otherwise nothing is reserved.
+Every rule of every limit that applies must have room. Otherwise nothing is reserved.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,11 +16,11 @@ from governance.domain.times import SECOND
 
 
 class MatchedRule:
-    """A rule that applies to calls, with its limit, the name of the scope, and its rank.
+    """A rule that applies to calls, with its limit, the name of the limit's scope, and its rank.
 
-    Many calls use the same object, so three values are computed once. `kind` is `budget` or `rate_limit`. `key`
-    identifies the rule and its generation, a number that rises when the rule's window changes. `place` is the sort key:
-    the most specific rule comes first, then kind, window length and id decide.
+    Many calls use the same object, so three values are computed only once. `kind` is `budget` or `rate_limit`. `key`
+    identifies the rule and its generation, a number that rises when the rule's window changes. `place` is the sort key.
+    The most specific rule comes first. Rules that are equally specific are sorted by kind, window length and id.
     """
 
     __slots__ = ("key", "kind", "limit", "place", "rank", "rule", "scope_name")
@@ -36,12 +36,12 @@ class MatchedRule:
 
 
 def in_order(rules: Iterable[MatchedRule]) -> tuple[MatchedRule, ...]:
-    """Return the rules in the order in which a decision shows them."""
+    """Sort the rules as a decision lists them."""
     return tuple(sorted(rules, key=lambda each: each.place))
 
 
 class RuleStatus(NamedTuple):
-    """A rule, its current window as it was before the call, and the amount that the call requests of the rule.
+    """A rule, its current window as it was before the call, and the amount of its metric that the call requests.
 
     If the call does not give the amount, `requested` is 0 and `left_out` is true.
     """
@@ -53,9 +53,9 @@ class RuleStatus(NamedTuple):
 
     @property
     def has_room(self) -> bool:
-        """Whether the window has room. A given amount must fit. If no amount is given, something must be left.
+        """Whether the window has room.
 
-        0 always fits.
+        A given amount must fit, and 0 always fits. If no amount is given, something must be left.
         """
         if not self.requested and not self.left_out:
             return True
@@ -69,7 +69,7 @@ class RuleStatus(NamedTuple):
 
     @property
     def exceeds_limit(self) -> bool:
-        """Whether the call requests more than the whole limit, so that no later window has room for it."""
+        """Whether the call requests more than the whole limit. Then no later window has room for it either."""
         return self.requested > self.matched.rule.max_limit
 
 
@@ -86,11 +86,11 @@ EXPIRED = KeyRefusal("Use another virtual key: this one has expired.", Code.VIRT
 
 
 class Decision(NamedTuple):
-    """The decision about a call at an instant: the status of each rule that applies, the most specific first.
+    """The decision about a call: the status of each rule that applies, the most specific first.
 
-    `violations` has the statuses without room. `reservation` has the amounts reserved or charged. `key_refusal` says
-    why the virtual key may not be used. `rendered` is the response body. If the request was a repeat, `replayed` is
-    true and `rendered` is the body of the first response.
+    `violations` contains the statuses without room. `reservation` contains the amounts that were reserved or charged.
+    `key_refusal` says why the virtual key may not be used. `rendered` is the response body. If the request was a
+    repeat, `replayed` is true and `rendered` is the body of the first response.
     """
 
     call: Call
@@ -106,14 +106,15 @@ class Decision(NamedTuple):
 
     @property
     def allowed(self) -> bool:
-        """Whether each rule has room, the virtual key may be used, and the cost for a budget is known."""
+        """Whether every rule has room, the virtual key may be used, and the cost is known if a budget applies."""
         return not self.violations and self.key_refusal is None and not self.is_unpriced
 
     @property
     def word(self) -> str:
-        """The name of the denial.
+        """The name of the reason for the denial.
 
-        A budget comes first, because it would still deny the call after a rate limit resets.
+        If a budget and a rate limit both deny the call, it names the budget, because the budget would still deny the
+        call after the rate limit resets.
         """
         metrics = {status.matched.rule.metric for status in self.violations}
         if Metric.COST in metrics:
@@ -124,21 +125,21 @@ class Decision(NamedTuple):
 
     @property
     def retry_at(self) -> int | None:
-        """The instant at which each violated rule has begun a new window. None if a retry cannot succeed."""
+        """The instant at which all violated rules have begun a new window. It is None if a retry cannot succeed."""
         if not self.violations or any(status.exceeds_limit for status in self.violations):
             return None
         return max(status.window.end for status in self.violations)
 
     @property
     def retry_after(self) -> int | None:
-        """Whole seconds until `retry_at`, rounded up, at least 1. None if `retry_at` is None."""
+        """The seconds until `retry_at`, rounded up, at least 1. None if `retry_at` is None."""
         return None if self.retry_at is None else max(1, -(-(self.retry_at - self.now) // SECOND))
 
 
 def decide(
     rules: Sequence[MatchedRule], windows: Sequence[Counter], amounts: RequestedAmounts
 ) -> tuple[list[RuleStatus], list[RuleStatus]]:
-    """Return the status of each rule in its window for a call with these amounts, and the statuses without room."""
+    """Return the status of each rule for a call with these amounts, and the statuses without room."""
     cost, tokens, requests, _ = amounts
     asked = {"cost": (cost or 0, cost is None), "tokens": (tokens or 0, tokens is None), "requests": (requests, False)}
     statuses = [RuleStatus(rule, window, *asked[rule.rule.metric]) for rule, window in zip(rules, windows, strict=True)]
@@ -146,7 +147,7 @@ def decide(
 
 
 def key_refusal(key: VirtualKey, now: int) -> KeyRefusal | None:
-    """Return why a virtual key may not be used, or None if it may be used."""
+    """Return why a virtual key may not be used. Return None if it may be used."""
     if not key.is_active:
         return INACTIVE
     return EXPIRED if key.expires_at is not None and key.expires_at <= now else None

@@ -1,10 +1,13 @@
-"""The number of calls that a limit denied."""
+"""Counts of the calls that a limit denied."""
 
 from typing import NamedTuple
 
 
 class Denials(NamedTuple):
-    """How many calls a limit denied, and when it last did, in microseconds. Up to one poll interval old."""
+    """The number of calls that a limit denied, and the time of the last denial in microseconds.
+
+    Both may be one poll interval old.
+    """
 
     calls: int
     last_at: int

@@ -1,7 +1,7 @@
-"""Finds the limits that apply to a call: those of all four tiers in each scope of the call (docs/contract.md §6).
+"""Finds the limits that apply to a call, in each scope of the call and in four tiers (docs/contract.md §6).
 
-The tier of a limit says whether the limit names the provider, the model, both or neither. The search takes about 24
-look-ups by identity, for any number of stored limits.
+The tier of a limit says whether the limit names the provider, the model, both or neither. The search needs about 24
+look-ups by identity, however many limits are stored.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ class Match(NamedTuple):
 
 
 class UnmatchedLimit(NamedTuple):
-    """A limit on the call's model or provider that does not apply to the call, with the reason."""
+    """A limit on the call's model or provider that does not apply to the call, and the reason."""
 
     limit: Limit
     reason: str
@@ -44,7 +44,10 @@ SCOPES = (Scope.USER, Scope.VIRTUAL_KEY, Scope.GLOBAL)
 
 
 def scopes(call: Call) -> Iterator[tuple[int, Scope, str]]:
-    """Yield the index in `SCOPES`, the scope and the id of each scope of a call, the most specific first."""
+    """Yield, for each scope of a call, its index in `SCOPES`, the scope and the scope id.
+
+    The most specific scope comes first.
+    """
     ids = {Scope.USER: call.user_id, Scope.VIRTUAL_KEY: call.virtual_key_id, Scope.GLOBAL: ""}
     for place, scope in enumerate(SCOPES):
         scope_id = ids[scope]
@@ -53,9 +56,9 @@ def scopes(call: Call) -> Iterator[tuple[int, Scope, str]]:
 
 
 def tiers(call: Call) -> set[tuple[int, str, str]]:
-    """Return each (tier, provider, model) under which a matching limit may be stored, in each spelling of the model.
+    """Return each (tier, provider, model) under which a matching limit may be stored, for each spelling of the model.
 
-    The spelling of the call itself is looked up too, even if it names another provider.
+    The spelling in the call itself is looked up too, even if it names another provider.
     """
     provider, bare = spelled(call.model, call.provider)
     written = canonical_model(call.model, call.provider)
@@ -67,7 +70,7 @@ def tiers(call: Call) -> set[tuple[int, str, str]]:
 
 
 def matches(call: Call, index: Mapping[Identity, str]) -> list[Match]:
-    """Return the limits that apply to a call, each once, the most specific first."""
+    """Return the limits that apply to a call, without duplicates, the most specific first."""
     known: dict[str, Match] = {}
     asked = sorted(tiers(call))
     for place, scope, scope_id in scopes(call):
@@ -79,7 +82,7 @@ def matches(call: Call, index: Mapping[Identity, str]) -> list[Match]:
 
 
 def reason(call: Call, identity: Identity) -> str:
-    """Return the reason why a limit of this identity does not apply to a call."""
+    """Return the reason why a limit with this identity does not apply to a call."""
     ids = {scope: scope_id for _, scope, scope_id in scopes(call)}
     provider, model = spelled(call.model, call.provider)
     if identity.scope not in ids:

@@ -1,4 +1,7 @@
-"""The amounts of a call with its cost. The cost is given, or computed from the tokens by kind and the model's price."""
+"""The amounts of a call with its cost.
+
+The cost is given, or it is computed from the tokens by kind and the model's price.
+"""
 
 from typing import NamedTuple
 
@@ -14,9 +17,10 @@ TOO_DEAR = "Give fewer tokens: by the price of the model they cost more than ${}
 
 
 class PricedAmounts(NamedTuple):
-    """Amounts with their cost. `price` is the price of the call, or None. The price is stored for the settle.
+    """Amounts with their cost.
 
-    `is_unknown` is true if the cost had to be computed but no price is known.
+    `price` is the price of the call, or None. It is stored for the settle. `is_unknown` is true if the cost had to be
+    computed and no price is known.
     """
 
     amounts: RequestedAmounts
@@ -26,7 +30,7 @@ class PricedAmounts(NamedTuple):
 
     @property
     def price_text(self) -> str | None:
-        """The price in the form in which a reservation stores it."""
+        """The price as text, as a reservation stores it."""
         return None if self.price is None else self.price.text
 
 
@@ -42,10 +46,10 @@ def priced(amounts: RequestedAmounts, price: EffectivePrice | None) -> PricedAmo
 
 
 def settled_at(actual: Actual, price: Price, source: str, text: str | None = None) -> Actual:
-    """Return the amounts of a settle with their cost by this price.
+    """Return the amounts of a settle with their cost at this price.
 
-    They are unchanged if the price cannot give the cost. `text` is the price as JSON if it is not stored yet. Raises
-    InvalidRequest if the cost is above the largest cost of one call.
+    They are unchanged if the cost cannot be computed from the price. `text` is the price as JSON. It is given if the
+    price is not stored yet. Raises InvalidRequest if the cost is above the largest cost of one call.
     """
     if actual.counts is None:
         return actual

@@ -1,4 +1,4 @@
-"""The requests of a gateway: a call to a model, its virtual key and user, and its amounts."""
+"""The requests of a gateway: a call to a model, the call's virtual key and user, and its amounts."""
 
 from typing import NamedTuple
 
@@ -7,12 +7,12 @@ from governance.domain.pricing.tokens import TokenCounts
 MAX_REQUESTS = 10**6
 """The largest number of requests in one report (docs/contract.md §1)."""
 DEFAULT_TTL = 600
-"""The length of a reservation in seconds if the request does not set `ttl_seconds`."""
+"""The time in seconds after which a reservation expires if the request does not set `ttl_seconds`."""
 LONGEST_TTL = 86_400
 
 
 class Call(NamedTuple):
-    """A call to a model, with its virtual key and user. An absent id is None."""
+    """A call to a model, with its virtual key and user. An id that the call does not give is None."""
 
     model: str
     provider: str | None = None
@@ -23,8 +23,8 @@ class Call(NamedTuple):
 class RequestedAmounts(NamedTuple):
     """The amounts that a call requests, in the units of `Amounts`.
 
-    None means that the amount is not given. That is not the same as 0. `counts` has the tokens by kind if the request
-    gives them. `tokens` is then their sum.
+    None means that an amount is not given, which is different from 0. `counts` contains the tokens by kind if the
+    request gives them. Then `tokens` is their sum.
     """
 
     cost: int | None = None
@@ -34,14 +34,14 @@ class RequestedAmounts(NamedTuple):
 
     @property
     def needs_price(self) -> bool:
-        """Whether the cost is to be computed: the request gives tokens by kind, and no cost."""
+        """Whether the cost must be computed: the request gives tokens by kind, but no cost."""
         return self.counts is not None and self.cost is None
 
 
 class ReservationRequest(NamedTuple):
     """A request to reserve.
 
-    `virtual_key` is the value of the virtual key if the request gives the value instead of the id.
+    `virtual_key` is the value of the virtual key, if the request contains the value instead of the id.
     """
 
     call: Call

@@ -23,12 +23,12 @@ class Amounts(NamedTuple):
     requests: int = 1
 
     def of(self, metric: str) -> int:
-        """Return the amount that a rule of this metric counts."""
+        """Return the amount that a rule with this metric counts."""
         return int(getattr(self, metric))
 
 
 class Status(StrEnum):
-    """The state of a reservation. The status `reported` is for usage that was reported without a reservation."""
+    """The state of a reservation. The state `reported` is for usage that was reported without a reservation."""
 
     OPEN = "open"
     SETTLED = "settled"
@@ -41,14 +41,15 @@ OVER = {Status.SETTLED: Code.ALREADY_SETTLED, Status.RELEASED: Code.ALREADY_RELE
 
 
 class Reservation(NamedTuple):
-    """A reservation on each rule that applied to a call. Instants are in microseconds. Money is in nano-dollars.
+    """A reservation on each rule that applied to a call.
 
-    Admission is the moment at which the reservation was granted. `held_*` are the amounts reserved at admission. They
-    never change. `used_*` are the amounts charged now. `ended_at` is when they were last set, by the clock that never
-    goes back (`storage.counters.touch`). `price` is the price at admission as JSON (`EffectivePrice.text`), or None.
-    `cost_source` says where the cost comes from. `input_tokens`, `output_tokens` and `cached_tokens` have the tokens by
-    kind, if they were given. While the reservation is open, these are the reserved tokens. Later, they are the charged
-    tokens.
+    Instants are in microseconds. Money is in nano-dollars. Admission is the moment at which the reservation was
+    granted. `held_*` are the amounts reserved at admission. They never change. `used_*` are the amounts that are
+    charged now. `ended_at` is the instant at which they were last set. It is measured by the clock that never goes back
+    (`storage.counters.touch`). `price` is the price at admission as JSON (`EffectivePrice.text`), or None.
+    `cost_source` says where the cost comes from. `input_tokens`, `output_tokens` and `cached_tokens` contain the tokens
+    by kind, if they were given. While the reservation is open, these are the reserved tokens. Later, they are the
+    charged tokens.
     """
 
     id: str
@@ -80,21 +81,22 @@ class Reservation(NamedTuple):
 
     @property
     def used(self) -> Amounts:
-        """The amounts charged now. They are 0 while the reservation is open."""
+        """The amounts that are charged now. They are 0 while the reservation is open."""
         if self.status == Status.OPEN:
             return Amounts(0, 0, 0)
         return Amounts(self.used_cost, self.used_tokens, self.requests)
 
     def is_late(self, now: int) -> bool:
-        """Return whether the reservation has reached `expires_at`. It need not be marked as expired."""
+        """Return whether the reservation has reached `expires_at`. It may still be marked as open."""
         return self.status == Status.EXPIRED or (self.status == Status.OPEN and now >= self.expires_at)
 
 
 class Actual(NamedTuple):
-    """The amounts that a settle reports. None means the reserved amount. That is not the same as 0.
+    """The amounts that a settle reports.
 
-    `counts` has the tokens by kind if the settle gives them. `cost_source` says where `cost` comes from. `price` is the
-    price, as JSON, from which the cost was computed.
+    None stands for the reserved amount, which is different from 0. `counts` contains the tokens by kind if the settle
+    gives them. `cost_source` says where `cost` comes from. `price` is the price, as JSON, from which the cost was
+    computed.
     """
 
     tokens: int | None
@@ -105,7 +107,7 @@ class Actual(NamedTuple):
 
     @property
     def needs_price(self) -> bool:
-        """Whether the cost is to be computed: the settle gives tokens by kind, and no cost."""
+        """Whether the cost must be computed: the settle gives tokens by kind, but no cost."""
         return self.counts is not None and self.cost is None
 
 
@@ -137,7 +139,7 @@ def settled(before: Reservation, actual: Actual, now: int) -> Reservation:
 
 
 def _counts(before: Reservation, actual: Actual) -> TokenCounts:
-    """Return the tokens by kind that a settle charges. If the settle gives no tokens, they are the reserved ones."""
+    """Return the tokens by kind that a settle charges. If the settle gives no tokens, return the reserved tokens."""
     if actual.counts is not None:
         return actual.counts
     if actual.tokens is not None:
@@ -181,7 +183,7 @@ def extended(before: Reservation, expires_at: int, now: int) -> Reservation:
 def expired(before: Reservation, *, charge: bool) -> Reservation:
     """Return an open reservation as expired.
 
-    The reservation is charged at its estimate if `charge` is true, else at 0.
+    If `charge` is true, its estimate is charged. Otherwise nothing is charged.
     """
     if charge:
         return before._replace(status=Status.EXPIRED, used_tokens=before.held_tokens, used_cost=before.held_cost)

@@ -3,14 +3,15 @@
 from typing import NamedTuple
 
 EXACT_TOTAL = 10_000
-"""The largest exact total of a list of reservations. Above it, the total is not counted."""
+"""The largest number of reservations that a list counts exactly. If there are more, the list has no total."""
 
 
 class ReservationFilter(NamedTuple):
-    """The wanted reservations. None is no filter.
+    """Selects reservations.
 
-    `provider` and `model` are in canonical form, so other spellings match too. `since` is inclusive and `until` is
-    exclusive. Both are instants of admission in microseconds.
+    A field that is `None` does not filter. `provider` and `model` are in canonical form, so other spellings match too.
+    `since` is inclusive and `until` is exclusive. Both are in microseconds, and are compared with the instant of
+    admission.
     """
 
     status: str | None = None

@@ -1,10 +1,10 @@
-"""The findings of a comparison of counters with the ledger."""
+"""The results of comparing the counters with the ledger."""
 
 from typing import NamedTuple
 
 
 class CounterDifference(NamedTuple):
-    """A counter that differs from the ledger, with the amounts of the counter and the sums of the ledger."""
+    """A counter that differs from the ledger: the amounts of the counter, and the sums of the ledger."""
 
     rule_id: str
     metric: str
@@ -16,7 +16,7 @@ class CounterDifference(NamedTuple):
 
 
 class FullCounter(NamedTuple):
-    """A counter close to the largest number that it can have."""
+    """A counter close to the largest number that a counter can contain."""
 
     rule_id: str
     metric: str

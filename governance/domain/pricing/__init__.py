@@ -1,1 +1,1 @@
-"""Prices of models, the tokens of a call, and the forms in which providers report tokens."""
+"""Prices of models, the tokens of a call, and the formats in which providers report tokens."""

@@ -1,4 +1,4 @@
-"""A price override as a body or a file gives it. It is checked as a whole, and becomes a stored override."""
+"""A price override as read from a body or a file. It is checked as a whole, and then becomes a stored override."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -17,14 +17,14 @@ TWO_TIERS = "Give each tier another above."
 
 
 class SameAs(NamedTuple):
-    """The model whose price an alias takes."""
+    """The model whose price an alias uses."""
 
     model: str
     provider: str | None = None
 
 
 class PriceDraft(NamedTuple):
-    """An override without an id. It has a price, or `same_as`."""
+    """An override without an id. It contains a price, or `same_as`."""
 
     model: str
     provider: str | None = None
@@ -34,12 +34,12 @@ class PriceDraft(NamedTuple):
 
     @property
     def identity(self) -> PriceIdentity:
-        """The model, and when the override begins. No two overrides have the same identity."""
+        """The model, and the instant from which the override applies. No two overrides have the same identity."""
         return (*spelled(self.model, self.provider), self.effective_from)
 
 
 def faults(draft: PriceDraft) -> Iterable[Fault]:
-    """Yield the faults of an override that concern more than one field."""
+    """Yield the faults of an override that involve more than one field."""
     if draft.same_as is not None and draft.price != Price():
         yield Fault("same_as", BOTH)
     elif draft.same_as is None and draft.price.rates.input is None:
@@ -50,7 +50,7 @@ def faults(draft: PriceDraft) -> Iterable[Fault]:
 
 
 def override(draft: PriceDraft, override_id: str, created_at: int, updated_at: int) -> PriceOverride:
-    """Return the stored form of an override."""
+    """Build the stored form of an override."""
     match_provider, match_model, _ = draft.identity
     alias = draft.same_as
     return PriceOverride(
@@ -69,7 +69,7 @@ def override(draft: PriceDraft, override_id: str, created_at: int, updated_at: i
 
 
 def draft_of(stored: PriceOverride) -> PriceDraft:
-    """Return a stored override as a draft."""
+    """Convert a stored override to a draft."""
     alias = SameAs(stored.same_as_model, stored.same_as_provider) if stored.same_as_model else None
     price = Price() if alias else stored.price
     return PriceDraft(stored.model, stored.provider, alias, price, stored.effective_from)

@@ -11,10 +11,11 @@ EPOCH = date(1970, 1, 1)
 
 
 class ListedModel(NamedTuple):
-    """A model of the list with its prices, the preferred one first. The last one always holds.
+    """A model of the list with its prices, in order of preference.
 
-    A price may lack rates: some models are priced by the page or not at all. `not_priced` names the rates of the list
-    that no token count here uses, for example those of images and searches.
+    The last price has no start date, so it applies at any time. A price may have no rates: some models are priced by
+    the page or not at all. `not_priced` names the rates in the list that this service does not use, for example those
+    of images and searches.
     """
 
     provider: str
@@ -23,7 +24,7 @@ class ListedModel(NamedTuple):
     not_priced: tuple[str, ...] = ()
 
     def at(self, now: int) -> EffectivePrice:
-        """Return the price that holds at an instant."""
+        """Return the price that applies at an instant."""
         return Schedule(self.prices).at(now) or self.prices[-1]
 
 
@@ -36,16 +37,16 @@ class ListStatus(StrEnum):
 
 
 class ListInfo(NamedTuple):
-    """The list: its status, its version, and the dates on which its prices begin, the earliest first."""
+    """The list: its status, its version, and the dates from which its prices apply, in ascending order."""
 
     status: ListStatus
     version: str | None = None
     dates: tuple[date, ...] = ()
 
     def newest(self, now: int) -> date | None:
-        """Return the date of the newest price that has begun, or None without a list.
+        """Return the newest date from which a price applies and which has passed.
 
-        The package does not say when it was made, but the list is not older than this date.
+        Return None without a list. The package does not say when it was made, but the list is not older than this date.
         """
         begun = [each for each in self.dates if (each - EPOCH).days <= now // DAY]
         return begun[-1] if begun else None

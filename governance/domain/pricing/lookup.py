@@ -1,4 +1,4 @@
-"""The result of the look-up of a price."""
+"""The result of looking up a price."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,8 +11,8 @@ from governance.domain.pricing.schedule import EffectivePrice
 class PriceLookup(NamedTuple):
     """The price of a model at an instant, and the cost of the requested tokens.
 
-    The price is None if the model has none. `model` is the canonical (provider, model). `not_priced` names rates of the
-    list that are not used. `is_asked` says whether the request gave tokens.
+    The price is None if the model has none. `model` is the canonical (provider, model). `not_priced` names the rates in
+    the list that are not used. `is_asked` says whether the request contains tokens.
     """
 
     model: ModelKey

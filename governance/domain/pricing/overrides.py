@@ -1,4 +1,4 @@
-"""Price overrides: stored prices, which are used before the list. An alias takes the price of another model."""
+"""Price overrides: stored prices, which are used before the list. An alias uses the price of another model."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,17 +10,17 @@ from governance.domain.pricing.price import Price
 from governance.domain.pricing.schedule import CostSource, EffectivePrice, PriceEntry
 
 ModelKey = tuple[str, str]
-"""(provider, model) in canonical form, as calls are matched. The provider is '' if none is named."""
+"""(provider, model) in the canonical form in which calls are matched. The provider is '' if none is named."""
 
 PriceIdentity = tuple[str, str, int]
-"""The canonical provider and model, and when an override begins."""
+"""The canonical provider and model, and the instant from which an override applies."""
 
 
 class PriceOverride(NamedTuple):
     """A stored override: a price in `rates`, or an alias (`same_as_model`).
 
     `rates` is the price as JSON (`price_json`). It is '' for an alias. `match_*` are the names in canonical form.
-    `effective_from` is 0 if the override always holds.
+    `effective_from` is 0 if the override applies at any time.
     """
 
     id: str
@@ -37,38 +37,41 @@ class PriceOverride(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The model with its provider. The search compares this text."""
+        """The name `provider/model`. The search looks for its text in this name."""
         return full_name(self.provider, self.model)
 
     @property
     def key(self) -> ModelKey:
-        """The model that the override is for."""
+        """The model to which the override applies."""
         return self.match_provider, self.match_model
 
     @property
     def identity(self) -> PriceIdentity:
-        """The model, and when the override begins. No two overrides have the same identity."""
+        """The model, and the instant from which the override applies. No two overrides have the same identity."""
         return self.match_provider, self.match_model, self.effective_from
 
     @property
     def target(self) -> ModelKey | None:
-        """The model whose price an alias takes. None if the override has a price of its own."""
+        """The model whose price an alias uses. None if the override contains a price."""
         return spelled(self.same_as_model, self.same_as_provider) if self.same_as_model else None
 
     @property
     def price(self) -> Price:
-        """The price of an override that is no alias."""
+        """The price of an override that is not an alias."""
         return price_json.read(self.rates)
 
     @property
     def same_as(self) -> str | None:
-        """The name of the alias's target."""
+        """The name of the model whose price an alias uses."""
         return full_name(self.same_as_provider, self.same_as_model) if self.same_as_model else None
 
 
 OverridesByModel = Mapping[ModelKey, Sequence[PriceOverride]]
 ListedPrices = Callable[[str, str], Sequence[EffectivePrice]]
-"""Returns the list's prices of (provider, model), the preferred one first. The result is empty if the list has none."""
+"""Returns the list's prices of (provider, model), in order of preference.
+
+The result is empty if the list contains none.
+"""
 
 SELF = "Give same_as as another model: an alias cannot take its own price."
 TWO_STEPS = "Give same_as as {}, which has a price: {} is an alias itself, and an alias leads to a price in one step."
@@ -76,12 +79,12 @@ IS_TARGET = "Give a price, or another model: {} is same_as {}, and an alias lead
 
 
 def full_name(provider: str | None, model: str) -> str:
-    """Return `provider/model`, or the model if no provider is named."""
+    """Return `provider/model`. Return only the model if no provider is named."""
     return f"{provider}/{model}" if provider else model
 
 
 def alias_fault(override: PriceOverride, others: Iterable[PriceOverride]) -> str | None:
-    """Return why an alias would not lead to a price in one step, given all other overrides. Return None if it does."""
+    """Return why an alias would not lead to a price in one step, given all other overrides. Return None if it would."""
     target = override.target
     if target == override.key:
         return SELF
@@ -94,7 +97,7 @@ def alias_fault(override: PriceOverride, others: Iterable[PriceOverride]) -> str
 
 
 def prices_of(key: ModelKey, overrides: OverridesByModel, listed: ListedPrices) -> tuple[EffectivePrice, ...]:
-    """Return the prices of a model, the preferred one first: its overrides, the newest first, then the list."""
+    """Return the prices of a model in order of preference: its overrides, newest first, and then the list's prices."""
     return (*_overridden(key, overrides, listed), *listed(*key))
 
 
@@ -112,7 +115,7 @@ def _overridden(key: ModelKey, overrides: OverridesByModel, listed: ListedPrices
 
 
 def _stored(key: ModelKey, overrides: OverridesByModel) -> Iterator[PriceOverride]:
-    """Yield the overrides of a model: those of its provider, then those that name no provider."""
+    """Yield the overrides of a model: first those for its provider, then those that name no provider."""
     provider, model = key
     yield from overrides.get(key, ())
     if provider:
@@ -120,7 +123,7 @@ def _stored(key: ModelKey, overrides: OverridesByModel) -> Iterator[PriceOverrid
 
 
 def by_model(overrides: Iterable[PriceOverride]) -> dict[ModelKey, Sequence[PriceOverride]]:
-    """Return the overrides of each model, the one that begins last first."""
+    """Return the overrides of each model, sorted by start, the latest first."""
     found: defaultdict[ModelKey, list[PriceOverride]] = defaultdict(list)
     for each in sorted(overrides, key=lambda each: (-each.effective_from, each.id)):
         found[each.key].append(each)

@@ -1,6 +1,6 @@
-"""The price of a model, and the cost of a call at that price. All amounts are exact decimals.
+"""The price of a model, and the cost of a call at that price.
 
-Only the sum is rounded, once.
+All amounts are exact decimals. Only the sum is rounded.
 """
 
 from decimal import ROUND_CEILING, Decimal
@@ -12,9 +12,10 @@ from governance.domain.pricing.tokens import TokenCounts
 MAX_RATE = 1_000_000
 """The largest rate: a million dollars per million tokens, or per call."""
 DECIMALS = 12
-"""The most decimals of an override's rate. Some rates of the list have 17 decimals.
+"""The largest number of decimals that an override's rate may have.
 
-With up to 18 decimals, `MAX_RATE` and `MAX_TOKENS`, every product and sum is exact in the 40 digits of `money.UP`.
+Some rates of the list have 17 decimals. With up to 18 decimals, `MAX_RATE` and `MAX_TOKENS`, every product and sum is
+exact in the 40 digits of `money.UP`.
 """
 
 
@@ -31,9 +32,9 @@ class Rates(NamedTuple):
 
 
 class Tier(NamedTuple):
-    """The rates of a call with more than `above` input tokens. They apply to all tokens of the call.
+    """The rates that apply to a call with more than `above` input tokens.
 
-    A kind without a rate here keeps the rate of the price.
+    They apply to all tokens of the call. For a kind without a rate in the tier, the rate of the price applies.
     """
 
     above: int
@@ -41,14 +42,17 @@ class Tier(NamedTuple):
 
 
 class Price(NamedTuple):
-    """The rates of a model, and `request`: dollars per call. `tiers` are in ascending order of `above`."""
+    """The rates of a model.
+
+    `request` is the price of one call in dollars. `tiers` are in ascending order of `above`.
+    """
 
     rates: Rates = Rates()
     request: Decimal | None = None
     tiers: tuple[Tier, ...] = ()
 
     def rates_at(self, input_tokens: int) -> Rates:
-        """Return the rates of a call with this many input tokens."""
+        """Return the rates that apply to a call with this many input tokens."""
         rates = self.rates
         for tier in self.tiers:
             if input_tokens > tier.above:
@@ -57,11 +61,11 @@ class Price(NamedTuple):
         return rates
 
     def cost(self, tokens: TokenCounts, requests: int = 1) -> int | None:
-        """Return the cost of calls with these tokens in nano-dollars, rounded up once.
+        """Return the cost of calls with these tokens in nano-dollars.
 
-        Return None if the price is unknown. A part of the input or output without a rate of its own has the rate of the
-        input or output. A price without an input rate is unknown, not free. If there is output, a price without an
-        output rate is unknown too (docs/contract.md §9).
+        Only the sum is rounded up. Return None if the price is unknown. A part of the input or output that has no rate
+        costs the rate of the input or output. A price without an input rate is unknown, not free. If there is output, a
+        price without an output rate is unknown too (docs/contract.md §9).
         """
         rates = self.rates_at(tokens.input) if self.tiers else self.rates
         whole_input, whole_output = rates.input, rates.output

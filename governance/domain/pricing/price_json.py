@@ -1,4 +1,4 @@
-"""A price as JSON with exact numbers. Responses show this text, and reservations store it."""
+"""Writes and reads a price as JSON with exact numbers. Responses show this text, and reservations store it."""
 
 import json
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ PRICES_REMEMBERED = 4096
 
 
 def number(value: Decimal) -> str:
-    """Return an exact JSON number without an exponent and without zeros at its end."""
+    """Write an exact JSON number without an exponent and without trailing zeros."""
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def rates(given: Rates) -> str:
-    """Return the members of rates in a JSON object. A missing rate has no member."""
+    """Write the rates as members of a JSON object. A missing rate has no member."""
     return ",".join(f'"{kind}":{number(rate)}' for kind, rate in given._asdict().items() if rate is not None)
 
 
 def members(price: Price) -> str:
-    """Return the members of a price's JSON object, without the braces. A missing rate has no member."""
+    """Write a price as members of a JSON object, without the braces. A missing rate has no member."""
     request = "" if price.request is None else f'"request":{number(price.request)}'
     tiers = ",".join(map(_tier, price.tiers))
     parts = (rates(price.rates), request, f'"tiers":[{tiers}]' if tiers else "")
@@ -36,24 +36,24 @@ def _tier(tier: Tier) -> str:
 
 
 def text(price: Price) -> str:
-    """Return a price as a JSON object."""
+    """Write a price as a JSON object."""
     return f"{{{members(price)}}}"
 
 
 @lru_cache(maxsize=PRICES_REMEMBERED)
 def read(stored: str) -> Price:
-    """Return the price in a text that `text` or `EffectivePrice.text` made. Other members are ignored."""
+    """Read the price from a text that `text` or `EffectivePrice.text` has written. Other members are ignored."""
     return of(json.loads(stored, parse_float=Decimal))
 
 
 @lru_cache(maxsize=PRICES_REMEMBERED)
 def source(stored: str) -> str:
-    """Return where the stored price of a reservation comes from."""
+    """Read from a reservation's stored price where the price comes from."""
     return str(json.loads(stored)["source"])
 
 
 def of(data: Mapping[str, Any]) -> Price:
-    """Return the price of a JSON object whose numbers are int or Decimal."""
+    """Build the price from a JSON object whose numbers are int or Decimal."""
     tiers = (Tier(tier["above"], _read_rates(tier)) for tier in data.get("tiers") or ())
     return Price(_read_rates(data), _decimal(data.get("request")), tuple(tiers))
 

@@ -1,8 +1,8 @@
-"""Reads a provider's own `usage` object into token counts.
+"""Converts a provider's `usage` object to token counts.
 
-Each provider has its own names for the counts. Some providers count cached tokens as part of the input, and others
-count them separately. The shapes are data: the keys that mark a shape, and the keys that add up to each count. All
-other keys are ignored.
+Each provider uses different names for the counts. Some providers count cached tokens as part of the input, and others
+count them separately. The shapes are data: the keys that identify a shape, and the keys whose values add up to each
+count. All other keys are ignored.
 """
 
 from collections.abc import Mapping
@@ -11,20 +11,24 @@ from typing import Any, NamedTuple
 from governance.domain.pricing.tokens import MAX_TOKENS, TokenCounts
 
 Faults = dict[str, list[str]]
-"""Sentences about the faults, by the path in the object."""
+"""Error sentences, by the path in the object."""
 Path = tuple[str, ...]
-"""The keys that lead to a count. `[key=value]` selects the first object of a list whose key has that value."""
+"""The keys that lead to a count. `[key=value]` selects the first object in a list in which `key` has that value."""
 
 
 class Term(NamedTuple):
-    """A count to add or to subtract: the first of `paths` that is given, else 0."""
+    """A count to add or to subtract. It is the value at the first of `paths` that exists, or 0 if none exists."""
 
     paths: tuple[Path, ...]
     subtracted: bool = False
 
 
 class Shape(NamedTuple):
-    """A form of `usage`: it has one of the keys in `marks`. `counts` has the terms of each field of TokenCounts."""
+    """A shape of `usage`.
+
+    An object has this shape if it contains one of the keys in `marks`. `counts` contains the terms for each field of
+    TokenCounts.
+    """
 
     name: str
     marks: tuple[str, ...]
@@ -120,14 +124,14 @@ SHAPES = (
         },
     ),
 )
-"""All shapes. The first shape with a mark in the object is used. So the shapes with marks that no other shape has come
-first.
+"""All shapes.
 
-In November 2026, the samples in `tests/domain/pricing/usages.py` were compared with the counts that genai-prices 0.2.3
-extracts. The samples of OpenAI's realtime API and of vLLM were not compared.
+The first shape whose mark is in the object is used. So the shapes with unique marks come first. In November 2026, the
+samples in `tests/domain/pricing/usages.py` were compared with the counts that genai-prices 0.2.3 extracts. The samples
+of OpenAI's realtime API and of vLLM were not compared.
 """
 WHOLE = ""
-"""The path of a fault that concerns the object as a whole."""
+"""The path of a fault that is about the whole object."""
 UNKNOWN = (
     "Give usage as the provider sent it, with prompt_tokens, input_tokens, inputTokens, promptTokenCount or "
     "billed_units; or give input_tokens and output_tokens instead."
@@ -136,7 +140,7 @@ PARTS = "Give usage as the provider sent it: read as {shape}, its {name} tokens 
 
 
 def read(usage: Mapping[str, Any]) -> tuple[TokenCounts, Faults]:
-    """Return the token counts of a provider's usage object, and its faults."""
+    """Return the token counts in a provider's usage object, and the faults of the object."""
     shape = next((shape for shape in SHAPES if not usage.keys().isdisjoint(shape.marks)), None)
     if shape is None:
         return TokenCounts(), {WHOLE: [UNKNOWN]}
@@ -147,7 +151,10 @@ def read(usage: Mapping[str, Any]) -> tuple[TokenCounts, Faults]:
 
 
 def _value(usage: Mapping[str, Any], term: Term, faults: Faults) -> int:
-    """Return a term's count with its sign, or 0 if it is not given. If the value is no count, add a fault."""
+    """Return the count of a term with its sign.
+
+    Return 0 if the count is missing. If the value is not a count, add a fault.
+    """
     for path in term.paths:
         value = _at(usage, path)
         if value is None:
@@ -161,7 +168,7 @@ def _value(usage: Mapping[str, Any], term: Term, faults: Faults) -> int:
 
 
 def _at(value: Any, path: Path) -> Any:
-    """Return the value at a path. Return None if it is null or absent."""
+    """Return the value at a path. Return None if the value is null or missing."""
     for step in path:
         if step.startswith("["):
             value = _selected(value, step)
@@ -177,7 +184,7 @@ def _selected(items: Any, step: str) -> Any:
 
 
 def _faults_of_sums(shape: Shape, counts: TokenCounts) -> Faults:
-    """Return a fault if parts exceed the input or the output, and a fault if the total is above MAX_TOKENS."""
+    """Return a fault for parts that exceed the input or the output, and a fault if the total exceeds MAX_TOKENS."""
     least = {"input": min(counts.plain_input, *counts[:5]), "output": min(counts.plain_output, *counts[5:])}
     messages = [PARTS.format(shape=shape.name, name=name) for name, count in least.items() if count < 0]
     if counts.total > MAX_TOKENS:

@@ -1,4 +1,4 @@
-"""The prices of one model over time, and the price that holds at an instant."""
+"""The prices of one model over time, and the price that applies at an instant."""
 
 import json
 from enum import StrEnum
@@ -9,11 +9,11 @@ from governance.domain.pricing.price import Price
 from governance.domain.times import DAY, rfc3339
 
 ALWAYS = 0
-"""The instant from which a price without `effective_from` holds, in microseconds."""
+"""The instant from which a price without `effective_from` applies, in microseconds."""
 
 
 class CostSource(StrEnum):
-    """Where a cost comes from. The value `none` means that no cost was given and none could be computed."""
+    """The source of a cost. The value `none` means that no cost was given and none could be computed."""
 
     GIVEN = "given"
     OVERRIDE = "override"
@@ -22,9 +22,10 @@ class CostSource(StrEnum):
 
 
 class PriceEntry(NamedTuple):
-    """A source of a price: an override, or an entry of the list. `override_id` is None for the list.
+    """The source of a price: an override, or an entry of the list.
 
-    `same_as` is the name that an alias leads to, as `provider/model`. It is None if the entry is not an alias.
+    For the list, `override_id` is None. For an alias, `same_as` is the name of the other model, as `provider/model`.
+    Otherwise it is None.
     """
 
     source: CostSource
@@ -35,11 +36,11 @@ class PriceEntry(NamedTuple):
 
 
 class EffectivePrice:
-    """A price, the entry that has it, and when it holds.
+    """A price, its source, and the time in which it applies.
 
-    The price holds from `begins` (microseconds). With `daily`, it holds only between two times of each UTC day, in
-    microseconds. The first time may be later than the second. `text` is the price as JSON, as reservations store it.
-    Many calls use the same object, so the text is made once.
+    The price applies from `begins` (microseconds). If `daily` is given, the price applies only between two times of
+    each UTC day, in microseconds. The first time may be later than the second. `text` is the price as JSON, as
+    reservations store it. It is computed only once, because many calls use the same object.
     """
 
     __slots__ = ("begins", "daily", "entry", "price", "text")
@@ -54,7 +55,7 @@ class EffectivePrice:
         self.text = _text(entry, price, begins)
 
     def holds(self, now: int) -> bool:
-        """Return whether the price holds at an instant."""
+        """Return whether the price applies at an instant."""
         if now < self.begins:
             return False
         if self.daily is None:
@@ -63,18 +64,18 @@ class EffectivePrice:
         return start <= time < end if start <= end else time >= start or time < end
 
     def under(self, entry: PriceEntry, begins: int) -> "EffectivePrice":
-        """Return the same price as found through an alias, from `begins` on."""
+        """Return the same price as it applies to an alias, from `begins` on."""
         return EffectivePrice(entry, self.price, max(begins, self.begins), self.daily)
 
 
 class Schedule(NamedTuple):
-    """The prices of a model, the preferred one first. `is_final` is false while the list is still being loaded."""
+    """The prices of a model, in order of preference. `is_final` is false while the list is still being loaded."""
 
     prices: tuple[EffectivePrice, ...] = ()
     is_final: bool = True
 
     def at(self, now: int) -> EffectivePrice | None:
-        """Return the price that holds at an instant, or None if the model has none."""
+        """Return the price that applies at an instant. Return None if the model has no price then."""
         for each in self.prices:
             if each.holds(now):
                 return each

@@ -1,16 +1,17 @@
-"""The tokens of one call: input, output, and the parts of both that may have a price of their own."""
+"""The tokens of one call: its input, its output, and the parts of both that may have a different price."""
 
 from typing import NamedTuple
 
 MAX_TOKENS = 10**12
-"""The most tokens of one call (docs/contract.md §1)."""
+"""The largest number of tokens that one call may have (docs/contract.md §1)."""
 
 
 class TokenCounts(NamedTuple):
-    """The tokens of one call. `input` and `output` are the totals. The other counts are parts of them.
+    """The tokens of one call.
 
-    No token is in two parts of the input, or in two parts of the output. A token in no part is plain. Reasoning is part
-    of the output. `cache_write` is cached for five minutes, and `cache_write_1h` for an hour.
+    `input` and `output` are the totals. The other counts are parts of the totals. The parts of the input do not
+    overlap, and the parts of the output do not overlap. A token that is in no part is plain. Reasoning is part of the
+    output. `cache_write` is cached for five minutes, and `cache_write_1h` for an hour.
     """
 
     input: int = 0
@@ -23,15 +24,15 @@ class TokenCounts(NamedTuple):
 
     @property
     def total(self) -> int:
-        """The tokens that a limit on tokens counts."""
+        """The number of tokens that a limit on tokens counts."""
         return self.input + self.output
 
     @property
     def plain_input(self) -> int:
-        """The input that is in none of its parts. It is negative if the parts exceed the total."""
+        """The input that is in none of the parts. It is negative if the parts exceed the total."""
         return self.input - self.cached_input - self.cache_write - self.cache_write_1h - self.input_audio
 
     @property
     def plain_output(self) -> int:
-        """The output that is in none of its parts. It is negative if the parts exceed the total."""
+        """The output that is in none of the parts. It is negative if the parts exceed the total."""
         return self.output - self.output_audio

@@ -1,1 +1,2 @@
-"""Stored rows: their source, their pages, their changes since a mark, and their differences."""
+"""Stored rows: their sources, pages of rows, the changes since a mark, and the differences between two states of a row.
+"""

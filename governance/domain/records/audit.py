@@ -1,4 +1,4 @@
-"""The audit log: who changed which fields of which object, when, with the old and new values."""
+"""The audit log: who changed which fields of which object, and when, with the old and the new values."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class Entity(StrEnum):
 
 
 class AuditAction(StrEnum):
-    """What a change did to the object."""
+    """How a change affected the object."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -25,7 +25,7 @@ class AuditAction(StrEnum):
 
 
 class Entry(NamedTuple):
-    """A change of one object by one write. `at` is in microseconds. `changes` is JSON: a list of {field, old, new}."""
+    """A change of one object in one write. `at` is in microseconds. `changes` is JSON: a list of {field, old, new}."""
 
     at: int
     actor: str
@@ -36,17 +36,17 @@ class Entry(NamedTuple):
 
 
 class RecordedEntry(NamedTuple):
-    """A stored entry. `seq` rises with every entry, even if the clock goes back."""
+    """A stored entry. `seq` is larger for each new entry, even if the clock goes back."""
 
     seq: int
     entry: Entry
 
 
 class AuditQuery(NamedTuple):
-    """A query of the audit log. None is no filter.
+    """A query of the audit log.
 
-    `since` is inclusive and `until` is exclusive, both in microseconds. `hidden` is an entity whose entries are left
-    out.
+    A field that is `None` does not filter. `since` is inclusive and `until` is exclusive, both in microseconds. Entries
+    about the entity `hidden` are left out.
     """
 
     page: Page = Page()

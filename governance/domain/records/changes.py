@@ -1,4 +1,4 @@
-"""The rows that a worker's snapshot reads from the database: the changes since a mark."""
+"""The rows that a worker's snapshot reads from the database: everything that changed since a mark."""
 
 from collections.abc import Callable
 from time import sleep
@@ -12,8 +12,8 @@ from governance.domain.pricing.overrides import PriceOverride
 class Mark(NamedTuple):
     """The state of the database that a snapshot has read.
 
-    `file` identifies the database file. A restored backup is another file. `revision` is the config revision.
-    `touched_at` (microseconds) is the newest `touched_at` of all counters. Each later write of a counter sets a later
+    `file` identifies the database file. A restored backup counts as another file. `revision` is the config revision.
+    `touched_at` (microseconds) is the newest `touched_at` of all counters. Each later write of a counter sets a larger
     one.
     """
 
@@ -23,11 +23,12 @@ class Mark(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """The changes in the database since a mark. If `whole` is true, they are all rows.
+    """The changes in the database since a mark.
 
-    `limits` has each limit that was created or edited, or whose counters changed. `gone` has the ids of deleted limits.
-    `names` maps (scope, scope_id) to a name. `api_keys`, `virtual_keys` and `prices` map ids to keys and price
-    overrides. A deleted one is None.
+    If `whole` is true, they contain all rows. `limits` contains each limit that was created or edited, or whose
+    counters changed. `gone` contains the ids of deleted limits. `names` maps (scope, scope_id) to a name. `api_keys`,
+    `virtual_keys` and `prices` map ids to API keys, virtual keys and price overrides. The value for a deleted id is
+    None.
     """
 
     mark: Mark
@@ -41,15 +42,19 @@ class Changes(NamedTuple):
 
 
 Loader = Callable[[Mark | None], Changes]
-"""Reads the changes since a mark in one transaction. If the mark is None or of another file, it reads all rows."""
+"""Reads the changes since a mark in one transaction.
+
+If the mark is None or belongs to another file, it reads all rows.
+"""
 
 BREATH = 0.0001
-"""The sleep of `yield_gil`, in seconds."""
+"""The time in seconds for which `yield_gil` sleeps."""
 
 
 def yield_gil() -> None:
-    """Sleep for a moment, so that threads with requests run. A refresh calls this about every half millisecond.
+    """Sleep for a moment, so that threads that handle requests can run.
 
-    On a busy core the scheduler lets a computing thread run for a tick of 4 ms while other threads wait.
+    A refresh calls this about every half millisecond. Otherwise, on a busy core, the scheduler would let a computing
+    thread run for 4 ms while other threads wait.
     """
     sleep(BREATH)

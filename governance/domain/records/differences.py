@@ -1,4 +1,4 @@
-"""The differences between two states of a row, as text for a person."""
+"""Lists the differences between two states of a row, as text for a person."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from governance.domain.times import rfc3339
 
 
 class Difference(NamedTuple):
-    """A value that differs. `old` or `new` is None if the value is absent in that state."""
+    """A value that differs between two states. `old` or `new` is None if the value does not exist in that state."""
 
     what: str
     old: str | None
@@ -23,7 +23,7 @@ class Difference(NamedTuple):
 
 SETTINGS = ("calendar_aligned", "timezone")
 PLAIN = {"calendar_aligned": "false", "timezone": "UTC", "is_active": "true"}
-"""Default values. They are not listed for a row that is created or removed."""
+"""Default values. They are not listed when a row is created or removed."""
 
 
 def title(limit: Limit) -> str:
@@ -35,7 +35,7 @@ def title(limit: Limit) -> str:
 
 
 def shown(metric: str, max_limit: int, duration: str) -> str:
-    """Return a maximum with its window, for example `$50 / 1d` or `2000 tokens / 1h`."""
+    """Return a maximum with its window as text, for example `$50 / 1d` or `2000 tokens / 1h`."""
     much = f"${money.dollars(max_limit)}" if metric == Metric.COST else f"{max_limit} {metric}"
     return f"{much} / {duration}"
 
@@ -43,13 +43,13 @@ def shown(metric: str, max_limit: int, duration: str) -> str:
 def of_limits(before: Limit | None, after: Limit | None) -> tuple[Difference, ...]:
     """Return the differences between two states of a limit.
 
-    None is the state before its creation or after its removal.
+    A state is None before the limit was created or after it was removed.
     """
     return tuple(_differences(_limit(before), _limit(after)))
 
 
 def of_keys(before: VirtualKey | None, after: VirtualKey | None) -> tuple[Difference, ...]:
-    """Return the differences between two states of a virtual key. Only the prefixes of its value are shown."""
+    """Return the differences between two states of a virtual key. Of its value, only the prefix is shown."""
     differences = list(_differences(_key(before), _key(after)))
     if before is not None and after is not None and before.digest != after.digest:
         differences.append(Difference("value", f"{before.value_prefix}…", f"{after.value_prefix}…"))
@@ -67,7 +67,7 @@ def of_prices(before: PriceOverride | None, after: PriceOverride | None) -> tupl
 
 
 Shown = dict[object, tuple[str, str]]
-"""The values of a row that are shown: (name, text) by a key that identifies the value in both states."""
+"""The values of a row that are shown, as (name, text). The key identifies a value in both states."""
 
 
 def _differences(old: Shown, new: Shown) -> Iterator[Difference]:

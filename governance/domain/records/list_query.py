@@ -17,7 +17,10 @@ class Page(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """A filter of model limits. None is no filter. An empty `search` is no filter. `search` is case-folded."""
+    """Selects model limits.
+
+    A field that is `None` does not filter, and neither does an empty `search`. `search` is case-folded.
+    """
 
     scope: str | None = None
     scope_id: str | None = None
@@ -25,7 +28,7 @@ class Filter(NamedTuple):
     search: str = ""
 
     def passes(self, limit: Limit) -> bool:
-        """Return whether a limit passes the filter."""
+        """Return whether a limit matches the filter."""
         return (
             (self.scope is None or limit.scope == self.scope)
             and (self.scope_id is None or limit.scope_id == self.scope_id)
@@ -35,14 +38,14 @@ class Filter(NamedTuple):
 
 
 class Order(NamedTuple):
-    """The order: by `created_at`, `model_name` or `usage`. Equal rows are ordered by id, in the same direction."""
+    """The sort order: by `created_at`, `model_name` or `usage`. Equal rows are sorted by id, in the same direction."""
 
     sort_by: str = "created_at"
     descending: bool = True
 
 
 class Validity(NamedTuple):
-    """How long a page is valid: while `snapshot` is current, from `valid_from` until `valid_until` (microseconds)."""
+    """A page is valid while `snapshot` is current, from `valid_from` until `valid_until` (microseconds)."""
 
     snapshot: object
     valid_from: int

@@ -1,4 +1,4 @@
-"""The queries of prices: for a page of prices, and for the price of one model."""
+"""The queries for prices: for a page of prices, and for the price of one model."""
 
 from typing import NamedTuple
 
@@ -7,9 +7,9 @@ from governance.domain.records.list_query import Page
 
 
 class PricesQuery(NamedTuple):
-    """A query of the list of prices. None is no filter. An empty `search` is no filter.
+    """A query for a page of prices.
 
-    Both values are in canonical form.
+    A provider that is `None` does not filter, and neither does an empty `search`. Both values are in canonical form.
     """
 
     page: Page = Page()
@@ -19,9 +19,9 @@ class PricesQuery(NamedTuple):
 
 
 class PriceLookupQuery(NamedTuple):
-    """The look-up of a model's price. `at` is an instant, or None for now.
+    """A query for the price of one model.
 
-    `counts` has the tokens whose cost is requested.
+    `at` is an instant. None means now. `counts` contains the tokens whose cost is requested.
     """
 
     model: str

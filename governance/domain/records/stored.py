@@ -1,4 +1,4 @@
-"""Stored rows, each with the file that made it."""
+"""Stored rows, each with the file from which it was created."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,13 +8,14 @@ from governance.domain.limits.limit import Limit
 from governance.domain.pricing.overrides import PriceOverride
 
 LIMIT, KEY, USER, PRICE = "model_limit", "virtual_key", "user", "price"
-"""The names of the kinds of rows in the tombstones, the records of deleted rows."""
+"""The names of the kinds of rows, as used in tombstones, which are the records of deleted rows."""
 
 
 class Source(NamedTuple):
-    """The source of a row: `name` is the owner of the file that made it, and `place` is the path of that file.
+    """The source of a row.
 
-    `name` is '' if no file made the row. `place` is '' if the owner was named, and None if the path is not known.
+    `name` is the owner of the file that created the row. `place` is the path of that file. `name` is '' if no file
+    created the row. `place` is '' if the owner was named explicitly, and None if the path is not known.
     """
 
     name: str = ""
@@ -22,23 +23,23 @@ class Source(NamedTuple):
 
     @property
     def placed(self) -> bool:
-        """Whether the name is a file's base name. A file in another folder may have the same name."""
+        """Whether the name is only the base name of a file. A file in another folder may have the same name."""
         return bool(self.name and self.place)
 
 
 NO_FILE = Source()
-"""The source of rows that the API or an import made."""
+"""The source of rows that the API or an import created."""
 
 
 class ManagedLimit(NamedTuple):
-    """A stored limit, and the file that made it."""
+    """A stored limit, and the file that created it."""
 
     limit: Limit
     source: Source
 
 
 class ManagedKey(NamedTuple):
-    """A stored virtual key, the hash of its entry, and the file that made it."""
+    """A stored virtual key, the hash of its entry, and the file that created it."""
 
     key: VirtualKey
     config_hash: str | None
@@ -46,7 +47,7 @@ class ManagedKey(NamedTuple):
 
 
 class ManagedUser(NamedTuple):
-    """A stored user, the hash of its entry, and the file that made it."""
+    """A stored user, the hash of its entry, and the file that created it."""
 
     user: User
     config_hash: str | None
@@ -54,7 +55,7 @@ class ManagedUser(NamedTuple):
 
 
 class ManagedPrice(NamedTuple):
-    """A stored price override, the hash of its entry, and the file that made it."""
+    """A stored price override, the hash of its entry, and the file that created it."""
 
     price: PriceOverride
     config_hash: str | None
@@ -65,7 +66,7 @@ Managed = ManagedLimit | ManagedKey | ManagedUser | ManagedPrice
 
 
 class StoredRows(NamedTuple):
-    """All stored rows by id. `deleted` has (entity, id) of the deleted rows."""
+    """All stored rows by id. `deleted` contains the (entity, id) of each deleted row."""
 
     limits: Mapping[str, ManagedLimit]
     keys: Mapping[str, ManagedKey]
