@@ -1,4 +1,4 @@
-"""The container of an app's services, which the web and the commands use."""
+"""The container of an app's services. The web layer and the commands use it."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -42,12 +42,12 @@ from governance.storage.sqlite.database import SqliteDatabase
 from governance.storage.sqlite.writer.group_commit import GroupCommit
 
 EXTENSION = "governance"
-"""The key of the container in `app.extensions`."""
+"""The key under which `app.extensions` contains the container."""
 
 
 @dataclass(frozen=True)
 class Container:
-    """All services, and the parts that are needed to start and to end a worker."""
+    """All services, and the parts that are needed to start and to stop a worker."""
 
     settings: Settings
     cache: SnapshotCache
@@ -88,7 +88,7 @@ class Container:
     growth: Growth
 
     def close(self) -> None:
-        """Store the data that only this worker has in memory, end the threads, and close the files."""
+        """Store the data that exists only in this worker's memory, stop the threads, and close the files."""
         self.retention.stop()
         self.pruner.stop()
         self.watch.stop()

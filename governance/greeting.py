@@ -1,4 +1,4 @@
-"""The greeting that the service prints after its start."""
+"""The greeting that the service prints after it has started."""
 
 import logging
 import shlex
@@ -18,7 +18,7 @@ logger = logging.getLogger("governance.startup")
 
 
 def tell(settings: Settings, greeting: str, warning: str) -> None:
-    """Write the greeting and a warning (may be empty) to standard error.
+    """Write the greeting and a warning (which may be empty) to standard error.
 
     If the log is JSON, write both as log lines.
     """
@@ -31,10 +31,7 @@ def tell(settings: Settings, greeting: str, warning: str) -> None:
 
 
 def greeting(app: Flask) -> str:
-    """Return the address, the place of the admin key, and a first command.
-
-    The greeting never contains the key itself.
-    """
+    """Return the greeting: the address, the place of the admin key, and a first command. It never contains the key."""
     with service_of(app) as governance:
         settings = governance.settings
         told, shell = _admin_key(governance)
@@ -47,7 +44,7 @@ def greeting(app: Flask) -> str:
 
 
 def _admin_key(governance: Container) -> tuple[str, str]:
-    """Return a sentence that says where a valid admin key is, and a shell expression that gives the key."""
+    """Return a sentence that says where a valid admin key is, and a shell expression whose value is the key."""
     settings = governance.settings
     file = settings.admin_key_file
     if settings.admin_key is not None:
@@ -69,9 +66,9 @@ def _admin_key(governance: Container) -> tuple[str, str]:
 
 
 def _from_here(file: Path) -> str:
-    """Return a file's path for a shell in this folder.
+    """Return the path of a file for a shell in this folder.
 
-    A path that would begin with a dash is absolute: a dash begins an option.
+    A path that would begin with a dash is made absolute, because a shell command would read it as an option.
     """
     here = Path.cwd()
     shown = str(file.relative_to(here) if file.is_relative_to(here) else file)

@@ -1,4 +1,4 @@
-"""Warns of keys that other machines could read on the network."""
+"""Warns if other machines on the network could read keys."""
 
 import socket
 from ipaddress import ip_address
@@ -7,7 +7,7 @@ from governance.settings import Settings
 
 
 def exposure(settings: Settings) -> str:
-    """Return a warning if other machines can reach the service and no trusted proxy is set, else ''."""
+    """Return a warning if other machines can reach the service and no trusted proxy is set. Otherwise return ''."""
     if settings.trusted_proxies or _is_loopback(settings.host):
         return ""
     return (

@@ -1,7 +1,8 @@
-"""Applies the file of GOVERNANCE_CONFIG again at SIGHUP, in a process of its own.
+"""Applies the config file again after SIGHUP, in a separate process.
 
 Gunicorn's master forks the workers, so the master must not load the file itself. If the process fails, the service
-keeps its limits. `python -m governance.reload` is the process. It prints the warnings for `/readyz` as a JSON list.
+keeps its limits. `python -m governance.reload` runs in this process. It prints the warnings for `/readyz` as a JSON
+list.
 """
 
 import json
@@ -20,11 +21,14 @@ from governance.startup import service_of
 logger = logging.getLogger("governance.reload")
 
 LONGEST = 120
-"""The process is killed after this many seconds."""
+"""The process is killed if it runs longer than this many seconds."""
 
 
 def apply_config_anew(settings: Settings) -> list[str]:
-    """Apply the file of GOVERNANCE_CONFIG in another process. Return warnings for `/readyz`. Raises no error."""
+    """Apply the config file (GOVERNANCE_CONFIG) in another process.
+
+    Return warnings for `/readyz`. This function raises no error.
+    """
     path = settings.config_path
     if path is None:
         return []
@@ -38,7 +42,7 @@ def apply_config_anew(settings: Settings) -> list[str]:
 
 
 def main() -> None:
-    """Apply the file if the database exists and has the schema of this version. Print the warnings."""
+    """Apply the config file if the database exists and has this version's schema. Print the warnings."""
     from app import create_app  # noqa: PLC0415 - gunicorn's master imports this module without the app
 
     settings = Settings.from_environ(os.environ)

@@ -1,4 +1,4 @@
-"""The services: the operations on limits, keys, calls and prices. They use no Flask and no SQL text.
+"""The services: operations on limits, keys, calls and prices.
 
-They raise domain errors.
+They use neither Flask nor SQL text. They raise domain errors.
 """

@@ -1,4 +1,4 @@
-"""The audit log: records every management write in the transaction of the write, and lists the entries."""
+"""The audit log: records every management write in the write's own transaction, and lists the entries."""
 
 from sqlalchemy.engine import Connection
 
@@ -16,16 +16,16 @@ class Audit:
         self._database = database
 
     def page(self, query: AuditQuery) -> tuple[list[RecordedEntry], int]:
-        """Return a page of entries, newest first, and the number of all entries that match."""
+        """Return a page of entries, newest first, and the number of all matching entries."""
         with self._database.read() as connection:
             return audit.page(connection, query)
 
 
 def record(database: Database, connection: Connection, now: int, revision: int) -> None:
-    """Record the changes of the write of `revision`.
+    """Record the changes that the write with `revision` makes.
 
     They are the differences between the rows in its transaction and the committed rows. `Writer.write` calls this for
-    each write. A write that changes nothing, or is refused, leaves no entry.
+    each write. A write that changes nothing or is refused leaves no entry.
     """
     actor = acting.current()
     with database.read() as committed:

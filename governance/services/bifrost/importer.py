@@ -1,4 +1,7 @@
-"""Imports limits, virtual keys and usage from Bifrost in one transaction. Rows that are stored already are kept."""
+"""Imports limits, virtual keys and usage from Bifrost in one transaction.
+
+Rows that are stored already stay unchanged.
+"""
 
 from pathlib import Path
 
@@ -19,7 +22,7 @@ from schemas.bifrost.rows import candidates
 
 
 class BifrostImport:
-    """Imports a Bifrost store."""
+    """Imports limits, virtual keys and usage from a Bifrost store."""
 
     def __init__(
         self, database: Database, writer: Writer, clock: Clock, random_ids: RandomIds, busy_timeout: float
@@ -31,9 +34,9 @@ class BifrostImport:
         self._busy_timeout = busy_timeout
 
     def run(self, file: Path, *, dry_run: bool) -> ImportPlan:
-        """Store the rows of a Bifrost store that are not stored yet. A dry run only returns the plan.
+        """Store the rows of a Bifrost store that are not stored here yet.
 
-        Raises InvalidRequest, Unavailable.
+        A dry run only returns the plan. Raises InvalidRequest, Unavailable.
         """
         now = self._clock()
         arriving = candidates(reader.read(file, self._busy_timeout), now)
@@ -43,7 +46,7 @@ class BifrostImport:
         if dry_run or not decided.changes:
             return decided
         with self._writer.write() as write:
-            # another write was committed after the plan was made, so the plan is made again under the lock
+            # another write was committed after the plan was made, so make the plan again under the lock
             if write.revision != seen + 1:
                 decided = self._decide(write.connection, arriving, write.now)
             _store(write, decided)

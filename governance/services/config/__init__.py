@@ -1,1 +1,1 @@
-"""Config files: check, plan, sync, export."""
+"""Config files: check, plan, sync and export them."""

@@ -24,8 +24,10 @@ from schemas.loading import MOST_FAULTS
 MAX_FILE = 64 * 1024 * 1024
 MARKS = (b"{", b"[", b",")
 MOST_VALUES = 2_000_000
-"""The most values of a file that comes over HTTP. The bound limits the memory that the reader needs. The number of
-values is the number of MARKS in the file."""
+"""The largest number of values that a file may contain if it is sent over HTTP.
+
+This limits the memory that the reader needs. The number of values is estimated by counting the MARKS in the file.
+"""
 TOO_MANY = f"Split the file: it has more than {MOST_VALUES:,} values."
 NOTHING = Wanted((), (), (), (), (), (), (), ())
 
@@ -40,11 +42,11 @@ class LoadedFile(NamedTuple):
 
     @property
     def actor(self) -> str:
-        """The actor of a sync of the file, for the audit log."""
+        """The name under which the audit log records a sync of the file."""
         return f"file:{self.source.name}"
 
     def refusal(self, faults: Sequence[Fault]) -> FaultyFile:
-        """Return the error for faults that were found after the file was read."""
+        """Build the error for faults that were found after the file had been read."""
         return FaultyFile(self.name, _with_lines(self.text, faults))
 
 
@@ -57,20 +59,20 @@ class Files:
         self._environment = environment
 
     def read(self, path: Path, *, valued: bool = True, owner: str | None = None) -> LoadedFile:
-        """Read a file, without the database. Raises FaultyFile with all its faults and warnings.
+        """Read a file without using the database.
 
-        A value may name an environment variable that is not set. If `valued` is true, that is a fault, else a warning.
-        `owner` replaces the owner that the file names. If there is neither, the source has the file's base name and its
-        path.
+        Raises FaultyFile with all its faults and warnings. A value may refer to an environment variable that is not
+        set. If `valued` is true, this is a fault. Otherwise it is a warning. `owner` replaces the owner that the file
+        names. If there is neither, the source contains the file's base name and its path.
         """
         with pause_gc():
             return self._document(path.name, _bytes(path), lambda own: _file_source(path, owner or own), valued=valued)
 
     def received(self, raw: bytes, owner: str | None) -> LoadedFile:
-        """Read a file that came over HTTP. Without an owner, its rows have no source. Raises FaultyFile.
+        """Read a file that was sent over HTTP.
 
-        The environment is not read, because a caller could read secrets that way. The number of reported faults is
-        bounded as for any other body.
+        Without an owner, its rows have no source. Raises FaultyFile. The environment is not read, because a caller
+        could use it to read secrets. The number of reported faults is limited as for any other body.
         """
         most, raw = MOST_FAULTS, raw.removeprefix(codecs.BOM_UTF8)
         if sum(map(raw.count, MARKS)) > MOST_VALUES:
@@ -104,17 +106,19 @@ class Files:
         return file
 
     def cautions(self, document: LoadedFile, faults: Sequence[Fault] = ()) -> list[Misplaced]:
-        """Return the warnings of a file: entries without effect, or with an effect that its author may not expect."""
+        """Return the warnings about a file: entries without effect, or with an effect that the author may not expect.
+        """
         warnings = lint.lint(document.wanted, self._clock(), [fault.param or "" for fault in faults])
         return _with_lines(document.text, [Fault(path, sentence) for path, sentence in warnings])
 
     def left_out(self, document: LoadedFile, faults: Sequence[Fault] = ()) -> list[Misplaced]:
-        """Return the budgets and rate limits of a file that belong to no limit here, each with the reason."""
+        """Return the budgets and rate limits in a file that belong to no limit here, each with the reason."""
         items = lint.left_out(document.wanted, [fault.param or "" for fault in faults])
         return _with_lines(document.text, [Fault(path, sentence) for path, sentence in items])
 
     def export(self) -> bytes:
-        """Return all rows that files can contain, as a file in the plain form, in a fixed order and without secrets."""
+        """Return all rows that a file can contain, in the plain form of a file, in a fixed order and without secrets.
+        """
         with self._database.read() as connection:
             return export.document(current_state.current_state(connection))
 
@@ -130,7 +134,7 @@ def _named_source(owner: str | None) -> Source:
 def _file_source(path: Path, owner: str | None) -> Source:
     """Return the source of a file.
 
-    Its path is not resolved, because links to mounted files change with each version.
+    Symbolic links in its path are not resolved, because links to mounted files change with each version.
     """
     return Source(owner, "") if owner else Source(path.name, os.path.abspath(path))  # noqa: PTH100
 
@@ -146,7 +150,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _syntax_fault(raw: bytes, error: InvalidRequest) -> Misplaced:
-    """Return the fault of a file that is not valid JSON, with its line."""
+    """Build the fault, with its line, for a file that is not valid JSON."""
     if error.param is not None:
         path, line = repeated(raw.decode())
         return Misplaced(line, path, error.message)
@@ -154,7 +158,7 @@ def _syntax_fault(raw: bytes, error: InvalidRequest) -> Misplaced:
 
 
 def _with_lines(text: str, faults: Sequence[Fault]) -> list[Misplaced]:
-    """Return faults with their lines, in the order of the file."""
+    """Return the faults with their lines, in the order of the lines."""
     if not faults:
         return []
     wanted = {step for fault in faults for step in steps_to(fault.param or "")}

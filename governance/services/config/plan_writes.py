@@ -1,4 +1,4 @@
-"""Writes the steps of a plan. The number of statements does not depend on the number of steps."""
+"""Writes the steps of a plan. The number of SQL statements does not depend on the number of steps."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -16,9 +16,9 @@ HeldT = TypeVar("HeldT", ManagedLimit, ManagedKey, ManagedUser, ManagedPrice)
 
 
 def carry_out(write: Write, source: Source, steps: Iterable[Step]) -> None:
-    """Write the steps of a file.
+    """Write the steps.
 
-    Removals come first, because new rows may have the ids, names and identities of removed rows.
+    Removals are written first, because new rows may have the ids, names and identities of removed rows.
     """
     listed = list(steps)
     removed = [step.before for step in listed if step.action in (Action.REMOVE, Action.REPLACE)]
@@ -51,6 +51,6 @@ def _edits(steps: Iterable[Step]) -> list[Edit]:
 
 
 def _with_new_place(steps: Iterable[Step]) -> list[ManagedLimit]:
-    """Return the limits whose file had no known path before these steps and has one after them."""
+    """Return the limits whose source had no known path before these steps and has one after them."""
     after = ((step.after, step.before) for step in steps if step.before is not None)
     return [row for row, before in after if isinstance(row, ManagedLimit) and row.source != before.source]

@@ -1,4 +1,4 @@
-"""Makes the database agree with a file: plans, shows the plan, and plans again in the transaction that writes."""
+"""Applies a file to the database: makes a plan, shows it, and makes it again in the transaction that writes."""
 
 import logging
 from collections.abc import Iterable
@@ -30,9 +30,9 @@ logger = logging.getLogger("governance.files")
 VALUES_FILE = "virtual-keys.txt"
 FRESH = 5 * SECOND
 TRIES = 12
-"""The number of tries to get the write lock at a start. Each try waits as long as any other write."""
+"""How often a start tries to get the write lock. Each try waits as long as any other write."""
 TRIES_WHILE_RUNNING = 3
-"""The number of tries at a reload. During a reload gunicorn's master does not supervise its workers."""
+"""How often a reload tries to get the write lock. During a reload gunicorn's master does not supervise its workers."""
 
 
 IN_FORCE = "the limits of before are in force. Look at the log, mend it, and send SIGHUP or restart the service."
@@ -45,7 +45,7 @@ MOVED = "Plan again: the file, its parameters or what is stored are not as they 
 
 
 class PreparedPlan(NamedTuple):
-    """A plan, with the config revision and the time (microseconds) at which it was made."""
+    """A plan, with the config revision and the time (microseconds) for which it was made."""
 
     plan: Plan
     revision: int
@@ -54,7 +54,7 @@ class PreparedPlan(NamedTuple):
     def holds(self, write: Write) -> bool:
         """Return whether the plan is still valid in this write.
 
-        It is valid if there was no other write since, and if it is less than 5 s old.
+        It must be less than 5 s old, and there must have been no other write.
         """
         return write.revision == self.revision + 1 and 0 <= write.now - self.at < FRESH
 
@@ -62,7 +62,7 @@ class PreparedPlan(NamedTuple):
 class SyncResult(NamedTuple):
     """The plan that was carried out, and the number of virtual keys that got a new value.
 
-    `VALUES_FILE` has the values.
+    `VALUES_FILE` contains the values.
     """
 
     plan: Plan
@@ -83,9 +83,10 @@ class Sync:
         self.values = folder / VALUES_FILE
 
     def plan(self, document: LoadedFile, *, prune: bool, overwrite: bool = False) -> PreparedPlan:
-        """Return the plan of a sync at the present time. Raises FaultyFile if the file conflicts with stored rows.
+        """Return the plan of a sync at the present time.
 
-        `prune` removes the rows that the file made and no longer has. `overwrite` undoes edits by the API.
+        Raises FaultyFile if the file conflicts with stored rows. `prune` removes the rows that the file created and no
+        longer contains. `overwrite` undoes edits made through the API.
         """
         with self._database.read() as connection:
             now = self._clock()
@@ -95,10 +96,10 @@ class Sync:
     def apply(
         self, document: LoadedFile, planned: PreparedPlan, *, prune: bool, overwrite: bool = False, exact: bool = False
     ) -> SyncResult:
-        """Carry out a plan in one transaction. Raises FaultyFile.
+        """Carry out a plan in one transaction.
 
-        If the plan may be out of date, a new plan is made in the transaction. If `exact` is true, raise Conflict if
-        there was a write after the plan was made.
+        Raises FaultyFile. If the plan may be out of date, a new plan is made in the transaction. But if `exact` is true
+        and there was a write after the plan was made, raises Conflict.
         """
         with self._writer.write() as write:
             if exact and write.revision != planned.revision + 1:
@@ -111,10 +112,10 @@ class Sync:
         return SyncResult(plan, len(values))
 
     def at_start(self, path: Path) -> list[str]:
-        """Sync a file before the service starts. Return the warnings for `/readyz`.
+        """Sync a file before the service starts.
 
-        Raises NotReady with every fault if the file cannot be applied and no limits are stored. If limits are stored,
-        the service starts with them.
+        Return the warnings for `/readyz`. If the file cannot be applied and no limits are stored, raises NotReady with
+        every fault. If limits are stored, the service starts with them.
         """
         error, notes = self._try(path, TRIES)
         if error is not None and not self._any_limits():
@@ -123,12 +124,15 @@ class Sync:
         return notes if error is None else _log_failure(path, error)
 
     def at_reload(self, path: Path) -> list[str]:
-        """Sync a file while the service runs. Return the warnings for `/readyz`. If the sync fails, the limits stay."""
+        """Sync a file while the service runs.
+
+        Return the warnings for `/readyz`. If the sync fails, the stored limits stay.
+        """
         error, notes = self._try(path, TRIES_WHILE_RUNNING)
         return notes if error is None else _log_failure(path, error)
 
     def _try(self, path: Path, tries: int) -> tuple[GovernanceError | None, list[str]]:
-        """Apply a file. Return the error or None, and the warnings for `/readyz`."""
+        """Apply a file. Return the error, or None, and the warnings for `/readyz`."""
         try:
             with pause_gc():
                 document = self._files.read(path)
@@ -143,7 +147,7 @@ class Sync:
     def _apply_with_retries(self, document: LoadedFile, tries: int) -> None:
         """Apply a file if it changes anything.
 
-        If the database is busy, try again: another service may be applying the file.
+        If the database is busy, try again, because another service may be applying the file.
         """
         for left in reversed(range(tries)):
             try:
@@ -161,7 +165,10 @@ class Sync:
             return any_limits(connection)
 
     def _with_values(self, steps: Iterable[Step]) -> tuple[list[Step], dict[str, str]]:
-        """Return the steps, with a new value for each new virtual key that has none, and the new values by key id."""
+        """Generate a value for each new virtual key that has none.
+
+        Return the steps with these values, and the values by key id.
+        """
         found, values = [], {}
         for step in steps:
             after = step.after
@@ -201,7 +208,7 @@ def _log_applied(document: LoadedFile, plan: Plan) -> None:
 def _log_failure(path: Path, error: GovernanceError) -> list[str]:
     """Log why a file was not applied.
 
-    Return the warning for `/readyz`, which has no details because anyone may read it.
+    Return the warning for `/readyz`. It contains no details, because anyone may read it.
     """
     for line in error.message.splitlines():
         logger.error("%s", line)

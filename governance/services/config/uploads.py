@@ -1,4 +1,7 @@
-"""Config files that come over HTTP. A file is planned, and applied only if its plan has not changed since."""
+"""Plans and applies config files that are sent over HTTP.
+
+A file is applied only if its plan has not changed since it was shown.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,8 +17,10 @@ from governance.services.config.sync import MOVED, PreparedPlan, Sync
 
 MAX_FILE = 32 * 1024 * 1024
 LARGE = 1024 * 1024
-"""A worker reads files above this size, in bytes, one at a time. A file of 10,000 limits (2.4 MiB) took 3.3 s on two
-busy cores."""
+"""The size in bytes above which a worker reads only one file at a time.
+
+A file of 10,000 limits (2.4 MiB) took 3.3 s on two busy cores.
+"""
 ANOTHER = "Try again in a minute: another large file is being read."
 OWNER_WANTED = 'Name an owner to prune for, as ?owner=NAME or as "owner" at the top of the file.'
 UNWRITTEN = "Try again once the service's disk can be written: the values of new virtual keys are kept there."
@@ -30,14 +35,14 @@ class SyncOptions(NamedTuple):
 
 
 class Upload(NamedTuple):
-    """A file that is being received: its size, if the request gives it, and a function that reads at most n bytes."""
+    """A file that is being received: its size, if the request states it, and a function that reads at most n bytes."""
 
     size: int | None
     read: Callable[[int], bytes]
 
 
 class PlanReview(NamedTuple):
-    """A plan, the warnings about its file, and the ETag that an apply must send."""
+    """A plan, the warnings about its file, and the ETag that a request to apply the plan must send."""
 
     document: LoadedFile
     plan: Plan
@@ -47,13 +52,13 @@ class PlanReview(NamedTuple):
 
     @property
     def minted(self) -> int:
-        """The number of new virtual keys without a value in the file. Each of them gets a new value."""
+        """The number of new virtual keys that have no value in the file. A value is generated for each of them."""
         after = (step.after for step in self.plan.writes)
         return sum(isinstance(row, ManagedKey) and not row.key.digest for row in after)
 
 
 class Uploads:
-    """Plans and applies files that come over HTTP."""
+    """Plans and applies config files that are sent over HTTP."""
 
     def __init__(self, files: Files, sync: Sync) -> None:
         self._files = files
@@ -61,7 +66,7 @@ class Uploads:
         self._large = Lock()
 
     def plan(self, upload: Upload, wishes: SyncOptions) -> PlanReview:
-        """Return the plan of an apply at the present time. Raises FaultyFile."""
+        """Return the plan for applying the file at the present time. Raises FaultyFile."""
         with self._admitted(upload):
             return self._planned(upload.read(MAX_FILE), wishes)[0]
 
@@ -81,7 +86,7 @@ class Uploads:
     def _apply(self, document: LoadedFile, planned: PreparedPlan, wishes: SyncOptions) -> None:
         try:
             self._sync.apply(document, planned, prune=wishes.prune, overwrite=wishes.overwrite, exact=True)
-        except NotReady as error:  # the message of NotReady is for the operator, and contains a path
+        except NotReady as error:  # the message of NotReady contains a path, which only the operator may see
             raise Unavailable(UNWRITTEN) from error
 
     def _planned(self, raw: bytes, wishes: SyncOptions) -> tuple[PlanReview, PreparedPlan]:
@@ -94,7 +99,10 @@ class Uploads:
 
     @contextmanager
     def _admitted(self, upload: Upload) -> Iterator[None]:
-        """Admit one large file at a time, before its first byte is read. So slow clients block at most one thread."""
+        """Admit only one large file at a time, before its first byte is read.
+
+        So slow clients block at most one thread.
+        """
         if upload.size is not None and upload.size <= LARGE:
             yield
         elif self._large.acquire(blocking=False):

@@ -1,1 +1,1 @@
-"""The operations for proxies: authorize a call before it is forwarded, and settle it afterwards."""
+"""The operations for proxies: authorize a call before forwarding it, and settle it afterwards."""

@@ -19,7 +19,7 @@ from governance.services.metering.reserve_and_report import Renderer
 from governance.storage.store import Database
 
 FIRST_FAILURE = 400
-"""HTTP statuses from this one on are failures."""
+"""HTTP statuses from this one upwards are failures."""
 ENDED = (Code.ALREADY_SETTLED, Code.ALREADY_RELEASED)
 
 
@@ -32,11 +32,11 @@ def _no_texts(_: Any) -> tuple[str, ...]:
 
 
 WITHOUT_BODY = Renderer(_nothing, _no_texts)
-"""Renders no body, because a proxy needs none for an allowed call."""
+"""Renders an empty body, because a proxy needs no body for an allowed call."""
 
 
 class Caller(NamedTuple):
-    """The caller of a proxied call: the value of a virtual key, if one was sent, and the user that the proxy names."""
+    """Who makes a proxied call: the value of a virtual key, if one was sent, and the user that the proxy names."""
 
     virtual_key: str | None
     user_id: str | None
@@ -60,7 +60,7 @@ class ProxiedCalls:
     def authorize(self, caller: Caller, asked: ModelCall, *, settles: bool) -> Decision:
         """Reserve the amounts of a call. If the call will never be settled, charge them at once.
 
-        Raises InvalidRequest, Unavailable.
+        If the call will never be settled, charge the estimate immediately. Raises InvalidRequest, Unavailable.
         """
         counts = TokenCounts(input=asked.input_tokens, output=asked.output_tokens)
         amounts = RequestedAmounts(tokens=counts.total, counts=counts)
@@ -70,10 +70,11 @@ class ProxiedCalls:
         return act(request, WITHOUT_BODY)
 
     def settle(self, reservation_id: str, status: int | None, answer: Answer) -> Reservation:
-        """End a reservation by the upstream's answer. Return the reservation in its new state.
+        """End a reservation according to the upstream's answer.
 
-        A failure before any output releases the reservation. Otherwise the usage of the answer is charged, or the
-        reserved amounts if it has none. A reservation that has ended stays unchanged. Raises NotFound, Unavailable.
+        Return the reservation in its new state. A failure before any output releases the reservation. Otherwise the
+        usage in the answer is charged. If the answer contains no usage, the reserved amounts are charged. A reservation
+        that has ended already stays unchanged. Raises NotFound, Unavailable.
         """
         try:
             if _has_failed(status, answer):
@@ -88,7 +89,7 @@ class ProxiedCalls:
 def _has_failed(status: int | None, answer: Answer) -> bool:
     """Return whether nothing was used.
 
-    That is so if the upstream failed without usage, or if its stream began with an error.
+    This is true if the upstream failed without usage, or if its stream began with an error.
     """
     if answer.usage is not None:
         return False
@@ -97,7 +98,10 @@ def _has_failed(status: int | None, answer: Answer) -> bool:
 
 
 def _actual(usage: Mapping[str, Any] | None) -> Actual:
-    """Return the amounts of a usage object. If there is none, or if it cannot be read, return the reserved amounts."""
+    """Convert a usage object to amounts.
+
+    If there is none, or if it cannot be read, the amounts are the reserved ones.
+    """
     counts, faults = provider_usage.read(usage) if usage is not None else (None, {})
     if counts is None or faults:
         return Actual(None, None)

@@ -1,1 +1,1 @@
-"""Who spent what: usage over time."""
+"""Usage over time, windows with forecasts, and what-if."""

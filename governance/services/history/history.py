@@ -1,4 +1,4 @@
-"""Who spent what: answers questions about usage over time from the database."""
+"""Answers queries about usage over time from the database."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -19,11 +19,11 @@ from governance.storage.store import Database
 from governance.storage.tables import usage_buckets, usage_days, usage_months
 
 USUAL_DAYS = 30
-"""The days of a question that does not say since when."""
+"""The number of days that a query covers if it sets no start."""
 MOST_SPANS = 4000
-"""The most periods of one question: 35 days of 15 minutes have 3,360."""
+"""The largest number of periods that one query may have: 35 days contain 3,360 periods of 15 minutes."""
 STREAMED = 10_000
-"""The rows that are read in one transaction of a stream, so that a slow reader holds none open."""
+"""The number of rows that a stream reads in one transaction. So a slow client keeps no transaction open."""
 TOO_MANY = "Ask for fewer periods: from since to until there are more than {} of bucket={}."
 DAYS_ONLY = (
     "Ask for bucket=day, week, month or total in the time zone {}, from midnight to midnight: of usage before {} only "
@@ -34,7 +34,7 @@ NOT_KEPT = "Ask from {} on: older usage is not kept."
 
 
 class History:
-    """Reads usage over time. `calendar` is that of the sums of days and months."""
+    """Reads usage over time. `calendar` is the calendar in which days and months are summed."""
 
     def __init__(self, database: Database, calendar: Calendar, clock: Clock) -> None:
         self._database = database
@@ -42,7 +42,7 @@ class History:
         self._clock = clock
 
     def query(self, given: Mapping[str, Any]) -> HistoryQuery:
-        """Return the question of loaded parameters, with what was left out. Raises InvalidRequest."""
+        """Build a query from the loaded parameters, with defaults for missing ones. Raises InvalidRequest."""
         now = self._clock()
         since, until = given.get("since"), given.get("until", now + 1)
         if since is None:
@@ -63,30 +63,30 @@ class History:
         )
 
     def refuse_another_zone(self) -> None:
-        """Raise NotReady if days have been summed in another time zone than the settings name."""
+        """Raise NotReady if days were summed in a time zone other than that of the settings."""
         with self._database.read() as connection:
             summed = reading.zone(connection)
         if summed is not None and summed != self._calendar.timezone:
             raise NotReady(ANOTHER_ZONE.format(summed))
 
     def days_ago(self, days: int) -> int:
-        """Return the midnight in the sums' time zone so many days ago."""
+        """Return the instant of midnight this many days ago, in the time zone in which days are summed."""
         return self._calendar.day_of(max(0, self._clock() - days * DAY))
 
     def bounds(self, query: HistoryQuery) -> dict[str, str]:
-        """Return the time that a question is about, which is of whole buckets, and its time zone."""
+        """Return the time span of a query, which consists of whole buckets, and its time zone."""
         return {"since": rfc3339(query.since), "until": rfc3339(query.until), "timezone": query.timezone}
 
     def page(self, query: HistoryQuery) -> UsagePage:
-        """Return a page of rows, their number, and the sum of all. Raises InvalidRequest, Unavailable."""
+        """Return a page of rows, the number of all rows, and their sum. Raises InvalidRequest, Unavailable."""
         with self._database.read() as connection:
             found = reading.page(connection, query, *self._plan(connection, query))
             return _named(connection, query, UsagePage(*found, {}, {}))
 
     def stream(self, query: HistoryQuery) -> Iterator[UsagePage]:
-        """Yield all rows in parts, each read in a transaction of its own, without the sum of all.
+        """Yield all rows in parts, without their sum.
 
-        Raises InvalidRequest, Unavailable.
+        Each part is read in its own transaction. Raises InvalidRequest, Unavailable.
         """
         offset, count = 0, STREAMED
         while count == STREAMED:
@@ -99,7 +99,7 @@ class History:
             offset += count
 
     def _plan(self, connection: Connection, query: HistoryQuery) -> tuple[list[Span], list[Segment]]:
-        """Return the periods of a question, and the tables that have their usage. Raises InvalidRequest."""
+        """Return the periods of a query, and the tables that contain their usage. Raises InvalidRequest."""
         spans = []
         for span in _calendar(query.timezone).spans(query.period, query.since, query.until):
             spans.append(span)
@@ -109,7 +109,11 @@ class History:
         return spans, _joined(self._segments(connection, query))
 
     def _segments(self, connection: Connection, query: HistoryQuery) -> Iterator[Segment]:
-        """Yield the sums of months and days where they do, and buckets for the rest. Raises InvalidRequest."""
+        """Yield the parts of the time span with the table that contains their usage.
+
+        Months and days that are summed are read from their sums, and the rest is read from buckets. Raises
+        InvalidRequest.
+        """
         calendar, since = self._calendar, reading.buckets_since(connection)
         if not self._is_of_days(query):
             if query.since < since:
@@ -133,7 +137,8 @@ class History:
             start = end
 
     def _is_of_days(self, query: HistoryQuery) -> bool:
-        """Return whether a question is about days of the sums' calendar, from a midnight on."""
+        """Return whether a query starts at midnight, in the calendar of the sums, and has periods of a day or longer.
+        """
         is_fine = query.period in (Period.QUARTER, Period.HOUR)
         same_zone = query.timezone == self._calendar.timezone
         return same_zone and not is_fine and self._calendar.day_of(query.since) == query.since
@@ -149,7 +154,7 @@ _calendar = lru_cache(64)(Calendar)
 
 
 def _joined(segments: Iterable[Segment]) -> list[Segment]:
-    """Return the segments with those of one table that follow each other as one."""
+    """Join consecutive segments that are read from the same table."""
     found: list[Segment] = []
     for table, span in segments:
         if found and found[-1].table is table:

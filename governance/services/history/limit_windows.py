@@ -1,4 +1,4 @@
-"""The windows of a limit, past ones too, and the forecast of each of its rules."""
+"""The current and past windows of a limit, and the forecast for each of its rules."""
 
 from collections.abc import Iterator
 
@@ -25,13 +25,16 @@ class LimitWindows:
     def page(
         self, limit_id: str, rule_id: str | None, metric: str | None, page: Page
     ) -> tuple[list[CountedWindow], int, int]:
-        """Return a page of the windows that were used, newest first, their number, and the time. Raises NotFound."""
+        """Return a page of the windows with usage, newest first, the number of all such windows, and the time.
+
+        Raises NotFound.
+        """
         with self._database.read() as connection:
             stored(connection, limit_id)
             return *windows.page(connection, limit_id, rule_id, metric, page), self._clock()
 
     def forecasts(self, limit_id: str) -> list[Forecast]:
-        """Return the forecast of each rule of a limit, in the order of its rules. Raises NotFound."""
+        """Return the forecast for each rule of a limit, in the order of its rules. Raises NotFound."""
         now = self._clock()
         with self._database.read() as connection:
             limit, counters, _ = stored(connection, limit_id)
@@ -44,7 +47,10 @@ class LimitWindows:
 
 
 def _past(connection: Connection, rule: Rule, alignment: Alignment, window: Counter) -> Iterator[CountedWindow]:
-    """Yield the past windows to compare with. Since the oldest stored one, a window without a counter used 0."""
+    """Yield the past windows to compare with.
+
+    If a window has no counter and is newer than the oldest stored one, its usage is 0.
+    """
     first = windows.first_start(connection, rule)
     spans = [
         each

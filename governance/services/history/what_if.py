@@ -1,4 +1,4 @@
-"""What-if: replays stored calls against a limit as it would be."""
+"""Answers what-if queries: replays stored calls against a limit that does not exist yet."""
 
 from collections.abc import Callable
 
@@ -22,9 +22,9 @@ from governance.storage.history.calls import Place
 from governance.storage.store import Database
 
 PART = 2000
-"""The calls that are read in one transaction, so that a long replay holds none open."""
+"""The number of calls that are read in one transaction. So a long replay keeps no transaction open."""
 BETWEEN = 50
-"""The calls that are replayed between two yields to other threads: half a millisecond."""
+"""The number of calls that are replayed before other threads may run. Replaying them takes half a millisecond."""
 MOST_SECONDS = 10.0
 TOO_LONG = f"Give a later since: the calls since then could not be replayed within {MOST_SECONDS:.0f} seconds."
 TOO_FINE = (
@@ -34,7 +34,7 @@ NOT_KEPT = "Give since as {} or later: older usage is not kept by 15 minutes."
 
 
 class WhatIfs:
-    """Answers what a limit would have done. `timer` counts seconds."""
+    """Answers what a limit would have done with past calls. `timer` counts seconds."""
 
     def __init__(self, database: Database, clock: Clock, random_ids: RandomIds, timer: Callable[[], float]) -> None:
         self._database = database
@@ -43,10 +43,10 @@ class WhatIfs:
         self._timer = timer
 
     def ask(self, draft: LimitDraft, since: int, until: int | None) -> tuple[WhatIf, Span]:
-        """Return what a limit would have done with the calls of a time, and that time.
+        """Return what a limit would have done with the calls of a time span, and that span.
 
-        All windows of the limit begin with the time or later. Single calls are replayed while they are kept; else the
-        buckets give bounds. Raises InvalidRequest, Unavailable.
+        No window of the limit begins before the span. While the single calls are still stored, they are replayed.
+        Otherwise bounds are computed from the buckets. Raises InvalidRequest, Unavailable.
         """
         now = self._clock()
         span = Span(since, now - now % SECOND + SECOND if until is None else until)
@@ -60,7 +60,7 @@ class WhatIfs:
         return self._from_calls(self._limit(draft, since, inherited=inherited), span), span
 
     def _limit(self, draft: LimitDraft, since: int, *, inherited: bool) -> Limit:
-        """Return the limit of a draft as if it had been created at an instant. Raises InvalidRequest."""
+        """Build the limit of a draft as if it had been created at an instant. Raises InvalidRequest."""
         return created(draft, inherited=inherited, now=since, new_id=self._random_ids.new_id)
 
     def _from_calls(self, limit: Limit, span: Span) -> WhatIf:

@@ -1,4 +1,4 @@
-"""Finds where a valid admin key is, for the message after the start and for the command `doctor`."""
+"""Finds where a valid admin key is stored, for the message after the start and for the command `doctor`."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -21,7 +21,7 @@ class AdminKey(StrEnum):
 
 
 def find(database: Database, file: Path, now: int) -> AdminKey:
-    """Return where a valid admin key is. Raises Unavailable, and OSError if the file cannot be read."""
+    """Return where a valid admin key is stored. Raises Unavailable, and OSError if the file cannot be read."""
     secret = file.read_text(errors="replace").strip() if file.exists() else None
     with database.read() as connection:
         key = None if secret is None else api_keys.by_digest(connection, keys.digest(secret))

@@ -1,4 +1,4 @@
-"""API keys: create, list, revoke, and create the first key of a new database."""
+"""API keys: create, list and revoke them, and create the first key of a new database."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from governance.storage.store import Database
 
 FIRST_KEY = "first admin key"
 FIRST_WRITE = 1
-"""The config revision of the first management write of a database."""
+"""The config revision after the first management write to a database."""
 
 IN_THE_WAY = (
     "Remove {} or give it another name: its key is none of this database, and a new one is to be written there."
@@ -48,12 +48,12 @@ class ApiKeys:
         self._on_revoked = on_revoked
 
     def page(self, page: Page) -> tuple[list[ApiKey], int]:
-        """Return a page of keys and their total number."""
+        """Return a page of keys, and the number of all keys."""
         with self._database.read() as connection:
             return api_keys.page(connection, page)
 
     def get(self, key_id: str) -> ApiKey | None:
-        """Return the key with an id, expired or not; None if there is none."""
+        """Return the key with an id, even if it has expired. Return None if there is no such key."""
         with self._database.read() as connection:
             return api_keys.by_ids(connection, [key_id]).get(key_id)
 
@@ -64,10 +64,11 @@ class ApiKeys:
             return self._new(write, body["name"], body["scopes"], body.get("expires_at"))
 
     def revoke(self, key_id: str, *, keep_last: bool = False) -> bool:
-        """Revoke a key: at once in this worker, at the next poll in the others.
+        """Revoke a key.
 
-        Return whether it was the last admin key. Raises NotFound. With `keep_last`, raises Conflict for the last admin
-        key, because without an admin key no caller could create another one over HTTP.
+        This worker refuses it immediately, and the other workers after their next poll. Return whether it was the last
+        admin key. Raises NotFound. If `keep_last` is true, raises Conflict for the last admin key, because without an
+        admin key no caller could create another one over HTTP.
         """
         with self._writer.write() as write:
             last = _is_last(write, key_id)
@@ -79,17 +80,18 @@ class ApiKeys:
         return last
 
     def create_first(self, path: Path) -> bool:
-        """Create the first admin key of a database without keys. Write it to `path`. Return whether it was created.
+        """Create the first admin key of a database without keys, and write it to `path`.
 
-        The file is written before the key is stored, because a stored key that is in no file locks the owner out. An
-        existing file is never overwritten. If the file exists, a new database stores the key of the file. A database
-        that had keys before does not store it, because the key may have been revoked. If the database has a key,
-        nothing is written, so a start with a full disk succeeds. Raises NotReady, Unavailable.
+        Return whether it was created. The file is written before the key is stored, because nobody could use a stored
+        key that is in no file. An existing file is never overwritten. If the file exists, a new database stores the key
+        from the file. A database that had keys before does not store it, because that key may have been revoked. If the
+        database contains a key, nothing is written, so a start succeeds even if the disk is full. Raises NotReady,
+        Unavailable.
         """
         if self._any():
             return False
         with self._writer.write() as write:
-            if api_keys.count(write.connection):  # another service has just created the key
+            if api_keys.count(write.connection):  # another service has created the key in the meantime
                 return False
             secret = _written(path) if write.revision == FIRST_WRITE else None
             new = self._new(write, FIRST_KEY, [KeyScope.ADMIN], None, secret)
@@ -126,9 +128,9 @@ def _is_last(write: Write, key_id: str) -> bool:
 
 
 def _written(path: Path) -> str | None:
-    """Return the key in an existing file, or None if there is no file.
+    """Return the key in an existing file.
 
-    Raises NotReady if the file contains no API key.
+    Return None if there is no file. Raises NotReady if the file contains no API key.
     """
     try:
         secret = private_files.read(path).decode("ascii", "replace").strip()

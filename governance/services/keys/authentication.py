@@ -1,4 +1,4 @@
-"""Authentication: finds an API key by its digest in the snapshot, or else in the database."""
+"""Authentication: looks for an API key by its digest, first in the snapshot and then in the database."""
 
 from collections.abc import Sequence
 from hmac import compare_digest
@@ -20,7 +20,7 @@ UNKNOWN = f"Send an API key that exists and has been neither revoked nor expired
 
 MOST_UNKNOWN = 10_000
 UNKNOWN_FOR = 30.0
-"""An unknown key is looked up in the database again after this many seconds."""
+"""The number of seconds after which an unknown key is looked up in the database again."""
 
 
 class Authentication:
@@ -37,7 +37,7 @@ class Authentication:
         self._revoked: set[str] = set()
 
     def authenticate(self, secret: str) -> ApiKey:
-        """Return the API key with a secret. Raises Unauthenticated, and Unavailable if the database is busy."""
+        """Return the API key for a secret. Raises Unauthenticated, and Unavailable if the database is busy."""
         if not secret:
             raise Unauthenticated(MISSING, code=Code.API_KEY_REQUIRED)
         digest = keys.digest(secret)
@@ -53,9 +53,10 @@ class Authentication:
         return key
 
     def by_id(self, key_id: str) -> ApiKey | None:
-        """Return the valid API key with an id, as the database has it now; None if there is none. Raises Unavailable.
+        """Return the valid API key with an id, as it is in the database now.
 
-        The dashboard asks this for each page, so a session ends with its key in every worker at once.
+        Return None if there is none. Raises Unavailable. The dashboard calls this for each page, so a session ends in
+        every worker as soon as its key is revoked.
         """
         if key_id == ADMIN.id:
             return ADMIN if self._admin_digest is not None else None
@@ -64,29 +65,29 @@ class Authentication:
         return key if key is not None and self.check_and_touch(key, self._clock()) else None
 
     def check_and_touch(self, key: ApiKey, now: int) -> bool:
-        """Return whether a key of the current snapshot is still valid. If it is valid, record its use."""
+        """Return whether a key from the current snapshot is still valid. If it is valid, record its use."""
         good = key.live(now) and key.id not in self._revoked
         if good and key is not ADMIN:
             self._used[key.id] = now
         return good
 
     def is_secret(self, text: str) -> bool:
-        """Return whether a text is an API key or the value of a virtual key in the snapshot."""
+        """Return whether a text is an API key, or the value of a virtual key in the snapshot."""
         known = self._cache.peek()
         digest = keys.digest(text)
         return known is not None and (digest in known.snapshot.digests or digest in known.snapshot.values)
 
     def refuse(self, key_id: str) -> None:
-        """Refuse a key from now on, even if the snapshot still has it.
+        """Refuse a key from now on, even if the snapshot still contains it.
 
-        This worker calls the function when it revokes a key.
+        A worker calls this when it revokes a key.
         """
         self._revoked.add(key_id)
 
     def flush(self) -> None:
-        """Write the times of last use to the database. Each poll calls this.
+        """Write the times of last use to the database.
 
-        A crash loses the times since the last poll.
+        Each poll calls this. A crash loses the times since the last poll.
         """
         used, self._used = self._used, {}
         if not used:
@@ -99,9 +100,10 @@ class Authentication:
             raise
 
     def _stored(self, digest: str) -> ApiKey | None:
-        """Return the key from the database, or None. An unknown digest is cached for `UNKNOWN_FOR` seconds.
+        """Return the key from the database, or None.
 
-        The digest of a key that is created later is never in this cache, because its 256 random bits are new.
+        An unknown digest is cached for `UNKNOWN_FOR` seconds. This cache never contains the digest of a key that is
+        created later, because new keys have 256 new random bits.
         """
         with self._unknown_lock:
             if digest in self._unknown:

@@ -1,4 +1,4 @@
-"""The operations that users and virtual keys share: list, read, change."""
+"""The operations that users and virtual keys have in common: list, read, change."""
 
 from collections.abc import Mapping
 from typing import Any, Generic
@@ -17,15 +17,18 @@ STALE = "Read it again and repeat your edit: somebody else has changed it meanwh
 
 
 def refuse_stale(seen: int | None, updated_at: int) -> None:
-    """Raise Conflict if an edit was made of another version than the stored one. None accepts every version."""
+    """Raise Conflict if an edit is based on a version other than the stored one.
+
+    If `seen` is None, every version is accepted.
+    """
     if seen not in (None, updated_at):
         raise Conflict(STALE, code=Code.STALE_VERSION)
 
 
 class NamedEntries(Generic[NamedT, HeldT]):
-    """Entries with an id and a name.
+    """The operations on entries with an id and a name.
 
-    A subclass sets `rows`, and it sets `missing` to the message and the code of its NotFound.
+    A subclass sets `rows`. It also sets `missing` to the message and the code of its NotFound.
     """
 
     rows: NamedRows[NamedT, HeldT]
@@ -37,7 +40,7 @@ class NamedEntries(Generic[NamedT, HeldT]):
         self._random_ids = random_ids
 
     def page(self, page: Page, search: str) -> tuple[list[NamedT], int]:
-        """Return a page of the entries whose name contains `search`, and their total number."""
+        """Return a page of the entries whose name contains `search`, and the number of all such entries."""
         with self._database.read() as connection:
             return self.rows.page(connection, page, fold(search))
 
@@ -47,7 +50,11 @@ class NamedEntries(Generic[NamedT, HeldT]):
             return self._stored(connection, row_id)
 
     def change(self, row_id: str, body: Mapping[str, Any], *, seen: int | None = None) -> NamedT:
-        """Store an edit. With `seen`, only if `updated_at` is still that. Raises NotFound, InvalidRequest, Conflict."""
+        """Store an edit.
+
+        If `seen` is given, `updated_at` of the stored entry must be equal to it. Raises NotFound, InvalidRequest,
+        Conflict.
+        """
         with self._writer.write() as write:
             before = self._stored(write.connection, row_id)
             refuse_stale(seen, before.updated_at)

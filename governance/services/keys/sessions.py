@@ -1,4 +1,5 @@
-"""What the dashboard's sessions rest on: the secret that signs them, and the forms that were sent already."""
+"""The stored data of the dashboard's sessions: the secret that signs them, and the ids of forms that were already sent.
+"""
 
 from governance.domain.times import HOUR, Clock
 from governance.services.random_ids import RandomIds
@@ -6,11 +7,11 @@ from governance.storage.keys import sessions
 from governance.storage.store import Database
 
 SESSION_HOURS = 12
-"""A session ends so many hours after its sign-in."""
+"""The number of hours after its sign-in at which a session ends."""
 
 
 class Sessions:
-    """Keeps the secret of the sessions. `given` is the secret of the settings."""
+    """Stores the secret that signs sessions. `given` is the secret from the settings."""
 
     def __init__(self, database: Database, clock: Clock, random_ids: RandomIds, given: str | None) -> None:
         self._database = database
@@ -19,7 +20,7 @@ class Sessions:
         self._secret = given
 
     def secret(self) -> str:
-        """Return what signs the sessions. The first call on a database makes it. Raises Unavailable."""
+        """Return the secret that signs sessions. The first call on a database creates it. Raises Unavailable."""
         if self._secret is None:
             self._secret = self._stored() or self._made()
         return self._secret
@@ -29,7 +30,7 @@ class Sessions:
         return self._clock() // 1_000_000
 
     def take(self, form_id: str) -> bool:
-        """Note that a form was sent. Return False if it was sent before. Raises Unavailable."""
+        """Record that a form was sent. Return False if it was sent before. Raises Unavailable."""
         now = self._clock()
         with self._database.write() as connection:
             sessions.forget_forms(connection, now - SESSION_HOURS * HOUR)
@@ -41,7 +42,7 @@ class Sessions:
 
     def _made(self) -> str:
         with self._database.write() as connection:
-            found = sessions.secret(connection)  # another worker may have made it meanwhile
+            found = sessions.secret(connection)  # another worker may have created it in the meantime
             if found is None:
                 found = self._random_ids.new_secret()
                 sessions.add_secret(connection, found)

@@ -10,10 +10,10 @@ from cachetools import TTLCache
 
 MOST_ATTEMPTS = 10
 WITHIN = 60.0
-"""Seconds in which one address may try so often."""
+"""The number of seconds for which attempts from one address are counted."""
 MOST_ADDRESSES = 10_000
 NETWORK = 64
-"""The bits of an IPv6 address that a provider gives to one customer."""
+"""The length in bits of the IPv6 network that a provider assigns to one customer."""
 
 
 class SignInAttempts:
@@ -25,7 +25,10 @@ class SignInAttempts:
         self._known: TTLCache[str, deque[float]] = TTLCache(MOST_ADDRESSES, WITHIN, timer)
 
     def wait(self, address: str) -> int:
-        """Note an attempt and return 0; or return after how many seconds the address may try again."""
+        """Record an attempt and return 0.
+
+        If the address must wait, return the number of seconds until it may try again.
+        """
         place, now = _place(address), self._timer()
         with self._lock:
             times = self._known.get(place) or deque(maxlen=MOST_ATTEMPTS)
@@ -38,7 +41,7 @@ class SignInAttempts:
 
 
 def _place(address: str) -> str:
-    """Return what is counted as one address: an IPv6 customer has a whole network."""
+    """Return the address or network under which attempts are counted. An IPv6 customer has a whole network."""
     try:
         known = ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Virtual keys: list, read, create, change, delete."""
+"""Virtual keys: list, read, create, change and delete them."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Looks up the rows for a write of a model limit: the stored limit, and the virtual key that a draft names."""
+"""Looks up the rows that a write of a model limit needs: the stored limit, and the virtual key that a draft names."""
 
 from sqlalchemy.engine import Connection
 
@@ -19,9 +19,9 @@ def stored(connection: Connection, limit_id: str) -> LimitState:
 
 
 def is_aligned_by_key(connection: Connection, draft: LimitDraft) -> bool:
-    """Return `calendar_aligned` of the virtual key of a draft. It is False if the draft names no virtual key.
+    """Return `calendar_aligned` of the virtual key that a draft names.
 
-    Raises InvalidRequest with all faults of the draft if the virtual key is unknown.
+    Return False if it names none. Raises InvalidRequest with all faults of the draft if the virtual key is unknown.
     """
     if draft.scope != Scope.VIRTUAL_KEY:
         return False

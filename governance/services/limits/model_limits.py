@@ -1,4 +1,4 @@
-"""Model limits: list, read, create, change, delete."""
+"""Model limits: list, read, create, change and delete them."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -30,7 +30,7 @@ class Listing(NamedTuple):
     """A page of JSON documents with their ETags.
 
     `age` is the age of the snapshot in seconds. It is None if the page comes from the database. `validity` is the time
-    span in which the snapshot gives the same page. It is None if the span is not known.
+    span for which the snapshot gives the same page. It is None if the span is not known.
     """
 
     documents: Sequence[bytes]
