@@ -1,7 +1,4 @@
-"""The settings: one frozen value, read from a mapping such as `os.environ`.
-
-This file is long because it is one list of settings.
-"""
+"""The settings: one frozen value, read from a mapping such as `os.environ`. This file is long because it is one list."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -26,7 +23,10 @@ def _setting(
     show: Callable[[str], str] = values.quoted,
     secret: bool = False,
 ) -> Any:
-    """Return a field that is read from a variable. `show` formats a refused value; a secret is not shown."""
+    """Declare a field that is read from an environment variable.
+
+    `show` formats a refused value. It must not show a secret.
+    """
     metadata = {"name": name, "read": read, "meaning": meaning, "show": values.unquoted if secret else show}
     return field(default=default, repr=not secret, metadata=metadata)
 
@@ -187,9 +187,10 @@ class Settings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], *, strict: bool = False) -> Self:
-        """Read the settings from a mapping. An empty value counts as absent.
+        """Read the settings from a mapping.
 
-        Raises NotReady, which lists all bad values; if strict, also all unknown variables that have our prefix.
+        An empty value counts as missing. Raises NotReady with all invalid values. If `strict` is true, it also lists
+        all unknown variables with the prefix GOVERNANCE_.
         """
         given = {item.name: environ.get(item.metadata["name"], "").strip() for item in fields(cls)}
         found, faults = {}, []
@@ -207,17 +208,17 @@ class Settings:
 
     @classmethod
     def misspelt(cls, environ: Mapping[str, str]) -> list[str]:
-        """Return a sentence for each variable that has our prefix, is not empty, and is no setting."""
+        """Return a sentence for each variable with the prefix GOVERNANCE_ that is not empty and not a setting."""
         return misspelt(environ, [item.metadata["name"] for item in fields(cls)])
 
     @classmethod
     def table(cls) -> list[tuple[str, Any, str]]:
-        """Return the variable, the default and the meaning of every setting."""
+        """Return the variable, the default and the meaning of each setting."""
         return [(item.metadata["name"], item.default, item.metadata["meaning"]) for item in fields(cls)]
 
     @property
     def netloc(self) -> str:
-        """`host:port`; an IPv6 address is in brackets."""
+        """`host:port`. An IPv6 address is in brackets."""
         return netloc(self.host, self.port)
 
     @property
@@ -227,31 +228,31 @@ class Settings:
 
     @property
     def instance_path(self) -> Path:
-        """The instance folder, absolute."""
+        """The absolute path of the instance folder."""
         return ROOT / self.instance
 
     @property
     def database_path(self) -> Path:
-        """The database file, absolute."""
+        """The absolute path of the database file."""
         return self.instance_path / self.database_url.removeprefix(values.SQLITE)
 
     @property
     def admin_key_file(self) -> Path:
-        """The file of the first admin key, absolute."""
+        """The absolute path of the file that contains the first admin key."""
         return self.instance_path / ADMIN_KEY_FILE
 
     @property
     def config_path(self) -> Path | None:
-        """The file of limits, absolute."""
+        """The absolute path of the config file."""
         return None if self.config is None else ROOT / self.config
 
     @property
     def memory_lifetime(self) -> float:
-        """Seconds for which a snapshot is used without a successful poll."""
+        """The number of seconds for which a snapshot may be used without a successful poll."""
         return 3 * self.poll_interval
 
 
 def _fault(metadata: Mapping[str, Any], value: str, error: ValueError) -> str:
-    """Return the sentence that says what to set a variable to."""
+    """Return a sentence that says to what a variable should be set."""
     wanted = "a number" if str(error).startswith("could not") else str(error)
     return f"Set {metadata['name']} to {wanted}: {metadata['show'](value)}."

@@ -28,25 +28,27 @@ from governance.storage.sqlite.files.service_lock import ServiceLock
 logger = logging.getLogger("governance.startup")
 
 NEW_OBJECTS = 20_000
-"""The cycle collector runs each time this many objects are new. Python's default of 700 took 4 % of the time, and the
-collector found little in requests."""
+"""The garbage collector runs each time after this many new objects.
+
+Python's default of 700 took 4 % of the time, and the collector found little garbage in requests.
+"""
 SWITCH = 0.0005
-"""The interpreter's switch interval in seconds. In Python's default of 5 ms, a worker renders ten pages."""
+"""The interpreter's switch interval in seconds. Within Python's default of 5 ms, a worker renders ten pages."""
 NO_FOLDER = "The instance folder could not be made: look at the log."
 NO_KEY = f"No admin key was made: look at the log, and make one with {admin_key.NEW_KEY}."
 
 
 def tune() -> None:
-    """Tune this process's interpreter, so that a poll that computes for milliseconds does not delay short requests."""
+    """Tune this process's interpreter, so that a poll that computes for milliseconds delays no short request."""
     gc.set_threshold(NEW_OBJECTS)
     sys.setswitchinterval(SWITCH)
 
 
 def allow_files(wanted: int) -> None:
-    """Raise this process's limit of open files to `wanted`, or to the highest value that the system allows.
+    """Raise this process's maximum number of open files to `wanted`, or to the highest value that the system allows.
 
-    Workers inherit the limit. If the limit stays below `wanted`, the log says so, and a worker accepts fewer
-    connections (`web/worker/loop.py`).
+    Workers inherit the maximum. If it stays below `wanted`, the log says so, and a worker accepts fewer connections
+    (`web/worker/loop.py`).
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
@@ -71,11 +73,11 @@ class StartFindings:
     config: list[str] = field(default_factory=list)
     greeting: str = ""
     reload_asked: bool = False
-    """Whether SIGHUP came before the start had ended."""
+    """Whether SIGHUP arrived before the start was complete."""
     database_lock: ServiceLock | None = None
-    """The lock on the database, which the service holds as long as it runs."""
+    """The lock on the database. The service holds it as long as it runs."""
     metrics_folder: Path | None = None
-    """The folder of the metrics. The service creates it at its start and removes it at its end."""
+    """The folder of the metrics. The service creates it when it starts and removes it when it stops."""
 
     @property
     def warnings(self) -> list[str]:
@@ -83,26 +85,27 @@ class StartFindings:
         return [*self.start, *self.config]
 
     def ask_for_reload(self, *_: object) -> None:
-        """Handle SIGHUP until gunicorn installs its handler."""
+        """Handle SIGHUP until gunicorn installs its own handler."""
         self.reload_asked = True
 
 
 found = StartFindings()
-"""The value is in this module because gunicorn loads its configuration file again at SIGHUP, but a module only once."""
+"""This value is in a module because gunicorn loads its configuration file again at SIGHUP, but never reloads a module.
+"""
 
 
 def prepare(app: Flask) -> list[str]:
-    """Prepare the database, and apply the file of limits. Return warnings for `/readyz`.
+    """Prepare the database, and apply the config file.
 
-    Raises NotReady. Its message says what to do.
+    Return warnings for `/readyz`. Raises NotReady, whose message says what to do.
     """
     return [*make_ready(app), *apply_config(app)]
 
 
 def make_ready(app: Flask, service: ServiceLock | None = None) -> list[str]:
-    """Create the folders, the database and the first admin key. Return warnings for `/readyz`. Raises NotReady.
+    """Create the folders, the database and the first admin key.
 
-    `service` is the lock that this service holds on its database.
+    Return warnings for `/readyz`. Raises NotReady. `service` is the lock that this service holds on its database.
     """
     with service_of(app) as governance:
         settings = governance.settings
@@ -117,7 +120,7 @@ def make_ready(app: Flask, service: ServiceLock | None = None) -> list[str]:
 
 
 def apply_config(app: Flask) -> list[str]:
-    """Apply the file of GOVERNANCE_CONFIG at the start. Return warnings for `/readyz`. Raises NotReady."""
+    """Apply the config file (GOVERNANCE_CONFIG) at the start. Return warnings for `/readyz`. Raises NotReady."""
     with service_of(app) as governance:
         path = governance.settings.config_path
         try:
@@ -128,9 +131,10 @@ def apply_config(app: Flask) -> list[str]:
 
 @contextmanager
 def service_of(app: Flask) -> Iterator[Container]:
-    """Yield the container of an app, and close all its files at the end of the block.
+    """Yield the container of an app.
 
-    SQLite's locks belong to a process, so a worker must not inherit an open connection from its parent.
+    At the end of the block, close all its files. SQLite's locks belong to a process, so a worker must not inherit an
+    open connection from its parent.
     """
     governance: Container = app.extensions[EXTENSION]
     try:
@@ -161,7 +165,7 @@ def _create_first_key(governance: Container) -> list[str]:
 
 
 def _unless_empty(governance: Container, fault: str, warning: str) -> list[str]:
-    """Log a fault and return the warning. If no limits are stored, raise NotReady with the fault instead."""
+    """Log a fault and return the warning. But if no limits are stored, raise NotReady with the fault."""
     try:
         with governance.database.read() as connection:
             known = any_limits(connection)
@@ -176,9 +180,9 @@ def _unless_empty(governance: Container, fault: str, warning: str) -> list[str]:
 def check_address(settings: Settings) -> None:
     """Raise NotReady if the service cannot listen on the address.
 
-    Gunicorn would try five times and not name the setting.
+    Gunicorn would try five times, and its message would not name the setting.
     """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET  # gunicorn chooses the family by the same rule
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET  # as gunicorn chooses it
     try:
         found = socket.getaddrinfo(settings.host, settings.port, family, socket.SOCK_STREAM)
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -192,7 +196,7 @@ def check_address(settings: Settings) -> None:
 
 
 def freest_core(taken: Iterable[int | None]) -> int | None:
-    """Return the core with the fewest workers, or None if the system cannot bind a process to a core."""
+    """Return the core with the fewest workers. Return None if the system cannot bind a process to a core."""
     if not hasattr(os, "sched_getaffinity"):
         return None
     counts = Counter(taken)

@@ -1,4 +1,4 @@
-"""Random ids and secrets. Services get all random values from here. Tests pass their own `RandomIds`."""
+"""Generates random ids and secrets. Services get all random values from here. Tests pass their own `RandomIds`."""
 
 import os
 import secrets
@@ -13,7 +13,10 @@ RANDOM_BYTES = 10
 DRAWN_AHEAD = 512
 
 _ahead: list[int] = []
-"""Random numbers for the next ids. `os.urandom` releases the interpreter lock, so one call draws 512 numbers."""
+"""Random numbers for the next ids.
+
+Each call of `os.urandom` releases the interpreter lock, so one call draws 512 numbers.
+"""
 os.register_at_fork(after_in_child=_ahead.clear)
 
 
@@ -27,13 +30,16 @@ def _secret() -> str:
 
 
 def _draw_ahead() -> None:
-    """Draw 512 numbers of 80 random bits. They cannot be guessed from other ids."""
+    """Draw 512 numbers of 80 random bits each. Nobody can guess them from other ids."""
     drawn = os.urandom(RANDOM_BYTES * DRAWN_AHEAD)
     _ahead.extend(int.from_bytes(drawn[at : at + RANDOM_BYTES]) for at in range(0, len(drawn), RANDOM_BYTES))
 
 
 def _ordered_id(now: int) -> str:
-    """Return a UUID of version 7 (RFC 9562). It begins with the time in milliseconds, so an index grows at its end."""
+    """Return a UUID of version 7 (RFC 9562).
+
+    Its first part is the time in milliseconds, so new entries of an index are added at its end.
+    """
     while True:
         try:
             random = _ahead.pop() >> 6
@@ -46,9 +52,9 @@ def _ordered_id(now: int) -> str:
 
 
 class RandomIds(NamedTuple):
-    """Functions that make random values.
+    """Functions that generate random values.
 
-    The values are ids (UUIDs), ids ordered by time (from microseconds), and secrets (without a prefix).
+    The values are ids (UUIDs), ids ordered by time (given in microseconds), and secrets (without a prefix).
     """
 
     new_id: Callable[[], str] = _id

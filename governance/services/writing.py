@@ -1,4 +1,4 @@
-"""Runs every management write: one transaction with its audit entries, then a refresh of the snapshot."""
+"""Runs every management write: one transaction that includes the audit entries, and then a refresh of the snapshot."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +14,7 @@ from governance.storage.store import Database
 
 
 class Write(NamedTuple):
-    """A running management write: its transaction, its time in microseconds, and its config revision."""
+    """A management write that is in progress: its transaction, its time in microseconds, and its config revision."""
 
     connection: Connection
     now: int
@@ -31,9 +31,10 @@ class Writer:
 
     @contextmanager
     def write(self) -> Iterator[Write]:
-        """Run the block in one transaction. Then refresh this worker's snapshot, so that it has the changes.
+        """Run the block in one transaction.
 
-        The cache logs and counts a refresh that fails. The write stays committed.
+        Then refresh this worker's snapshot, so that it contains the changes. If the refresh fails, the error is logged
+        and counted, and the write stays committed.
         """
         until = self._database.deadline()
         with self._database.write(until) as connection:

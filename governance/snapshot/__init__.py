@@ -1,1 +1,1 @@
-"""The snapshot: an immutable copy of the database in the memory of a worker, which answers without SQL."""
+"""The snapshot: an immutable copy of the database in a worker's memory. It answers queries without SQL."""

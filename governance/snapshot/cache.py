@@ -1,4 +1,7 @@
-"""The cache of the snapshot: a TTL cache with one slot. Each poll renews it. A read after its expiry reloads it."""
+"""The cache of the snapshot: a TTL cache with one entry.
+
+Each poll renews it. After it has expired, the next read reloads it.
+"""
 
 import gc
 import logging
@@ -22,16 +25,16 @@ Timer = Callable[[], float]
 
 
 class LoadedSnapshot(NamedTuple):
-    """A snapshot, and when it was last verified against the database, in seconds of the timer."""
+    """A snapshot, and the time at which it was last compared with the database, in seconds of the timer."""
 
     snapshot: Snapshot
     verified_at: float
 
 
 class SnapshotCache:
-    """Holds the last good snapshot for `lifetime` seconds after the last successful refresh.
+    """Contains the last good snapshot for `lifetime` seconds after the last successful refresh.
 
-    `patience` is the longest time that a caller waits for the refresh of another thread, in seconds.
+    `patience` is the longest time in seconds for which a caller waits for the refresh of another thread.
     """
 
     def __init__(self, loader: Loader, lifetime: float, timer: Timer, patience: float = 60.0) -> None:
@@ -48,22 +51,22 @@ class SnapshotCache:
         self.failures = 0
 
     def peek(self) -> LoadedSnapshot | None:
-        """Return the loaded snapshot, or None if there is none or it has expired."""
+        """Return the loaded snapshot. Return None if there is none or if it has expired."""
         with self._slot_lock:
             try:
-                return self._slot[SLOT]  # this runs with every request, and `get` would take three times as long
+                return self._slot[SLOT]  # every request runs this code, and `get` would take three times as long
             except KeyError:
                 return None
 
     def get(self) -> LoadedSnapshot:
-        """Return the snapshot. If it has expired, reload it.
+        """Return the snapshot.
 
-        All waiting threads share one reload. Raises Unavailable.
+        If it has expired, reload it. All waiting threads share one reload. Raises Unavailable.
         """
         return self.peek() or self._reloaded()
 
     def age(self, known: LoadedSnapshot) -> float:
-        """Return the seconds since a snapshot was last verified against the database."""
+        """Return the number of seconds since a snapshot was last compared with the database."""
         return max(0.0, self._timer() - known.verified_at)
 
     @property
@@ -72,11 +75,11 @@ class SnapshotCache:
         return self._error
 
     def refresh(self, until: float | None = None) -> LoadedSnapshot:
-        """Load the current state of the database, or a later one. Raises the errors of the loader.
+        """Load the state that the database has now, or a later one.
 
-        A caller that comes during a refresh waits for the next refresh, because the current one may have begun before
-        the caller's commit. All waiting callers share the next refresh and its error. Raises Unavailable at the
-        deadline `until`, in seconds of the timer.
+        Raises the errors of the loader. A caller that arrives during a refresh waits for the next refresh, because the
+        current one may have begun before the caller's commit. All waiting callers share the next refresh and its error.
+        Raises Unavailable at the deadline `until`, in seconds of the timer.
         """
         with self._turn:
             mine = self._must_run(self._begun + 1, until)
@@ -85,9 +88,10 @@ class SnapshotCache:
         return self._outcome()
 
     def catch_up(self, until: float | None = None) -> None:
-        """Refresh if the snapshot was loaded before. A command loads none, and needs none.
+        """Refresh the snapshot if it was loaded before.
 
-        A refresh that fails is logged and counted. Raises Unavailable, as `refresh` does.
+        A command never loads it, because it does not need it. If the refresh fails, the error is logged and counted.
+        Raises Unavailable, as `refresh` does.
         """
         with self._turn:
             mine = self._begun > 0 and self._must_run(self._begun + 1, until)
@@ -95,7 +99,7 @@ class SnapshotCache:
             self._run()
 
     def _reloaded(self) -> LoadedSnapshot:
-        """Return the result of the running refresh. If none runs, run one. Many readers share one refresh."""
+        """Return the result of the running refresh. If none is running, run one. Many readers share one refresh."""
         with self._turn:
             known = self.peek()
             mine = known is None and self._must_run(self._ended + 1)
@@ -118,7 +122,7 @@ class SnapshotCache:
         return True
 
     def _outcome(self) -> LoadedSnapshot:
-        """Return the snapshot of the last refresh. Raises its error."""
+        """Return the snapshot that the last refresh loaded, or raise its error."""
         if self._error is not None:
             raise self._error
         known = self.peek()
@@ -163,7 +167,10 @@ class SnapshotCache:
 
 @contextmanager
 def _for_good() -> Iterator[None]:
-    """Pause the garbage collector for the block. Then exclude all present objects from garbage collection for good."""
+    """Pause the garbage collector during the block.
+
+    After that, exclude all existing objects from garbage collection permanently.
+    """
     try:
         with pause_gc():
             yield

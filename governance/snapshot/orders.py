@@ -1,8 +1,8 @@
 """The ids of limits, sorted in each order in which the list can be requested.
 
-The orders of all limits are sorted once, at the first load, and then updated by insertion. The order of a filter is
-made from them at the first request for the filter, then cached and updated too. So a page takes the same time at any
-depth.
+All limits are sorted once in each order, at the first load. After that, the orders are updated by insertion. When a
+filter is first requested, its order is computed from these orders. Then it is cached and updated too. So a page takes
+the same time at any offset.
 """
 
 from bisect import bisect_left, insort
@@ -27,11 +27,11 @@ KEYS: dict[str, Callable[[Limit], Any]] = {
 }
 EVERYTHING = Filter()
 KEPT = 2_000_000
-"""The most entries of all cached orders together. They are 16 MB of references."""
+"""The largest number of entries in all cached orders together. These entries are references of 16 MB."""
 PIECE = 64
-"""The number of names that are joined and searched at once.
+"""The number of names that are joined and searched together.
 
-Joined names are searched five times as fast for a text in few names, and 10 % slower for a text in most names.
+A search in joined names is five times as fast if few names contain the text, and 10 % slower if most names contain it.
 """
 
 
@@ -48,7 +48,7 @@ class Names:
         return self._length
 
     def with_text(self, text: str) -> list[str]:
-        """Return the ids of the names that contain a text, in their order."""
+        """Return the ids of the names that contain a text, in the order of the names."""
         found: list[str] = []
         for joined, (ids, names) in zip(self._joined, self._pieces, strict=True):
             if text in joined:
@@ -57,7 +57,7 @@ class Names:
 
 
 class Orders:
-    """The ascending orders of the limits of one snapshot. An order never changes."""
+    """The ascending orders of the limits in one snapshot. An order is never changed."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Orders:
         self._filtered: LRUCache[Kind, list[str]] = LRUCache(KEPT, len)
         self._names: LRUCache[Kind, Names] = LRUCache(KEPT, len)
         self._lock = Lock()
-        with suppress(ValueError):  # there are more limits than before, so the longest orders may no longer fit
+        with suppress(ValueError):  # limits were added, so the longest orders may no longer fit
             self._filtered.update(filtered)
         with suppress(ValueError):
             self._names.update(names)
@@ -83,7 +83,7 @@ class Orders:
         return cls(entries, {name: [limit.id for limit in sorted(limits, key=key)] for name, key in KEYS.items()})
 
     def ids(self, wanted: Filter, sort_by: str) -> list[str]:
-        """Return the ids of the limits that pass the filter, ascending by a key of `KEYS`.
+        """Return the ids of the limits that match the filter, in ascending order of the key `sort_by` in `KEYS`.
 
         The caller must not change the list.
         """
@@ -93,7 +93,7 @@ class Orders:
             kept = self._filtered.get((wanted, sort_by))
         if kept is None:
             kept = self._searched(wanted, sort_by) if wanted.search else self._passing(wanted, sort_by)
-            with self._lock, suppress(ValueError):  # a list that is longer than the whole cache is not cached
+            with self._lock, suppress(ValueError):  # a list longer than the whole cache is not cached
                 self._filtered[wanted, sort_by] = kept
         return kept
 
@@ -102,7 +102,7 @@ class Orders:
         return [limit_id for limit_id, entry in zip(ids, self._entries.of(ids), strict=True) if passes(entry.limit)]
 
     def _searched(self, wanted: Filter, sort_by: str) -> list[str]:
-        """Return the ids of the limits that pass the filter and whose names contain the text of its search."""
+        """Return the ids of the limits that match the filter and whose names contain the text to search for."""
         others = wanted._replace(search="")
         ids = self.ids(others, sort_by)
         with self._lock:
@@ -116,7 +116,7 @@ class Orders:
     def moved(self, entries: Entries, added: Iterable[Limit], removed: Iterable[Limit]) -> "Orders":
         """Return the orders after limits were added and removed.
 
-        An edit moves no limit, because it changes no sort key.
+        An edit does not move a limit, because it changes no sort key.
         """
         added, removed = list(added), list(removed)
         with self._lock:

@@ -1,8 +1,9 @@
-"""An immutable mapping. Its next version shares all unchanged parts with it.
+"""An immutable mapping.
 
-A refresh makes a new snapshot while readers use the old one. A copy of a dictionary of 100,000 keys holds the
-interpreter lock for milliseconds, and the garbage collector walks the copy twice. This mapping has many small
-dictionaries. The key's hash selects one. Only dictionaries with changes are copied.
+A new version shares all unchanged parts with the old one. A refresh builds a new snapshot while readers use the old
+one. Copying a dictionary of 100,000 keys would hold the interpreter lock for milliseconds, and the garbage collector
+would walk through the copy twice. This mapping consists of many small dictionaries. The hash of a key selects one of
+them. Only dictionaries with changes are copied.
 """
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
@@ -14,12 +15,14 @@ Value = TypeVar("Value")
 Other = TypeVar("Other")
 
 PIECES = 4096
-"""The number of small dictionaries. With 100,000 keys, each one has 24 keys and is copied in less than a microsecond.
+"""The number of small dictionaries.
+
+With 100,000 keys, each of them contains 24 keys and is copied in less than a microsecond.
 """
 
 
 class PersistentMap(Mapping[Key, Value]):
-    """Values by key. `replaced` returns the next version and leaves this one unchanged."""
+    """Values by key. `replaced` returns a new version and leaves this one unchanged."""
 
     __slots__ = ("pieces",)
 
@@ -40,9 +43,9 @@ class PersistentMap(Mapping[Key, Value]):
     @overload
     def get(self, key: Key, default: Value | Other, /) -> Value | Other: ...
     def get(self, key: Key, default: object = None, /) -> object:
-        """Return the value of a key or the default.
+        """Return the value of a key, or the default.
 
-        `Mapping.get` is slower: it raises and catches KeyError for a missing key.
+        `Mapping.get` is slower, because it raises and catches KeyError for a missing key.
         """
         return self.pieces[hash(key) % PIECES].get(key, default)
 
@@ -58,7 +61,7 @@ class PersistentMap(Mapping[Key, Value]):
     __hash__ = None  # type: ignore[assignment]
 
     def values(self) -> ValuesView[Value]:
-        """Return all values, in the order of the keys."""
+        """Return all values. They are in the same order as the keys."""
         return _ValuesView(self)
 
     def items(self) -> ItemsView[Key, Value]:
@@ -71,7 +74,7 @@ class PersistentMap(Mapping[Key, Value]):
         return [pieces[hash(key) % PIECES][key] for key in keys]
 
     def replaced(self, gone: Iterable[Key], news: Mapping[Key, Value]) -> Self:
-        """Return the version without the removed keys and with the new values."""
+        """Return a version without the removed keys and with the new values."""
         pieces, gone = self.pieces.copy(), list(gone)
         for place in {hash(key) % PIECES for key in (*gone, *news)}:
             pieces[place] = pieces[place].copy()
@@ -84,7 +87,7 @@ class PersistentMap(Mapping[Key, Value]):
         return made
 
     def changed_since(self, before: "PersistentMap[Key, Value]") -> Iterator[Key]:
-        """Return the keys whose value is new or differs from an older version."""
+        """Return the keys whose values are new or differ from those in an older version."""
         for mine, theirs in zip(self.pieces, before.pieces, strict=True):
             if mine is not theirs:
                 yield from (key for key, value in mine.items() if theirs.get(key) is not value)

@@ -1,4 +1,4 @@
-"""The thread that refreshes a worker's snapshot. It starts in the worker, never when a module is imported."""
+"""The thread that refreshes a worker's snapshot. The worker starts it. It never starts when a module is imported."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ logger = logging.getLogger("governance.memory")
 
 
 class Poller:
-    """Runs its tasks at once, and then every `interval` seconds.
+    """Runs its tasks when it starts, and then every `interval` seconds.
 
     A failed task is logged, and runs again at the next poll.
     """
@@ -31,7 +31,7 @@ class Poller:
             self._thread.start()
 
     def stop(self) -> None:
-        """Run the tasks a last time, and end the thread."""
+        """Run the tasks one last time, and end the thread."""
         if self._thread is not None:
             self._stopping.set()
             self._thread.join(timeout=self._interval)

@@ -18,7 +18,10 @@ Thing = TypeVar("Thing")
 
 
 class SnapshotPage(NamedTuple):
-    """A page of JSON documents with their ETags, the total number, the snapshot's age in seconds, and its validity."""
+    """A page of JSON documents with their ETags.
+
+    It also contains the number of all limits, the snapshot's age in seconds, and the validity of the page.
+    """
 
     documents: Sequence[bytes]
     etags: Sequence[str]
@@ -28,10 +31,7 @@ class SnapshotPage(NamedTuple):
 
 
 class SnapshotItems(NamedTuple):
-    """A page of pairs: the id of a budget or rate limit, and its limit.
-
-    `SnapshotPage` describes the total and the age.
-    """
+    """A page of (id of a budget or rate limit, its limit). The total and the age are as in `SnapshotPage`."""
 
     page: list[tuple[str, LimitState]]
     total: int
@@ -39,7 +39,7 @@ class SnapshotItems(NamedTuple):
 
 
 class SnapshotReader:
-    """Reads pages from the snapshot of a cache."""
+    """Reads pages from the snapshot that a cache contains."""
 
     def __init__(self, cache: SnapshotCache, most_bytes: int) -> None:
         self.cache = cache
@@ -63,10 +63,7 @@ class SnapshotReader:
         return SnapshotPage(documents, etags, found.total, self.cache.age(known), validity)
 
     def rendering(self, entry: LimitState, now: int) -> Rendering:
-        """Return the JSON of a limit that was read from the database.
-
-        If the cache has an equal rendering, return that one.
-        """
+        """Return the JSON of a limit that was read from the database. If an equal rendering is cached, return it."""
         return self._renderings.of(entry, now)
 
     def items(self, page: Page, *, budgets: bool) -> SnapshotItems:
@@ -79,7 +76,7 @@ class SnapshotReader:
 
 
 def _page(ascending: list[Thing], page: Page, *, descending: bool) -> list[Thing]:
-    """Return a page of an ascending list, from the front or from the back."""
+    """Return a page of an ascending list, forwards or backwards."""
     if not descending:
         return ascending[page.offset : page.offset + page.limit]
     end = max(0, len(ascending) - page.offset)

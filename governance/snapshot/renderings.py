@@ -1,6 +1,7 @@
-"""A cache of the limits' JSON, bounded in bytes. The oldest entry is dropped first.
+"""A cache of the JSON of limits.
 
-The order of use does not matter, so a hit writes nothing and readers need no lock.
+Its size in bytes is limited. If it is full, the oldest entry is removed. The order does not depend on use, so a hit
+writes nothing, and readers need no lock.
 """
 
 from collections.abc import Iterable
@@ -11,11 +12,14 @@ from schemas import render
 from schemas.render import Rendering
 
 OVERHEAD = 400
-"""The bytes that one cached rendering takes in addition to its body."""
+"""The number of bytes that a cached rendering needs besides its body."""
 
 
 class Renderings:
-    """Renderings by limit. A rendering is dropped when the limit changes, its time span ends, or the cache is full."""
+    """Renderings by limit.
+
+    A rendering is removed when the limit changes, when its time span ends, or when the cache is full.
+    """
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes

@@ -1,4 +1,4 @@
-"""The list of the budgets of all limits, and the list of the rate limits of all limits."""
+"""Lists the budgets of all limits, and the rate limits of all limits."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from governance.domain.limits.limit import Limit, Metric
 
 
 class FlatItem(NamedTuple):
-    """The sort key of a budget or rate limit: its creation, then its id."""
+    """The sort key of a budget or rate limit: the time of its creation, then its id."""
 
     created_at: int
     id: str
@@ -15,7 +15,7 @@ class FlatItem(NamedTuple):
 
 
 def of(limits: Iterable[Limit], *, budgets: bool) -> list[FlatItem]:
-    """Return all budgets or all rate limits of these limits, ascending."""
+    """Return all budgets or all rate limits of these limits, in ascending order."""
     return sorted(item for limit in limits for item in _items(limit, budgets=budgets))
 
 

@@ -1,4 +1,4 @@
-"""The snapshot: the database's rows as immutable values.
+"""The snapshot: the rows of the database as immutable values.
 
 Readers need no lock, because a refresh replaces the whole snapshot.
 """
@@ -24,10 +24,11 @@ KeyValue = TypeVar("KeyValue", ApiKey, VirtualKey)
 class Snapshot(NamedTuple):
     """The state of the database at a mark (`Mark`).
 
-    `entries` has the limits by id. `names` has the scope names by (scope, scope_id). `api_keys` and `virtual_keys` have
-    the keys by id. `digests` and `values` have the same keys by the digest of their secret. `identities` has the
-    limits' ids by their identities. `related` has the same identities by provider and by model. `prices` has the price
-    overrides by id. `overrides` has the same overrides by model, the one that begins last first.
+    `entries` contains the limits by id. `names` contains the scope names by (scope, scope_id). `api_keys` and
+    `virtual_keys` contain the keys by id. `digests` and `values` contain the same keys by the digest of their secret.
+    `identities` contains the ids of the limits by identity. `related` contains these identities sorted by provider and
+    by model. `prices` contains the price overrides by id. `overrides` contains the same overrides by model, sorted by
+    start, the latest first.
     """
 
     mark: Mark
@@ -45,7 +46,7 @@ class Snapshot(NamedTuple):
 
 
 def first(changes: Changes) -> Snapshot:
-    """Return the first snapshot, made of all rows."""
+    """Build the first snapshot from all rows."""
     names = PersistentMap(_there(changes.names))
     entries = PersistentMap(
         (limit_id, LimitState(limit, counters, names.get(_scope(limit))))
@@ -71,7 +72,7 @@ def first(changes: Changes) -> Snapshot:
 
 
 def moved(before: Snapshot, changes: Changes) -> Snapshot:
-    """Return the snapshot after changes, or the same snapshot if there are none. All unchanged parts are shared."""
+    """Return the snapshot after changes. Without changes, return the same snapshot. Unchanged parts are shared."""
     if changes.whole:
         return first(changes)
     names = _merged(before.names, changes.names) if changes.names else before.names
@@ -96,7 +97,7 @@ def moved(before: Snapshot, changes: Changes) -> Snapshot:
 
 
 def _entries(before: Snapshot, changes: Changes, names: PersistentMap[ScopeKey, str]) -> PersistentMap[str, LimitState]:
-    """Return the entries after changes, or the same mapping if no entry changed."""
+    """Return the entries after changes. If no entry changed, return the same mapping."""
     gone = {limit_id for limit_id in changes.gone if limit_id in before.entries and limit_id not in changes.limits}
     news: dict[str, LimitState] = {}
     for limit_id, (limit, counters) in changes.limits.items():
@@ -129,7 +130,7 @@ def _reordered(before: Snapshot, after: Snapshot, touched: Iterable[str]) -> Sna
 
 
 def _place(limit: Limit) -> tuple[object, ...]:
-    """Return the fields that decide a limit's place in orders, filters and indexes."""
+    """Return the fields that determine the place of a limit in orders, filters and indexes."""
     return limit.scope, limit.scope_id, limit.provider, limit.model_name, limit.search_name, limit.created_at
 
 
@@ -142,7 +143,10 @@ def _there(changes: Mapping[Key, Value | None]) -> Iterator[tuple[Key, Value]]:
 
 
 def _merged(known: PersistentMap[Key, Value], changes: Mapping[Key, Value | None]) -> PersistentMap[Key, Value]:
-    """Return the values after changes, or the same mapping if there are none. A change to None removes the value."""
+    """Return the values after changes.
+
+    Without changes, return the same mapping. If a change is None, the value is removed.
+    """
     if all(known.get(key) == value for key, value in changes.items()):
         return known
     return known.replaced((key for key, value in changes.items() if value is None), dict(_there(changes)))
@@ -151,7 +155,7 @@ def _merged(known: PersistentMap[Key, Value], changes: Mapping[Key, Value | None
 def _by_digest(
     index: PersistentMap[str, KeyValue], known: PersistentMap[str, KeyValue], changes: Mapping[str, KeyValue | None]
 ) -> PersistentMap[str, KeyValue]:
-    """Return the keys by digest after changes. The old digest of a changed key is removed."""
+    """Return the keys by digest after changes. If a key gets a new digest, its old digest is removed."""
     old = {key_id: known.get(key_id) for key_id in changes}
     if old == changes:
         return index

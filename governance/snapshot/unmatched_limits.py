@@ -1,4 +1,7 @@
-"""Counts the limits on a provider or a model without a scan. In one of two sorted lists these limits are adjacent."""
+"""Counts the limits on a provider or a model without reading all limits.
+
+In one of two sorted lists these limits are adjacent.
+"""
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Iterable
@@ -18,7 +21,7 @@ _by_model = attrgetter("model", "provider", "scope", "scope_id")
 
 
 class RelatedLimits(NamedTuple):
-    """The ascending lists of all identities. They are immutable."""
+    """Two ascending lists of all identities. They are immutable."""
 
     by_provider: list[Identity]
     by_model: list[Identity]
@@ -27,7 +30,7 @@ class RelatedLimits(NamedTuple):
     def of(cls, identities: Iterable[Identity]) -> "RelatedLimits":
         """Sort all identities, at the first load.
 
-        One sort for each part takes half the time of one sort by all parts.
+        Sorting once by each part takes half the time of sorting once by all parts.
         """
         by_provider = list(identities)
         for part in ("scope_id", "scope", "model", "provider"):
@@ -49,8 +52,8 @@ class RelatedLimits(NamedTuple):
     ) -> tuple[int, list[Identity]]:
         """Return the number of limits on a provider or on one of these models, and the first of these limits.
 
-        If the provider is empty, only the models count. The limits are in the order of provider, model, scope and scope
-        id. The limits in `without` are left out.
+        If the provider is empty, only the models are searched. The limits are sorted by provider, model, scope and
+        scope id. Limits in `without` are left out.
         """
         on_provider = [(self.by_provider, *_span(self.by_provider, provider, _provider))] if provider else []
         on_models = [(self.by_model, *_span(self.by_model, model, _model)) for model in models]
@@ -65,5 +68,5 @@ class RelatedLimits(NamedTuple):
 
 
 def _span(ascending: list[Identity], wanted: Any, key: Key) -> tuple[int, int]:
-    """Return the begin and the end of the entries that have the wanted key."""
+    """Return the start and the end index of the entries that have the wanted key."""
     return bisect_left(ascending, wanted, key=key), bisect_right(ascending, wanted, key=key)

@@ -1,7 +1,7 @@
-"""Limits ranked by usage.
+"""Ranks limits by usage.
 
-A limit's share of its maximum changes with every count and at the end of every window, hundreds of times a second. A
-ranking is made once. After that, only the limits whose share changed are moved.
+The share of its maximum that a limit has used changes with every count and at the end of every window, hundreds of
+times per second. So a ranking is computed once. After that, only the limits whose share has changed are moved.
 """
 
 from bisect import bisect_left
@@ -21,11 +21,11 @@ KEPT = 32
 FOREVER = 2**62
 SLICE = 2000
 REMADE = 16
-"""If more than one limit in 16 must move, the ranking is made anew, because that takes less time."""
+"""If more than one limit in 16 must move, the whole ranking is computed again, because this takes less time."""
 
 
 class RankedPage(NamedTuple):
-    """The ids of a page, the number of all limits that pass, and the time span in which the ranking is valid."""
+    """The ids of a page, the number of all matching limits, and the time span for which the ranking is valid."""
 
     ids: list[str]
     total: int
@@ -34,14 +34,14 @@ class RankedPage(NamedTuple):
 
 
 class Rankings:
-    """The rankings of the last filters that were requested."""
+    """The rankings for the filters that were requested last."""
 
     def __init__(self) -> None:
         self._kept: LRUCache[Filter, Ranking] = LRUCache(KEPT)
         self._lock = Lock()
 
     def page(self, snapshot: Snapshot, wanted: Filter, now: int, page: Page, *, descending: bool) -> RankedPage:
-        """Return a page of the limits that pass a filter, by used share, then by id."""
+        """Return a page of the limits that match a filter, sorted by their used share, then by id."""
         with self._lock:
             ranking = self._kept.get(wanted)
             if ranking is None:
@@ -50,7 +50,7 @@ class Rankings:
 
 
 class Ranking:
-    """The limits that pass one filter: the unused ones by id, then the used ones by (share, id)."""
+    """The limits that match one filter: first the unused limits by id, then the used limits by (share, id)."""
 
     def __init__(self, wanted: Filter) -> None:
         self._wanted = wanted
@@ -64,7 +64,7 @@ class Ranking:
         self._lock = Lock()
 
     def page(self, snapshot: Snapshot, now: int, page: Page, *, descending: bool) -> RankedPage:
-        """Return a page of a snapshot at `now`."""
+        """Return a page for a snapshot at `now`."""
         with self._lock:
             moved = self._moved(snapshot, now)
             self._snapshot = snapshot
@@ -86,18 +86,18 @@ class Ranking:
         return ids[::-1] if descending else ids
 
     def _moved(self, snapshot: Snapshot, now: int) -> set[str] | None:
-        """Return the limits that may have moved. Return None if the whole ranking must be made anew."""
+        """Return the limits that may have to move. Return None if the whole ranking must be computed again."""
         before = self._snapshot
         if before is None or now < self._since:
             return None
         moved = self._ended(now)
         if before is not snapshot:
             moved.update(snapshot.entries.changed_since(before.entries))
-            moved.update(before.entries.changed_since(snapshot.entries))  # this includes the removed limits
+            moved.update(before.entries.changed_since(snapshot.entries))  # this includes limits that were removed
         return moved if len(moved) * REMADE <= len(self._unused) + len(self._used) + REMADE * REMADE else None
 
     def _ended(self, now: int) -> set[str]:
-        """Return the limits with a window that has ended."""
+        """Return the limits of which a window has ended."""
         ended = set()
         while self._ends and self._ends[0][0] <= now:
             end, limit_id = heappop(self._ends)
@@ -119,7 +119,7 @@ class Ranking:
             self._await(entry, now)
 
     def _place(self, limit_id: str, entry: LimitState | None, now: int) -> None:
-        """Move a limit to its current place, or remove it if it was deleted or does not pass the filter."""
+        """Move a limit to its current place. Remove it if it was deleted or does not match the filter."""
         passes = entry is not None and self._wanted.passes(entry.limit)
         before, after = self._shares.pop(limit_id, 0), usage_share(entry, now) if entry and passes else 0
         if before and before != after:
@@ -133,7 +133,7 @@ class Ranking:
             _insert(self._used, (after, limit_id)) if after else _insert(self._unused, limit_id)
 
     def _await(self, entry: LimitState, now: int) -> None:
-        """Note when a limit's share will change without a call. That is the end of a window that has usage."""
+        """Store when a limit's share will change even without a call: at the end of a window with usage."""
         ends = [counter.end for counter in entry.counters if counter is not None and counter.used]
         over = [end for end in ends if end <= now]
         if over:
@@ -146,22 +146,22 @@ class Ranking:
 
 
 def _sorted(things: list[Thing]) -> list[Thing]:
-    """Return the items in ascending order.
+    """Sort items in ascending order.
 
-    They are sorted in slices, because one sort would hold the interpreter lock for its whole time.
+    They are sorted in slices, because one sort would hold the interpreter lock all the time.
     """
     return list(merge(*(sorted(things[begin : begin + SLICE]) for begin in range(0, len(things), SLICE))))
 
 
 def _discard(ascending: list[Thing], thing: Thing) -> None:
-    """Remove an item if it is in the list."""
+    """Remove an item if the list contains it."""
     place = bisect_left(ascending, thing)
     if ascending[place : place + 1] == [thing]:
         del ascending[place]
 
 
 def _insert(ascending: list[Thing], thing: Thing) -> None:
-    """Insert an item if it is not in the list."""
+    """Insert an item if the list does not contain it."""
     place = bisect_left(ascending, thing)
     if ascending[place : place + 1] != [thing]:
         ascending.insert(place, thing)

@@ -1,1 +1,1 @@
-"""The metering service: reserve, settle, report, check."""
+"""The metering service: reserve, settle, report and check calls."""

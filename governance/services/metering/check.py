@@ -1,4 +1,4 @@
-"""Check: returns the decision that a reservation would get, without any write, and why other limits do not apply."""
+"""Check: returns the decision that a reservation would get, and why other limits do not apply. Nothing is written."""
 
 from governance.domain.errors import Unavailable
 from governance.domain.limits.limit import Counter, current
@@ -19,7 +19,7 @@ MOST_UNMATCHED = 20
 
 
 class Check:
-    """Decides on the counters in the database and writes nothing."""
+    """Decides with the counters in the database, and writes nothing."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Check:
         raise Unavailable(CHANGING)
 
     def _look(self, request: ReservationRequest, matched: MatchedCall) -> Decision | None:
-        """Return the decision, or None if the config revision has changed since the call was matched."""
+        """Return the decision. Return None if the config revision has changed since the call was matched."""
         with self._database.read() as connection:
             if revisions.current(connection) != matched.revision:
                 return None
@@ -72,9 +72,9 @@ class Check:
         )
 
     def unmatched(self, decision: Decision) -> UnmatchedLimits:
-        """Return limits on the model or provider that do not apply to the call, with reasons.
+        """Return limits on the call's model or provider that do not apply to the call, with reasons.
 
-        The limits are in the order of `related`.
+        They are in the order of `related`.
         """
         snapshot, call = self._cache.get().snapshot, decision.call
         provider, model = spelled(call.model, call.provider)

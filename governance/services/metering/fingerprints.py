@@ -1,6 +1,7 @@
-"""Fingerprints of request bodies. A fingerprint is stored with the response of a request with an Idempotency-Key.
+"""Computes fingerprints of request bodies.
 
-If a repeated request has another body, its fingerprint differs. No secret can be read from a fingerprint.
+A fingerprint is stored with the response to a request with an Idempotency-Key. If the request is repeated with another
+body, the fingerprint differs. No secret can be read from a fingerprint.
 """
 
 import hashlib
@@ -10,13 +11,14 @@ import orjson
 from governance.domain.metering.request import ReservationRequest
 
 LENGTH = 16
-"""The length of a fingerprint in bytes. A fingerprint is the beginning of a SHA-256 digest."""
+"""The length of a fingerprint in bytes. A fingerprint is the first part of a SHA-256 digest."""
 
 
 def of(request: ReservationRequest) -> bytes:
-    """Return the fingerprint of a validated body. A missing amount and an amount of 0 give different fingerprints.
+    """Return the fingerprint of a validated body.
 
-    If the body has no tokens by kind, the fingerprint is the same as in earlier versions.
+    A missing amount and an amount of 0 give different fingerprints. If the body contains no tokens by kind, the
+    fingerprint is the same as in earlier versions.
     """
     cost, tokens, requests, counts = request.amounts
     told = [*request.call, cost, tokens, requests, request.ttl_seconds, request.virtual_key]
@@ -24,10 +26,10 @@ def of(request: ReservationRequest) -> bytes:
 
 
 def before_absence(request: ReservationRequest) -> bytes:
-    """Return the fingerprint that version 0.1.0 computed. In that version a missing amount counted as 0.
+    """Return the fingerprint that version 0.1.0 computed.
 
-    Stored responses live for one day, so a repeat may arrive after the upgrade. The text must stay what `repr` returned
-    in version 0.1.0.
+    In that version a missing amount counted as 0. Responses are stored for one day, so a request may be repeated after
+    the upgrade. The text must stay what `repr` returned in version 0.1.0.
     """
     model, provider, virtual_key_id, user_id = request.call
     call = f"Call({model=}, {provider=}, {virtual_key_id=}, {user_id=})"

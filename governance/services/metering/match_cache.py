@@ -1,4 +1,4 @@
-"""Matches a call against a snapshot: finds its virtual key and the rules that apply, and caches the result."""
+"""Matches a call against a snapshot: finds its virtual key and the rules that apply. The results are cached."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,15 +18,15 @@ from governance.snapshot.cache import SnapshotCache
 from governance.snapshot.snapshot import Snapshot
 
 MOST = 4096
-"""The most entries in the cache of matched calls. A larger cache is emptied."""
+"""The largest number of entries in the cache of matched calls. A cache that grows beyond it is emptied."""
 UNKNOWN = "Use a virtual key that exists: this one is unknown."
 IS_AN_ID = "Send this as virtual_key_id: it is the id of a virtual key, and virtual_key takes its value."
 
 
 class MatchedCall(NamedTuple):
-    """A call, its rules and the prices of its model at a config revision.
+    """A call, the rules that apply to it, and the prices of its model, at a config revision.
 
-    `unknown` is the refusal if its virtual key does not exist.
+    If the call's virtual key does not exist, `unknown` is the refusal.
     """
 
     revision: int
@@ -38,7 +38,10 @@ class MatchedCall(NamedTuple):
 
 
 class KnownCalls(NamedTuple):
-    """The calls matched so far. `at` has the config revision and whether loading of the price list has ended."""
+    """The calls that were matched so far.
+
+    `at` contains the config revision, and whether the price list has finished loading.
+    """
 
     at: object
     matched: dict[tuple[Call, str | None], MatchedCall]
@@ -55,9 +58,9 @@ class Matcher:
     def match(self, request: ReservationRequest) -> MatchedCall:
         """Return the rules that apply, the most specific first.
 
-        This function refuses no call, because the snapshot may be older than the database. The result depends on the
-        config revision, not on usage. If a call needs a price and the list of prices is still being loaded, the
-        function waits for the list. Raises Unavailable.
+        No call is refused here, because the snapshot may be older than the database. The result depends on the config
+        revision, not on usage. If a call needs a price and the price list is still being loaded, wait for the list.
+        Raises Unavailable.
         """
         found = self._found(request)
         if request.amounts.needs_price and not found.prices.prices and not found.prices.is_final:
@@ -68,7 +71,7 @@ class Matcher:
     def schedules(self) -> Callable[[str, str | None], Schedule]:
         """Return a function that finds the prices of (model, provider) in the current snapshot and in the list.
 
-        The list is loaded before the function is returned, so the function never waits. Raises Unavailable.
+        The list is loaded before this function returns, so the returned function never waits. Raises Unavailable.
         """
         self._price_list.wait()
         return partial(_schedule, self._cache.get().snapshot, self._price_list)
@@ -110,9 +113,9 @@ def _matched(
 
 
 def _unknown(value: str | None, snapshot: Snapshot) -> KeyRefusal:
-    """Return the refusal of an unknown virtual key.
+    """Build the refusal for an unknown virtual key.
 
-    If the caller sent an id in place of the value, the message says so.
+    If the caller sent the id of a key instead of its value, the message says so.
     """
     message = IS_AN_ID if value in snapshot.virtual_keys else UNKNOWN
     param = "virtual_key_id" if value is None else "virtual_key"

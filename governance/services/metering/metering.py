@@ -1,4 +1,4 @@
-"""The operations of metering: reserve before a call, report usage without a reservation, check without any write."""
+"""The operations of metering: reserve before a call, report usage without a reservation, check without writing."""
 
 from governance.domain.times import Clock
 from governance.services.metering.charge import Charge
@@ -12,9 +12,10 @@ from governance.storage.store import Database, MeteringStore
 
 
 class Metering:
-    """The operations that decide and charge. Each takes a request and returns a `Decision`.
+    """The operations that decide and charge.
 
-    If `refuses_unpriced` is true, a call that needs a price is refused if a budget applies and no price is known.
+    Each accepts a request and returns a `Decision`. If `refuses_unpriced` is true, a call is refused if it needs a
+    price, no price is known, and a budget applies.
     """
 
     def __init__(

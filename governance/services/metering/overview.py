@@ -1,4 +1,4 @@
-"""Overviews for an operator: limits with their usage, the rules nearest to their maximum, and refused calls."""
+"""Overviews for an operator: limits with their usage, the rules closest to their maximum, and refused calls."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -18,11 +18,11 @@ from governance.storage.store import Database
 
 UNKNOWN = "Give the id or the model of a limit that exists: '{}' is neither (flask governance limits list shows them)."
 MOST = 100
-"""The most limits on one model that are shown."""
+"""The largest number of limits on one model that are shown."""
 
 
 class LimitsOverview(NamedTuple):
-    """Limits as of `now` (microseconds), the number of all matching limits, and how often each limit refused a call."""
+    """Limits at `now` (microseconds), the number of all matching limits, and the number of calls that each refused."""
 
     limits: Sequence[LimitState]
     total: int
@@ -31,9 +31,9 @@ class LimitsOverview(NamedTuple):
 
 
 class UsageOverview(NamedTuple):
-    """The rules nearest to their maximum as of `now`, the nearest first.
+    """The rules closest to their maximum at the instant `now`, the closest first.
 
-    It also has the number of all rules, and the number of rules with nothing left.
+    Also the number of all rules, and the number of rules with nothing left.
     """
 
     statuses: Sequence[RuleStatus]
@@ -44,14 +44,14 @@ class UsageOverview(NamedTuple):
 
 
 class Overview:
-    """Reads from the database, so the figures are exact and a command needs no snapshot."""
+    """Reads from the database, so the figures are exact, and a command needs no snapshot."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     def page(self, query: ListQuery) -> LimitsOverview:
-        """Return a page of limits, the same as the HTTP list."""
+        """Return a page of limits. It contains the same limits as the list over HTTP."""
         with self._database.read() as connection:
             now = self._clock()
             total = lists.count(connection, query.filter)
@@ -70,7 +70,7 @@ class Overview:
             return LimitsOverview(found, max(len(ids), len(found)), _denials(connection, found), self._clock())
 
     def nearest(self, most: int) -> UsageOverview:
-        """Return up to `most` rules that have usage or reservations in their current window."""
+        """Return up to `most` rules that have usage or reservations in their current windows."""
         with self._database.read() as connection:
             now = self._clock()
             found = usage.nearest(connection, most, now)
@@ -86,7 +86,7 @@ class Overview:
     def instant(self, text: str | None) -> str | None:
         """Return now plus a duration, as RFC 3339.
 
-        If the text is no duration, return it unchanged, for a schema to read.
+        If the text is not a duration, return it unchanged, so that a schema can parse it.
         """
         try:
             return text and rfc3339(self._clock() + durations.parse(text).length)

@@ -12,14 +12,17 @@ MISSING = "Send your virtual key as 'Authorization: Bearer …'."
 
 
 class OwnLimits:
-    """Returns the limits that have a virtual key as scope, to a caller that has the key's value."""
+    """Returns the limits whose scope is a virtual key. The caller must send the key's value."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     def of(self, secret: str) -> tuple[VirtualKey, list[OwnRule]]:
-        """Return the virtual key with a value and the rules of its own limits. Raises Unauthenticated, Forbidden."""
+        """Return the virtual key with this value, and the rules of its own limits.
+
+        Raises Unauthenticated, Forbidden.
+        """
         if not secret:
             raise Unauthenticated(MISSING, code=Code.VIRTUAL_KEY_REQUIRED)
         now = self._clock()

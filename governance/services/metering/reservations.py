@@ -1,4 +1,4 @@
-"""Reservations: settle, release, extend, read, list. A sweep expires the overdue ones."""
+"""Reservations: settle, release, extend, read and list them. A sweep expires the overdue ones."""
 
 import logging
 from collections.abc import Callable
@@ -27,7 +27,7 @@ Step = Callable[[Reservation, int], Reservation]
 class SettledReservation(NamedTuple):
     """A reservation after its settle.
 
-    If `is_unpriced` is true, no price for its tokens is known, so it costs the reserved amount.
+    If `is_unpriced` is true, no price is known for its tokens, so the reserved amount is charged.
     """
 
     reservation: Reservation
@@ -35,9 +35,10 @@ class SettledReservation(NamedTuple):
 
 
 class Reservations:
-    """The operations on reservations. `charge_expired` says whether an expired reservation is charged or released.
+    """The operations on reservations.
 
-    `steady` is a clock without jumps. A reservation does not expire because the system clock jumped forward.
+    `charge_expired` says whether an expired reservation is charged or released. `steady` is a clock that never jumps.
+    So a reservation does not expire because the system clock has jumped forward.
     """
 
     def __init__(
@@ -58,10 +59,10 @@ class Reservations:
         self._charge = charge_expired
 
     def settle(self, reservation_id: str, actual: Actual) -> SettledReservation:
-        """Replace the reserved amounts by the actual usage, in the window of admission.
+        """Replace the reserved amounts by the actual usage, in the window in which the reservation was granted.
 
-        Tokens by kind are charged at the price of admission. If no price was known then, they are charged at the price
-        that is now known for that instant. Raises NotFound, Conflict, InvalidRequest.
+        Tokens by kind are charged at the price of that time. If no price was known then, they are charged at the price
+        that is known now for that time. Raises NotFound, Conflict, InvalidRequest.
         """
         if not actual.needs_price:
             after = self._end(reservation_id, lambda before, now: steps.settled(before, actual, now))
@@ -99,7 +100,10 @@ class Reservations:
         return found
 
     def page(self, page: Page, wanted: ReservationFilter) -> tuple[list[Reservation], int | None]:
-        """Return a page of reservations, newest first, and the total number. The number is None above 10,000."""
+        """Return a page of reservations, newest first, and the number of all of them.
+
+        The number is None if it is above 10,000.
+        """
         with self._database.read() as connection:
             return stored.page(connection, page, wanted)
 
@@ -122,7 +126,7 @@ class Reservations:
     def _sweep_some(self) -> int:
         """Expire up to 500 reservations in one transaction.
 
-        If the transaction fails, expire each alone, so that a faulty one does not block the others.
+        If the transaction fails, expire each reservation separately, so that a faulty one does not block the others.
         """
         try:
             return self._store.submit(self._expire)
@@ -143,7 +147,7 @@ class Reservations:
         return True
 
     def _lapsed(self) -> bool:
-        """Return whether any reservation is overdue. The function only reads, so it does not take the writer lock."""
+        """Return whether any reservation is overdue. This function only reads, so it does not need the writer lock."""
         with self._database.read() as connection:
             return stored.has_lapsed(connection, min(self._store.clock(), self._steady()))
 

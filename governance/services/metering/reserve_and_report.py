@@ -1,4 +1,4 @@
-"""Reserve and report: match a call, decide it in one transaction with other calls, render it after the commit.
+"""Reserve and report: match a call, decide in a transaction with other calls, and render after the commit.
 
 Rules come from the snapshot, and counters come from the database. The transaction compares its config revision with
 that of the snapshot. If the revisions differ, the call is matched again.
@@ -34,9 +34,9 @@ CounterAmount = tuple[PendingCounter, int]
 
 
 class Stale(GovernanceError):
-    """The config revision differs from the snapshot's, so the call must be matched again.
+    """The config revision differs from that of the snapshot, so the call must be matched again.
 
-    This module catches the error.
+    This module handles the error.
     """
 
     def __init__(self) -> None:
@@ -44,9 +44,10 @@ class Stale(GovernanceError):
 
 
 class Renderer(NamedTuple):
-    """Renders the response body of a decision. The writer thread renders all decisions of a batch.
+    """Renders the response body for a decision.
 
-    `repeated_texts` returns the texts that all responses for the same rules contain. Storage stores each text once.
+    The writer thread renders all decisions of a batch. `repeated_texts` returns the texts that occur in all responses
+    with the same rules. Storage stores each text once.
     """
 
     answer: Callable[[Decision], bytes]
@@ -54,7 +55,7 @@ class Renderer(NamedTuple):
 
 
 class ActContext(NamedTuple):
-    """The parts that every act uses."""
+    """The objects that every act uses."""
 
     store: MeteringStore
     cache: SnapshotCache
@@ -66,7 +67,10 @@ class ActContext(NamedTuple):
 
 
 class MatchedRequest(NamedTuple):
-    """A matched request. `repeat` identifies its repeats. `began` is its start by `perf_counter`, in seconds."""
+    """A request that was matched.
+
+    `repeat` identifies repeats of the request. `began` is the time at which it began, in seconds of `perf_counter`.
+    """
 
     request: ReservationRequest
     matched: MatchedCall
@@ -84,7 +88,7 @@ class Act(ABC):
     def __call__(
         self, request: ReservationRequest, renderer: Renderer, repeat: IdempotencyKey | None = None
     ) -> Decision:
-        """Return the decision after its commit, by the rules in the database now. Raises Unavailable."""
+        """Return the decision after its commit, by the rules that are in the database now. Raises Unavailable."""
         began = perf_counter()
         store, cache, matcher, *_ = self._context
         until = store.deadline()
@@ -98,14 +102,17 @@ class Act(ABC):
 
     @abstractmethod
     def _decide(self, given: MatchedRequest, unit: UnitOfWork) -> Decision:
-        """Decide in the transaction of a batch and write the result. Raises Stale."""
+        """Decide inside the transaction of a batch, and write the result. Raises Stale."""
 
     @abstractmethod
     def _finish(self, given: MatchedRequest, decision: Decision) -> Decision:
-        """Return the decision with its response body. This runs after the commit."""
+        """Return the decision with its response body. This is called after the commit."""
 
     def _replayed(self, given: MatchedRequest, repeat: IdempotencyKey, unit: UnitOfWork) -> Decision | None:
-        """Return the stored first response to this key, or None. Raises InvalidRequest if the body differs."""
+        """Return the stored first response to the request's Idempotency-Key, or None.
+
+        Raises InvalidRequest if the body differs.
+        """
         kept = unit.answer(repeat, min(unit.now, self._context.steady()) - ANSWERS_KEPT)
         if kept is None:
             return None
@@ -116,7 +123,7 @@ class Act(ABC):
 
 
 class Reserve(Act):
-    """Reserves the requested amounts on every rule that applies, or on none."""
+    """Reserves the requested amounts on every rule that applies. If one rule has no room, reserves nothing."""
 
     def _decide(self, given: MatchedRequest, unit: UnitOfWork) -> Decision:
         request, matched, _, repeat, _ = given
@@ -146,7 +153,7 @@ class Reserve(Act):
     def _finish(self, given: MatchedRequest, decision: Decision) -> Decision:
         """Return the decision with its body, and count it.
 
-        A call with a refused virtual key is not counted, because no limit refused it.
+        A call whose virtual key was refused is not counted, because no limit refused it.
         """
         if decision.key_refusal is not None:
             return decision
@@ -192,14 +199,14 @@ def has_budget(rules: tuple[MatchedRule, ...]) -> bool:
 
 
 def _kept(given: MatchedRequest, repeat: IdempotencyKey, unit: UnitOfWork, decision: Decision) -> Decision:
-    """Return the decision with its body. Store the body, so that a repeat gets the same body."""
+    """Return the decision with its body, and store the body. A repeat then gets the same body."""
     rendered = given.renderer.answer(decision)
     unit.keep(repeat, fingerprints.of(given.request), rendered, given.renderer.repeated_texts(given.matched.rules))
     return decision._replace(rendered=rendered)
 
 
 def _priced_fields(asked: PricedAmounts) -> dict[str, Any]:
-    """Return the fields of a reservation for its price and its tokens by kind."""
+    """Return the fields of a reservation that contain its price and its tokens by kind."""
     counts = asked.amounts.counts or TokenCounts()
     return {
         "price": asked.price_text,
@@ -231,7 +238,7 @@ def _reservation(
 
 
 def _report(asked: PricedAmounts, matched: MatchedCall, now: int, random_ids: RandomIds) -> Reservation:
-    """Return a ledger entry for usage without a reservation. The entry reserves nothing and has already ended."""
+    """Build a ledger entry for usage without a reservation. It reserves nothing, and has ended already."""
     return Reservation(
         random_ids.new_ordered_id(now),
         Status.REPORTED,

@@ -1,6 +1,6 @@
 """Metrics of the service for Prometheus, and counts of the calls that each limit refused.
 
-No label contains a model, a key or a user. `shared_counts.py` adds up the metrics of all workers.
+No label contains the name of a model, a key or a user. `shared_counts.py` adds up the metrics of all workers.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ PRICE_UNKNOWN = Counter(
     "governance_price_unknown", "Calls whose price was needed and not known, by what became of them.", ["outcome"]
 )
 for _outcome in ("refused", "admitted", "reported", "settled"):
-    PRICE_UNKNOWN.labels(_outcome)  # the metric shows the outcome from the start, with a count of 0
+    PRICE_UNKNOWN.labels(_outcome)  # the metric shows every outcome from the start
 AUTHENTICATION_FAILURES = Counter(
     "governance_authentication_failures", "Requests without an API key that counts, by the error's code.", ["code"]
 )
@@ -49,7 +49,10 @@ FAILURES = Counter("governance_snapshot_refresh_failures", "Refreshes of the mem
 
 @cache
 def requests_counted(endpoint: str, status: int) -> Counter:
-    """Return the counter of an endpoint and a status. There are few of both, so the cache stays small."""
+    """Return the counter for an endpoint and a status.
+
+    There are few endpoints and statuses, so the cache stays small.
+    """
     return REQUESTS.labels(endpoint, status)
 
 
@@ -80,7 +83,10 @@ class Statistics:
         self._lock = Lock()
 
     def decided(self, decision: Decision, seconds: float) -> None:
-        """Count a decision on a reservation, and each limit that refused it. For a repeat, record only the latency."""
+        """Count a decision about a reservation, and each limit that refused it.
+
+        For a repeat, record only the latency.
+        """
         LATENCY.observe(seconds)
         if decision.priced is not None and decision.priced.is_unknown:
             self._unknown(decision, "refused" if decision.is_unpriced else "admitted")
@@ -99,12 +105,12 @@ class Statistics:
             _decisions("allow").inc()
 
     def reported(self, decision: Decision) -> None:
-        """Count a report of usage if no price for it was known."""
+        """Count a report of usage whose price is not known."""
         if decision.priced is not None and decision.priced.is_unknown:
             self._unknown(decision, "reported")
 
     def unpriced(self, model: str, provider: str | None, now: int, outcome: str = "settled") -> None:
-        """Count a call that needed a price that was not known."""
+        """Count a call that needed a price when no price was known."""
         PRICE_UNKNOWN.labels(outcome).inc()
         key = spelled(model, provider)
         with self._lock:
@@ -150,13 +156,13 @@ class Statistics:
 
 
 def _add_denials(denied: Mapping[tuple[int, Series], tuple[int, int]], unit: UnitOfWork) -> None:
-    """Add the numbers of denials to the buckets of the usage history."""
+    """Add the denials to the buckets of the usage history."""
     for (start, series), (count, _) in denied.items():
         unit.add_usage(start, series, UsageAmounts(denied=count))
 
 
 def _restore(counts: dict[Key, tuple[int, int]], unwritten: dict[Key, tuple[int, int]]) -> None:
-    """Add counts that could not be written to the later counts. The next poll writes both."""
+    """Add counts that could not be written to the newer counts. The next poll writes both."""
     for key, (count, at) in unwritten.items():
         more, later = counts.get(key, (0, at))
         counts[key] = (count + more, max(at, later))

@@ -1,4 +1,4 @@
-"""The commands' operations on the database file: copy, compact, restore, create."""
+"""The commands' operations on the database file: copy, compact, restore and create it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from governance.storage.sqlite.files.restore import RestoredFile
 
 
 class DatabaseFile:
-    """One database file. Each operation waits at most `busy_timeout` seconds for other processes."""
+    """The database file. Each operation waits at most `busy_timeout` seconds for other processes."""
 
     def __init__(self, path: Path, busy_timeout: float, clock: Clock) -> None:
         self.path = path
@@ -21,12 +21,12 @@ class DatabaseFile:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Keep other processes from replacing the file during the block. Raises NotReady, Conflict."""
+        """Prevent other processes from replacing the file during the block. Raises NotReady, Conflict."""
         with service_lock.opened_by_command(self.path, self._busy_timeout):
             yield
 
     def check(self) -> None:
-        """Raise NotReady if the file is missing, damaged or not this service's."""
+        """Raise NotReady if the file is missing or damaged, or if it belongs to another program."""
         start_check.check_for_command(self.path, self._busy_timeout)
 
     def back_up(self, target: Path, *, replace: bool) -> BackupFile:
@@ -42,11 +42,11 @@ class DatabaseFile:
         return compaction.look(self.path, self._busy_timeout)
 
     def compact(self) -> FileSize:
-        """Write the file anew without free pages. The service must be stopped. Raises Conflict, NotReady."""
+        """Rewrite the file without its free pages. The service must be stopped. Raises Conflict, NotReady."""
         return compaction.compact(self.path, self._busy_timeout)
 
     def restore(self, source: Path, *, force: bool) -> RestoredFile:
-        """Replace the file by a backup and keep the replaced file. The service must be stopped."""
+        """Replace the file with a backup. The replaced file is kept. The service must be stopped."""
         return restore.restore(self.path, source, self._clock(), self._busy_timeout, force=force)
 
     def begin_anew(self) -> None:

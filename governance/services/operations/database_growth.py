@@ -1,4 +1,4 @@
-"""The sizes of the database and of its growing tables, for `/metrics`. Reading them takes constant time."""
+"""The sizes of the database and of the tables that grow, for `/metrics`. Reading them takes constant time."""
 
 from typing import NamedTuple
 
@@ -7,14 +7,14 @@ from governance.storage.store import Database
 
 
 class Sizes(NamedTuple):
-    """Bytes by part (file, free, journal), and an upper bound of the number of rows of each growing table."""
+    """The bytes of each part (file, free, journal), and an upper bound of the rows in each table that grows."""
 
     bytes: dict[str, int]
     rows: dict[str, int]
 
 
 class Growth:
-    """Reads the sizes."""
+    """Reads the sizes of the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,6 +1,7 @@
-"""Checks everything that an operator can repair. Each check says what it found, or what to do.
+"""Checks everything that an operator can repair.
 
-The checks work even if the database is missing, corrupt, or of another schema.
+Each check reports what it found, or what to do. The checks work even if the database is missing, corrupt, or has
+another schema.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,19 +27,22 @@ from schemas.pricing.command import command
 
 SLOWEST_POLL = 60
 STEP = SECOND
-"""How far, in microseconds, a clock may be behind the times in the database. A smaller difference is normal."""
+"""A clock may be this many microseconds behind the newest time in the database. Such a small difference is normal."""
 AGAIN = "Try again shortly: "
-"""The advice to HTTP callers if the database does not answer. An operator cannot use it, so `doctor` leaves it out."""
+"""The advice that HTTP callers get if the database does not answer.
+
+It is useless for an operator, so `doctor` leaves it out.
+"""
 UNPRICED_SINCE = 7 * DAY
 MOST_NAMED = 10
-"""The most models without a price that `doctor` names."""
+"""The largest number of models without a price that `doctor` lists."""
 LEAST_EXPIRED = 5
-"""The fewest expired reservations in a day that `doctor` reports. Fewer may be accidental."""
+"""The smallest number of expired reservations in a day that `doctor` reports. A smaller number may be accidental."""
 SKIPPED = "Not looked at, since the database cannot be read."
 
 
 class DoctorSubject(NamedTuple):
-    """The settings and files that are checked in addition to the database. Durations are in seconds."""
+    """The settings and files that are checked besides the database. Durations are in seconds."""
 
     admin_key_file: Path
     virtual_keys_file: Path
@@ -49,12 +53,15 @@ class DoctorSubject(NamedTuple):
 
     @property
     def secret_files(self) -> tuple[Path, Path]:
-        """The files that hold keys."""
+        """The files that contain keys."""
         return self.admin_key_file, self.virtual_keys_file
 
 
 class Finding(NamedTuple):
-    """The result of a check. `ok` is True, False, or None if the check could not run. `message` says what to do."""
+    """The result of a check.
+
+    `ok` is True, False, or None if the check could not run. If it is False, `message` says what to do.
+    """
 
     check: str
     ok: bool | None
@@ -71,7 +78,7 @@ class Doctor:
         self._subject = subject
 
     def look(self) -> list[Finding]:
-        """Run every check, the database first. If the database cannot be read, leave out the checks that read it."""
+        """Run every check, the database first. If the database cannot be read, the checks that read it are left out."""
         files = FileChecks(self._database.path, self._subject.secret_files)
         inside = {
             "integrity": self._integrity,
@@ -90,7 +97,7 @@ class Doctor:
             "poller": self._poller,
             "sqlite": files.sqlite,
         }
-        # these checks run before the database is opened, because opening it creates files
+        # run these checks before opening the database, because opening it creates files
         beside = [_find(name, check) for name, check in outside.items()]
         first = _find("database", self._file)
         found = [_find(name, check) if first.ok else Finding(name, None, SKIPPED) for name, check in inside.items()]

@@ -16,7 +16,7 @@ OTHERS_WRITE = 0o022
 
 
 class FileChecks:
-    """The checks of a database file and of the files with keys. The admin key's file comes first."""
+    """Checks a database file and the files with keys. The admin key's file comes first."""
 
     def __init__(self, path: Path, secrets: tuple[Path, Path]) -> None:
         self._path = path
@@ -33,7 +33,7 @@ class FileChecks:
         return f"{size(free)} free, at least {size(wanted)} are wanted"
 
     def journal(self) -> str:
-        """Check whether the write-ahead log is checkpointed."""
+        """Check whether the write-ahead log is written back to the database in time."""
         length = inspection.journal_size(self._path)
         if length > LARGEST_JOURNAL:
             raise NotReady(
@@ -64,7 +64,7 @@ class FileChecks:
         return f"{len(found)} files, for their owner alone"
 
     def sqlite(self) -> str:
-        """Check that this version of SQLite is safe with the programs that have the database open."""
+        """Check that this version of SQLite can safely share the database with the other programs that have it open."""
         version, others = inspection.shown_version(), inspection.other_programs(self._path)
         if not inspection.has_reset_fault(inspection.SQLITE):
             return f"version {version}"
@@ -85,7 +85,7 @@ def _joined(files: Iterable[Path | str]) -> str:
 
 
 def size(count: int) -> str:
-    """Return a number of bytes in the largest unit that fits."""
+    """Write a number of bytes in the largest unit that fits."""
     for unit, least in (("GiB", 1024 * MIB), ("MiB", MIB), ("KiB", 1024)):
         if count >= least:
             return f"{count / least:.1f} {unit}"

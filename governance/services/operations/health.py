@@ -19,13 +19,13 @@ MISSING = (
     "restore BACKUP where it was lost, or set GOVERNANCE_INSTANCE and GOVERNANCE_DATABASE_URL as the service has them."
 )
 MOST_LOOKS = 10
-"""The most checks in a second, for any number of clients."""
+"""The largest number of checks per second, whatever the number of clients is."""
 LEAST_FREE = 1024 * 1024
-"""The bytes that a large batch may add to the journal."""
+"""The number of free bytes that the disk must have, because a large batch may add this many to the journal."""
 
 
 class Health(NamedTuple):
-    """Reasons why the service is not ready, and warnings. If there are no reasons, the service is ready."""
+    """Reasons why the service is not ready, and warnings. Without reasons, the service is ready."""
 
     reasons: list[str]
     warnings: list[str]
@@ -49,15 +49,15 @@ class HealthCheck:
         self._looks = Throttle(self.look, MOST_LOOKS)
 
     def remember(self, warnings: list[str]) -> None:
-        """Show these warnings of the start from now on. Only another start can remove them."""
+        """From now on, show these warnings of the start. They disappear only with a new start."""
         self._standing = warnings
 
     def get(self) -> Health:
-        """Return the health, less than a second old."""
+        """Return the health. It is less than a second old."""
         return self._looks.get()
 
     def look(self) -> Health:
-        """Return the current health. It contains no limits, names or keys, because anyone may request it."""
+        """Return the current health. It contains no limits, names or keys, because anyone may read it."""
         info = self._price_list.info
         health = Health([], [*self._standing], info, self._clock())
         if info.status == ListStatus.FAILED:
@@ -69,9 +69,9 @@ class HealthCheck:
         return health
 
     def refuse_unready(self) -> None:
-        """Raise NotReady if the database is missing or of another schema.
+        """Raise NotReady if the database is missing or has another schema.
 
-        Commands call this function, because they repair neither.
+        Commands call this function, because they do not create or migrate the database.
         """
         if not self._database.path.exists():
             raise NotReady(MISSING.format(self._database.path))
@@ -95,7 +95,7 @@ class HealthCheck:
             )
 
     def _look_at_writer(self, health: Health) -> None:
-        """Add a reason if no decision can be written, or if the disk has no room for a large batch."""
+        """Add a reason if decisions cannot be written, or if the disk has no room for a large batch."""
         free = disk_usage(self._database.path.parent).free
         if free < LEAST_FREE:
             health.reasons.append(f"Free some space: {free // 1024} KiB are left on the disk of the database.")

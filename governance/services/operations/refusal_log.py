@@ -1,7 +1,7 @@
 """The log of refused and failed requests, with one line for each request.
 
-If there are many equal requests without a valid key, they are only counted. Each poll logs the counts in one line.
-Without this bound, a client that guesses keys could fill the disk.
+If many similar requests without a valid key arrive, the rest of them is only counted. Each poll logs the counts in one
+line. Otherwise a client that guesses keys could fill the disk.
 """
 
 import logging
@@ -12,19 +12,22 @@ from typing import Any
 logger = logging.getLogger("governance.requests")
 
 EACH = 10
-"""The most lines for one address and one code between two polls, for requests without a valid key."""
+"""The largest number of lines between two polls for one address and one code, for requests without a valid key."""
 ALL = 200
-"""The most lines for all requests without a valid key between two polls."""
+"""The largest number of lines between two polls for all requests without a valid key."""
 MOST_KINDS = 10_000
-"""The most addresses with a count of their own between two polls. All other addresses share one count."""
+"""The largest number of addresses that are counted separately between two polls.
+
+All other addresses share one count.
+"""
 SERVER_ERROR = 500
 Kind = tuple[str, str]
-"""(The client's address, the error's code)."""
+"""(the client's address, the error's code)."""
 OTHERS: Kind = ("others", "")
 
 
 class RefusalLog:
-    """Writes the lines. At each poll, logs how many lines were left out."""
+    """Writes the lines. At each poll, it logs how many lines were left out."""
 
     def __init__(self) -> None:
         self._seen: Counter[Kind] = Counter()
@@ -32,12 +35,12 @@ class RefusalLog:
         self._lock = Lock()
 
     def write(self, fields: dict[str, Any]) -> None:
-        """Write the line of a caller with a valid key."""
+        """Write a line about a request with a valid key."""
         level = logging.ERROR if fields["status"] == SERVER_ERROR else logging.INFO
         logger.log(level, "refused", extra={"fields": fields})
 
     def write_stranger(self, fields: dict[str, Any]) -> None:
-        """Write the line of a caller without a valid key, unless the bounds are reached."""
+        """Write a line about a request without a valid key, unless a maximum is reached."""
         if self._is_wanted((fields.get("forwarded_for") or fields["peer"], fields["code"])):
             self.write(fields)
 

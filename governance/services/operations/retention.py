@@ -7,7 +7,7 @@ from governance.storage.sqlite.retention.pruning import PruningTask
 from governance.storage.sqlite.retention.slices import Slices
 
 SHORT_WINDOWS_KEPT = 7 * DAY
-"""The time for which counters of windows that are shorter than a day stay, in microseconds."""
+"""The time in microseconds for which the counters of windows shorter than a day are kept."""
 ANSWERS_KEPT = DAY
 EVERY = MINUTE
 EVERY_LONG = HOUR
@@ -15,10 +15,10 @@ EVERY_LONG = HOUR
 
 
 class Retention:
-    """Sums and prunes once a minute. The clock must not jump, because deleted rows do not come back.
+    """Sums usage and prunes old rows once a minute.
 
-    Reservations stay for `retention` microseconds. Sums of usage, and counters of windows of a day or longer, stay for
-    `history` microseconds.
+    The clock must not jump, because deleted rows do not come back. Reservations are kept for `retention` microseconds.
+    Sums of usage, and the counters of windows of a day or longer, are kept for `history` microseconds.
     """
 
     def __init__(self, slices: Slices, clock: Clock, *, retention: int, history: int, calendar: Calendar) -> None:
@@ -30,11 +30,11 @@ class Retention:
         self._last = self._last_long = 0
 
     def stop(self) -> None:
-        """End the current round soon, and begin no other round."""
+        """End the current round soon, and start no other round."""
         self._slices.stop()
 
     def due(self) -> None:
-        """Prune if the last round is a minute ago, or if the clock has stepped back. Raises Unavailable."""
+        """Prune if the last round was a minute ago, or if the clock has been set back. Raises Unavailable."""
         now = self._clock()
         if not self._last <= now < self._last + EVERY:
             self._last = now
@@ -50,7 +50,7 @@ class Retention:
         self._slices.do(*self._short_tasks(now), *self._long_tasks(now))
 
     def _short_tasks(self, now: int) -> tuple[PruningTask, ...]:
-        """Return the tasks that find their rows by a key or an index."""
+        """Return the tasks that find their rows through a key or an index."""
         calendar = self._calendar
         return (
             pruning.EndedReservations(now - self._retention),

@@ -1,9 +1,9 @@
-"""The sums of the metrics of all workers. Each worker writes its counts to a file and reads the files of the others.
+"""Adds up the metrics of all workers.
 
-prometheus_client's multiprocess mode (`PROMETHEUS_MULTIPROC_DIR`) maps sparse files into memory. If the disk has no
-room for a page, the first write to the page kills the process (SIGBUS). In this module, a file that cannot be written
-only loses counts. A worker publishes its counts before it shows a total, so no other worker shows a smaller total
-later.
+Each worker writes its counts to a file and reads the files of the others. The multiprocess mode of prometheus_client
+(`PROMETHEUS_MULTIPROC_DIR`) is not used, because it maps sparse files into memory. If the disk has no room for a page,
+the first write to that page kills the process (SIGBUS). Here, a file that cannot be written only loses counts. A worker
+publishes its counts before it shows a total, so no other worker shows a smaller total later.
 """
 
 import logging
@@ -26,9 +26,12 @@ logger = logging.getLogger("governance.services")
 OURS = "governance_"
 MADE = "_created"
 ENDED = "ended"
-"""The file in which the master process keeps the counts of workers that have ended."""
+"""The file in which the master process stores the counts of workers that have ended."""
 Counts = dict[str, Any]
-"""The counts of a worker by metric: its type, its help text, and its samples as [name, labels, value]."""
+"""The counts of one worker, by metric.
+
+Each metric has a type, a help text, and samples of the form [name, labels, value].
+"""
 
 
 class SharedCounts:
@@ -40,7 +43,7 @@ class SharedCounts:
         self._failed = False
 
     def share(self, folder: Path) -> None:
-        """Publish in a folder from now on, under a name that no other worker uses."""
+        """From now on, publish the counts in a folder, under a name that no other worker uses."""
         self._file = folder / f"{os.getpid()}-{time.time_ns()}.json"
         self.publish()
 
@@ -57,7 +60,7 @@ class SharedCounts:
             self._failed = True
 
     def collect(self) -> Iterable[Metric]:
-        """Return the sums of all workers' counts. A gauge has a sample for each running worker."""
+        """Return the sums of all workers' counts. A gauge has one sample for each running worker."""
         self.publish()
         return _added([self._own(), *self._others()])
 
@@ -70,7 +73,7 @@ class SharedCounts:
         read = {file.name: _read(file) for file in self._file.parent.glob("*.json") if file != self._file}
         ended = _read(
             self._file.with_name(ENDED)
-        )  # this file is read last, so a count that moves there meanwhile is in at least one of the two reads
+        )  # read this file last, so a count that moves there in the meantime is in at least one of the two reads
         folded = ended.pop("folded", [])
         yield ended
         for name, counts in read.items():
@@ -79,9 +82,9 @@ class SharedCounts:
 
 
 def make_folder(instance: Path) -> Path | None:
-    """Return a new folder for the counts of this service's workers. Remove the folders of services that have ended.
+    """Create a folder for the counts of this service's workers, and remove the folders of services that have ended.
 
-    If the folder cannot be made, log a warning and return None. Then each worker shows only its own counts.
+    If the folder cannot be created, log a warning and return None. Then each worker shows only its own counts.
     """
     parent = instance / "metrics"
     folder = parent / str(os.getpid())
@@ -98,15 +101,15 @@ def make_folder(instance: Path) -> Path | None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove the folder, and its parent if no other service uses it."""
+    """Remove the folder. Remove its parent too if no other service uses it."""
     shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):
         folder.parent.rmdir()
 
 
 def fold(folder: Path, pid: int) -> None:
-    """Add the counts of an ended worker to the master's file, and remove the worker's file."""
-    with suppress(OSError):  # if the master's file cannot be written, the worker's file stays and is still read
+    """Add the counts of a worker that has ended to the master's file, and remove the worker's file."""
+    with suppress(OSError):  # if this fails, the worker's file stays and is still read
         for file in folder.glob(f"{pid}-*.json"):
             target = folder / ENDED
             ended = _read(target)
@@ -145,12 +148,12 @@ def _counts(metrics: Iterable[Metric]) -> Counts:
 
 
 def _without_gauges(counts: Counts) -> Counts:
-    """Return the counts of an ended worker without its gauges."""
+    """Return the counts of a worker that has ended, without its gauges."""
     return {name: told for name, told in counts.items() if told["type"] != "gauge"}
 
 
 def _read(file: Path) -> Counts:
-    """Return the published counts of a worker. There are none if the file is missing or damaged."""
+    """Return the published counts of a worker. The result is empty if the file is missing or damaged."""
     try:
         return dict(orjson.loads(private_files.read(file)))
     except (OSError, ValueError):
@@ -158,14 +161,14 @@ def _read(file: Path) -> Counts:
 
 
 def _write(file: Path, counts: Counts) -> None:
-    """Replace the file atomically. There is no fsync: a crash may lose counts."""
+    """Replace the file atomically. It is not flushed to the disk, so a crash may lose counts."""
     with private_files.beside(file) as part:
         part.write_bytes(orjson.dumps(counts))
         part.replace(file)
 
 
 def _lives(name: str) -> bool:
-    """Return whether a process runs. Its id is at the beginning of the name."""
+    """Return whether the process still runs. Its id is the first part of the name."""
     pid = name.partition("-")[0]
     if not pid.isdigit():
         return False

@@ -1,4 +1,4 @@
-"""A throttle for costly results that anyone may request: a result is made only a few times a second."""
+"""Limits how often a costly result is computed if anyone may request it."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from typing import Generic, TypeVar
 Result = TypeVar("Result")
 
 RECENT = 1.0
-"""A result may be returned again for this many seconds."""
+"""The number of seconds for which a result may be returned again."""
 
 
 class Throttle(Generic[Result]):
-    """Makes a result at most `most` times a second. All other calls get the last result."""
+    """Computes a result at most `most` times per second. All other calls get the last result."""
 
     def __init__(self, make: Callable[[], Result], most: int, timer: Callable[[], float] = monotonic) -> None:
         self._make = make
@@ -23,9 +23,9 @@ class Throttle(Generic[Result]):
         self._results: deque[Result] = deque(maxlen=1)
 
     def get(self) -> Result:
-        """Return the result, less than a second old. One thread makes it.
+        """Return the result.
 
-        Others wait only if there is no recent result.
+        It is less than a second old. One thread computes it. Other threads wait only if there is no recent result.
         """
         began = self._timer()
         if not self._lock.acquire(blocking=not self._is_younger_than(began - RECENT)):

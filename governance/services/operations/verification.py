@@ -1,6 +1,6 @@
-"""Checks that every counter equals the sum of its ledger rows, and the usage history equals the sum of all calls.
+"""Checks that every counter equals the sum of its ledger rows, and that the usage history equals the sum of all calls.
 
-The ledger has a row for each reservation and each of its counters.
+The ledger contains one row for each reservation and each counter on which it reserves.
 """
 
 from governance.domain.history.calendar import Calendar
@@ -13,7 +13,7 @@ from governance.storage.store import Database
 
 
 class Verification:
-    """Recomputes every counter and the usage history. `calendar` is the calendar of the history's days and months."""
+    """Recomputes every counter and the usage history. `calendar` defines the days and months of the history."""
 
     def __init__(self, database: Database, clock: Clock, calendar: Calendar) -> None:
         self._database = database
@@ -23,7 +23,7 @@ class Verification:
     def verify(self) -> tuple[int, list[CounterDifference]]:
         """Return the number of all counters, and the counters that differ from the sum of their ledger rows.
 
-        `/metrics` shows the last result.
+        `/metrics` shows the result of the last verification.
         """
         with self._database.read() as connection:
             total, found = verification.differences(connection)
@@ -32,9 +32,9 @@ class Verification:
         return total, found
 
     def verify_history(self) -> tuple[int, list[UsageDifference]]:
-        """Return the number of compared buckets, days and months of usage, and those that differ.
+        """Return the number of buckets, days and months of usage that were compared, and those that differ.
 
-        A bucket, day or month must equal the sum of its parts.
+        Each must equal the sum of the calls or periods that it contains.
         """
         with self._database.read() as connection:
             return history.differences(connection, self._calendar)
@@ -42,13 +42,13 @@ class Verification:
     def full(self) -> list[FullCounter]:
         """Return the counters of current windows that are close to the largest possible value.
 
-        A reset of the usage makes room in such a counter.
+        Resetting the usage makes room in them.
         """
         with self._database.read() as connection:
             return verification.full(connection, self._clock())
 
     def last(self) -> int | None:
-        """The number of differing counters at the last verification. None before the first."""
+        """The number of counters that differed at the last verification. None before the first verification."""
         with self._database.read() as connection:
             last = verification.last(connection)
         return None if last is None else last.differences

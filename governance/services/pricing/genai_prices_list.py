@@ -1,7 +1,7 @@
-"""The prices of the package genai-prices, as values of this project. Nothing is fetched: the installed data is read.
+"""Converts the prices of the package genai-prices to values of this project.
 
-This module imports the package. The import takes 0.2 s and 31 MiB, so `PriceList` imports this module in a thread of
-its own.
+Nothing is downloaded: the data come with the package. This module imports the package. The import takes 0.2 s and 31
+MiB, so `PriceList` imports this module in a separate thread.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,7 +31,7 @@ from governance.domain.times import SECOND, from_datetime
 VERSION = genai_prices.__version__
 MODELS_REMEMBERED = 4096
 PROXY = "litellm"
-"""A provider that forwards to other providers. Its models are named `provider/model`."""
+"""A provider that forwards calls to other providers. Its models are named `provider/model`."""
 KEYS = {
     "input": "input_mtok",
     "output": "output_mtok",
@@ -41,7 +41,7 @@ KEYS = {
     "input_audio": "input_audio_mtok",
     "output_audio": "output_audio_mtok",
 }
-"""The package's name for the rate of each kind of token."""
+"""The name in the package for the rate of each kind of token."""
 PER_THOUSAND_CALLS = "requests_kcount"
 PRICED = frozenset({*KEYS.values(), PER_THOUSAND_CALLS})
 
@@ -50,18 +50,19 @@ __all__ = ("VERSION", "dates", "find", "page")
 
 @lru_cache(maxsize=MODELS_REMEMBERED)
 def find(provider: str, model: str) -> ListedModel | None:
-    """Return the entry of a model by its canonical names, or None.
+    """Return the entry of a model with these canonical names.
 
-    If no provider is given, the model's name decides.
+    Return None if there is none. If no provider is given, the entry is found by the model's name.
     """
     found = _match(provider, model)
     return None if found is None else listed(*found)
 
 
 def page(provider: str | None, search: str, begin: int, most: int) -> tuple[list[ListedModel], int]:
-    """Return up to `most` entries from index `begin` on, by provider and model, and the number of all that match.
+    """Return up to `most` entries, starting at index `begin`, sorted by provider and model.
 
-    `search` is a case-folded part of `provider/model`. `provider` is a canonical name, or None for all providers.
+    Also return the number of all entries that match. `search` is a case-folded part of `provider/model`. `provider` is
+    a canonical name, or None for all providers.
     """
     found = [
         entry
@@ -78,7 +79,7 @@ def _ordered() -> list[tuple[Provider, ModelInfo]]:
 
 
 def dates() -> tuple[date, ...]:
-    """Return the dates on which prices of the list begin, the earliest first."""
+    """Return the dates from which prices of the list apply, in ascending order."""
     conditions = (each.constraint for provider in providers for model in provider.models for each in _prices(model))
     return tuple(sorted({each.start_date for each in conditions if isinstance(each, StartDateConstraint)}))
 
@@ -89,7 +90,7 @@ def _match(provider: str, model: str) -> tuple[Provider, ModelInfo] | None:
         provider, model = (head, rest) if slash else ("", model)
     owner = _provider(provider) if provider else _provider_of(model)
     if owner is None and provider:
-        model = f"{provider}/{model}"  # the model's own name contains a slash, so its first part is no provider
+        model = f"{provider}/{model}"  # the model's own name contains a slash, so the part before it is not a provider
         owner = _provider_of(model)
     found = owner and owner.find_model(model, all_providers=providers)
     return (owner, found) if owner and found else None
@@ -107,9 +108,10 @@ def _provider_of(model: str) -> Provider | None:
 
 
 def listed(provider: Provider, model: ModelInfo) -> ListedModel:
-    """Return the entry of a model with its prices in the package's order.
+    """Build the entry of a model.
 
-    The package prefers the last price that holds. The first price always holds.
+    Its prices are in the order of preference. The package lists its prices in reverse: the last price that applies is
+    preferred, and the first one applies at any time.
     """
     entry = PriceEntry(CostSource.LIST, provider.id, model.id)
     first, *rest = _prices(model)
@@ -134,7 +136,7 @@ def _effective(entry: PriceEntry, conditional: ConditionalPrice) -> EffectivePri
 
 
 def _of_day(moment: time) -> int:
-    """Return a time of day as microseconds of the UTC day. A time without a zone is UTC."""
+    """Convert a time of day to microseconds of the UTC day. A time without a zone is in UTC."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     there = datetime.combine(date(1970, 1, 2), aware).astimezone(UTC).time()
     return (there.hour * 3600 + there.minute * 60 + there.second) * SECOND + there.microsecond
@@ -151,7 +153,10 @@ def _price(prices: ModelPrice) -> Price:
 
 
 def _base(value: Decimal | TieredPrices | None) -> Decimal | None:
-    """Return a rate of the list. A rate of 0 is not known: only an override can say that a model is free."""
+    """Return a rate of the list.
+
+    A rate of 0 counts as unknown, because only an override can say that a model is free.
+    """
     return (value.base if isinstance(value, TieredPrices) else value) or None
 
 
@@ -163,6 +168,6 @@ def _tiers(given: dict[str, Decimal | TieredPrices | None]) -> Iterator[Tier]:
 
 
 def _not_priced(prices: Iterable[ConditionalPrice]) -> tuple[str, ...]:
-    """Return the package's names of rates that are not used, for example those of images, searches and pages."""
+    """Return the package's names of the rates that are not used, for example those of images, searches and pages."""
     named = {key for each in prices for key, value in vars(each.prices).items() if value is not None}
     return tuple(sorted(named - PRICED))

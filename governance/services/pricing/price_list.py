@@ -1,7 +1,7 @@
-"""The list of prices: loads the installed package in a thread, and knows whether the list is loaded.
+"""The price list: loads the installed package in a thread, and knows whether the list is loaded.
 
-A worker starts the thread when the worker starts. In other processes, the first caller that needs a price of the list
-starts it.
+A worker starts this thread when it starts. In any other process, the thread starts when a caller first needs a price
+from the list.
 """
 
 import gc
@@ -28,7 +28,7 @@ FAILED = "The list of prices could not be loaded, so only overrides have prices:
 
 
 class PriceList:
-    """The prices of the installed list. `load` returns the module that has the prices."""
+    """The prices of the installed list. `load` returns the module that contains them."""
 
     def __init__(self, load: Callable[[], Any] = lambda: import_module(MODULE)) -> None:
         self._load = load
@@ -39,7 +39,7 @@ class PriceList:
         self.info = ListInfo(ListStatus.LOADING)
 
     def start(self) -> None:
-        """Begin to load the list. A second call has no effect."""
+        """Start to load the list. A second call has no effect."""
         with self._lock:
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="price-list", daemon=True)
@@ -57,22 +57,24 @@ class PriceList:
         return self._done.is_set()
 
     def find(self, provider: str, model: str) -> ListedModel | None:
-        """Return the entry of a model by its canonical names. Return None without an entry, and without a list."""
+        """Return the entry of a model with these canonical names. Return None if there is no such entry, or no list."""
         found: ListedModel | None = self._module.find(provider, model) if self._module else None
         return found
 
     def prices(self, provider: str, model: str) -> Sequence[EffectivePrice]:
-        """Return the prices of a model, the preferred one first. The result is empty if the list has no entry.
+        """Return the prices of a model, in order of preference.
 
-        A price without an input rate is unknown, not free (docs/contract.md §9), so it is left out.
+        The result is empty if the list does not contain the model. A price without an input rate is unknown, not free
+        (docs/contract.md §9), so it is left out.
         """
         found = self.find(provider, model)
         return [each for each in found.prices if each.price.rates.input is not None] if found else ()
 
     def page(self, provider: str | None, search: str, begin: int, most: int) -> tuple[list[ListedModel], int]:
-        """Return up to `most` entries from index `begin` on, by provider and model, and the number of all that match.
+        """Return up to `most` entries, starting at index `begin`, sorted by provider and model.
 
-        `search` is a case-folded part of `provider/model`. `provider` is a canonical name, or None for all providers.
+        Also return the number of all entries that match. `search` is a case-folded part of `provider/model`. `provider`
+        is a canonical name, or None for all providers.
         """
         if self._module is None:
             return [], 0

@@ -27,7 +27,10 @@ SAME_ID = "Give another id: an override with this id already exists."
 
 
 class PricePage(NamedTuple):
-    """A page of prices as of `now`: overrides first, then entries of the list. `total` is the number of both."""
+    """A page of prices at the instant `now`: first overrides, then entries of the list.
+
+    `total` is the number of both together.
+    """
 
     overrides: Sequence[PriceOverride]
     listed: Sequence[ListedModel]
@@ -57,7 +60,7 @@ class Prices:
         return self._list.info
 
     def page(self, query: PricesQuery) -> PricePage:
-        """Return a page of prices. Waits for the list. Raises Unavailable."""
+        """Return a page of prices. Waits until the list is loaded. Raises Unavailable."""
         self._list.wait()
         limit, offset = query.page
         stored: list[PriceOverride] = []
@@ -72,7 +75,7 @@ class Prices:
         return PricePage(stored, listed, own + others, self.info, self._clock())
 
     def look_up(self, query: PriceLookupQuery) -> PriceLookup:
-        """Return the price that a call to a model gets. Waits for the list. Raises Unavailable."""
+        """Return the price that applies to a call to a model. Waits until the list is loaded. Raises Unavailable."""
         self._list.wait()
         at = self._clock() if query.at is None else query.at
         key = spelled(query.model, query.provider)
@@ -98,7 +101,11 @@ class Prices:
         return new
 
     def change(self, override_id: str, body: Mapping[str, Any], *, seen: int | None = None) -> PriceOverride:
-        """Store an edit. With `seen`, only if `updated_at` is still that. Raises NotFound, InvalidRequest, Conflict."""
+        """Store an edit.
+
+        If `seen` is given, `updated_at` of the stored override must be equal to it. Raises NotFound, InvalidRequest,
+        Conflict.
+        """
         with self._writer.write() as write:
             before = _stored(write.connection, override_id)
             if seen not in (None, before.updated_at):
@@ -106,9 +113,10 @@ class Prices:
             return _replace(write, before, changed(drafts.draft_of(before), body))
 
     def set(self, draft: PriceDraft) -> tuple[PriceOverride, bool]:
-        """Store an override. It replaces the override of the same model and time, if there is one.
+        """Store an override.
 
-        Return the override, and whether it is new. Raises InvalidRequest.
+        It replaces the override for the same model and time, if there is one. Return the override, and whether it is
+        new. Raises InvalidRequest.
         """
         with self._writer.write() as write:
             new = drafts.override(draft, self._random_ids.new_id(), write.now, write.now)
@@ -126,7 +134,7 @@ class Prices:
             price_overrides.remove(write.connection, override_id, write.revision)
 
     def _not_priced(self, found: EffectivePrice | None) -> Sequence[str]:
-        """Return the rates of the list that no token count uses, if the price comes from the list."""
+        """If the price comes from the list, return the names of the rates in the list that are not used."""
         if found is None or found.entry.source != CostSource.LIST:
             return ()
         entry = found.entry
@@ -146,7 +154,10 @@ def _replace(write: Write, before: PriceOverride, draft: PriceDraft) -> PriceOve
 
 
 def _check(write: Write, override: PriceOverride) -> None:
-    """Raise Conflict for a second override of a model and time. Raise InvalidRequest for an alias of an alias."""
+    """Raise Conflict if the model has another override for the same time.
+
+    Raise InvalidRequest if an alias leads to an alias.
+    """
     twin = price_overrides.twin(write.connection, override)
     if twin is not None:
         raise Conflict(TWIN.format(twin.id), param="effective_from")
