@@ -111,7 +111,7 @@ def _timer_of(clock: Clock) -> Timer:
 
 
 def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_ids: RandomIds) -> Container:
-    """Create all services. This function is long because it names each service once, after the services that it needs."""
+    """Create all services. This function is long because it names each service once, in the order of dependencies."""
     progress = WriterProgress(settings.threads)
     steady = SteadyClock(clock, timer, settings.poll_interval / 2)
     steady_for_a_minute = SteadyClock(clock, timer, 60)

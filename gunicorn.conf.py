@@ -24,7 +24,7 @@ from governance.web.worker.waits import Timeouts
 
 
 def leave_nothing_behind():
-    """Release the database, note the clean stop, and remove the folder of the metrics."""
+    """Release the database, record the clean stop, and remove the folder of the metrics."""
     if found.database_lock:
         found.database_lock.end()
     if found.metrics_folder:
@@ -47,7 +47,7 @@ workers = settings.workers
 worker_connections = 1000
 threads = settings.threads
 worker_class = "governance.web.worker.worker.Worker"
-forwarder_headers = ""  # clients must not set SCRIPT_NAME or PATH_INFO
+forwarder_headers = ""  # clients must not set SCRIPT_NAME or PATH_INFO, and our worker sends responses without blocking
 sendfile = False  # our worker sends answers without blocking
 timeout = 60
 graceful_timeout = 30
@@ -57,7 +57,7 @@ logconfig_dict = gunicorn_config(settings.log_format)
 
 
 def on_starting(_server):
-    """Migrate, create the first admin key, and apply GOVERNANCE_CONFIG. The master does this once, before any fork."""
+    """Migrate, create the first admin key, and apply the config file. The master does this once, before any fork."""
     from app import create_app  # noqa: PLC0415 - each worker makes its own app
 
     # Without a handler, SIGHUP would end the start. Gunicorn installs its own handler later.
@@ -79,14 +79,14 @@ def on_starting(_server):
 
 
 def when_ready(_server):
-    """Print the greeting. Reload the file of limits if SIGHUP came during the start."""
+    """Print the greeting. Apply the config file again if SIGHUP arrived during the start."""
     tell(settings, found.greeting, exposure(settings))
     if found.reload_asked:
         os.kill(os.getpid(), signal.SIGHUP)
 
 
 def on_reload(_server):
-    """Apply the file of limits again at SIGHUP. The workers that gunicorn forks next report the warnings."""
+    """Apply the config file again at SIGHUP. The workers that gunicorn forks next report the warnings."""
     found.config = apply_config_anew(settings)
 
 
@@ -96,13 +96,13 @@ def pre_fork(server, worker):
 
 
 def post_fork(_server, worker):
-    """Keep the worker on its core: threads on several cores compete for the interpreter lock."""
+    """Keep the worker on its core, because threads on several cores compete for the interpreter lock."""
     if worker.core is not None:
         os.sched_setaffinity(0, {worker.core})
 
 
 def post_worker_init(worker):
-    """Start the threads of the worker. The import and the master must not start them."""
+    """Start the threads of the worker. They must start neither at the import nor in the master."""
     tune()
     service = worker.wsgi.extensions[EXTENSION]
     worker.serve_with(
@@ -119,7 +119,7 @@ def post_worker_init(worker):
 
 
 def worker_exit(_server, worker):
-    """Store the data that only this worker has in memory, and end its threads."""
+    """Store the data that exists only in this worker's memory, and end its threads."""
     if getattr(worker, "wsgi", None) is not None:  # a worker that is stopped early has no app
         worker.wsgi.extensions[EXTENSION].close()
 

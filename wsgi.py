@@ -1,4 +1,4 @@
-"""The app that gunicorn and the `flask` command load. Its settings come from the environment."""
+"""The app for gunicorn and the `flask` command. Its settings come from environment variables."""
 
 import os
 import sys

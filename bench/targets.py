@@ -30,8 +30,9 @@ class Target(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """Return `met`, or by how much the figure misses its bound: a share, a multiple, or an amount if the bound is
-        0.
+        """Return `met`, or by how much the figure misses its bound.
+
+        This is a share, a multiple, or an amount if the bound is 0.
         """
         if self.met:
             return "met"

@@ -1,4 +1,7 @@
-"""The settings: one frozen value, read from a mapping such as `os.environ`. This file is long because it is one list."""
+"""Reads the settings into one frozen value, from a mapping such as `os.environ`.
+
+This file is long because it is one list.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields

@@ -1,1 +1,1 @@
-"""The formats of HTTP and files: marshmallow schemas check the form of input, and one renderer writes all output."""
+"""The formats of HTTP and files: marshmallow schemas check input, and one renderer writes all output."""

@@ -1,8 +1,8 @@
 """The audit log: the changes between two states of an object, the format of an entry, and the query of the list.
 
-Fields have the names of responses. A rule is named by its window, for example `budgets[1d].max_limit`, because no two
-rules of one metric have the same window. A tier of a price is named by the number of tokens at which it begins, for
-example `tiers[200000].input`.
+Fields have the same names as in responses. A rule is named by its window, for example `budgets[1d].max_limit`, because
+no two rules of one metric have the same window. A tier of a price is named by the number of tokens at which it begins,
+for example `tiers[200000].input`.
 """
 
 from collections.abc import Callable
@@ -27,14 +27,14 @@ from schemas.queries import PageQuery, QueryText
 Facts = dict[str, Any]
 
 UNTOLD = frozenset({"id", "created_at", "updated_at", "last_used_at"})
-"""Fields that are not recorded as changes. The entry has them already, or they are no settings."""
+"""Fields whose changes are not recorded. Either the entry contains them already, or they are not settings."""
 SETTINGS = ("model_name", "provider", "scope", "scope_id", "calendar_aligned", "timezone")
 PLACES = {
     Metric.COST: ("budgets", ""),
     Metric.TOKENS: ("rate_limits", "token_"),
     Metric.REQUESTS: ("rate_limits", "request_"),
 }
-"""By metric, the list of a response that has the rules, and the prefix of their fields."""
+"""For each metric: the list in a response that contains its rules, and the prefix of the rules' fields."""
 USAGE = "current_usage"
 HIDDEN = "hidden"
 
@@ -90,9 +90,9 @@ FACTS: dict[Entity, Callable[[Any, int], Facts]] = {
 
 
 def difference(entity: Entity, before: Any, after: Any, now: int) -> tuple[AuditAction, str] | None:
-    """Return the action between two states of an object, and the changes as JSON. Return None if nothing changed.
+    """Return what happened between two states of an object, and the changes as JSON.
 
-    A state is None if the object is absent.
+    Return None if nothing changed. A state is None if the object does not exist.
     """
     old, new = ({} if value is None else FACTS[entity](value, now) for value in (before, after))
     found = []
@@ -110,12 +110,12 @@ def difference(entity: Entity, before: Any, after: Any, now: int) -> tuple[Audit
 
 
 def _plain(value: Any) -> str | orjson.Fragment:
-    """Return the JSON of a type that orjson does not know: an exact number for money, `hidden` for a secret."""
+    """Return the JSON for a type that orjson does not know: an exact number for money, `hidden` for a secret."""
     return HIDDEN if isinstance(value, MaskedSecret) else orjson.Fragment(f"{value:f}")
 
 
 def entry(recorded: RecordedEntry) -> dict[str, Any]:
-    """Return an entry in the form of a response."""
+    """Convert an entry to the form of a response."""
     seq, told = recorded
     return {
         "seq": seq,
@@ -141,6 +141,6 @@ class AuditListQuery(PageQuery):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> AuditQuery:
-        """Turn the parameters into a query."""
+        """Build a query from the parameters."""
         page = Page(data.pop("limit"), data.pop("offset"))
         return AuditQuery(page, **data)

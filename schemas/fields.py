@@ -16,7 +16,7 @@ from governance.domain.names import MAX_NAME, has_control, hidden_in
 
 
 class BaseField(fields.Field[Any]):
-    """A field whose error messages have its name in place of `{field}`."""
+    """A field whose error messages contain its name in place of `{field}`."""
 
     default_error_messages = {  # noqa: RUF012 - marshmallow's own idiom
         "required": "Give {field}: it is required.",
@@ -24,11 +24,11 @@ class BaseField(fields.Field[Any]):
     }
 
     def make_error(self, key: str, **kwargs: Any) -> ValidationError:
-        """Return the error for a fault, with the name of the field."""
+        """Return the error for a fault. It contains the name of the field."""
         return super().make_error(key, field=self.data_key or self.name, **kwargs)
 
     def parse(self, value: Any) -> Any:
-        """Return the loaded value, as `deserialize` does for a field without validators. Raises ValidationError."""
+        """Return the loaded value, like `deserialize` for a field without validators. Raises ValidationError."""
         return self._deserialize(value, None, None)
 
 
@@ -185,7 +185,7 @@ class DurationField(BaseField):
 
 @cache
 def zones() -> frozenset[str]:
-    """Return the IANA time zones of this machine."""
+    """Return the IANA time zones that this machine knows."""
     return frozenset(available_timezones())
 
 

@@ -60,7 +60,7 @@ class IgnoredKeyFields(Body):
 
     @pre_load
     def without_nothing(self, data: Any, **_: Any) -> Any:
-        """Remove unsupported fields that are empty: null, empty text, an empty list, an object of nulls."""
+        """Remove unsupported fields that are empty: null, empty text, an empty list, or an object with only nulls."""
         if not isinstance(data, Mapping):
             return data
         unsupported = {name for name, field in self.fields.items() if isinstance(field, Unsupported)}
@@ -131,7 +131,7 @@ class ApiKeyCreate(Body):
 
 
 def virtual_key(key: VirtualKey) -> dict[str, Any]:
-    """Return a virtual key in the form of a response, without its value."""
+    """Convert a virtual key to the form of a response, without its value."""
     return {
         "id": key.id,
         "name": key.name,
@@ -146,7 +146,7 @@ def virtual_key(key: VirtualKey) -> dict[str, Any]:
 
 
 def user(user: User) -> dict[str, Any]:
-    """Return a user in the form of a response."""
+    """Convert a user to the form of a response."""
     return {
         "id": user.id,
         "name": user.name,
@@ -156,7 +156,7 @@ def user(user: User) -> dict[str, Any]:
 
 
 def api_key(key: ApiKey) -> dict[str, Any]:
-    """Return an API key in the form of a response, without its value."""
+    """Convert an API key to the form of a response, without its value."""
     return {
         "id": key.id,
         "name": key.name,

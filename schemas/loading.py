@@ -1,4 +1,7 @@
-"""Loads input with a schema. Null counts as absent, unknown fields are refused by name, and all faults are reported."""
+"""Loads input with a schema.
+
+Null counts as missing, unknown fields are refused by name, and all faults are reported.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -17,17 +20,19 @@ NOT_AN_OBJECT = "not an object"
 SCHEMA = "_schema"
 """The key under which marshmallow reports the faults of a whole object."""
 MOST_FAULTS = 100
-"""The most faults in one response. A body can have 100,000."""
+"""The largest number of faults in one response. A body can contain 100,000."""
 OF_FLAT = ("one_form", "make")
-"""The methods that a FlatBody may define. They have no decorators: a marshmallow decorator adds an entry to their
-`vars`."""
+"""The methods that a FlatBody may define.
+
+They have no decorators, because a marshmallow decorator adds an entry to their `vars`.
+"""
 
 
 class Body(Schema):
     """The schema of a JSON object that a client sends."""
 
     nullable: frozenset[str] = frozenset()
-    """The fields that accept null. In other fields null counts as absent."""
+    """The fields that accept null. In other fields null counts as missing."""
     optional = False
     """Whether a missing body counts as an empty object."""
 
@@ -45,7 +50,7 @@ class Body(Schema):
 
     @pre_load
     def drop_nulls_and_shown(self, data: Any, **_: Any) -> Any:
-        """Remove nulls that count as absent, and read-only fields."""
+        """Remove nulls that count as missing, and read-only fields."""
         if not isinstance(data, Mapping):
             return data
         return {
@@ -73,7 +78,7 @@ class FlatBody(Body):
                     raise TypeError(f"{sentence}: a Flat has fields and plain {' and '.join(OF_FLAT)} only.")
 
     def read(self, data: Any) -> Any:
-        """Return the result of `load`, faster. Raises ValidationError."""
+        """Return the same result as `load`, but faster. Raises ValidationError."""
         if not self._is_plain:
             return self.load(data)
         try:
@@ -89,10 +94,10 @@ class FlatBody(Body):
         return self.load(data)
 
     def one_form(self, data: dict[str, Any], original: Any) -> None:
-        """Raise ValidationError if the body gives the same value in two forms."""
+        """Raise ValidationError if the body contains the same value in two forms."""
 
     def make(self, data: dict[str, Any]) -> Any:
-        """Return the value that the loaded body describes."""
+        """Build the value that the loaded body describes."""
         return data
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
@@ -113,20 +118,20 @@ class FlatBody(Body):
 
     @cached_property
     def _left_out(self) -> tuple[frozenset[str], dict[str, Any]]:
-        """The required fields, and the defaults of the others."""
+        """The required fields, and the defaults of the other fields."""
         known = self.load_fields.items()
         defaults = {name: field.load_default for name, field in known if field.load_default is not missing}
         return frozenset(name for name, field in known if field.required), defaults
 
 
 def _is_plain(field: fields.Field[Any]) -> bool:
-    """Return whether `parse` is the only step that loads a field, and the loaded value has the field's name."""
+    """Return whether `parse` is the only step that loads a field, and the loaded value has the name of the field."""
     steps = field.attribute, field.validate, field.pre_load, field.post_load
     return isinstance(field, BaseField) and not any(steps) and not callable(field.load_default)
 
 
 def load(schema: Schema, data: Mapping[str, Any]) -> Any:
-    """Load data with a schema. Raises InvalidRequest with all faults, but at most `MOST_FAULTS`."""
+    """Load data with a schema. Raises InvalidRequest with the faults, at most `MOST_FAULTS` of them."""
     try:
         return schema.read(data) if isinstance(schema, FlatBody) else schema.load(data)
     except ValidationError as error:
@@ -159,9 +164,9 @@ def _unknown(path: str, schema: Schema) -> str:
 
 
 def _object(schema: Schema, path: str) -> Schema:
-    """Return the schema of the object at a path, for example `budgets[0]`.
+    """Return the schema for the object at a path, for example `budgets[0]`.
 
-    If the object is not known, return the schema of the deepest known object on the path.
+    If there is no such object, return the schema for the deepest known object on the path.
     """
     for step in path.split("."):
         schema = _inner(schema.fields.get(step.partition("[")[0])) or schema

@@ -1,4 +1,4 @@
-"""The schemas of query strings, and the strict function that reads them."""
+"""The schemas of query strings, and a strict function that reads them."""
 
 import re
 from decimal import Decimal
@@ -37,9 +37,10 @@ class QueryText(BaseField):
 
 
 class QueryInteger(BaseField):
-    """ASCII digits with an optional sign, at least `least`.
+    """ASCII digits with an optional sign.
 
-    A number above `most` is refused. If `lowers` is true, it is lowered to `most` instead.
+    The number must be at least `least`. A number above `most` is refused. If `lowers` is true, it is replaced by `most`
+    instead.
     """
 
     default_error_messages = {  # noqa: RUF012
@@ -114,7 +115,7 @@ class CallsQuery(PageQuery):
 
     @post_load
     def canonical(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Return the parameters with the model and the provider in canonical form."""
+        """Return the parameters, with the model and the provider in canonical form."""
         provider, model = spelled(data.get("model", ""), data.get("provider"))
         named = {"provider": provider if "provider" in data or provider else None, "model": model or None}
         return data | {name: value for name, value in named.items() if value is not None}
@@ -155,7 +156,7 @@ class ModelLimitsQuery(RulesQuery):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> ListQuery:
-        """Turn the parameters into a query."""
+        """Build a query from the parameters."""
         return ListQuery(
             page=Page(data["limit"], data["offset"]),
             filter=Filter(

@@ -1,7 +1,7 @@
 """Renders model limits as JSON. The same data at the same instant give the same bytes, from memory or the database.
 
-A rendering shows some windows as empty. It is valid from the latest start of such a window. It is valid until the first
-end of any window that it shows. In this time span it can be reused while its rows do not change.
+A rendering may show windows that are empty. It is valid from the latest start of these windows until the first end of
+any window that it shows. In this time span it can be reused as long as its rows do not change.
 """
 
 import json
@@ -20,10 +20,10 @@ PIECE = 2047
 
 
 class Rendering(NamedTuple):
-    """One limit as JSON. It is valid from `valid_from` until before `valid_until`, both in microseconds.
+    """One limit as JSON.
 
-    Its strong ETag is `<version>.<digest>`. Only an edit changes the version. Each change of the body changes the
-    digest.
+    It is valid from `valid_from` up to, but not including, `valid_until`, both in microseconds. Its strong ETag is
+    `<version>.<digest>`. The version changes only with an edit. The digest changes with each change of the body.
     """
 
     body: bytes
@@ -40,7 +40,7 @@ class _State(NamedTuple):
 
 
 def limit(scoped: LimitState, now: int) -> Rendering:
-    """Render a model limit as of `now`."""
+    """Render a model limit at the instant `now`."""
     states, valid_from, valid_until = _states(scoped, now)
     body = dumps(_limit(scoped, states))
     return Rendering(body, f"{scoped.limit.version}.{digest(body)}", valid_from, valid_until)
@@ -57,8 +57,8 @@ def item(scoped: LimitState, item_id: str, now: int) -> bytes:
 def digest(document: bytes) -> str:
     """Return the digest of a rendering, for ETags.
 
-    The input is hashed in pieces, because for 2,048 bytes or more hashlib releases the interpreter lock and then waits
-    for it.
+    The input is hashed in pieces. For 2,048 bytes or more, hashlib would release the interpreter lock and then wait for
+    it.
     """
     hashed, view = sha256(), memoryview(document)
     for begin in range(0, len(view), PIECE):
@@ -67,7 +67,7 @@ def digest(document: bytes) -> str:
 
 
 def dumps(value: Any) -> bytes:
-    """Return compact JSON in a copy of exactly its length, because orjson's result keeps a far larger buffer."""
+    """Return compact JSON in bytes of exactly its length, because orjson's result occupies a far larger buffer."""
     return bytes(memoryview(orjson.dumps(value)))
 
 

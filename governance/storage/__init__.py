@@ -1,1 +1,1 @@
-"""Every SQL statement: tables, transactions, queries. Only this package knows the differences between databases."""
+"""Every SQL statement: tables, transactions and queries. Only this package knows how databases differ."""

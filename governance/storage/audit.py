@@ -1,8 +1,8 @@
 """The audit log in the database: finds what a transaction has changed, and stores the entries.
 
-Every managed row has the revision of its last write. A tombstone, the record of a deleted row, has the revision of the
-deletion. So the changes of a write can be found inside its transaction. Until the commit, other connections still see
-the rows as they were.
+Every managed row contains the revision of its last write. A tombstone, the record of a deleted row, contains the
+revision of the deletion. So the changes of a write can be found inside its transaction. Until the commit, other
+connections still see the rows as they were before.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,7 +26,8 @@ SLICE = 500
 class AuditedTable(NamedTuple):
     """How one kind of entity is stored: its table, its kind in the tombstones, and the function that reads its rows.
 
-    `by_ids` returns a LimitState, VirtualKey, User, ApiKey or PriceOverride for each id, as the connection sees them.
+    `by_ids` returns a LimitState, VirtualKey, User, ApiKey or PriceOverride for each id, as the given connection sees
+    it.
     """
 
     table: Table
@@ -68,7 +69,7 @@ CONDITIONS: dict[str, ColumnElement[bool]] = {
 
 
 def touched(connection: Connection, committed: Connection, revision: int) -> dict[Entity, list[str]]:
-    """Return the ids that the write of `revision` changed, by kind.
+    """Return the ids that the write with `revision` changed, by kind.
 
     The connection `committed` does not see that write yet.
     """
@@ -87,7 +88,7 @@ def add(connection: Connection, entries: Iterable[Entry]) -> None:
 
 
 def page(connection: Connection, query: AuditQuery) -> tuple[list[RecordedEntry], int]:
-    """Return a page of entries, newest first, and the number of all that match."""
+    """Return a page of entries, newest first, and the number of all matching entries."""
     wanted = {name: value for name, value in query._asdict().items() if name in CONDITIONS and value is not None}
     matches = [CONDITIONS[name] for name in wanted]
     total = connection.execute(select(func.count()).select_from(audit).where(*matches), wanted).scalar_one()

@@ -1,4 +1,4 @@
-"""Loads the changes in the database since a mark, for the snapshot of a worker."""
+"""Loads everything that changed in the database since a mark, for a worker's snapshot."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -31,10 +31,12 @@ from governance.storage.tables import (
 )
 
 SLICE = 2000
-"""The number of rows that the first load fetches at a time. One call for all rows would stop every thread."""
+"""The number of rows that the first load fetches at a time.
+
+Fetching all rows in one call would stop every other thread.
+"""
 TOGETHER = 5
-"""The number of limits that a later load reads before it lets other threads run. Reading them takes half a
-millisecond."""
+"""The number of limits that a later load reads before other threads may run. Reading them takes half a millisecond."""
 
 _plain = select(*states.LIMIT_COLUMNS)
 _limits_since = _plain.where(model_limits.c.revision > bindparam("since"))
@@ -55,7 +57,7 @@ _now = select(config_revision.c.revision, config_revision.c.touched_at)
 
 
 class ChangesLoader:
-    """The loader of the snapshot. Reads each `Changes` in one transaction."""
+    """Loads the changes for the snapshot. It reads each `Changes` in one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -92,13 +94,16 @@ def _limits(connection: Connection, ids: list[str]) -> dict[str, tuple[Limit, Co
 
 
 def _sliced(connection: Connection, statement: Any) -> Iterable[Any]:
-    """Yield the rows of a large result, fetched in parts. One call for all rows would stop every thread."""
+    """Yield the rows of a large result, fetched in parts.
+
+    Fetching all rows in one call would stop every other thread.
+    """
     result = connection.execute(statement.execution_options(yield_per=SLICE))
     return chain.from_iterable(result.partitions())
 
 
 def _edits(connection: Connection, revision: int, mark: Mark) -> Changes:
-    """Return the changes since a revision, without created and edited limits."""
+    """Return the changes since a revision, except created and edited limits."""
     since = {"since": revision}
     gone: defaultdict[str, list[str]] = defaultdict(list)
     for entity, row_id in connection.execute(_gone_since, since):

@@ -1,4 +1,4 @@
-"""SQL functions that have different names in different databases. The folder of each database has its own form."""
+"""SQL functions whose names differ between databases. The folder of each database contains its own form."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 
 class TextPosition(FunctionElement[int]):
-    """The position of a text in another text, from 1, or 0 if it is not in it. Case-sensitive."""
+    """The position of a text inside another text, counted from 1, or 0 if it does not occur. Case-sensitive."""
 
     name = "strpos"
     type = Integer()
@@ -17,7 +17,7 @@ class TextPosition(FunctionElement[int]):
 
 @compiles(TextPosition)
 def strpos(position: TextPosition, compiler: Any, **options: Any) -> str:
-    """Return the SQL of the function with PostgreSQL's name."""
+    """Return the SQL with the function's PostgreSQL name."""
     return f"strpos{compiler.process(position.clause_expr, **options)}"
 
 

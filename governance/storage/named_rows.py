@@ -1,4 +1,4 @@
-"""Reads and writes rows with an id, a name and two times: users, virtual keys, price overrides."""
+"""Reads and writes rows with an id, a name and two times: users, virtual keys and price overrides."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Generic, TypeVar
@@ -17,7 +17,7 @@ NamedT = TypeVar("NamedT", User, VirtualKey, PriceOverride)
 HeldT = TypeVar("HeldT", ManagedUser, ManagedKey, ManagedPrice)
 
 UNPRINTABLE = "\x1f"
-"""A character that is not the first character of any name or digest."""
+"""A character with which no name or digest begins."""
 
 
 class NamedRows(Generic[NamedT, HeldT]):
@@ -57,22 +57,22 @@ class NamedRows(Generic[NamedT, HeldT]):
         connection.execute(update(self.table).where(self.table.c.id == edited.id).values(_row(edited, revision)))
 
     def add_held(self, connection: Connection, held: Sequence[HeldT], revision: int) -> None:
-        """Store new values of a config file."""
+        """Store new values from a config file."""
         if held:
             connection.execute(insert(self.table), [_held_row(each, revision) for each in held])
 
     def replace_held(self, connection: Connection, held: Sequence[HeldT], revision: int) -> None:
-        """Store edits by a config file."""
+        """Store edits that a config file makes."""
         if held:
             rows = [_held_row(each, revision) for each in held]
             connection.execute(update(self.table).where(self.own), [row | {"its_id": row["id"]} for row in rows])
 
     def remove(self, connection: Connection, row_id: str, revision: int) -> None:
-        """Delete a row. The caller deletes the limits on its id."""
+        """Delete a row. The caller deletes the limits that refer to its id."""
         self.remove_all(connection, [row_id], revision)
 
     def remove_all(self, connection: Connection, ids: Iterable[str], revision: int) -> None:
-        """Delete rows. The caller deletes the limits on their ids."""
+        """Delete rows. The caller deletes the limits that refer to their ids."""
         gone = [{"its_id": row_id} for row_id in ids]
         if gone:
             connection.execute(delete(self.table).where(self.own), gone)

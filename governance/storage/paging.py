@@ -1,4 +1,4 @@
-"""Reads rows with a name and a creation time, by page or by id: virtual keys, users, API keys."""
+"""Reads rows with a name and a creation time, by page or by id: virtual keys, users and API keys."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,10 @@ def page(  # noqa: PLR0917 - a table, the query, and the page
     search: str = "",
     conditions: Sequence[ColumnElement[bool]] = (),
 ) -> tuple[Sequence[Row[Any]], int]:
-    """Return a page of rows, newest first, whose folded name contains the folded `search`, and the total number."""
+    """Return a page of the rows whose folded name contains the folded `search`, and the number of all of them.
+
+    The rows are sorted by creation, newest first.
+    """
     matches = [*conditions, *([contains(table.c.search_name, search)] if search else [])]
     total = connection.execute(select(func.count()).select_from(table).where(*matches)).scalar_one()
     rows = connection.execute(

@@ -1,7 +1,7 @@
 """Creates files that only their owner can read.
 
-A file is never created through a link. It is created completely or not at all. Its mode does not depend on the umask.
-If root creates a file, the file gets the owner of its folder, so that the service's user can use it.
+A file is never created through a link. It is created either completely or not at all. Its mode does not depend on the
+umask. If root creates a file, the owner of its folder becomes its owner, so that the service's user can use it.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ FOLDER_MODE = 0o700
 LARGEST_READ = 1024 * 1024
 TELL_AFTER = 1.0
 LOOK_AGAIN = 0.02
-"""Seconds between two attempts to take a lock."""
+"""The number of seconds between two attempts to take a lock."""
 
 
 class LockTimeoutError(TimeoutError):
@@ -70,7 +70,7 @@ def open_or_create(path: Path, flags: int = os.O_RDWR) -> int:
 
 
 def close_to_others(path: Path) -> None:
-    """Remove all rights of other users. Raises OSError for a link or a folder."""
+    """Remove all access rights of other users. Raises OSError for a link or a folder."""
     os.close(open_or_create(path, os.O_RDONLY))
 
 
@@ -85,7 +85,7 @@ def opened(path: Path, flags: int = os.O_RDWR) -> Iterator[int]:
 
 
 def read(path: Path) -> bytes:
-    """Return the content of a small file. Raises OSError, even for a link to a file."""
+    """Return the content of a small file. Raises OSError. A link to a file also raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         return file.read(LARGEST_READ)
@@ -139,7 +139,7 @@ def move_new(file: Path, path: Path) -> None:
 
 @contextmanager
 def beside(path: Path) -> Iterator[Path]:
-    """Yield a new empty file beside a file, to be renamed to that file.
+    """Yield a new empty file in the same folder, to be renamed to `path`.
 
     If it is not renamed, it is deleted after the block.
     """
@@ -152,7 +152,7 @@ def beside(path: Path) -> Iterator[Path]:
 
 
 def sync(path: Path) -> None:
-    """Fsync a file, or the names of the files in a folder. Raises OSError."""
+    """Flush a file, or the names of the files in a folder, to the disk. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -162,16 +162,16 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def locked(path: Path, patience: float) -> Iterator[None]:
-    """Hold the lock on a file for the block. Raises LockTimeoutError after `patience` seconds. Raises OSError."""
+    """Hold the lock on a file during the block. Raises LockTimeoutError after `patience` seconds. Raises OSError."""
     with opened(path) as descriptor:
         lock_within(descriptor, path, fcntl.LOCK_EX, patience)
         yield
 
 
 def lock_within(descriptor: int, path: Path, kind: int, patience: float) -> None:
-    """Take a lock of a kind (`fcntl.LOCK_EX`, `LOCK_SH`) on an open file. Raises LockTimeoutError.
+    """Take a lock of a kind (`fcntl.LOCK_EX`, `LOCK_SH`) on an open file.
 
-    After a second of waiting, the holder of the lock is logged.
+    Raises LockTimeoutError. After a second of waiting, the holder of the lock is written to the log.
     """
     begun, told = monotonic(), False
     while not try_lock(descriptor, kind):
@@ -211,7 +211,7 @@ def _command(pid: str) -> str:
 
 
 def _write(descriptor: int, content: bytes) -> None:
-    """Write all bytes and fsync."""
+    """Write all bytes and flush them to the disk."""
     left = memoryview(content)
     while left:
         left = left[os.write(descriptor, left) :]
@@ -219,7 +219,7 @@ def _write(descriptor: int, content: bytes) -> None:
 
 
 def _give(made: int | Path, folder: Path) -> None:
-    """Give a file or a folder that root created to the owner of its folder."""
+    """Change the owner of a file or folder that root has created to the owner of the folder in which it is."""
     if os.geteuid() == 0:
         found = folder.stat()
         with suppress(PermissionError):  # in some containers, root may not change the owner

@@ -1,6 +1,6 @@
-"""The config revision, which every management write raises first, and the tombstones.
+"""The config revision and the tombstones.
 
-A tombstone is the record of a deleted row.
+Every management write raises the config revision first. A tombstone is the record of a deleted row.
 """
 
 from collections.abc import Iterable

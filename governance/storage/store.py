@@ -1,7 +1,7 @@
-"""The protocols of storage that services use: transactions, and metering in batches.
+"""The protocols through which services use storage: transactions, and metering in batches.
 
-An act is a function of the unit of work that decides or charges one call. `storage/sqlite/` implements the protocols.
-No class inherits from a protocol, so a call costs no more than a call of the method.
+An act is a function that decides or charges one call. It takes the unit of work as its argument. `storage/sqlite/`
+implements the protocols. No class inherits from a protocol, so calling a method costs no more than usual.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from governance.storage.metering.pending import PendingCounter, PendingReservati
 Result = TypeVar("Result")
 Finished = TypeVar("Finished")
 IdempotencyKey = tuple[str, str, str]
-"""(API key's id, path, the caller's key)."""
+"""(API key id, path, the caller's key)."""
 
 
 class Database(Protocol):
@@ -36,7 +36,7 @@ class Database(Protocol):
         """Begin a write transaction with the writer lock. Raises Unavailable, Conflict."""
 
     def deadline(self) -> float:
-        """Return the end of the caller's wait in all queues together, in seconds of the monotonic clock."""
+        """Return the instant at which the caller stops waiting in any queue, in seconds of the monotonic clock."""
 
     def file(self) -> tuple[int, int]:
         """Return a value that identifies the database file. It changes when a backup replaces the file."""
@@ -52,13 +52,13 @@ class UnitOfWork(Protocol):
         """Return the counters of these rules in their current windows."""
 
     def add(self, reservation: Reservation, entries: Sequence[tuple[PendingCounter, int, int]]) -> None:
-        """Add a new reservation and its amounts: (counter, held, used) for each rule.
+        """Add a new reservation and its amounts: a (counter, held, used) for each rule.
 
         Raises InvalidRequest and changes nothing if a sum would become too large.
         """
 
     def add_usage(self, admitted_at: int, series: Series, more: UsageAmounts) -> None:
-        """Add to the usage history, in the bucket of an instant."""
+        """Add usage to the usage history, in the bucket that contains an instant."""
 
     def reservation(self, reservation_id: str) -> PendingReservation | None:
         """Return the reservation with this id, or None."""
@@ -76,21 +76,24 @@ class UnitOfWork(Protocol):
         """Return the ids of up to `most` open reservations that are overdue at an instant."""
 
     def answer(self, key: IdempotencyKey, since: int) -> tuple[bytes, bytes] | None:
-        """Return the fingerprint and the response of a key, or None if they were stored before `since`."""
+        """Return the fingerprint and the response for a key. Return None if they were stored before `since`."""
 
     def keep(self, key: IdempotencyKey, fingerprint: bytes, body: bytes, texts: tuple[str, ...]) -> None:
-        """Store the response to the last added reservation. `texts` are the parts that other responses share."""
+        """Store the response to the last added reservation.
+
+        `texts` are the texts that it shares with other responses.
+        """
 
 
 class MeteringStore(Protocol):
-    """Runs acts of metering. All acts that wait at the same time share one transaction."""
+    """Runs acts. All acts that wait at the same time share one transaction."""
 
     @property
     def clock(self) -> Callable[[], int]:
         """The clock of the writes, in microseconds."""
 
     def deadline(self) -> float:
-        """The end of the caller's wait in all queues together, in seconds of the monotonic clock."""
+        """The instant at which the caller stops waiting in any queue, in seconds of the monotonic clock."""
 
     def submit(self, act: Callable[[UnitOfWork], Result], until: float | None = None) -> Result:
         """Run an act, and return its result after the commit. Raises the errors of the act, and Unavailable."""
@@ -98,9 +101,9 @@ class MeteringStore(Protocol):
     def submit_then(
         self, act: Callable[[UnitOfWork], Result], then: Callable[[Result], Finished], until: float | None = None
     ) -> Finished:
-        """Run an act, and return `then(result)` after the commit. Raises the errors of both functions.
+        """Run an act, and return `then(result)` after the commit.
 
-        Raises Unavailable if it is not done by the deadline.
+        Raises the errors of both functions. Raises Unavailable if the act has not ended by the deadline.
         """
 
     def fault(self) -> str | None:

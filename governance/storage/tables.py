@@ -1,4 +1,4 @@
-"""The tables. Instants are microseconds, money is nano-dollars, and ids are text.
+"""The tables of the database. Instants are microseconds, money is nano-dollars, and ids are text.
 
 A unique index treats each NULL as distinct. So columns that identify a row are not nullable: `''` means "none". This
 file is long because it is one schema: its tables refer to each other, and a test compares it with the migrations.

@@ -1,1 +1,1 @@
-"""HTTP: blueprints, authentication, errors, conditional responses. Only this package and the commands use Flask."""
+"""HTTP: blueprints, authentication, errors and conditional responses. Only this package and the commands use Flask."""

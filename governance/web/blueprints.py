@@ -42,7 +42,7 @@ MODULES = (
 
 
 def register(app: Flask, *, with_dashboard: bool) -> None:
-    """Add all endpoints and, if it is wanted, the dashboard to the app."""
+    """Add all endpoints to the app. If `with_dashboard` is true, also add the dashboard."""
     for module in MODULES:
         app.register_blueprint(module.blueprint)
     for blueprint in pages.BLUEPRINTS if with_dashboard else ():

@@ -1,1 +1,1 @@
-"""Bifrost's rows, checked by the schemas of the HTTP bodies."""
+"""Bifrost's rows. They are checked by the same schemas as HTTP bodies."""

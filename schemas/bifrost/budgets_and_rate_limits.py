@@ -1,4 +1,4 @@
-"""Converts Bifrost's budgets and rate limits, with their usage and the start of their windows."""
+"""Converts Bifrost's budgets and rate limits, including their usage and the start of their windows."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -43,7 +43,10 @@ SCHEMAS = {
     side: (BudgetBody if side is COST else RateLimitBody)(only=("id", side.maximum, side.duration))
     for side in (COST, *RATES)
 }
-"""The schema for the columns of each metric. It has only the fields of a row, because thousands of rows are checked."""
+"""The schema that checks the columns of each metric.
+
+It contains only the fields of a row, because thousands of rows are checked.
+"""
 METRICS = (None, "", *(side.metric for side in RATES))
 
 
@@ -54,7 +57,10 @@ def is_lost(row: BudgetRow | RateLimitRow, item: CandidateItem) -> bool:
 
 
 def _blocks(row: BudgetRow | RateLimitRow, side: MetricColumns) -> bool:
-    """Return whether a maximum is 0 or more, but too small for any call. Then Bifrost refuses every call."""
+    """Return whether a maximum is 0 or more, but too small for any call.
+
+    Under such a maximum, Bifrost refuses every call.
+    """
     maximum = coercion.number(getattr(row, side.maximum))
     return isinstance(maximum, int | Decimal) and 0 <= maximum < (money.NANO if side is COST else 1)
 
@@ -72,7 +78,7 @@ def item_note(row: BudgetRow | RateLimitRow, limit: str = "") -> ImportNote:
 
 
 def reasons(error: InvalidRequest, row: tuple[Any, ...]) -> list[str]:
-    """Return why the schema refused a row: each refused value with the field's error message."""
+    """Return why the schema refused a row: each refused value with the error message of its field."""
     sentences = []
     for param, message, _ in error.faults:
         value = getattr(row, param or "", None)
@@ -81,17 +87,20 @@ def reasons(error: InvalidRequest, row: tuple[Any, ...]) -> list[str]:
 
 
 def id_text(row: Any) -> str:
-    """Return the id of a row. If it has none, return an empty text, which every schema refuses."""
+    """Return the id of a row. Return '' if it has none. Every schema refuses this id."""
     return "" if row.id is None else str(row.id).strip()
 
 
 def sha256(value: Any) -> str | None:
-    """Return a SHA-256 in lower-case hex, or None if the value is not a SHA-256."""
+    """Return a SHA-256 digest in lower-case hex. Return None if the value is not a SHA-256 digest."""
     return value.lower() if isinstance(value, str) and SHA256.fullmatch(value) else None
 
 
 def times(row: Any, now: int) -> tuple[int, int]:
-    """Return when a row was created and updated (microseconds). A time that cannot be read is replaced by `now`."""
+    """Return when a row was created and when it was updated (microseconds).
+
+    A time that cannot be read is replaced by `now`.
+    """
     created_at = _instant(row.created_at, now)
     return created_at, _instant(row.updated_at, created_at)
 
@@ -117,12 +126,12 @@ def _shown_maximum(side: MetricColumns, row: BudgetRow | RateLimitRow) -> str:
 
 
 def is_blocking(row: BudgetRow | RateLimitRow) -> bool:
-    """Return whether Bifrost refuses every call under a row."""
+    """Return whether Bifrost refuses every call because of a row."""
     return any(_blocks(row, side) for side in _sides(row))
 
 
 def _sides(row: BudgetRow | RateLimitRow) -> Sequence[MetricColumns]:
-    """Return the metrics that a row may have. In newer stores a rate limit names its only metric."""
+    """Return the metrics that a row may contain. In newer stores a rate limit names its only metric."""
     metric = row.metric if isinstance(row, RateLimitRow) else None
     return [side for side in _all_sides(row) if not metric or metric == side.metric]
 
@@ -148,14 +157,14 @@ def item_of(row: BudgetRow | RateLimitRow, limit: str, now: int, *, aligned: boo
 
 
 def _other_sides(row: RateLimitRow) -> Iterable[str]:
-    """Yield a remark for each maximum of a metric that is not the metric of the rate limit."""
+    """Yield a remark for each maximum whose metric is not the metric of the rate limit."""
     for side in _all_sides(row):
         if side not in _sides(row) and getattr(row, side.maximum) is not None:
             yield f"Its {side.maximum} is not taken: its metric is {row.metric}."
 
 
 def _part(row: BudgetRow | RateLimitRow, side: MetricColumns, remarks: list[str]) -> CandidateRule | None:
-    """Return the part of a row for one metric. Return None if there is none, or if it is invalid. Append remarks."""
+    """Return the part of a row for one metric. Return None if it is missing or invalid. Append remarks."""
     maximum, duration = getattr(row, side.maximum), getattr(row, side.duration)
     if maximum is None and side is not COST:
         return None
@@ -188,9 +197,9 @@ def _began(row: BudgetRow | RateLimitRow, side: MetricColumns, remarks: list[str
 
 
 def _used(row: BudgetRow | RateLimitRow, side: MetricColumns, remarks: list[str]) -> int:
-    """Return the usage in nano-dollars, tokens or requests. Append remarks.
+    """Return the usage in nano-dollars, tokens or requests.
 
-    The result is at most the largest amount that a counter may have.
+    Append remarks. The result is at most the largest amount that a counter may contain.
     """
     value = getattr(row, side.usage)
     used = coercion.nanos(value) if side is COST else coercion.count(value)

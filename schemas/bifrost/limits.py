@@ -1,4 +1,4 @@
-"""The budgets and rate limits of one Bifrost limit: the imported ones, the others, and the maxima that are lost."""
+"""Converts the budgets and rate limits of one Bifrost limit, and reports those that cannot be imported."""
 
 import re
 from typing import NamedTuple
@@ -18,10 +18,10 @@ ALIGNABLE = re.compile("[0-9]+[dwMQY]")
 
 
 class ReadRules(NamedTuple):
-    """The budgets and rate limits of a limit: the imported ones, and those left out with the reasons.
+    """The budgets and rate limits of a limit: those that are imported, and those that are left out, with the reasons.
 
-    `lost` has those with a maximum that is not imported. `blocking` has those that refuse every call in Bifrost.
-    `aligned` is true if a budget has calendar windows of its own.
+    `lost` contains those with a maximum that is not imported. `blocking` contains those because of which Bifrost
+    refuses every call. `aligned` is true if a budget sets calendar windows for itself.
     """
 
     items: tuple[CandidateItem, ...]
@@ -63,7 +63,10 @@ def _is_alignable(item: CandidateItem) -> bool:
 
 
 def _tightest(items: list[CandidateItem]) -> list[CandidateItem]:
-    """Return the items with only one rule for each metric and window length: the rule with the lowest maximum."""
+    """Keep one rule for each metric and window length: the rule with the lowest maximum.
+
+    Return the items with these rules.
+    """
     best: dict[tuple[str, int], tuple[int, int]] = {}
     for index, item in enumerate(items):
         for ceiling, *_ in item.parts:

@@ -1,7 +1,7 @@
-"""Converts Bifrost's pricing overrides into price overrides. The schema of `POST /prices` checks each.
+"""Converts Bifrost's pricing overrides to price overrides.
 
-Bifrost's prices are dollars per token, and each replaces one price of Bifrost's own list. In this service, an override
-has all rates of a price.
+The schema of `POST /prices` checks each of them. Bifrost's prices are in dollars per token, and each replaces one price
+in Bifrost's own list. In this service, an override contains all rates of a price.
 """
 
 import json
@@ -29,9 +29,9 @@ RATES = {
     "input_cost_per_audio_token": "input_audio",
     "output_cost_per_audio_token": "output_audio",
 }
-"""Bifrost's names of the prices of tokens, and the rates of this service that they become."""
+"""Bifrost's names for token prices, and the rates in this service to which they are converted."""
 TIERS = {"_above_128k_tokens": 128_000, "_above_200k_tokens": 200_000}
-"""The ends of the names of prices for large inputs, and the number of tokens at which these prices begin."""
+"""The suffixes of Bifrost's price names for large inputs, each with the token count from which that price applies."""
 
 OF_A_KEY = "It holds for a virtual key or a provider's key; prices here are of a model, for everybody."
 OF_A_PATTERN = "It is for all models like '{}'; prices here are of one model."
@@ -42,7 +42,7 @@ NOT_TAKEN = "Not taken, since nothing here counts it: {}."
 
 
 def candidate(row: PriceRow, now: int) -> tuple[ImportNote, CandidatePrice | None]:
-    """Return an override as a candidate. If it is left out, return only its note with the reasons."""
+    """Convert an override to a candidate. If it is left out, return only its note with the reasons."""
     note = ImportNote(CandidateKind.PRICE, budgets_and_rate_limits.id_text(row), str(row.name))
     if row.scope_kind not in SCOPES:
         return note.left_out(OF_A_KEY), None
@@ -69,7 +69,10 @@ def candidate(row: PriceRow, now: int) -> tuple[ImportNote, CandidatePrice | Non
 
 
 def _patch(text: Any) -> Mapping[str, Any] | None:
-    """Return the prices that are set, with exact numbers. Return None if they are not an object of numbers."""
+    """Return the prices that are set, with exact numbers.
+
+    Return None if the text is not an object that contains only numbers.
+    """
     try:
         patch = json.loads(text, parse_float=Decimal)
     except (TypeError, ValueError):

@@ -1,6 +1,7 @@
-"""Converts Bifrost's rows into candidates. The schema of the matching HTTP body checks each.
+"""Converts Bifrost's rows to candidates.
 
-A row that the schema refuses is left out with the reason. The other rows are still imported.
+The schema of the matching HTTP body checks each row. A row that the schema refuses is left out with the reason. The
+other rows are still imported.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -66,7 +67,7 @@ LIMIT = LimitBody(only=("id", "model_name", "provider", "scope", "scope_id", "ca
 
 
 def candidates(store: BifrostRows, now: int) -> Candidates:
-    """Return all rows of a store, each as a candidate or as left out with the reason."""
+    """Return all rows of a store. Each row is either a candidate, or is left out with the reason."""
     return _Reader(store, now).read()
 
 
@@ -133,7 +134,7 @@ class _Reader:
     def _loaded(
         self, note: ImportNote, schema: Schema, body: Mapping[str, Any], row: KeyRow | LimitRow, *more: str
     ) -> Any:
-        """Return the loaded row. If the schema refuses the row, return None, and the row is left out."""
+        """Load a row with a schema. If the schema refuses the row, return None and leave the row out."""
         faults = list(more)
         data = None
         try:
@@ -146,7 +147,10 @@ class _Reader:
 
 
 def _secret(row: KeyRow) -> tuple[str, str]:
-    """Return the digest of a key's value and the prefix that may be shown. Both are empty if the value is not known."""
+    """Return the digest of a key's value, and the prefix that may be shown.
+
+    Both are empty if the value is not known.
+    """
     value = row.value.strip() if isinstance(row.value, str) and row.encryption_status in PLAIN else ""
     if value and not value.startswith(REFERENCE):
         return digest(value), shown_prefix(value)
@@ -173,7 +177,7 @@ def _key_body(row: KeyRow) -> dict[str, Any]:
 
 
 def _tidy(description: Any) -> Any:
-    """Return a description on one line, cut to the longest length that the schema accepts."""
+    """Return a description on one line. It is cut to the longest length that the schema accepts."""
     return " ".join(description.split())[:LONGEST_DESCRIPTION] if isinstance(description, str) else description
 
 
@@ -185,7 +189,7 @@ def _key_remarks(row: KeyRow) -> Iterator[str]:
 
 
 def _loss_remarks(found: ReadRules) -> Iterator[str]:
-    """Yield remarks on the parts of a limit in Bifrost that the imported limit lacks."""
+    """Yield remarks on the parts of a Bifrost limit that the imported limit does not have."""
     if found.blocking:
         yield BLOCKED_ALL.format(_listed(found.blocking))
     lost = [note for note in found.lost if note not in found.blocking]

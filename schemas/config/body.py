@@ -1,4 +1,7 @@
-"""The body of `config/plan` and `config/apply` for OpenAPI. `schemas.config.files` reads the body."""
+"""The body of `config/plan` and `config/apply`, as the OpenAPI document shows it.
+
+`schemas.config.files` reads the body.
+"""
 
 from marshmallow import Schema, fields
 

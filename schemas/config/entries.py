@@ -1,4 +1,4 @@
-"""The schemas of a config file's entries: those of the HTTP bodies, with the additional fields of Bifrost's file."""
+"""The schemas of the entries in a config file. They add the fields of Bifrost's file to the schemas of HTTP bodies."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,9 +15,9 @@ from schemas.limits.items import RATES, BudgetBody, RateLimitBody, item_list
 from schemas.limits.model_limits import ModelLimitCreate
 
 OWNERS = ("model_config_id", "virtual_key_id", "provider_config_id", "team_id", "customer_id")
-"""The fields with which a budget names its owner. As in Bifrost, at most one is set."""
+"""The fields by which a budget can name its owner. As in Bifrost, at most one of them may be set."""
 RULES = ("budget_id", "budget_ids", "budgets", "budget", "rate_limit_id", "rate_limit_ids", "rate_limits", "rate_limit")
-"""The fields with which an entry names or contains its budgets and rate limits."""
+"""The fields by which an entry names or contains its budgets and rate limits."""
 QUARTERS_BEGIN = (None, 0, 1, 4, 7, 10)
 
 
@@ -128,7 +128,7 @@ class FileBudget(NestedBudget):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Any:
-        """Turn the entry into an item with its owner."""
+        """Build an item with its owner from the entry."""
         return _item_entry(data, super().make(data))
 
 
@@ -146,7 +146,7 @@ class NestedRateLimit(RateLimitBody):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def one_metric(self, data: Any, original: Any, **_: Any) -> None:
-        """Refuse a maximum or duration of a metric that is not the metric of the rate limit."""
+        """Refuse a maximum or a duration whose metric is not the metric of the rate limit."""
         if not isinstance(original, Mapping):
             return
         metric = data.get("metric")
@@ -162,7 +162,7 @@ class NestedRateLimit(RateLimitBody):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Any:
-        """Turn the body into a wanted item."""
+        """Build an item from the body."""
         return super().make(data)._replace(aligned=data.get("calendar_aligned"))
 
 
@@ -174,7 +174,7 @@ class FileRateLimit(NestedRateLimit):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Any:
-        """Turn the entry into an item with its owner."""
+        """Build an item with its owner from the entry."""
         return _item_entry(data, super().make(data))
 
 
@@ -191,7 +191,7 @@ def _ids(what: str) -> BoundedList:
 
 
 class FileLimit(ModelLimitCreate):
-    """A model limit: the body of a create, with its own id and the ids of budgets and rate limits in other entries."""
+    """A model limit: the body of a create, with an id and the ids of budgets and rate limits in other entries."""
 
     id = Name()  # type: ignore[assignment]  # files may contain fields of responses
     budgets = item_list(NestedBudget, "budgets")
@@ -205,7 +205,7 @@ class FileLimit(ModelLimitCreate):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Any:
-        """Turn the entry into a draft with its references."""
+        """Build a draft with its references from the entry."""
         own_id = data.get("id")
         return LimitEntry(
             path="",

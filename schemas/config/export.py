@@ -94,7 +94,7 @@ def _rate_limit(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
 
 
 def _id(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
-    """Return the id as a field. If a sync derives the same id from the entry, return no field."""
+    """Return the id as a field. If a sync would derive the same id from the entry, return no field."""
     ceilings = tuple(RuleSpec(Metric(rule.metric), rule.max_limit, rule.duration) for rule in rules)
     own = rules[0].id
     return {} if own == item_id(limit.id, DraftItem(None, ceilings)) else {"id": own}

@@ -25,7 +25,10 @@ OWNER = "owner"
 ROOTS = ("governance", "")
 """The sections of this service may be under `governance`, as in Bifrost's file, or at the top."""
 PROVIDERS = "providers"
-"""Under `governance`, this is Bifrost's section of provider limits. At the top it has other settings and is skipped."""
+"""Under `governance`, this is the section for Bifrost's provider limits.
+
+At the top, a section with this name contains other settings and is skipped.
+"""
 NOT_IN_FILES = frozenset({"governance"})
 ENVIRONMENT = "env."
 VAULT = "vault."
@@ -41,9 +44,9 @@ Found = Iterator[tuple[str, Any]]
 def sections(
     document: Mapping[str, Any], environment: Environment | None, most: int | None = None
 ) -> tuple[Sections, list[Fault]]:
-    """Return the sections of a file, and the faults of its entries. The reader stops after `most` faults.
+    """Return the sections of a file, and the faults in its entries.
 
-    If `environment` is None, a value `env.NAME` is a fault.
+    Reading stops after `most` faults. If `environment` is None, a value `env.NAME` is a fault.
     """
     reading = _Reading(document, environment, most)
     return reading.sections(), reading.faults
@@ -87,7 +90,7 @@ class _Reading:
         )
 
     def _skip_unknown(self) -> None:
-        """Note the names of unknown sections as skipped. A name that is similar to a known section is a fault."""
+        """Record the names of unknown sections as skipped. A name that is similar to a known section is a fault."""
         for root in ROOTS:
             held = self._document.get(root) if root else self._document
             if held is not None and not isinstance(held, Mapping):
@@ -132,7 +135,7 @@ class _Reading:
         return section
 
     def _implied(self, keys: Iterable[tuple[str, Any]], providers: Iterable[tuple[str, Any]]) -> Iterator[LimitEntry]:
-        """Yield the limits of the budgets and rate limits that virtual keys and providers own."""
+        """Yield the limit that each virtual key or provider with budgets or rate limits implies."""
         schema = FileLimit()
         for found, limits_of in ((keys, owners.of_key), (providers, owners.of_provider)):
             for path, raw in found:
@@ -147,7 +150,7 @@ class _Reading:
         self.faults += [fault._replace(param=_joined(path, fault.param)) for fault in error.faults]
 
     def _note(self, schema: Schema, raw: Mapping[str, Any], path: str) -> None:
-        """Note the fields of an entry that are skipped, and the values that the service changes."""
+        """Record the fields of an entry that are skipped, and the values that the service changes."""
         for name, value in raw.items():
             field = schema.fields.get(name)
             where = f"{path}.{name}"

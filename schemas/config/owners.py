@@ -1,6 +1,6 @@
-"""Entries of a file that own budgets and rate limits but are no model limits.
+"""Entries of a file that own budgets and rate limits but are not model limits.
 
-In Bifrost, virtual keys, provider configs and providers have budgets and rate limits. Here each of these owners becomes
+In Bifrost, virtual keys, provider configs and providers own budgets and rate limits. Here each of these owners becomes
 a limit on all models.
 """
 
@@ -21,12 +21,12 @@ from schemas.keys import NewVirtualKey
 from schemas.loading import Body, load
 
 SKIPPED_OWNERS = {"teams": "teams", "customers": "customers", "business_units": "business units"}
-"""Sections of Bifrost's file that are skipped, although their entries may own budgets and rate limits."""
+"""Sections of Bifrost's file that are skipped although their entries may own budgets and rate limits."""
 CLAIMS = {
     "budget": (("budget_id", "budget_ids"), ("budgets", "budget")),
     "rate limit": (("rate_limit_id", "rate_limit_ids"), ("rate_limits", "rate_limit")),
 }
-"""By kind of item: the fields that refer to items by id, and the fields that contain items."""
+"""For each kind of item: the fields that refer to items by id, and the fields that contain items."""
 
 
 class SeparateFields(fields.Raw):
@@ -82,7 +82,7 @@ class FileKey(OwnerEntry, NewVirtualKey):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> WantedKey:
-        """Turn the entry into a wanted key, with the digest and the prefix of its value."""
+        """Build a key from the entry. It contains the digest and the prefix of the value."""
         name, value = data["name"], data.get("value")
         optional = {name: data.get(name) for name in ("is_active", "expires_at")}
         aligned, description = data.get("calendar_aligned", False), data.get("description")
@@ -132,7 +132,7 @@ class ImpliedLimit(NamedTuple):
 
 
 def of_key(path: str, raw: Mapping[str, Any]) -> Iterator[ImpliedLimit]:
-    """Yield the limits of a virtual key: one on all providers, and one for each provider config."""
+    """Yield the limits that a virtual key implies: one on all providers, and one for each provider config."""
     own_id, name = _text(raw.get("id")), _text(raw.get("name"))
     key = own_id or (key_id(name) if name else "")
     if not key:
@@ -149,7 +149,7 @@ def of_key(path: str, raw: Mapping[str, Any]) -> Iterator[ImpliedLimit]:
 
 
 def of_provider(path: str, raw: Mapping[str, Any]) -> Iterator[ImpliedLimit]:
-    """Yield the limit of a provider on all its models."""
+    """Yield the limit on all models that a provider implies."""
     provider = _text(raw.get("name"))
     if provider:
         aligned = {name: raw[name] for name in ("calendar_aligned",) if name in raw}
@@ -157,7 +157,7 @@ def of_provider(path: str, raw: Mapping[str, Any]) -> Iterator[ImpliedLimit]:
 
 
 def limit(implied: ImpliedLimit, schema: FileLimit) -> LimitEntry:
-    """Return the entry of an implied limit. Raises InvalidRequest with all faults of its items."""
+    """Build the entry of an implied limit. Raises InvalidRequest with all faults of its items."""
     path, whose, named_by, rules = implied
     if not rules:
         return LimitEntry(path, None, whose, None, (), None, (), named_by, implied=True)
@@ -171,7 +171,7 @@ def limit(implied: ImpliedLimit, schema: FileLimit) -> LimitEntry:
 
 
 def claims(section: str, path: str, raw: Any) -> Iterator[Claim]:
-    """Yield the budgets and rate limits of an entry in a section that is skipped, for example of a team."""
+    """Yield the budgets and rate limits of an entry in a skipped section, for example of a team."""
     if not isinstance(raw, Mapping):
         return
     owners = SKIPPED_OWNERS[section]

@@ -17,7 +17,7 @@ class FilePrice(PriceCreate):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> WantedPrice:
-        """Turn the entry into a wanted price. Raises ValidationError if its fields contradict each other."""
+        """Build a price from the entry. Raises ValidationError if its fields contradict each other."""
         new: NewPrice = super().make(data)
         own_id = new.id or price_id(new.draft)
         return WantedPrice("", own_id, new.draft, hashes.of_price(new.id, new.draft))

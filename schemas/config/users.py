@@ -21,7 +21,7 @@ class FileUser(UserCreate):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> WantedUser:
-        """Turn the entry into a wanted user."""
+        """Build a user from the entry."""
         return WantedUser("", data["id"], data["name"], hashes.of_user(data["id"], data["name"]))
 
 
@@ -35,7 +35,7 @@ OWNER = FileOwner()
 
 
 def owner(document: Mapping[str, Any], faults: list[Fault]) -> str | None:
-    """Return the owner that a file names at its top. Append its faults to `faults`."""
+    """Return the owner that a file names at its top level. Append the owner's faults to `faults`."""
     if isinstance(inner := document.get("governance"), Mapping) and "owner" in inner:
         faults.append(Fault("governance.owner", "Write owner at the top of the file, beside governance."))
     try:

@@ -8,7 +8,7 @@ from schemas.fields import BaseField, OneOf
 from schemas.queries import Query
 
 TRUST = ("model", "provider", "user", "input_tokens", "output_tokens", "uri")
-"""The names of the headers that a proxy may declare in its URL as set by the proxy itself."""
+"""The names that a proxy may list in its URL. Each name says that the proxy itself sets the header for it."""
 
 
 class Trust(BaseField):
@@ -42,7 +42,7 @@ class AuthorizeQuery(Query):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Return the options by their names in `GatewayOptions`."""
+        """Return the options by the field names of `GatewayOptions`."""
         return {
             "trusted": data.get("trust", frozenset()),
             "denies_with_403": data["deny"],
@@ -55,4 +55,4 @@ class CarriedBody(Schema):
     """A body as a client or a model sent it. The endpoint reads the body itself."""
 
     is_file = is_carried = True
-    """The endpoint reads the body itself, and OpenAPI shows no fields of it."""
+    """The endpoint reads the body itself, and the OpenAPI document shows no fields of it."""

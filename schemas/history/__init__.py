@@ -1,1 +1,1 @@
-"""The queries and answers about usage over time."""
+"""The queries and the responses about usage over time."""

@@ -10,7 +10,7 @@ from schemas.queries import CallsQuery
 
 
 class Groups(BaseField):
-    """A comma-separated list of groups, each once; becomes a tuple."""
+    """A comma-separated list of groups without duplicates. The loaded value is a tuple."""
 
     default_error_messages = {"groups": "Give {field} as some of {choices}, separated by commas."}  # noqa: RUF012
 

@@ -1,4 +1,4 @@
-"""Usage over time as JSON and as CSV."""
+"""Writes usage over time as JSON and as CSV."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from governance.domain.times import rfc3339
 from schemas.render import dollars
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a cell begins with that a spreadsheet would compute."""
+"""The first characters that make a spreadsheet treat a cell as a formula."""
 NAMES = {Group.VIRTUAL_KEY: "virtual_key_name", Group.USER: "user_name"}
 MONEY = ("cost", "overrun")
 
@@ -34,7 +34,10 @@ def row(query: HistoryQuery, page: UsagePage, found: UsageRow) -> dict[str, Any]
 
 
 def csv_lines(query: HistoryQuery, pages: Iterable[UsagePage]) -> Iterator[str]:
-    """Yield a CSV file in parts, with a head. Cells that a spreadsheet would compute begin with `'`."""
+    """Yield a CSV file in parts.
+
+    The first line names the columns. Cells that a spreadsheet would treat as a formula get the prefix `'`.
+    """
     yield _line(["start", "end", *_heads(query), *UsageAmounts._fields])
     for page in pages:
         yield "".join(_line(_cells(query, page, found)) for found in page.rows)

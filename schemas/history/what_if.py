@@ -1,4 +1,4 @@
-"""The body and the answer of `POST /what-if`."""
+"""The body and the response of `POST /what-if`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +28,7 @@ class WhatIfBody(Body):
 
 
 def answer(found: WhatIf, span: Span) -> dict[str, Any]:
-    """Return as JSON what a limit would have done."""
+    """Return the result of a what-if query as JSON."""
     return {
         "since": rfc3339(span.start),
         "until": rfc3339(span.end),

@@ -1,4 +1,4 @@
-"""The windows of a limit, and its forecast, as JSON."""
+"""Writes the windows of a limit and its forecast as JSON."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from schemas.queries import PageQuery, QueryText
 from schemas.render import dollars
 
 SHARE_DIGITS = 4
-"""Digits of the share of a window that has passed."""
+"""The number of decimal places of the share of a window that has passed."""
 
 
 class WindowsQuery(PageQuery):
@@ -41,7 +41,7 @@ def window(found: CountedWindow, now: int) -> dict[str, Any]:
 
 
 def forecast(found: Forecast) -> dict[str, Any]:
-    """Return the forecast of a rule as JSON, with the numbers that it is made from."""
+    """Return the forecast of a rule as JSON, with the numbers from which it is computed."""
     rule, window = found.rule, found.window
     shown = _shown(rule.metric)
     return {
@@ -74,5 +74,5 @@ def _kind(metric: str) -> str:
 
 
 def _shown(metric: str) -> Callable[[int], Any]:
-    """Return the function that shows amounts of a metric."""
+    """Return the function that writes amounts of a metric."""
     return dollars if metric == Metric.COST else int

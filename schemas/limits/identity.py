@@ -1,4 +1,4 @@
-"""Checks model, provider, scope and scope id of a new model limit together."""
+"""Checks the model, provider, scope and scope id of a new model limit together."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ ID_OF_GLOBAL = "Leave scope_id out, or give scope as virtual_key or user: a limi
 
 
 def faults(data: Mapping[str, Any], original: Any) -> dict[str, list[str]]:
-    """Return the faults by field. `data` has the loaded fields that were not refused. `original` is the body."""
+    """Return the faults by field. `data` contains the loaded fields that were not refused. `original` is the body."""
     found: dict[str, list[str]] = {}
     model, provider = data.get("model_name", ALL_MODELS), data.get("provider")
     if "*" in model and canonical_model(model, provider) != ALL_MODELS:
@@ -37,5 +37,5 @@ def faults(data: Mapping[str, Any], original: Any) -> dict[str, list[str]]:
 
 
 def is_empty(value: Any) -> bool:
-    """Return whether an id counts as absent: null or blank."""
+    """Return whether an id counts as missing: null or blank."""
     return value is None or (isinstance(value, str) and not value.strip())

@@ -35,7 +35,7 @@ class BudgetBody(Body):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> DraftItem:
-        """Turn the body into a wanted item."""
+        """Build an item from the body."""
         ceiling = RuleSpec(Metric.COST, data["max_limit"], data["reset_duration"])
         return DraftItem(data.get("id"), (ceiling,), data.get("calendar_aligned"))
 
@@ -62,7 +62,7 @@ class RateLimitBody(Body):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def pairs(self, _: Any, original: Any, **__: Any) -> None:
-        """Refuse a maximum without its duration, a duration without its maximum, and an item without both."""
+        """Refuse a maximum without its duration, a duration without its maximum, and an item without any of them."""
         if not isinstance(original, Mapping):
             return
         given = {name for name, value in original.items() if value is not None}
@@ -80,7 +80,7 @@ class RateLimitBody(Body):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> DraftItem:
-        """Turn the body into a wanted item."""
+        """Build an item from the body."""
         ceilings = (
             RuleSpec(metric, data[f"{prefix}_max_limit"], data[f"{prefix}_reset_duration"])
             for metric, prefix in RATES.items()
@@ -90,7 +90,7 @@ class RateLimitBody(Body):
 
 
 def item_list(body: type[Body], what: str) -> fields.List[Any]:
-    """Return the field for a list of budgets or rate limits."""
+    """Return the field for a list of budgets or of rate limits."""
     return BoundedList(
         fields.Nested(body, error_messages={"null": "Give an object here: it cannot be null."}),
         most=MAX_ITEMS,

@@ -1,4 +1,4 @@
-"""The bodies of a create and an update of a model limit."""
+"""The bodies that create and update a model limit."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -22,7 +22,8 @@ WINDOWS = {"budgets": ("reset_duration",), "rate_limits": ("token_reset_duration
 class ModelLimitBody(Body):
     """The fields that a create and an update have in common.
 
-    `emptied` has the singular fields (`rate_limit`) that may be an empty object, which means an empty list.
+    `emptied` lists the singular fields (such as `rate_limit`) for which `{}` is allowed. There `{}` means an empty
+    list.
     """
 
     emptied: ClassVar[tuple[str, ...]] = ("rate_limit",)
@@ -41,9 +42,9 @@ class ModelLimitBody(Body):
 
     @pre_load
     def without_echo(self, data: Any, **_: Any) -> Any:
-        """Remove a singular field that a response showed beside its list.
+        """Remove a singular field that the client sends back unchanged.
 
-        Replace an empty singular field by an empty list.
+        Responses show a singular field beside its list. Replace an empty singular field by an empty list.
         """
         if not isinstance(data, Mapping):
             return data
@@ -74,7 +75,7 @@ class ModelLimitBody(Body):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def distinct_windows(self, _: Any, original: Any, **__: Any) -> None:
-        """Refuse two windows of the same length among the budgets, or for one metric of the rate limits."""
+        """Refuse two windows of the same length among the budgets, or among the rate limits of one metric."""
         repeated: dict[str, dict[int, dict[str, list[str]]]] = {}
         for plural, names in WINDOWS.items():
             items = original.get(plural)
@@ -90,12 +91,12 @@ def _is_echo(value: Any) -> bool:
 
 
 def _is_empty(value: Any) -> bool:
-    """Return whether an object sets nothing: it is `{}`, or has only nulls."""
+    """Return whether an object sets nothing: it is `{}`, or contains only nulls."""
     return isinstance(value, Mapping) and all(inner is None for inner in value.values())
 
 
 def _repeated(plural: str, name: str, items: list[Any]) -> Iterator[tuple[int, str]]:
-    """Yield the index and the message of each item whose window is as long as that of an earlier item."""
+    """Yield the index and the message for each item whose window is as long as the window of an earlier item."""
     seen: dict[int, str] = {}
     for index, item in enumerate(items[:MAX_ITEMS]):
         text = item.get(name) if isinstance(item, Mapping) else None
@@ -136,7 +137,7 @@ class ModelLimitCreate(ModelLimitBody):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> LimitDraft:
-        """Turn the body into a draft."""
+        """Build a draft from the body."""
         return LimitDraft(
             model_name=data["model_name"],
             provider=data.get("provider"),
@@ -162,7 +163,7 @@ class ModelLimitUpdate(ModelLimitBody):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> LimitChange:
-        """Turn the body into a change."""
+        """Build a change from the body."""
         return LimitChange(
             identity={name: data[name] for name in IDENTITY if name in data},
             calendar_aligned=data.get("calendar_aligned"),
@@ -179,9 +180,9 @@ def _reset(data: Mapping[str, Any]) -> frozenset[Metric]:
 
 
 def _items(data: Mapping[str, Any], absent: tuple[()] | None) -> dict[str, Any]:
-    """Return `budgets` and `rate_limits`, and in `single` the lists that were given in the singular.
+    """Return `budgets` and `rate_limits`.
 
-    A list that is not given is `absent`.
+    `single` names those that were sent as a singular field. A list that was not sent is `absent`.
     """
     single = frozenset(plural for plural, singular in SINGULAR.items() if singular in data)
     items: dict[str, Any] = {"single": single}

@@ -1,4 +1,4 @@
-"""The limits of one virtual key as JSON."""
+"""Writes the limits of one virtual key as JSON."""
 
 from collections.abc import Sequence
 from typing import Any

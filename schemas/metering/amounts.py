@@ -1,6 +1,6 @@
 """The amounts of a call in a body: dollars, and tokens in one of three forms.
 
-Tokens are given as `tokens`, as input and output with their parts, or as the `usage` object of a provider.
+The forms are: `tokens`, input and output with their parts, or the `usage` object of a provider.
 """
 
 from collections.abc import Mapping
@@ -63,7 +63,7 @@ def _refuse_two_forms(given: Mapping[str, Any]) -> None:
 def _refuse_sums(data: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Refuse parts that exceed the input or the output, if both could be read.
 
-    Refuse a total above the largest of one call.
+    Refuse a total that exceeds the largest number of tokens of one call.
     """
     is_read = {whole: whole in data or given.get(whole) is None for whole in PARTS}
     check_counts(token_counts(data), [whole for whole in PARTS if is_read[whole]])

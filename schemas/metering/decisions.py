@@ -20,11 +20,11 @@ from schemas.render import dollars, dumps
 
 RULES_REMEMBERED = 8192
 GAP = Fragment("\0")
-"""Marks a gap. JSON never contains this character."""
+"""Marks a gap. JSON text never contains this character."""
 
 
 def allowed(decision: Decision) -> bytes:
-    """Return the response to a granted reservation. The state of each rule includes this reservation."""
+    """Return the response to a reservation that was granted. The state of each rule includes this reservation."""
     held = decision.reservation
     texts = [_text(each, each.window.used, each.window.reserved + each.requested) for each in decision.statuses]
     limits = Fragment(f"[{','.join(texts)}]")
@@ -36,7 +36,7 @@ def allowed(decision: Decision) -> bytes:
 def reported(decision: Decision) -> bytes:
     """Return the response to a usage report.
 
-    The state of each rule includes this usage and says if the rule is used up.
+    The state of each rule includes this usage, and says whether the rule is used up.
     """
     used = decision.reservation
     told = {
@@ -52,12 +52,12 @@ def reported(decision: Decision) -> bytes:
 
 @lru_cache(maxsize=RULES_REMEMBERED)
 def repeated_texts(matched: tuple[MatchedRule, ...]) -> tuple[str, ...]:
-    """Return the texts that all responses for the same rules contain. They are most of the bytes of a response."""
+    """Return the texts that all responses with the same rules contain. They are most of the bytes of a response."""
     return (_frame(), *map(_template, matched))
 
 
 def reservation(held: Reservation) -> dict[str, Any]:
-    """Return a reservation in the form of a response."""
+    """Convert a reservation to the form of a response."""
     return {
         "id": held.id,
         "status": held.status,
@@ -87,7 +87,7 @@ def price(stored: str | None) -> Fragment | None:
 
 
 def rule(status: RuleStatus) -> dict[str, Any]:
-    """Return a rule in its current window, as an object."""
+    """Return a rule in its current window, as a JSON object."""
     matched, window, requested, _ = status
     figures = map(_figure(matched.rule.metric), (window.used, window.reserved, requested, status.remaining))
     return _shape(matched, figures, rfc3339(window.end))
@@ -100,7 +100,7 @@ def rules(statuses: Sequence[RuleStatus]) -> Fragment:
 
 @cache
 def _frame() -> str:
-    """Return a sample response: to a reservation on which no rule applies."""
+    """Return a sample response. It is for a reservation to which no rule applies."""
     held = Reservation("", Status.OPEN, "", "", "", "", 1, 1000, 10**7, 0, 0, 0, 0, None, late=False)
     return allowed(Decision(Call(""), 0, reservation=held)).decode()
 
@@ -154,5 +154,5 @@ def _shape(matched: MatchedRule, figures: Iterable[Any], resets_at: Any) -> dict
 
 
 def _figure(metric: str) -> Callable[[int], Any]:
-    """Return the function that shows amounts of a metric."""
+    """Return the function that writes amounts of a metric."""
     return dollars if metric == Metric.COST else int

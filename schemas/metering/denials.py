@@ -1,4 +1,4 @@
-"""Turns a denied call into the error that says what to do."""
+"""Converts a denied call to an error that says what to do."""
 
 from governance.domain.errors import Code, Denied, Forbidden, InvalidRequest
 from governance.domain.limits import money
@@ -10,9 +10,9 @@ from schemas.metering.decisions import rules
 
 
 def refusal(decision: Decision, *, shows_shared: bool = True) -> Denied | Forbidden | InvalidRequest:
-    """Return the error for a call that was not allowed.
+    """Build the error for a call that was not allowed.
 
-    If `shows_shared` is false, the error has only the figures of rules on the caller's own virtual key and user.
+    If `shows_shared` is false, it contains figures only of rules on the caller's own virtual key and user.
     """
     if decision.key_refusal is not None:
         message, code, param = decision.key_refusal
@@ -34,14 +34,14 @@ def refusal(decision: Decision, *, shows_shared: bool = True) -> Denied | Forbid
 
 
 def _shared_sentence(violated: RuleStatus) -> str:
-    """Return the sentence about a limit that other callers share. It has no figures."""
+    """Return the sentence about a limit that other callers share. It contains no figures."""
     if violated.exceeds_limit:
         return "Ask for less: a shared limit is smaller than this call."
     return f"Wait until {rfc3339(violated.window.end)}: a shared limit has no room for this call."
 
 
 def _sentence(violated: RuleStatus) -> str:
-    """Return the sentence that says what to do. It contains the amounts of the first rule without room."""
+    """Return a sentence that says what to do. It contains the amounts of the first rule without room."""
     rule, limit = violated.matched.rule, violated.matched.limit
     whose = f"{limit.scope} {violated.matched.scope_name or limit.scope_id}" if limit.scope_id else limit.scope
     what = f"{limit.model_name}{f' of {limit.provider}' if limit.provider else ''} ({whose})"
@@ -53,7 +53,7 @@ def _sentence(violated: RuleStatus) -> str:
 
 
 def _wish(violated: RuleStatus) -> str:
-    """Return in words what a denied call requested of a rule."""
+    """Return, in words, the amount that a denied call requested from a rule."""
     metric = violated.matched.rule.metric
     return f"leaves {metric} out" if violated.left_out else f"asks for {_amount(metric, violated.requested)}"
 

@@ -64,7 +64,7 @@ class ReservationCreate(CallBody):
             raise ValidationError("Give virtual_key or virtual_key_id, not both.", "virtual_key")
 
     def make(self, data: dict[str, Any]) -> ReservationRequest:
-        """Return the request of a loaded body."""
+        """Build the request from a loaded body."""
         call = Call(data["model"], data.get("provider"), data.get("virtual_key_id"), data.get("user_id"))
         tokens, counts = given_tokens(data)
         amounts = RequestedAmounts(data.get("cost"), tokens, counts=counts)
@@ -84,7 +84,7 @@ class UsageReport(CallBody):
     requests = Integer(least=0, most=MAX_REQUESTS, load_default=1, metadata={"description": "How many calls this was."})
 
     def make(self, data: dict[str, Any]) -> ReservationRequest:
-        """Return the report of a loaded body."""
+        """Build the report from a loaded body."""
         call = Call(data["model"], data.get("provider"), data.get("virtual_key_id"), data.get("user_id"))
         tokens, counts = given_tokens(data)
         cost = data.get("cost", 0 if counts is None else None)
@@ -105,7 +105,7 @@ class Settlement(AmountsBody):
     )
 
     def make(self, data: dict[str, Any]) -> Actual:
-        """Return the actual amounts of a loaded body."""
+        """Build the actual amounts from a loaded body."""
         tokens, counts = given_tokens(data)
         return Actual(tokens, data.get("cost"), counts)
 

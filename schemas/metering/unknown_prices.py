@@ -1,4 +1,4 @@
-"""The sentences about a call that needs a price that is not known. Each contains the command that sets the price."""
+"""Messages about a call whose price is not known. Each message contains the command that sets the price."""
 
 from governance.domain.metering.decision import Decision
 from governance.domain.metering.reservation import Reservation

@@ -89,7 +89,7 @@ class TierBody(RatesBody):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Tier:
-        """Return the tier. Raises ValidationError if it has no rate."""
+        """Build the tier. Raises ValidationError if it has no rate."""
         if len(data) == 1:
             raise ValidationError("Give a tier at least one rate.", "above")
         return Tier(data.pop("above"), Rates(**data))
@@ -103,12 +103,12 @@ class SameAsBody(Body):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> SameAs:
-        """Return the model."""
+        """Return the canonical model."""
         return SameAs(data["model"], data.get("provider"))
 
 
 class NewPrice(NamedTuple):
-    """A loaded override. `id` is None if the service must create the id."""
+    """An override as loaded from a body. `id` is None if the service must create the id."""
 
     id: str | None
     draft: PriceDraft
@@ -152,7 +152,7 @@ class PriceCreate(PriceBody):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Any:
-        """Return the loaded override. Raises ValidationError if its fields contradict each other."""
+        """Build the override. Raises ValidationError if its fields contradict each other."""
         draft = draft_of(data)
         for fault in drafts.faults(draft):
             raise ValidationError(fault.message, fault.param or "")
@@ -169,9 +169,10 @@ class PriceUpdate(PriceBody):
 
 
 def changed(before: PriceDraft, body: Mapping[str, Any]) -> PriceDraft:
-    """Return an override after an edit. Raises InvalidRequest if its fields contradict each other.
+    """Return an override after an edit.
 
-    If an alias gets a rate, it becomes a price. If a price gets `same_as`, it becomes an alias.
+    Raises InvalidRequest if its fields contradict each other. An alias that gets a rate becomes a price. A price that
+    gets `same_as` becomes an alias.
     """
     kept = _fields(before)
     priced = {*KINDS, "request", "tiers"}
@@ -187,7 +188,7 @@ def changed(before: PriceDraft, body: Mapping[str, Any]) -> PriceDraft:
 
 
 def draft_of(data: Mapping[str, Any]) -> PriceDraft:
-    """Return the override of loaded fields."""
+    """Build an override from the loaded fields."""
     given = {name: data[name] for name in KINDS if data.get(name) is not None}
     tiers = sorted(data.get("tiers") or (), key=lambda tier: tier.above)
     return PriceDraft(

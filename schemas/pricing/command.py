@@ -1,4 +1,4 @@
-"""The command that sets the price of a model, for the sentences about a price that is not known."""
+"""The command that sets the price of a model. Messages about an unknown price quote it."""
 
 from shlex import quote
 
@@ -8,6 +8,6 @@ COMMAND = "flask governance prices set {} --input DOLLARS --output DOLLARS (per 
 
 
 def command(model: str, provider: str | None) -> str:
-    """Return the command that sets the price of a model. The names are those of the call."""
+    """Return the command that sets the price of a model. The names are the same as in the call."""
     named, bare = spelled(model, provider)
     return COMMAND.format(f"{quote(bare)} --provider {quote(named)}" if named else quote(bare))

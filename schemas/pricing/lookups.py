@@ -1,4 +1,4 @@
-"""The result of a look-up as JSON, with the reason in a sentence."""
+"""Writes the result of a look-up as JSON, with the reason as a sentence."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ LIST = "the list (genai-prices {})"
 def lookup(result: PriceLookup) -> dict[str, Any]:
     """Return the price, its source and the reason.
 
-    `cost` is null if no tokens were given, or if the price cannot give the cost.
+    `cost` is null if no tokens were given, or if the cost cannot be computed from the price.
     """
     provider, model = result.model
     found = result.found

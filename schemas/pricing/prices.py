@@ -1,4 +1,4 @@
-"""Prices in the form of responses: overrides, entries of the list, and the result of a look-up."""
+"""Converts prices to the form of responses: overrides, entries of the list, and the result of a look-up."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from governance.domain.times import DAY, rfc3339
 
 
 def override(stored: PriceOverride) -> dict[str, Any]:
-    """Return an override in the form of a response. A missing rate is left out."""
+    """Convert an override to the form of a response. A missing rate is left out."""
     alias = stored.same_as_model and {"provider": stored.same_as_provider, "model": stored.same_as_model}
     return {
         "id": stored.id,
@@ -30,7 +30,7 @@ def override(stored: PriceOverride) -> dict[str, Any]:
 
 
 def listed(entry: ListedModel, now: int) -> dict[str, Any]:
-    """Return an entry of the list in the form of a response, with the price that holds now."""
+    """Convert an entry of the list to the form of a response, with the price that applies now."""
     found = entry.at(now)
     return {
         "id": None,
@@ -47,7 +47,7 @@ def listed(entry: ListedModel, now: int) -> dict[str, Any]:
 
 
 def used(found: EffectivePrice | None) -> orjson.Fragment | None:
-    """Return the price of a call, in the form in which a reservation stores it."""
+    """Return the price of a call in the form in which a reservation stores it."""
     return None if found is None else orjson.Fragment(found.text)
 
 
@@ -59,7 +59,10 @@ def rates(price: Price) -> dict[str, Any]:
 
 
 def list_info(info: ListInfo, now: int) -> dict[str, Any]:
-    """Return the list's status, version and age. The age is the number of days since the newest of its prices began."""
+    """Return the list's status, version and age.
+
+    The age is the number of days since its newest price began to apply.
+    """
     begun = info.newest(now)
     return {
         "status": info.status,

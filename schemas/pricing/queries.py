@@ -25,7 +25,7 @@ class PriceListQuery(PageQuery):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> PricesQuery:
-        """Return the query."""
+        """Build the query from the parameters."""
         provider = data.get("provider")
         return PricesQuery(
             page=Page(data["limit"], data["offset"]),
@@ -55,7 +55,7 @@ class LookupQuery(Query):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> PriceLookupQuery:
-        """Return the query. Raises ValidationError for parts that exceed the input or the output."""
+        """Build the query from the parameters. Raises ValidationError if parts exceed the input or the output."""
         given = {count: data[name] for name, count in SPLIT.items() if name in data}
         counts = TokenCounts(**given) if given else None
         if counts is not None:

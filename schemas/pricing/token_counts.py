@@ -19,9 +19,9 @@ SPLIT = {
     "output_tokens": "output",
     "output_audio_tokens": "output_audio",
 }
-"""The fields of tokens by kind, and the counts that they become."""
+"""The fields that give tokens by kind, and the fields of `TokenCounts` to which they are converted."""
 OTHER_FORMS = frozenset({*SPLIT, "usage"})
-"""The fields that give tokens in another form than `tokens`."""
+"""The fields that give tokens in a form other than `tokens`."""
 PARTS = {
     "input_tokens": "cached_input_tokens + cache_write_tokens + cache_write_1h_tokens + input_audio_tokens",
     "output_tokens": "output_audio_tokens",
@@ -51,13 +51,13 @@ class ProviderUsage(BaseField):
 
 
 def token_counts(data: Mapping[str, Any]) -> TokenCounts:
-    """Return the token counts of a loaded body that has `usage` or tokens by kind."""
+    """Build the token counts from a loaded body that contains `usage` or tokens by kind."""
     usage: TokenCounts | None = data.get("usage")
     return usage or TokenCounts(**{count: data[name] for name, count in SPLIT.items() if name in data})
 
 
 def given_tokens(data: Mapping[str, Any]) -> tuple[int | None, TokenCounts | None]:
-    """Return all tokens of a loaded body, and the tokens by kind. Each is None if the body does not give it."""
+    """Return all tokens in a loaded body, and the tokens by kind. Each is None if the body does not contain it."""
     if OTHER_FORMS.isdisjoint(data):
         return data.get("tokens"), None
     counts = token_counts(data)
@@ -65,7 +65,7 @@ def given_tokens(data: Mapping[str, Any]) -> tuple[int | None, TokenCounts | Non
 
 
 def check_counts(counts: TokenCounts, wholes: Iterable[str] = tuple(PARTS)) -> None:
-    """Raise ValidationError if parts exceed the input or output, or if the total is above the largest of one call."""
+    """Raise ValidationError if parts exceed the input or the output, or if the total exceeds MAX_TOKENS."""
     rests = {"input_tokens": counts.plain_input, "output_tokens": counts.plain_output}
     for whole in wholes:
         if rests[whole] < 0:

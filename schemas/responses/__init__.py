@@ -1,4 +1,5 @@
-"""The schemas of responses, by subject. OpenAPI is made from them, and tests compare every response with them.
+"""The schemas of responses, by subject.
 
-The renderer (`render`, `keys`, `metering`) writes the bytes. These schemas never write a response.
+The OpenAPI document is built from them, and tests compare every response with them. The renderer (`render`, `keys`,
+`metering`) writes the bytes. These schemas never write a response.
 """

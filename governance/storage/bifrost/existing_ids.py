@@ -1,4 +1,4 @@
-"""The stored ids, names, digests and identities. They are read at once, so an import needs no query for each row."""
+"""Reads the stored ids, names, digests and identities all at once, so an import needs no query for each row."""
 
 from sqlalchemy import select
 from sqlalchemy.engine import Connection

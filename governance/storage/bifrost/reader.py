@@ -1,8 +1,8 @@
-"""Reads Bifrost's SQLite store, of any version, even while Bifrost writes to it. Nothing is written there.
+"""Reads Bifrost's SQLite store, of any version, even while Bifrost writes to it.
 
-A file in WAL mode that no process has open has no `-wal` file. Opening it, even for reading, would create the `-wal`
-file, which Bifrost may then not be allowed to write. So it is opened as immutable. If it changes meanwhile, it is read
-again.
+Nothing is written to the store. If a file is in WAL mode and no process has it open, it has no `-wal` file. Opening the
+file, even for reading, would create a `-wal` file, and Bifrost may then have no permission to write it. So the file is
+opened as immutable. If it changes in the meantime, it is read again.
 """
 
 import sqlite3
@@ -40,13 +40,13 @@ TABLES: dict[str, Any] = {
     "governance_pricing_overrides": PriceRow,
 }
 EVIDENCE = ("governance_virtual_keys", "governance_model_configs")
-"""Tables that identify a store. Every store has at least one of them."""
+"""Tables that identify a Bifrost store. Every store contains at least one of them."""
 ORDER = ("created_at", "id")
 GIVE = "Give the path of Bifrost's SQLite store"
 
 
 def read(path: Path, busy_timeout: float) -> BifrostRows:
-    """Return the rows of a store that the import needs, in one transaction. Raises InvalidRequest, Unavailable."""
+    """Read, in one transaction, the rows of a store that the import needs. Raises InvalidRequest, Unavailable."""
     with _errors_as_sentences(path):
         file = path.resolve(strict=True)
         store = _read_immutable(file, busy_timeout) if _is_closed(file) else None
@@ -54,7 +54,10 @@ def read(path: Path, busy_timeout: float) -> BifrostRows:
 
 
 def _read_immutable(file: Path, busy_timeout: float) -> BifrostRows | None:
-    """Return the rows of a file that no process has open. Return None if the file was opened or changed meanwhile."""
+    """Return the rows of a file that no process has open.
+
+    Return None if a process opened or changed it in the meantime.
+    """
     before = _fingerprint(file)
     try:
         store = _rows(file, busy_timeout, "mode=ro&immutable=1")
@@ -66,7 +69,7 @@ def _read_immutable(file: Path, busy_timeout: float) -> BifrostRows | None:
 
 
 def _is_closed(file: Path) -> bool:
-    """Return whether a file is in WAL mode and has no `-wal` file. Raises DatabaseError if it is no database."""
+    """Return whether a file is in WAL mode and has no `-wal` file. Raises DatabaseError if it is not a database."""
     with file.open("rb") as opened:
         head = opened.read(100)
     if not head.startswith(MAGIC):
@@ -79,7 +82,7 @@ def _log(file: Path) -> Path:
 
 
 def _fingerprint(file: Path) -> tuple[int, int, int, bool]:
-    """Return values that differ if a process has written to the file or has opened it."""
+    """Return values that differ if a process has opened the file or written to it."""
     stat = file.stat()
     return stat.st_ino, stat.st_mtime_ns, stat.st_size, _log(file).exists()
 
@@ -99,7 +102,10 @@ def _rows(file: Path, busy_timeout: float, mode: str) -> BifrostRows:
 
 
 def _text(raw: bytes) -> str | bytes:
-    """Return text, or the bytes if they are not UTF-8. Bytes make the import refuse the row, not the whole file."""
+    """Convert bytes to text.
+
+    Bytes that are not UTF-8 stay bytes, so that the import refuses only this row, not the whole file.
+    """
     try:
         return raw.decode()
     except UnicodeDecodeError:
@@ -107,7 +113,7 @@ def _text(raw: bytes) -> str | bytes:
 
 
 def _names(connection: sqlite3.Connection) -> list[str]:
-    """Return the names of all tables, except virtual ones.
+    """Return the names of all tables except virtual tables.
 
     A virtual table may need a module that this SQLite does not have.
     """
@@ -124,7 +130,7 @@ def _columns(connection: sqlite3.Connection, name: str) -> set[str]:
 
 
 def _table(connection: sqlite3.Connection, name: str, known: set[str]) -> Iterator[Any]:
-    """Yield the rows of a table, oldest first. The value of a missing column is None."""
+    """Yield the rows of a table, oldest first. If the table lacks a column, its value is None."""
     row_type = TABLES[name]
     wanted = [field for field in row_type._fields if field in known]
     if not wanted:
@@ -138,7 +144,7 @@ def _table(connection: sqlite3.Connection, name: str, known: set[str]) -> Iterat
 
 @contextmanager
 def _errors_as_sentences(path: Path) -> Iterator[None]:
-    """Translate errors of the file or of SQLite into one sentence."""
+    """Translate an error of the file or of SQLite into one sentence."""
     try:
         yield
     except OSError as error:

@@ -15,14 +15,14 @@ Columns = Mapping[str, set[str]]
 """Column names by table."""
 
 CAPS = re.compile("budget|limit|quota|spend")
-"""A part of the names of tables and columns that may contain limits."""
+"""Words that occur in the names of tables and columns that may contain limits."""
 OF_CAPS = ("governance_model_configs", "governance_budgets", "governance_rate_limits")
 """The tables in which an unknown column may change the meaning of a limit."""
 REFERENCES = ("budget_id", "rate_limit_id")
 COVERED = {
     "governance_budgets": {"override_cycles_remaining", "override_cycles_total", "override_anchor_reset"},
 }
-"""Columns that are not read, because the remark on an override already reports them."""
+"""Columns that are not reported as unread, because the remark about an override already reports them."""
 
 
 def references(connection: Connection, known: Columns, rest: Columns) -> Iterator[BifrostReference]:
@@ -51,7 +51,7 @@ def _suspects(name: str, known: Columns, rest: Columns) -> set[str]:
 
 
 def _filled(connection: Connection, name: str, wanted: str | None) -> int:
-    """Return the number of rows of a table with a value in a column.
+    """Return the number of rows in a table that have a value in a column.
 
     NULL, 0, empty text and empty JSON do not count as values.
     """

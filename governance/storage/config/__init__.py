@@ -1,1 +1,1 @@
-"""The stored rows that a config file is compared with."""
+"""Reads the stored rows that are compared with a config file."""

@@ -1,4 +1,4 @@
-"""Reads the calls of the past for a replay: reservations and reports one by one, or their sums by bucket."""
+"""Reads past calls for a replay: either single reservations and reports, or their sums by bucket."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -20,19 +20,19 @@ TOKENS = usage_buckets.c.input_tokens + usage_buckets.c.output_tokens + usage_bu
 
 
 class Place(NamedTuple):
-    """The last call that was read: its admission, and its number."""
+    """The last call that was read: the instant of its admission, and its number."""
 
     admitted_at: int
     seq: int
 
 
 def calls_since(connection: Connection) -> int:
-    """Return from when on every reservation and report is still stored."""
+    """Return the instant from which every reservation and report is still stored."""
     return int(connection.execute(select(usage_bounds.c.pruned_until)).scalar_one())
 
 
 def part(connection: Connection, limit: Limit, after: Place, until: int, most: int) -> list[StoredCall]:
-    """Return the next calls of a limit's scope in the order of their admission, before `until`."""
+    """Return the next calls in a limit's scope before `until`, in the order in which they were admitted."""
     own = reservations.c
     further = or_(own.created_at > after.admitted_at, own.seq > after.seq)
     matches_scope = [own[name] == limit.scope_id for scope, name in SCOPES.items() if scope == limit.scope]
@@ -74,7 +74,7 @@ def _call(seq: int, admitted_at: int, status: str, *rest: Any) -> StoredCall:
 
 
 def buckets(connection: Connection, limit: Limit, span: Span) -> list[BucketSum]:
-    """Return the sums of the calls that a limit applies to, by bucket, in the order of time."""
+    """Return the sums of the calls to which a limit applies, by bucket, in the order of time."""
     sums = (func.sum(usage_buckets.c.requests), func.sum(TOKENS), func.sum(usage_buckets.c.cost))
     wanted = select(usage_buckets.c.start, *sums).where(
         usage_buckets.c.start >= span.start, usage_buckets.c.start < span.end
@@ -87,7 +87,7 @@ def buckets(connection: Connection, limit: Limit, span: Span) -> list[BucketSum]
 
 
 def _series(connection: Connection, limit: Limit) -> ColumnElement[bool] | None:
-    """Return which series a limit applies to; None for all."""
+    """Return the series to which a limit applies. Return None for all series."""
     own, identity = usage_series.c, limit.identity
     found = [own[name] == limit.scope_id for scope, name in SCOPES.items() if scope == limit.scope]
     if identity.model != ALL_MODELS:
@@ -98,7 +98,7 @@ def _series(connection: Connection, limit: Limit) -> ColumnElement[bool] | None:
 
 
 def _names(connection: Connection, limit: Limit) -> Sequence[tuple[str, str]]:
-    """Return each (provider, model) of the series whose calls a limit on one model applies to."""
+    """Return each (provider, model) of the series to which a limit on one model applies."""
     named = connection.execute(select(usage_series.c.provider, usage_series.c.model).distinct())
     whom = {name: limit.scope_id for scope, name in SCOPES.items() if scope == limit.scope}
     index = {limit.identity: limit.id}

@@ -1,4 +1,4 @@
-"""The names of virtual keys and users by id; of deleted ones the last name that the audit log has."""
+"""Finds the names of virtual keys and users by id. For a deleted one, it is the last name in the audit log."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ TABLES = {Entity.VIRTUAL_KEY: virtual_keys, Entity.USER: users}
 
 
 def of_ids(connection: Connection, entity: Entity, ids: Iterable[str]) -> dict[str, str]:
-    """Return the name of each id that has, or had, one."""
+    """Return the name of each id that has a name, or had one."""
     wanted, table = sorted({each for each in ids if each}), TABLES[entity]
     stored = select(table.c.id, table.c.name).where(table.c.id.in_(wanted))
     found: dict[str, str] = {row.id: row.name for row in connection.execute(stored)}

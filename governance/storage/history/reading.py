@@ -1,7 +1,7 @@
-"""Answers questions about usage over time, from buckets, days and months.
+"""Answers queries about usage over time, from buckets, days and months.
 
-The usage of each period is first summed by series: that reads the rows of the periods only, by the primary key, and
-leaves few. The names of the series are joined after that.
+The usage of each period is first summed by series. This reads only the rows of the periods, by the primary key, and
+leaves few rows. The names of the series are joined after that.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,14 +40,14 @@ Result = TypeVar("Result")
 
 
 class Segment(NamedTuple):
-    """A span of time, and the table that has its usage."""
+    """A span of time, and the table that contains its usage."""
 
     table: Table
     span: Span
 
 
 def buckets_since(connection: Connection) -> int:
-    """Return the start of the oldest bucket that is kept for sure."""
+    """Return the start of the oldest bucket that is certainly still stored."""
     return int(connection.execute(select(usage_bounds.c.buckets_since)).scalar_one())
 
 
@@ -58,12 +58,12 @@ def summed(connection: Connection, period: str) -> set[int]:
 
 
 def zone(connection: Connection) -> str | None:
-    """Return the time zone in which days are summed; None before the first."""
+    """Return the time zone in which days are summed. Return None before the first sum."""
     return connection.execute(select(usage_sums.c.timezone).limit(1)).scalar_one_or_none()
 
 
 def first_sum(connection: Connection) -> int | None:
-    """Return the start of the oldest day that has a sum; None if there is none."""
+    """Return the start of the oldest day with a sum. Return None if there is none."""
     first: int | None = connection.execute(select(func.min(usage_days.c.start))).scalar_one()
     return first
 
@@ -71,9 +71,9 @@ def first_sum(connection: Connection) -> int | None:
 def page(
     connection: Connection, query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment]
 ) -> tuple[list[UsageRow], int, UsageAmounts]:
-    """Return the rows of a page in the order that is asked for, the number of all rows, and their sum.
+    """Return the rows of a page in the requested order, the number of all rows, and their sum.
 
-    One statement groups the usage once, and reads both the page and the sum from that.
+    One statement groups the usage once, and computes both the page and the sum from the groups.
     """
 
     def found(add: Add) -> tuple[list[UsageRow], int, UsageAmounts]:
@@ -93,7 +93,7 @@ def page(
 def rows(
     connection: Connection, query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment]
 ) -> list[UsageRow]:
-    """Return the rows of a page in the order that is asked for."""
+    """Return the rows of a page in the requested order."""
 
     def found(add: Add) -> list[UsageRow]:
         wanted = _page(query, _grouped(query, spans, segments, add))
@@ -103,7 +103,10 @@ def rows(
 
 
 def _without_overflow(question: Callable[[Add], Result]) -> Result:
-    """Ask with exact sums; where one is too large, with sums of floats: no usage is so large except by mistake."""
+    """Run a query with exact sums.
+
+    If a sum is too large, run it again with sums of floats. Only wrong reports lead to such large usage.
+    """
     try:
         return question(func.sum)
     except OperationalError as error:
@@ -128,14 +131,17 @@ def _nothing(name: str) -> ColumnElement[Any]:
 
 
 def _page(query: HistoryQuery, grouped: CTE) -> Subquery:
-    """Return the rows of a page: the number of the span, the groups and the amounts."""
+    """Return the rows of a page. A row contains the number of its span, its groups and its amounts."""
     shown = [grouped.c[name] for name in ("number", *(COLUMNS[group] for group in query.groups), *AMOUNTS)]
     wanted = select(*shown).order_by(*_order(query, grouped))
     return wanted.limit(query.page.limit).offset(query.page.offset).subquery()
 
 
 def _grouped(query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment], add: Add) -> CTE:
-    """Return the sums by the number of the span and the groups. The series are left out if nothing asks for them."""
+    """Return the sums by the number of the span and by group.
+
+    The series are not joined if the query does not need them.
+    """
     by_series = bool(query.groups) or any(name is not None for name in query.filter)
     parts = [
         _of_segment(spans, segment, add, f"periods_{part}", by_series=by_series)
@@ -151,10 +157,10 @@ def _grouped(query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segm
 
 
 def _of_segment(spans: Sequence[Span], segment: Segment, add: Add, name: str, *, by_series: bool) -> Select[Any]:
-    """Return the usage of a segment by the number of the span and, if wanted, the series.
+    """Return the usage in a segment by the number of the span and, if `by_series` is true, by series.
 
-    The spans are cut off at the segment's ends. So each is one seek by the primary key: with a second condition on the
-    time, SQLite went through the whole segment for each span.
+    Spans are cut off at the ends of the segment. So each span is one seek by the primary key. With a second condition
+    on the time, SQLite read the whole segment for each span.
     """
     table, (start, end) = segment
     sums = [add(table.c[amount]).label(amount) for amount in AMOUNTS]
@@ -177,7 +183,7 @@ def _filtered(statement: Any, used: Subquery, wanted: UsageFilter) -> Any:
 
 
 def _order(query: HistoryQuery, grouped: CTE | Subquery) -> list[ColumnElement[Any]]:
-    """Return the order: by time or by an amount, then by time and by the groups."""
+    """Return the sort order: by time or by an amount, then by time and by group."""
     ties: list[ColumnElement[Any]] = [grouped.c.number, *(grouped.c[COLUMNS[group]] for group in query.groups)]
     first = grouped.c.number if query.sort_by == BY_TIME else grouped.c[query.sort_by]
     return [first.desc() if query.descending else first.asc(), *ties]

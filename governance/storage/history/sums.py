@@ -1,9 +1,9 @@
-"""Sums of usage. SQLite's sum of integers is exact, and fails beyond 2^63."""
+"""Sums of usage. SQLite's sum of integers is exact, but fails beyond 2^63."""
 
 LARGEST = 2**62
-"""No sum is stored or shown as more than this: no calls cost so much, but a client may report it."""
+"""The largest sum that is stored or shown. Calls never cost this much, but a client may report it."""
 
 
 def is_overflow(error: Exception) -> bool:
-    """Return whether SQLite could not add integers since their sum is too large."""
+    """Return whether SQLite failed because the sum of integers is too large."""
     return "integer overflow" in str(error)

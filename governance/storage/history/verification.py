@@ -1,7 +1,8 @@
-"""Compares the buckets of usage with the reservations and reports that are still stored, and sums with what they sum.
+"""Compares the buckets of usage with the stored reservations and reports, and each sum with the rows that it sums.
 
-Reservations that were admitted before `pruned_until` may be gone, so only later buckets are compared. A day with usage
-beyond the series that are kept apart is compared bucket by bucket over all series.
+Reservations that were admitted before `pruned_until` may have been deleted, so only later buckets are compared. On some
+days usage beyond the largest number of series was added together. On those days each bucket is compared as the sum of
+all series.
 """
 
 from collections import defaultdict
@@ -28,14 +29,17 @@ from governance.storage.tables import (
 )
 
 COUNTED = tuple(name for name in UsageAmounts._fields if name != "denied")
-"""The amounts that reservations and reports have. Denials are counted by the poll and compared with nothing."""
+"""The amounts that can be computed from reservations and reports.
+
+Denials are not among them, because only the poll counts them.
+"""
 PART = 2000
 
 Key = tuple[int, Series]
 
 
 class SummedPeriod(NamedTuple):
-    """A day or a month, the table of its sums, and the table that it sums."""
+    """A day or a month: the table of its sums, and the table whose rows are summed."""
 
     name: str
     span: Span
@@ -44,9 +48,9 @@ class SummedPeriod(NamedTuple):
 
 
 def differences(connection: Connection, calendar: Calendar) -> tuple[int, list[UsageDifference]]:
-    """Return how many buckets, days and months were compared, and those that differ.
+    """Return the number of buckets, days and months that were compared, and those that differ.
 
-    `calendar` is that of the sums.
+    `calendar` is the calendar of the sums.
     """
     buckets, found = _bucket_differences(connection)
     sums, more = _sum_differences(connection, calendar)
@@ -65,7 +69,7 @@ def _bucket_differences(connection: Connection) -> tuple[int, list[UsageDifferen
 
 
 def _stored(connection: Connection, since: int) -> tuple[dict[Key, UsageAmounts], set[int]]:
-    """Return the buckets without their denials, and the UTC days in which series were added together."""
+    """Return the buckets without their denials, and the UTC days on which several series were added together."""
     columns = [usage_buckets.c[name] for name in COUNTED]
     who = [usage_series.c[name] for name in Series._fields]
     rows = select(usage_buckets.c.start, *who, *columns).join_from(
@@ -81,7 +85,7 @@ def _stored(connection: Connection, since: int) -> tuple[dict[Key, UsageAmounts]
 
 
 def _summed(connection: Connection, since: int) -> dict[Key, UsageAmounts]:
-    """Return the usage of the stored reservations and reports by bucket and series."""
+    """Return the usage of the stored reservations and reports, by bucket and series."""
     own, start = reservations.c, (reservations.c.created_at - reservations.c.created_at % BUCKET).label("start")
     over = own.used_cost - own.held_cost
     overrun = case((own.status == "reported", 0), (over > 0, over), else_=0)
@@ -102,7 +106,7 @@ def _summed(connection: Connection, since: int) -> dict[Key, UsageAmounts]:
 
 
 def _apart(found: Mapping[Key, UsageAmounts], rest_days: set[int]) -> dict[Key, UsageAmounts]:
-    """Return the usage with all series as one in the days in which some were added together."""
+    """Return the usage. For the days in `rest_days`, all series are added up to one."""
     whole: defaultdict[Key, UsageAmounts] = defaultdict(lambda: NOTHING)
     for (start, series), amounts in found.items():
         key = start, REST if start // DAY in rest_days else series
@@ -111,7 +115,10 @@ def _apart(found: Mapping[Key, UsageAmounts], rest_days: set[int]) -> dict[Key, 
 
 
 def _sum_differences(connection: Connection, calendar: Calendar) -> tuple[int, list[UsageDifference]]:
-    """Compare the current sums: each day whose buckets are all kept with them, and each month with its days."""
+    """Compare the current sums.
+
+    Each day is compared with its buckets if all of them are still stored. Each month is compared with its days.
+    """
     since = connection.execute(select(usage_bounds.c.buckets_since)).scalar_one()
     days = [
         SummedPeriod("day", Span(day, calendar.next_day(day)), usage_days, usage_buckets)

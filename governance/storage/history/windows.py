@@ -1,4 +1,4 @@
-"""Reads the windows of a limit's rules from their counters: a window in which nothing was used has none."""
+"""Reads the windows of a limit's rules from their counters. A window in which nothing was used has no counter."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +26,10 @@ _of_rule = and_(rules.c.id == counters.c.rule_id, rules.c.metric == counters.c.m
 def page(
     connection: Connection, limit_id: str, rule_id: str | None, metric: str | None, wanted: Page
 ) -> tuple[list[CountedWindow], int]:
-    """Return a page of the windows of a limit, the newest first, of one rule or metric or of all; and their number."""
+    """Return a page of a limit's windows, newest first, and the number of all of them.
+
+    `rule_id` and `metric` select the rules.
+    """
     own: Select[Any] = select(*COLUMNS).select_from(counters.join(rules, _of_rule))
     own = own.where(rules.c.model_limit_id == limit_id)
     own = own if rule_id is None else own.where(rules.c.id == rule_id)
@@ -38,13 +41,16 @@ def page(
 
 
 def first_start(connection: Connection, rule: Rule) -> int | None:
-    """Return the start of the oldest stored window of a rule's current setting; None if there is none."""
+    """Return the start of the oldest stored window that belongs to a rule's current setting.
+
+    Return None if there is none.
+    """
     first: int | None = connection.execute(select(func.min(counters.c.window_start)).where(_of(rule))).scalar_one()
     return first
 
 
 def at_starts(connection: Connection, rule: Rule, starts: Sequence[int]) -> dict[int, CountedWindow]:
-    """Return the stored windows of a rule's current setting that begin at these instants, by their start."""
+    """Return the stored windows of a rule's current setting that begin at these instants, by start."""
     own = select(*COLUMNS).where(_of(rule), counters.c.window_start.in_(starts))
     return {row.window_start: CountedWindow(*row) for row in connection.execute(own)}
 

@@ -15,7 +15,7 @@ COLUMNS = [api_keys.c[name] for name in ApiKey._fields]
 
 
 def by_digest(connection: Connection, digest: str) -> ApiKey | None:
-    """Return the key whose secret has this digest."""
+    """Return the key whose secret has this digest, or None."""
     row = connection.execute(select(*COLUMNS).where(api_keys.c.digest == digest)).one_or_none()
     return None if row is None else key_of(row)
 
@@ -31,7 +31,7 @@ def count(connection: Connection) -> int:
 
 
 def every(connection: Connection) -> list[ApiKey]:
-    """Return all keys. A service has few."""
+    """Return all keys. A service has only a few."""
     return [key_of(row) for row in connection.execute(select(*COLUMNS))]
 
 
@@ -61,7 +61,10 @@ def remove(connection: Connection, key_id: str, revision: int) -> bool:
 
 
 def note_use(connection: Connection, used: Mapping[str, int]) -> None:
-    """Store a later `last_used_at` of keys, given as instants by id. The config revision does not change."""
+    """Store the instants of last use, which are given by key id.
+
+    An earlier instant never replaces a later one. The config revision does not change.
+    """
     later = (
         update(api_keys)
         .where(api_keys.c.id == bindparam("key"), func.coalesce(api_keys.c.last_used_at, 0) < bindparam("at"))
@@ -71,6 +74,6 @@ def note_use(connection: Connection, used: Mapping[str, int]) -> None:
 
 
 def key_of(row: Row[Any]) -> ApiKey:
-    """Return the key of a row of `COLUMNS`."""
+    """Build the key from a row of `COLUMNS`."""
     key = ApiKey._make(row)
     return key._replace(scopes=tuple(row.scopes.split()))

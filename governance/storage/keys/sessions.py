@@ -1,4 +1,4 @@
-"""Reads and writes what the sessions of the dashboard need."""
+"""Reads and writes the stored data of the dashboard's sessions."""
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.engine import Connection
@@ -17,7 +17,7 @@ def add_secret(connection: Connection, made: str) -> None:
 
 
 def note_form(connection: Connection, form_id: str, now: int) -> bool:
-    """Note that a form was sent. Return False if it was noted before."""
+    """Record that a form was sent. Return False if it was recorded before."""
     if connection.execute(select(sent_forms.c.form_id).filter_by(form_id=form_id)).first() is not None:
         return False
     connection.execute(insert(sent_forms).values(form_id=form_id, sent_at=now))
@@ -25,5 +25,5 @@ def note_form(connection: Connection, form_id: str, now: int) -> bool:
 
 
 def forget_forms(connection: Connection, before: int) -> None:
-    """Forget the forms that were sent before an instant."""
+    """Delete the records of forms that were sent before an instant."""
     connection.execute(delete(sent_forms).where(sent_forms.c.sent_at < before))

@@ -1,4 +1,4 @@
-"""Reads and writes users. A user is a name for an id. Limits on the id stay when the user is deleted."""
+"""Reads and writes users. A user is a name for an id. When a user is deleted, limits on the id stay."""
 
 from governance.domain.keys import User
 from governance.domain.records.stored import ManagedUser

@@ -12,7 +12,7 @@ from governance.storage.named_rows import UNPRINTABLE, NamedRows
 
 
 class VirtualKeyRows(NamedRows[VirtualKey, ManagedKey]):
-    """The rows of virtual keys. Their names and values are unique too."""
+    """The rows of virtual keys. No two keys have the same name or the same value."""
 
     def by_digest(self, connection: Connection, digest: str) -> VirtualKey | None:
         """Return the key whose value has this digest, or None."""
@@ -20,7 +20,10 @@ class VirtualKeyRows(NamedRows[VirtualKey, ManagedKey]):
         return None if row is None else VirtualKey._make(row)
 
     def clash(self, connection: Connection, key: VirtualKey) -> str | None:
-        """Return the column (`name` or `digest`) in which another stored key has the same value, or None."""
+        """Return the column (`name` or `digest`) in which another stored key has the same value.
+
+        Return None if there is none.
+        """
         columns = self.table.c
         for name in ("name", "digest"):
             same = select(columns.id).where(columns[name] == getattr(key, name), columns.id != key.id)
@@ -29,9 +32,9 @@ class VirtualKeyRows(NamedRows[VirtualKey, ManagedKey]):
         return None
 
     def replace_held(self, connection: Connection, held: Sequence[ManagedKey], revision: int) -> None:
-        """Store edits by a config file.
+        """Store edits that a config file makes.
 
-        Names and values are replaced by temporary ones first, so that two keys can swap them.
+        Temporary names and values are stored first, so that two keys can swap theirs.
         """
         if held:
             aside = literal(UNPRINTABLE) + self.table.c.id

@@ -1,7 +1,7 @@
 """The counters: the usage of each rule in each window.
 
-The ledger has a row for each reservation and each of its counters. `folded` is the part of a counter's usage that no
-ledger row has.
+The ledger contains one row for each reservation and each counter on which it reserves. `folded` is the part of a
+counter's usage that is in no ledger row.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,10 @@ SLICE = 2000
 
 
 def touch(connection: Connection, now: int) -> int:
-    """Return the `touched_at` of a write: later than all earlier ones, even if the clock stepped back.
+    """Return the `touched_at` for a write.
 
-    Writers run one after another, so a reader that has seen all rows up to an instant has missed no earlier row.
+    It is later than all earlier ones, even if the clock was set back. Only one writer runs at a time, so a reader that
+    has seen all rows up to an instant has missed no earlier row.
     """
     last = config_revision.c.touched_at
     raised = update(config_revision).values(touched_at=case((last >= now, last + 1), else_=now))
@@ -32,7 +33,7 @@ def touch(connection: Connection, now: int) -> int:
 def open_all(connection: Connection, openings: Sequence[Opening], now: int) -> None:
     """Create the counters of new rules with usage from another store.
 
-    No ledger row has this usage, so it is added to `folded`, the usage without ledger rows.
+    This usage is in no ledger row, so it is added to `folded`.
     """
     if not openings:
         return
@@ -55,7 +56,8 @@ def open_all(connection: Connection, openings: Sequence[Opening], now: int) -> N
 
 
 class Move(NamedTuple):
-    """A rule that gets new windows or a new id: the rule before, the rule after, and the limit's alignment."""
+    """A rule that gets new windows or a new id: the rule before the edit, the rule after it, and the limit's alignment.
+    """
 
     before: Rule
     after: Rule
@@ -63,7 +65,7 @@ class Move(NamedTuple):
 
 
 def move_all(connection: Connection, moves: Sequence[Move], now: int) -> None:
-    """Move the counters to the new ids of their rules. Move the open counters into the new windows."""
+    """Move the counters to the new ids of their rules. Move the open counters to the new windows."""
     renamed = [move for move in moves if move.before.id != move.after.id]
     if renamed:
         _rename(connection, renamed, touch(connection, now))
@@ -88,7 +90,7 @@ def _rename(connection: Connection, moves: Sequence[Move], touched_at: int) -> N
 
 
 def regenerate_all(connection: Connection, moves: Sequence[Move], now: int) -> None:
-    """Move open counters into the windows that their rules have after the edit."""
+    """Move open counters to the windows that their rules have after the edit."""
     for begin in range(0, len(moves), SLICE):
         some = moves[begin : begin + SLICE]
         found = _open(connection, [move.before.id for move in some], now)
@@ -102,7 +104,10 @@ def regenerate_all(connection: Connection, moves: Sequence[Move], now: int) -> N
 
 
 def _open(connection: Connection, rule_ids: list[str], now: int) -> dict[tuple[str, str, int], int]:
-    """Return the ids of the counters of these rules whose window has not ended: the newest of each generation."""
+    """Return the ids of these rules' counters whose window has not ended.
+
+    Of each generation, only the newest counter is returned.
+    """
     own = counters.c.rule_id, counters.c.metric, counters.c.generation
     rows = connection.execute(
         select(*own, counters.c.id)
@@ -125,9 +130,9 @@ def _moved(move: Move, now: int, touched_at: int) -> dict[str, int]:
 
 
 def note_maxima(connection: Connection, changed: Sequence[Rule], now: int) -> None:
-    """Store the new maximum of rules in the counters of their open windows.
+    """Store the new maxima of rules in the counters of their open windows.
 
-    The counter of a closed window keeps the maximum at the window's end.
+    The counter of a closed window keeps the maximum that applied at the end of the window.
     """
     own = (
         counters.c.rule_id == bindparam("its_id"),
@@ -140,10 +145,10 @@ def note_maxima(connection: Connection, changed: Sequence[Rule], now: int) -> No
 
 
 def reset(connection: Connection, limit: Limit, now: int) -> None:
-    """Set the usage in the current windows of a limit to 0. Reserved amounts stay.
+    """Set the usage in the current windows of a limit to 0.
 
-    `folded` takes the difference, so the counter still equals its ledger. A counter may start more than a day ahead of
-    the clock. Such a counter is moved into the window of `now`.
+    Reserved amounts stay. The difference is subtracted from `folded`, so the counter still equals its ledger. A counter
+    may start more than a day ahead of the clock. Such a counter is moved to the window of `now`.
     """
     for rule in limit.rules:
         row = _newest(connection, rule)
@@ -156,7 +161,7 @@ def reset(connection: Connection, limit: Limit, now: int) -> None:
 
 
 def furthest_ahead(connection: Connection, now: int) -> Row[str, int] | None:
-    """Return the counter that starts furthest ahead of the clock, if that is more than a day, else None."""
+    """Return the counter that starts furthest ahead of the clock, if this is more than a day. Otherwise return None."""
     ahead = (
         select(counters.c.rule_id, counters.c.window_start)
         .select_from(counters.join(rules))
@@ -206,7 +211,7 @@ def _zero(connection: Connection, row: Newest, now: int) -> None:
 
 
 def _bring_back(connection: Connection, row: Newest, rule: Rule, alignment: Alignment, now: int) -> None:
-    """Move a rule's newest counter to the window of `now`. If that window has a counter, add its amounts."""
+    """Move a rule's newest counter to the window of `now`. If that window already has a counter, add both counters."""
     start, _ = window(rule.duration, alignment, rule.anchor, now)
     same = and_(
         counters.c.rule_id == rule.id, counters.c.metric == rule.metric, counters.c.generation == rule.generation

@@ -28,7 +28,7 @@ KEPT_TOTALS = 256
 
 
 def limits(connection: Connection, query: ListQuery, total: int, now: int) -> list[LimitState]:
-    """Return a page of the `total` model limits that pass the filter."""
+    """Return a page of the `total` model limits that match the filter."""
     wanted = _wanted(query.filter)
     if query.order.sort_by == "usage":
         return _by_usage(connection, query, wanted, now)
@@ -38,15 +38,15 @@ def limits(connection: Connection, query: ListQuery, total: int, now: int) -> li
 
 
 def count(connection: Connection, given: Filter) -> int:
-    """Return the number of limits that pass a filter."""
+    """Return the number of limits that match a filter."""
     wanted = _wanted(given)
     return int(connection.execute(_count(tuple(wanted)), wanted).scalar_one())
 
 
 class Totals:
-    """The totals of filters.
+    """The number of limits that match each filter.
 
-    A search reads the names of all limits, so each total is counted only once for each config revision.
+    A search reads the names of all limits, so it is counted only once for each config revision.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Totals:
         self._lock = Lock()
 
     def of(self, connection: Connection, wanted: Filter) -> int:
-        """Return the total at the revision that this transaction sees."""
+        """Return the total for the revision that this transaction sees."""
         key = connection.info["file"], revisions.current(connection), wanted
         with self._lock:
             total = self._known.get(key)
@@ -67,13 +67,13 @@ class Totals:
 
 @lru_cache(maxsize=256)
 def _count(names: tuple[str, ...]) -> Select[Any]:
-    """Return the statement that counts the limits. It is made and compiled once for each set of conditions."""
+    """Return the statement that counts the limits. It is built and compiled once for each set of conditions."""
     return select(func.count()).select_from(model_limits).where(*(CONDITIONS[name] for name in names))
 
 
 @lru_cache(maxsize=256)
 def _statement(names: tuple[str, ...], order: Order, from_end: bool) -> Select[Any]:
-    """Return the statement for a page. The ids come from an index, so the offset skips only index entries."""
+    """Return the statement for a page. The ids come from an index, so the offset skips only entries of the index."""
     columns = [SORT_COLUMNS[order.sort_by], model_limits.c.id]
     forwards = [column.desc() if order.descending else column.asc() for column in columns]
     backwards = [column.asc() if order.descending else column.desc() for column in columns]
@@ -84,7 +84,7 @@ def _statement(names: tuple[str, ...], order: Order, from_end: bool) -> Select[A
 
 
 def _from_nearer_end(page: Page, total: int) -> tuple[Page, bool]:
-    """Return the page counted from the nearer end of the list, and whether that end is the last row.
+    """Return the page counted from the nearer end of the list, and whether this is the far end.
 
     SQLite reads all rows that an offset skips: 80,000 index entries take 2 ms.
     """
@@ -101,7 +101,7 @@ def _wanted(given: Filter) -> dict[str, str]:
 
 
 def _by_usage(connection: Connection, query: ListQuery, wanted: dict[str, str], now: int) -> list[LimitState]:
-    """Return a page sorted by usage, in the same order as from memory: unused limits come last, by id."""
+    """Return a page sorted by usage, in the same order as the snapshot: unused limits come last, sorted by id."""
     shares = _shares(connection, now)
     passing = select(model_limits.c.id).where(*(CONDITIONS[name] for name in wanted))
     ids = connection.execute(passing, wanted).scalars().all()
@@ -134,7 +134,7 @@ _live = (
         ~_superseded,
     )
 )
-"""Select the usage in current windows. The statement starts from the counters, because most rules have none."""
+"""Selects the usage in current windows. The statement starts from the counters, because most rules have none."""
 
 
 def budgets(connection: Connection, page: Page) -> tuple[list[tuple[str, LimitState]], int]:

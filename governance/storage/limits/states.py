@@ -1,4 +1,4 @@
-"""Reads model limits with rules, newest counters and scope names, as `LimitState` values."""
+"""Reads model limits with their rules, newest counters and scope names, as `LimitState` values."""
 
 from collections.abc import Iterable, Sequence
 from sys import intern
@@ -76,7 +76,7 @@ def by_ids(connection: Connection, ids: Sequence[str]) -> dict[str, LimitState]:
 
 
 def whole(connection: Connection, rows: Sequence[Any]) -> list[LimitState]:
-    """Return the limits of rows of `named_limits`, in the same order, with their rules and newest counters."""
+    """Build a limit from each row of `named_limits`, in the same order, with its rules and newest counters."""
     if not rows:
         return []
     counted = group(connection.execute(_of_limits, {"ids": [row[0] for row in rows]}).all())
@@ -84,7 +84,7 @@ def whole(connection: Connection, rows: Sequence[Any]) -> list[LimitState]:
 
 
 def group(rows: Iterable[Any]) -> Counted:
-    """Return rules and their newest counters by limit, from rows of `counted_rules`.
+    """Build rules with their newest counters from rows of `counted_rules`, by limit.
 
     Equal values share one object, which saves a sixth of the memory.
     """
@@ -100,7 +100,7 @@ def group(rows: Iterable[Any]) -> Counted:
 
 
 def limit_of(row: Any, counted: Counted) -> tuple[Limit, Counters]:
-    """Return the limit of a row that begins with `LIMIT_COLUMNS`, and its counters."""
+    """Build a limit and its counters from a row that begins with `LIMIT_COLUMNS`."""
     limit_id, model, provider, scope, scope_id, aligned, zone, *rest = row[: len(LIMIT_COLUMNS)]
     pairs = counted.get(limit_id, ())
     held = tuple([rule for rule, _ in pairs])

@@ -25,7 +25,7 @@ class NearestRules(NamedTuple):
 
 
 def nearest(connection: Connection, most: int, now: int) -> NearestRules:
-    """Return the rules with the highest share of used and reserved in their current windows.
+    """Return the rules whose used and reserved amounts are the highest share of their maximum in their current windows.
 
     Unused rules are left out.
     """
@@ -42,6 +42,6 @@ def nearest(connection: Connection, most: int, now: int) -> NearestRules:
 
 
 def _place(row: Used) -> tuple[int, str, str, str]:
-    """Return the sort key: first the exact share, the largest first, then the id."""
+    """Return the sort key: the exact share in descending order, then the id."""
     limit_id, rule_id, metric, taken, max_limit = row
     return -(taken * SHARE // max_limit), limit_id, rule_id, metric

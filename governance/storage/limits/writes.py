@@ -32,7 +32,7 @@ def find_identical(connection: Connection, identity: Identity) -> str | None:
 
 
 class Edit(NamedTuple):
-    """A limit before and after."""
+    """A limit before and after an edit."""
 
     before: Limit
     after: Limit
@@ -49,16 +49,16 @@ def add_all(connection: Connection, limits: Sequence[Limit], revision: int, sour
 
 
 def note_places(connection: Connection, held: Iterable[ManagedLimit]) -> None:
-    """Store the path of the config file that created limits."""
+    """Store the paths of the config files that created limits."""
     rows = [{"its_id": each.limit.id, "its_place": each.source.place} for each in held]
     if rows:
         connection.execute(update(model_limits).where(_one_limit).values(place=bindparam("its_place")), rows)
 
 
 def replace(connection: Connection, before: Limit, after: Limit, revision: int, now: int) -> None:
-    """Store an edit. Removed rules lose their counters.
+    """Store an edit.
 
-    The open counter of a changed rule moves to the new generation.
+    The counters of removed rules are deleted. The open counter of a changed rule moves to the new generation.
     """
     replace_all(connection, [Edit(before, after)], revision, now)
 
@@ -121,7 +121,7 @@ def _row(limit: Limit, revision: int) -> dict[str, Any]:
 
 
 def _moves(edit: Edit) -> Iterable[counters.Move]:
-    """Return the rules that have new windows or a new id after an edit."""
+    """Return the rules that get new windows or a new id in an edit."""
     before = predecessors(edit.before.rules, edit.after.rules)
     for rule in edit.after.rules:
         known = before.get(rule.key, rule)
@@ -130,7 +130,7 @@ def _moves(edit: Edit) -> Iterable[counters.Move]:
 
 
 def _with_new_maximum(edit: Edit) -> Iterable[Rule]:
-    """Return the rules that have another maximum after an edit."""
+    """Return the rules whose maximum changes in an edit."""
     before = predecessors(edit.before.rules, edit.after.rules)
     return (rule for rule in edit.after.rules if before.get(rule.key, rule).max_limit != rule.max_limit)
 

@@ -21,7 +21,7 @@ _add = (
 
 
 def add(connection: Connection, counted: Mapping[str, tuple[int, int]]) -> None:
-    """Add denials, given as (number, time of the last) by limit id. Deleted limits are skipped."""
+    """Add denials. They are given by limit id, as (number, time of the last denial). Deleted limits are skipped."""
     rows = [{"limit_id": key, "more": count, "at": at} for key, (count, at) in counted.items()]
     connection.execute(_begin, rows)
     connection.execute(_add, rows)

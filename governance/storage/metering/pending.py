@@ -1,6 +1,6 @@
-"""Counters and reservations with the changes of a unit of work that is not written yet.
+"""Counters and reservations with the changes of a unit of work that are not written yet.
 
-A ledger row has the amounts of one reservation in one counter.
+A ledger row contains the amounts of one reservation on one counter.
 """
 
 from dataclasses import dataclass, field
@@ -11,14 +11,14 @@ from governance.domain.metering.reservation import Reservation
 from governance.storage.tables import LARGEST_SUM
 
 CounterKey = tuple[str, str, int]
-"""(rule's id, metric, generation)."""
+"""(rule id, metric, generation)."""
 
 
 @dataclass(slots=True)
 class PendingCounter:
-    """A counter with unwritten changes.
+    """A counter with changes that are not written yet.
 
-    A new counter has no id until it is stored, and it has the maximum of its rule.
+    A new counter has no id until it is stored, and it contains the maximum of its rule.
     """
 
     id: int | None
@@ -42,14 +42,14 @@ class PendingCounter:
 
     @property
     def counter(self) -> Counter:
-        """The counter as a value."""
+        """The counter as an immutable value."""
         return Counter(self.start, self.end, self.used, self.reserved)
 
     def refuse_beyond(self, held: int, used: int) -> None:
         """Raise InvalidRequest if the counter or the sum of its ledger would exceed the largest sum.
 
-        `used - folded` is the sum of its ledger rows (see `move`). Reserved amounts count as used, so that each one can
-        be charged later.
+        `used - folded` is the sum of the ledger rows (see `move`). Reserved amounts count as used, so that each of them
+        can be charged later.
         """
         more = held + used
         if more > 0 and self.used + self.reserved - min(0, self.folded) + more > LARGEST_SUM:
@@ -60,7 +60,10 @@ class PendingCounter:
             )
 
     def move(self, held: int, used: int) -> None:
-        """Add to the reserved and used amounts. `used` does not fall below 0. `folded` gets the difference."""
+        """Add to the reserved and used amounts.
+
+        If `used` would fall below 0, it becomes 0, and the difference is added to `folded`.
+        """
         self.reserved += held
         after = self.used + used
         self.used = max(0, after)
@@ -68,13 +71,16 @@ class PendingCounter:
         self.moved = True
 
     def stretch(self, end: int) -> None:
-        """Change the end of the window, after a change of the time zone's rules."""
+        """Change the end of the window. This is needed if the rules of its time zone change."""
         self.end, self.stretched = end, True
 
 
 @dataclass(slots=True)
 class PendingEntry:
-    """A ledger row with unwritten changes: its held and used amounts. `counter` is None if the counter was deleted."""
+    """A ledger row with changes that are not written yet: its held and used amounts.
+
+    `counter` is None if the counter was deleted.
+    """
 
     counter_id: int
     held: int
@@ -84,7 +90,7 @@ class PendingEntry:
 
 @dataclass(slots=True)
 class PendingReservation:
-    """A stored reservation with unwritten changes, and its ledger rows."""
+    """A stored reservation with changes that are not written yet, and its ledger rows."""
 
     seq: int
     reservation: Reservation

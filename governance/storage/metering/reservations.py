@@ -14,7 +14,7 @@ from governance.domain.records.list_query import Page
 from governance.storage.tables import reservations
 
 MOST_SPELLINGS = 10_000
-"""The most pairs of one statement. SQLite allows 32,766 values."""
+"""The largest number of (model, provider) pairs that one SQL statement may contain. SQLite allows 32,766 values."""
 TOO_MANY = f"Ask for a shorter time: the calls since then name more than {MOST_SPELLINGS:,} models of this provider."
 COLUMNS = [reservations.c[name] for name in Reservation._fields]
 
@@ -27,7 +27,7 @@ def get(connection: Connection, reservation_id: str) -> Reservation | None:
 
 
 def page(connection: Connection, wanted: Page, which: ReservationFilter) -> tuple[list[Reservation], int | None]:
-    """Return a page of reservations, newest first, and the total number.
+    """Return a page of reservations, newest first, and the number of all of them.
 
     The number is None if it is above `EXACT_TOTAL`.
     """
@@ -42,10 +42,11 @@ def page(connection: Connection, wanted: Page, which: ReservationFilter) -> tupl
 
 
 def _created(which: ReservationFilter) -> ColumnElement[Any]:
-    """Return what reservations are sorted by.
+    """Return the expression by which reservations are sorted.
 
-    Open ones are few and have an index of their own. As an expression, the instant has none, so the database does not
-    go through all reservations in their order to find the open ones: 31 ms with 100,000.
+    There are few open reservations, and they have their own index. For them, `created_at` is wrapped in an expression
+    that has no index. Otherwise the database would read all reservations in their order to find the open ones: 31 ms
+    for 100,000 reservations.
     """
     created = reservations.c.created_at
     return created + 0 if which.status == Status.OPEN and which.since is None else created
@@ -74,7 +75,10 @@ def _within(which: ReservationFilter) -> Iterator[ColumnElement[bool]]:
 def _spellings(
     connection: Connection, which: ReservationFilter, within: Sequence[ColumnElement[bool]]
 ) -> list[tuple[str, str]]:
-    """Return each spelling (model, provider) of the wanted names in stored calls. Raises InvalidRequest."""
+    """Return every (model, provider), as spelled in stored calls, that means one of the wanted names.
+
+    Raises InvalidRequest.
+    """
     written = select(reservations.c.model, func.coalesce(reservations.c.provider, "")).where(*within).distinct()
     found = [
         (model, provider)
@@ -91,16 +95,19 @@ def _is_wanted(which: ReservationFilter, provider: str, model: str) -> bool:
 
 
 class Unsettled(NamedTuple):
-    """A virtual key whose reservations all expired, and their number. The key is '' for calls without one."""
+    """A virtual key whose reservations have all expired, and the number of these reservations.
+
+    The key is '' for calls without one.
+    """
 
     virtual_key_id: str
     expired: int
 
 
 def never_settled(connection: Connection, since: int, least: int) -> list[Unsettled]:
-    """Return the virtual keys whose reservations since an instant all expired.
+    """Return the virtual keys whose reservations since an instant have all expired.
 
-    A key with fewer than `least` reservations is left out. The key with the most reservations comes first.
+    A key with fewer than `least` reservations is left out. The key with the largest number of reservations comes first.
     """
     own, key = reservations.c, func.coalesce(reservations.c.virtual_key_id, "")
     ended = own.status.not_in([Status.OPEN, Status.REPORTED])

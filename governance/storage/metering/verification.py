@@ -1,6 +1,7 @@
-"""Compares every counter with its ledger in one transaction. The service may run meanwhile.
+"""Compares every counter with its ledger in one transaction.
 
-The ledger has a row for each reservation and each of its counters, with the held and used amounts.
+The service may run at the same time. The ledger contains one row for each reservation and each counter on which it
+reserves, with the held and used amounts.
 """
 
 from typing import Any, NamedTuple
@@ -47,7 +48,7 @@ _below_zero = case((counters.c.folded < 0, counters.c.folded), else_=0)
 
 
 class Verified(NamedTuple):
-    """The time of the last verification, the number of counters, and the number of those that differed."""
+    """The time of the last verification, the number of counters, and the number of counters that differed."""
 
     at: int
     counters: int
@@ -55,9 +56,10 @@ class Verified(NamedTuple):
 
 
 def differences(connection: Connection) -> tuple[int, list[CounterDifference]]:
-    """Return the number of counters, and those that differ from their ledger rows.
+    """Return the number of counters, and the counters that differ from their ledger rows.
 
-    In a correct counter, used = folded + Σ used and reserved = Σ held. `folded` has the usage of deleted ledger rows.
+    In a correct counter, used = folded + Σ used and reserved = Σ held. `folded` contains the usage of deleted ledger
+    rows.
     """
     compared = [_compared(row) for row in connection.execute(_sums)]
     differ = [each for each in compared if (each.used, each.reserved) != (each.ledger_used, each.ledger_reserved)]
@@ -72,7 +74,8 @@ def _compared(row: Any) -> CounterDifference:
 
 
 def full(connection: Connection, now: int) -> list[FullCounter]:
-    """Return the counters of current windows that could become too large with the amount of one call."""
+    """Return the counters of current windows that would become too large if the largest amount of one call were added.
+    """
     rows = connection.execute(
         select(counters.c.rule_id, counters.c.metric, counters.c.window_start)
         .where(counters.c.window_end > now, counters.c.used + counters.c.reserved > NEARLY_FULL + _below_zero)

@@ -1,1 +1,1 @@
-"""Price overrides, and the models without a known price."""
+"""Price overrides, and the models for which no price is known."""

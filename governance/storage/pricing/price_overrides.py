@@ -13,7 +13,7 @@ from governance.storage.named_rows import UNPRINTABLE, NamedRows
 
 
 class PriceRows(NamedRows[PriceOverride, ManagedPrice]):
-    """The rows of price overrides. Only one override of a model may begin at an instant."""
+    """The rows of price overrides. No two overrides of a model begin at the same instant."""
 
     def twin(self, connection: Connection, override: PriceOverride) -> PriceOverride | None:
         """Return another override of the same model that begins at the same instant, or None."""
@@ -28,9 +28,9 @@ class PriceRows(NamedRows[PriceOverride, ManagedPrice]):
         return None if row is None else PriceOverride._make(row)
 
     def replace_held(self, connection: Connection, held: Sequence[ManagedPrice], revision: int) -> None:
-        """Store edits by a config file.
+        """Store edits that a config file makes.
 
-        Models are replaced by temporary ones first, so that two overrides can swap them.
+        Temporary models are stored first, so that two overrides can swap theirs.
         """
         if held:
             aside = literal(UNPRINTABLE) + self.table.c.id
@@ -45,7 +45,7 @@ class PriceRows(NamedRows[PriceOverride, ManagedPrice]):
     def found(
         self, connection: Connection, wanted: Page, search: str, provider: str | None
     ) -> tuple[list[PriceOverride], int]:
-        """Return a page, newest first, and the total number of rows that match.
+        """Return a page of the rows that match, newest first, and the number of all such rows.
 
         `search` is folded, and the provider is canonical.
         """

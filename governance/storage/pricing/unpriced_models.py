@@ -1,4 +1,4 @@
-"""Counts the calls without a known price, by model. `doctor` shows the models."""
+"""Counts the calls for which no price was known, by model. `doctor` lists these models."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -11,7 +11,10 @@ from governance.domain.times import DAY
 from governance.storage.tables import unpriced_models
 
 MOST_MODELS = 1000
-"""The most models that are kept. Callers choose the names of models, and must not fill the disk with them."""
+"""The largest number of models that are counted.
+
+Callers choose the names of models, and must not be able to fill the disk with them.
+"""
 KEPT = 30 * DAY
 
 _table = unpriced_models
@@ -24,7 +27,8 @@ _add = (
 
 
 class UnpricedModel(NamedTuple):
-    """A model without a known price: the number of calls that needed one, and the time of the last (microseconds)."""
+    """A model without a known price: the number of calls that needed one, and the time of the last call (microseconds).
+    """
 
     provider: str
     model: str
@@ -33,9 +37,10 @@ class UnpricedModel(NamedTuple):
 
 
 def add(connection: Connection, counted: Mapping[ModelKey, tuple[int, int]]) -> None:
-    """Add counts, given as (number, time of the last) by model. At `MOST_MODELS`, new models are not counted.
+    """Add counts, which are given by model as (number, time of the last call).
 
-    Models that were last counted more than `KEPT` ago are removed, so that new ones find room.
+    If `MOST_MODELS` are stored, new models are not counted. First, models whose last call was more than `KEPT` ago are
+    removed, so that there is room for new ones.
     """
     newest = max(at for _, at in counted.values())
     connection.execute(delete(_table).where(_table.c.last_at < newest - KEPT))
@@ -53,7 +58,7 @@ def add(connection: Connection, counted: Mapping[ModelKey, tuple[int, int]]) -> 
 
 
 def recent(connection: Connection, since: int) -> list[UnpricedModel]:
-    """Return the models that were counted since an instant, those with the most calls first."""
+    """Return the models that were counted since an instant, sorted by the number of calls, the largest first."""
     rows = select(_table).where(_table.c.last_at >= since)
     ordered = rows.order_by(_table.c.count.desc(), _table.c.provider, _table.c.model)
     return [UnpricedModel._make(row) for row in connection.execute(ordered)]

@@ -1,4 +1,4 @@
-"""Translates errors of SQLite: into Unavailable (try again), Conflict (read again), or a fault of our code."""
+"""Translates errors of SQLite into Unavailable (try again), Conflict (read again), or a fault of our code."""
 
 import logging
 import re
@@ -34,7 +34,7 @@ PARENTS = {
     "counters": "the rule that this usage belongs to",
     "denials": "the limit that refused these calls",
 }
-"""Rows that another request may have deleted first, by the table that refers to them."""
+"""Rows that another request may have deleted in the meantime, by the table that refers to them."""
 TABLE = re.compile(r"\b(?:INTO|UPDATE|FROM)\s+(\w+)", re.IGNORECASE)
 PRIMARY = 0xFF
 """The mask that reduces an extended error code of SQLite to its primary code."""
@@ -49,12 +49,12 @@ FAULTS_OF_A_STATEMENT = frozenset(
     }
 )
 LOST = ("no such table", "closed database")
-"""SQLite raises these messages as faults of a statement, but the cause is a lost file."""
+"""SQLite reports these as faults of a statement, but their cause is a lost file."""
 
 
 @contextmanager
 def raised_for_callers(path: Path) -> Iterator[None]:
-    """Raise Unavailable for trouble with the database, and Conflict for a race.
+    """Raise Unavailable if the database has a problem, and Conflict if another request was faster.
 
     The original error is the `__cause__`. The error of a faulty statement is logged and raised unchanged.
     """
@@ -76,7 +76,7 @@ def raised_for_callers(path: Path) -> Iterator[None]:
 
 
 def is_trouble(error: Exception) -> bool:
-    """Return whether the error concerns the whole database, not only one statement or its values."""
+    """Return whether the error is about the whole database, not only about one statement or its values."""
     if not isinstance(error, sqlite3.Error):
         return False
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE)
@@ -84,7 +84,10 @@ def is_trouble(error: Exception) -> bool:
 
 
 def unavailable(error: BaseException, path: Path) -> Unavailable:
-    """Return the Unavailable for an error of the database. The message has the file's name, without its folder."""
+    """Build the Unavailable for an error of the database.
+
+    The message contains the name of the file without its folder.
+    """
     text = str(getattr(error, "orig", None) or getattr(error, "strerror", None) or error).lower()
     reasons = {
         "locked": "another process holds its lock",
@@ -104,7 +107,7 @@ def unavailable(error: BaseException, path: Path) -> Unavailable:
 
 
 def _refuse_race(error: DBAPIError) -> None:
-    """Raise Conflict if another request may have caused the violation of a constraint."""
+    """Raise Conflict if another request may have caused the constraint violation."""
     kind, _, columns = str(error.orig).partition(" constraint failed")
     stored, deleted = UNIQUE.get(columns.removeprefix(": ")), PARENTS.get(_table(error))
     if kind == "UNIQUE" and stored:

@@ -1,4 +1,4 @@
-"""Notices when another file takes the place of the database file."""
+"""Notices when the database file is replaced by another file."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ REPLACED = (
 
 
 class FileWatch:
-    """Compares the file at a path with the file that was opened last."""
+    """Compares the file at a path with the file that was last opened."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -22,10 +22,10 @@ class FileWatch:
         self._log: int | None = None
 
     def file(self) -> FileId:
-        """Return which file is at the path now. Raises OSError if there is none.
+        """Return the id of the file that is at the path now.
 
-        Raises Unavailable if another file is at the path and the write-ahead log of the old file still exists. SQLite
-        would apply the old log to the new file and destroy it.
+        Raises OSError if there is none. Raises Unavailable if it is another file and the write-ahead log of the old
+        file still exists. SQLite would apply the old log to the new file and destroy it.
         """
         stat = os.stat(self._path)  # noqa: PTH116 - three times as fast as Path.stat; each batch calls it
         file = stat.st_dev, stat.st_ino

@@ -1,4 +1,4 @@
-"""SQLite's forms of the functions in `storage/functions.py`. The import of this module registers them."""
+"""SQLite's forms of the functions in `storage/functions.py`. Importing this module registers them."""
 
 from typing import Any
 
@@ -9,5 +9,5 @@ from governance.storage.functions import TextPosition
 
 @compiles(TextPosition, "sqlite")
 def instr(position: TextPosition, compiler: Any, **options: Any) -> str:
-    """Return the SQL of the function with SQLite's name."""
+    """Return the SQL with the function's SQLite name."""
     return f"instr{compiler.process(position.clause_expr, **options)}"

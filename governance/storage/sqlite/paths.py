@@ -1,4 +1,4 @@
-"""The files beside a database file, each by the suffix of its name."""
+"""The files that belong to a database file, by the suffixes of their names."""
 
 from pathlib import Path
 
@@ -13,5 +13,5 @@ BELONGINGS = ("", *JOURNALS, MARKER, START, QUEUE, NEXT, RUNNING, UPKEEP, COMMAN
 
 
 def beside(database: Path, end: str) -> Path:
-    """Return the path of the file with this suffix beside a database."""
+    """Return the path of the database's file with this suffix."""
     return database.with_name(f"{database.name}{end}")

@@ -1,4 +1,4 @@
-"""`/api/governance/config`: files of limits over HTTP. A file is planned first, and then applied as planned."""
+"""`/api/governance/config`: config files over HTTP. A file is planned first, and then applied according to its plan."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,7 +23,7 @@ PLAN_WANTED = "Plan the file first (POST /api/governance/config/plan), and send 
 
 
 def file_operation(summary: str, *refusals: Code) -> Callable[[View], View]:
-    """Declare an endpoint that takes a file and shows its plan."""
+    """Declare an endpoint that receives a file and returns its plan."""
     return operation(
         summary,
         scope=KeyScope.WRITE,

@@ -1,4 +1,4 @@
-"""`/api/governance/usage/history`: who spent what, over time."""
+"""`/api/governance/usage/history`: usage over time, by provider, model, virtual key and user."""
 
 from collections.abc import Mapping
 from itertools import chain
@@ -40,7 +40,7 @@ def usage_history(query: Mapping[str, Any]) -> HttpResponse:
     accepts = the_request().accept_mimetypes
     if query["format"] == "csv" or (accepts.best == CSV and not accepts.accept_json):
         pages = history.stream(wanted)
-        # the first page is read before the response begins, so that an error can still become the response
+        # read the first page before the response begins, so that an error can still become the response
         first = next(pages)
         lines = rows.csv_lines(wanted, chain([first], pages))
         return HttpResponse(lines, content_type=f"{CSV}; charset=utf-8")

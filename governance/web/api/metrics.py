@@ -1,4 +1,4 @@
-"""`/metrics` for Prometheus, with the sums of all workers. No label names a model, a key or a user."""
+"""`/metrics` for Prometheus, with the sums of all workers. No label contains the name of a model, a key or a user."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +21,7 @@ blueprint = Blueprint("metrics", __name__)
 
 EXTENSION = "governance.metrics"
 MOST_TEXTS = 5
-"""The text is made at most this many times a second."""
+"""The text is computed at most this many times per second."""
 
 
 @blueprint.get("/metrics")
@@ -34,7 +34,7 @@ def metrics() -> HttpResponse:
 
 @blueprint.record
 def throttle(state: BlueprintSetupState) -> None:
-    """Limit how often each app makes its text: `MOST_TEXTS` times a second, for any number of clients."""
+    """Let each app compute its text at most `MOST_TEXTS` times per second, whatever the number of clients is."""
     service: Container = state.app.extensions[SERVICE]
     state.app.extensions[EXTENSION] = Throttle(lambda: _text(service), MOST_TEXTS)
 
@@ -78,7 +78,7 @@ def _by_label(name: str, documentation: str, label: str, values: Mapping[str, in
 
 
 def _age(verified: Metric) -> Iterator[Metric]:
-    """Yield the age in seconds of the oldest snapshot. A worker without a snapshot has the value 0 and is left out."""
+    """Yield the age in seconds of the oldest snapshot. A worker without a snapshot reports 0 and is left out."""
     oldest = min((sample.value for sample in verified.samples if sample.value), default=None)
     if oldest is not None:
         age = max(0.0, time.time() - oldest)

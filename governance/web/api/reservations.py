@@ -1,4 +1,4 @@
-"""`/api/governance/reservations`, `/usage` and `/check`: decide before a call, charge after it."""
+"""`/api/governance/reservations`, `/usage` and `/check`: decide before a call, charge after the call."""
 
 import re
 from collections.abc import Mapping
@@ -163,7 +163,10 @@ def _repeat() -> tuple[str, str, str] | None:
 
 
 def _answered(decision: Decision) -> HttpResponse:
-    """Return the rendered decision. Raises Denied or Forbidden if the call is refused."""
+    """Return the response that the writer rendered for a decision.
+
+    Raises Denied or Forbidden if the call is refused.
+    """
     if decision.rendered:
         return document(decision.rendered, [("Idempotent-Replayed", "true")] if decision.replayed else [])
     raise refusal(decision)

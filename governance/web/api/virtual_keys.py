@@ -1,4 +1,4 @@
-"""`/api/governance/virtual-keys`: the gateway's keys, to which limits can be bound."""
+"""`/api/governance/virtual-keys`: the gateway's keys. A limit may have a virtual key as its scope."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -41,5 +41,5 @@ def ask_what_if(body: Mapping[str, Any]) -> HttpResponse:
 
 
 def _named(fault: Fault) -> Fault:
-    """Return a fault with its path in the body. The faults of the limit are in `model_config`."""
+    """Return a fault with its path in the body. The limit is in the field `model_config`."""
     return fault if fault.param in OWN else fault._replace(param=f"model_config.{fault.param}")

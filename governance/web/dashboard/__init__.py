@@ -1,1 +1,1 @@
-"""The dashboard at `/ui`: pages for browsers. One file a page; `core/` has what every page needs."""
+"""The dashboard at `/ui`: pages for browsers. Each page has its own file. `core/` contains what all pages need."""

@@ -1,4 +1,4 @@
-"""Audit: who changed what, when, from what to what."""
+"""The audit log: who changed what and when, with the old and the new values."""
 
 from flask import render_template
 from flask.typing import ResponseReturnValue
@@ -18,7 +18,7 @@ QUERY = AuditListQuery()
 
 @shows("audit")
 def audit() -> ResponseReturnValue:
-    """Show a page of the audit. Changes of API keys are shown only to admin keys."""
+    """Show a page of the audit log. Changes of API keys are shown only to admin keys."""
     query: AuditQuery = queries.read(QUERY, addresses.question())
     query = query._replace(page=paging.shown(query.page))
     is_admin = sessions.viewer().may(KeyScope.ADMIN)

@@ -1,4 +1,4 @@
-"""An entry of the audit as pages show it."""
+"""Converts an entry of the audit log to the form in which pages show it."""
 
 import json
 from decimal import Decimal
@@ -15,11 +15,11 @@ TITLES = {
 }
 
 RULE_IDS = "[*].id"
-"""The ids of rules, which say nothing to a reader: their windows name them."""
+"""The fields that contain ids of rules. They tell a reader nothing, because a rule is identified by its window."""
 
 
 class FieldChange(NamedTuple):
-    """A field with its old and its new value as text; '' where there is none."""
+    """A field with its old and its new value as text. A value that does not exist is ''."""
 
     field: str
     old: str
@@ -27,7 +27,7 @@ class FieldChange(NamedTuple):
 
 
 class AuditRow(NamedTuple):
-    """Who changed what, when."""
+    """One change: who changed what and when."""
 
     seq: int
     at: int
@@ -40,7 +40,7 @@ class AuditRow(NamedTuple):
 
 
 def row(recorded: RecordedEntry) -> AuditRow:
-    """Return an entry for a page."""
+    """Convert an entry for a page."""
     seq, told = recorded
     listed = json.loads(told.changes, parse_float=Decimal)
     told_fields = (each for each in listed if not each["field"].endswith(RULE_IDS))

@@ -1,4 +1,4 @@
-"""Health: whether the service is ready, what the operator should know, and how it runs."""
+"""Health: whether the service is ready, the warnings for the operator, and how the service runs."""
 
 from flask import render_template
 from flask.typing import ResponseReturnValue
@@ -9,6 +9,6 @@ from governance.web.dashboard.core.blueprint import shows
 
 @shows("health")
 def health() -> ResponseReturnValue:
-    """Show what `/readyz` tells, with the price list."""
+    """Show the information of `/readyz`, and the state of the price list."""
     found = governance().health.get()
     return render_template("dashboard/health.html", health=found, settings=governance().settings)

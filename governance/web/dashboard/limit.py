@@ -1,4 +1,4 @@
-"""One limit: its rules and their forecast, its usage over time, its past windows, and who changed it."""
+"""One limit: its rules with their forecasts, its usage over time, its past windows, and its changes."""
 
 from typing import Any
 
@@ -46,7 +46,10 @@ def limit() -> ResponseReturnValue:
 
 
 def _history(limit: dict[str, Any]) -> dict[str, Any]:
-    """Return what the calls that the limit applies to have used, by day: in dollars if it has a budget, else calls."""
+    """Return the daily usage of the calls to which the limit applies.
+
+    It is in dollars if the limit has a budget. Otherwise it is in calls.
+    """
     whose = {Scope.VIRTUAL_KEY: "virtual_key_id", Scope.USER: "user_id"}.get(limit["scope"])
     page = usage_charts.over_time(
         since=rfc3339(governance().history.days_ago(DAYS - 1)),

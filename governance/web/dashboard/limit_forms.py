@@ -1,4 +1,4 @@
-"""Create, change and delete a limit. What will happen is said first, and done with a second click."""
+"""Create, change and delete a limit. The first click shows the effects, and the second click stores the change."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,13 +30,13 @@ PATH = "/api/governance/model-configs"
 
 @shows("new-limit", KeyScope.WRITE)
 def new_limit() -> ResponseReturnValue:
-    """Show the empty form, or one that the address fills."""
+    """Show an empty form, or one filled from the query."""
     return _new(forms.body(the_request().args, CREATE, NUMBERS))
 
 
 @acts("new-limit")
 def create_limit(fields: MultiDict[str, str]) -> ResponseReturnValue:
-    """Say what a new limit does; with `step=store`, store it."""
+    """Show the effects of a new limit. With `step=store`, store it."""
     body, service = forms.body(fields, CREATE, NUMBERS), governance().model_limits
     if fields.get("step") == "more":
         return _new(body, more=True)
@@ -52,7 +52,7 @@ def create_limit(fields: MultiDict[str, str]) -> ResponseReturnValue:
 
 @shows("change-limit", KeyScope.WRITE)
 def change_limit_form() -> ResponseReturnValue:
-    """Show the form with what is stored."""
+    """Show the form filled with the stored limit."""
     limit_id = the_request().args.get("id", "")
     found = governance().model_limits.get(limit_id)
     limit = limit_views.parsed(found.body)
@@ -61,7 +61,10 @@ def change_limit_form() -> ResponseReturnValue:
 
 @acts("change-limit")
 def change_limit(fields: MultiDict[str, str]) -> ResponseReturnValue:
-    """Say what an edit does to the open windows; with `step=store`, store it, unless somebody else was faster."""
+    """Show the effects of an edit on the open windows.
+
+    With `step=store`, store it, unless somebody else has changed the limit.
+    """
     limit_id, version = the_request().args.get("id", ""), fields.get("version", "")
     service = governance().model_limits
     found = service.get(limit_id)
@@ -84,14 +87,14 @@ def change_limit(fields: MultiDict[str, str]) -> ResponseReturnValue:
 
 @shows("delete-limit", KeyScope.WRITE)
 def delete_limit_form() -> ResponseReturnValue:
-    """Say what a deletion removes."""
+    """Show what a deletion would remove."""
     found = governance().model_limits.get(the_request().args.get("id", ""))
     return _deletion(found.body, version_of(found.etag))
 
 
 @acts("delete-limit")
 def delete_limit(fields: MultiDict[str, str]) -> ResponseReturnValue:
-    """Delete the limit, unless it was changed since the page was shown."""
+    """Delete the limit, unless it was changed after the page had been shown."""
     limit_id = the_request().args.get("id", "")
     service = governance().model_limits
     try:
@@ -108,12 +111,12 @@ def version_of(etag: str) -> str:
 
 
 def accepting(version: str) -> Versions:
-    """Return the predicate that accepts this version alone."""
+    """Return a predicate that accepts only this version."""
     return lambda stored: str(stored) == version
 
 
 def editable(limit: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body of an edit that changes nothing of a limit."""
+    """Return the body of an edit that does not change the limit."""
     rows = {name: [_given(item) for item in limit[name]] for name in LISTS}
     return {name: limit[name] for name in SETTINGS} | rows
 
@@ -123,7 +126,7 @@ def _given(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _update(fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return the body of an edit: the lists are complete, and what is fixed at creation is left out."""
+    """Return the body of an edit. The lists are complete. Fields that cannot change after creation are left out."""
     body = forms.body(fields, UPDATE, NUMBERS)
     return {name: [] for name in LISTS} | {name: value for name, value in body.items() if name not in IDENTITY}
 

@@ -1,4 +1,4 @@
-"""A model limit as pages show it: made of the JSON that the API answers, so that both say the same."""
+"""A model limit as pages show it. It is built from the JSON of the API, so that pages and API agree."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ UNITS = {Metric.TOKENS: "token", Metric.REQUESTS: "request"}
 
 
 class RuleView(NamedTuple):
-    """A rule in its current window. Amounts are in nano-dollars, tokens or requests; times are RFC 3339."""
+    """A rule in its current window. Amounts are in nano-dollars, tokens or requests. Times are RFC 3339."""
 
     id: str
     metric: str
@@ -27,34 +27,34 @@ class RuleView(NamedTuple):
 
     @property
     def taken(self) -> int:
-        """What is used and reserved."""
+        """The sum of the used and the reserved amount."""
         return self.used + self.reserved
 
     @property
     def percent(self) -> str:
-        """The used and reserved share."""
+        """The used and reserved share in percent."""
         return percent(self.taken, self.maximum)
 
     @property
     def level(self) -> str:
-        """`full` if nothing is left, `near` from 80 % on, else `ok`."""
+        """`full` if nothing is left, `near` from 80 % on, otherwise `ok`."""
         if self.taken >= self.maximum:
             return "full"
         return "near" if self.taken * 100 >= NEARLY * self.maximum else "ok"
 
     @property
     def used_width(self) -> int:
-        """The used part of a bar of 100."""
+        """The width of the used part in a bar of width 100."""
         return min(100, self.used * 100 // self.maximum)
 
     @property
     def taken_width(self) -> int:
-        """The used and reserved part of a bar of 100."""
+        """The width of the used and reserved part in a bar of width 100."""
         return min(100, self.taken * 100 // self.maximum)
 
 
 def parsed(document: bytes) -> dict[str, Any]:
-    """Return a limit's JSON as a mapping with exact numbers, and its rules under `rules`."""
+    """Parse a limit's JSON into a mapping with exact numbers, and add its rules as `rules`."""
     limit: dict[str, Any] = json.loads(document, parse_float=Decimal)
     limit["rules"] = list(rules(limit))
     return limit

@@ -1,4 +1,4 @@
-"""Limits: search, filters, sort and paging, all in the address."""
+"""Limits: search, filters, sort order and paging. All of them are in the query of the address."""
 
 from flask import render_template
 from flask.typing import ResponseReturnValue
@@ -36,6 +36,9 @@ def limits() -> ResponseReturnValue:
 
 
 def _listing(query: ListQuery) -> Listing:
-    """Return the page. Memory knows the order by usage and finds names; all else comes from the database."""
+    """Return the page.
+
+    Pages sorted by usage and searches by name come from the snapshot. All other pages come from the database.
+    """
     from_memory = query.order.sort_by == "usage" or bool(query.filter.search)
     return governance().model_limits.page(query._replace(from_memory=from_memory, page=paging.shown(query.page)))

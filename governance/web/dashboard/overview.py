@@ -1,4 +1,4 @@
-"""The overview: what was spent today and this month, by whom, what is nearest to its cap, and what was refused."""
+"""The overview: usage of today and this month, who caused it, limits close to their maximum, and refused calls."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -23,7 +23,10 @@ GROUPS = ((Group.MODEL, "By model"), (Group.VIRTUAL_KEY, "By virtual key"), (Gro
 
 
 class NearLimit(NamedTuple):
-    """A limit near its cap, and the first instant at which one of its rules runs out; None if none will."""
+    """A limit close to its maximum, and the first instant at which one of its rules will be used up.
+
+    It is None if none will be.
+    """
 
     limit: dict[str, Any]
     runs_out_at: int | None
@@ -32,7 +35,7 @@ class NearLimit(NamedTuple):
 
 @shows("")
 def overview() -> ResponseReturnValue:
-    """Show what an operator asks first."""
+    """Show the overview."""
     history, timezone = governance().history, governance().settings.timezone
     today = history.days_ago(0)
     month = Calendar(timezone).month_of(today)

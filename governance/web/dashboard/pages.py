@@ -1,4 +1,4 @@
-"""All pages. Importing one adds it to the blueprint."""
+"""All pages. Importing a page adds it to the blueprint."""
 
 from governance.web.dashboard import (
     api_keys,

@@ -1,4 +1,4 @@
-"""A price as pages show it."""
+"""Converts prices to the form in which pages show them."""
 
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -11,11 +11,14 @@ from governance.domain.pricing.schedule import ALWAYS
 from governance.domain.times import rfc3339
 
 SHOWN = ("input", "output", "cached_input")
-"""The kinds of tokens that have a column."""
+"""The kinds of tokens that have their own column."""
 
 
 class PriceView(NamedTuple):
-    """A price: `id` is None for one of the list. `rates` are dollars per million tokens as text, by `SHOWN`."""
+    """A price.
+
+    `id` is None for an entry of the list. `rates` are dollars per million tokens as text, for the kinds in `SHOWN`.
+    """
 
     id: str | None
     provider: str | None
@@ -27,7 +30,7 @@ class PriceView(NamedTuple):
 
 
 def override(stored: PriceOverride) -> PriceView:
-    """Return an override for a page."""
+    """Convert an override for a page."""
     rates, others = _rates(stored.price)
     return PriceView(
         stored.id, stored.provider, stored.model, stored.same_as, rates, others, _begins(stored.effective_from)
@@ -35,14 +38,14 @@ def override(stored: PriceOverride) -> PriceView:
 
 
 def listed(entry: ListedModel, now: int) -> PriceView:
-    """Return an entry of the list for a page, with the price that holds now."""
+    """Convert an entry of the list for a page, with the price that applies now."""
     found = entry.at(now)
     rates, others = _rates(found.price)
     return PriceView(None, entry.provider, entry.model, None, rates, others, _begins(found.begins))
 
 
 def editable(stored: PriceOverride) -> dict[str, Any]:
-    """Return the body of an edit that changes nothing."""
+    """Return the body of an edit that does not change the override."""
     begins = None if stored.effective_from == ALWAYS else rfc3339(stored.effective_from)
     found: dict[str, Any] = {"model": stored.model, "provider": stored.provider, "effective_from": begins}
     if stored.same_as is not None:
@@ -58,7 +61,7 @@ def _given(rates: dict[str, Decimal | None]) -> dict[str, Decimal]:
 
 
 def _rates(price: Price) -> tuple[list[str], list[str]]:
-    """Return the rates of the columns, and the others with their names."""
+    """Return the rates that have a column, and the other rates with their names."""
     given = price.rates._asdict()
     columns = ["–" if given[kind] is None else f"${number(given[kind])}" for kind in SHOWN]
     others = [

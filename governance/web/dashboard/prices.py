@@ -1,4 +1,4 @@
-"""Prices: the list and the overrides, the look-up of one model, and create, change, delete of an override."""
+"""Prices: the list and the overrides, the look-up of one price, and forms to create, change and delete an override."""
 
 from typing import Any
 
@@ -32,14 +32,14 @@ DONE = {
     "deleted": "The price was deleted.",
 }
 ASKED = ("model", "provider", "input_tokens", "output_tokens")
-"""The parameters of the look-up, which begin with `for_` on this page."""
+"""The parameters of the look-up. On this page their names have the prefix `for_`."""
 HELD = ("It holds in every worker within one poll.", "Open reservations keep the price of their admission.")
 FORGOTTEN = ("An earlier override of the model holds again, or the list.", *HELD)
 
 
 @shows("prices")
 def prices() -> ResponseReturnValue:
-    """Show a page of prices, and the look-up of one if it was asked for."""
+    """Show a page of prices. If the query asks for the price of one model, show that too."""
     args = the_request().args
     raw = b"&".join(part for part in addresses.question().split(b"&") if not part.startswith(b"for_"))
     query: PricesQuery = queries.read(QUERY, raw)
@@ -65,7 +65,7 @@ def prices() -> ResponseReturnValue:
 
 @shows("new-price", KeyScope.WRITE)
 def new_price() -> ResponseReturnValue:
-    """Show the form, which the address may fill with a model."""
+    """Show the form. The query may fill in a model."""
     return entry_forms.show(_creation(), forms.body(the_request().args, CREATE))
 
 
@@ -83,14 +83,14 @@ def create_price(fields: MultiDict[str, str]) -> ResponseReturnValue:
 
 @shows("change-price", KeyScope.WRITE)
 def change_price_form() -> ResponseReturnValue:
-    """Show the form with what is stored."""
+    """Show the form filled with the stored override."""
     price = governance().prices.get(the_request().args.get("id", ""))
     return entry_forms.show(_edit(price), price_views.editable(price), version=str(price.updated_at))
 
 
 @acts("change-price")
 def change_price(fields: MultiDict[str, str]) -> ResponseReturnValue:
-    """Store an edit, unless somebody else was faster."""
+    """Store an edit, unless somebody else has changed the override."""
     service = governance().prices
     body = entry_forms.body_of(fields, UPDATE, NUMBERS, is_edit=True)
     price = service.get(the_request().args.get("id", ""))
@@ -106,7 +106,7 @@ def change_price(fields: MultiDict[str, str]) -> ResponseReturnValue:
 
 @shows("delete-price", KeyScope.WRITE)
 def delete_price_form() -> ResponseReturnValue:
-    """Say what a deletion does."""
+    """Show what a deletion would do."""
     return entry_forms.show(_deletion(governance().prices.get(the_request().args.get("id", ""))), {})
 
 
@@ -118,7 +118,7 @@ def delete_price(_: MultiDict[str, str]) -> ResponseReturnValue:
 
 
 def _looked_up(asked: dict[str, str]) -> tuple[Any, forms.Faults]:
-    """Return the reason and the cost of a look-up, and the faults of its question."""
+    """Return the reason and the cost of a look-up, and the faults of its parameters."""
     if not asked:
         return None, {}
     try:
@@ -129,7 +129,7 @@ def _looked_up(asked: dict[str, str]) -> tuple[Any, forms.Faults]:
 
 
 def _fields(tiers: int) -> tuple[FormField, ...]:
-    """Return the fields of a price with one row for a tier more than it has."""
+    """Return the fields of a price. There is one empty row for another tier."""
     rates = [FormField(kind, f"Dollars per million {kind.replace('_', ' ')} tokens") for kind in bodies.KINDS]
     rows = []
     for at in (f"tiers[{number}]" for number in range(min(tiers + 1, bodies.MOST_TIERS))):

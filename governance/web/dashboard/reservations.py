@@ -1,4 +1,4 @@
-"""Reservations: open ones, late ones, and all that are still stored."""
+"""Reservations: open ones, late ones, and all others that are still stored."""
 
 from flask import render_template
 from flask.typing import ResponseReturnValue

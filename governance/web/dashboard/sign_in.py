@@ -1,4 +1,4 @@
-"""Sign-in and sign-out, the way from `/`, and the page for an unknown address."""
+"""Sign-in and sign-out, the redirect from `/`, and the page for unknown addresses."""
 
 from flask import Blueprint, make_response, redirect, render_template
 from flask.typing import ResponseReturnValue
@@ -26,25 +26,28 @@ front = Blueprint("front", __name__)
 
 @front.get("/")
 def home() -> Response:
-    """Lead to the dashboard."""
+    """Redirect to the dashboard."""
     return redirect("ui", 302)
 
 
 @dashboard.get("/")
 def with_a_slash() -> Response:
-    """Lead to the overview."""
+    """Redirect to the overview."""
     return redirect("../ui", 302)
 
 
 @dashboard.get("/sign-in")
 def sign_in_form() -> ResponseReturnValue:
-    """Show the form. It is bound to a cookie of this browser."""
+    """Show the sign-in form. It is bound to a cookie of this browser."""
     return _form(200)
 
 
 @dashboard.post("/sign-in")
 def sign_in() -> ResponseReturnValue:
-    """Start a session with an API key that may read. Raises nothing: all faults are shown in the form."""
+    """Start a session with an API key that has the scope `read`.
+
+    This raises no error: all faults are shown in the form.
+    """
     request = the_request()
     wait = governance().sign_in_attempts.wait(_address())
     if wait:
@@ -75,13 +78,13 @@ def sign_out() -> ResponseReturnValue:
 
 @dashboard.get("/<path:_>")
 def unknown_page(**_: str) -> ResponseReturnValue:
-    """Show that there is no such page."""
+    """Show that the page does not exist."""
     sessions.viewer()
     raise NotFound
 
 
 def _key(secret: str) -> ApiKey:
-    """Return the API key with a secret. Raises Unauthenticated, Forbidden."""
+    """Return the API key for a secret. Raises Unauthenticated, Forbidden."""
     if not secret:
         raise Unauthenticated(EMPTY)
     key = governance().authentication.authenticate(secret)
@@ -98,6 +101,6 @@ def _form(status: int, fault: str | None = None) -> tuple[Response, int]:
 
 
 def _address() -> str:
-    """Return the client's address, as a trusted proxy names it, or else the peer's."""
+    """Return the client's address from a trusted proxy's header. Otherwise return the address of the peer."""
     environ = the_request().environ
     return forwarded_for(environ, governance().settings.trusted_proxies) or peer(environ)

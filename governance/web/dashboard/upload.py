@@ -1,4 +1,4 @@
-"""A file of limits: it is planned, looked at, and applied as planned."""
+"""Uploads a config file: plans it, shows the plan, and applies it according to the plan."""
 
 import zlib
 from base64 import b64encode, urlsafe_b64decode
@@ -17,11 +17,11 @@ from governance.web.dashboard.core.blueprint import acts, shows
 from governance.web.http.context import the_request
 
 MOST_FILE = 1024 * 1024
-"""The most bytes of a file that comes through the dashboard."""
+"""The largest number of bytes of a file that is uploaded through the dashboard."""
 MOST_KEPT = 90_000
-"""The most characters of a compressed file that is kept in the page of its plan."""
+"""The largest number of characters of a compressed file that the page of its plan may contain."""
 MOST_STEPS = 100
-"""The most steps that a page shows."""
+"""The largest number of steps that a page shows."""
 LARGE = "Apply this file with flask governance sync FILE, or over the API: it is too large for the dashboard."
 EMPTY = "Choose a file of limits, or paste its text."
 
@@ -34,7 +34,7 @@ def upload_form() -> ResponseReturnValue:
 
 @acts("upload")
 def upload(fields: MultiDict[str, str]) -> ResponseReturnValue:
-    """Plan a file; with the tag of a plan, apply it as it was planned."""
+    """Plan a file. If the form contains the tag of a plan, apply that plan."""
     options = _options(fields)
     try:
         raw = _received(fields)
@@ -60,7 +60,7 @@ def _options(fields: Mapping[str, str]) -> SyncOptions:
 
 
 def _received(fields: Mapping[str, str]) -> bytes:
-    """Return the bytes of the file: chosen, pasted, or kept in the page of its plan. Raises InvalidRequest."""
+    """Return the bytes of the file. It was chosen, pasted, or stored in the page of its plan. Raises InvalidRequest."""
     chosen = the_request().files.get("file")
     raw = chosen.read(MOST_FILE + 1) if chosen else b""
     raw = raw or fields.get("text", "").encode()
@@ -74,7 +74,7 @@ def _received(fields: Mapping[str, str]) -> bytes:
 
 
 def _kept(raw: bytes) -> str:
-    """Return a file in the form in which a page keeps it. Raises InvalidRequest if it is too large for that."""
+    """Return a file in the form in which a page stores it. Raises InvalidRequest if the file is too large for this."""
     kept = b64encode(zlib.compress(raw, 9), b"-_").decode()
     if len(kept) > MOST_KEPT:
         raise InvalidRequest(LARGE, param="file")
@@ -82,7 +82,10 @@ def _kept(raw: bytes) -> str:
 
 
 def _unpacked(kept: str) -> bytes:
-    """Return the file that a page has kept. A field that nobody here has made is no file."""
+    """Return the file that a page has stored.
+
+    Raises an error if the field does not contain a file from this service.
+    """
     try:
         return zlib.decompressobj().decompress(urlsafe_b64decode(kept), MOST_FILE + 1)
     except (ValueError, zlib.error):

@@ -1,4 +1,4 @@
-"""Usage over time, as charts and tables show it."""
+"""Prepares usage over time for charts and tables."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -15,9 +15,9 @@ from schemas.loading import load
 
 QUERY = HistoryListQuery()
 MOST_COMBINATIONS = 20_000
-"""The most combinations of groups that are added up here."""
+"""The largest number of combinations of groups that are added up here."""
 MOST_POINTS = 100
-"""The most bars of a chart."""
+"""The largest number of bars in a chart."""
 NOBODY = {
     Group.PROVIDER: "without a provider",
     Group.MODEL: "without a model",
@@ -27,7 +27,10 @@ NOBODY = {
 
 
 class Point(NamedTuple):
-    """A bar of a chart: a period, its value for the script, and for a reader. `height` is of 100."""
+    """A bar of a chart: its period, its value for the script, and its value for a reader.
+
+    `height` is between 0 and 100.
+    """
 
     start: int
     value: str
@@ -36,7 +39,7 @@ class Point(NamedTuple):
 
 
 class ChartUnit(NamedTuple):
-    """How an amount is written for the script, and for a reader."""
+    """Functions that write an amount for the script and for a reader."""
 
     value: Callable[[int], str]
     shown: Callable[[int], str]
@@ -47,7 +50,7 @@ COUNT = ChartUnit(str, formats.count)
 
 
 class Spender(NamedTuple):
-    """Who or what has spent, with its share of the highest, of 100."""
+    """One member of a group, with its share of the highest usage, between 0 and 100."""
 
     id: str
     name: str
@@ -57,14 +60,14 @@ class Spender(NamedTuple):
 
 
 def over_time(**given: str | None) -> UsagePage:
-    """Return usage by period, the oldest first."""
+    """Return usage by period, oldest first."""
     return _page(
         {"sort_by": "start", "order": "asc"} | {name: text for name, text in given.items() if text}, MOST_POINTS
     )
 
 
 def points(rows: Sequence[UsageRow], name: str, unit: ChartUnit) -> list[Point]:
-    """Return the bars of one amount."""
+    """Return the bars for one amount."""
     values = [getattr(row.amounts, name) for row in rows]
     highest = max(values, default=0) or 1
     return [
@@ -74,10 +77,10 @@ def points(rows: Sequence[UsageRow], name: str, unit: ChartUnit) -> list[Point]:
 
 
 def spenders(groups: Sequence[Group], since: int, most: int) -> tuple[list[list[Spender]], UsageAmounts]:
-    """Return for each group those who have spent most since an instant, and what all have used.
+    """Return the members of each group with the highest usage since an instant, and the usage of all.
 
-    One statement reads the usage of all groups together; they are added up here. Where there are more combinations
-    than `MOST_COMBINATIONS`, each group has a statement of its own.
+    One statement reads the usage of all groups together, and it is added up here. If there are more combinations than
+    `MOST_COMBINATIONS`, there is one statement for each group.
     """
     together = {"since": rfc3339(since), "group_by": ",".join(groups), "sort_by": "cost"}
     page = _page(together, MOST_COMBINATIONS)
@@ -94,7 +97,7 @@ def _page(given: Mapping[str, str], most: int) -> UsagePage:
 
 
 def _most(group: Group, page: UsagePage, most: int) -> list[Spender]:
-    """Return those of one group who have spent most, from rows of several groups."""
+    """Return the members of one group with the highest usage, from rows of several groups."""
     sums: dict[str, tuple[int, int]] = {}
     for row in page.rows:
         found = getattr(row.series, COLUMNS[group])

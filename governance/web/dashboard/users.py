@@ -1,4 +1,4 @@
-"""Users: names for user ids. List, create, change, delete."""
+"""Users: names for user ids. List, create, change and delete them."""
 
 from typing import Any
 
@@ -64,14 +64,14 @@ def create_user(fields: MultiDict[str, str]) -> ResponseReturnValue:
 
 @shows("change-user", KeyScope.WRITE)
 def change_user_form() -> ResponseReturnValue:
-    """Show the form with what is stored."""
+    """Show the form filled with the stored user."""
     user = governance().users.get(the_request().args.get("id", ""))
     return entry_forms.show(_edit(user), _stored(user), version=str(user.updated_at))
 
 
 @acts("change-user")
 def change_user(fields: MultiDict[str, str]) -> ResponseReturnValue:
-    """Store an edit, unless somebody else was faster."""
+    """Store an edit, unless somebody else has changed the user."""
     service, body = governance().users, entry_forms.body_of(fields, UPDATE)
     user = service.get(the_request().args.get("id", ""))
     try:
@@ -85,7 +85,7 @@ def change_user(fields: MultiDict[str, str]) -> ResponseReturnValue:
 
 @shows("delete-user", KeyScope.WRITE)
 def delete_user_form() -> ResponseReturnValue:
-    """Say what a deletion removes."""
+    """Show what a deletion would remove."""
     return entry_forms.show(_deletion(governance().users.get(the_request().args.get("id", ""))), {})
 
 

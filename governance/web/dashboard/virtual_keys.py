@@ -1,4 +1,4 @@
-"""Virtual keys: list, one key with its limits, create, change, delete."""
+"""Virtual keys: list, show, create, change and delete them."""
 
 from typing import Any
 
@@ -82,7 +82,7 @@ def new_virtual_key() -> ResponseReturnValue:
 
 @acts("new-virtual-key")
 def create_virtual_key(fields: MultiDict[str, str]) -> ResponseReturnValue:
-    """Store a new key. Only this answer shows its value."""
+    """Store a new key. Only this response contains its value."""
     body = entry_forms.body_of(fields, CREATE)
     try:
         new = governance().virtual_keys.create(load(CREATE, body))
@@ -93,14 +93,14 @@ def create_virtual_key(fields: MultiDict[str, str]) -> ResponseReturnValue:
 
 @shows("change-virtual-key", KeyScope.WRITE)
 def change_virtual_key_form() -> ResponseReturnValue:
-    """Show the form with what is stored."""
+    """Show the form filled with the stored key."""
     key = governance().virtual_keys.get(the_request().args.get("id", ""))
     return entry_forms.show(_edit(key), _stored(key), version=str(key.updated_at))
 
 
 @acts("change-virtual-key")
 def change_virtual_key(fields: MultiDict[str, str]) -> ResponseReturnValue:
-    """Store an edit, unless somebody else was faster."""
+    """Store an edit, unless somebody else has changed the key."""
     service, body = governance().virtual_keys, entry_forms.body_of(fields, UPDATE, is_edit=True)
     key = service.get(the_request().args.get("id", ""))
     try:
@@ -114,14 +114,14 @@ def change_virtual_key(fields: MultiDict[str, str]) -> ResponseReturnValue:
 
 @shows("delete-virtual-key", KeyScope.WRITE)
 def delete_virtual_key_form() -> ResponseReturnValue:
-    """Say what a deletion removes."""
+    """Show what a deletion would remove."""
     key = governance().virtual_keys.get(the_request().args.get("id", ""))
     return entry_forms.show(_deletion(key), {})
 
 
 @acts("delete-virtual-key")
 def delete_virtual_key(_: MultiDict[str, str]) -> ResponseReturnValue:
-    """Delete a key with its limits."""
+    """Delete a key together with its limits."""
     governance().virtual_keys.delete(the_request().args.get("id", ""))
     return addresses.go("virtual-keys", done="deleted")
 

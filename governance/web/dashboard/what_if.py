@@ -1,4 +1,4 @@
-"""What if: what a limit that is not stored would have done with the calls of the past."""
+"""What-if: shows what a limit that is not stored would have done with past calls."""
 
 from typing import Any
 
@@ -16,13 +16,13 @@ from governance.web.http.context import the_request
 from schemas.limits.model_limits import IDENTITY
 
 PERIODS = (1, 7, 30)
-"""The days that may be replayed."""
+"""The number of days that may be replayed."""
 PATH = "/api/governance/what-if"
 
 
 @shows("what-if")
 def what_if() -> ResponseReturnValue:
-    """Show the form, filled by a limit or by the address, and the answer if the form was sent."""
+    """Show the form, filled from a limit or from the query. If the form was sent, show the result too."""
     args = the_request().args
     body = _stored(args["id"]) if args.get("id") else forms.body(args, CREATE, NUMBERS)
     given = args.get("days", "")
@@ -51,7 +51,7 @@ def what_if() -> ResponseReturnValue:
 
 
 def _stored(limit_id: str) -> dict[str, Any]:
-    """Return the body of a new limit that is like a stored one."""
+    """Return the body of a new limit with the same settings as a stored one."""
     limit = limit_views.parsed(governance().model_limits.get(limit_id).body)
     items = editable(limit)
     without_ids = {name: [_without_id(item) for item in items[name]] for name in LISTS}

@@ -97,7 +97,7 @@ TRAITS = (
 
 
 def document(app: Flask) -> dict[str, Any]:
-    """Return the app's OpenAPI 3.1 document. It is made once and shared, so the caller must not change it."""
+    """Return the app's OpenAPI 3.1 document. It is built once and shared, so the caller must not change it."""
     if EXTENSION not in app.extensions:
         app.extensions[EXTENSION] = _made(app)
     return cast("dict[str, Any]", app.extensions[EXTENSION])
@@ -120,7 +120,7 @@ def _made(app: Flask) -> dict[str, Any]:
 
 
 def _documented(app: Flask) -> list[Any]:
-    """Return the blueprints with declared endpoints; pages for browsers declare none."""
+    """Return the blueprints with declared endpoints. Pages for browsers declare none."""
     views = app.view_functions.items()
     names = {endpoint.rpartition(".")[0] for endpoint, view in views if operation.of(view) is not None}
     return [blueprint for blueprint in app.iter_blueprints() if blueprint.name in names]
@@ -139,10 +139,7 @@ def _add_components(spec: APISpec) -> None:
 
 
 def _methods(rule: Rule) -> list[str]:
-    """Return the methods of an endpoint.
-
-    An endpoint that accepts any method, as those for proxies do, has only POST.
-    """
+    """Return the methods of an endpoint. In the document, an endpoint that accepts any method is shown as POST only."""
     methods = [method.lower() for method in sorted(rule.methods or ()) if method not in {"HEAD", "OPTIONS"}]
     return methods if len(methods) == 1 else ["post"]
 
@@ -185,7 +182,8 @@ def _example(name: str, part: str) -> dict[str, Any]:
 def _security(rule: Rule, declared: Operation) -> dict[str, Any]:
     """Return the security requirement with its scopes.
 
-    The scopes are also an extension, for tools that ignore scopes.
+    The scopes are also written in an extension field (`x-…`), for tools that ignore the scopes of a security
+    requirement.
     """
     scopes = [scope.value for scope in declared.scopes]
     scheme = PROXY_SECURITY if rule.rule.startswith("/gateway") else SECURITY
@@ -218,7 +216,7 @@ def _refusal(status: HTTPStatus, codes: list[str]) -> dict[str, Any]:
 
 
 def _codes(declared: Operation) -> list[Code]:
-    """Return all error codes of an operation by status: those of the operation, and those of its kind."""
+    """Return all error codes of an operation by status. They come from the operation itself, and from its kind."""
     with_a_key = WITH_A_KEY if declared.scopes else ()
     with_a_body = () if declared.body is None else WITH_A_BODY
     possible = {*EVERY_CALL, *with_a_key, *with_a_body, *declared.refusals}
@@ -234,5 +232,5 @@ def _taken(declared: Operation) -> list[str]:
 
 
 def _named(headers: list[str]) -> dict[str, str]:
-    """Return headers as references. apispec turns a name into a reference."""
+    """Return headers as references. apispec converts a name to a reference."""
     return {header: header for header in headers}

@@ -28,7 +28,7 @@ def plugins() -> tuple[BasePlugin, ...]:
 
 
 class FieldPlugin(MarshmallowPlugin):
-    """apispec's marshmallow plugin with this project's field classes."""
+    """apispec's marshmallow plugin, extended by this project's field classes."""
 
     def init_spec(self, spec: Any) -> None:
         """Add this project's fields to the converter of this document.
@@ -41,12 +41,12 @@ class FieldPlugin(MarshmallowPlugin):
 
 
 class ObjectPlugin(BasePlugin):
-    """Adds properties of a whole schema."""
+    """Adds properties that belong to a whole schema."""
 
     def schema_helper(self, name: str, definition: Facts, **given: Any) -> Facts:  # noqa: ARG002
-        """Return the docstring of the schema, and `additionalProperties: false` for bodies.
+        """Return the docstring of the schema.
 
-        Responses may gain fields later.
+        For bodies, also return `additionalProperties: false`. Responses may get more fields later.
         """
         schema: Schema = given["schema"]
         return {"description": inspect.getdoc(schema), "additionalProperties": not isinstance(schema, Body)}
@@ -57,7 +57,7 @@ def _text(field: fields.Text) -> Facts:
 
 
 def _one_of(field: fields.OneOf) -> Facts:
-    """Return a default as a client writes it, for example `desc`, not as the loaded value `True`."""
+    """Return a default as a client writes it, for example `desc`. The loaded value would be `True`."""
     default = [("default", word) for word, meaning in field.choices.items() if meaning == field.load_default]
     return {"type": "string", "enum": list(field.choices), **dict(default)}
 
@@ -99,7 +99,7 @@ KINDS: dict[type, Callable[[Any], Facts]] = {
 
 
 def kind(_: Any, field: Any, ret: Facts) -> Facts:  # noqa: ARG001 - apispec passes `ret` by name
-    """Return the properties of a field: those of its nearest base class in the table."""
+    """Return the properties of a field. They are the properties of its nearest base class in the table."""
     return next(_known(field), {})
 
 
@@ -108,7 +108,9 @@ def _known(field: Any) -> Iterator[Facts]:
 
 
 def null(_: Any, field: Any, ret: Facts) -> Facts:
-    """Return null as an allowed type for each optional field of a body, so that clients can send a response back."""
+    """Return null as an allowed type for each optional field of a body, so that clients can send a response back
+    unchanged.
+    """
     if field.required or not isinstance(field.parent, Body):
         return {}
     if "$ref" in ret:

@@ -1,1 +1,1 @@
-"""`/gateway/…`: for the clients of a gateway, and for the proxies that carry their calls."""
+"""`/gateway/…`: endpoints for the clients of a gateway, and for the proxies that forward their calls."""

@@ -1,4 +1,4 @@
-"""`/gateway/authorize`: whether a proxy may forward a call to a model."""
+"""`/gateway/authorize`: decides whether a proxy may forward a call to a model."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -84,7 +84,7 @@ def _allowed(decision: Decision, asked: ModelCall) -> HttpResponse:
 
 
 def _refused(decision: Decision, options: GatewayOptions) -> GovernanceError:
-    """Return the error of a refused call. The client gets figures only of rules on its own key or user."""
+    """Build the error for a refused call. The client gets figures only about rules on its own key or user."""
     if decision.key_refusal is not None and decision.key_refusal.code == Code.VIRTUAL_KEY_UNKNOWN:
         return credentials.unknown()
     return refusal(decision, shows_shared=options.shows_all)

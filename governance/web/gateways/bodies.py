@@ -1,4 +1,4 @@
-"""The bodies that proxies pass on: read in pieces, and decompressed within a bound."""
+"""Reads the bodies that proxies pass on: in pieces, and decompressed up to a maximum size."""
 
 import zlib
 from collections.abc import Callable, Iterator
@@ -11,10 +11,10 @@ from governance.domain.gateways.model_call import unreadable
 from governance.web.http.flask_app import HttpRequest
 
 ReadBody = Callable[[int], bytes]
-"""Reads a body of at most so many bytes."""
+"""Reads a body. The argument is the largest number of bytes that the body may have."""
 PIECE = 64 * 1024
 WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
-"""The argument of zlib by Content-Encoding."""
+"""The argument of zlib for each Content-Encoding."""
 PLAIN = ("", "identity")
 LONGEST_ANSWER = 1024 * 1024 * 1024
 """The most bytes that are decompressed of an answer: a small one can hold a thousand times its size."""
@@ -36,7 +36,10 @@ def refuse_other_charset(request: HttpRequest) -> None:
 
 
 def plain(read: ReadBody, encoding: str, most: int) -> bytes:
-    """Return the decompressed body, of at most `most` bytes. Raises InvalidRequest, RequestEntityTooLarge."""
+    """Return the decompressed body.
+
+    Raises InvalidRequest. Raises RequestEntityTooLarge if it has more than `most` bytes.
+    """
     data = read(most)
     if not data or encoding in PLAIN:
         return data
@@ -57,7 +60,7 @@ def plain(read: ReadBody, encoding: str, most: int) -> bytes:
 def pieces(request: HttpRequest) -> Iterator[bytes]:
     """Yield the body in pieces as it arrives, decompressed. What cannot be decompressed, or is too much, ends it.
 
-    Raises ClientDisconnected (400) if it ended too early.
+    The first data that cannot be decompressed ends it. Raises ClientDisconnected (400) if the body ended too early.
     """
     encoding, raw = coding(request), _raw(request)
     if encoding in PLAIN:

@@ -1,4 +1,7 @@
-"""The credential of a proxied call: the virtual key that the client sent, where each provider's clients send keys."""
+"""Finds the virtual key that the client sent with a proxied call.
+
+Each provider's clients send keys in a different place.
+"""
 
 from collections.abc import Mapping
 
@@ -30,5 +33,5 @@ def caller(request: HttpRequest, told: Mapping[str, str], *, is_anonymous_allowe
 
 
 def unknown() -> Unauthenticated:
-    """Return the error for a virtual key that is unknown."""
+    """Return the error for an unknown virtual key."""
     return Unauthenticated(UNKNOWN, code=Code.INVALID_VIRTUAL_KEY)

@@ -1,4 +1,4 @@
-"""What a proxied request asks of a model: from its path, its body, and the headers that the proxy sets itself."""
+"""Reads a proxied call to a model from its path, its body, and the headers that the proxy sets itself."""
 
 import re
 from collections.abc import Mapping
@@ -23,9 +23,10 @@ NUMBER = re.compile("[0-9]{1,15}")
 def asked(
     request: HttpRequest, body: ReadBody, path: str | None, told: Mapping[str, str], settings: Settings
 ) -> ModelCall | None:
-    """Return what a request asks for; None for a path that is no known call to a model, if those are allowed.
+    """Return the call that a request makes.
 
-    `path` is None where the proxy does not tell it. Raises InvalidRequest, Forbidden, RequestEntityTooLarge.
+    Return None if its path is no known call to a model and such paths are allowed. `path` is None if the proxy does not
+    send it. Raises InvalidRequest, Forbidden, RequestEntityTooLarge.
     """
     path = told["uri"].partition("?")[0] if "uri" in told else path
     found = (forms.NAMELESS, None) if path is None else forms.form_of(path)
@@ -42,7 +43,7 @@ def asked(
 
 
 def _read(data: bytes, form: Form, model: str | None, settings: Settings) -> ModelCall:
-    """Return what a body asks for. Without a body, the path or the proxy must tell the model. Raises InvalidRequest."""
+    """Read the call from a body. Without a body, the path or the proxy must name the model. Raises InvalidRequest."""
     sizes = HoldSizes(settings.hold_input_tokens, settings.hold_output_tokens)
     if data or model is None:
         return forms.read(data, form, model, sizes)
@@ -63,7 +64,7 @@ def _with_told(asked: ModelCall, told: Mapping[str, str]) -> ModelCall:
 
 
 def _number(kind: str, value: str | None) -> int | None:
-    """Return a number of tokens from a header; None if it is not told. Raises InvalidRequest."""
+    """Parse a number of tokens from a header. Return None if the header is missing. Raises InvalidRequest."""
     if not value:
         return None
     return whole(f"X-Governance-{kind}-Tokens", int(value) if NUMBER.fullmatch(value) else value)

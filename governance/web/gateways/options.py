@@ -1,4 +1,4 @@
-"""The options of `/gateway/authorize`, which the proxy's own configuration gives in the URL."""
+"""The options of `/gateway/authorize`. The proxy's configuration contains them in the URL."""
 
 from typing import NamedTuple
 
@@ -10,11 +10,14 @@ TRUSTED = {
     "output_tokens": "HTTP_X_GOVERNANCE_OUTPUT_TOKENS",
     "uri": "HTTP_X_FORWARDED_URI",
 }
-"""The headers that count only if the URL names them, by their names in `trust`: a client can send them too."""
+"""The headers that are used only if the URL names them, because a client can send them too.
+
+The keys are their names in `trust`.
+"""
 
 
 class GatewayOptions(NamedTuple):
-    """How a proxy wants its calls authorized. `trusted` are keys of `TRUSTED`."""
+    """How a proxy wants its calls to be authorized. `trusted` contains keys of `TRUSTED`."""
 
     trusted: frozenset[str] = frozenset()
     denies_with_403: bool = False

@@ -1,4 +1,4 @@
-"""`/gateway/self`: a virtual key's own limits, for whoever holds it."""
+"""`/gateway/self`: a virtual key's own limits, for the holder of the key."""
 
 from flask import Blueprint
 

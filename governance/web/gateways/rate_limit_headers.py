@@ -1,7 +1,7 @@
 """The headers `RateLimit` and `RateLimit-Policy` (IETF, draft-ietf-httpapi-ratelimit-headers-10) of an allowed call.
 
-They are about the tightest rule of the caller's own: of all rules on its virtual key and its user, the one with the
-smallest share left. Quotas of the draft are integers, so dollars are told as microdollars.
+They describe the tightest rule on the caller's own virtual key and user: the rule with the smallest remaining share.
+Quotas in the draft are integers, so dollars are sent as microdollars.
 """
 
 from governance.domain.limits.limit import SHARE, Metric, Scope, share
@@ -15,7 +15,7 @@ LARGEST = 10**15 - 1
 
 
 def rate_limit(decision: Decision) -> list[tuple[str, str]]:
-    """Return both headers; none if no limit is on the caller's own key or user."""
+    """Return both headers. Return none if no limit is on the caller's own key or user."""
     own = [status for status in decision.statuses if status.matched.limit.scope != Scope.GLOBAL]
     if not own:
         return []
@@ -31,7 +31,7 @@ def rate_limit(decision: Decision) -> list[tuple[str, str]]:
 
 
 def _left(status: RuleStatus) -> int:
-    """Return what is left behind this call."""
+    """Return the amount that is left after this call."""
     return max(0, status.remaining - status.requested)
 
 

@@ -1,4 +1,4 @@
-"""The answers to refused proxied calls, which OpenAI's and Anthropic's clients raise as their own errors."""
+"""The responses to refused proxied calls. OpenAI's and Anthropic's clients raise them as their own errors."""
 
 from governance.domain.errors import GovernanceError
 from governance.web.gateways.options import GatewayOptions
@@ -13,7 +13,7 @@ LONGEST_HEADER = 2048
 
 
 def response(error: Exception, options: GatewayOptions) -> HttpResponse:
-    """Return the response to an error; with `?deny=403`, as 403 with everything in headers, for nginx."""
+    """Return the response to an error. With `?deny=403` (for nginx), it is a 403 that has everything in its headers."""
     shaped = errors.handle(error)
     if _is_vain(error):
         shaped.headers["x-should-retry"] = "false"
@@ -21,14 +21,14 @@ def response(error: Exception, options: GatewayOptions) -> HttpResponse:
 
 
 def _is_vain(error: Exception) -> bool:
-    """Return whether a client should not try again by itself."""
+    """Return whether a client should not repeat the call automatically."""
     if not isinstance(error, GovernanceError) or error.extra.get("decision") != "deny":
         return False
     return error.retry_after is None or error.retry_after > LONGEST_WAIT
 
 
 def _as_403(shaped: HttpResponse) -> HttpResponse:
-    """Return a 403 whose headers have the status, the code and the whole body on one line of ASCII."""
+    """Return a 403. Its headers contain the status, the code and the whole body on one line of ASCII."""
     found = shaped.get_json()
     line = render.ascii_dumps(found)
     if len(line) > LONGEST_HEADER:

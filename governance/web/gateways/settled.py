@@ -1,4 +1,4 @@
-"""`/gateway/settled`: what a proxied call has used, from the upstream's own answer."""
+"""`/gateway/settled`: charges the usage of a proxied call, which is read from the upstream's answer."""
 
 from collections.abc import Callable
 from typing import Any
@@ -48,7 +48,7 @@ def settled(body: Callable[[int], Any]) -> HttpResponse:  # noqa: ARG001 - read 
 
 
 def _status(told: str) -> int | None:
-    """Return the upstream's status; None if it is not told. Raises InvalidRequest."""
+    """Return the upstream's status. Return None if it was not sent. Raises InvalidRequest."""
     if told and not (told.isascii() and told.isdigit() and len(told) == 3):  # noqa: PLR2004
         raise InvalidRequest(NO_STATUS, param="X-Upstream-Status", code=Code.INVALID_PARAMETER)
     return int(told) if told else None

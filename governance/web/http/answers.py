@@ -23,12 +23,12 @@ NOTHING: Mapping[str, Any] = {}
 
 
 def answer(value: Any) -> HttpResponse:
-    """Return a 200 with a value as JSON."""
+    """Return a 200 response with a value as JSON."""
     return document(render.dumps(value), [])
 
 
 def secret(value: Any) -> HttpResponse:
-    """Return a 200 with a secret. Caches must not store it, because the secret is shown only once."""
+    """Return a 200 response with a secret. Caches must not store it, because the secret is shown only once."""
     return document(render.dumps(value), [("Cache-Control", NEVER_STORED)])
 
 
@@ -44,7 +44,7 @@ def single(name: str, rendering: Rendering) -> HttpResponse:
 
 
 def listing(name: str, found: Listing, page: Page) -> HttpResponse:
-    """Return a page of a list. Headers name its source, and link to the next and the previous page."""
+    """Return a page of a list. Its headers name the source of the page, and link to the next and the previous page."""
     numbers = (found.total, len(found.documents), *page)
     # a digest of the limits' ETags takes less time than a digest of the page's bytes
     etag = render.digest("\n".join(found.etags).encode() + b"%d,%d,%d,%d" % numbers)
@@ -54,7 +54,7 @@ def listing(name: str, found: Listing, page: Page) -> HttpResponse:
     links = _links(the_request().query_string, page, found.total)
     if links:
         headers.append(("Link", links))
-    # the envelope becomes part of the first and of the last document, so `join` copies the page once
+    # add the envelope to the first and the last document, so that `join` copies the page only once
     parts = [*found.documents] or [b""]
     parts[0] = b'{"%b":[' % name.encode() + parts[0]
     parts[-1] += b'],"total_count":%d,"count":%d,"limit":%d,"offset":%d}' % numbers
@@ -68,8 +68,8 @@ def plain_page(
 ) -> HttpResponse:
     """Return a page of rows that are always read from the database, for example keys.
 
-    `rest` is added to the numbers of the page. `total` is None if there are too many rows to count. Then a full page
-    has a next page.
+    `rest` is added to the numbers of the page. `total` is None if there are too many rows to count. Then every full
+    page links to a next page.
     """
     body = {name: shown, "total_count": total, "count": len(shown), **page._asdict(), **rest}
     made = answer(body)
@@ -81,7 +81,7 @@ def plain_page(
 
 
 def conditional(body: bytes, etag: str, headers: list[Header]) -> HttpResponse:
-    """Return the body with a strong ETag. If If-None-Match has that ETag, return 304."""
+    """Return the body with a strong ETag. If If-None-Match contains that ETag, return 304."""
     headers += [("ETag", f'"{etag}"'), ("Cache-Control", CACHING)]
     wanted = the_request().environ.get("HTTP_IF_NONE_MATCH")
     if wanted is not None and parse_etags(wanted).contains_weak(etag):
@@ -90,13 +90,16 @@ def conditional(body: bytes, etag: str, headers: list[Header]) -> HttpResponse:
 
 
 def document(body: bytes, headers: list[Header]) -> HttpResponse:
-    """Return a 200 with JSON bytes. Werkzeug is fastest with one list of all headers and `direct_passthrough`."""
+    """Return a 200 response with JSON bytes.
+
+    Werkzeug is fastest with one list of all headers and `direct_passthrough`.
+    """
     headers += [("Content-Type", JSON), ("Content-Length", str(len(body)))]
     return HttpResponse([body], "200 OK", headers, direct_passthrough=True)
 
 
 def versions() -> Versions:
-    """Return a function that returns whether If-Match accepts a version.
+    """Return a function that tells whether If-Match accepts a version.
 
     An ETag has the form `"<version>.<digest>"`. Only the version is compared. Raises InvalidRequest if the header is
     not a list of ETags.
@@ -113,9 +116,10 @@ def versions() -> Versions:
 
 
 def _links(raw: bytes, page: Page, total: int) -> str:
-    """Return the Link header, with the next and the previous page if they exist.
+    """Return the Link header.
 
-    The references are relative, so they stay valid behind a proxy that adds a prefix to the path.
+    It contains the next and the previous page if they exist. The links are relative, so they stay valid behind a proxy
+    that adds a prefix to the path.
     """
     further = page.offset + page.limit < total
     if not further and page.offset == 0:

@@ -1,6 +1,6 @@
 """Checks the API key and its scope before every request under `/api`, even if the path is unknown.
 
-Also checks requests of proxies.
+Requests of proxies are checked too.
 """
 
 from flask import Flask

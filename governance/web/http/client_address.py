@@ -12,10 +12,10 @@ def peer(environ: WSGIEnvironment) -> str:
 
 
 def forwarded_for(environ: WSGIEnvironment, trusted: tuple[Network, ...] | None) -> str | None:
-    """Return the client's address from X-Forwarded-For, or None if the peer is not a trusted proxy.
+    """Return the client's address from X-Forwarded-For.
 
-    Each proxy appends the address of its peer. A client can send the header with invented addresses, which then come
-    first. So the client is the last address that is not a trusted proxy.
+    Return None if the peer is not a trusted proxy. Each proxy appends the address of its peer. A client can send the
+    header with invented addresses. These come first. So the client is the last address that is not a trusted proxy.
     """
     if not trusted or not _is_among(trusted, _address(peer(environ))):
         return None

@@ -27,7 +27,7 @@ class PublicDocument(NamedTuple):
 
 
 def send(app: Flask, name: str, content_type: str, make: Callable[[], bytes]) -> HttpResponse:
-    """Return the document, or 304 if the client has it. The first request renders the document."""
+    """Return the document. Return 304 if the client has it already. The first request renders the document."""
     kept = app.extensions.setdefault(EXTENSION, {})
     if name not in kept:
         kept[name] = _rendered(make(), content_type)
@@ -49,7 +49,7 @@ def _rendered(body: bytes, content_type: str) -> PublicDocument:
 
 
 def _for_browsers(page: bytes) -> dict[str, str]:
-    """Return the Content-Security-Policy: a browser may use the page with its own styles, and load nothing else."""
+    """Return the Content-Security-Policy. It allows the page's own inline styles and nothing else."""
     digests = (b64encode(sha256(style).digest()).decode() for style in STYLE.findall(page))
     styles = " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
     rest = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -74,7 +74,7 @@ STATUS: dict[Code, int] = {
     Code.MEMORY_UNAVAILABLE: 503,
     Code.NOT_READY: 503,
 }
-"""The HTTP status of each code. docs/api.md has the same table, and a test compares both."""
+"""The HTTP status of each code. docs/api.md contains the same table, and a test compares both."""
 
 
 def handle_errors(app: Flask) -> None:
@@ -158,7 +158,7 @@ def _of_http(error: HTTPException) -> HttpResponse:
 
 
 def _of_file(error: FaultyFile) -> InvalidRequest:
-    """Return the faults of a file in the form of the faults of a body. A known line number is added."""
+    """Return the faults of a file in the form that the faults of a body have. A line number is added if it is known."""
     listed = [{"param": fault.path, "message": fault.message, "line": fault.line} for fault in error.faults]
     first = error.faults[0]
     return InvalidRequest(first.message, param=first.path, code=error.code, extra={"errors": listed})

@@ -16,11 +16,11 @@ from governance.domain.records.list_query import Validity
 from governance.web.http.request_ids import ID, NO_SNIFFING, REQUEST_ID, request_id
 
 DIGITS = 12
-"""The most digits of a Content-Length that is parsed. A longer Content-Length is above every bound."""
+"""A Content-Length with more digits than this is not parsed, because it exceeds every maximum."""
 MAX_BODY = 1024 * 1024
-"""The most bytes of a body, unless an endpoint sets another bound."""
+"""The largest number of bytes of a body, unless an endpoint sets another maximum."""
 MOST = "governance.most"
-"""The key of the environ for the most bytes that the body may have."""
+"""The key in the environ for the largest number of bytes that the body may have."""
 
 
 is_async = lru_cache(maxsize=256)(iscoroutinefunction)
@@ -62,12 +62,12 @@ class HttpResponse(flask.Response):
     """A response. If `direct_passthrough` is true, its headers are complete and its body is a list of bytes."""
 
     validity: Validity | None = None
-    """The time span in which the response cache may repeat a page from memory. None if the cache must not repeat it."""
+    """The time span in which the response cache may send this page again. None if the cache must not send it."""
 
     def get_wsgi_response(self, environ: WSGIEnvironment) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
-        """Return body, status and headers, with the headers that every response has.
+        """Return body, status and headers, including the headers that every response has.
 
-        A complete response skips werkzeug's method, which copies the headers and corrects some of them.
+        For a complete response, werkzeug's method is skipped, because it copies the headers and corrects some of them.
         """
         if self.direct_passthrough and self.status_code == HTTPStatus.OK and environ["REQUEST_METHOD"] != "HEAD":
             body, status, headers = self.response, self.status, self.headers.to_wsgi_list()
@@ -84,5 +84,5 @@ class App(flask.Flask):
     response_class = HttpResponse
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that can be called without `await`. Flask calls this four times in each request."""
+        """Return a function that can be called without `await`. Flask calls this method four times in each request."""
         return super().ensure_sync(func) if is_async(func) else func

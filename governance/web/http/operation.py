@@ -1,4 +1,4 @@
-"""Declares an endpoint: its scope, query and body. The OpenAPI document is made from the same declaration."""
+"""Declares an endpoint: its scope, query and body. The OpenAPI document is built from the same declaration."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -25,7 +25,7 @@ MANAGING = frozenset({KeyScope.WRITE, KeyScope.ADMIN})
 
 
 class Operation(NamedTuple):
-    """The declaration of one endpoint. A key needs one of `scopes`. Without scopes the endpoint is public."""
+    """The declaration of one endpoint. A key needs one of `scopes`. An endpoint without scopes is public."""
 
     summary: str
     scopes: tuple[KeyScope, ...]
@@ -45,9 +45,10 @@ def operation(
     answer: Schema | None = None,
     refusals: tuple[Code, ...] = (),
 ) -> Callable[[View], View]:
-    """Declare an endpoint for keys of `scope` or of the scope `also`. If `scope` is None, the endpoint is public.
+    """Declare an endpoint for keys with the scope `scope` or `also`.
 
-    The endpoint is called with the loaded `query=` and `body=` if it declares them.
+    If `scope` is None, the endpoint is public. If the endpoint declares a query or a body, it is called with the loaded
+    `query=` and `body=`.
     """
     scopes = tuple(enough for enough in (scope, also) if enough is not None)
     declared = Operation(summary, scopes, query, body, answer, refusals)
@@ -69,10 +70,11 @@ def operation(
 
 
 def _load(declared: Operation, request: HttpRequest, arguments: dict[str, Any]) -> None:
-    """Add the loaded `query` and `body` to the arguments. Raises InvalidRequest with the faults of both.
+    """Add the loaded `query` and `body` to the arguments.
 
-    The body is read even if the endpoint declares none, so an incomplete request changes nothing. If the schema has
-    `optional`, a missing body counts as `{}`. An endpoint for files gets a function that reads the body.
+    Raises InvalidRequest with the faults of both. The body is read even if the endpoint declares none, so an incomplete
+    request changes nothing. If the schema sets `optional`, a missing body counts as `{}`. An endpoint for files gets a
+    function that reads the body.
     """
     faults: list[Fault] = []
     schema = declared.body

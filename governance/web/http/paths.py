@@ -4,7 +4,7 @@ from werkzeug.routing import PathConverter
 
 
 class IdConverter(PathConverter):
-    """Matches an id, which may be any text. An id may contain slashes, and may begin with one."""
+    """Matches an id, which may be any text. An id may contain slashes, and may begin with a slash."""
 
     regex = ".+?"
     part_isolating = False

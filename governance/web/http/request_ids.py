@@ -1,4 +1,7 @@
-"""WSGI middleware: gives each request an id, which its response repeats. Empties a Host that is malformed."""
+"""WSGI middleware: gives each request an id, and adds the id to its response.
+
+If the Host header is malformed, makes it empty.
+"""
 
 import re
 from collections.abc import Iterable
@@ -13,13 +16,13 @@ SANE_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
 REQUEST_ID = "X-Request-Id"
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 HOST = re.compile(r"(?:[^.:]{1,63}\.)*[^.:]{0,63}(?::.*)?", re.DOTALL)
-"""The Hosts that werkzeug can route: labels of at most 63 characters, and a port."""
+"""The Host headers that werkzeug can route: labels of at most 63 characters, and a port."""
 BEGAN, ID = "governance.began", "governance.request_id"
-"""The keys of the environ for the start of a request (`perf_counter`, seconds) and for its id."""
+"""The keys in the environ for the start of a request (`perf_counter`, seconds) and for its id."""
 
 
 def request_id(environ: WSGIEnvironment) -> str:
-    """Return X-Request-Id if it is well-formed and has no secret in it, else a random id."""
+    """Return X-Request-Id if it is well-formed and contains no secret. Otherwise return a random id."""
     given: str | None = environ.get("HTTP_X_REQUEST_ID")
     is_sane = given is not None and SANE_ID.fullmatch(given) and not SECRET.search(given)
     return given if given is not None and is_sane else f"{getrandbits(64):016x}"
@@ -28,8 +31,8 @@ def request_id(environ: WSGIEnvironment) -> str:
 def identified(flask: WSGIApplication) -> WSGIApplication:
     """Return the app with an id for each request.
 
-    A Host that is not a DNS name becomes empty, because werkzeug would not route the request. No response depends on
-    the Host.
+    A Host header that is not a DNS name becomes empty, because werkzeug would not route the request. No response
+    depends on the Host header.
     """
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -74,6 +74,9 @@ def _whose(environ: WSGIEnvironment, service: Container) -> dict[str, str]:
 
 
 def _tried(environ: WSGIEnvironment) -> dict[str, str]:
-    """Return the part of a refused API key that may be shown. Return nothing of other text, which may be a password."""
+    """Return the part of a refused API key that may be shown.
+
+    For any other text return nothing, because it may be a password.
+    """
     secret = str(environ.get("HTTP_AUTHORIZATION", "")).strip().partition(" ")[2].strip()
     return {"key_prefix": shown_prefix(secret)} if secret.startswith(API_KEY_PREFIX) else {}

@@ -1,10 +1,10 @@
 """WSGI middleware that repeats Flask's responses for pages from memory while they are valid.
 
-Dashboards and gateways request the same page many times. The cache repeats Flask's response to the same request with
-the same API key. It stops when the snapshot is replaced, when one of the page's windows begins or ends, or when the key
-is no longer valid. A view sets `HttpResponse.validity`, and the last hook caches the response. The cache parses nothing
-and decides nothing: every other request goes to Flask. A response is cached at the second request for it. Most requests
-come only once, and caching all of them took a tenth of the time of a page.
+Dashboards and gateways request the same page many times. The cache sends Flask's response again if the same request
+comes with the same API key. It no longer does so when the snapshot is replaced, when one of the page's windows begins
+or ends, or when the key is no longer valid. A view sets `HttpResponse.validity`, and the last hook caches the response.
+The cache parses nothing and decides nothing: every other request goes to Flask. A response is cached at the second
+request for it. Most requests come only once, and caching all of them took a tenth of the time of a page.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,12 +27,12 @@ Header = tuple[str, str]
 REPEATED = ("GET", "HEAD")
 MOST_BYTES = 16 * 1024 * 1024
 OVERHEAD = 2_000
-"""The bytes that one cached response takes in addition to its body."""
+"""The number of bytes that a cached response needs besides its body."""
 MOST_ASKED = 128
-"""The most requests that are remembered as seen once. At this number, all of them are forgotten."""
+"""The largest number of requests that are remembered as seen once. When it is reached, all of them are forgotten."""
 AGE = "Age"
 QUESTION = "governance.question"
-"""The key of the environ for the digest of the request."""
+"""The key in the environ for the digest of the request."""
 
 
 class Memory(Protocol):
@@ -42,14 +42,14 @@ class Memory(Protocol):
         """Return the loaded snapshot, or None if it has expired."""
 
     def age(self, known: Any, /) -> float:
-        """Return the seconds since the snapshot was last verified against the database."""
+        """Return the number of seconds since the snapshot was last compared with the database."""
 
 
 def question(environ: WSGIEnvironment) -> bytes:
-    """Return the digest of everything that a page from memory depends on.
+    """Return the digest of everything on which a page from memory depends.
 
-    A digest keeps no API key in memory. Only the path can contain a line break, and it comes last. So different
-    requests never have the same text.
+    With a digest, no API key stays in memory. Only the path can contain a line break, and the path comes last. So
+    different requests never have the same text.
     """
     get = environ.get
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
@@ -60,7 +60,8 @@ def question(environ: WSGIEnvironment) -> bytes:
 class CachedResponse(NamedTuple):
     """A response of Flask, the time span in which it is valid, and the counter of its requests.
 
-    The headers are in two parts, before and after `Age`. `Age` and the request's id differ in each response.
+    The headers are in two parts, before and after `Age`. `Age` and the id of the request are different in each
+    response.
     """
 
     status: str
@@ -74,7 +75,7 @@ class CachedResponse(NamedTuple):
 
     @classmethod
     def of(cls, response: HttpResponse, validity: Validity, request: HttpRequest) -> Self:
-        """Return the response to a request in its WSGI form."""
+        """Return the response to a request in the form that WSGI needs."""
         body, status, headers = response.get_wsgi_response(request.environ)
         age = [name for name, _ in headers].index(AGE)
         counter = requests_counted(request.endpoint or "none", response.status_code)
@@ -88,10 +89,10 @@ class CachedResponse(NamedTuple):
 
 
 class SnapshotResponses:
-    """The cached responses of one snapshot.
+    """The cached responses for one snapshot.
 
-    All are dropped together, when the snapshot is replaced or the cache is full. Single entries are never dropped, so
-    no entry keeps an old snapshot in memory. A hit writes nothing, so readers need no lock.
+    All of them are removed together, when the snapshot is replaced or the cache is full. Single entries are never
+    removed, so no entry keeps an old snapshot in memory. A hit writes nothing, so readers need no lock.
     """
 
     def __init__(self, snapshot: object) -> None:
@@ -102,7 +103,7 @@ class SnapshotResponses:
         self._lock = Lock()
 
     def asked_before(self, asked: bytes) -> bool:
-        """Return whether the request was seen before, and remember it."""
+        """Return whether the request was seen before, and remember the request."""
         with self._lock:
             if asked in self.asked:
                 return True
@@ -133,7 +134,7 @@ class ResponseCache:
         self.answers = SnapshotResponses(None)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Return a cached response that is still valid, or call Flask."""
+        """Return a cached response if it is still valid. Otherwise call Flask."""
         if environ["REQUEST_METHOD"] not in REPEATED:
             return self._flask(environ, start_response)
         answers = self.answers

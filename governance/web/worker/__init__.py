@@ -1,1 +1,1 @@
-"""The gunicorn worker of this service. One loop waits for all clients. Threads get complete requests only."""
+"""The gunicorn worker of this service. One loop waits for all clients. Threads get only complete requests."""

@@ -1,4 +1,4 @@
-"""A connection: the received bytes that are not answered yet, and the bytes of the response that are not sent yet."""
+"""A connection: received bytes that are not answered yet, and bytes of the response that are not sent yet."""
 
 import select
 import socket
@@ -11,11 +11,11 @@ from typing import Any
 from governance.web.worker.framing import Framing, MessageProgress
 
 PIECE = 32 * 1024
-"""The most bytes of one `recv`."""
+"""The largest number of bytes in one `recv`."""
 LARGE_PIECE = 256 * 1024
-"""The most bytes of one `recv` of a large body."""
+"""The largest number of bytes in one `recv` of a large body."""
 MOST_PIECES = 512
-"""The most pieces of one `sendmsg`. Linux allows 1,024."""
+"""The largest number of pieces in one `sendmsg`. Linux allows 1,024."""
 ABORT = struct.pack("ii", 1, 0)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -27,7 +27,7 @@ class Outbox:
         self.pieces: list[bytes] = []
 
     def sendall(self, data: bytes) -> None:
-        """Keep a piece of the response."""
+        """Store a piece of the response."""
         self.pieces.append(data)
 
     def send(self, data: bytes) -> int:
@@ -35,7 +35,7 @@ class Outbox:
         return len(data)
 
     def shutdown(self, _how: int) -> None:
-        """Raise OSError. gunicorn calls this after a response that failed half-way, and must not wait then."""
+        """Raise OSError. gunicorn calls this after a response that failed before its end, and it must not wait then."""
         raise OSError
 
     def close(self) -> None:
@@ -44,9 +44,10 @@ class Outbox:
 
 
 class Connection:
-    """A client's socket and its bytes in both directions. Only the method `pieces` waits.
+    """A client's socket, and the bytes in both directions.
 
-    The loop owns the connection. While `is_busy` is set, a thread owns it and answers `message`.
+    Only the method `pieces` waits. The loop owns the connection. While `is_busy` is set, a thread owns it and answers
+    `message`.
     """
 
     __slots__ = (
@@ -80,19 +81,25 @@ class Connection:
         self.framing = Framing()
         self.message, self.is_whole, self.is_chunked = b"", False, False
         self.came_at: float | None = None
-        """When the message was received completely, in seconds of the monotonic clock. None if a part is still to
-        come."""
+        """The instant at which the message was completely received, in seconds of the monotonic clock.
+
+        None if it is incomplete.
+        """
         self.unsent: list[bytes | memoryview] = []
         self.is_busy = self.is_registered = self.is_ended = self.is_reusable = False
         self.drained = self.held = 0
         self.expects_continue, self.rest = False, 0
-        """Two values of a large message: whether the client waits for "100 Continue", and the number of bytes to come.
+        """Two values of a large message: whether the client waits for "100 Continue", and the number of bytes that are
+        still to come.
         """
         self.wait: Any = None
-        """The queue (`WaitQueue`) that has the connection, or None."""
+        """The queue (`WaitQueue`) that contains the connection, or None."""
 
     def receive(self) -> bytes | None:
-        """Return received bytes. Empty if the client has closed. None if there are no bytes yet. Raises OSError."""
+        """Return received bytes.
+
+        Return empty bytes if the client has closed. Return None if no bytes have arrived yet. Raises OSError.
+        """
         try:
             return self.socket.recv(PIECE)
         except (BlockingIOError, InterruptedError):
@@ -109,7 +116,7 @@ class Connection:
         return self.framing.look(self.received)
 
     def take(self) -> None:
-        """Move the message out of the received bytes, to be answered. All later bytes belong to the next message."""
+        """Remove the message from the received bytes and return it. All later bytes belong to the next message."""
         self.is_whole, self.is_chunked = self.framing.progress is MessageProgress.WHOLE, self.framing.is_chunked
         end = self.framing.end if self.is_whole else len(self.received)
         self.message, self.received = bytes(self.received[:end]), bytes(self.received[end:])
@@ -121,11 +128,11 @@ class Connection:
     def ask_for_body(self) -> None:
         """Send "100 Continue" if the client waits for it."""
         if self.framing.expects_continue:
-            with suppress(OSError):  # a client that cannot take 25 bytes cannot take a response either
+            with suppress(OSError):  # if the client cannot receive 25 bytes, it cannot receive a response either
                 self.socket.send(CONTINUE)
 
     def pieces(self, seconds: float) -> Iterator[bytes]:
-        """Yield the message. If it is large, yield the rest of its body for at most `seconds`. Raises OSError."""
+        """Yield the message. If it is large, also yield the rest of its body, for at most `seconds`. Raises OSError."""
         yield self.message
         if self.rest and self.expects_continue:
             self.socket.send(CONTINUE)

@@ -1,4 +1,4 @@
-"""Error responses to requests that do not reach Flask, in the JSON form of all other errors."""
+"""Error responses to requests that do not reach Flask. They have the JSON form of all other errors."""
 
 from collections.abc import Callable
 from http import HTTPStatus

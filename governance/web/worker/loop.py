@@ -1,6 +1,6 @@
 """The loop of a worker: accepts connections, receives messages, sends the rest of responses, and ends every wait.
 
-`worker.py` has `handle`, which a thread calls with one message.
+`worker.py` contains `handle`, which a thread calls with one message.
 
 The file is long because it is one state machine: each method may change the queue (`WaitQueue`) of a connection and
 whether its socket is registered. In two files, a reader would need both open.
@@ -27,23 +27,25 @@ from governance.web.worker.waits import Timeouts, WaitQueues, leave
 OTHER_FILES = 128
 """The number of file descriptors reserved for the database, the log and the listeners."""
 DRAINED = 1024 * 1024
-"""The most bytes that are read and dropped after the last response. Without this, the client could lose the response.
+"""The largest number of bytes that are read and dropped after the last response.
+
+If they were not read, the client could lose the response.
 """
 SEND_BUFFER = 128 * 1024
 """The send buffer of a connection in bytes. Linux doubles it. Without this setting, the buffer grows up to 4 MiB."""
 MOST_ACCEPTED = 4
-"""The most connections that are accepted in one pass of the loop.
+"""The largest number of connections that are accepted in one pass of the loop.
 
-With 1, a client waited 4 s behind 200 clients that each sent 1 MB. With many, one worker takes connections that other
+With 1, a client waited 4 s behind 200 clients that each sent 1 MB. With many, one worker accepts connections that other
 workers could serve.
 """
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 TICK = 0.1
-"""Seconds between two checks for waits whose time is over."""
+"""The number of seconds between two checks for waits that have timed out."""
 
 
 READY = frozenset({MessageProgress.WHOLE, MessageProgress.LARGE, MessageProgress.REFUSED})
-"""The states in which a thread takes the message. The thread receives a large body itself, after authentication."""
+"""The states in which a thread gets the message. The thread itself receives a large body, after authentication."""
 
 
 class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
@@ -112,7 +114,7 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             connection.is_registered = False
 
     def _readable(self, connection: Connection, _socket: socket.socket) -> None:
-        """Receive bytes. While the last message is being answered, bytes stay in the system's buffer."""
+        """Receive bytes. While the last message is being answered, further bytes stay in the system's buffer."""
         if not connection.is_registered or connection.wait is self.waits.send:
             return  # an earlier event of the same pass has changed what the loop waits for
         if connection.is_busy:
@@ -146,7 +148,7 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self._weigh(connection)
 
     def _ended(self, connection: Connection) -> None:
-        """Handle the client's close. Answer an incomplete body with a refusal. Drop an incomplete head."""
+        """Handle that the client has closed. Answer an incomplete body with a refusal. Drop an incomplete head."""
         connection.is_ended = True
         if connection.wait is self.waits.body:
             self._ignore(connection)
@@ -164,7 +166,7 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     # In the loop again: send the rest of the response, and wait for the next message.
 
     def finish_request(self, conn: Connection, fs: "Future[bool]") -> None:
-        """Take a connection back from its thread. gunicorn calls this."""
+        """Get a connection back from its thread. gunicorn calls this."""
         conn.is_busy, conn.message = False, b""
         self.waits.weigh(conn, 0)
         conn.is_reusable = not fs.cancelled() and fs.exception() is None and fs.result()
@@ -202,7 +204,7 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self.waits.idle.begin(connection, monotonic())
         if not self.alive:
             self.waits.idle.shorten(monotonic() + STOP_KEEPALIVE_LINGER)
-        if connection.received:  # the next message came together with the last one
+        if connection.received:  # the next message arrived together with the last one
             self._proceed(connection, connection.framing.look(connection.received))
         if not connection.is_busy:
             self._listen_to(connection)
@@ -227,7 +229,7 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     # Timeouts.
 
     def murder_keepalived(self, force: bool = False) -> None:
-        """End the waits whose time is over. With `force`, when the worker ends, end all waits."""
+        """End the waits that have timed out. If `force` is true, the worker is stopping, and all waits are ended."""
         now = monotonic()
         if not self.alive and not self.is_stopping:
             self._end_idling(now + STOP_KEEPALIVE_LINGER)
@@ -245,7 +247,10 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
                 self._drop(connection)
 
     def _end_idling(self, deadline: float) -> None:
-        """Limit idle waits to `deadline`, because the worker stops. A client that has sent no byte counts as idle."""
+        """Limit idle waits to `deadline`, because the worker is stopping.
+
+        A client that has sent no byte counts as idle.
+        """
         self.is_stopping = True
         for connection in [each for each in self.waits.head if not each.received]:
             self.waits.idle.begin(connection, monotonic())
@@ -268,9 +273,9 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self._close(connection)
 
     def _weigh(self, connection: Connection) -> None:
-        """Note the bytes that a connection keeps.
+        """Record the number of bytes that a connection holds.
 
-        While all connections together keep too many, drop the one that has waited longest.
+        If all connections together hold too many, drop the one that has waited longest.
         """
         self.waits.weigh(connection, connection.weigh())
         while (debtor := self.waits.largest_debtor()) is not None:

@@ -1,4 +1,4 @@
-"""The queues of connections that the loop waits for. Each wait has a deadline, counted from its beginning."""
+"""The queues of connections for which the loop waits. Each wait has a deadline, counted from the start of the wait."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from typing import NamedTuple
 from governance.web.worker.connection import Connection
 
 LINGER = 2.0
-"""The seconds that a client has to read its last response and close."""
+"""The number of seconds that a client has to read its last response and close."""
 ROOM = 64 * 1024 * 1024
-"""The most bytes that all connections of a worker keep.
+"""The largest number of bytes that all connections of a worker may hold.
 
 These are received bodies, bodies that wait for a thread, and unsent responses.
 """
@@ -52,22 +52,22 @@ class WaitQueue:
         return next(iter(self._ends), None)
 
     def began(self) -> float:
-        """Return when the first connection began to wait, or infinity if there is none."""
+        """Return when the first connection began to wait. Return infinity if there is none."""
         return next(iter(self._ends.values()), float("inf")) - self.seconds
 
     def over(self, now: float) -> Iterator[Connection]:
-        """Yield the connections whose time is over. The caller must remove each from the queue."""
+        """Yield the connections whose wait has timed out. The caller must remove each of them from the queue."""
         while (first := self.first()) is not None and self._ends[first] <= now:
             yield first
 
     def shorten(self, end: float) -> None:
-        """End every wait at `end` at the latest."""
+        """Shorten all waits so that they end no later than `end`."""
         for connection, until in self._ends.items():
             self._ends[connection] = min(until, end)
 
 
 def leave(connection: Connection) -> None:
-    """Remove a connection from its queue, if it is in one."""
+    """Remove a connection from its queue, if it is in a queue."""
     if connection.wait is not None:
         connection.wait.forget(connection)
         connection.wait = None
@@ -83,10 +83,10 @@ class WaitQueues:
         self.all = (self.linger, self.head, self.idle, self.body, self.send)
         """All queues, in the order in which their connections are closed if there are too many."""
         self.held = 0
-        """The number of bytes that all connections keep."""
+        """The number of bytes that all connections hold."""
 
     def weigh(self, connection: Connection, held: int) -> None:
-        """Note the number of bytes that a connection keeps."""
+        """Record the number of bytes that a connection holds."""
         self.held += held - connection.held
         connection.held = held
 
@@ -95,8 +95,8 @@ class WaitQueues:
         return next((wait.first() for wait in self.all if wait), None)
 
     def largest_debtor(self) -> Connection | None:
-        """Return the connection to close if all connections together keep too many bytes, else None.
+        """Return the connection to close if all connections together hold too many bytes.
 
-        It is the connection that has received or sent for the longest time.
+        Otherwise return None. It is the connection that has received or sent for the longest time.
         """
         return None if self.held <= ROOM else min(self.body, self.send, key=WaitQueue.began).first()

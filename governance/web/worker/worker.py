@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, changed: the loop waits for clients, not the threads, and every wait has a timeout.
+"""A changed form of gunicorn's threaded worker: the loop, not a thread, waits for clients. Every wait has a timeout.
 
 The loop receives until a message is complete. A thread parses it, calls the app, and sends as much of the response as
 the socket accepts at once. The loop sends the rest. So a thread never waits for a client, with one exception: a body of
@@ -25,7 +25,7 @@ logger = logging.getLogger("governance.web")
 
 
 class Worker(PeerLoop):
-    """The worker that `gunicorn.conf.py` names."""
+    """The worker class that `gunicorn.conf.py` names."""
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -35,9 +35,10 @@ class Worker(PeerLoop):
             raise ConfigError("Leave TLS and the PROXY protocol to a reverse proxy: this worker speaks HTTP/1.1.")
 
     def handle(self, connection: Connection) -> bool:
-        """Answer a message, in a thread. Return whether the connection can be used again.
+        """Answer a message, in a thread.
 
-        The message may be incomplete, if the client has closed. Only the rest of a large message is still received.
+        Return whether the connection can be used again. The message may be incomplete if the client has closed. Only
+        the rest of a large message is received here.
         """
         note_arrival(connection.came_at)
         is_reusable = self._answered(connection)
@@ -55,10 +56,10 @@ class Worker(PeerLoop):
             request = next(parser)
             if not connection.is_whole:
                 request.force_close()
-            # a chunked body is read here, so that a malformed one is refused before the app runs
+            # read a chunked body here, so that a malformed one is refused before the app runs
             elif connection.is_chunked:
                 request.body = BytesIO(request.body.read())
-            return bool(self.handle_request(request, connection))  # there are no more bytes of the message to read
+            return bool(self.handle_request(request, connection))  # the message has no more bytes to read
         except (NoMoreData, StopIteration):
             if len(connection.message) > MAX_HEAD:
                 self.handle_error(request, connection.sock, connection.client, LimitRequestHeaders(""))
@@ -67,7 +68,7 @@ class Worker(PeerLoop):
         return False
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        """Answer an error with JSON. Drop what gunicorn has written of the response."""
+        """Answer an error with JSON. Drop the part of the response that gunicorn has already written."""
         refusal = early_errors.refusal_of(exc)
         if refusal is early_errors.UNFORESEEN:
             logger.error("an error that was not foreseen", exc_info=exc)

@@ -1,6 +1,7 @@
-"""Copies the database file, in its state at one instant, while others write to it.
+"""Copies the database file, as it is at one instant, while others write to it.
 
-The copy is written under a temporary name. It gets its own name when it is complete, checked and flushed to the disk.
+The copy is first written under a temporary name. It gets its final name when it is complete, checked and flushed to the
+disk.
 """
 
 import sqlite3
@@ -17,7 +18,7 @@ from governance.storage.sqlite.errors import unavailable
 from governance.storage.sqlite.files.header import stamp_copy
 
 PAGES = 256
-"""The number of pages that are copied in one step. The command can be interrupted between two steps."""
+"""The number of pages that are copied in one step. Between two steps, the user can interrupt the command."""
 
 
 class BackupFile(NamedTuple):
@@ -51,8 +52,8 @@ def copy(source: Path, target: Path, busy_timeout: float) -> None:
 def fill(part: Path, source: sqlite3.Connection) -> None:
     """Copy a database into an empty file, check the copy, and flush it to the disk. Raises OSError, sqlite3.Error."""
     with closing(sqlite3.connect(part)) as target:
-        # One transaction keeps the state of this instant. Without it, every write by others would restart the copy
-        # (https://www.sqlite.org/c3ref/backup_finish.html), and under load the copy would never end.
+        # One transaction keeps the state of this instant. Without it, every write by another process would restart the
+        # copy (https://www.sqlite.org/c3ref/backup_finish.html). Under load the copy would never end.
         source.execute("BEGIN")
         source.execute("SELECT 1 FROM sqlite_master LIMIT 1")
         target.execute("PRAGMA journal_mode = OFF")  # an incomplete copy is deleted, so a rollback is never needed
@@ -71,8 +72,9 @@ def _check(file: Path) -> None:
 
 
 def refuse_target(database: Path, file: Path, *, replace: bool) -> None:
-    """Raise an error if the target is the database, one of its files, no regular file, or an existing file.
+    """Raise an error if the target must not be written.
 
+    Such a target is the database, one of its files, not a regular file, or an existing file (unless `replace` is true).
     Raises InvalidRequest, Conflict.
     """
     if file.resolve() in {Path(f"{database.resolve()}{end}") for end in paths.BELONGINGS}:
@@ -86,7 +88,10 @@ def refuse_target(database: Path, file: Path, *, replace: bool) -> None:
 
 
 def _told(error: sqlite3.Error, database: Path, file: Path) -> Unavailable:
-    """Return the error for a failed copy. The most likely cause is the backup's disk, not the database's."""
+    """Build the error for a failed copy.
+
+    The most likely cause is the disk of the backup, not the disk of the database.
+    """
     if "disk is full" in str(error) or "disk I/O" in str(error):
         return Unavailable(f"Make room, or give another FILE: {file} was not written ({error}).")
     return unavailable(error, database)

@@ -62,7 +62,7 @@ def _refuse_without_room(path: Path, found: FileSize) -> None:
 def _vacuum(path: Path, busy_timeout: float) -> None:
     """Run VACUUM.
 
-    SQLite's temporary copy is beside the file, because the system's temporary folder may be too small.
+    SQLite writes its temporary copy next to the file, because the system's temporary folder may be too small.
     """
     os.environ["SQLITE_TMPDIR"] = str(path.parent)
     with closing(open_file(path, busy_timeout)) as connection:

@@ -17,7 +17,7 @@ ADVICE = {
 
 
 def unusable(path: Path, error: BaseException) -> NotReady:
-    """Return why a database cannot be used, in one line. If the error allows it, the line says what to do."""
+    """Return, in one line, why a database cannot be used. If possible, the line also says what to do."""
     cause = str(getattr(error, "orig", None) or error).splitlines()[0]
     advice = next((advice for words, advice in ADVICE.items() if words in cause.lower()), None)
     if advice is None:

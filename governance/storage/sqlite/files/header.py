@@ -16,10 +16,11 @@ LARGEST_PAGE = 65536
 
 
 class FileHeader(NamedTuple):
-    """The header of a database file. `pages` is None if the header does not contain the number of pages.
+    """The header of a database file.
 
-    `changes` rises with each change of the first page. `stamp` (SQLite's `user_version`) is a random number. Each copy
-    of a database gets a new one, so the stamp distinguishes a database from its backups.
+    `pages` is None if the header does not contain the number of pages. `changes` rises each time the first page is
+    changed. `stamp` (SQLite's `user_version`) is a random number. Each copy of a database gets a new stamp, so the
+    stamp distinguishes a database from its backups.
     """
 
     page_size: int
@@ -29,9 +30,9 @@ class FileHeader(NamedTuple):
 
     @classmethod
     def of(cls, path: Path) -> Self | None:
-        """Read the header of a regular file. Return None if it is no SQLite database.
+        """Read the header of a regular file.
 
-        Raises OSError, even for a link.
+        Return None if the file is not an SQLite database. Raises OSError. A link also raises OSError.
         """
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
@@ -54,7 +55,7 @@ class FileHeader(NamedTuple):
 
 
 def new_stamp() -> int:
-    """Return a new stamp: 31 random bits, but not 0."""
+    """Return a new stamp: 31 random bits, never 0."""
     return int.from_bytes(os.urandom(4), "big") >> 1 or 1
 
 

@@ -1,4 +1,4 @@
-"""Examines a database file for `doctor`: damage, latest timestamp, size, files beside it, other programs."""
+"""Examines a database file for `doctor`: damage, latest time, size, other files, and programs that use it."""
 
 import os
 import sqlite3
@@ -24,7 +24,7 @@ INSTANTS = (
     tables.verifications.c.at,
     tables.audit.c.at,
 )
-"""The columns whose timestamps come from the machine's clock."""
+"""The columns with times from the machine's clock."""
 
 
 def unsound(connection: Connection) -> str | None:
@@ -48,7 +48,7 @@ PARTS = {
     "counters": "counters",
     "audit": "audit",
 }
-"""The names under which `doctor` shows tables. `doctor` shows all other tables as `the rest`."""
+"""The names under which `doctor` lists tables. All other tables are listed as `the rest`."""
 REST = "the rest"
 TABLES_BYTES = """
     SELECT coalesce(m.tbl_name, s.name), sum(s.pgsize) FROM dbstat AS s LEFT JOIN sqlite_master AS m ON m.name = s.name
@@ -72,9 +72,9 @@ def space(connection: Connection) -> FileSpace:
 
 
 def parts(connection: Connection) -> dict[str, int]:
-    """Return the bytes of each table with its indexes. The whole file is read.
+    """Return the bytes of each table including its indexes.
 
-    The result is empty if this SQLite lacks `dbstat`.
+    This reads the whole file. The result is empty if this SQLite lacks `dbstat`.
     """
     found = dict.fromkeys([*PARTS.values(), REST], 0)
     try:
@@ -89,7 +89,7 @@ def parts(connection: Connection) -> dict[str, int]:
 def stored_rows(connection: Connection) -> dict[str, int]:
     """Return an upper bound of the number of rows in each table that grows with calls.
 
-    It is computed from the lowest and the highest number of a row.
+    It is computed from the lowest and the highest row number.
     """
     numbered = {"reservations": tables.reservations.c.seq, "answers": tables.answers.c.seq, "audit": tables.audit.c.seq}
     return {name: _span(connection, column) for name, column in numbered.items()}
@@ -98,7 +98,7 @@ def stored_rows(connection: Connection) -> dict[str, int]:
 def _span(connection: Connection, column: Column[int]) -> int:
     """Return an upper bound from the lowest and the highest number.
 
-    There are two statements, because a single one would read the whole table.
+    This needs two statements, because a single one would read the whole table.
     """
     first = connection.execute(select(func.coalesce(func.min(column), 1))).scalar_one()
     last = connection.execute(select(func.coalesce(func.max(column), 0))).scalar_one()
@@ -112,16 +112,17 @@ def journal_size(path: Path) -> int:
 
 
 def files(path: Path) -> list[Path]:
-    """Return the files of a database: the database, SQLite's files beside it, and the copies made before migrations."""
+    """Return the files of a database: the database, SQLite's files next to it, and the copies made before migrations.
+    """
     beside = [paths.beside(path, end) for end in paths.BELONGINGS]
     copies = (file for kind in ("before", "replaced") for file in sorted(path.parent.glob(f"{path.name}.{kind}-*")))
     return [file for file in (*beside, *copies) if file.exists()]
 
 
 def has_reset_fault(version: tuple[int, int, int]) -> bool:
-    """Return whether this version of SQLite may damage a file that two connections use at the same moment.
+    """Return whether this version of SQLite may damage a file while two connections use it at the same moment.
 
-    One of them runs a checkpoint, and the other one runs a checkpoint too, or writes.
+    This can happen if one connection runs a checkpoint while the other runs a checkpoint or writes.
     https://sqlite.org/wal.html#walresetbug
     """
     release = version[:2]
@@ -129,7 +130,7 @@ def has_reset_fault(version: tuple[int, int, int]) -> bool:
 
 
 RESET_MENDED = {(3, 44): (3, 44, 6), (3, 50): (3, 50, 7)}
-"""The patch releases that fixed the fault. All other releases have the fix from 3.51.3 on."""
+"""The patch releases that fixed the fault in older versions. From 3.51.3 on, all releases contain the fix."""
 SQLITE = sqlite3.sqlite_version_info
 
 
@@ -141,13 +142,13 @@ def shown_version() -> str:
 def other_programs(path: Path) -> list[str]:
     """Return the programs other than Python that have the database open, for example `litestream (4711)`.
 
-    Linux only.
+    Works only on Linux.
     """
     return sorted(_named(process) for process in _openers(path) if not _program(process).startswith("python"))
 
 
 def other_processes(path: Path) -> list[str]:
-    """Return all other processes that have the database open, in the same form."""
+    """Return all other processes that have the database open, in the same form as `other_programs`."""
     return sorted(_named(process) for process in _openers(path) if process.name != str(os.getpid()))
 
 

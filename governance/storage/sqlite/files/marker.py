@@ -1,6 +1,7 @@
-"""The marker file beside a database: the database's id, and the state of its file when the service last used it.
+"""The marker file next to a database.
 
-The marker shows that a database file was lost, was replaced, or belongs to another service. It contains no secret.
+It contains the database's id, and the state of its file when the service last used it. The marker shows that a database
+file was lost, was replaced, or belongs to another service. It contains no secret.
 """
 
 import json
@@ -18,9 +19,9 @@ JOURNALS = (paths.WAL, paths.JOURNAL)
 class Marker(NamedTuple):
     """The values with which a start compares a database file.
 
-    `size` and `mtime_ns` are those of the file after a clean stop. They are None while the service runs, and after it
-    was killed. `inode` is the inode of the database, and `own_inode` is that of the marker. If the marker has another
-    inode than `own_inode`, the whole folder was copied.
+    `size` and `mtime_ns` describe the file after a clean stop. They are None while the service runs, and after it was
+    killed. `inode` is the inode of the database, and `own_inode` is the inode of the marker. If the marker's inode
+    differs from `own_inode`, the whole folder was copied.
     """
 
     database_id: str
@@ -51,7 +52,7 @@ class Marker(NamedTuple):
         return (self.size, self.mtime_ns) == (found.st_size, found.st_mtime_ns)
 
     def was_replaced(self, database: Path, header: FileHeader) -> bool:
-        """Return whether another file, for example a copy of the same database, has replaced the marked file."""
+        """Return whether the marked file was replaced by another file, for example by a copy of the same database."""
         moved = path_of(database).stat().st_ino != self.own_inode
         other = not moved and database.stat().st_ino != self.inode
         return other or header.stamp != self.stamp or header.changes < self.changes
@@ -66,7 +67,10 @@ def path_of(database: Path) -> Path:
 
 
 def write(database: Path, database_id: str, *, stopped: bool) -> None:
-    """Write the marker of a database file, as in use or as `stopped` cleanly. Raises OSError."""
+    """Write the marker of a database file.
+
+    It says whether the file is in use or was `stopped` cleanly. Raises OSError.
+    """
     header, found = FileHeader.of(database), database.stat()
     path = path_of(database)
     with private_files.beside(path) as part:
@@ -85,7 +89,7 @@ def write(database: Path, database_id: str, *, stopped: bool) -> None:
 
 
 def journal_beside(database: Path) -> Path | None:
-    """Return a journal beside a database file that is not empty, or None if there is none."""
+    """Return a journal of the database that is not empty. Return None if there is none."""
     found = (paths.beside(database, end) for end in JOURNALS)
     return next((file for file in found if file.exists() and file.stat().st_size), None)
 

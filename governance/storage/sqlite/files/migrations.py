@@ -1,4 +1,4 @@
-"""Creates a missing database file. Copies an old one, and migrates it to the schema of this version."""
+"""Creates a missing database file. Copies an old one, and migrates it to this version's schema."""
 
 import logging
 import os
@@ -32,7 +32,7 @@ logger = logging.getLogger("governance.migrations")
 
 SCRIPTS = Path(__file__).resolve().parents[4] / "migrations"
 PATIENCE = 60.0
-"""The longest time that a start waits for another start, in seconds. The other one may be migrating."""
+"""The longest time in seconds for which a start waits for another start, which may be migrating."""
 WITHOUT_COPY = (
     "The database was migrated without a copy of what it was: look at the log, and make a copy of what it is now "
     "(flask governance backup FILE)."
@@ -48,10 +48,11 @@ def upgrade(
     service: ServiceLock | None = None,
     patience: float = PATIENCE,
 ) -> list[str]:
-    """Create the file, or check and migrate it. Then mark it as in use. Return warnings.
+    """Create the file, or check and migrate it.
 
-    `folders` are other folders in which an earlier database may have left files. `service` is the lock of the service
-    that starts. Raises NotReady. Its message is one line that says what to do.
+    Then mark it as in use. Return warnings. `folders` are other folders in which an earlier database may have left
+    files. `service` is the lock of the service that starts. Raises NotReady, whose message is one line that says what
+    to do.
     """
     try:
         private_files.make_folder(path.parent)
@@ -66,19 +67,22 @@ def upgrade(
 
 
 def make(path: Path, busy_timeout: float) -> None:
-    """Create a database with the schema of this version. Raises OSError, sqlite3.Error."""
+    """Create a database with this version's schema. Raises OSError, sqlite3.Error."""
     new_database.make(path, lambda new: _upgrade(new, busy_timeout))
 
 
 def mark(path: Path, busy_timeout: float) -> None:
-    """Mark a database that has the schema of this version as in use. Raises OSError, sqlite3.Error."""
+    """Mark a database that has this version's schema as in use. Raises OSError, sqlite3.Error."""
     with connect(path, busy_timeout) as connection:
         (found,) = connection.exec_driver_sql("SELECT database_id FROM database_identity").one()
     marker.write(path, found, stopped=False)
 
 
 def alone(path: Path, patience: float) -> AbstractContextManager[None]:
-    """Hold the lock of a start for the block. Of two services that start together on one file, only one migrates it."""
+    """Hold the start lock during the block.
+
+    If two services start on one file at the same time, only one of them migrates it.
+    """
     return private_files.locked(paths.beside(path, paths.START), patience)
 
 
@@ -93,7 +97,7 @@ def head() -> str:
 
 
 def fault(found: str | None, wanted: str) -> str | None:
-    """Return what to do about a database with another schema. Return None if it has the schema of this version."""
+    """Return what to do about a database with another schema. Return None if it has this version's schema."""
     if found == wanted:
         return None
     older = found is None or found in _known()
@@ -102,7 +106,7 @@ def fault(found: str | None, wanted: str) -> str | None:
 
 
 def config(connection: Connection | None = None) -> Config:
-    """Return Alembic's configuration with the connection that `migrations/env.py` uses."""
+    """Return Alembic's configuration. It contains the connection that `migrations/env.py` uses."""
     made = Config()
     made.set_main_option("script_location", str(SCRIPTS))
     made.attributes["connection"] = connection
@@ -141,9 +145,9 @@ def _ready(path: Path, busy_timeout: float, folders: tuple[Path, ...], service: 
 
 
 def _marked(path: Path, busy_timeout: float) -> list[str]:
-    """Mark the file. If that fails and limits are stored, return a warning.
+    """Mark the file.
 
-    If no limits are stored, raise the error.
+    If this fails and limits are stored, return a warning. If no limits are stored, raise the error.
     """
     try:
         mark(path, busy_timeout)
@@ -162,7 +166,7 @@ def _upgrade(path: Path, busy_timeout: float) -> list[str]:
         revision = current_revision(connection)
         refuse_newer(path, revision)
         if revision is None:
-            # This statement has an effect only before the first table is created.
+            # This pragma has an effect only before the first table is created.
             connection.exec_driver_sql("PRAGMA auto_vacuum = INCREMENTAL")
         _check_writable(connection)
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
@@ -184,7 +188,7 @@ def refuse_newer(path: Path, revision: str | None) -> None:
 
 
 def _migrate_old(connection: Connection, path: Path, revision: str, busy_timeout: float) -> list[str]:
-    """Copy and migrate an existing file, and log both. Return warnings."""
+    """Copy and migrate an existing file, and log both steps. Return warnings."""
     began, target = monotonic(), path.with_name(f"{path.name}.before-{head()}")
     name, way = path.name, f"from schema {revision} to {head()}"
     logger.info("model limits %s migrates %s %s; first it is copied to %s", __version__, name, way, target.name)
@@ -197,9 +201,10 @@ def _migrate_old(connection: Connection, path: Path, revision: str, busy_timeout
 
 
 def _copy_first(connection: Connection, path: Path, target: Path, busy_timeout: float) -> list[str]:
-    """Copy the file. If that fails and limits are stored, return a warning. If no limits are stored, raise the error.
+    """Copy the file.
 
-    The migration itself is one transaction: if it fails, nothing is changed.
+    If this fails and limits are stored, return a warning. If no limits are stored, raise the error. A failed migration
+    changes nothing, because the migration is one transaction.
     """
     try:
         copy(path, target, busy_timeout)

@@ -1,4 +1,7 @@
-"""Creates a database file, unless files of an earlier one are left. The file gets its name only when it is complete."""
+"""Creates a database file, unless files of an earlier database are left.
+
+The file gets its name only when it is complete.
+"""
 
 import os
 import sqlite3
@@ -16,7 +19,7 @@ from governance.storage.sqlite.files.start_check import OURS, tables_of
 
 UNFINISHED = (".new", ".part")
 LEFT = (*paths.JOURNALS, paths.MARKER, paths.QUEUE)
-"""Files that stay when only the database file is lost. The lock files of a start are not among them."""
+"""The files that are left if only the database file was lost. The lock files of a start are not among them."""
 SECRETS = ("admin.key", "virtual-keys.txt")
 
 MISSING = (
@@ -33,7 +36,7 @@ def refuse_earlier(path: Path, folders: Iterable[Path]) -> None:
 
 
 def make(path: Path, build: Callable[[Path], object]) -> None:
-    """Create a database file: `build` fills an empty file, which then gets its name. Raises OSError."""
+    """Create a database file. `build` fills an empty file, which then gets its final name. Raises OSError."""
     new = path.with_name(f"{path.name}.new")
     _remove(new)
     try:
@@ -55,7 +58,7 @@ def _remove(file: Path) -> None:
 
 
 def is_ours(path: Path) -> bool:
-    """Return whether a file is a database of this service, or a database that cannot be read because of damage."""
+    """Return whether a file is a database of this service, or a database that is too damaged to read."""
     try:
         if FileHeader.of(path) is None:
             return False
@@ -86,4 +89,4 @@ def _is_marker(file: Path) -> bool:
     try:
         return marker.Marker.read(file.with_suffix("")) is not None
     except NotReady:
-        return False  # the file belongs to another program; the name shows our own markers
+        return False  # the file belongs to another program; our own markers are recognized by their names

@@ -36,10 +36,10 @@ class RestoredFile(NamedTuple):
 
 
 def restore(database: Path, file: Path, now: int, busy_timeout: float, *, force: bool) -> RestoredFile:
-    """Replace the database with a copy of a backup. Raises Conflict, InvalidRequest, NotReady.
+    """Replace the database with a copy of a backup.
 
-    If it raises an error, nothing has changed. With `force`, the backup may be of another database. `now` becomes part
-    of the replaced file's name.
+    Raises Conflict, InvalidRequest, NotReady. If an error is raised, nothing has changed. If `force` is true, the
+    backup may come from another database. `now` becomes part of the replaced file's name.
     """
     _refuse_itself(database, file)
     try:
@@ -75,7 +75,7 @@ def begin_anew(database: Path, now: int, busy_timeout: float) -> None:
 
 @contextmanager
 def _nobody_else(database: Path, patience: float) -> Iterator[None]:
-    """Lock out starts, services and commands for the block. Raises Conflict if one is running. Raises OSError."""
+    """Prevent starts, services and commands during the block. Raises Conflict if one is running. Raises OSError."""
     with ExitStack() as stack:
         try:
             stack.enter_context(migrations.alone(database, patience))
@@ -120,7 +120,7 @@ def _copied(file: Path, part: Path, busy_timeout: float) -> tuple[str, str | Non
 
 
 def _open(file: Path, busy_timeout: float, *, with_journal: bool) -> sqlite3.Connection:
-    """Open a backup. No file is written beside it, unless the backup has a journal of its own."""
+    """Open a backup. No file is written next to it, unless the backup has its own journal."""
     if with_journal:
         return open_file(file, busy_timeout)
     return sqlite3.connect(f"file:{quote(str(file))}?mode=ro&immutable=1", uri=True)
@@ -142,7 +142,7 @@ def _known_id(database: Path) -> str | None:
 
 
 def _put_away(database: Path, now: int) -> Path | None:
-    """Rename the existing files. The database comes first, so that no start finds it without its journal."""
+    """Rename the existing files. The database is renamed first, so that no start finds it without its journal."""
     stamp = to_the_second(now).replace("-", "").replace(":", "")
     name, number = f"{database.name}.replaced-{stamp}", 1
     while any(os.path.lexists(database.with_name(f"{name}{end}")) for end in ("", *paths.JOURNALS)):
@@ -156,7 +156,10 @@ def _put_away(database: Path, now: int) -> Path | None:
 
 
 def _mark(database: Path, found: str | None) -> None:
-    """Mark the checked file. If it has no id, remove the marker: the next start gives the file an id and marks it."""
+    """Mark the checked file.
+
+    If it has no id, remove the marker. Then the next start gives the file an id and marks it.
+    """
     if found:
         marker.write(database, found, stopped=True)
     else:

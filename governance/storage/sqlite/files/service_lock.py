@@ -1,8 +1,8 @@
-"""Locks that show whether services and commands have the database open. A restore waits for both.
+"""Locks that show whether services and commands have the database open.
 
-All services share one lock. Workers inherit it, so it is held until the last worker has ended, even if the service was
-killed. Commands share a second lock, because a start checks the file only if no service runs, and commands must not
-prevent the check.
+A restore waits for both. All services share one lock. Workers inherit it, so it is held until the last worker has
+ended, even if the service was killed. Commands share a second lock. A start checks the file only if no service runs,
+and a running command must not prevent this check.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ from governance.storage.sqlite.files.faults import unusable
 logger = logging.getLogger("governance.storage")
 
 PATIENCE = 10.0
-"""The longest time that a start waits for a restore to end, in seconds."""
+"""The longest time in seconds for which a start waits until a restore has ended."""
 RESTORING = "Try again: the database {} is being restored, {}."
 
 
@@ -46,7 +46,7 @@ class ServiceLock:
             raise unusable(self._database, error) from error
 
     def is_alone(self) -> bool:
-        """Return whether no other service runs on the database. The caller holds the lock of a start."""
+        """Return whether no other service runs on the database. The caller must hold the start lock."""
         if self._descriptor is None:
             return not is_held(self._database)
         alone = private_files.try_lock(self._descriptor, fcntl.LOCK_EX)
@@ -54,7 +54,7 @@ class ServiceLock:
         return alone
 
     def checked(self) -> None:
-        """Note that the start found no damage. Without this note, a stop is never recorded as clean."""
+        """Record that the start found no damage. Otherwise a stop is never recorded as clean."""
         self._checked = True
 
     def end(self) -> None:
@@ -92,9 +92,10 @@ def is_held(database: Path) -> bool:
 
 @contextmanager
 def opened_by_command(database: Path, patience: float) -> Iterator[None]:
-    """Lock out a restore for the block. Raises NotReady if one is running.
+    """Prevent a restore during the block.
 
-    If the lock file cannot be created, the command runs without it, because a restore cannot create it either.
+    Raises NotReady if a restore is running. If the lock file cannot be created, the command runs without it, because a
+    restore cannot create it either.
     """
     path = paths.beside(database, paths.COMMANDS)
     with ExitStack() as stack:
@@ -111,14 +112,14 @@ def opened_by_command(database: Path, patience: float) -> Iterator[None]:
 
 @contextmanager
 def stopped(database: Path) -> Iterator[None]:
-    """Prevent starts of services for the block. Raises LockTimeoutError if a service runs. Raises OSError."""
+    """Prevent services from starting during the block. Raises LockTimeoutError if a service runs. Raises OSError."""
     with private_files.locked(path_of(database), 0):
         yield
 
 
 @contextmanager
 def without_commands(database: Path, patience: float) -> Iterator[None]:
-    """Prevent commands from opening the database for the block.
+    """Prevent commands from opening the database during the block.
 
     Raises LockTimeoutError if a command has it open. Raises OSError.
     """

@@ -1,6 +1,6 @@
 """Checks a database file before it is used.
 
-The file must be undamaged and of this service, and must be the file that was here before.
+The file must be undamaged, must belong to this service, and must be the same file as before.
 """
 
 import errno
@@ -21,7 +21,7 @@ from governance.storage.sqlite.files.marker import Marker
 logger = logging.getLogger("governance.storage")
 
 OURS = {"alembic_version", "config_revision", "model_limits"}
-"""Tables that every schema of this service has."""
+"""Tables that every schema version of this service contains."""
 LARGEST_QUICK = 256 * 1024 * 1024
 """A file that is unchanged since a clean stop is checked only up to this size in bytes. The check of 256 MiB takes
 half a second."""
@@ -44,9 +44,9 @@ DAMAGED = f"The database {{}} is malformed ({{}}): {RESTORE}."
 
 
 def check(path: Path, busy_timeout: float, *, in_use: bool) -> None:
-    """Check an existing database file, and change nothing. Raises NotReady, OSError, sqlite3.Error.
+    """Check an existing database file without changing it.
 
-    If another service is using the file, that service has checked it already.
+    Raises NotReady, OSError, sqlite3.Error. If another service is using the file, that service has already checked it.
     """
     if path.is_symlink():
         raise NotReady(A_LINK.format(path))
@@ -69,9 +69,9 @@ def check(path: Path, busy_timeout: float, *, in_use: bool) -> None:
 
 
 def check_for_command(path: Path, busy_timeout: float) -> None:
-    """Refuse a file that a start would refuse because opening it could destroy data. Raises NotReady.
+    """Refuse a file if opening it could destroy data.
 
-    Damaged pages are not refused. A missing file is not checked.
+    A start refuses such a file too. Raises NotReady. Damaged pages are not refused, and a missing file is not checked.
     """
     if not os.path.lexists(path):
         return
@@ -82,7 +82,7 @@ def check_for_command(path: Path, busy_timeout: float) -> None:
 
 
 def header_of(path: Path) -> FileHeader:
-    """Read the header of a database file. Raises NotReady if it is no database. Raises OSError."""
+    """Read the header of a database file. Raises NotReady if it is not a database. Raises OSError."""
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not path.stat().st_size:
@@ -94,14 +94,14 @@ def header_of(path: Path) -> FileHeader:
 
 
 def refuse_cut_off(path: Path, header: FileHeader) -> None:
-    """Raise NotReady if a file without a journal does not have the size that its header gives."""
+    """Raise NotReady if a file without a journal does not have the size that its header states."""
     size = path.stat().st_size
     if header.pages is not None and size != header.pages * header.page_size:
         raise NotReady(CUT_OFF.format(path, size, header.pages * header.page_size))
 
 
 def refuse_foreign(path: Path, connection: sqlite3.Connection) -> None:
-    """Raise NotReady if a database has no tables, or the tables of another program."""
+    """Raise NotReady if a database contains no tables, or the tables of another program."""
     tables = tables_of(connection)
     if not tables:
         raise NotReady(EMPTY.format(path))
@@ -115,7 +115,7 @@ def tables_of(connection: sqlite3.Connection) -> set[str]:
 
 
 def database_id(connection: sqlite3.Connection) -> str | None:
-    """Return the id of a database, or None if its schema is older than ids."""
+    """Return the id of a database. Return None if its schema is older than ids."""
     if "database_identity" not in tables_of(connection):
         return None
     found = connection.execute("SELECT database_id FROM database_identity").fetchone()

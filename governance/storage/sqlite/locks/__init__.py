@@ -1,1 +1,1 @@
-"""The lock between the writers of all processes, its holders, and the threads that wait for it."""
+"""The lock that writers in all processes share, the processes that hold it, and the threads that wait for it."""

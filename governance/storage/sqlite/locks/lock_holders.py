@@ -1,8 +1,8 @@
-"""Finds the processes that hold a file lock, and continues those that are stopped.
+"""Finds the processes that hold a file lock, and resumes those that are suspended.
 
-A process may be stopped (SIGSTOP, Ctrl-Z) while it holds the writer lock. Then it blocks all writers until someone
-continues or kills it. This module sends it SIGCONT, so that it commits or rolls back its transaction itself. Only Linux
-names the holders of a lock (/proc/locks). On other systems, only gunicorn's worker timeout helps.
+A process may be suspended (SIGSTOP, Ctrl-Z) while it holds the writer lock. Then it blocks all writers until someone
+resumes or kills it. This module sends it SIGCONT, so that it commits or rolls back its transaction itself. Only Linux
+lists the holders of a lock (/proc/locks). On other systems, only gunicorn's worker timeout helps.
 """
 
 import logging
@@ -22,7 +22,7 @@ STOPPED = "T"
 
 
 class StoppedHolders:
-    """Continues a process that holds a lock of one of the files and was stopped at two checks, a second apart."""
+    """Resumes a process that holds a lock on one of the files, if two checks a second apart find it suspended."""
 
     def __init__(self, *files: Path, timer: Callable[[], float] = monotonic) -> None:
         self._files = files
@@ -32,7 +32,7 @@ class StoppedHolders:
         self._stopped: frozenset[int] = frozenset()
 
     def look(self) -> None:
-        """Check for stopped holders, at most once a second for all threads together."""
+        """Check for suspended holders, at most once a second for all threads together."""
         if self._timer() - self._looked_at < LOOK_AGAIN or not self._lock.acquire(blocking=False):
             return
         try:
@@ -48,7 +48,7 @@ class StoppedHolders:
 def holders(file: Path) -> list[int]:
     """Return the ids of the processes that hold the file's `flock`.
 
-    The list is empty if the system does not name them.
+    The list is empty if the system does not list them.
     """
     try:
         inode, rows = str(file.stat().st_ino), [line.split() for line in LOCKS.read_text().splitlines()]
@@ -58,7 +58,7 @@ def holders(file: Path) -> list[int]:
 
 
 def is_stopped(pid: int) -> bool:
-    """Return whether a process is stopped by a signal."""
+    """Return whether a signal has suspended a process."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == STOPPED
     return False

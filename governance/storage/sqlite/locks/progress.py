@@ -1,6 +1,6 @@
 """Counts the threads of this process that wait for a write, and measures how long nothing was written.
 
-A stuck writer must not block every thread of the worker, because health checks and reads need some threads.
+A stuck writer must not block every thread of the worker, because health checks and reads also need threads.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,10 @@ THREADS = 8
 
 
 class WriterProgress:
-    """Counts the waiting threads, each inside `with progress:`. `threads` is the number of threads of the worker."""
+    """Counts the threads that wait.
+
+    Each waits inside `with progress:`. `threads` is the number of threads of the worker.
+    """
 
     def __init__(self, threads: int = THREADS, timer: Callable[[], float] = monotonic) -> None:
         self._most = max(1, threads // 2)
@@ -39,7 +42,7 @@ class WriterProgress:
             self._waiting -= 1
 
     def advanced(self) -> None:
-        """Note that something was written."""
+        """Record that something was written."""
         self._since = self._timer()
 
     def is_crowded(self) -> bool:
@@ -51,7 +54,7 @@ class WriterProgress:
         return self._timer() - self._since if self._waiting else 0.0
 
     def refusal(self) -> Unavailable:
-        """Return the error for a caller that may not wait."""
+        """Build the error for a caller that may not wait."""
         return Unavailable(
             f"Try again shortly: nothing could be written for {self.stalled():.0f} s, and enough calls wait already."
         )

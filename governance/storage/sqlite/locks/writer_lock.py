@@ -24,7 +24,7 @@ SET, CLEAR = b"\1", b"\0"
 
 
 def lock_files(database: Path) -> tuple[Path, Path]:
-    """Return the files of the writer lock and of the second lock.
+    """Return the file of the writer lock and the file of the second lock.
 
     An edit takes the second lock to be the next writer.
     """
@@ -40,10 +40,11 @@ def pruning_file(database: Path) -> Path:
 def turn_within(
     files: tuple[Path, Path], patience: float, meanwhile: Callable[[], object] = lambda: None
 ) -> Iterator[None]:
-    """Hold the writer lock for the block. The lock is polled every millisecond, and batches let this caller go first.
+    """Hold the writer lock during the block.
 
-    `files` are the database's `lock_files`. The function calls `meanwhile` while it waits. Raises TimeoutError after
-    `patience` seconds, and the errors of `meanwhile`.
+    The lock is polled every millisecond, and batches let this caller go first. `files` are the `lock_files` of the
+    database. While waiting, the function calls `meanwhile`. Raises TimeoutError after `patience` seconds, and the
+    errors of `meanwhile`.
     """
     deadline = monotonic() + patience
     queue, first = map(private_files.open_or_create, files)
@@ -64,13 +65,13 @@ def turn_within(
 
 @contextmanager
 def only_one(database: Path) -> Iterator[bool]:
-    """Hold the pruning lock for the block. Yields False if another process holds it."""
+    """Hold the pruning lock during the block. Yield False if another process holds it."""
     with private_files.opened(pruning_file(database)) as lock:
         yield private_files.try_lock(lock, fcntl.LOCK_EX)
 
 
 class WriterLock:
-    """The writer lock for a thread that writes often. It waits in the kernel's queue and keeps the lock files open."""
+    """The writer lock, for a thread that writes often. It waits in the kernel's queue and keeps the lock files open."""
 
     def __init__(self, database: Path) -> None:
         self._files = lock_files(database)
@@ -108,9 +109,9 @@ class WriterLock:
             self._queue = self._flag = None
 
     def _let_go_first(self) -> None:
-        """Wait until the edit that set the byte has the lock or gave up. Then clear the byte.
+        """Wait until the edit that set the byte holds the lock or has given up.
 
-        A process that died may have left the byte set.
+        Then clear the byte, because a process that died may have left it set.
         """
         fcntl.flock(self._first, fcntl.LOCK_EX)
         _note(self._first, CLEAR)
@@ -118,14 +119,17 @@ class WriterLock:
 
 
 def _shared(file: int) -> mmap.mmap:
-    """Map the first byte of a file. A read of it makes no system call, which would release the interpreter lock."""
+    """Map the first byte of a file into memory.
+
+    Reading it needs no system call, which would release the interpreter lock.
+    """
     if os.fstat(file).st_size == 0:
         os.pwrite(file, CLEAR, 0)
     return mmap.mmap(file, 1, prot=mmap.PROT_READ)
 
 
 def _note(file: int, byte: bytes) -> None:
-    """Write the byte. If that fails (full disk), batches do not let edits go first, or check once too often."""
+    """Write the byte. If this fails (full disk), batches do not let edits go first, or they check once too often."""
     with suppress(OSError):
         os.pwrite(file, byte, 0)
 

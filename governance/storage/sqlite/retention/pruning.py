@@ -1,7 +1,7 @@
-"""Deletes old rows in slices. Every counter stays equal to its ledger.
+"""Deletes old rows in slices.
 
-A ledger row is added to its counter's `folded` sum in the transaction that deletes it:
-used = folded + Σ used of the remaining rows.
+Every counter stays equal to its ledger: in the transaction that deletes a ledger row, its amount is added to the
+counter's `folded` sum. So used = folded + Σ used of the remaining rows.
 """
 
 import sqlite3
@@ -13,13 +13,19 @@ from governance.domain.times import HOUR
 from governance.storage.sqlite.writer.answers import NOTED_AGAIN
 
 VAIN = 2000
-"""The walk through a table ends after this many rows in a row that are too young. The clock may have been set back."""
+"""The search in a table ends after this many consecutive rows that are too young.
+
+They may be out of order if the clock was set back.
+"""
 FREE_PAGES_KEPT = 1024
-"""Free pages that stay in the file. New rows use them, which costs less than to grow the file again."""
+"""The number of free pages that stay in the file. Using them for new rows costs less than growing the file again."""
 FREE_SHARE_KEPT = 8
-"""One of this many pages may stay free."""
+"""One in this many pages may stay free."""
 MOST_PAGES = 256
-"""The most pages returned in one slice: a free page takes 8 µs, a page whose content must move first up to 53."""
+"""The largest number of pages that one slice returns.
+
+A free page takes 8 µs. A page whose content must first be moved takes up to 53 µs.
+"""
 INCREMENTAL = 2
 """The value of `PRAGMA auto_vacuum` for a file that can return pages while it is in use."""
 
@@ -41,7 +47,7 @@ DROP_OLD_ANSWERS = """
     DELETE FROM idempotency WHERE (api_key_id, path, key) IN (
         SELECT api_key_id, path, key FROM idempotency WHERE created_at < ? ORDER BY created_at LIMIT ?)"""
 A_DAY = 22 * HOUR
-"""Windows from this length on count as days: where the clock changes, a day has 23 hours or fewer."""
+"""Windows of at least this length count as days. A day on which the clock changes has 23 hours or fewer."""
 CLOSED = f"""
     SELECT id FROM counters
     WHERE window_end < CASE WHEN window_end - window_start >= {A_DAY} THEN ? ELSE ? END
@@ -56,17 +62,20 @@ DROP_TEXTS = f"DELETE FROM answer_texts WHERE id IN {THESE} AND last_use <= ?"  
 
 
 class PruningTask(Protocol):
-    """A kind of rows to prune, slice by slice."""
+    """Prunes one kind of rows, slice by slice."""
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Find out what there is to do, without the writer lock."""
+        """Find out what there is to prune, without the writer lock."""
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Check up to `most` rows, and delete the old ones in the caller's transaction. Whether more may follow."""
+        """Check up to `most` rows, and delete the old ones in the caller's transaction.
+
+        Return whether there may be more.
+        """
 
 
 class OldestFirst:
-    """Goes through a table from its oldest row on. Ends after `VAIN` rows in a row that are too young."""
+    """Searches a table, starting with its oldest row. Ends after `VAIN` consecutive rows that are too young."""
 
     oldest: str
 
@@ -76,7 +85,7 @@ class OldestFirst:
         self._vain = 0
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Do nothing: the oldest rows are found by their number."""
+        """Do nothing, because the oldest rows are found by their numbers."""
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
         """Check the next rows."""
@@ -89,12 +98,12 @@ class OldestFirst:
         return len(rows) == most and self._vain < VAIN
 
     def drop(self, connection: sqlite3.Connection, seqs: str) -> None:
-        """Delete rows. Their numbers are a JSON array."""
+        """Delete rows. Their numbers are given as a JSON array."""
         raise NotImplementedError
 
 
 class EndedReservations(OldestFirst):
-    """Reservations that ended before an instant, with their ledger rows."""
+    """Prunes reservations that ended before an instant, and their ledger rows."""
 
     oldest = OLDEST_RESERVATIONS
 
@@ -105,7 +114,7 @@ class EndedReservations(OldestFirst):
 
 
 class OldAnswers(OldestFirst):
-    """Answers that were stored before an instant."""
+    """Prunes answers that were stored before an instant."""
 
     oldest = OLDEST_ANSWERS
 
@@ -115,13 +124,13 @@ class OldAnswers(OldestFirst):
 
 
 class AnswersBefore0007:
-    """Answers that versions before schema 0007 stored."""
+    """Prunes answers that versions before schema 0007 stored."""
 
     def __init__(self, before: int) -> None:
         self._before = before
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Do nothing: an index finds the old ones."""
+        """Do nothing, because the old answers are found through an index."""
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
         """Delete the oldest answers."""
@@ -129,7 +138,7 @@ class AnswersBefore0007:
 
 
 class ByIds:
-    """Rows that are found by reading the whole table, without the writer lock. They are then deleted by their ids."""
+    """Prunes rows that are found by reading the whole table, without the writer lock. They are then deleted by id."""
 
     drop: str
 
@@ -138,7 +147,7 @@ class ByIds:
         self._ids: list[int] = []
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Delete the next rows, except those that were used meanwhile."""
+        """Delete the next rows, except those that were used in the meantime."""
         now, self._ids = self._ids[:most], self._ids[most:]
         if now:
             connection.execute(self.drop, (_json(now), self._bound))
@@ -146,9 +155,9 @@ class ByIds:
 
 
 class ClosedCounters(ByIds):
-    """Counters whose window ended before an instant, and before any remaining reservation.
+    """Prunes counters whose window ended before an instant, and before any remaining reservation.
 
-    `short` is the instant for windows that are shorter than a day, `long` the earlier one for all others.
+    `short` is the instant for windows shorter than a day. `long` is the earlier instant for all other windows.
     """
 
     drop = DROP_COUNTERS
@@ -158,35 +167,41 @@ class ClosedCounters(ByIds):
         self._long = long
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Find the ids."""
+        """Find the ids of the counters."""
         self._ids = [row[0] for row in connection.execute(CLOSED, (self._long, self._bound))]
 
 
 class UnusedAnswerTexts(ByIds):
-    """Texts that no answer uses: see `writer/answers.py`."""
+    """Prunes texts that no answer uses (see `writer/answers.py`)."""
 
     drop = DROP_TEXTS
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Find them."""
+        """Find the ids of the texts."""
         self._bound = connection.execute(FIRST_ANSWER).fetchone()[0] - NOTED_AGAIN
         self._ids = [row[0] for row in connection.execute(UNUSED, (self._bound,))]
 
 
 class FreePages:
-    """Unused pages. Those beyond a reserve are returned to the file system."""
+    """Returns unused pages to the file system, except for a reserve."""
 
     def __init__(self) -> None:
         self._most = 0
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Find out how many to return: 0 if the file cannot return any (`flask governance compact` changes that)."""
+        """Find out how many pages to return.
+
+        This is 0 if the file cannot return pages (`flask governance compact` changes that).
+        """
         pages, free, mode = (_pragma(connection, name) for name in ("page_count", "freelist_count", "auto_vacuum"))
         kept = max(FREE_PAGES_KEPT, pages // FREE_SHARE_KEPT)
         self._most = max(0, free - kept) if mode == INCREMENTAL else 0
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Return some, in their own transaction: `execute` of the sqlite3 module would stop the pragma after a page."""
+        """Return some pages in a transaction of their own.
+
+        The `execute` method of sqlite3 would stop the pragma after one page.
+        """
         now = min(most, MOST_PAGES, self._most)
         if now:
             connection.executescript(f"PRAGMA incremental_vacuum({now})")

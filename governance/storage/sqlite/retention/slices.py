@@ -1,4 +1,4 @@
-"""Runs pruning in slices of a few milliseconds with pauses, so that other writers get the lock."""
+"""Runs pruning in slices of a few milliseconds with pauses in between, so that other writers get the lock."""
 
 import sqlite3
 from collections.abc import Callable
@@ -13,15 +13,18 @@ from governance.storage.sqlite.locks.writer_lock import WriterLock, only_one
 from governance.storage.sqlite.retention.pruning import PruningTask
 
 WANTED = 0.008
-"""Seconds for which a slice should hold the writer lock. The limit is 0.02."""
+"""The number of seconds for which a slice should hold the writer lock. The requirement is at most 0.02."""
 REST = 2
-"""The pause after a slice, in multiples of its time: pruning holds the lock for a third of the time at most."""
+"""The pause after a slice, as a multiple of its time. So pruning holds the lock for at most a third of the time."""
 SMALLEST, LARGEST = 10, 5000
 FIRST = 100
 
 
 class SliceSize:
-    """The number of rows in a slice. It is halved at most after a slow slice, and doubled at most after a fast one."""
+    """The number of rows in a slice.
+
+    After a slow slice it is at most halved, and after a fast one it is at most doubled.
+    """
 
     def __init__(self) -> None:
         self.rows = FIRST
@@ -33,7 +36,7 @@ class SliceSize:
 
 
 class Slices:
-    """Runs pruning tasks slice by slice on one database file. Only one worker at a time does that."""
+    """Runs pruning tasks slice by slice on one database file. Only one worker does this at a time."""
 
     def __init__(
         self,
@@ -64,7 +67,7 @@ class Slices:
 
     def _all(self, works: tuple[PruningTask, ...]) -> None:
         with closing(WriterLock(self._path)) as lock, closing(open_file(self._path, self._busy_timeout)) as connection:
-            # A checkpoint took 10 ms while the lock was held. `_one` runs it after the lock is released.
+            # A checkpoint took 10 ms while the lock was held. So `_one` runs it after releasing the lock.
             connection.execute("PRAGMA wal_autocheckpoint = 0")
             for work in works:
                 work.look(connection)

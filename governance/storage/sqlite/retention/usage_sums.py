@@ -1,8 +1,8 @@
 """Sums the buckets of usage over closed days and months, and deletes what is too old.
 
 A sum is computed without the writer lock. So a day is first marked (`OpenSums`), and each late correction raises the
-mark's generation. A sum is current once it is written whole and the generation is still the one that was read before;
-else the next round sums again. Readers use buckets where a sum is not current.
+generation of the mark. A sum becomes current when it is completely written and the generation has not changed since it
+was read. Otherwise the next round computes it again. If a sum is not current, readers use the buckets.
 """
 
 import sqlite3
@@ -16,9 +16,9 @@ from governance.storage.history.sums import LARGEST, is_overflow
 
 BUCKETS_KEPT = 35 * DAY
 SETTLING = HOUR
-"""A day is summed an hour after its end: most calls are settled by then."""
+"""The time in microseconds after the end of a day at which the day is summed. By then most calls are settled."""
 MOST_DAYS = 3
-"""The most days or months that one round sums."""
+"""The largest number of days or months that one round sums."""
 AMOUNTS = ", ".join(UsageAmounts._fields)
 ADDED = ", ".join(f"{{add}}({name})" for name in UsageAmounts._fields)
 FIRST_BUCKET = "SELECT min(start) FROM usage_buckets"
@@ -41,7 +41,7 @@ DROP_SERIES = """
 
 
 class Sum(NamedTuple):
-    """The sum of a period, as it was read at a generation of its mark."""
+    """The sum of a period, and the generation of its mark when the sum was read."""
 
     start: int
     generation: int
@@ -49,7 +49,8 @@ class Sum(NamedTuple):
 
 
 def closed_days(calendar: Calendar, first: int, now: int) -> Iterator[int]:
-    """Yield the start of each day from that of an instant to the last that ended an hour ago or earlier."""
+    """Yield the start of each day, from the day that contains `first` to the last day that ended at least an hour ago.
+    """
     day = calendar.day_of(first)
     while calendar.next_day(day) <= now - SETTLING:
         yield day
@@ -57,7 +58,7 @@ def closed_days(calendar: Calendar, first: int, now: int) -> Iterator[int]:
 
 
 def open_days(connection: sqlite3.Connection, calendar: Calendar, begin: int, end: int) -> Iterator[int]:
-    """Yield the days from `begin` to before `end` that have buckets and no current sum, marked or not."""
+    """Yield the days from `begin` up to, but not including, `end` that have buckets and no current sum."""
     first = connection.execute(FIRST_BUCKET).fetchone()[0]
     current = {start for start, _, is_current in connection.execute(MARKS, ("day",)) if is_current}
     day = end if first is None else calendar.day_of(max(begin, first))
@@ -69,7 +70,7 @@ def open_days(connection: sqlite3.Connection, calendar: Calendar, begin: int, en
 
 
 class OpenSums:
-    """Marks the closed days that have buckets, and their closed months, as not summed yet."""
+    """Marks the closed days that have buckets, and their months, as not summed yet."""
 
     def __init__(self, calendar: Calendar, now: int) -> None:
         self._calendar = calendar
@@ -97,7 +98,7 @@ class OpenSums:
 
 
 class ClosedPeriods:
-    """Writes the sums of marked days from buckets, or those of marked months from days."""
+    """Writes the sums of marked days from buckets, or the sums of marked months from days."""
 
     def __init__(self, period: str, calendar: Calendar) -> None:
         self._period = period
@@ -114,7 +115,7 @@ class ClosedPeriods:
                 self._sums.append(Sum(start, generation, self._rows(connection, start)))
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Write the next rows of a sum; with the last one, the sum is current."""
+        """Write the next rows of a sum. When the last row is written, the sum is current."""
         if not self._sums:
             return False
         start, generation, rows = self._sums[0]
@@ -127,7 +128,10 @@ class ClosedPeriods:
         return bool(self._sums)
 
     def _rows(self, connection: sqlite3.Connection, start: int) -> list[tuple[int, ...]]:
-        """Return the sums of a period by series, each at most 2^62. Beyond 2^63 they are added as floats."""
+        """Return the sums of a period by series, each at most 2^62.
+
+        If a sum exceeds 2^63, it is computed with floats.
+        """
         span = start, self._end(start)
         try:
             found = connection.execute(SUM_OF.format(add="sum", table=self._source), span).fetchall()
@@ -143,7 +147,7 @@ class ClosedPeriods:
 
 
 class OldBuckets:
-    """Buckets older than 35 days, of days whose sums are current."""
+    """Prunes buckets that are older than 35 days and belong to days whose sums are current."""
 
     def __init__(self, calendar: Calendar, now: int) -> None:
         self._calendar = calendar
@@ -151,10 +155,13 @@ class OldBuckets:
         self._is_bound = False
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Do nothing: what is not summed yet is found with the lock, so that no correction comes between."""
+        """Do nothing.
+
+        Days without a current sum are found while the lock is held, so that no correction comes in between.
+        """
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Set the bound, so that late corrections reach the sums; then delete the next buckets."""
+        """Set the bound from which late corrections go to the sums. Then delete the next buckets."""
         if not self._is_bound:
             self._before = next(open_days(connection, self._calendar, 0, self._before), self._before)
             self._is_bound = connection.execute(BOUND, (self._before,)).rowcount == 1
@@ -163,13 +170,13 @@ class OldBuckets:
 
 
 class OldSums:
-    """Sums of days and months, and their marks, older than they are kept."""
+    """Prunes sums of days and months, and their marks, when they are too old."""
 
     def __init__(self, before: int) -> None:
         self._before = before
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Do nothing: an index finds the old ones."""
+        """Do nothing, because the old sums are found through an index."""
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
         """Delete the next rows."""
@@ -182,7 +189,7 @@ class OldSums:
 
 
 class OldSeries:
-    """The lists of the series of a day that no bucket is left of, and series without any sum."""
+    """Prunes the lists of the series of days that have no buckets left, and series without any sum."""
 
     def __init__(self, now: int) -> None:
         self._today = now // DAY
@@ -190,11 +197,11 @@ class OldSeries:
         self._ids: list[int] = []
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Find the series that nothing uses."""
+        """Find the series that no row uses."""
         self._ids = [row[0] for row in connection.execute(UNUSED_SERIES)]
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Delete the next ones, except those that were used since yesterday."""
+        """Delete the next series, except those that were used since yesterday."""
         gone = connection.execute(
             "DELETE FROM usage_series_days WHERE (day, series_id) IN (SELECT day, series_id FROM usage_series_days"
             " WHERE day < ? LIMIT ?)",

@@ -36,13 +36,17 @@ LEVEL = 2
 """zlib's level. Level 2 compresses 3.7 kB (eight rules) to 367 bytes in 17 µs. Level 1 gives 381 bytes in 17 µs, and
 level 6 gives 334 bytes in 24 µs."""
 MEMORY = 6
-"""zlib's memLevel. A higher one allocates memory from the system for each response and takes three times as long."""
+"""zlib's memLevel.
+
+With a higher level, zlib allocates memory from the system for each response and takes three times as long.
+"""
 SMALLEST_WINDOW, LARGEST_WINDOW = 10, 15
 DIGEST = 16
 
 
 class StoredAnswer(NamedTuple):
-    """A response to store, with its seq, the fingerprint of its request, and the texts that it shares with others."""
+    """A response to store: its seq, the fingerprint of its request, and the texts that it shares with other responses.
+    """
 
     seq: int
     fingerprint: bytes
@@ -51,9 +55,9 @@ class StoredAnswer(NamedTuple):
 
 
 class AnswerTexts(NamedTuple):
-    """Texts that are the dictionary of responses: their ids and their joined bytes.
+    """Texts that form the dictionary of responses: their ids and their joined bytes.
 
-    `until` is the seq from which on `last_use` must be written again.
+    From the seq `until` on, `last_use` must be written again.
     """
 
     ids: bytes
@@ -62,7 +66,10 @@ class AnswerTexts(NamedTuple):
 
 
 class AnswerTextsCache:
-    """The stored texts that a worker knows on one connection. Texts of a rolled-back transaction are not among them."""
+    """The stored texts that a worker knows on one connection.
+
+    It contains no texts of a transaction that was rolled back.
+    """
 
     def __init__(self, *, has_old_answers: bool = False) -> None:
         self._known: dict[tuple[str, ...], AnswerTexts] = {}
@@ -80,7 +87,7 @@ class AnswerTextsCache:
         return known if known is not None and seq < known.until else None
 
     def learn(self, found: dict[tuple[str, ...], AnswerTexts]) -> None:
-        """Add the texts that a batch has stored. Call this after all rows of the batch are written."""
+        """Add the texts that a batch has stored. This must be called after all rows of the batch were written."""
         if len(self._known) + len(found) > MOST_REMEMBERED:
             self._known.clear()
         self._known.update(found)
@@ -95,7 +102,7 @@ class AnswerStore:
         self._stored: dict[tuple[str, ...], AnswerTexts] = {}
 
     def get(self, key: IdempotencyKey, since: int) -> tuple[bytes, bytes] | None:
-        """Return the fingerprint and the response of a key, if they were stored after `since`."""
+        """Return the fingerprint and the response for a key, if they were stored after `since`."""
         row = self._execute(GET, (digest(key), since)).fetchone()
         if row is not None:
             return row[0], self._unpacked(*row[1:])
@@ -105,7 +112,7 @@ class AnswerStore:
         return None
 
     def rows(self, kept: dict[IdempotencyKey, StoredAnswer], now: int) -> list[tuple[object, ...]]:
-        """Return the rows for `PUT`. Store the texts that are new."""
+        """Return the rows for `PUT`, and store the new texts."""
         found: list[tuple[object, ...]] = []
         for key, (seq, fingerprint, body, texts) in kept.items():
             beside = self._stored.get(texts) or self._known.get(texts, seq) or self._store(texts, seq)
@@ -113,7 +120,7 @@ class AnswerStore:
         return found
 
     def done(self) -> None:
-        """Move the texts of this transaction to the cache. Call this after all rows are written."""
+        """Move the texts of this transaction to the cache. This must be called after all rows were written."""
         if self._stored:
             self._known.learn(self._stored)
 
@@ -136,9 +143,9 @@ def digest(key: IdempotencyKey) -> bytes:
 
 
 def _packed(body: bytes, beside: bytes) -> bytes:
-    """Compress a response with the shared texts as dictionary.
+    """Compress a response with the shared texts as the dictionary.
 
-    The window is the smallest that holds both, because zlib clears the whole window first.
+    The window is the smallest that can contain both, because zlib clears the whole window first.
     """
     window = min(LARGEST_WINDOW, max(SMALLEST_WINDOW, (len(beside) + len(body)).bit_length()))
     writer = zlib.compressobj(LEVEL, zlib.DEFLATED, -window, MEMORY, zlib.Z_DEFAULT_STRATEGY, beside)

@@ -1,4 +1,4 @@
-"""Caches of database values on the connection of a worker's writer. They contain only values of committed batches."""
+"""Caches of database values for a worker's writer connection. They contain only values of committed batches."""
 
 import sqlite3
 from typing import NamedTuple, Self
@@ -8,7 +8,7 @@ from governance.storage.sqlite.writer.history import HistoryOptions, SeriesCache
 
 
 class ConnectionCaches(NamedTuple):
-    """The caches of one connection, and the options of the history. After any trouble the connection is replaced."""
+    """The caches of one connection, and the options of the history. After any problem the connection is replaced."""
 
     answer_texts: AnswerTextsCache
     series: SeriesCache

@@ -1,4 +1,4 @@
-"""The writer thread's own connection to the database file, and its lock between processes."""
+"""The writer thread's own connection to the database file, and the lock that it shares with other processes."""
 
 import sqlite3
 from contextlib import suppress
@@ -13,7 +13,7 @@ from governance.storage.sqlite.writer.history import HistoryOptions, SeriesCache
 
 
 class WriterConnection:
-    """Opens the file at its first use. If another file has replaced it, opens that file."""
+    """Opens the file when it is first used. If the file has been replaced by another file, opens that file."""
 
     def __init__(self, path: Path, busy_timeout: float, synchronous: str, history: HistoryOptions) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""Results of the last batches, and whether a batch can be written now. Readiness reports both."""
+"""Stores the results of the last batches, and checks whether a batch can be written now. Readiness reports both."""
 
 import sqlite3
 from collections.abc import Callable
@@ -10,19 +10,21 @@ from governance.storage.sqlite.errors import PRIMARY
 from governance.storage.sqlite.writer.unit_of_work import SqliteUnitOfWork
 
 REMEMBERED = 10.0
-"""Seconds for which a failed batch is reported, unless a batch with callers was written since. A probe has no callers.
-It is smaller than other batches, and may succeed on a disk that is too full for them."""
+"""The number of seconds for which a failed batch is reported, unless a batch with callers was written since.
+
+A probe has no callers. It is smaller than other batches, so it may succeed on a disk that is too full for them.
+"""
 FRESH = 1.0
-"""After a write or a probe, no new probe is made for this many seconds."""
+"""For this many seconds after a write or a probe, no new probe is made."""
 PATIENCE = 0.8
-"""The longest time of a probe, in seconds."""
+"""The longest time in seconds that a probe may take."""
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 STUCK = "Try again shortly: nothing can be written, another process or the disk keeps the writer waiting."
 UNFORESEEN = "Look into the log: an attempt to write failed in a way that nobody foresaw."
 
 
 class OverdueError(Unavailable):
-    """An act did not end before its caller's deadline."""
+    """An act has not ended by its caller's deadline."""
 
 
 class WriterHealth:
@@ -36,13 +38,16 @@ class WriterHealth:
         self._lasts = False
 
     def written(self, *, for_callers: bool) -> None:
-        """Note a batch that was written. A batch without callers does not clear the failure of a batch with callers."""
+        """Record that a batch was written.
+
+        A batch without callers does not clear the failure of a batch with callers.
+        """
         self._written_at = self._timer()
         if for_callers:
             self._error = None
 
     def failed(self, error: Unavailable, cause: BaseException) -> None:
-        """Note a batch that was rolled back.
+        """Record that a batch was rolled back.
 
         Damage to the file is reported until a batch with callers is written again.
         """
@@ -54,7 +59,7 @@ class WriterHealth:
         return self._written_at is not None and self._timer() - self._written_at < FRESH
 
     def fault(self) -> str | None:
-        """Return why the last batch failed, while that is still reported, else None."""
+        """Return why the last batch failed, as long as this must be reported. Otherwise return None."""
         error = self._error
         counts = error is not None and (self._lasts or self._timer() - self._failed_at < REMEMBERED)
         return error.message if error is not None and counts else None
@@ -103,5 +108,5 @@ class WriteProbe:
 
 
 def touch(batch: SqliteUnitOfWork) -> None:
-    """Write the time of the last metering write, and nothing else. The probe uses this function."""
+    """Write the time of the last metering write, and nothing else. The probe runs this function."""
     batch.touch()

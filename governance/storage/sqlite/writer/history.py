@@ -1,8 +1,8 @@
-"""Writes the usage of calls to the buckets of the usage history, in the transaction of their batch.
+"""Adds the usage of calls to the buckets of the usage history, in the transaction of their batch.
 
-A series is a combination of provider, model, virtual key and user. A bucket has the usage of one series in 15 minutes,
-so a batch changes few buckets. Each bucket is written once. A worker knows the numbers of the series that it has used.
-The first use of a series in a day is a look-up.
+A series is a combination of provider, model, virtual key and user. A bucket contains the usage of one series in 15
+minutes, so a batch changes few buckets. Each of them is written once per batch. A worker caches the numbers of the
+series that it has used. The first use of a series in a day needs a look-up.
 """
 
 import sqlite3
@@ -34,7 +34,7 @@ Row = tuple[int, ...]
 
 
 class HistoryOptions(NamedTuple):
-    """The calendar of the sums, and the largest number of series with buckets of their own in a UTC day."""
+    """The calendar of the sums, and the largest number of series that may have separate buckets in a UTC day."""
 
     calendar: Calendar
     most_series: int
@@ -44,9 +44,10 @@ USUAL_HISTORY = HistoryOptions(Calendar("UTC"), 10_000)
 
 
 class SeriesCache:
-    """The numbers of series by (UTC day, series) that a worker knows on one connection, of committed batches only.
+    """The numbers of series by (UTC day, series) that a worker knows on one connection.
 
-    The cache has the series of the current day. A series that has a bucket of today is not removed for weeks.
+    They come from committed batches only. The cache contains the series of the current day. A series with a bucket of
+    today is not removed for weeks.
     """
 
     def __init__(self) -> None:
@@ -54,11 +55,11 @@ class SeriesCache:
         self._known: dict[tuple[int, Series], int] = {}
 
     def get(self, day: int, series: Series) -> int | None:
-        """Return the number under which a series of a day is counted, or None if it is not known."""
+        """Return the number under which a series is counted on a day. Return None if it is not known."""
         return self._known.get((day, series))
 
     def learn(self, found: dict[tuple[int, Series], int], today: int) -> None:
-        """Add the numbers that a batch has looked up. Call this after all rows of the batch are written."""
+        """Add the numbers that a batch has looked up. This must be called after all rows of the batch were written."""
         if today != self._day or len(self._known) > MOST_REMEMBERED:
             self._day, self._known = today, {}
         self._known.update(found)
@@ -77,13 +78,13 @@ class PendingHistory:
         self._found: dict[tuple[int, Series], int] = {}
 
     def add(self, admitted_at: int, series: Series, more: UsageAmounts) -> None:
-        """Add usage to the bucket of an admission. A correction may be negative."""
+        """Add usage to the bucket in which a call was admitted. A correction may be negative."""
         if any(more):
             key = bucket_of(admitted_at), series
             self._added[key] = self._added[key].plus(more)
 
     def flush(self) -> None:
-        """Write all buckets, each once."""
+        """Write all changed buckets, each of them once."""
         if not self._added:
             return
         rows, today = self._rows(), self._options.calendar.day_of(self._now)
@@ -92,12 +93,15 @@ class PendingHistory:
         self._executemany(ADD.format("usage_buckets"), rows)
 
     def done(self) -> None:
-        """Move the numbers that were looked up to the cache. Call this after all rows of the batch are written."""
+        """Move the numbers that were looked up to the cache.
+
+        This must be called after all rows of the batch were written.
+        """
         if self._found:
             self._known.learn(self._found, self._now // DAY)
 
     def _rows(self) -> list[Row]:
-        """Return (start, series_id, amounts) of each bucket. Series without buckets of their own share a row."""
+        """Return (start, series_id, amounts) for each bucket. Series without separate buckets share one row."""
         sums: defaultdict[tuple[int, int], UsageAmounts] = defaultdict(lambda: NOTHING)
         for (start, series), more in self._added.items():
             key = start, self._series_id(start // DAY, series)
@@ -117,20 +121,19 @@ class PendingHistory:
         return int(found[0] if found else self._execute(ADD_SERIES, series).lastrowid or 0)
 
     def _is_apart(self, day: int, series_id: int) -> bool:
-        """Return whether a series has buckets of its own in a day.
+        """Return whether a series has separate buckets on a day.
 
-        If there is room, it has its own buckets from its first use in the day on. Otherwise it shares the buckets of
-        the rest.
+        If there is room, it has them from its first use on that day. Otherwise it shares the buckets of the rest.
         """
         if self._execute(IS_APART, (day, series_id)).fetchone():
             return True
         return self._execute(KEEP_APART, (day, series_id, day, self._options.most_series)).rowcount == 1
 
     def _without_sums(self, rows: list[Row], today: int) -> list[Row]:
-        """Correct the sums of days that may have ended. Return the rows whose buckets are still kept.
+        """Correct the sums of days that may have ended.
 
-        A sum of such a row is marked as not current. If the bucket of a row was deleted, the row is added to the sum of
-        its day itself.
+        Return the rows whose buckets are still stored. For these rows, the sum of the day is marked as not current. If
+        the bucket of a row was deleted, the row is added to the sum of its day.
         """
         calendar, since = self._options.calendar, self._execute(BUCKETS_SINCE).fetchone()[0]
         late = [row for row in rows if row[0] < today]

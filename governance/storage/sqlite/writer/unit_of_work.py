@@ -1,9 +1,9 @@
-"""The unit of work of metering: the acts of one batch are decided in memory and written together.
+"""The unit of work of metering: the acts of one batch are decided in memory, and their changes are written together.
 
 It uses prepared statements on its own connection, without SQLAlchemy. They take half the time of an SQLAlchemy session,
-and every call to a model waits for them. Each counter is read once a batch, changed in memory by every act, and written
-once. Each statement releases the interpreter lock and must get it back, so there are few statements, each with many
-rows. This file is long because it is one transaction, with all its statements.
+and every call to a model waits for them. Each counter is read once per batch, changed in memory by the acts, and
+written once. Each statement releases the interpreter lock and must get it back. So there are few statements, each with
+many rows. This file is long because it is one transaction, with all its statements.
 """
 
 import sqlite3
@@ -54,12 +54,15 @@ GET_ENTRIES = f"""
     WHERE l.seq = ?"""  # noqa: S608
 
 MOST_ROWS = 256
-"""The most rows of one statement. SQLite allows 32,766 values."""
+"""The largest number of rows in one statement. SQLite allows 32,766 values."""
 Row = tuple[object, ...]
 
 
 class SqliteUnitOfWork:
-    """One transaction of metering: a batch. Its acts are done one after another. `now` is the same for all of them."""
+    """One transaction of metering, which runs one batch.
+
+    Its acts run one after another. `now` is the same for all of them.
+    """
 
     def __init__(self, connection: sqlite3.Connection, now: int, caches: ConnectionCaches) -> None:
         self.now = now
@@ -81,11 +84,14 @@ class SqliteUnitOfWork:
 
     @cached_property
     def _answers(self) -> AnswerStore:
-        """The stored responses. This object is made at its first use, because most batches need no stored response."""
+        """The stored responses. This object is created when it is first used, because most batches do not need it."""
         return AnswerStore(self._connection, self._caches.answer_texts)
 
     def counters(self, rules: Sequence[MatchedRule]) -> list[PendingCounter]:
-        """Return the counter of each rule in its current window. Unknown counters are read with one statement."""
+        """Return the counter of each rule in its current window.
+
+        Counters that are not in memory are read with one statement.
+        """
         known = self._current
         unknown = [each for each in rules if each.key not in known]
         if unknown:
@@ -110,7 +116,7 @@ class SqliteUnitOfWork:
         self._history.add(reservation.created_at, series_of(reservation), charged(reservation))
 
     def add_usage(self, admitted_at: int, series: Series, more: UsageAmounts) -> None:
-        """Add to the usage history, in the bucket of an instant."""
+        """Add usage to the usage history, in the bucket that contains an instant."""
         self._history.add(admitted_at, series, more)
 
     def reservation(self, reservation_id: str) -> PendingReservation | None:
@@ -129,10 +135,10 @@ class SqliteUnitOfWork:
         return known
 
     def settle(self, pending: PendingReservation, after: Reservation) -> None:
-        """Move a reservation to its next state: release its reserved amounts, and charge each counter its new usage.
+        """Change a reservation to its next state.
 
-        Usage that a reset has already removed is not subtracted again. Raises InvalidRequest, and changes nothing, if
-        a sum would become too large.
+        Its reserved amounts are released, and each counter is charged its new usage. Usage that a reset has already
+        removed is not subtracted again. Raises InvalidRequest, and changes nothing, if a sum would become too large.
         """
         before = pending.reservation
         more_used = charged(after).minus(charged(before))
@@ -149,7 +155,7 @@ class SqliteUnitOfWork:
         pending.reservation, pending.changed = after._replace(ended_at=self._touched_at), True
 
     def extend(self, pending: PendingReservation, after: Reservation) -> None:
-        """Store the later `expires_at` of a reservation. Its reserved amounts stay."""
+        """Store a later `expires_at` of a reservation. Its reserved amounts stay."""
         pending.reservation, pending.changed = after, True
 
     def lapsed(self, most: int, now: int) -> list[str]:
@@ -157,14 +163,14 @@ class SqliteUnitOfWork:
         return [row[0] for row in self._execute(LAPSED, (now, most))]
 
     def answer(self, key: IdempotencyKey, since: int) -> tuple[bytes, bytes] | None:
-        """Return the fingerprint and the response of a key, if they were stored after `since`."""
+        """Return the fingerprint and the response for a key, if they were stored after `since`."""
         kept = self._kept.get(key)
         return self._answers.get(key, since) if kept is None else (kept.fingerprint, kept.body)
 
     def keep(self, key: IdempotencyKey, fingerprint: bytes, body: bytes, texts: tuple[str, ...]) -> None:
         """Store the response to the reservation that was added last.
 
-        `texts` are the texts that it shares with others.
+        `texts` are the texts that it shares with other responses.
         """
         self._kept[key] = StoredAnswer(self._seq, fingerprint, body, texts)
 
@@ -195,9 +201,10 @@ class SqliteUnitOfWork:
         self._history.done()
 
     def _write(self, statement: str, rows: Sequence[Row]) -> None:
-        """Write rows, many in one statement. A statement releases the interpreter lock and must get it back.
+        """Write rows with as few statements as possible.
 
-        The number of rows is rounded down to two binary digits, so there are few different statements to prepare.
+        Each statement releases the interpreter lock and must get it back. The number of rows in a statement is rounded
+        down to two binary digits, so there are few different statements to prepare.
         """
         done = 0
         while done < len(rows):
@@ -220,9 +227,9 @@ class SqliteUnitOfWork:
                 self._current[applied.key] = self._following(applied, last)
 
     def _following(self, applied: MatchedRule, newest: PendingCounter | None) -> PendingCounter:
-        """Return the counter of the current window. The window of `newest` has ended.
+        """Return the counter of the current window after the window of `newest` has ended.
 
-        After a change of time zone rules, the current window may not start later than `newest`. Then `newest` is
+        If the rules of a time zone have changed, the current window may start no later than `newest`. Then `newest` is
         extended to the end of the current window.
         """
         start, end = window(applied.rule.duration, applied.limit.alignment, applied.rule.anchor, self.now)
@@ -246,10 +253,10 @@ def _of_rows(statement: str, width: int, rows: int) -> str:
 
 
 def _charge(change: Amounts, ended_at: int | None, counter: PendingCounter | None) -> int:
-    """Return the amount that a step of a reservation adds to a counter. A negative amount is subtracted.
+    """Return the amount that a step of a reservation adds to a counter.
 
-    `ended_at` is when the reservation was last charged. Usage that a reset of the counter has removed since then is not
-    subtracted again.
+    A negative amount is subtracted. `ended_at` is the instant at which the reservation was last charged. Usage that a
+    reset of the counter has removed since then is not subtracted again.
     """
     if counter is None:
         return 0

@@ -1,6 +1,6 @@
-"""An act that waits for its commit, and functions that do the acts of a batch and wake their callers.
+"""An act that waits for its commit, and functions that run the acts of a batch and wake their callers.
 
-An act is a function of the unit of work. A batch is the acts that share one commit.
+An act is a function that takes the unit of work as its argument. A batch consists of the acts that share one commit.
 """
 
 import sqlite3
@@ -32,20 +32,20 @@ class WaitingAct:
         self._claim = Lock()
         self._parting = Lock()
         self._follower: WaitingAct | None = None
-        self._pending = Lock()  # this is locked until the act has ended; an Event needs six calls instead of one
+        self._pending = Lock()  # locked until the act has ended; an Event would need six calls instead of one
         self._pending.acquire()
 
     def wait(self, seconds: float = -1) -> bool:
-        """Wait up to `seconds` for the end of the act. Then wake the next caller. Return whether the act has ended."""
+        """Wait up to `seconds` until the act has ended. Then wake the next caller. Return whether the act has ended."""
         ended = self._pending.acquire(timeout=seconds)
         if ended and self._follower is not None:
             self._follower.wake()
         return ended
 
     def leave(self) -> bool:
-        """Stop waiting. Return False if the act has just ended.
+        """Stop waiting.
 
-        If the writer has not taken the act, the act is given up.
+        If the writer has not started the act, the act is given up. Return False if the act has just ended.
         """
         self.given_up = self.given_up or self._claim.acquire(blocking=False)
         return self._parting.acquire(blocking=False)
@@ -56,7 +56,7 @@ class WaitingAct:
         return self.taken
 
     def do(self, batch: SqliteUnitOfWork) -> None:
-        """Do the act. Note its result or its GovernanceError. Any other exception is raised."""
+        """Run the act. Store its result or its GovernanceError. Any other exception is raised."""
         self.result = self.error = None
         try:
             self.result = self.act(batch)
@@ -64,7 +64,7 @@ class WaitingAct:
             self.error = error
 
     def finish(self) -> None:
-        """Call `then` with the result, after the commit."""
+        """Call `then` with the result. This is called after the commit."""
         if self.taken and self.error is None:
             try:
                 self.result = self.then(self.result)
@@ -72,9 +72,9 @@ class WaitingAct:
                 self.error = mistake
 
     def end(self, error: BaseException | None, follower: "WaitingAct | None") -> None:
-        """Note the end of the act.
+        """Record that the act has ended.
 
-        An error of the batch replaces that of the act, because the batch was rolled back.
+        An error of the batch replaces the act's own error, because the batch was rolled back.
         """
         self.error, self._follower, self._ended = error or self.error, follower, True
 
@@ -96,7 +96,7 @@ class WaitingAct:
 
 
 def do_together(acts: list[WaitingAct], connection: sqlite3.Connection, now: int, caches: ConnectionCaches) -> None:
-    """Do acts in one unit of work, and write it. An unexpected error of an act is raised."""
+    """Run acts in one unit of work, and write its changes. An unexpected error of an act is raised."""
     batch = SqliteUnitOfWork(connection, now, caches)
     for waiting in acts:
         waiting.do(batch)
@@ -104,7 +104,7 @@ def do_together(acts: list[WaitingAct], connection: sqlite3.Connection, now: int
 
 
 def do_apart(acts: list[WaitingAct], connection: sqlite3.Connection, now: int, caches: ConnectionCaches) -> None:
-    """Do each act in its own savepoint. Only an act that fails is rolled back."""
+    """Run each act in its own savepoint. Only acts that fail are rolled back."""
     for waiting in acts:
         connection.execute("SAVEPOINT act")
         try:

@@ -1,1 +1,1 @@
-"""What every page of the dashboard needs: sessions, addresses, forms, formats, static files, errors."""
+"""The parts that all pages of the dashboard need: sessions, addresses, forms, formats, static files and errors."""

@@ -1,6 +1,7 @@
-"""Links between pages. They are relative, so they are right behind any path prefix, whatever the proxy does with it.
+"""Builds links between pages.
 
-All pages lie directly under `/ui/`, and ids are in the query: an id may contain slashes.
+The links are relative, so they work behind a proxy that adds or removes a path prefix. All pages are directly under
+`/ui/`. Ids are in the query, because an id may contain slashes.
 """
 
 import re
@@ -14,19 +15,22 @@ from governance.web.http.context import the_request
 
 ROOT = "/ui"
 DONE = "done"
-"""The parameter by which a page says what was just done."""
+"""The query parameter that says what was just done."""
 KNOWN = re.compile(r"[a-z-]*(?:\?[^\s\\]*)?")
-"""The addresses that a sign-in may lead to: pages of the dashboard and nothing else."""
+"""The addresses to which a sign-in may redirect: only pages of the dashboard."""
 
 
 def link(page: str = "", **query: Any) -> str:
-    """Return the address of a page (empty: the overview), from the current page. A parameter of None is left out."""
+    """Return the address of a page, relative to the current page.
+
+    Without a name, it is the address of the overview. A parameter whose value is None is left out.
+    """
     given = urlencode({name: value for name, value in query.items() if value is not None})
     return _from_here(page) + (f"?{given}" if given else "")
 
 
 def here() -> str:
-    """Return the page of the request and its query, as `next` of the sign-in takes them."""
+    """Return the page of the request and its query. The sign-in accepts this as `next`."""
     request = the_request()
     query = request.query_string.decode("ascii", "replace")
     page = request.path.removeprefix(ROOT).removeprefix("/")
@@ -34,7 +38,10 @@ def here() -> str:
 
 
 def again(**changed: Any) -> str:
-    """Return the address of this page with some parameters changed; None takes one out, as does an empty text."""
+    """Return the address of this page with some parameters changed.
+
+    A parameter whose value is None or empty is removed.
+    """
     request = the_request()
     query = {name: value for name, value in request.args.items() if name != DONE} | changed
     wanted = {name: value for name, value in query.items() if value not in (None, "")}
@@ -42,18 +49,21 @@ def again(**changed: Any) -> str:
 
 
 def question() -> bytes:
-    """Return the query of the request as the API would take it: without what was just done."""
+    """Return the query of the request as the API would accept it. The parameter `done` is left out."""
     parts = the_request().query_string.split(b"&")
     return b"&".join(part for part in parts if not part.startswith(f"{DONE}=".encode()))
 
 
 def go(page: str = "", **query: Any) -> Response:
-    """Return the redirect to a page, which the browser then reads with GET."""
+    """Return a redirect to a page. The browser then requests the page with GET."""
     return redirect(link(page, **query), 303)
 
 
 def go_to(text: str) -> Response:
-    """Return the redirect to a page given as `next`; to the overview if it is no page of the dashboard."""
+    """Return a redirect to the page that `next` names.
+
+    If it is not a page of the dashboard, redirect to the overview.
+    """
     page, mark, query = (text if KNOWN.fullmatch(text) else "").partition("?")
     return redirect(_from_here(page) + mark + query, 303)
 

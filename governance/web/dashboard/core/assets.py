@@ -1,4 +1,7 @@
-"""The static files: scripts, styles and the icon. They are read once, compressed, and revalidated by ETag."""
+"""The static files: scripts, styles and the icon.
+
+They are read once and compressed. Browsers revalidate them by ETag.
+"""
 
 from functools import cache
 from pathlib import Path
@@ -20,14 +23,14 @@ TYPES = {
 
 @cache
 def files() -> dict[str, Path]:
-    """Return the static files by their name in the address."""
+    """Return the static files by the name in their address."""
     found = (path for path in FOLDER.rglob("*") if path.suffix in TYPES)
     return {path.relative_to(FOLDER).as_posix(): path for path in found}
 
 
 @dashboard.get("/static/<path:name>")
 def static_file(name: str) -> HttpResponse:
-    """Return a static file. Everybody may read it."""
+    """Return a static file. It needs no session."""
     path = files().get(name)
     if path is None:
         raise NotFound

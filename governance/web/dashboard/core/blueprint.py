@@ -1,6 +1,6 @@
-"""The blueprint of the dashboard: who may see a page, what protects it, and how its errors are shown.
+"""The blueprint of the dashboard: who may see a page, how pages are protected, and how errors are shown.
 
-All hooks are the blueprint's own, so a request to the API passes none of them.
+All hooks belong to the blueprint, so none of them runs for a request to the API.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,10 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-"""The Content-Security-Policy of every page: scripts and styles of the service alone, and nothing inline."""
+"""The Content-Security-Policy of every page.
+
+It allows only scripts and styles from this service, and no inline ones.
+"""
 PROTECTION = {
     "Content-Security-Policy": POLICY,
     "X-Frame-Options": "DENY",
@@ -48,7 +51,7 @@ UNKNOWN_PAGE = "There is no such page. The navigation has all pages."
 
 
 class FormRefused(Exception):
-    """A form was forged, or is sent again. `status` is that of the answer."""
+    """A form was forged or sent twice. `status` is the status of the response."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -57,7 +60,7 @@ class FormRefused(Exception):
 
 
 def shows(address: str, scope: KeyScope = KeyScope.READ) -> Callable[[View], View]:
-    """Add a page that keys of a scope may read."""
+    """Add a page. Only keys with the scope may read it."""
 
     def declare(view: View) -> View:
         @wraps(view)
@@ -72,7 +75,10 @@ def shows(address: str, scope: KeyScope = KeyScope.READ) -> Callable[[View], Vie
 
 
 def acts(address: str, scope: KeyScope = KeyScope.WRITE) -> Callable[[View], View]:
-    """Add what a form does. The view is called with the fields of a form that is the service's own and new."""
+    """Add a view that handles a form.
+
+    It is called with the form's fields if the form came from this service and was not sent before.
+    """
 
     def declare(view: View) -> View:
         @wraps(view)
@@ -90,7 +96,7 @@ def acts(address: str, scope: KeyScope = KeyScope.WRITE) -> Callable[[View], Vie
 
 
 def received(*, once: bool = True) -> MultiDict[str, str]:
-    """Return the fields of the request's form. Raises FormRefused if it is forged or was sent before."""
+    """Return the fields of the form in the request. Raises FormRefused if the form was forged or sent before."""
     request = the_request()
     form_id = sessions.form_id(request.form.get("form", ""))
     if form_id is None:
@@ -106,7 +112,7 @@ def _rule(address: str) -> str:
 
 @dashboard.after_request
 def protect(response: Response) -> Response:
-    """Add the headers that protect a page, and keep it out of caches."""
+    """Add the headers that protect a page and prevent caches from storing it."""
     if "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = NEVER_STORED
     response.headers.update(PROTECTION)
@@ -115,7 +121,7 @@ def protect(response: Response) -> Response:
 
 @dashboard.context_processor
 def common() -> dict[str, Any]:
-    """Return what every template may use."""
+    """Return the values that every template may use."""
     viewer = sessions.viewer() if sessions.is_signed_in() else None
     return {
         "link": addresses.link,
@@ -133,7 +139,10 @@ def common() -> dict[str, Any]:
 
 @dashboard.errorhandler(Exception)
 def show_error(error: Exception) -> ResponseReturnValue:
-    """Show an error as a page with the sentence and the status of the API. Without a session, lead to the sign-in."""
+    """Show an error as a page, with the sentence and the status that the API would return.
+
+    Without a session, redirect to the sign-in.
+    """
     request = the_request()
     if isinstance(error, FormRefused):
         return _page(error.message, error.status, {})

@@ -1,4 +1,4 @@
-"""The form of an entry with plain fields, such as a user: what it shows, and what its fields mean."""
+"""The form for an entry with plain fields, such as a user: how it is shown, and how its fields are read."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ class FormField(NamedTuple):
 class EntryForm(NamedTuple):
     """A form: its title, the pages above it, its fields, its address and its button.
 
-    `effects` says what sending it does. `curl` is the method and the path of the endpoint.
+    `effects` says what happens when it is sent. `curl` is the method and the path of the endpoint.
     """
 
     title: str
@@ -39,7 +39,10 @@ class EntryForm(NamedTuple):
 
 
 def body_of(fields: Mapping[str, str], schema: Body, numbers: Sequence[str] = (), *, is_edit: bool = False) -> Any:
-    """Return the body of a form. In an edit, an emptied field that accepts null becomes null."""
+    """Build the body from the fields of a form.
+
+    In an edit, a field that was emptied becomes null if it accepts null.
+    """
     body = forms.body(fields, schema, numbers)
     if is_edit:
         body |= {name: None for name in schema.nullable if name in fields and not fields[name].strip()}
@@ -54,7 +57,10 @@ def show(
     error: GovernanceError | None = None,
     stored: Mapping[str, Any] | None = None,
 ) -> ResponseReturnValue:
-    """Return the page of a form. `stored` is what somebody else has stored meanwhile; both are then shown."""
+    """Return the page with the form.
+
+    `stored` is an edit that somebody else has stored in the meantime. Then the page shows both.
+    """
     faults = {} if error is None else forms.faults(error)
     page = render_template(
         "dashboard/entry_form.html",
@@ -70,6 +76,9 @@ def show(
 
 
 def seen(fields: Mapping[str, str]) -> int:
-    """Return the version that a form was made of; 0, which nothing has, if it is not a number."""
+    """Return the version of the entry that the form was built from.
+
+    If it is not a number, return 0, which no entry has.
+    """
     text = fields.get("version", "")
     return int(text) if text.isdecimal() and len(text) < 20 else 0  # noqa: PLR2004 - the digits of an instant

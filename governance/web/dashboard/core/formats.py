@@ -1,4 +1,7 @@
-"""How amounts and times are shown: money exact, counts with thousands, times as `<time>` for the browser's zone."""
+"""Formats amounts and times: exact money, counts with thousands separators, and times as `<time>`.
+
+The browser shows times in its own zone.
+"""
 
 from decimal import Decimal
 from typing import Any
@@ -11,34 +14,37 @@ from governance.domain.times import lasting, parse_rfc3339, rfc3339, to_datetime
 
 
 def dollars(nanos: int) -> str:
-    """Return nano-dollars as exact dollars with thousands and at least two decimals: `$1,234.50`."""
+    """Write nano-dollars as exact dollars with thousands separators and at least two decimal places: `$1,234.50`."""
     whole, _, fraction = money.dollars(abs(nanos)).partition(".")
     return f"{'-' if nanos < 0 else ''}${int(whole):,}.{fraction.ljust(2, '0')}"
 
 
 def count(number: int) -> str:
-    """Return a whole number with thousands."""
+    """Write a whole number with thousands separators."""
     return f"{number:,}"
 
 
 def amount(metric: str, value: int) -> str:
-    """Return an amount of a metric, without its unit but for dollars."""
+    """Write an amount of a metric. Only dollars have a unit."""
     return dollars(value) if metric == Metric.COST else count(value)
 
 
 def about(metric: str, value: int) -> str:
-    """Return an estimated amount, dollars rounded to cents."""
+    """Write an estimated amount of a metric. Dollars are rounded to cents."""
     cent = money.NANOS // 100
     return f"about {amount(metric, (value + cent // 2) // cent * cent if metric == Metric.COST else value)}"
 
 
 def nanos(value: Decimal | int) -> int:
-    """Return dollars as a response shows them in nano-dollars."""
+    """Convert dollars, as a response contains them, to nano-dollars."""
     return int(Decimal(value).scaleb(9))
 
 
 def when(instant: int | str | None) -> str | Markup:
-    """Return an instant (microseconds, or RFC 3339) as `<time>`: UTC, which a script turns into the viewer's zone."""
+    """Write an instant (microseconds, or RFC 3339) as a `<time>` element in UTC.
+
+    A script changes it to the viewer's zone.
+    """
     if instant is None:
         return "–"
     known = parse_rfc3339(instant) if isinstance(instant, str) else instant
@@ -47,12 +53,12 @@ def when(instant: int | str | None) -> str | Markup:
 
 
 def duration(length: int) -> str:
-    """Return a length of time in microseconds in its two largest units."""
+    """Write a length of time in microseconds in its two largest units."""
     return lasting(max(0, length))
 
 
 def percent(part: int, whole: int) -> str:
-    """Return a share as whole percent, rounded down: 100 % is shown only if nothing is left."""
+    """Write a share as a whole percentage, rounded down. 100 % is shown only if nothing is left."""
     return f"{part * 100 // whole} %"
 
 

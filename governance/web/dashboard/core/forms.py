@@ -1,6 +1,6 @@
-"""Forms: the fields of a page become the body that the API takes, and its faults go back to their fields.
+"""Forms: the fields of a page become the body that the API accepts, and each fault is shown at its field.
 
-A field has the name that a fault has in the API, such as `budgets[0].max_limit`.
+The name of a field is the name that a fault has in the API, such as `budgets[0].max_limit`.
 """
 
 import re
@@ -22,9 +22,10 @@ Faults = dict[str, list[str]]
 
 
 def body(fields: Mapping[str, str], schema: Schema, numbers: Iterable[str] = ()) -> dict[str, Any]:
-    """Return the body of the fields that a schema knows. Empty fields and empty rows of lists are left out.
+    """Build a body from the fields that a schema knows.
 
-    Text in a field of `numbers` becomes a number if it is one; otherwise the schema says what is wrong with it.
+    Empty fields and empty rows of lists are left out. Text in a field of `numbers` becomes a number. Text that is not a
+    number stays text, and the schema reports it.
     """
     found: dict[Any, Any] = {}
     for name, value in fields.items():
@@ -35,7 +36,7 @@ def body(fields: Mapping[str, str], schema: Schema, numbers: Iterable[str] = ())
 
 
 def flat(body: Any, at: str = "") -> dict[str, str]:
-    """Return the fields of a body by their names."""
+    """Return the fields of a body by name. This is the inverse of `body`."""
     if isinstance(body, Mapping):
         return dict(_joined((f"{at}.{name}" if at else name, inner) for name, inner in body.items()))
     if isinstance(body, list):
@@ -48,12 +49,12 @@ def flat(body: Any, at: str = "") -> dict[str, str]:
 
 
 def loaded(schema: Schema, body: Mapping[str, Any]) -> Any:
-    """Return what a body means. Raises InvalidRequest with all faults."""
+    """Load a body with a schema. Raises InvalidRequest with all faults."""
     return load(schema, body)
 
 
 def faults(error: GovernanceError) -> Faults:
-    """Return the sentences of an error by field; those of the whole are under `''`."""
+    """Return the sentences of an error by field. Sentences about the whole form are under `''`."""
     if not isinstance(error, InvalidRequest):
         return {error.param or "" if isinstance(error, Conflict) else "": [error.message]}
     found: Faults = {}
@@ -63,7 +64,7 @@ def faults(error: GovernanceError) -> Faults:
 
 
 def shell(body: Mapping[str, Any]) -> str:
-    """Return a body as JSON, quoted for a shell."""
+    """Write a body as JSON, quoted for a shell."""
     return shlex.quote(orjson.dumps(body, default=_number).decode())
 
 

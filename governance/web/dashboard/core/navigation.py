@@ -1,4 +1,7 @@
-"""The pages of the navigation, in its order. Alerts, overrides and subjects will stand here too."""
+"""The pages in the navigation, in the order in which they are shown.
+
+Later, alerts, overrides and subjects will be added.
+"""
 
 from typing import NamedTuple
 

@@ -1,11 +1,11 @@
-"""How many rows a page of a list has."""
+"""The number of rows that a page of a list shows."""
 
 from governance.domain.records.list_query import Page
 
 MOST_ROWS = 50
-"""The most rows of a page: the API gives 100, of which a page would have over 150 KB."""
+"""The largest number of rows on a page. The API returns 100 rows, with which a page would be larger than 150 KB."""
 
 
 def shown(page: Page) -> Page:
-    """Return the page with at most `MOST_ROWS` rows."""
+    """Return the page, limited to `MOST_ROWS` rows."""
     return page._replace(limit=min(page.limit, MOST_ROWS))

@@ -1,6 +1,6 @@
-"""Sessions: a signed cookie with the id of an API key, and tokens that show that a form is the service's own.
+"""Sessions: a signed cookie with the id of an API key, and tokens that prove that a form came from this service.
 
-The cookies have no Path attribute. They are set under `/ui/` only, so the browser sends them to the pages of the
+The cookies have no Path attribute. They are set only under `/ui/`, so the browser sends them only to pages of the
 dashboard, behind any path prefix, and never to `/api`.
 """
 
@@ -24,7 +24,7 @@ from governance.web.http.context import the_request
 
 SESSION = "governance_session"
 VISITOR = "governance_visitor"
-"""The cookie of a browser that is not signed in yet. The form of the sign-in is bound to it."""
+"""The cookie of a browser that is not signed in yet. The token in the sign-in form is bound to it."""
 PORT = re.compile(r":[0-9]*\Z")
 LIFETIME = SESSION_HOURS * 3600
 ENDED = "Sign in again: the session has ended, or its API key was revoked or has expired."
@@ -32,12 +32,12 @@ NO_SESSION = "Sign in with an API key."
 
 
 class Viewer(NamedTuple):
-    """Who looks at a page: an API key."""
+    """The viewer of a page, identified by an API key."""
 
     key: ApiKey
 
     def may(self, scope: str) -> bool:
-        """Return whether the key grants a scope."""
+        """Return whether the viewer's key includes a scope."""
         return self.key.may(KeyScope(scope))
 
 
@@ -50,7 +50,7 @@ class ClockedSigner(TimestampSigner):
 
 
 def viewer() -> Viewer:
-    """Return who looks at the page. Raises Unauthenticated, and Unavailable if the database cannot be asked."""
+    """Return the viewer of the page. Raises Unauthenticated. Raises Unavailable if the database does not answer."""
     if "viewer" not in g:
         cookie = the_request().cookies.get(SESSION)
         if not cookie:
@@ -66,12 +66,12 @@ def viewer() -> Viewer:
 
 
 def is_signed_in() -> bool:
-    """Return whether the viewer is known by now. This asks nothing."""
+    """Return whether the viewer was already found in this request. This does not access the database."""
     return "viewer" in g
 
 
 def begin(response: Response, key: ApiKey) -> None:
-    """Start a session of a key."""
+    """Start a session for a key."""
     (serializer,) = [each for is_admin, each in _serializers() if is_admin == (key.id == ADMIN.id)]
     _set_cookie(response, SESSION, str(serializer.dumps(key.id)), LIFETIME)
     response.delete_cookie(VISITOR, path=None)
@@ -89,12 +89,15 @@ def meet(response: Response) -> None:
 
 
 def form_token() -> str:
-    """Return a token for one form of this browser. Each token is taken once."""
+    """Return a token for one form of this browser. Each token is accepted only once."""
     return str(_forms().dumps([_binding(), token_urlsafe(12)]))
 
 
 def form_id(token: str) -> str | None:
-    """Return the id of a form from its token; None if the token is not of this service, this browser and this time."""
+    """Return the id of a form from its token.
+
+    Return None if the token has expired, or does not belong to this service and this browser.
+    """
     try:
         binding, found = _forms().loads(token, max_age=LIFETIME)
     except (BadSignature, ValueError, TypeError):
@@ -103,7 +106,7 @@ def form_id(token: str) -> str | None:
 
 
 def is_loopback() -> bool:
-    """Return whether the browser is on this machine, without a proxy between: then cookies need no TLS."""
+    """Return whether the browser is on this machine without a proxy in between. Then cookies need no TLS."""
     request = the_request()
     forwarded = any(name.startswith(("HTTP_X_FORWARDED_", "HTTP_FORWARDED")) for name in request.environ)
     name = PORT.sub("", request.host).strip("[]")
@@ -123,7 +126,7 @@ def _set_cookie(response: Response, name: str, value: str, max_age: int | None) 
 
 
 def _key_id(cookie: str) -> str | None:
-    """Return the id in a cookie that is signed and younger than a session may become."""
+    """Return the id in a cookie. The cookie must be signed, and not older than the longest session."""
     for is_admin, serializer in _serializers():
         try:
             found = str(serializer.loads(cookie, max_age=LIFETIME))
@@ -134,9 +137,9 @@ def _key_id(cookie: str) -> str | None:
 
 
 def _serializers() -> list[tuple[bool, URLSafeTimedSerializer]]:
-    """Return the serializer of stored keys and, where one is set, that of the admin key of the settings.
+    """Return the serializer for stored keys and, if the settings contain an admin key, the serializer for that key.
 
-    The latter depends on the key itself, so that its sessions end when it is changed.
+    The second one depends on the value of the admin key. So its sessions end when the key is changed.
     """
     admin_key = governance().settings.admin_key
     found = [(False, _signed("session"))]
@@ -152,14 +155,14 @@ def _signed(salt: str) -> URLSafeTimedSerializer:
 
 
 def _binding() -> str:
-    """Return what a form is bound to: the session, or the browser before it signs in."""
+    """Return what a form is bound to: the session, or the browser if it is not signed in."""
     cookies = the_request().cookies
     bound = cookies.get(SESSION) if is_signed_in() else cookies.get(VISITOR) or _visitor()
     return sha256((bound or "").encode()).hexdigest()[:32]
 
 
 def _visitor() -> str:
-    """Return the value of a new visitor's cookie: the same for the whole request."""
+    """Return the value of a new visitor's cookie. It is the same during the whole request."""
     if "visitor" not in g:
         g.visitor = token_urlsafe(24)
     value: Any = g.visitor
