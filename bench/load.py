@@ -43,9 +43,9 @@ class Plan(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """The result of one run:
+    """The result of one run.
 
-    `latencies` in ascending order, and processor times of the server and its core, in seconds.
+    `latencies` are in ascending order. Processor times are those of the server and its core. All are in seconds.
     """
 
     seconds: float

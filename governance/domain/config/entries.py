@@ -15,8 +15,7 @@ NAMESPACE = uuid.UUID("6a8d2f0e-3f6b-5d0c-9f43-6c1c5b1f8e27")
 
 
 class NamedOwner(NamedTuple):
-    """The owner that a budget or rate limit names: the name of the field, for example `virtual_key_id`, and its value.
-    """
+    """The owner that a budget or rate limit names: the field, for example `virtual_key_id`, and the field's value."""
 
     field: str
     id: str

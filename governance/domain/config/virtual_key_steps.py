@@ -39,7 +39,9 @@ def removal(row: ManagedKey, bound: set[str]) -> Step:
 
 
 def clashes(entries: Iterable[WantedKey], steps: Iterable[Step], stored: Mapping[str, ManagedKey]) -> Iterator[Fault]:
-    """Yield a fault for each entry whose name or value belongs to another stored key, unless the plan changes that key.
+    """Yield a fault for each entry whose name or value belongs to another stored key.
+
+    A key that the plan changes is ignored.
     """
     after = {step.id: step.after.key for step in steps if isinstance(step.after, ManagedKey)}
     others = [row.key for key_id, row in stored.items() if key_id not in after]

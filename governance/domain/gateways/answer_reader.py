@@ -1,8 +1,8 @@
-"""Reads the usage in a model's answer while it arrives:
+"""Reads the usage in a model's answer while the answer arrives.
 
-JSON, an event stream, or AWS's binary event stream. Memory is bounded, because each event is dropped after it was read.
-Each provider reports usage in one object, which `domain/pricing/provider_usage.py` reads. If several events contain
-usage, their fields are merged. If a field occurs several times, its last value is used.
+An answer is JSON, an event stream, or AWS's binary event stream. Memory is bounded, because each event is dropped after
+it was read. Each provider reports usage in one object, which `domain/pricing/provider_usage.py` reads. If several
+events contain usage, their fields are merged. If a field occurs several times, its last value is used.
 """
 
 from collections.abc import Iterator, Mapping

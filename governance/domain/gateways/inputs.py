@@ -53,8 +53,7 @@ TOOLS_PROMPT = 1024
 
 
 class InputSize(NamedTuple):
-    """The number of bytes that may be text, of tokens that the provider adds for its own prompt, and of other inputs.
-    """
+    """The bytes that may be text, the tokens of a prompt that the provider adds, and the number of other inputs."""
 
     text_bytes: int
     prompt_tokens: int

@@ -20,8 +20,7 @@ NEVER = (
 
 
 class CalendarSetting(NamedTuple):
-    """`calendar_aligned` as set in one budget or rate limit: its path in the body, its value, and the item's windows.
-    """
+    """`calendar_aligned` of one budget or rate limit: its path in the body, its value, and the item's windows."""
 
     path: str
     aligned: bool

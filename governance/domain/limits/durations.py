@@ -1,7 +1,7 @@
-"""Parses the length of a window:
+"""Parses the length of a window.
 
-`30s 5m 1h 1d 1w 1M 1Y`, decimals (`1.5d`), and combinations of hours, minutes and seconds (`1h30m`). In a rolling
-window a month is 30 days and a year is 365 days, as in Bifrost. `windows` computes the months and years of the
+Examples are `30s 5m 1h 1d 1w 1M 1Y`, decimals (`1.5d`), and combinations of hours, minutes and seconds (`1h30m`). In a
+rolling window a month is 30 days and a year is 365 days, as in Bifrost. `windows` computes the months and years of the
 calendar.
 """
 

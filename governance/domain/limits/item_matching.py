@@ -21,13 +21,12 @@ def windows_of(rules: Iterable[Rule]) -> Windows:
 def match(
     stored: Mapping[str, Windows], wanted: Sequence[tuple[str | None, Windows]], *, single: bool = False
 ) -> list[str | None]:
-    """Return, for each requested item (id, windows), the id of the stored item that it replaces. It is None for a new
-    item.
+    """Return, for each requested item (id, windows), the id of the stored item that it replaces.
 
-    An item with an id replaces the stored item with that id. An item that was sent as a single object (`single`)
-    without an id replaces the only stored item, whatever its window is. All other items are matched by equal windows.
-    The pair with the largest number of equal windows is matched first. Ties are resolved by the order of the requested
-    items, then by the order of the stored items.
+    For a new item the id is None. An item with an id replaces the stored item with that id. An item that was sent as a
+    single object (`single`) without an id replaces the only stored item, whatever its window is. All other items are
+    matched by equal windows. The pair with the largest number of equal windows is matched first. Ties are resolved by
+    the order of the requested items, then by the order of the stored items.
     """
     found = [item_id for item_id, _ in wanted]
     if single and found == [None] and len(stored) == 1:

@@ -1,2 +1,1 @@
-"""Decides about calls: which limits apply, whether their rules have room, and how the state of a reservation changes.
-"""
+"""Decides about calls: which limits apply, whether their rules have room, and how a reservation's state changes."""

@@ -1,2 +1,1 @@
-"""Stored rows: their sources, pages of rows, the changes since a mark, and the differences between two states of a row.
-"""
+"""Stored rows: their sources, pages of rows, changes since a mark, and differences between two states of a row."""

@@ -106,8 +106,7 @@ class Files:
         return file
 
     def cautions(self, document: LoadedFile, faults: Sequence[Fault] = ()) -> list[Misplaced]:
-        """Return the warnings about a file: entries without effect, or with an effect that the author may not expect.
-        """
+        """Return the warnings about a file: entries without effect, or with an effect that the author may not want."""
         warnings = lint.lint(document.wanted, self._clock(), [fault.param or "" for fault in faults])
         return _with_lines(document.text, [Fault(path, sentence) for path, sentence in warnings])
 
@@ -117,7 +116,9 @@ class Files:
         return _with_lines(document.text, [Fault(path, sentence) for path, sentence in items])
 
     def export(self) -> bytes:
-        """Return all rows that a file can contain, in the plain form of a file, in a fixed order and without secrets.
+        """Return all rows that a file can contain, in the plain form of a file.
+
+        The order is fixed, and secrets are left out.
         """
         with self._database.read() as connection:
             return export.document(current_state.current_state(connection))

@@ -137,8 +137,7 @@ class History:
             start = end
 
     def _is_of_days(self, query: HistoryQuery) -> bool:
-        """Return whether a query starts at midnight, in the calendar of the sums, and has periods of a day or longer.
-        """
+        """Return whether a query starts at midnight, in the calendar of the sums, with periods of a day or longer."""
         is_fine = query.period in (Period.QUARTER, Period.HOUR)
         same_zone = query.timezone == self._calendar.timezone
         return same_zone and not is_fine and self._calendar.day_of(query.since) == query.since

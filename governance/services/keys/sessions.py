@@ -1,5 +1,4 @@
-"""The stored data of the dashboard's sessions: the secret that signs them, and the ids of forms that were already sent.
-"""
+"""The stored data of the dashboard's sessions: the secret that signs them, and the ids of forms that were sent."""
 
 from governance.domain.times import HOUR, Clock
 from governance.services.random_ids import RandomIds

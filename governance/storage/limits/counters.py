@@ -56,8 +56,7 @@ def open_all(connection: Connection, openings: Sequence[Opening], now: int) -> N
 
 
 class Move(NamedTuple):
-    """A rule that gets new windows or a new id: the rule before the edit, the rule after it, and the limit's alignment.
-    """
+    """A rule that gets new windows or a new id: the rule before and after the edit, and the limit's alignment."""
 
     before: Rule
     after: Rule

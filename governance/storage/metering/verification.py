@@ -74,8 +74,7 @@ def _compared(row: Any) -> CounterDifference:
 
 
 def full(connection: Connection, now: int) -> list[FullCounter]:
-    """Return the counters of current windows that would become too large if the largest amount of one call were added.
-    """
+    """Return the counters of current windows to which the largest amount of one call could not be added."""
     rows = connection.execute(
         select(counters.c.rule_id, counters.c.metric, counters.c.window_start)
         .where(counters.c.window_end > now, counters.c.used + counters.c.reserved > NEARLY_FULL + _below_zero)

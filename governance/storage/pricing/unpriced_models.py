@@ -27,8 +27,7 @@ _add = (
 
 
 class UnpricedModel(NamedTuple):
-    """A model without a known price: the number of calls that needed one, and the time of the last call (microseconds).
-    """
+    """A model without a known price: the number of calls that needed one, and the last call's time (microseconds)."""
 
     provider: str
     model: str

@@ -9,6 +9,6 @@ from governance.web.dashboard.core.blueprint import shows
 
 @shows("health")
 def health() -> ResponseReturnValue:
-    """Show the information of `/readyz`, and the state of the price list."""
+    """Show the health of the service and its settings."""
     found = governance().health.get()
     return render_template("dashboard/health.html", health=found, settings=governance().settings)

@@ -82,10 +82,7 @@ def _kept(raw: bytes) -> str:
 
 
 def _unpacked(kept: str) -> bytes:
-    """Return the file that a page has stored.
-
-    Raises an error if the field does not contain a file from this service.
-    """
+    """Return the file that a page has stored. Return no bytes if the field does not contain such a file."""
     try:
         return zlib.decompressobj().decompress(urlsafe_b64decode(kept), MOST_FILE + 1)
     except (ValueError, zlib.error):

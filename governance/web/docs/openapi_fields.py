@@ -108,8 +108,9 @@ def _known(field: Any) -> Iterator[Facts]:
 
 
 def null(_: Any, field: Any, ret: Facts) -> Facts:
-    """Return null as an allowed type for each optional field of a body, so that clients can send a response back
-    unchanged.
+    """Return null as an allowed type for each optional field of a body.
+
+    So clients can send a response back unchanged.
     """
     if field.required or not isinstance(field.parent, Body):
         return {}

@@ -49,7 +49,7 @@ def _rendered(body: bytes, content_type: str) -> PublicDocument:
 
 
 def _for_browsers(page: bytes) -> dict[str, str]:
-    """Return the Content-Security-Policy. It allows the page's own inline styles and nothing else."""
+    """Return headers that protect a page. The browser may use only the page's own inline styles."""
     digests = (b64encode(sha256(style).digest()).decode() for style in STYLE.findall(page))
     styles = " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
     rest = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -112,8 +112,7 @@ def journal_size(path: Path) -> int:
 
 
 def files(path: Path) -> list[Path]:
-    """Return the files of a database: the database, SQLite's files next to it, and the copies made before migrations.
-    """
+    """Return the files of a database: the database, SQLite's files next to it, and copies made before migrations."""
     beside = [paths.beside(path, end) for end in paths.BELONGINGS]
     copies = (file for kind in ("before", "replaced") for file in sorted(path.parent.glob(f"{path.name}.{kind}-*")))
     return [file for file in (*beside, *copies) if file.exists()]

@@ -79,10 +79,7 @@ def mark(path: Path, busy_timeout: float) -> None:
 
 
 def alone(path: Path, patience: float) -> AbstractContextManager[None]:
-    """Hold the start lock during the block.
-
-    If two services start on one file at the same time, only one of them migrates it.
-    """
+    """Hold the start lock during the block. So only one of two services that start together migrates the file."""
     return private_files.locked(paths.beside(path, paths.START), patience)
 
 

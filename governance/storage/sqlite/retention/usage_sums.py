@@ -49,8 +49,7 @@ class Sum(NamedTuple):
 
 
 def closed_days(calendar: Calendar, first: int, now: int) -> Iterator[int]:
-    """Yield the start of each day, from the day that contains `first` to the last day that ended at least an hour ago.
-    """
+    """Yield the start of each day, from the day of `first` to the last day that ended an hour or more ago."""
     day = calendar.day_of(first)
     while calendar.next_day(day) <= now - SETTLING:
         yield day

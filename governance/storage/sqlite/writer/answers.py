@@ -45,8 +45,7 @@ DIGEST = 16
 
 
 class StoredAnswer(NamedTuple):
-    """A response to store: its seq, the fingerprint of its request, and the texts that it shares with other responses.
-    """
+    """A response to store: its seq, the fingerprint of its request, and the texts that other responses contain too."""
 
     seq: int
     fingerprint: bytes

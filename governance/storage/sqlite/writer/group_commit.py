@@ -1,11 +1,10 @@
-"""The writer thread of a worker.
+"""The writer thread of a worker. Acts that wait at the same time share one commit, in the order of their arrival.
 
-Acts that wait at the same time share one commit, in the order of their arrival. An act is a function that takes the
-unit of work as its argument. It may refuse (raise a GovernanceError) before it has changed anything. Then only its own
-caller gets the error. If an act fails in any other way, the batch is rolled back. Its acts are repeated one by one, and
-only the failing act is left out. After an error of the database, the whole batch is rolled back, and every caller gets
-Unavailable. If the thread ends unexpectedly, its callers get Unavailable too, `/readyz` reports it, and the next call
-starts a new thread.
+An act is a function that takes the unit of work as its argument. It may refuse (raise a GovernanceError) before it has
+changed anything. Only its own caller gets that error. If an act fails in any other way, the batch is rolled back. Its
+acts are repeated one by one, and only the failing act is left out. After an error of the database, the whole batch is
+rolled back, and every caller gets Unavailable. If the thread ends unexpectedly, its callers get Unavailable too,
+`/readyz` reports it, and the next call starts a new thread.
 """
 
 import logging
@@ -38,11 +37,9 @@ logger = logging.getLogger("governance.storage")
 
 MOST_TOGETHER = 256
 GATHERING = 0.005
-"""The longest time in seconds for which a batch waits for as many callers as the last batch had.
-
-Callers released together tend to return together, so the wait pays off: with 32 callers p99 fell from 42 to 28 ms. With
-6 callers a sixth more are served. A single caller waits only once. After that, its batches expect no other callers.
-"""
+"""The longest time in seconds for which a batch waits for as many callers as the last batch had. Callers released
+together tend to return together, so the wait pays off: with 32 callers p99 fell from 42 to 28 ms. With 6 callers a
+sixth more are served. A single caller waits only once. After that, its batches expect no other callers."""
 LOOK_AGAIN = 0.25
 """The number of seconds between two checks whether a caller may continue to wait for a stuck writer."""
 NOT_DONE = "Try again shortly: it was not this call's turn to be written in time."
@@ -56,10 +53,7 @@ MAYBE_DONE = (
 
 
 class GroupCommit:
-    """Runs acts in batches on one database file.
-
-    The first act starts the thread, in the process that submits the act.
-    """
+    """Runs acts in batches on one database file. The first act starts the thread, in the process that submits it."""
 
     def __init__(
         self,
@@ -94,9 +88,8 @@ class GroupCommit:
     def submit_then(self, act: Act[Result], then: Callable[[Result], Finished], until: float | None = None) -> Finished:
         """Run an act, and return `then(result)` after the commit.
 
-        Raises the errors of both functions. The writer thread calls `then` for each act of a batch. If the callers'
-        threads did it, these calls would take more than twice as long. Raises Unavailable if the act has not ended by
-        the deadline.
+        The writer thread calls `then` for all acts of a batch, because in the callers' threads this takes more than
+        twice as long. Raises the errors of both functions, and Unavailable at the deadline.
         """
         waiting = WaitingAct(act, then)
         with self._progress:
@@ -111,10 +104,7 @@ class GroupCommit:
         return waiting.result  # type: ignore[no-any-return]
 
     def _wait(self, waiting: WaitingAct, until: float) -> None:
-        """Wait until the act has ended.
-
-        Raises Unavailable at the deadline, or if too many callers wait for a stuck writer.
-        """
+        """Wait for the act's end. Raises Unavailable at the deadline, or if too many wait for a stuck writer."""
         seconds = STALLED
         while not waiting.wait(max(0.0, min(seconds, until - monotonic()))):
             late, crowded = monotonic() >= until, self._progress.is_crowded()
@@ -206,10 +196,7 @@ class GroupCommit:
         self._batch = []
 
     def _refuse_all(self) -> None:
-        """Wake the callers after the thread has ended.
-
-        Its current batch may have been written, but the queued acts were not.
-        """
+        """Wake the callers of the ended thread. Its current batch may be written. The queued acts are not written."""
         batch, self._ended = self._batch, True  # from now on, the next caller starts another thread
         if self._told_to_stop:
             return
