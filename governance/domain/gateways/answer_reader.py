@@ -19,7 +19,7 @@ LONGEST_EVENT = 4 * 1024 * 1024
 A longer one is skipped.
 """
 OPENINGS = frozenset({"message_start", "ping", "response.created", "response.in_progress", "response.queued"})
-"""The types of events that come before any output."""
+"""The types of events that arrive before any output."""
 METRICS = {
     "inputTokens": "inputTokenCount",
     "outputTokens": "outputTokenCount",
@@ -53,7 +53,8 @@ class Pieces(Protocol):
 class AnswerReader:
     """Collects the usage and the errors from the events of an answer.
 
-    The first bytes tell its form, since proxies pass on other media types, or none. `media_type` is its Content-Type.
+    The first bytes show the format of the answer, because proxies may send another media type, or none. `media_type` is
+    the answer's Content-Type.
     """
 
     def __init__(self, media_type: str, longest: int = LONGEST_EVENT) -> None:
@@ -70,7 +71,7 @@ class AnswerReader:
         """Read more bytes."""
         if self._pieces is None:
             data = self._start = (self._start + data).lstrip()
-            if BYTE_ORDER_MARK.startswith(data):  # this is no byte yet that tells the form
+            if BYTE_ORDER_MARK.startswith(data):  # these bytes do not show the format yet
                 return
             data = data.removeprefix(BYTE_ORDER_MARK)
             self._pieces, self._start = self._made(data), b""
@@ -106,14 +107,20 @@ class AnswerReader:
 
 
 def _usage(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the usage in an event, with the names of one of the known shapes. It is empty if the event has none."""
+    """Return the usage that an event contains.
+
+    Its names are those of one of the known shapes. It is empty if the event has none.
+    """
     found = _of(event, "usage") or _of(event, "usageMetadata") or _of(_of(event, "metadata"), "usage")
     found = found or (_of(event, "meta") if "billed_units" in _of(event, "meta") else {})
     return {name: value for name, value in found.items() if value is not None}
 
 
 def _metrics(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return Bedrock's own counts of a model's stream, with Converse's names. The usage of the model says more."""
+    """Return Bedrock's own counts for a model's stream, with the names that Converse uses.
+
+    If the model reports usage itself, that usage is preferred, because it contains more.
+    """
     found = _of(event, "amazon-bedrock-invocationMetrics")
     return {name: found[own] for name, own in METRICS.items() if found.get(own) is not None}
 

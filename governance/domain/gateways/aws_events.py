@@ -13,7 +13,7 @@ from typing import Any
 
 PRELUDE, CHECKSUM = 12, 4
 FAULTS = (b":exception-type", b":error-code")
-"""The names of headers that only messages about a failure have."""
+"""The names of headers that only messages about a failure contain."""
 
 
 class AwsEvents:
@@ -25,7 +25,7 @@ class AwsEvents:
         self._is_broken = False
 
     def feed(self, data: bytes) -> Iterator[Any]:
-        """Yield the payloads of the messages that these bytes complete."""
+        """Yield the payload of each message that is complete with these bytes."""
         if self._is_broken:
             return
         self._rest += data
@@ -40,7 +40,7 @@ class AwsEvents:
         return iter(())
 
     def _end_of_message(self, begin: int) -> int:
-        """Return the end of the message that begins there. Return 0 if the message is not complete, or no message."""
+        """Return the end of the message that starts at `begin`. Return 0 if the message is incomplete or invalid."""
         if len(self._rest) < begin + PRELUDE:
             return 0
         total, headers = _lengths(self._rest[begin : begin + PRELUDE])
@@ -56,7 +56,7 @@ def _lengths(prelude: bytes | bytearray) -> tuple[int, int]:
 
 
 def _event(message: bytes) -> Any:
-    """Return the JSON of a message, or of the model's event inside it. Return None if it is no JSON."""
+    """Parse the JSON of a message, or of the model's event inside the message. Return None if it is not JSON."""
     begin = PRELUDE + _lengths(message)[1]
     if any(name in message[PRELUDE:begin] for name in FAULTS):
         return {"type": "error"}

@@ -67,7 +67,7 @@ It reads the model and the maximum from the fields that OpenAI and Anthropic use
 def form_of(path: str) -> tuple[Form, str | None] | None:
     """Return the form for a path, and the model that the path contains.
 
-    An upstream may accept a path with doubled slashes, a slash at its end, or dot segments, so these are resolved.
+    An upstream may accept a path with doubled slashes, a trailing slash, or dot segments, so these are resolved.
     """
     plain = posixpath.normpath("/" + unquote(path).lstrip("/"))
     for form in FORMS:
@@ -93,9 +93,9 @@ def read(data: bytes, form: Form, model: str | None, sizes: HoldSizes) -> ModelC
 
 
 def _refuse_lookalikes(body: Mapping[str, Any], fields: OutputFields) -> None:
-    """Raise InvalidRequest if a key differs from one that is read only by case.
+    """Raise InvalidRequest if a key differs only in case from a key that is read.
 
-    JSON readers that ignore case, such as Go's, would take its value in place of the one that was read here.
+    Some JSON readers, such as Go's, ignore case. They would use the value of that key instead.
     """
     read = _keys(fields)
     for key in body:
@@ -106,7 +106,7 @@ def _refuse_lookalikes(body: Mapping[str, Any], fields: OutputFields) -> None:
 
 @lru_cache
 def _keys(fields: OutputFields) -> dict[str, str]:
-    """Return the top keys that are read from a request, by their folded form."""
+    """Return the top-level keys that are read from a request, by their case-folded form."""
     return {
         key.casefold(): key
         for key in ("model", *(path.partition(".")[0] for path in (*fields.maxima, *fields.choices)))

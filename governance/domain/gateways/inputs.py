@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 MEDIA = frozenset({"data", "bytes", "file_data"})
-"""The keys under which requests have media as base64."""
+"""The keys under which requests contain media as base64."""
 REFERENCES = frozenset({"file_id", "fileId", "file_uri", "fileUri"})
-"""The keys of content that refer to input outside the request."""
+"""The keys whose values refer to input outside the request."""
 TOP_REFERENCES = (
     "previous_response_id",
     "conversation",
@@ -21,7 +21,7 @@ TOP_REFERENCES = (
     "container",
     "mcp_servers",
 )
-"""The keys of a whole request that refer to input outside it."""
+"""The top-level keys of a request that refer to input outside the request."""
 OWN_JSON = frozenset(
     {
         "args",
@@ -41,9 +41,9 @@ OWN_JSON = frozenset(
         "tools",
     }
 )
-"""The keys of JSON that a model reads as text: tools, their schemas, their calls and what they returned."""
+"""The keys of JSON that a model reads as text: tools, their schemas, their calls and their results."""
 TOOL_CALLS = ("tool_use", "server_tool_use", "mcp_tool_use")
-"""The types of content whose `input` is such JSON too."""
+"""The types of content in which `input` is such JSON too."""
 BASE64 = re.compile(r"[A-Za-z0-9+/_\-\r\n]*={0,2}\s*")
 DATA_URL = re.compile(r"data:[^,]{0,255};base64,")
 OWN_TOOLS = ("function", "custom")
@@ -74,13 +74,13 @@ def size(data: bytes, body: Mapping[str, Any]) -> InputSize:
         references += content.get("type") == "item_reference"
     tools = body.get("tools")
     references += sum(map(_is_foreign, tools)) if isinstance(tools, list) else 0
-    references += isinstance(body.get("prompt"), Mapping)  # this is a prompt that OpenAI stores
+    references += isinstance(body.get("prompt"), Mapping)  # a prompt that is stored at OpenAI
     references += sum(bool(body.get(key)) for key in TOP_REFERENCES)
     return InputSize(len(data) - media, TOOLS_PROMPT if tools else 0, references)
 
 
 def _contents(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield each object that may have media or references, with the key under which it stands."""
+    """Yield each object that may contain media or references, with the key of the object."""
     waiting: list[tuple[str, Any]] = [("", body)]
     while waiting:
         under, value = waiting.pop()
@@ -97,7 +97,10 @@ def _contents(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]
 
 
 def _media(key: str, value: str, under: str, content: Mapping[str, Any]) -> int | None:
-    """Return the bytes of media in a value: 0 for a reference to media or a file, None for text."""
+    """Return the number of bytes of media in a value.
+
+    Return 0 for a reference to media or to a file. Return None for text.
+    """
     if key in REFERENCES:
         return 0
     if key in MEDIA and content.get("type") != "text" and BASE64.fullmatch(value):
@@ -110,7 +113,10 @@ def _media(key: str, value: str, under: str, content: Mapping[str, Any]) -> int 
 
 
 def _is_foreign(tool: Any) -> bool:
-    """Return whether the provider runs a tool: it has a type of its own, or is an object without a declaration."""
+    """Return whether the provider runs a tool.
+
+    Such a tool has a type of its own, or it is an object without a declaration.
+    """
     if not isinstance(tool, Mapping):
         return False
     given = tool.get("type")

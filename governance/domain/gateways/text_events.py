@@ -1,4 +1,4 @@
-"""The events of an answer that is text: server-sent events, or one JSON value."""
+"""Splits an answer that is text into events: server-sent events, or one JSON value."""
 
 import json
 from collections.abc import Iterator
@@ -6,19 +6,22 @@ from typing import Any
 
 DATA = b"data:"
 TELLING = (b"usage", b"error", b"invocationMetrics", b"billed_units", b'"ping"', b"response.")
-"""What each event contains that tells more than that there is output."""
+"""An event that contains one of these texts must be parsed. Any other event shows only that there is output."""
 OUTPUT: dict[str, Any] = {}
-"""An event that tells nothing but output."""
+"""An event that says only that there is output."""
 
 
 def read_if_telling(event: bytes) -> Any:
-    """Return the JSON of an event. An object that tells nothing but output is not parsed: most of a stream is that."""
+    """Parse the JSON of an event.
+
+    An object that says only that there is output is not parsed, because most events of a stream are such objects.
+    """
     is_plain = event.lstrip().startswith(b"{") and not any(word in event for word in TELLING)
     return OUTPUT if is_plain else parsed(event)
 
 
 def parsed(text: bytes | bytearray) -> Any:
-    """Return the JSON of an event, or None if it is no JSON."""
+    """Parse the JSON of an event. Return None if it is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -34,7 +37,7 @@ class WholeJson:
         self._is_dropped = False
 
     def feed(self, data: bytes) -> Iterator[Any]:
-        """Keep the bytes. Nothing is complete before the end."""
+        """Store the bytes. No event is complete before the end."""
         self._is_dropped = self._is_dropped or len(self._text) + len(data) > self._longest
         if self._is_dropped:
             self._text.clear()
@@ -43,13 +46,13 @@ class WholeJson:
         return iter(())
 
     def end(self) -> Iterator[Any]:
-        """Yield the value, if it is JSON."""
+        """Yield the value if it is JSON."""
         if self._text:
             yield parsed(self._text)
 
 
 class ServerEvents:
-    """Server-sent events: the JSON of the `data` lines of each. An event longer than the bound is dropped."""
+    """Server-sent events: the JSON in the `data` lines of each event. An event longer than the bound is dropped."""
 
     def __init__(self, longest: int) -> None:
         self._longest = longest
@@ -58,7 +61,7 @@ class ServerEvents:
         self._is_dropped = self._follows_return = False
 
     def feed(self, data: bytes) -> Iterator[Any]:
-        """Yield the events that these bytes complete."""
+        """Yield the events that are complete with these bytes."""
         text = data.removeprefix(b"\n") if self._follows_return else data
         self._follows_return = data.endswith(b"\r")
         if b"\r" in text:
@@ -72,7 +75,7 @@ class ServerEvents:
         self._add(rest)
 
     def end(self) -> Iterator[Any]:
-        """Yield the last event. A stream that breaks off may lack the blank line after it."""
+        """Yield the last event. If a stream breaks off, the blank line after its last event may be missing."""
         self._end_line()
         event = self._end_line()
         if event:
@@ -84,12 +87,15 @@ class ServerEvents:
             self._is_dropped = True
         if self._is_dropped:
             self._data.clear()
-        self._line += part[:1] if self._is_dropped else part  # one byte tells it from a blank line
+        self._line += part[:1] if self._is_dropped else part  # one byte shows that the line is not blank
         if self._is_dropped:
             del self._line[1:]
 
     def _end_line(self) -> bytes:
-        """Add the line to the event. A blank line ends the event: return its data then, and nothing before."""
+        """Add the line to the event.
+
+        If the line is blank, the event is complete, and its data is returned. Otherwise nothing is returned.
+        """
         if self._line:
             if self._line.startswith(DATA):
                 self._data += b"\n" + self._line[len(DATA) :]

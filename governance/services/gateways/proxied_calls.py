@@ -58,9 +58,9 @@ class ProxiedCalls:
                 usable_key(connection, caller.virtual_key, self._clock())
 
     def authorize(self, caller: Caller, asked: ModelCall, *, settles: bool) -> Decision:
-        """Reserve the amounts of a call. If the call will never be settled, charge them at once.
+        """Reserve the amounts of a call.
 
-        If the call will never be settled, charge the estimate immediately. Raises InvalidRequest, Unavailable.
+        If the call will never be settled, charge them immediately. Raises InvalidRequest, Unavailable.
         """
         counts = TokenCounts(input=asked.input_tokens, output=asked.output_tokens)
         amounts = RequestedAmounts(tokens=counts.total, counts=counts)

@@ -1,4 +1,4 @@
-"""Charge: decides about a call like a reservation, for callers that never settle."""
+"""Charge: decides about a call as a reservation does, for callers that never settle."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,10 @@ from governance.storage.store import UnitOfWork
 
 
 class Charge(Reserve):
-    """Charges the requested amounts in the transaction that admits the call, or charges nothing."""
+    """Charges the requested amounts in the transaction that admits the call.
+
+    If the call is refused, charges nothing.
+    """
 
     def _add(self, held: Reservation, amounts: Sequence[CounterAmount], unit: UnitOfWork) -> Reservation:
         after = settled(held, Actual(None, None), unit.now)._replace(ended_at=unit.now)

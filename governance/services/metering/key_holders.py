@@ -1,4 +1,4 @@
-"""Finds the virtual key that a client sends as its own, for acts that reserve nothing."""
+"""Finds the virtual key whose value a client sends, for operations that reserve nothing."""
 
 from sqlalchemy.engine import Connection
 
@@ -12,7 +12,10 @@ UNKNOWN = "Send a virtual key that exists: this one is unknown."
 
 
 def usable_key(connection: Connection, secret: str, now: int) -> VirtualKey:
-    """Return the virtual key with a value. Raises Unauthenticated if there is none, Forbidden if it may not be used."""
+    """Return the virtual key with this value.
+
+    Raises Unauthenticated if there is none, and Forbidden if it may not be used.
+    """
     key = virtual_keys.by_digest(connection, keys.digest(secret))
     if key is None:
         raise Unauthenticated(UNKNOWN, code=Code.INVALID_VIRTUAL_KEY)

@@ -163,7 +163,7 @@ class Reserve(Act):
         return decision
 
     def _add(self, held: Reservation, amounts: Sequence[CounterAmount], unit: UnitOfWork) -> Reservation:
-        """Store the reservation with its amounts, and return it as it is then."""
+        """Store the reservation with its amounts, and return the stored reservation."""
         unit.add(held, [(counter, amount, 0) for counter, amount in amounts])
         return held
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the declarations of the endpoints."""
+"""Builds the OpenAPI document from the declarations of the endpoints."""
 
 import inspect
 import json

@@ -17,7 +17,10 @@ WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate"
 """The argument of zlib for each Content-Encoding."""
 PLAIN = ("", "identity")
 LONGEST_ANSWER = 1024 * 1024 * 1024
-"""The most bytes that are decompressed of an answer: a small one can hold a thousand times its size."""
+"""The largest number of bytes to which an answer may be decompressed.
+
+A small answer can decompress to a thousand times its size.
+"""
 UTF8 = ("utf-8", "utf8", "us-ascii", "ascii")
 """The values of `charset` whose text can be read as UTF-8."""
 
@@ -58,9 +61,10 @@ def plain(read: ReadBody, encoding: str, most: int) -> bytes:
 
 
 def pieces(request: HttpRequest) -> Iterator[bytes]:
-    """Yield the body in pieces as it arrives, decompressed. What cannot be decompressed, or is too much, ends it.
+    """Yield the body in decompressed pieces as they arrive.
 
-    The first data that cannot be decompressed ends it. Raises ClientDisconnected (400) if the body ended too early.
+    The pieces end at data that cannot be decompressed, or when they become too large. Raises ClientDisconnected (400)
+    if the body ended too early.
     """
     encoding, raw = coding(request), _raw(request)
     if encoding in PLAIN:
@@ -69,12 +73,12 @@ def pieces(request: HttpRequest) -> Iterator[bytes]:
         inflater = zlib.decompressobj(WINDOWS[encoding])
         with suppress(zlib.error):
             yield from _within(LONGEST_ANSWER, (found for piece in raw for found in _inflated(inflater, piece)))
-    for _ in raw:  # the rest is read, so that the connection can be used again
+    for _ in raw:  # read the rest, so that the connection can be used again
         pass
 
 
 def _within(most: int, found: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield pieces until there are more than `most` bytes of them."""
+    """Yield pieces until they contain more than `most` bytes together."""
     for piece in found:
         most -= len(piece)
         if most < 0:

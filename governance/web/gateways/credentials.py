@@ -19,7 +19,7 @@ DIFFERENT = "Send one virtual key: this request has two different ones."
 
 
 def caller(request: HttpRequest, told: Mapping[str, str], *, is_anonymous_allowed: bool) -> Caller:
-    """Return who makes a call. A user counts only if the proxy tells it. Raises Unauthenticated."""
+    """Return who makes a call. The user is used only if it comes from the proxy itself. Raises Unauthenticated."""
     environ = request.environ
     scheme, _, bearer = environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     sent = {environ.get(name, "").strip() for name in KEY_HEADERS}

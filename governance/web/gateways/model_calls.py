@@ -52,7 +52,7 @@ def _read(data: bytes, form: Form, model: str | None, settings: Settings) -> Mod
 
 
 def _with_told(asked: ModelCall, told: Mapping[str, str]) -> ModelCall:
-    """Return a call with what the proxy's own headers say. Raises InvalidRequest."""
+    """Return a call with the values from the proxy's own headers. Raises InvalidRequest."""
     tokens_in, tokens_out = _number("Input", told.get("input_tokens")), _number("Output", told.get("output_tokens"))
     return ModelCall(
         asked.model,

@@ -7,9 +7,12 @@ from governance.web.http.flask_app import HttpResponse
 from schemas import render
 
 LONGEST_WAIT = 60
-"""Seconds that OpenAI's and Anthropic's clients wait for at most; they try again sooner if Retry-After is longer."""
+"""The longest time in seconds for which OpenAI's and Anthropic's clients wait.
+
+If Retry-After is longer, they try again sooner.
+"""
 LONGEST_HEADER = 2048
-"""The most bytes of X-Governance-Error: nginx takes 4 KiB for all headers of an answer, unless told otherwise."""
+"""The largest number of bytes in X-Governance-Error. By default, nginx accepts 4 KiB for all headers of a response."""
 
 
 def response(error: Exception, options: GatewayOptions) -> HttpResponse:

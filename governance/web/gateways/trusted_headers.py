@@ -1,4 +1,7 @@
-"""The headers that the URL of a proxy names as its own. All others count for nothing: a client can send them too."""
+"""Reads the headers that the URL of a proxy names as its own.
+
+All other headers are ignored, because a client can send them too.
+"""
 
 from governance.domain.gateways.model_call import unreadable
 from governance.domain.names import MAX_NAME, has_control
@@ -15,7 +18,10 @@ def told(request: HttpRequest, options: GatewayOptions) -> dict[str, str]:
 
 
 def _text(request: HttpRequest, name: str) -> str:
-    """Return the text of a header, which WSGI gives as Latin-1. Raises InvalidRequest if it is not UTF-8 or no name."""
+    """Return the text of a header, which WSGI decodes as Latin-1.
+
+    Raises InvalidRequest if it is not UTF-8, or if it must be a name and is not a valid one.
+    """
     header = TRUSTED[name].removeprefix("HTTP_").replace("_", "-").title()
     try:
         text = str(request.environ.get(TRUSTED[name], "")).encode("latin-1").decode().strip()

@@ -15,7 +15,7 @@ from governance.web.http.operation import Operation
 
 ADMIN_ONLY = (KeyScope.ADMIN,)
 PROXY_KEY = "HTTP_X_GOVERNANCE_KEY"
-"""The header in which a proxy sends its API key. `Authorization` has the key of the proxy's client."""
+"""The header in which a proxy sends its API key. `Authorization` contains the key of the proxy's client."""
 NO_PROXY_KEY = "Send an API key of the proxy as X-Governance-Key: Authorization is that of the client."
 
 

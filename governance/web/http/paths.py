@@ -1,4 +1,4 @@
-"""Ids in paths, and the paths of proxied calls."""
+"""Converters for ids in paths, and for the paths of proxied calls."""
 
 from werkzeug.routing import PathConverter
 
@@ -11,7 +11,7 @@ class IdConverter(PathConverter):
 
 
 class CallConverter(PathConverter):
-    """Matches the path of a proxied call as the client sent it: it may be empty, or begin with a slash."""
+    """Matches the path of a proxied call as the client sent it. It may be empty, or begin with a slash."""
 
     regex = ".*?"
     part_isolating = False
