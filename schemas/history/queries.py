@@ -22,7 +22,10 @@ class Groups(BaseField):
 
 
 class HistoryListQuery(CallsQuery):
-    """The query of `GET /usage/history`; what is left out is completed by the service, which knows the time."""
+    """The query of `GET /usage/history`.
+
+    The service sets defaults for missing parameters, because some depend on the time.
+    """
 
     since = Instant(metadata={"description": "From this time on; 30 days ago at midnight where left out."})
     until = Instant(metadata={"description": "Before this time; now where left out."})

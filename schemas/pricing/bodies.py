@@ -96,7 +96,7 @@ class TierBody(RatesBody):
 
 
 class SameAsBody(Body):
-    """The model whose price an alias takes."""
+    """The model whose price an alias uses."""
 
     provider = Provider()
     model = OneModel(required=True)

@@ -73,7 +73,7 @@ class PriceUsed(CallRates, UsedEntry):
 
 
 class SameAsShown(Schema):
-    """The model whose price an alias takes."""
+    """The model whose price an alias uses."""
 
     provider = text(null=True)
     model = text()
@@ -90,7 +90,7 @@ class EntryHead(Schema):
 
 
 class EntryTimes(Schema):
-    """When an entry holds, and when it was stored."""
+    """When an entry applies, and when it was stored."""
 
     effective_from = instant("From when on it holds; null if it always holds.", null=True)
     not_priced = fields.List(

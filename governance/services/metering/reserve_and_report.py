@@ -34,10 +34,7 @@ CounterAmount = tuple[PendingCounter, int]
 
 
 class Stale(GovernanceError):
-    """The config revision differs from that of the snapshot, so the call must be matched again.
-
-    This module handles the error.
-    """
+    """The call must be matched again, because the config revision differs from that of the snapshot."""
 
     def __init__(self) -> None:
         super().__init__("Match again.")
@@ -67,10 +64,7 @@ class ActContext(NamedTuple):
 
 
 class MatchedRequest(NamedTuple):
-    """A request that was matched.
-
-    `repeat` identifies repeats of the request. `began` is the time at which it began, in seconds of `perf_counter`.
-    """
+    """A matched request. `repeat` identifies its repeats. `began` is its start in seconds of `perf_counter`."""
 
     request: ReservationRequest
     matched: MatchedCall
@@ -109,10 +103,7 @@ class Act(ABC):
         """Return the decision with its response body. This is called after the commit."""
 
     def _replayed(self, given: MatchedRequest, repeat: IdempotencyKey, unit: UnitOfWork) -> Decision | None:
-        """Return the stored first response to the request's Idempotency-Key, or None.
-
-        Raises InvalidRequest if the body differs.
-        """
+        """Return the stored response to this Idempotency-Key, or None. Raises InvalidRequest if the body differs."""
         kept = unit.answer(repeat, min(unit.now, self._context.steady()) - ANSWERS_KEPT)
         if kept is None:
             return None

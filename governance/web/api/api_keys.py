@@ -44,7 +44,10 @@ def create_api_key(body: Mapping[str, Any]) -> Response:
     refusals=(Code.API_KEY_NOT_FOUND, Code.LAST_ADMIN_KEY),
 )
 def revoke_api_key(api_key_id: str) -> Response:
-    """Revoke a key: at once in the worker that answers, within one poll in the others. The last admin key is kept."""
+    """Revoke a key.
+
+    The worker that answers refuses it immediately, and the others within one poll. The last admin key is kept.
+    """
     service = governance()
     service.api_keys.revoke(api_key_id, keep_last=service.settings.admin_key is None)
     return answer({"message": "API key revoked successfully"})

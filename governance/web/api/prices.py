@@ -95,6 +95,6 @@ def update_price(price_id: str, body: Mapping[str, Any]) -> HttpResponse:
 @blueprint.delete("/<id:price_id>")
 @operation("Delete a price override", scope=KeyScope.WRITE, answer=Done(), refusals=(Code.PRICE_NOT_FOUND,))
 def delete_price(price_id: str) -> HttpResponse:
-    """Delete an override. Then an earlier override of the model holds again, or the price of the list."""
+    """Delete an override. Then an earlier override of the model applies again, or the price of the list."""
     governance().prices.delete(price_id)
     return answer({"message": "Price deleted successfully"})

@@ -44,7 +44,10 @@ REFUSED = (
     "Authorize a proxied call", scope=KeyScope.METER, query=AuthorizeQuery(), body=CarriedBody(), refusals=REFUSED
 )
 def authorize(query: Mapping[str, Any], body: ReadBody) -> HttpResponse:
-    """Reserve what a call asks for, with the options of the URL. With `trust=uri`, X-Forwarded-Uri has its path."""
+    """Reserve the amounts of a call, with the options of the URL.
+
+    With `trust=uri`, X-Forwarded-Uri contains the call's path.
+    """
     return _answered(None, GatewayOptions(**query), body)
 
 
@@ -53,7 +56,7 @@ def authorize(query: Mapping[str, Any], body: ReadBody) -> HttpResponse:
     "Authorize a proxied call by its path", scope=KeyScope.METER, query=NOT_OURS, body=CarriedBody(), refusals=REFUSED
 )
 def authorize_path(call: str, body: ReadBody) -> HttpResponse:
-    """Reserve what a call asks for. The path behind `/gateway/authorize` and the query are those of the call."""
+    """Reserve the amounts of a call. The path after `/gateway/authorize` and the query are those of the call."""
     return _answered(call, USUAL, body)
 
 

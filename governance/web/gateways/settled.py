@@ -30,9 +30,10 @@ NO_STATUS = "Send X-Upstream-Status as a number such as 200, or leave it out."
     refusals=(Code.RESERVATION_NOT_FOUND,),
 )
 def settled(body: Callable[[int], Any]) -> HttpResponse:  # noqa: ARG001 - read in pieces
-    """Charge what the upstream's answer says; as held if it says nothing; release it if the upstream failed.
+    """Charge the usage in the upstream's answer.
 
-    The body is the answer as it came: JSON or an event stream. A repeated or late one is no error.
+    If the answer contains no usage, the held amounts are charged. If the upstream failed, they are released. The body
+    is the answer as the proxy received it: JSON or an event stream. A repeated or late request is not an error.
     """
     request = the_request()
     reservation_id = request.environ.get("HTTP_X_RESERVATION_ID", "").strip()

@@ -20,7 +20,10 @@ def configure(style: str) -> None:
 
 
 def gunicorn_config(style: str) -> dict[str, Any]:
-    """Return gunicorn's setting `logconfig_dict`: JSON lines for `json`, else gunicorn's own format."""
+    """Return gunicorn's setting `logconfig_dict`.
+
+    For `json` it sets JSON lines. Otherwise it sets gunicorn's own format.
+    """
     if style != "json":
         return {}
     quiet = {"level": "WARNING", "handlers": ["error_console"], "propagate": False}
