@@ -113,7 +113,7 @@ def _virtual_key(number: int, now: int) -> VirtualKey:
 
 
 def limit(number: int, now: int, chance: random.Random) -> Limit:
-    """Return limit number `n`. The number determines its name, provider and scope. Its ids are random."""
+    """Return the limit with this number. The number determines its name, provider and scope. Its ids are random."""
     scope, scope_id = _scope(number)
     draft = LimitDraft(
         model_name=f"{MODELS[number % len(MODELS)]}-{number}",

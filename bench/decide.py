@@ -102,7 +102,7 @@ def _limiter(folder: Path, core: int, environ: dict[str, str]) -> Iterator[Serve
 
 
 def apply_limits(server: Server, headers: dict[str, str]) -> None:
-    """Store four limits that apply to every call, with two counters each, and with room for all calls."""
+    """Store four limits that apply to every call. Each has two counters, and room for all calls."""
     for model, provider in TIERS:
         body = {
             "model_name": model,

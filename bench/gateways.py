@@ -1,8 +1,8 @@
-"""Measures the rate of `/gateway/authorize` beside that of `POST /reservations` (`make bench-gateways`).
+"""Compares the rates of `/gateway/authorize` and `POST /reservations` (`make bench-gateways`).
 
-Both ask for the same amounts of the same model, for the same virtual key, under the limits of `bench.decide`: four that
-apply to every call, with eight counters, among 1,000. Each round measures all cases, and the results are medians of the
-ratios in a round.
+Both request the same amounts of the same model, for the same virtual key, under the limits of `bench.decide`. Of 1,000
+limits, four (with eight counters) apply to every call. Each round measures all cases. The results are the medians of
+the ratios over the rounds.
 """
 
 import sys
@@ -30,7 +30,7 @@ HEAD = ("", "requests/s", "p99 ms", "rate ÷ reserve", "requests/CPU s ÷ reserv
 
 
 def run() -> str:
-    """Return the results as a table."""
+    """Measure all cases, and return the results as a table."""
     server_core, load_core = cpu.cores()
     with load.generator(load_core) as generator, TemporaryDirectory(prefix="bench-") as name:
         home = Path(name) / "home"

@@ -27,7 +27,7 @@ KEYS: dict[str, Callable[[Limit], Any]] = {
 }
 EVERYTHING = Filter()
 KEPT = 2_000_000
-"""The largest number of entries in all cached orders together. These entries are references of 16 MB."""
+"""The largest number of entries in all cached orders together. Their references occupy 16 MB."""
 PIECE = 64
 """The number of names that are joined and searched together.
 

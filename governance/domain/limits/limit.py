@@ -175,7 +175,7 @@ def rules_by_id(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
 SHARE = 2**128
 """The number of units in a whole.
 
-The smallest difference between two shares, with the largest maxima, is about 10^-32. One unit is below 10^-36.
+With the largest maxima, two different shares differ by at least 10^-36. One unit is smaller than that.
 """
 
 
