@@ -45,8 +45,8 @@ class Question(NamedTuple):
 class Measured(NamedTuple):
     """The results of one request.
 
-    Times are in seconds. `held` is the longest hold of the interpreter. The p99 is that of the reservations made during
-    the request.
+    Times are in seconds. `held` is the longest hold of the interpreter. `beside` is the p99 of the reservations
+    during the request.
     """
 
     rows: int
