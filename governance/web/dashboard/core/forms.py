@@ -78,7 +78,7 @@ def _joined(parts: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
 
 
 def _keys(name: str) -> list[str | int]:
-    """Return the keys of a field's place, such as `budgets`, 0, `max_limit`; none if the name is no place."""
+    """Split the name of a field into keys, such as `budgets`, 0, `max_limit`. Return none if the name is not valid."""
     found: list[str | int] = []
     for part in name.split("."):
         match = PART.fullmatch(part)
@@ -89,7 +89,7 @@ def _keys(name: str) -> list[str | int]:
 
 
 def _put(found: dict[Any, Any], keys: Sequence[str | int], value: Any) -> None:
-    """Store a value at its place. One that does not fit what is there, such as a field of a text, is left out."""
+    """Store a value under its keys. A value that does not fit, such as a field inside a text, is left out."""
     for key in keys[:-1]:
         inner = found.setdefault(key, {}) if _fits(found, key) else None
         if not isinstance(inner, dict):
@@ -104,7 +104,7 @@ def _fits(found: dict[Any, Any], key: str | int) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value with its numbered rows as lists. A row that has nothing but its id was emptied: it is left out."""
+    """Convert numbered rows to lists. A row that contains only its id was emptied by the user, and is left out."""
     if not isinstance(value, dict):
         return value
     if value and isinstance(next(iter(value)), int):
