@@ -11,15 +11,18 @@ PROXIES := tests/gateways/.work
 GATEWAYS := $(PROXIES)/.ready
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo -E)
 NGINX := nginx libnginx-mod-http-lua gettext-base
-APART := proof or gateways or litellm or browser
+APART := proof or gateways or litellm or browser or deploy
 MEASURE := $(WORK)/venv/bin/python -m bench $(if $(QUICK),--quick)
+DEPLOY_WORK := tests/deploy/.work
+DEPLOY := $(DEPLOY_WORK)/.ready
+DEPLOY_PACKAGES :=
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --python-version 3.11 --no-header
 BROWSER_WORK := tests/browser/.work
 BROWSER := $(BROWSER_WORK)/.ready
 VENDOR := governance/web/dashboard/static/vendor
 REDIS := redis-tools libatomic1 libjemalloc2 liblzf1 libssl3 libsystemd0
 
-.PHONY: help run test cov proofs gateways litellm lint format bench bench-list bench-decide bench-scale bench-hops bench-history bench-gateways browser screenshots vendor lock clean
+.PHONY: help run test cov proofs gateways litellm lint format bench bench-list bench-decide bench-scale bench-hops bench-history bench-gateways browser screenshots deploy vendor lock clean
 
 help:  ## list the targets
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +53,12 @@ litellm: $(READY)  ## test the recipe for LiteLLM with its real proxy: installs 
 
 browser: $(BROWSER)  ## the dashboard in a real Chromium, which must be installed
 	$(BROWSER_WORK)/venv/bin/python -m pytest -m browser tests/browser
+
+# The tools that are no Python packages are Debian's.
+deploy: $(DEPLOY)  ## build, check and start what deploy/ holds, as an operator would
+	@dpkg -s $(DEPLOY_PACKAGES) >/dev/null 2>&1 || { $(AS_ROOT) apt-get update -qq && \
+		$(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(DEPLOY_PACKAGES); }
+	$(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 $(DEPLOY_WORK)/venv/bin/pytest -p no:cacheprovider -m deploy tests/deploy
 
 screenshots: $(BROWSER)  ## the pictures of docs/dashboard.md, anew
 	$(BROWSER_WORK)/venv/bin/python -m tests.browser.screenshots
@@ -92,6 +101,7 @@ lock: $(READY)  ## requirements.txt changed: write its hashed closures anew
 	$(COMPILE) requirements.txt -o requirements-dev.lock
 	sed '/^# Development/,$$d' requirements.txt | $(COMPILE) - -c requirements-dev.lock -o requirements.lock
 	$(COMPILE) tests/gateways/requirements.txt -c requirements-dev.lock -o tests/gateways/requirements.lock
+	$(COMPILE) tests/deploy/requirements.txt -c requirements-dev.lock -o tests/deploy/requirements.lock
 
 # An environment of the bench's own: what the service stands on, and what it is measured beside. A machine without a
 # Redis gets Debian's, unpacked here and nowhere else; where that cannot be, the bench goes without.
@@ -110,6 +120,12 @@ $(GATEWAYS): requirements-dev.lock tests/gateways/requirements.lock
 		-r requirements-dev.lock -r tests/gateways/requirements.lock
 	@touch $@
 
+$(DEPLOY): requirements-dev.lock tests/deploy/requirements.lock
+	$(PYTHON) -m venv $(DEPLOY_WORK)/venv
+	$(DEPLOY_WORK)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements-dev.lock -r tests/deploy/requirements.lock
+	@touch $@
+
 # An environment of the browser tests' own: what the service and its tests stand on, Playwright, and axe.
 $(BROWSER): requirements-dev.lock tests/browser/requirements.txt tests/browser/manifest.json
 	$(PYTHON) -m venv $(BROWSER_WORK)/venv
@@ -119,7 +135,7 @@ $(BROWSER): requirements-dev.lock tests/browser/requirements.txt tests/browser/m
 	@touch $@
 
 clean:  ## remove what make made; the database in instance/ stays
-	rm -rf $(VENV) $(WORK) $(PROXIES) $(LITELLM) $(BROWSER_WORK) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(WORK) $(PROXIES) $(LITELLM) $(BROWSER_WORK) $(DEPLOY_WORK) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 $(READY): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

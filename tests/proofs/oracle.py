@@ -31,8 +31,17 @@ ALIGNABLE = {"1d", "2d", "1w", "1M", "3M"}
 PLACES = {"user": 0, "virtual_key": 1, "global": 2}
 DEFAULT_TTL = 600
 RETENTION = 7 * DAY
-COUNTERS_KEPT = 90 * DAY
+SHORT_COUNTERS_KEPT, LONG_COUNTERS_KEPT = 7 * DAY, 400 * DAY
+SHORTEST_DAY = 23 * 3600 * SECOND
 LARGEST_SUM = 2**62
+
+
+def counter_kept(start: int, end: int) -> int:
+    """Return the time in microseconds for which the counter of a closed window is kept (docs/contract.md §10).
+
+    A calendar day has 23 hours where summer time begins.
+    """
+    return LONG_COUNTERS_KEPT if end - start >= SHORTEST_DAY else SHORT_COUNTERS_KEPT
 
 
 @dataclass(eq=False)

@@ -1,0 +1,1 @@
+"""What deploy/ holds: built, checked and started as an operator would."""
