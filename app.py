@@ -196,7 +196,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_
         proxied_calls=ProxiedCalls(database, clock, metering, reservations),
         history=History(database, calendar, clock),
         limit_windows=LimitWindows(database, clock),
-        what_ifs=WhatIfs(database, clock, random_ids, timer),
+        what_ifs=WhatIfs(database, calendar, clock, random_ids, timer),
         verification=Verification(database, clock, calendar),
         audit=Audit(database),
         bifrost_import=BifrostImport(database, writer, clock, random_ids, settings.busy_timeout),

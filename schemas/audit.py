@@ -21,8 +21,9 @@ from governance.domain.records.audit import AuditAction, AuditQuery, Entity, Rec
 from governance.domain.records.list_query import Page
 from governance.domain.times import rfc3339
 from schemas import keys
-from schemas.fields import Instant, OneOf
+from schemas.fields import OneOf
 from schemas.queries import PageQuery, QueryText
+from schemas.time_fields import Instant
 
 Facts = dict[str, Any]
 

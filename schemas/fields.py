@@ -2,15 +2,11 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
 
 from marshmallow import ValidationError, fields
 
-from governance.domain import times
-from governance.domain.limits import durations, money
-from governance.domain.limits.durations import Duration
+from governance.domain.limits import money
 from governance.domain.limits.limit import MAX_COUNT
 from governance.domain.names import MAX_NAME, has_control, hidden_in
 
@@ -169,49 +165,6 @@ class Dollars(Number):
         if not exact:
             raise self.make_error("decimals")
         return nanos
-
-
-class DurationField(BaseField):
-    """A window's length. The loaded value is a Duration."""
-
-    default_error_messages = {"duration": "Give {field} differently: it {reason}."}  # noqa: RUF012
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Duration:
-        try:
-            return durations.parse(value if isinstance(value, str) else "")
-        except ValueError as error:
-            raise self.make_error("duration", reason=error) from error
-
-
-@cache
-def zones() -> frozenset[str]:
-    """Return the IANA time zones that this machine knows."""
-    return frozenset(available_timezones())
-
-
-class TimeZone(BaseField):
-    """The IANA name of a time zone."""
-
-    default_error_messages = {  # noqa: RUF012
-        "zone": "Give {field} as an IANA time zone, such as UTC, Europe/Berlin or America/New_York.",
-    }
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
-        if not isinstance(value, str) or value not in zones():
-            raise self.make_error("zone")
-        return ZoneInfo(value).key
-
-
-class Instant(BaseField):
-    """An RFC 3339 timestamp. The loaded value is in microseconds."""
-
-    default_error_messages = {"instant": "Give {field} as an RFC 3339 time, such as 2027-01-31T00:00:00Z."}  # noqa: RUF012
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
-        try:
-            return times.parse_rfc3339(value if isinstance(value, str) else "")
-        except ValueError as error:
-            raise self.make_error("instant") from error
 
 
 class BoundedList(fields.List[Any]):

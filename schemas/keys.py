@@ -8,8 +8,9 @@ from marshmallow.validate import Length as ListLength
 
 from governance.domain.keys import ApiKey, KeyScope, User, VirtualKey
 from governance.domain.times import rfc3339
-from schemas.fields import Boolean, BoundedList, Instant, Name, OneOf, ReadOnly, Text, Unsupported
+from schemas.fields import Boolean, BoundedList, Name, OneOf, ReadOnly, Text, Unsupported
 from schemas.loading import Body
+from schemas.time_fields import Instant
 
 KEY_SCOPES = {scope.value: scope for scope in KeyScope}
 SCOPES_WANTED = "Give scopes as a list of one or more of " + ", ".join(KEY_SCOPES) + "."

@@ -37,6 +37,8 @@ OFFERED = {
         "inherit_cache",
     ): "Custom SQL constructs: class coalesce(FunctionElement): inherit_cache = True.",
     ("itsdangerous.timed", "get_timestamp"): "Returns the current timestamp. The function must return an integer.",
+    ("click.types", "name"): "Implementing custom types: name is optional, and is used for documentation.",
+    ("click.types", "convert"): "Implementing custom types: subclass ParamType and override the convert() method.",
     ("gunicorn.workers", "__init__"): "This is called pre-fork so it shouldn't do anything to the current process.",
     ("gunicorn.workers", "run"): "You should override this method in a subclass to provide the intended behaviour.",
 }

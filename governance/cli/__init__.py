@@ -20,6 +20,7 @@ from governance.cli.check import check
 from governance.cli.compact import compact
 from governance.cli.doctor import doctor
 from governance.cli.export import export
+from governance.cli.forecast import forecast
 from governance.cli.import_bifrost import import_bifrost
 from governance.cli.init import init
 from governance.cli.keys import keys
@@ -32,6 +33,8 @@ from governance.cli.terminal.output import note
 from governance.cli.usage import usage
 from governance.cli.verify import verify
 from governance.cli.virtual_keys import virtual_keys
+from governance.cli.what_if import what_if
+from governance.cli.windows import windows
 from governance.services.actor import acting_as
 from governance.settings import Settings
 
@@ -71,6 +74,9 @@ ALL = (
     limits,
     usage,
     report,
+    windows,
+    forecast,
+    what_if,
     keys,
     virtual_keys,
     prices,

@@ -1,16 +1,14 @@
 """`flask governance report`: who spent what, as a table with bars, as CSV, or as JSON."""
 
-import re
 import sys
 from collections.abc import Iterable
-from typing import Any
 
 import click
 from flask.cli import with_appcontext
 
 from governance.cli.terminal.database import opened
 from governance.cli.terminal.formatting import share
-from governance.cli.terminal.output import json_option, note, print_json, say
+from governance.cli.terminal.output import json_option, note, print_json, say, since_option, until_option
 from governance.cli.terminal.tables import table
 from governance.container import Container
 from governance.domain.history.calendar import Period
@@ -22,14 +20,13 @@ from schemas.history.queries import HistoryListQuery
 from schemas.loading import load
 
 QUERY = HistoryListQuery()
-DAYS = re.compile(r"([0-9]{1,4})d")
 AMOUNTS = ("COST", "", "CALLS", "TOKENS", "DENIED")
 NO_NAME = "–"
 
 
 @click.command()
-@click.option("--since", default="30d", show_default=True, metavar="TIME|DAYS", help="A time, or days such as 30d.")
-@click.option("--until", metavar="TIME", help="Before this time; now where left out.")
+@since_option
+@until_option
 @click.option(
     "--by", "group_by", default="virtual_key", show_default=True, help="Some of provider,model,virtual_key,user."
 )
@@ -43,13 +40,13 @@ NO_NAME = "–"
 @click.option("--csv", "as_csv", is_flag=True, help="Print all rows as CSV.")
 @json_option
 @with_appcontext
-def report(*, since: str, as_csv: bool, as_json: bool, **given: str | None) -> None:
+def report(*, as_csv: bool, as_json: bool, **given: str | None) -> None:
     """Show who spent what: the highest cost first.
 
     Example: flask governance report --since 30d --by virtual_key
     """
     with opened() as service:
-        query = _query(service, since, given)
+        query = _query(service, given)
         if as_csv:
             for line in rows.csv_lines(query, service.history.stream(query)):
                 sys.stdout.write(line)
@@ -68,13 +65,9 @@ def report(*, since: str, as_csv: bool, as_json: bool, **given: str | None) -> N
     note(f"{bounds['since']} to {bounds['until']}: ${money.dollars(page.sum.cost)}, {page.sum.requests:,} calls.{more}")
 
 
-def _query(service: Container, since: str, given: dict[str, str | None]) -> HistoryQuery:
-    days = DAYS.fullmatch(since)
+def _query(service: Container, given: dict[str, str | None]) -> HistoryQuery:
     words = {name: value for name, value in given.items() if value} | {"sort_by": "cost"}
-    loaded: dict[str, Any] = load(QUERY, words | ({} if days else {"since": since}))
-    if days:
-        loaded["since"] = service.history.days_ago(int(days[1]))
-    return service.history.query(loaded)
+    return service.history.query(load(QUERY, words))
 
 
 def _cells(query: HistoryQuery, page: UsagePage, found: Iterable[UsageRow]) -> Iterable[tuple[str, ...]]:

@@ -9,10 +9,11 @@ MAX_NAME = 255
 ALL_MODELS = "*"
 
 CONTROL = r"[\x00-\x1f\x7f-\x9f]"
+SELECTORS = r"[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 HIDDEN = (
     r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
     r"\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
-    r"|(?<=[!-~])[\ufe00-\ufe0f\U000e0100-\U000e01ef](?!\u20e3)"
+    rf"|(?<=[!-~]){SELECTORS}(?!\u20e3)"
 )
 """Invisible characters:
 
@@ -21,7 +22,8 @@ included only after an ASCII character, where it has no visible effect. Elsewher
 """
 
 _hidden = re.compile(HIDDEN)
-_unseen = re.compile(rf"{CONTROL}|[\u2028\u2029]|{HIDDEN}")
+_unseen = re.compile(rf"(?:{CONTROL}|[\u2028\u2029]|{HIDDEN}){SELECTORS}*")
+"""A variation selector after an escaped character would follow the ASCII of the escape, so it is escaped too."""
 
 
 def fold(text: str) -> str:

@@ -10,9 +10,10 @@ from governance.domain.config.entries import ItemEntry, LimitEntry, NamedOwner
 from governance.domain.limits.drafts import DraftItem
 from governance.domain.limits.durations import Duration
 from governance.domain.limits.limit import MAX_ITEMS
-from schemas.fields import BaseField, Boolean, BoundedList, DurationField, Name, Number, OneOf, Provider, ReadOnly
+from schemas.fields import BaseField, Boolean, BoundedList, Name, Number, OneOf, Provider, ReadOnly
 from schemas.limits.items import RATES, BudgetBody, RateLimitBody, item_list
 from schemas.limits.model_limits import ModelLimitCreate
+from schemas.time_fields import DurationField
 
 OWNERS = ("model_config_id", "virtual_key_id", "provider_config_id", "team_id", "customer_id")
 """The fields by which a budget can name its owner. As in Bifrost, at most one of them may be set."""

@@ -5,8 +5,9 @@ from typing import Any
 from governance.domain.history.calendar import Period
 from governance.domain.history.query import BY_TIME, Group
 from governance.domain.history.usage import UsageAmounts
-from schemas.fields import BaseField, Instant, OneOf, TimeZone
+from schemas.fields import BaseField, OneOf
 from schemas.queries import CallsQuery
+from schemas.time_fields import MomentField, TimeZone
 
 
 class Groups(BaseField):
@@ -27,8 +28,10 @@ class HistoryListQuery(CallsQuery):
     The service sets defaults for missing parameters, because some depend on the time.
     """
 
-    since = Instant(metadata={"description": "From this time on; 30 days ago at midnight where left out."})
-    until = Instant(metadata={"description": "Before this time; now where left out."})
+    since = MomentField(
+        metadata={"description": "From this time on: a time, a day or 30d; 30 days ago at midnight where left out."}
+    )
+    until = MomentField(metadata={"description": "Before this time, given in the same forms; now where left out."})
     bucket = OneOf(
         {period.value: period for period in Period},
         load_default=Period.TOTAL,

@@ -1,17 +1,19 @@
 """The body and the response of `POST /what-if`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from marshmallow import fields
 
 from governance.domain.history.calendar import Span
-from governance.domain.history.what_if import Bounds, WhatIf
+from governance.domain.history.query import COLUMNS, Group
+from governance.domain.history.what_if import Bounds, RefusedCalls, WhatIf
 from governance.domain.times import rfc3339
-from schemas.fields import Instant
+from schemas.history.rows import NAMES
 from schemas.limits.model_limits import ModelLimitCreate
 from schemas.loading import Body
 from schemas.render import dollars
+from schemas.time_fields import MomentField
 
 
 class WhatIfBody(Body):
@@ -23,11 +25,16 @@ class WhatIfBody(Body):
         error_messages={"required": "Give model_config: the limit as `POST /model-configs` takes it."},
         metadata={"description": "The limit, as `POST /model-configs` takes it. It is not stored."},
     )
-    since = Instant(required=True, metadata={"description": "Replay the calls admitted from this time on."})
-    until = Instant(metadata={"description": "And before this time; now where left out."})
+    since = MomentField(
+        metadata={
+            "description": "Replay the calls admitted from this time on: a time, a day or 7d; 30 days ago at midnight "
+            "where left out."
+        }
+    )
+    until = MomentField(metadata={"description": "And before this time, given in the same forms; now where left out."})
 
 
-def answer(found: WhatIf, span: Span) -> dict[str, Any]:
+def answer(found: WhatIf, span: Span, names: Mapping[Group, Mapping[str, str]]) -> dict[str, Any]:
     """Return the result of a what-if query as JSON."""
     return {
         "since": rfc3339(span.start),
@@ -36,9 +43,18 @@ def answer(found: WhatIf, span: Span) -> dict[str, Any]:
         "calls": found.calls,
         "refused": _bounds(found.refused),
         "first_refused": {"earliest": _instant(found.earliest), "latest": _instant(found.latest)},
-        "cost": {"without_limit": dollars(found.cost), **_bounds(found.spent, dollars)},
-        "tokens": {"without_limit": found.tokens, **_bounds(found.spent_tokens)},
+        "refused_by": {
+            group.value: [_refused(group, row, names.get(group, {})) for row in found.refused_by.get(group, ())]
+            for group in Group
+        },
+        "cost": {"all_calls": dollars(found.cost), "admitted_calls": _bounds(found.spent, dollars)},
+        "tokens": {"all_calls": found.tokens, "admitted_calls": _bounds(found.spent_tokens)},
     }
+
+
+def _refused(group: Group, row: RefusedCalls, names: Mapping[str, str]) -> dict[str, Any]:
+    named = {NAMES[group]: names.get(row.value)} if group in NAMES else {}
+    return {COLUMNS[group]: row.value or None, **named, "calls": row.calls, "refused": _bounds(row.refused)}
 
 
 def _bounds(found: Bounds, shown: Callable[[int], Any] = int) -> dict[str, Any]:

@@ -55,6 +55,7 @@ def forecast(found: Forecast) -> dict[str, Any]:
         "window_start": rfc3339(window.start),
         "resets_at": rfc3339(window.end),
         "outlook": found.outlook,
+        "possible_from": rfc3339(found.possible_from),
         "runs_out_at": None if found.runs_out_at is None else rfc3339(found.runs_out_at),
         "at_reset": None if found.at_reset is None else shown(found.at_reset),
         "passed": round(float(found.passed), SHARE_DIGITS),

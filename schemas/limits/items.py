@@ -7,8 +7,9 @@ from marshmallow import ValidationError, fields, post_load, validates_schema
 
 from governance.domain.limits.drafts import DraftItem, RuleSpec
 from governance.domain.limits.limit import MAX_ITEMS, Metric
-from schemas.fields import Boolean, BoundedList, Dollars, DurationField, Maximum, Name, ReadOnly
+from schemas.fields import Boolean, BoundedList, Dollars, Maximum, Name, ReadOnly
 from schemas.loading import Body
+from schemas.time_fields import DurationField
 
 WINDOW = {"description": "A window's length, such as 30s, 5m, 1h30m, 1d, 1w, 1M (a month) or 1Y."}
 RATES = {Metric.TOKENS: "token", Metric.REQUESTS: "request"}

@@ -8,10 +8,11 @@ from marshmallow import ValidationError, fields, post_load, pre_load, validates_
 from governance.domain.limits import durations
 from governance.domain.limits.drafts import LimitChange, LimitDraft
 from governance.domain.limits.limit import MAX_ITEMS, Metric, Scope
-from schemas.fields import Boolean, Name, OneOf, Provider, ReadOnly, TimeZone
+from schemas.fields import Boolean, Name, OneOf, Provider, ReadOnly
 from schemas.limits import identity
 from schemas.limits.items import BudgetBody, RateLimitBody, item_list
 from schemas.loading import Body
+from schemas.time_fields import TimeZone
 
 SCOPES = {scope.value: scope for scope in Scope}
 IDENTITY = ("model_name", "provider", "scope", "scope_id")

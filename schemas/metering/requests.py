@@ -14,11 +14,12 @@ from governance.domain.metering.request import (
     ReservationRequest,
 )
 from governance.domain.metering.reservation import Actual, Status
-from schemas.fields import Instant, Integer, Name, OneOf, Provider
+from schemas.fields import Integer, Name, OneOf, Provider
 from schemas.loading import FlatBody
 from schemas.metering.amounts import AmountsBody, Cost
 from schemas.pricing.token_counts import Tokens, given_tokens
 from schemas.queries import CallsQuery
+from schemas.time_fields import Instant
 
 FOREVER = 2**63
 NEED_SINCE = ("model", "provider", "virtual_key_id", "user_id", "until")

@@ -13,8 +13,9 @@ from governance.domain.pricing.drafts import PriceDraft, SameAs
 from governance.domain.pricing.price import DECIMALS, MAX_RATE, Price, Rates, Tier
 from governance.domain.pricing.schedule import ALWAYS
 from governance.domain.pricing.tokens import MAX_TOKENS
-from schemas.fields import BoundedList, Instant, Integer, Name, Number, Provider, ReadOnly
+from schemas.fields import BoundedList, Integer, Name, Number, Provider, ReadOnly
 from schemas.loading import Body
+from schemas.time_fields import Instant
 
 MOST_TIERS = 10
 KINDS = {

@@ -9,9 +9,10 @@ from governance.domain.pricing.schedule import CostSource
 from governance.domain.pricing.tokens import MAX_TOKENS, TokenCounts
 from governance.domain.records.list_query import Page
 from governance.domain.records.price_query import PriceLookupQuery, PricesQuery
-from schemas.fields import Instant, OneOf
+from schemas.fields import OneOf
 from schemas.pricing.token_counts import SPLIT, check_counts
 from schemas.queries import PageQuery, Query, QueryInteger, QueryText
+from schemas.time_fields import Instant
 
 SOURCES = {source.value: source for source in (CostSource.OVERRIDE, CostSource.LIST)}
 

@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields
 
-from schemas.responses.fields import dollars, flag, instant, whole
+from schemas.responses.fields import dollars, flag, instant, text, whole
 
 
 class CallBounds(Schema):
@@ -20,19 +20,66 @@ class FirstRefused(Schema):
 
 
 class CostBounds(Schema):
-    """The dollars of all calls, and bounds of the dollars of the calls that the limit would have admitted."""
+    """Bounds of an amount of dollars. They are equal if it is known exactly."""
 
-    without_limit = dollars("What all calls used.")
-    at_least = dollars("What was let pass, at least.")
-    at_most = dollars("What was let pass, at most.")
+    at_least = dollars("Not less than this.")
+    at_most = dollars("Not more than this.")
 
 
-class TokenBounds(Schema):
-    """The tokens of all calls, and bounds of the tokens of the calls that the limit would have admitted."""
+class CostCompared(Schema):
+    """The dollars of all calls, and of the calls that the limit would have admitted."""
 
-    without_limit = whole("What all calls used.")
-    at_least = whole()
-    at_most = whole()
+    all_calls = dollars("What all calls used.")
+    admitted_calls = fields.Nested(CostBounds, required=True)
+
+
+class TokensCompared(Schema):
+    """The tokens of all calls, and of the calls that the limit would have admitted."""
+
+    all_calls = whole("What all calls used.")
+    admitted_calls = fields.Nested(CallBounds, required=True)
+
+
+class RefusedShown(Schema):
+    """The calls of one provider, model, virtual key or user."""
+
+    calls = whole("The calls that the limit applies to.")
+    refused = fields.Nested(CallBounds, required=True)
+
+
+class RefusedByProvider(RefusedShown):
+    """The calls of one provider."""
+
+    provider = text("The provider; null: the calls named none.", null=True)
+
+
+class RefusedByModel(RefusedShown):
+    """The calls of one model."""
+
+    model = text("The model.", null=True)
+
+
+class RefusedByVirtualKey(RefusedShown):
+    """The calls of one virtual key."""
+
+    virtual_key_id = text("The virtual key's id; null: the calls had none.", null=True)
+    virtual_key_name = text("Its name; of a deleted key the last one that is known.", null=True)
+
+
+class RefusedByUser(RefusedShown):
+    """The calls of one user."""
+
+    user_id = text("The user's id; null: the calls had none.", null=True)
+    user_name = text("The user's name, if one is stored.", null=True)
+
+
+class RefusedBy(Schema):
+    """Whose calls would have been refused: in each list the 20 with the most refused calls."""
+
+    provider = fields.List(fields.Nested(RefusedByProvider), required=True)
+    model = fields.List(fields.Nested(RefusedByModel), required=True)
+    virtual_key = fields.List(fields.Nested(RefusedByVirtualKey), required=True)
+    user = fields.List(fields.Nested(RefusedByUser), required=True)
 
 
 class WhatIfShown(Schema):
@@ -44,5 +91,6 @@ class WhatIfShown(Schema):
     calls = whole("The calls that the limit applies to.")
     refused = fields.Nested(CallBounds, required=True)
     first_refused = fields.Nested(FirstRefused, required=True)
-    cost = fields.Nested(CostBounds, required=True)
-    tokens = fields.Nested(TokenBounds, required=True)
+    refused_by = fields.Nested(RefusedBy, required=True)
+    cost = fields.Nested(CostCompared, required=True)
+    tokens = fields.Nested(TokensCompared, required=True)

@@ -66,6 +66,7 @@ class ForecastShown(RuleNamed):
             "description": "too_early: less than 5 % of the window has passed.",
         },
     )
+    possible_from = instant("When 5 % of the window will have passed: there is a forecast from then on.")
     runs_out_at = instant("When the rule will be used up, if that is before the reset.", null=True)
     at_reset = dollars("What will have been used at the reset.", null=True)
     passed = fields.Float(

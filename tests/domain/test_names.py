@@ -78,6 +78,12 @@ def test_a_variation_selector_behind_an_ascii_character_cannot_be_seen():
     assert hidden_in("gpt-4o\ufe0f") == "U+FE0F"
 
 
+@pytest.mark.parametrize("text", ["\x1f\U000e0100", "a\ufe0f\ufe0e", "\u200b\ufe0f"])
+def test_a_variation_selector_behind_an_escape_is_escaped_too(text):
+    assert visible(visible(text)) == visible(text)
+    assert json.loads(f'"{visible(text)}"') == text
+
+
 @given(st.text())
 @often
 def test_visible_text_is_what_it_was_without_a_character_that_a_terminal_obeys(text):

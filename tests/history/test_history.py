@@ -141,13 +141,16 @@ def test_pages_have_all_rows_once_in_their_order(meter, asked):
     ("query", "param", "said"),
     [
         ("since=2026-11-23T12:00:00Z&until=2026-11-23T12:00:00Z", "until", "later than since"),
-        ("since=2026-12-01T00:00:00Z", "until", "later than since"),
+        ("since=2026-12-01T00:00:00Z", "since", "in the future"),
+        ("since=2026-12-01&until=2026-12-31", "since", "in the future"),
+        ("since=2026-11-23T00:00:00+02:00", "since", "as %2B"),
+        ("since=2026-02-30", "since", "a day such as"),
         ("group_by=team", "group_by", "provider, model, virtual_key, user"),
         ("group_by=model,model", "group_by", "separated by commas"),
         ("timezone=Mars/Olympus", "timezone", "IANA time zone"),
         ("bucket=year", "bucket", "one of 15m, hour"),
         ("sort_by=name", "sort_by", "one of start"),
-        ("since=yesterday", "since", "RFC 3339"),
+        ("since=yesterday", "since", "a while before now such as 30d"),
         ("bucket=15m&since=2026-01-01T00:00:00Z", "bucket", "fewer periods"),
         ("limit=0", "limit", "1 or more"),
         ("groupby=model", "groupby", "did you mean group_by"),
@@ -157,6 +160,22 @@ def test_a_wrong_question_is_refused_by_its_parameter(api, query, param, said):
     response = api.get(f"usage/history?{query}")
     assert (response.status_code, response.get_json()["error"]["param"]) == (400, param)
     assert said in response.get_json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("query", "since", "until"),
+    [
+        ("", "2026-10-24T00:00:00Z", "2026-11-23T12:15:00Z"),
+        ("since=7d", "2026-11-16T00:00:00Z", "2026-11-23T12:15:00Z"),
+        ("since=12h", "2026-11-23T00:00:00Z", "2026-11-23T12:15:00Z"),
+        ("since=2026-11-20&until=2026-11-21", "2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z"),
+        ("since=2w&until=1d&timezone=Europe/Berlin", "2026-11-08T23:00:00Z", "2026-11-21T23:00:00Z"),
+        ("since=2026-11-20&timezone=Europe/Berlin", "2026-11-19T23:00:00Z", "2026-11-23T12:15:00Z"),
+    ],
+)
+def test_a_time_may_be_a_day_or_a_while_ago(asked, query, since, until):
+    found = asked(query)
+    assert (found["since"], found["until"]) == (since, until)
 
 
 def test_csv_has_all_rows_and_no_formula(api, meter):

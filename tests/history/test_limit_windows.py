@@ -94,6 +94,7 @@ def test_a_forecast_shows_when_a_rule_runs_out_and_its_numbers(api, meter, forec
         "window_start": "2026-11-24T12:00:00Z",
         "resets_at": "2026-11-25T12:00:00Z",
         "outlook": "runs_out",
+        "possible_from": "2026-11-24T13:12:00Z",
         "runs_out_at": "2026-11-25T08:00:00Z",
         "at_reset": 12,
         "passed": 0.25,

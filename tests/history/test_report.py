@@ -51,7 +51,11 @@ def test_json_and_csv_are_those_of_the_api(api, meter, run):
 
 
 def test_a_wrong_question_is_told_in_a_sentence(run):
-    for words, said in [(("--since", "soon"), "Give since as"), (("--by", "team"), "Give group_by as some of")]:
+    for words, said in [
+        (("--since", "soon"), "Give since as a time"),
+        (("--since", "2027-01-01"), "in the future"),
+        (("--by", "team"), "Give group_by as some of"),
+    ]:
         told = run("report", *words)
         assert (told.exit_code, said in told.stderr) == (1, True)
 
@@ -113,3 +117,92 @@ def test_verify_proves_what_is_kept_of_a_busy_day(meter, run, governance, clock)
     meter.reported("last", cost=1)
     told = run("verify")
     assert (told.exit_code, told.stderr) == (0, "")
+
+
+def test_the_windows_of_a_limit_are_listed_newest_first(api, meter, run):
+    limit = api.create("gpt-4o", budget=dollars(10))
+    meter.reported(cost=2)
+    meter.advance(86_400)
+    meter.reported(cost=5)
+    meter.hold(cost=1)
+    told = run("windows", limit["id"])
+    assert told.stdout.splitlines() == [
+        "FROM                  TO                    METRIC  USED              RESERVED  LIMIT",
+        "2026-11-24T12:00:00Z  2026-11-25T12:00:00Z  cost    $5    █████░░░░░  $1        $10",
+        "2026-11-23T12:00:00Z  2026-11-24T12:00:00Z  cost    $2    ██░░░░░░░░  $0        $10",
+    ]
+    answer = api.get(f"model-configs/{limit['id']}/windows").get_json()
+    assert json.loads(run("windows", limit["id"], "--json").stdout) == answer
+    assert run("windows", limit["id"], "--limit", "1").stderr == "Shown: 1 to 1 of 2; --offset 1 shows more.\n"
+
+
+def test_a_forecast_is_told_by_rule(api, meter, run):
+    limit = api.create("gpt-4o", budgets=[dollars(10), dollars(40, "1w"), dollars(9, "1M")])
+    meter.reported(cost=2)
+    meter.advance(6 * 3600)
+    meter.reported(cost=1)
+    assert [line.split(maxsplit=4) for line in run("forecast", limit["id"]).stdout.splitlines()[1:]] == [
+        ["1d", "cost", "$3", "$10", "runs out 2026-11-24T08:00:00Z  $12           2026-11-24T12:00:00Z"],
+        ["1w", "cost", "$3", "$40", "from 2026-11-23T20:24:00Z on   –             2026-11-30T12:00:00Z"],
+        ["1M", "cost", "$3", "$9", "from 2026-11-25T00:00:00Z on   –             2026-12-23T12:00:00Z"],
+    ]
+    answer = api.get(f"model-configs/{limit['id']}/forecast").get_json()
+    assert json.loads(run("forecast", limit["id"], "--json").stdout) == answer
+
+
+@pytest.mark.parametrize("command", ["windows", "forecast"])
+def test_the_name_of_a_model_is_no_id(api, run, command):
+    api.create("gpt-4o", budget=dollars(10))
+    told = run(command, "gpt-4o")
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert told.stderr == "Model config not found: give the id of a limit, as the list of limits shows it.\n"
+
+
+def test_what_if_tells_how_much_and_whose(api, meter, run):
+    api.post("virtual-keys", {"id": "search", "name": "Search team"})
+    meter.reported(cost=6, virtual_key_id="search")
+    meter.reported("o3", cost=6)
+    told = run("what-if", "--model", "*", "--budget", "$10/1d", "--requests", "100/1m", "--since", "1d")
+    assert told.exit_code == 0, told.stderr
+    assert told.stdout.splitlines() == [
+        "BY           NAME  CALLS  REFUSED",
+        "provider     –     2      1",
+        "model        o3    1      1",
+        "virtual key  –     1      1",
+        "user         –     2      1",
+    ]
+    assert told.stderr.splitlines() == [
+        "2026-11-22T00:00:00Z to 2026-11-23T12:00:01Z, 1 of 2 calls refused, the first 2026-11-23T12:00:00Z.",
+        "Spent: $6 of $12.",
+    ]
+    body = {"model_config": {"model_name": "*", "budget": dollars(10)}, "since": "1d"}
+    same = run("what-if", "--budget", "10/1d", "--since", "1d", "--json")
+    assert json.loads(same.stdout) == api.post("what-if", body).get_json()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--budget", "many/1d"), "Invalid value for '--budget': Give an amount and a duration, such as 18/1d."),
+        (("--tokens", "1.5/1d"), "Give token_max_limit as a whole number"),
+        (("--budget", "10/1x"), "Give reset_duration differently"),
+        (("--scope", "virtual_key", "--scope-id", "Search team"), "give the id of a virtual key"),
+    ],
+)
+def test_a_limit_that_cannot_be_is_told_by_its_field(run, words, said):
+    told = run("what-if", *words)
+    assert (told.exit_code, said in told.stderr) == (1, True), told.stderr
+
+
+def test_bounds_are_told_as_such(meter, run, governance, clock):
+    for _ in range(2):
+        meter.reported(cost=6)
+        meter.advance(900)
+    for _ in range(9):
+        meter.advance(24 * 3600)
+        governance.retention.prune(clock())
+    told = run("what-if", "--budget", "10/1d", "--since", "2026-11-23")
+    assert "model        gpt-4o  2      0 to 1" in told.stdout
+    assert "1 of 2 calls refused, the first by 2026-11-23T12:30:00Z." in told.stderr
+    assert "Spent: $6 to $10 of $12." in told.stderr
+    assert "These are bounds" in told.stderr

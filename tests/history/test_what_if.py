@@ -39,8 +39,16 @@ def test_calls_are_replayed_one_by_one_while_they_are_kept(meter, answered):
         "calls": 5,
         "refused": {"at_least": 3, "at_most": 3},
         "first_refused": {"earliest": "2026-11-23T12:02:00Z", "latest": "2026-11-23T12:02:00Z"},
-        "cost": {"without_limit": 14, "at_least": 7, "at_most": 7},
-        "tokens": {"without_limit": 0, "at_least": 0, "at_most": 0},
+        "refused_by": {
+            "provider": [{"provider": None, "calls": 5, "refused": {"at_least": 3, "at_most": 3}}],
+            "model": [{"model": "gpt-4o", "calls": 5, "refused": {"at_least": 3, "at_most": 3}}],
+            "virtual_key": [
+                {"virtual_key_id": None, "virtual_key_name": None, "calls": 5, "refused": {"at_least": 3, "at_most": 3}}
+            ],
+            "user": [{"user_id": None, "user_name": None, "calls": 5, "refused": {"at_least": 3, "at_most": 3}}],
+        },
+        "cost": {"all_calls": 14, "admitted_calls": {"at_least": 7, "at_most": 7}},
+        "tokens": {"all_calls": 0, "admitted_calls": {"at_least": 0, "at_most": 0}},
     }
 
 
@@ -53,12 +61,21 @@ def test_the_time_the_scope_and_the_model_choose_the_calls(api, meter, answered)
     meter.reported("openai/GPT-4o", cost=4, virtual_key_id="vk")
     meter.advance(60)
     small = {"budget": dollars(0.5)}
-    assert answered(**small)["cost"]["without_limit"] == 7
-    assert answered("2026-11-23T12:01:00Z", "2026-11-23T12:02:00Z", **small)["cost"]["without_limit"] == 2
-    assert answered(model_name="gpt-4o", **small)["cost"]["without_limit"] == 5
-    assert answered(model_name="*", provider="openai", **small)["cost"]["without_limit"] == 4
-    assert answered(scope="virtual_key", scope_id="vk", **small)["cost"]["without_limit"] == 4
+    assert answered(**small)["cost"]["all_calls"] == 7
+    assert answered("2026-11-23T12:01:00Z", "2026-11-23T12:02:00Z", **small)["cost"]["all_calls"] == 2
+    assert answered(model_name="gpt-4o", **small)["cost"]["all_calls"] == 5
+    assert answered(model_name="*", provider="openai", **small)["cost"]["all_calls"] == 4
+    assert answered(scope="virtual_key", scope_id="vk", **small)["cost"]["all_calls"] == 4
     assert answered(scope="user", scope_id="ann", **small)["refused"] == {"at_least": 1, "at_most": 1}
+
+
+def test_it_begins_30_days_ago_and_takes_days_and_a_while_as_history_does(api, meter, answered):
+    meter.reported(cost=1)
+    body = {"model_config": {"model_name": "*", "budget": dollars(1)}}
+    assert ok(api.post("what-if", body))["since"] == "2026-10-24T00:00:00Z"
+    assert answered("2026-11-22", budget=dollars(1))["since"] == "2026-11-22T00:00:00Z"
+    assert answered("2d", budget=dollars(1))["since"] == "2026-11-21T00:00:00Z"
+    assert answered("90m", budget=dollars(1))["since"] == "2026-11-23T10:30:00Z"
 
 
 def test_nothing_is_stored_and_other_limits_do_not_matter(api, meter, answered):
@@ -88,9 +105,18 @@ def test_older_calls_are_bounded_by_their_buckets(api, meter, answered):
     assert {name: found[name] for name in exact} == exact
     assert found["refused"] == {"at_least": 1, "at_most": 2}
     assert found["first_refused"] == {"earliest": "2026-11-23T12:30:00Z", "latest": "2026-11-23T12:45:00Z"}
-    assert found["cost"] == {"without_limit": 13, "at_least": 7, "at_most": 8}
+    assert found["cost"] == {"all_calls": 13, "admitted_calls": {"at_least": 7, "at_most": 8}}
+    both = {"at_least": 0, "at_most": 1}
+    assert found["refused_by"]["model"] == [
+        {"model": "gpt-4o", "calls": 3, "refused": both},
+        {"model": "o3", "calls": 1, "refused": both},
+    ]
+    assert found["refused_by"]["virtual_key"] == [
+        {"virtual_key_id": None, "virtual_key_name": None, "calls": 1, "refused": both},
+        {"virtual_key_id": "vk", "virtual_key_name": "Search", "calls": 3, "refused": both},
+    ]
     own = answered(model_name="gpt-4o", scope="virtual_key", scope_id="vk", budget=dollars(12))
-    assert (own["calls"], own["cost"]["at_least"], own["refused"]["at_most"]) == (3, 12, 0)
+    assert (own["calls"], own["cost"]["admitted_calls"]["at_least"], own["refused"]["at_most"]) == (3, 12, 0)
     assert answered(provider="none", budget=dollars(12))["calls"] == 0
     assert answered(model_name="o3", budget=dollars(12))["calls"] == 1
 
@@ -117,9 +143,9 @@ def test_usage_older_than_its_buckets_is_refused(meter, ask):
     ("body", "param", "said"),
     [
         ({"since": NOON}, "model_config", "Give model_config"),
-        ({"model_config": {"model_name": "*"}}, "since", "required"),
+        ({"model_config": {"model_name": "*"}, "since": "soon"}, "since", "a while before now such as 30d"),
         ({"model_config": {"model_name": "*"}, "since": NOON, "until": NOON}, "until", "later than since"),
-        ({"model_config": {"model_name": "*"}, "since": "2027-01-01T00:00:00Z"}, "until", "later than since"),
+        ({"model_config": {"model_name": "*"}, "since": "2027-01-01T00:00:00Z"}, "since", "in the future"),
         ({"model_config": {"budget": dollars(1)}, "since": NOON}, "model_config.model_name", "required"),
         (
             {"model_config": {"model_name": "*", "budget": dollars(-1)}, "since": NOON},

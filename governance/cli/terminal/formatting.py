@@ -60,9 +60,9 @@ def used_and_reserved(status: RuleStatus) -> int:
 def amounts(status: RuleStatus) -> str:
     """Return the used amount, the reserved amount (if it is not 0) and the maximum: `$12.5 + $0.2 of $20`."""
     metric, window = status.matched.rule.metric, status.window
-    reserved = f" + {_amount(metric, window.reserved)}" if window.reserved else ""
+    reserved = f" + {amount(metric, window.reserved)}" if window.reserved else ""
     unit = "" if metric == Metric.COST else f" {metric}"
-    return f"{_amount(metric, window.used)}{reserved} of {_amount(metric, status.matched.rule.max_limit)}{unit}"
+    return f"{amount(metric, window.used)}{reserved} of {amount(metric, status.matched.rule.max_limit)}{unit}"
 
 
 def span(status: RuleStatus) -> str:
@@ -104,10 +104,11 @@ def denials(refused: Denials | None) -> dict[str, Any]:
     return {"count": refused.calls if refused else 0, "last_at": rfc3339(refused.last_at) if refused else None}
 
 
-def _amount(metric: str, amount: int) -> str:
+def amount(metric: str, value: int) -> str:
+    """Return an amount of a metric: `$1,250.5`, or a number of tokens or requests."""
     if metric != Metric.COST:
-        return f"{amount:,}"
-    whole, point, fraction = money.dollars(amount).partition(".")
+        return f"{value:,}"
+    whole, point, fraction = money.dollars(value).partition(".")
     return f"${int(whole):,}{point}{fraction}"
 
 

@@ -23,6 +23,15 @@ expires_option = click.option(
     help="A time such as 2027-01-31T00:00:00Z, or a while from now such as 90d; never, where left out.",
 )
 
+since_option = click.option(
+    "--since",
+    default="30d",
+    show_default=True,
+    metavar="TIME|DAY|DURATION",
+    help="A time, a day such as 2027-01-31, or a while ago such as 7d or 12h.",
+)
+until_option = click.option("--until", metavar="TIME|DAY|DURATION", help="Before this time; now where left out.")
+
 
 @contextmanager
 def exit_on_errors() -> Iterator[None]:

@@ -42,16 +42,17 @@ class RuleBounds(NamedTuple):
     latest: int | None
 
 
-def bounds(limit: Limit, buckets: Sequence[BucketSum]) -> WhatIf:
+def bounds(limit: Limit, buckets: Sequence[BucketSum]) -> tuple[WhatIf, frozenset[int]]:
     """Return what a limit would have done with the calls of these buckets, which are sorted by time.
 
-    No window of the limit may be shorter than a bucket.
+    Also return the starts of the buckets in which it may have refused a call. No window of the limit may be shorter
+    than a bucket.
     """
     rules = [_of_rule(rule, limit.alignment, buckets) for rule in limit.rules]
     refusing = frozenset[int]().union(*(each.refusing for each in rules))
     certain = [each for each in buckets if each.start not in refusing]
     latest = [each.latest for each in rules if each.latest is not None]
-    return WhatIf(
+    found = WhatIf(
         is_exact=False,
         calls=sum(each.requests for each in buckets),
         cost=sum(each.cost for each in buckets),
@@ -65,6 +66,7 @@ def bounds(limit: Limit, buckets: Sequence[BucketSum]) -> WhatIf:
         earliest=min(refusing, default=None),
         latest=min(latest, default=None),
     )
+    return found, refusing
 
 
 def _passed(

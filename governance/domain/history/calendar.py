@@ -46,11 +46,11 @@ class Calendar:
 
     def next_day(self, day: int) -> int:
         """Return the start of the next day. `day` is the instant at which a day begins."""
-        return self._midnight(self.local(day).date() + timedelta(days=1))
+        return self.midnight(self.local(day).date() + timedelta(days=1))
 
     def next_month(self, month: int) -> int:
         """Return the start of the next month. `month` is the instant at which a month begins."""
-        return self._midnight(_following_month(self.local(month).date()))
+        return self.midnight(_following_month(self.local(month).date()))
 
     def spans(self, period: Period, since: int, until: int) -> Iterator[Span]:
         """Yield the periods from `since` to `until`.
@@ -73,19 +73,20 @@ class Calendar:
             return instant + length - (instant + offset) % length
         day = self.local(instant).date()
         if period == Period.MONTH:
-            return self._midnight(_following_month(day))
+            return self.midnight(_following_month(day))
         days = 1 if period == Period.DAY else 7 - day.weekday()
-        return self._midnight(day + timedelta(days=days))
+        return self.midnight(day + timedelta(days=days))
 
     def _day_of(self, instant: int) -> int:
         """Return the start of the day that contains an instant."""
-        return self._midnight(self.local(instant).date())
+        return self.midnight(self.local(instant).date())
 
     def _month_of(self, instant: int) -> int:
         """Return the start of the month that contains an instant."""
-        return self._midnight(self.local(instant).date().replace(day=1))
+        return self.midnight(self.local(instant).date().replace(day=1))
 
-    def _midnight(self, day: date) -> int:
+    def midnight(self, day: date) -> int:
+        """Return the instant at which a day begins."""
         return from_datetime(datetime.combine(day, time(), self._zone))
 
 

@@ -52,6 +52,11 @@ class Forecast(NamedTuple):
     at_reset: int | None = None
     runs_out_at: int | None = None
 
+    @property
+    def possible_from(self) -> int:
+        """The instant from which a forecast is possible in this window."""
+        return self.window.start + ceil((self.window.end - self.window.start) * LEAST_PASSED)
+
 
 def forecast(rule: Rule, window: Counter, past: Sequence[CountedWindow], now: int) -> Forecast:
     """Return the forecast for a rule at an instant.

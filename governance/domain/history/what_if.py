@@ -1,8 +1,10 @@
 """Describes what a limit would have done with past calls."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
+from governance.domain.history.query import Group
 from governance.domain.limits.limit import Limit
 from governance.domain.metering.decision import MatchedRule
 from governance.domain.metering.request import Call
@@ -15,13 +17,26 @@ class Bounds(NamedTuple):
     most: int
 
 
+MOST_REFUSED = 20
+"""The largest number of rows by provider, by model, by virtual key and by user in an answer."""
+
+
+class RefusedCalls(NamedTuple):
+    """The calls of one provider, model, virtual key or user. `value` is '' for calls without one."""
+
+    value: str
+    calls: int
+    refused: Bounds
+
+
 class WhatIf(NamedTuple):
     """What a limit would have done.
 
     Money is in nano-dollars, instants are in microseconds. `calls`, `cost` and `tokens` count all calls to which the
     limit applies. `spent` and `spent_tokens` count the calls that the limit would have admitted. The first refusal was
     between `earliest` and `latest`. `earliest` is None if there was no refusal. `latest` is None if it is not certain
-    that there was one.
+    that there was one. `refused_by` contains, for each group, the `MOST_REFUSED` of its members with the most refused
+    calls, the most first.
     """
 
     is_exact: bool
@@ -33,6 +48,7 @@ class WhatIf(NamedTuple):
     spent_tokens: Bounds
     earliest: int | None
     latest: int | None
+    refused_by: Mapping[Group, Sequence[RefusedCalls]] = MappingProxyType({})
 
 
 class StoredCall(NamedTuple):

@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 
 from governance.domain.errors import Code, InvalidRequest, NotReady
 from governance.domain.history.calendar import Calendar, Period, Span
+from governance.domain.history.moments import span_of
 from governance.domain.history.query import BY_TIME, Group, HistoryQuery, UsageFilter, UsagePage
 from governance.domain.history.usage import BUCKET, NOTHING, bucket_of
 from governance.domain.records.audit import Entity
@@ -18,8 +19,6 @@ from governance.storage.history.reading import Segment
 from governance.storage.store import Database
 from governance.storage.tables import usage_buckets, usage_days, usage_months
 
-USUAL_DAYS = 30
-"""The number of days that a query covers if it sets no start."""
 MOST_SPANS = 4000
 """The largest number of periods that one query may have: 35 days contain 3,360 periods of 15 minutes."""
 STREAMED = 10_000
@@ -44,17 +43,14 @@ class History:
     def query(self, given: Mapping[str, Any]) -> HistoryQuery:
         """Build a query from the loaded parameters, with defaults for missing ones. Raises InvalidRequest."""
         now = self._clock()
-        since, until = given.get("since"), given.get("until", now + 1)
-        if since is None:
-            since = self._calendar.day_of(until - USUAL_DAYS * DAY)
-        if since >= until:
-            raise InvalidRequest("Give until later than since.", param="until", code=Code.INVALID_PARAMETER)
+        timezone = given.get("timezone") or self._calendar.timezone
+        since, until = span_of(given.get("since"), given.get("until"), _calendar(timezone), now, now + 1)
         descending = given.get("order")
         return HistoryQuery(
             since=bucket_of(since),
             until=until + -until % BUCKET,
             period=given["bucket"],
-            timezone=given.get("timezone") or self._calendar.timezone,
+            timezone=timezone,
             groups=given["group_by"],
             filter=UsageFilter(*(given.get(name) for name in UsageFilter._fields)),
             sort_by=given["sort_by"],

@@ -14,6 +14,8 @@ from governance.services.limits.lookups import stored
 from governance.storage.history import windows
 from governance.storage.store import Database
 
+GIVE_AN_ID = ": give the id of a limit, as the list of limits shows it."
+
 
 class LimitWindows:
     """Reads the windows of a limit."""
@@ -30,14 +32,14 @@ class LimitWindows:
         Raises NotFound.
         """
         with self._database.read() as connection:
-            stored(connection, limit_id)
+            stored(connection, limit_id, GIVE_AN_ID)
             return *windows.page(connection, limit_id, rule_id, metric, page), self._clock()
 
     def forecasts(self, limit_id: str) -> list[Forecast]:
         """Return the forecast for each rule of a limit, in the order of its rules. Raises NotFound."""
         now = self._clock()
         with self._database.read() as connection:
-            limit, counters, _ = stored(connection, limit_id)
+            limit, counters, _ = stored(connection, limit_id, GIVE_AN_ID)
             found = []
             for rule, counter in zip(limit.rules, counters, strict=True):
                 window = current(rule, limit.alignment, counter, now)

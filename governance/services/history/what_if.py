@@ -1,23 +1,27 @@
 """Answers what-if queries: replays stored calls against a limit that does not exist yet."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from sqlalchemy.engine import Connection
 
 from governance.domain.errors import Code, InvalidRequest
 from governance.domain.history.bucket_bounds import bounds
-from governance.domain.history.calendar import Span
+from governance.domain.history.calendar import Calendar, Span
+from governance.domain.history.moments import Moment, span_of
+from governance.domain.history.query import Group
 from governance.domain.history.replay import Replay
 from governance.domain.history.usage import BUCKET, bucket_of
 from governance.domain.history.what_if import WhatIf
 from governance.domain.limits.drafts import LimitDraft
 from governance.domain.limits.edits import created
 from governance.domain.limits.limit import Limit
+from governance.domain.records.audit import Entity
 from governance.domain.records.changes import yield_gil
 from governance.domain.times import SECOND, Clock, rfc3339
 from governance.services.limits.lookups import is_aligned_by_key
 from governance.services.random_ids import RandomIds
-from governance.storage.history import calls, reading
+from governance.storage.history import calls, names, reading
 from governance.storage.history.calls import Place
 from governance.storage.store import Database
 
@@ -33,31 +37,56 @@ TOO_FINE = (
 NOT_KEPT = "Give since as {} or later: older usage is not kept by 15 minutes."
 
 
-class WhatIfs:
-    """Answers what a limit would have done with past calls. `timer` counts seconds."""
+GIVE_AN_ID = ": give the id of a virtual key."
+NAMED = {Group.VIRTUAL_KEY: Entity.VIRTUAL_KEY, Group.USER: Entity.USER}
+"""The groups whose members have names."""
 
-    def __init__(self, database: Database, clock: Clock, random_ids: RandomIds, timer: Callable[[], float]) -> None:
+
+class WhatIfAnswer(NamedTuple):
+    """What a limit would have done in a time span. `names` has the last known names of virtual keys and users by id."""
+
+    found: WhatIf
+    span: Span
+    names: Mapping[Group, Mapping[str, str]]
+
+
+class WhatIfs:
+    """Answers what a limit would have done with past calls.
+
+    `calendar` is the calendar in which days are summed. `timer` counts seconds.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        calendar: Calendar,
+        clock: Clock,
+        random_ids: RandomIds,
+        timer: Callable[[], float],
+    ) -> None:
         self._database = database
+        self._calendar = calendar
         self._clock = clock
         self._random_ids = random_ids
         self._timer = timer
 
-    def ask(self, draft: LimitDraft, since: int, until: int | None) -> tuple[WhatIf, Span]:
-        """Return what a limit would have done with the calls of a time span, and that span.
+    def ask(self, draft: LimitDraft, since: Moment | None, until: Moment | None) -> WhatIfAnswer:
+        """Return what a limit would have done with the calls of a time span.
 
         No window of the limit begins before the span. While the single calls are still stored, they are replayed.
         Otherwise bounds are computed from the buckets. Raises InvalidRequest, Unavailable.
         """
         now = self._clock()
-        span = Span(since, now - now % SECOND + SECOND if until is None else until)
-        if span.start >= span.end:
-            raise InvalidRequest("Give until later than since.", param="until")
+        span = span_of(since, until, self._calendar, now, now - now % SECOND + SECOND)
         with self._database.read() as connection:
-            inherited = is_aligned_by_key(connection, draft)
-            if calls.calls_since(connection) > since:
+            inherited = is_aligned_by_key(connection, draft, GIVE_AN_ID)
+            if calls.calls_since(connection) > span.start:
                 span = Span(bucket_of(span.start), span.end + -span.end % BUCKET)
-                return _from_buckets(connection, self._limit(draft, span.start, inherited=inherited), span), span
-        return self._from_calls(self._limit(draft, since, inherited=inherited), span), span
+                found = _from_buckets(connection, self._limit(draft, span.start, inherited=inherited), span)
+                return WhatIfAnswer(found, span, _names(connection, found))
+        found = self._from_calls(self._limit(draft, span.start, inherited=inherited), span)
+        with self._database.read() as connection:
+            return WhatIfAnswer(found, span, _names(connection, found))
 
     def _limit(self, draft: LimitDraft, since: int, *, inherited: bool) -> Limit:
         """Build the limit of a draft as if it had been created at an instant. Raises InvalidRequest."""
@@ -86,7 +115,15 @@ def _from_buckets(connection: Connection, limit: Limit, span: Span) -> WhatIf:
         raise _unavailable(NOT_KEPT, kept_since)
     if any(rule.duration.length < BUCKET for rule in limit.rules):
         raise _unavailable(TOO_FINE, calls.calls_since(connection))
-    return bounds(limit, calls.buckets(connection, limit, span))
+    found, refusing = bounds(limit, calls.buckets(connection, limit, span))
+    return found._replace(refused_by=calls.refused_by(connection, limit, span, refusing))
+
+
+def _names(connection: Connection, found: WhatIf) -> dict[Group, dict[str, str]]:
+    return {
+        group: names.of_ids(connection, entity, [row.value for row in found.refused_by.get(group, ())])
+        for group, entity in NAMED.items()
+    }
 
 
 def _unavailable(sentence: str, since: int) -> InvalidRequest:

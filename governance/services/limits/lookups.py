@@ -10,23 +10,24 @@ from governance.storage.keys.virtual_keys import virtual_keys
 from governance.storage.limits import states
 
 
-def stored(connection: Connection, limit_id: str) -> LimitState:
-    """Return the limit with an id. Raises NotFound."""
+def stored(connection: Connection, limit_id: str, advice: str = "") -> LimitState:
+    """Return the limit with an id. Raises NotFound, whose message ends with `advice`."""
     entry = states.by_ids(connection, [limit_id]).get(limit_id)
     if entry is None:
-        raise NotFound("Model config not found", code=Code.MODEL_CONFIG_NOT_FOUND)
+        raise NotFound(f"Model config not found{advice}", code=Code.MODEL_CONFIG_NOT_FOUND)
     return entry
 
 
-def is_aligned_by_key(connection: Connection, draft: LimitDraft) -> bool:
+def is_aligned_by_key(connection: Connection, draft: LimitDraft, advice: str = "") -> bool:
     """Return `calendar_aligned` of the virtual key that a draft names.
 
-    Return False if it names none. Raises InvalidRequest with all faults of the draft if the virtual key is unknown.
+    Return False if it names none. Raises InvalidRequest with all faults of the draft if the virtual key is unknown. The
+    message of that fault ends with `advice`.
     """
     if draft.scope != Scope.VIRTUAL_KEY:
         return False
     key: VirtualKey | None = virtual_keys.get(connection, draft.scope_id or "")
     if key is None:
-        unknown = Fault("scope_id", f"Virtual key '{draft.scope_id}' not found")
+        unknown = Fault("scope_id", f"Virtual key '{draft.scope_id}' not found{advice}")
         raise InvalidRequest.of([unknown, *drafted_flag(draft)[1]])
     return key.calendar_aligned

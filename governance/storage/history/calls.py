@@ -1,13 +1,14 @@
 """Reads past calls for a replay: either single reservations and reports, or their sums by bucket."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, tuple_
 from sqlalchemy.engine import Connection
 
 from governance.domain.history.calendar import Span
-from governance.domain.history.what_if import BucketSum, StoredCall
+from governance.domain.history.query import COLUMNS, Group
+from governance.domain.history.what_if import MOST_REFUSED, Bounds, BucketSum, RefusedCalls, StoredCall
 from governance.domain.limits.limit import Limit, Scope
 from governance.domain.metering.matching import matches
 from governance.domain.metering.request import Call
@@ -84,6 +85,35 @@ def buckets(connection: Connection, limit: Limit, span: Span) -> list[BucketSum]
         wanted = wanted.join(usage_series, usage_series.c.id == usage_buckets.c.series_id).where(which)
     rows = connection.execute(wanted.group_by(usage_buckets.c.start).order_by(usage_buckets.c.start))
     return [BucketSum(*map(int, row)) for row in rows]
+
+
+def refused_by(
+    connection: Connection, limit: Limit, span: Span, refusing: Collection[int]
+) -> dict[Group, list[RefusedCalls]]:
+    """Return the members of each group with the most calls in the buckets that begin at `refusing`.
+
+    All calls of these buckets may be refused.
+    """
+    which = _series(connection, limit)
+    return {group: _most_refused(connection, group, which, span, refusing) for group in Group if refusing}
+
+
+def _most_refused(
+    connection: Connection, group: Group, which: ColumnElement[bool] | None, span: Span, refusing: Collection[int]
+) -> list[RefusedCalls]:
+    value = usage_series.c[COLUMNS[group]]
+    calls = func.sum(usage_buckets.c.requests)
+    refused = func.sum(case((usage_buckets.c.start.in_(refusing), usage_buckets.c.requests), else_=0))
+    wanted = (
+        select(value, calls, refused)
+        .join(usage_series, usage_series.c.id == usage_buckets.c.series_id)
+        .where(usage_buckets.c.start >= span.start, usage_buckets.c.start < span.end)
+    )
+    wanted = wanted if which is None else wanted.where(which)
+    rows = connection.execute(
+        wanted.group_by(value).having(refused > 0).order_by(refused.desc(), value).limit(MOST_REFUSED)
+    )
+    return [RefusedCalls(name, int(made), Bounds(0, int(some))) for name, made, some in rows]
 
 
 def _series(connection: Connection, limit: Limit) -> ColumnElement[bool] | None:

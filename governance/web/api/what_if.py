@@ -31,13 +31,13 @@ OWN = ("since", "until")
 def ask_what_if(body: Mapping[str, Any]) -> HttpResponse:
     """Replay the calls of a time span against a limit that is not stored.
 
-    Return how many calls it would have refused, and the instant of the first refusal.
+    Return how many calls it would have refused and whose, and the instant of the first refusal.
     """
     try:
-        found, span = governance().what_ifs.ask(body["model_config"], body["since"], body.get("until"))
+        answered = governance().what_ifs.ask(body["model_config"], body.get("since"), body.get("until"))
     except InvalidRequest as error:
         raise InvalidRequest.of([_named(fault) for fault in error.faults]) from error
-    return answer(what_if.answer(found, span))
+    return answer(what_if.answer(*answered))
 
 
 def _named(fault: Fault) -> Fault:

@@ -7,17 +7,24 @@ from flask.typing import ResponseReturnValue
 
 from governance.container import governance
 from governance.domain.errors import InvalidRequest
+from governance.domain.history.query import Group
+from governance.domain.history.what_if import RefusedCalls
 from governance.domain.times import DAY, rfc3339
+from governance.services.history.what_if import WhatIfAnswer
 from governance.web.dashboard import limit_views
 from governance.web.dashboard.core import forms
 from governance.web.dashboard.core.blueprint import shows
 from governance.web.dashboard.limit_forms import CREATE, LISTS, NUMBERS, editable
+from governance.web.dashboard.usage_charts import NOBODY
 from governance.web.http.context import the_request
 from schemas.limits.model_limits import IDENTITY
 
 PERIODS = (1, 7, 30)
 """The number of days that may be replayed."""
 PATH = "/api/governance/what-if"
+KINDS = {Group.MODEL: "Model", Group.VIRTUAL_KEY: "Virtual key", Group.USER: "User"}
+MOST_ROWS = 5
+"""The largest number of rows of each kind."""
 
 
 @shows("what-if")
@@ -28,10 +35,10 @@ def what_if() -> ResponseReturnValue:
     given = args.get("days", "")
     days = int(given) if given in {str(each) for each in PERIODS} else PERIODS[1]
     since = governance().history.days_ago(0) - (days - 1) * DAY
-    found, faults = None, {}
+    answered, faults = None, {}
     if "days" in args:
         try:
-            found, _ = governance().what_ifs.ask(forms.loaded(CREATE, body), since, None)
+            answered = governance().what_ifs.ask(forms.loaded(CREATE, body), since, None)
         except InvalidRequest as error:
             faults = forms.faults(error)
     page = render_template(
@@ -42,12 +49,22 @@ def what_if() -> ResponseReturnValue:
         periods=PERIODS,
         days=days,
         since=since,
-        found=found,
+        answered=answered,
+        refused_by=_refused_by(answered) if answered else (),
         limit=None,
         body=forms.flat(body),
         curl=("POST", PATH, forms.shell({"model_config": body, "since": rfc3339(since)})),
     )
     return page, 400 if faults else 200
+
+
+def _refused_by(answered: WhatIfAnswer) -> list[tuple[str, str, RefusedCalls]]:
+    """Return the rows of the table of refused calls: the kind of row, the name, and the counts."""
+    return [
+        (kind, answered.names.get(group, {}).get(row.value) or row.value or NOBODY.get(group, "none"), row)
+        for group, kind in KINDS.items()
+        for row in answered.found.refused_by.get(group, ())[:MOST_ROWS]
+    ]
 
 
 def _stored(limit_id: str) -> dict[str, Any]:

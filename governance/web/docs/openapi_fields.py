@@ -9,7 +9,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema
 
 from governance.domain.limits import durations
-from schemas import fields, queries
+from schemas import fields, queries, time_fields
 from schemas.config.entries import IgnoredFields, QuarterStart
 from schemas.config.owners import SeparateFields
 from schemas.gateways.authorize import Trust
@@ -81,9 +81,10 @@ KINDS: dict[type, Callable[[Any], Facts]] = {
     fields.Number: _number,
     fields.Integer: lambda field: _number(field) | {"type": "integer"},
     fields.Dollars: lambda field: {"type": "number", "exclusiveMinimum": field.least, "maximum": field.most},
-    fields.DurationField: lambda _: {"type": "string", "pattern": DURATION, "examples": ["1h30m", "1d", "1M"]},
-    fields.TimeZone: lambda _: {"type": "string", "examples": ["UTC", "Europe/Berlin"]},
-    fields.Instant: lambda _: {"type": "string", "format": "date-time"},
+    time_fields.DurationField: lambda _: {"type": "string", "pattern": DURATION, "examples": ["1h30m", "1d", "1M"]},
+    time_fields.TimeZone: lambda _: {"type": "string", "examples": ["UTC", "Europe/Berlin"]},
+    time_fields.MomentField: lambda _: {"type": "string", "examples": ["2026-11-23T00:00:00Z", "2026-11-23", "7d"]},
+    time_fields.Instant: lambda _: {"type": "string", "format": "date-time"},
     Trust: lambda _: {"type": "string", "examples": ["provider,uri"]},
     Groups: lambda _: {"type": "string", "examples": ["provider,model"]},
     fields.Unsupported: lambda _: {"type": ["string", "array", "object", "null"], "maxLength": 0, "maxItems": 0},

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from governance.domain.history.bucket_bounds import bounds
+from governance.domain.history.query import Group
 from governance.domain.history.replay import Replay
 from governance.domain.history.usage import BUCKET, bucket_of
-from governance.domain.history.what_if import Bounds, BucketSum, StoredCall
+from governance.domain.history.what_if import MOST_REFUSED, Bounds, BucketSum, RefusedCalls, StoredCall
 from governance.domain.limits.limit import Limit, Rule
 from governance.domain.metering.request import Call
 from governance.domain.times import DAY, MINUTE, SECOND, parse_rfc3339
@@ -83,27 +84,44 @@ def test_calls_that_the_limit_does_not_apply_to_are_left_out():
     assert (found.calls, found.cost, found.refused) == (1, 1, Bounds(0, 0))
 
 
+def test_refused_calls_are_counted_by_whose_they_are():
+    two = [call(0, cost=6), call(1, cost=6, model="o3"), call(2, cost=6, model="O3"), call(3, cost=1, model="o3")]
+    found = replayed(limit(("cost", 10, "1d")), *two)
+    (model,) = found.refused_by[Group.MODEL]
+    assert model == RefusedCalls("o3", 3, Bounds(2, 2))
+    (key,) = found.refused_by[Group.VIRTUAL_KEY]
+    assert key == RefusedCalls("", 4, Bounds(2, 2))
+
+
+def test_the_most_refused_come_first_and_the_list_is_bounded():
+    none = limit(("cost", 1, "1d"))
+    calls = [call(0, cost=2, model=f"m{number:02}") for number in range(30) for _ in range(1 + number % 3)]
+    models = replayed(none, *calls).refused_by[Group.MODEL]
+    assert [(row.value, row.calls) for row in models[:2]] == [("m02", 3), ("m05", 3)]
+    assert len(models) == MOST_REFUSED
+
+
 def bucket(number, requests, cost=0, tokens=0):
     return BucketSum(SINCE + number * BUCKET, requests, tokens, cost)
 
 
 def test_buckets_within_the_maximum_refuse_nothing():
-    found = bounds(limit(("cost", 10, "1h")), [bucket(0, 3, 6), bucket(1, 2, 4), bucket(4, 1, 9)])
+    found, _ = bounds(limit(("cost", 10, "1h")), [bucket(0, 3, 6), bucket(1, 2, 4), bucket(4, 1, 9)])
     assert (found.calls, found.refused, found.spent) == (6, Bounds(0, 0), Bounds(19, 19))
     assert (found.earliest, found.latest) == (None, None)
 
 
 def test_buckets_beyond_it_give_bounds():
-    found = bounds(limit(("cost", 10, "1d")), [bucket(0, 3, 6), bucket(1, 5, 8), bucket(3, 4, 2)])
+    found, _ = bounds(limit(("cost", 10, "1d")), [bucket(0, 3, 6), bucket(1, 5, 8), bucket(3, 4, 2)])
     assert (found.refused, found.spent) == (Bounds(1, 9), Bounds(6, 10))
     assert (found.earliest, found.latest) == (SINCE + BUCKET, SINCE + 2 * BUCKET)
-    assert bounds(limit(("requests", 10, "1d")), [bucket(0, 12), bucket(1, 1)]).refused == Bounds(3, 13)
-    assert bounds(limit(("cost", 10, "1d")), [bucket(0, 9, 25), bucket(1, 1, 20)]).refused.least == 2
+    assert bounds(limit(("requests", 10, "1d")), [bucket(0, 12), bucket(1, 1)])[0].refused == Bounds(3, 13)
+    assert bounds(limit(("cost", 10, "1d")), [bucket(0, 9, 25), bucket(1, 1, 20)])[0].refused.least == 2
 
 
 def test_a_bucket_in_two_windows_is_certain_in_none():
     rule = limit(("cost", 5, "20m"))
-    found = bounds(rule, [bucket(1, 2, 6)])
+    found, _ = bounds(rule, [bucket(1, 2, 6)])
     assert (found.refused, found.earliest, found.latest) == (Bounds(0, 2), SINCE + BUCKET, None)
 
 
@@ -139,7 +157,7 @@ def test_the_bounds_hold_for_any_calls_that_asked_for_what_they_used(calls, rule
         start = bucket_of(each.admitted_at)
         more = each.requests, each.used_tokens, each.used_cost
         sums[start] = tuple(map(sum, zip(sums[start], more, strict=True)))
-    found = bounds(own, [BucketSum(start, *sums[start]) for start in sorted(sums)])
+    found, _ = bounds(own, [BucketSum(start, *sums[start]) for start in sorted(sums)])
     assert (found.calls, found.cost, found.tokens) == (exact.calls, exact.cost, exact.tokens)
     for one, other in (
         (found.refused, exact.refused),
