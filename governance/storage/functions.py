@@ -1,7 +1,9 @@
 """SQL functions whose names differ between databases. The folder of each database contains its own form."""
 
+from collections.abc import Iterable
 from typing import Any
 
+import orjson
 from sqlalchemy import ColumnElement, Integer
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -19,6 +21,29 @@ class TextPosition(FunctionElement[int]):
 def strpos(position: TextPosition, compiler: Any, **options: Any) -> str:
     """Return the SQL with the function's PostgreSQL name."""
     return f"strpos{compiler.process(position.clause_expr, **options)}"
+
+
+class NumbersOf(FunctionElement[int]):
+    """The whole numbers of a JSON array, as a subquery."""
+
+    name = "numbers_of"
+    inherit_cache = True
+
+
+@compiles(NumbersOf)
+def json_array_elements(numbers: NumbersOf, compiler: Any, **options: Any) -> str:
+    """Return the SQL of PostgreSQL."""
+    array = compiler.process(numbers.clauses, **options)
+    return f"(SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST({array} AS JSON)))"  # noqa: S608 - the compiler quotes it
+
+
+def is_one_of(column: Any, numbers: Iterable[int]) -> ColumnElement[bool]:
+    """Return the condition that a column has one of these numbers. They are one parameter, however many there are.
+
+    With a parameter for each of 3,000 numbers, the garbage collector held the interpreter for 50 ms.
+    """
+    is_in: ColumnElement[bool] = column.bool_op("IN")(NumbersOf(orjson.dumps(sorted(numbers)).decode()))
+    return is_in
 
 
 def contains(text: Any, part: Any) -> ColumnElement[bool]:

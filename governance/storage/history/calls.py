@@ -14,6 +14,7 @@ from governance.domain.metering.matching import matches
 from governance.domain.metering.request import Call
 from governance.domain.metering.reservation import Status
 from governance.domain.names import ALL_MODELS
+from governance.storage.functions import is_one_of
 from governance.storage.tables import reservations, usage_bounds, usage_buckets, usage_series
 
 SCOPES = {Scope.VIRTUAL_KEY: "virtual_key_id", Scope.USER: "user_id"}
@@ -103,15 +104,15 @@ def _most_refused(
 ) -> list[RefusedCalls]:
     value = usage_series.c[COLUMNS[group]]
     calls = func.sum(usage_buckets.c.requests)
-    refused = func.sum(case((usage_buckets.c.start.in_(refusing), usage_buckets.c.requests), else_=0))
+    refused = func.sum(case((is_one_of(usage_buckets.c.start, refusing), usage_buckets.c.requests), else_=0))
     wanted = (
-        select(value, calls, refused)
+        select(value.label("value"), calls.label("calls"), refused.label("refused"))
         .join(usage_series, usage_series.c.id == usage_buckets.c.series_id)
         .where(usage_buckets.c.start >= span.start, usage_buckets.c.start < span.end)
     )
-    wanted = wanted if which is None else wanted.where(which)
+    found = (wanted if which is None else wanted.where(which)).group_by(value).subquery()
     rows = connection.execute(
-        wanted.group_by(value).having(refused > 0).order_by(refused.desc(), value).limit(MOST_REFUSED)
+        select(found).where(found.c.refused > 0).order_by(found.c.refused.desc(), found.c.value).limit(MOST_REFUSED)
     )
     return [RefusedCalls(name, int(made), Bounds(0, int(some))) for name, made, some in rows]
 
