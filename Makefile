@@ -15,14 +15,17 @@ APART := proof or gateways or litellm or browser or deploy
 MEASURE := $(WORK)/venv/bin/python -m bench $(if $(QUICK),--quick)
 DEPLOY_WORK := tests/deploy/.work
 DEPLOY := $(DEPLOY_WORK)/.ready
-DEPLOY_PACKAGES :=
+DEPLOY_PACKAGES := buildah podman runc netavark aardvark-dns iptables debootstrap debian-archive-keyring
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' governance/__init__.py)
+IMAGE ?= localhost/model-limits:$(VERSION)
+SBOM ?= sbom.cdx.json
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --python-version 3.11 --no-header
 BROWSER_WORK := tests/browser/.work
 BROWSER := $(BROWSER_WORK)/.ready
 VENDOR := governance/web/dashboard/static/vendor
 REDIS := redis-tools libatomic1 libjemalloc2 liblzf1 libssl3 libsystemd0
 
-.PHONY: help run test cov proofs gateways litellm lint format bench bench-list bench-decide bench-scale bench-hops bench-history bench-gateways browser screenshots deploy vendor lock clean
+.PHONY: help run test cov proofs gateways litellm lint format bench bench-list bench-decide bench-scale bench-hops bench-history bench-gateways browser screenshots deploy image sbom vendor lock clean
 
 help:  ## list the targets
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +62,16 @@ deploy: $(DEPLOY)  ## build, check and start what deploy/ holds, as an operator 
 	@dpkg -s $(DEPLOY_PACKAGES) >/dev/null 2>&1 || { $(AS_ROOT) apt-get update -qq && \
 		$(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(DEPLOY_PACKAGES); }
 	$(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 $(DEPLOY_WORK)/venv/bin/pytest -p no:cacheprovider -m deploy tests/deploy
+
+# BASE: another image with Python >= 3.11 and pip. BUILD_FLAGS: more options of buildah, such as --volume for the
+# certificates or the pip.conf of a mirror. Only the format of Docker stores a health check.
+image:  ## build the container image $(IMAGE) with buildah
+	buildah build --format docker --label org.opencontainers.image.version=$(VERSION) \
+		$(if $(BASE),--build-arg BASE=$(BASE)) $(BUILD_FLAGS) --file deploy/Containerfile --tag $(IMAGE) .
+
+sbom: $(DEPLOY)  ## list what the image installs, as CycloneDX, in sbom.cdx.json
+	$(DEPLOY_WORK)/venv/bin/cyclonedx-py requirements --output-reproducible --of JSON --pyproject pyproject.toml \
+		-o $(SBOM) requirements.lock
 
 screenshots: $(BROWSER)  ## the pictures of docs/dashboard.md, anew
 	$(BROWSER_WORK)/venv/bin/python -m tests.browser.screenshots
@@ -135,7 +148,8 @@ $(BROWSER): requirements-dev.lock tests/browser/requirements.txt tests/browser/m
 	@touch $@
 
 clean:  ## remove what make made; the database in instance/ stays
-	rm -rf $(VENV) $(WORK) $(PROXIES) $(LITELLM) $(BROWSER_WORK) $(DEPLOY_WORK) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	test ! -e $(DEPLOY_WORK) || $(AS_ROOT) rm -rf $(DEPLOY_WORK)
+	rm -rf $(VENV) $(WORK) $(PROXIES) $(LITELLM) $(BROWSER_WORK) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 $(READY): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
