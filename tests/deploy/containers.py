@@ -38,6 +38,7 @@ def environ() -> dict[str, str]:
     containers.write_text(
         f'[containers]\n{limits}\nlog_driver = "k8s-file"\n'
         f'[engine]\n{runtime}cgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+        f'[network]\nnetwork_backend = "netavark"\nnetwork_config_dir = "{STORE}/networks"\n'
     )
     return {**os.environ, "CONTAINERS_STORAGE_CONF": str(storage), "CONTAINERS_CONF": str(containers)}
 
@@ -82,16 +83,39 @@ def image() -> str:
     """Return our image as `make image` builds it on that base. The build sees the machine's certificates."""
     flags = f"--network host --isolation chroot --pull-never --volume {CERTIFICATES}:{CERTIFICATES}:ro"
     run("make", "image", f"IMAGE={IMAGE}", f"BASE={base()}", f"BUILD_FLAGS={flags}")
+    podman("image", "prune", "--force")  # the image of the run before
     return IMAGE
 
 
-class Container(Service):
+def build(name: str, containerfile: str, context: Path) -> None:
+    """Build another image for a test, from the text of a Containerfile."""
+    file = STORE / "Containerfile"
+    file.write_text(containerfile)
+    run("buildah", "build", "--pull-never", "--isolation=chroot", f"--file={file}", f"--tag={name}", str(context))
+
+
+class Endpoint(Service):
+    """What answers on a port of this machine from a container. There is no process of ours to look at."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.kept_key = None
+
+    def is_ready(self) -> bool:
+        return self.answers("/readyz")
+
+    def answers(self, path: str) -> bool:
+        with suppress(OSError, HTTPException):
+            return self.call("GET", path, key="").status == 200
+        return False
+
+
+class Container(Endpoint):
     """The service in a container: read-only, without rights, on a volume."""
 
     def __init__(self, name: str, volume: str, *options: str) -> None:
+        super().__init__()
         self.name, self.volume, self.options = name, volume, options
-        self.port = free_port()
-        self.kept_key = None
 
     def start(self) -> "Container":
         """Start the container. Wait until the service is ready."""
@@ -103,9 +127,7 @@ class Container(Service):
 
     def is_ready(self) -> bool:
         assert self.state("Running") == "true", self.log()
-        with suppress(OSError, HTTPException):
-            return self.call("GET", "/readyz", key="").status == 200
-        return False
+        return super().is_ready()
 
     def stop(self) -> tuple[int, float]:
         """Send SIGTERM. Return the exit code and the seconds until the end."""
