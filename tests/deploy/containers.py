@@ -18,7 +18,7 @@ STORE = WORK / "containers"
 BASE = "localhost/debian-with-python:bookworm"
 IMAGE = "localhost/model-limits:under-test"
 VOLUME = "/var/lib/model-limits"
-PACKAGES = "python3,python3-pip,python3-venv"
+PACKAGES = "python3,python3-pip"
 HARDENED = ("--read-only", "--read-only-tmpfs=false", "--cap-drop=ALL", "--security-opt=no-new-privileges")
 HYBRID_CGROUPS = Path("/sys/fs/cgroup/unified")
 """Where this folder exists, crun refuses to start."""

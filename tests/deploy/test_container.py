@@ -10,7 +10,8 @@ from time import time_ns
 import pytest
 
 from bench.data import fill
-from tests.deploy.containers import BASE, IMAGE, VOLUME, Container, image, podman, run, size
+from governance import __version__
+from tests.deploy.containers import BASE, HARDENED, IMAGE, VOLUME, Container, image, podman, run, size
 from tests.process.service import ROOT, SlowPost, until
 from tests.storage.sqlite.files.test_migrations import REVISIONS, of_revision, revision_of
 from tests.test_requirements import read
@@ -89,6 +90,7 @@ def test_image_says_how_it_is_run():
     config = json.loads(podman("image", "inspect", image()))[0]
     told = config["Config"]
     assert (told["User"], told["StopSignal"], list(told["Volumes"])) == (f"{USER}:{USER}", "SIGTERM", [VOLUME])
+    assert told["Labels"]["org.opencontainers.image.version"] == __version__
     assert told["Cmd"] == ["gunicorn", "wsgi:app"]
     assert config["Healthcheck"]["Test"] == ["CMD", "python3", "healthcheck.py", "/healthz"]
 
@@ -120,6 +122,12 @@ def test_health_check_fails_without_a_service():
 def test_health_check_tells_another_status(service):
     told = service.sh("python3 healthcheck.py /api/governance/limits", check=False)
     assert told.startswith("401 ")
+
+
+@pytest.mark.parametrize("host", ["::", "127.0.0.1", "localhost"])
+def test_health_check_finds_the_address_of_the_settings(own, host):
+    podman("run", "--detach", f"--name={own.name}", *HARDENED, f"--env=HOST={host}", "--env=PORT=9000", image())
+    until(lambda: run("podman", "healthcheck", "run", own.name, check=False).returncode == 0)
 
 
 def test_call_over_the_cap_is_refused(service):
