@@ -20,6 +20,7 @@ IMAGE = "localhost/model-limits:under-test"
 VOLUME = "/var/lib/model-limits"
 PACKAGES = "python3,python3-pip"
 HARDENED = ("--read-only", "--read-only-tmpfs=false", "--cap-drop=ALL", "--security-opt=no-new-privileges")
+"""Without the second option Podman, unlike Docker, makes /tmp and /run writable under a read-only root."""
 HYBRID_CGROUPS = Path("/sys/fs/cgroup/unified")
 """Where this folder exists, crun refuses to start."""
 CERTIFICATES = "/etc/ssl/certs"
@@ -73,7 +74,7 @@ def base() -> str:
         run("debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root))
         for waste in ("var/cache/apt", "var/lib/apt/lists"):
             shutil.rmtree(root / waste)
-        run("sh", "-c", f"tar -C '{root}' -c . | podman import - {BASE}")
+        run("bash", "-c", f"set -o pipefail; tar -C '{root}' -c . | podman import - {BASE}")
         shutil.rmtree(root)
     return BASE
 
