@@ -25,7 +25,7 @@ BROWSER := $(BROWSER_WORK)/.ready
 VENDOR := governance/web/dashboard/static/vendor
 REDIS := redis-tools libatomic1 libjemalloc2 liblzf1 libssl3 libsystemd0
 
-.PHONY: help run test cov proofs gateways litellm lint format bench bench-list bench-decide bench-scale bench-hops bench-history bench-gateways browser screenshots deploy image sbom vendor lock clean
+.PHONY: help run test cov proofs gateways litellm lint format bench bench-list bench-decide bench-scale bench-hops bench-history bench-gateways bench-dashboard browser screenshots deploy image sbom vendor lock clean
 
 help:  ## list the targets
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
@@ -105,6 +105,9 @@ bench-hops: $(READY)  ## how many functions and files a request enters; LIST=cre
 
 bench-gateways: $(READY)  ## authorizing a proxied call, beside reservations
 	$(BIN)/python -m bench.gateways
+
+bench-dashboard: $(READY)  ## the pages of the dashboard, over 100,000 limits and a month of usage
+	$(BIN)/python -m bench.dashboard $(if $(QUICK),--quick)
 
 bench-history: $(READY)  ## questions about usage over a month of a million calls, beside reservations
 	$(BIN)/python -m bench.history $(if $(QUICK),--quick)

@@ -2,6 +2,11 @@
 
 import pytest
 
+from governance.domain.history.query import Group
+from governance.domain.records.list_query import Page
+from schemas.history.queries import HistoryListQuery
+from schemas.loading import load
+from tests.conftest import governance_of
 from tests.metering.conftest import DAY, dollars, ok
 
 KINDS = {"input_tokens": 1000, "cached_input_tokens": 400, "output_tokens": 200}
@@ -212,3 +217,20 @@ def test_usage_needs_no_limit_and_resets_forgive_nothing(api, meter, asked):
     api.delete(f"model-configs/{limit['id']}")
     meter.reported(cost=4)
     assert asked()["sum"]["cost"] == 7
+
+
+def test_a_ranking_has_the_members_with_the_highest_cost(app, api, meter):
+    api.post("virtual-keys", {"id": "search", "name": "Search team"})
+    for number in range(8):
+        key = {"virtual_key_id": "search"} if number % 2 else {}
+        meter.reported(f"model-{number % 4}", cost=number, user_id=f"user-{number}", **key)
+    meter.reported("unpaid", cost=0)
+    history = governance_of(app).history
+    query = history.query(load(HistoryListQuery(), {"group_by": "model,virtual_key,user"}))
+    found = history.ranked(query._replace(amounts=("requests", "cost")), 3)
+    for group in query.groups:
+        page = history.page(query._replace(groups=(group,), sort_by="cost", descending=True, page=Page(3, 0)))
+        shown = [(row.series, row.amounts.requests, row.amounts.cost) for row in page.rows]
+        assert [(row.series, row.amounts.requests, row.amounts.cost) for row in found.rows[group]] == shown
+    assert (found.sum.requests, found.sum.cost) == (9, 28 * 10**9)
+    assert found.names[Group.VIRTUAL_KEY] == {"search": "Search team"}

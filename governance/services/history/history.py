@@ -9,12 +9,21 @@ from sqlalchemy.engine import Connection
 from governance.domain.errors import Code, InvalidRequest, NotReady
 from governance.domain.history.calendar import Calendar, Period, Span
 from governance.domain.history.moments import span_of
-from governance.domain.history.query import BY_TIME, Group, HistoryQuery, UsageFilter, UsagePage
+from governance.domain.history.query import (
+    BY_TIME,
+    COLUMNS,
+    Group,
+    HistoryQuery,
+    SpenderRanking,
+    UsageFilter,
+    UsagePage,
+    UsageRow,
+)
 from governance.domain.history.usage import BUCKET, NOTHING, bucket_of
 from governance.domain.records.audit import Entity
 from governance.domain.records.list_query import Page
 from governance.domain.times import DAY, Clock, rfc3339
-from governance.storage.history import names, reading
+from governance.storage.history import names, rankings, reading
 from governance.storage.history.reading import Segment
 from governance.storage.store import Database
 from governance.storage.tables import usage_buckets, usage_days, usage_months
@@ -23,6 +32,8 @@ MOST_SPANS = 4000
 """The largest number of periods that one query may have: 35 days contain 3,360 periods of 15 minutes."""
 STREAMED = 10_000
 """The number of rows that a stream reads in one transaction. So a slow client keeps no transaction open."""
+ENTITIES = {Group.VIRTUAL_KEY: Entity.VIRTUAL_KEY, Group.USER: Entity.USER}
+"""The groups whose members have names."""
 TOO_MANY = "Ask for fewer periods: from since to until there are more than {} of bucket={}."
 DAYS_ONLY = (
     "Ask for bucket=day, week, month or total in the time zone {}, from midnight to midnight: of usage before {} only "
@@ -78,6 +89,14 @@ class History:
         with self._database.read() as connection:
             found = reading.page(connection, query, *self._plan(connection, query))
             return _named(connection, query, UsagePage(*found, {}, {}))
+
+    def ranked(self, query: HistoryQuery, most: int) -> SpenderRanking:
+        """Return up to `most` members of each group with the highest cost. Raises InvalidRequest, Unavailable."""
+        with self._database.read() as connection:
+            (span, *_), segments = self._plan(connection, query._replace(period=Period.TOTAL))
+            rows, whole = rankings.ranked(connection, query, span, segments, most)
+            named = {group: _names_of(connection, group, rows.get(group, ())) for group in ENTITIES}
+            return SpenderRanking(rows, whole, named)
 
     def stream(self, query: HistoryQuery) -> Iterator[UsagePage]:
         """Yield all rows in parts, without their sum.
@@ -160,9 +179,13 @@ def _joined(segments: Iterable[Segment]) -> list[Segment]:
 
 
 def _named(connection: Connection, query: HistoryQuery, page: UsagePage) -> UsagePage:
-    keys = [row.series.virtual_key_id for row in page.rows] if Group.VIRTUAL_KEY in query.groups else []
-    users = [row.series.user_id for row in page.rows] if Group.USER in query.groups else []
+    rows = dict.fromkeys(query.groups, page.rows)
     return page._replace(
-        key_names=names.of_ids(connection, Entity.VIRTUAL_KEY, keys),
-        user_names=names.of_ids(connection, Entity.USER, users),
+        key_names=_names_of(connection, Group.VIRTUAL_KEY, rows.get(Group.VIRTUAL_KEY, ())),
+        user_names=_names_of(connection, Group.USER, rows.get(Group.USER, ())),
     )
+
+
+def _names_of(connection: Connection, group: Group, rows: Iterable[UsageRow]) -> dict[str, str]:
+    """Return the last known names of the virtual keys or users of rows, by id."""
+    return names.of_ids(connection, ENTITIES[group], [getattr(row.series, COLUMNS[group]) for row in rows])

@@ -34,7 +34,6 @@ from governance.domain.history.usage import Series, UsageAmounts
 from governance.storage.history.sums import LARGEST, is_overflow
 from governance.storage.tables import Big, usage_bounds, usage_days, usage_series, usage_sums
 
-AMOUNTS = UsageAmounts._fields
 Add = Callable[[ColumnElement[Any]], ColumnElement[Any]]
 Result = TypeVar("Result")
 
@@ -77,17 +76,17 @@ def page(
     """
 
     def found(add: Add) -> tuple[list[UsageRow], int, UsageAmounts]:
-        grouped = _grouped(query, spans, segments, add)
+        usage = grouped(query, spans, segments, add)
         columns = [COLUMNS[group] for group in query.groups]
-        sums = [add(grouped.c[name]).label(name) for name in AMOUNTS]
+        sums = [add(usage.c[name]).label(name) for name in query.amounts]
         whole = select(literal(0).label("part"), func.count().label("number"), *map(_nothing, columns), *sums)
-        wanted = _page(query, grouped)
-        shown = [wanted.c[name] for name in ("number", *columns, *AMOUNTS)]
-        both = union_all(whole.select_from(grouped), select(literal(1), *shown)).subquery()
+        wanted = _page(query, usage)
+        shown = [wanted.c[name] for name in ("number", *columns, *query.amounts)]
+        both = union_all(whole.select_from(usage), select(literal(1), *shown)).subquery()
         (_, total, *first), *rest = connection.execute(select(both).order_by(both.c.part, *_order(query, both)))
-        return [_row(query, spans, row[1:]) for row in rest], int(total), _amounts(first[len(columns) :])
+        return [_row(query, spans, row[1:]) for row in rest], int(total), amounts(query, first[len(columns) :])
 
-    return _without_overflow(found)
+    return without_overflow(found)
 
 
 def rows(
@@ -96,13 +95,13 @@ def rows(
     """Return the rows of a page in the requested order."""
 
     def found(add: Add) -> list[UsageRow]:
-        wanted = _page(query, _grouped(query, spans, segments, add))
+        wanted = _page(query, grouped(query, spans, segments, add))
         return [_row(query, spans, row) for row in connection.execute(select(wanted))]
 
-    return _without_overflow(found)
+    return without_overflow(found)
 
 
-def _without_overflow(question: Callable[[Add], Result]) -> Result:
+def without_overflow(question: Callable[[Add], Result]) -> Result:
     """Run a query with exact sums.
 
     If a sum is too large, run it again with sums of floats. Only wrong reports lead to such large usage.
@@ -119,11 +118,12 @@ def _row(query: HistoryQuery, spans: Sequence[Span], row: Sequence[Any]) -> Usag
     columns = [COLUMNS[group] for group in query.groups]
     names: dict[str, str] = dict(zip(columns, row[1:], strict=False))
     series = Series(*(names.get(name, "") for name in Series._fields))
-    return UsageRow(spans[row[0]], series, _amounts(row[1 + len(columns) :]))
+    return UsageRow(spans[row[0]], series, amounts(query, row[1 + len(columns) :]))
 
 
-def _amounts(sums: Sequence[Any]) -> UsageAmounts:
-    return UsageAmounts(*(min(LARGEST, int(each or 0)) for each in sums))
+def amounts(query: HistoryQuery, sums: Sequence[Any]) -> UsageAmounts:
+    """Return the sums of a query's amounts. Sums that are too large are cut off."""
+    return UsageAmounts(**{name: min(LARGEST, int(each or 0)) for name, each in zip(query.amounts, sums, strict=True)})
 
 
 def _nothing(name: str) -> ColumnElement[Any]:
@@ -132,38 +132,40 @@ def _nothing(name: str) -> ColumnElement[Any]:
 
 def _page(query: HistoryQuery, grouped: CTE) -> Subquery:
     """Return the rows of a page. A row contains the number of its span, its groups and its amounts."""
-    shown = [grouped.c[name] for name in ("number", *(COLUMNS[group] for group in query.groups), *AMOUNTS)]
+    shown = [grouped.c[name] for name in ("number", *(COLUMNS[group] for group in query.groups), *query.amounts)]
     wanted = select(*shown).order_by(*_order(query, grouped))
     return wanted.limit(query.page.limit).offset(query.page.offset).subquery()
 
 
-def _grouped(query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment], add: Add) -> CTE:
+def grouped(query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segment], add: Add) -> CTE:
     """Return the sums by the number of the span and by group.
 
     The series are not joined if the query does not need them.
     """
     by_series = bool(query.groups) or any(name is not None for name in query.filter)
     parts = [
-        _of_segment(spans, segment, add, f"periods_{part}", by_series=by_series)
+        _of_segment(query.amounts, spans, segment, add, f"periods_{part}", by_series=by_series)
         for part, segment in enumerate(segments)
     ]
     used = union_all(*parts).subquery() if len(parts) > 1 else parts[0].subquery()
     groups = [usage_series.c[COLUMNS[group]] for group in query.groups]
-    statement: Any = select(used.c.number, *groups, *(add(used.c[name]).label(name) for name in AMOUNTS))
+    statement: Any = select(used.c.number, *groups, *(add(used.c[name]).label(name) for name in query.amounts))
     if by_series:
         statement = _filtered(statement, used, query.filter)
     found: CTE = statement.group_by(used.c.number, *groups).cte("grouped")
     return found
 
 
-def _of_segment(spans: Sequence[Span], segment: Segment, add: Add, name: str, *, by_series: bool) -> Select[Any]:
+def _of_segment(
+    amounts: Sequence[str], spans: Sequence[Span], segment: Segment, add: Add, name: str, *, by_series: bool
+) -> Select[Any]:
     """Return the usage in a segment by the number of the span and, if `by_series` is true, by series.
 
     Spans are cut off at the ends of the segment. So each span is one seek by the primary key. With a second condition
     on the time, SQLite read the whole segment for each span.
     """
     table, (start, end) = segment
-    sums = [add(table.c[amount]).label(amount) for amount in AMOUNTS]
+    sums = [add(table.c[amount]).label(amount) for amount in amounts]
     cut = [(number, max(start, span.start), min(end, span.end)) for number, span in enumerate(spans)]
     periods = _periods([each for each in cut if each[1] < each[2]], name)
     within = and_(table.c.start >= periods.c.begins, table.c.start < periods.c.ends)

@@ -52,6 +52,7 @@ def _history(limit: dict[str, Any]) -> dict[str, Any]:
     """
     whose = {Scope.VIRTUAL_KEY: "virtual_key_id", Scope.USER: "user_id"}.get(limit["scope"])
     page = usage_charts.over_time(
+        ("requests", "cost"),
         since=rfc3339(governance().history.days_ago(DAYS - 1)),
         bucket="day",
         model=None if limit["model_name"] == "*" else limit["model_name"],

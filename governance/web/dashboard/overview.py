@@ -17,6 +17,7 @@ from governance.web.dashboard import limit_views, usage_charts
 from governance.web.dashboard.core.blueprint import shows
 
 DAYS = 30
+SHOWN = ("requests", "cost", "denied")
 MOST_SPENDERS = 5
 MOST_LIMITS = 6
 GROUPS = ((Group.MODEL, "By model"), (Group.VIRTUAL_KEY, "By virtual key"), (Group.USER, "By user"))
@@ -39,7 +40,7 @@ def overview() -> ResponseReturnValue:
     history, timezone = governance().history, governance().settings.timezone
     today = history.days_ago(0)
     month = Calendar(timezone).month_of(today)
-    days = usage_charts.over_time(since=rfc3339(history.days_ago(DAYS - 1)), bucket="day")
+    days = usage_charts.over_time(SHOWN, since=rfc3339(history.days_ago(DAYS - 1)), bucket="day")
     spenders, month_sum = usage_charts.spenders([group for group, _ in GROUPS], month, MOST_SPENDERS)
     listed = _nearest()
     return render_template(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from governance.container import governance
-from governance.domain.history.query import COLUMNS, Group, UsagePage, UsageRow
+from governance.domain.history.query import COLUMNS, Group, HistoryQuery, SpenderRanking, UsagePage, UsageRow
 from governance.domain.history.usage import UsageAmounts
 from governance.domain.limits import money
 from governance.domain.records.list_query import Page
@@ -14,8 +14,6 @@ from schemas.history.queries import HistoryListQuery
 from schemas.loading import load
 
 QUERY = HistoryListQuery()
-MOST_COMBINATIONS = 20_000
-"""The largest number of combinations of groups that are added up here."""
 MOST_POINTS = 100
 """The largest number of bars in a chart."""
 NOBODY = {
@@ -59,11 +57,10 @@ class Spender(NamedTuple):
     width: int
 
 
-def over_time(**given: str | None) -> UsagePage:
-    """Return usage by period, oldest first."""
-    return _page(
-        {"sort_by": "start", "order": "asc"} | {name: text for name, text in given.items() if text}, MOST_POINTS
-    )
+def over_time(amounts: tuple[str, ...], **given: str | None) -> UsagePage:
+    """Return some amounts of usage by period, oldest first."""
+    wanted = {"sort_by": "start", "order": "asc"} | {name: text for name, text in given.items() if text}
+    return governance().history.page(_query(wanted)._replace(page=Page(MOST_POINTS, 0), amounts=amounts))
 
 
 def points(rows: Sequence[UsageRow], name: str, unit: ChartUnit) -> list[Point]:
@@ -77,37 +74,20 @@ def points(rows: Sequence[UsageRow], name: str, unit: ChartUnit) -> list[Point]:
 
 
 def spenders(groups: Sequence[Group], since: int, most: int) -> tuple[list[list[Spender]], UsageAmounts]:
-    """Return the members of each group with the highest usage since an instant, and the usage of all.
-
-    One statement reads the usage of all groups together, and it is added up here. If there are more combinations than
-    `MOST_COMBINATIONS`, there is one statement for each group.
-    """
-    together = {"since": rfc3339(since), "group_by": ",".join(groups), "sort_by": "cost"}
-    page = _page(together, MOST_COMBINATIONS)
-    if page.total > MOST_COMBINATIONS:
-        pages = [_page(together | {"group_by": group.value}, most) for group in groups]
-    else:
-        pages = [page] * len(groups)
-    return [_most(group, each, most) for group, each in zip(groups, pages, strict=True)], page.sum
+    """Return the members of each group with the highest usage since an instant, and the usage of all."""
+    query = _query({"since": rfc3339(since), "group_by": ",".join(groups)})
+    found = governance().history.ranked(query._replace(amounts=("requests", "cost")), most)
+    return [_spenders(group, found) for group in groups], found.sum
 
 
-def _page(given: Mapping[str, str], most: int) -> UsagePage:
-    history = governance().history
-    return history.page(history.query(load(QUERY, given))._replace(page=Page(most, 0)))
+def _query(given: Mapping[str, str]) -> HistoryQuery:
+    return governance().history.query(load(QUERY, given))
 
 
-def _most(group: Group, page: UsagePage, most: int) -> list[Spender]:
-    """Return the members of one group with the highest usage, from rows of several groups."""
-    sums: dict[str, tuple[int, int]] = {}
-    for row in page.rows:
-        found = getattr(row.series, COLUMNS[group])
-        cost, requests = sums.get(found, (0, 0))
-        sums[found] = cost + row.amounts.cost, requests + row.amounts.requests
-    used = [(found, cost) for found, (cost, requests) in sums.items() if requests]
-    highest = max((cost for _, cost in used), default=0) or 1
-    ranked = sorted(used, key=lambda each: (-each[1], each[0]))[:most]
-    names = {Group.VIRTUAL_KEY: page.key_names, Group.USER: page.user_names}.get(group, {})
+def _spenders(group: Group, found: SpenderRanking) -> list[Spender]:
+    names, rows = found.names.get(group, {}), found.rows[group]
+    highest = max((row.amounts.cost for row in rows), default=0) or 1
     return [
-        Spender(found, names.get(found) or found or NOBODY[group], not found, cost, cost * 100 // highest)
-        for found, cost in ranked
+        Spender(member, names.get(member) or member or NOBODY[group], not member, cost, cost * 100 // highest)
+        for member, cost in ((getattr(row.series, COLUMNS[group]), row.amounts.cost) for row in rows)
     ]

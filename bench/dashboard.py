@@ -1,0 +1,108 @@
+"""Measures the pages of the dashboard: 100,000 limits, and a month of usage (`make bench-dashboard`).
+
+The usage belongs to 200 virtual keys and 20 models (`bench/usage.py`). The app runs in this process, so the figures are
+the server's time alone. `CPU ms` is the processor time, which other processes disturb less. `bytes` is the size of the
+page before compression.
+"""
+
+import argparse
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import perf_counter, thread_time
+from typing import Any
+
+from flask import Flask
+
+from app import create_app
+from bench import data, usage
+from bench.results import table
+from bench.rounds import tell
+from bench.usage import NOW
+from governance import startup
+from governance.container import EXTENSION, Container
+from governance.settings import Settings
+
+KEY = "gov-the-key-of-the-bench-0123456789abcdef"
+LIMITS, KEYS, TIMES = 100_000, 200, 20
+PAGES = {
+    "overview": "",
+    "limits": "limits",
+    "limits, a page in the middle": "limits?offset=50000",
+    "limits by usage": "limits?sort_by=usage",
+    "limits with a search": "limits?search=gpt",
+    "virtual keys": "virtual-keys",
+    "users": "users",
+    "prices": "prices",
+    "reservations": "reservations",
+    "audit": "audit",
+    "API keys": "api-keys",
+    "health": "health",
+}
+TOKEN = re.compile(r'name="form" value="([^"]+)"')
+LIMIT = re.compile(r'href="(?:\./)?(limit\?id=[0-9a-f-]{36})"')
+HEAD = ("page", "ms", "worst ms", "CPU ms", "bytes")
+
+
+def main() -> None:
+    """Fill a database, measure each page, and print the results."""
+    parser = argparse.ArgumentParser(prog="python -m bench.dashboard", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a hundredth of the limits, and a tenth of the keys")
+    quick = parser.parse_args().quick
+    with TemporaryDirectory(prefix="bench-") as folder, _service(Path(folder), quick=quick) as app:
+        client = _signed_in(app)
+        first = LIMIT.search(_page(client, "limits"))
+        pages = PAGES | ({"one limit": first[1]} if first else {})
+        print(table(HEAD, [_row(client, name, path) for name, path in pages.items()]))
+
+
+def _row(client: Any, name: str, path: str) -> tuple[str, ...]:
+    tell(name)
+    spent, worked, size = [], [], 0
+    for _ in range(TIMES):
+        began, began_work = perf_counter(), thread_time()
+        size = len(_page(client, path).encode())
+        worked.append(thread_time() - began_work)
+        spent.append(perf_counter() - began)
+    figures = (f"{each * 1000:.1f}" for each in (median(spent), max(spent), median(worked)))
+    return name, *figures, f"{size:,}"
+
+
+def _page(client: Any, path: str) -> str:
+    answer = client.get(f"/ui/{path}" if path else "/ui")
+    if answer.status_code != 200:  # noqa: PLR2004
+        raise RuntimeError(f"/ui/{path} was answered with {answer.status}")
+    return str(answer.text)
+
+
+def _signed_in(app: Flask) -> Any:
+    client = app.test_client()
+    token = TOKEN.search(client.get("/ui/sign-in").text)
+    if token is None:
+        raise RuntimeError("the page to sign in has no token")
+    client.post("/ui/sign-in", data={"form": token[1], "key": KEY})
+    return client
+
+
+@contextmanager
+def _service(folder: Path, *, quick: bool) -> Iterator[Flask]:
+    """Start the service on a database that contains the limits and the usage."""
+    settings = Settings.from_environ({"GOVERNANCE_INSTANCE": str(folder), "GOVERNANCE_ADMIN_KEY": KEY})
+    data.fill(settings.database_path, LIMITS // 100 if quick else LIMITS, NOW)
+    startup.tune()
+    app = create_app(settings, clock=lambda: NOW)
+    service: Container = app.extensions[EXTENSION]
+    usage.fill(service.database, KEYS // 10 if quick else KEYS)
+    service.cache.refresh()
+    service.price_list.start()
+    try:
+        yield app
+    finally:
+        service.close()
+
+
+if __name__ == "__main__":
+    main()
