@@ -102,13 +102,11 @@ def _window(prefix: str, amount: Decimal | int, duration: str) -> dict[str, Any]
 def _rows(answer: WhatIfAnswer) -> Iterator[tuple[str, ...]]:
     for group, refused in answer.found.refused_by.items():
         names = answer.names.get(group, {})
-        for each in refused:
-            yield (
-                group.replace("_", " "),
-                _name(each, names),
-                f"{each.calls:,}",
-                _between(each.refused, Metric.REQUESTS),
-            )
+        kind = group.replace("_", " ")
+        for each in refused.top:
+            yield kind, _name(each, names), f"{each.calls:,}", _between(each.refused, Metric.REQUESTS)
+        if refused.others:
+            yield kind, f"{refused.others:,} more", "", _between(refused.others_refused, Metric.REQUESTS)
 
 
 def _name(row: RefusedCalls, names: Mapping[str, str]) -> str:

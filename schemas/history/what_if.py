@@ -7,7 +7,7 @@ from marshmallow import fields
 
 from governance.domain.history.calendar import Span
 from governance.domain.history.query import COLUMNS, Group
-from governance.domain.history.what_if import Bounds, RefusedCalls, WhatIf
+from governance.domain.history.what_if import Bounds, RefusedCalls, RefusedGroup, WhatIf
 from governance.domain.times import rfc3339
 from schemas.history.rows import NAMES
 from schemas.limits.model_limits import ModelLimitCreate
@@ -44,11 +44,17 @@ def answer(found: WhatIf, span: Span, names: Mapping[Group, Mapping[str, str]]) 
         "refused": _bounds(found.refused),
         "first_refused": {"earliest": _instant(found.earliest), "latest": _instant(found.latest)},
         "refused_by": {
-            group.value: [_refused(group, row, names.get(group, {})) for row in found.refused_by.get(group, ())]
-            for group in Group
+            group.value: _group(group, refused, names.get(group, {})) for group, refused in found.refused_by.items()
         },
         "cost": {"all_calls": dollars(found.cost), "admitted_calls": _bounds(found.spent, dollars)},
         "tokens": {"all_calls": found.tokens, "admitted_calls": _bounds(found.spent_tokens)},
+    }
+
+
+def _group(group: Group, refused: RefusedGroup, names: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "top": [_refused(group, row, names) for row in refused.top],
+        "others": {"count": refused.others, "refused": _bounds(refused.others_refused)},
     }
 
 

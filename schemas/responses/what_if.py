@@ -1,8 +1,17 @@
 """The response about the effect that a limit would have had."""
 
+from typing import Any
+
 from marshmallow import Schema, fields
 
+from governance.domain.history.refused_groups import MOST_REFUSED
 from schemas.responses.fields import dollars, flag, instant, text, whole
+
+
+def _top(schema: type[Schema]) -> fields.List[Any]:
+    """Return the list of those with the most refused calls."""
+    words = f"At most {MOST_REFUSED}, the most refused calls first."
+    return fields.List(fields.Nested(schema), required=True, metadata={"description": words})
 
 
 class CallBounds(Schema):
@@ -73,13 +82,50 @@ class RefusedByUser(RefusedShown):
     user_name = text("The user's name, if one is stored.", null=True)
 
 
-class RefusedBy(Schema):
-    """Whose calls would have been refused: in each list the 20 with the most refused calls."""
+class OthersRefused(Schema):
+    """The members of a group that are not listed, such as all other models."""
 
-    provider = fields.List(fields.Nested(RefusedByProvider), required=True)
-    model = fields.List(fields.Nested(RefusedByModel), required=True)
-    virtual_key = fields.List(fields.Nested(RefusedByVirtualKey), required=True)
-    user = fields.List(fields.Nested(RefusedByUser), required=True)
+    count = whole("How many of them have calls that would have been refused.")
+    refused = fields.Nested(CallBounds, required=True)
+
+
+class RefusedGroup(Schema):
+    """Whose calls would have been refused, by one group."""
+
+    others = fields.Nested(OthersRefused, required=True)
+
+
+class RefusedProviders(RefusedGroup):
+    """The providers whose calls would have been refused."""
+
+    top = _top(RefusedByProvider)
+
+
+class RefusedModels(RefusedGroup):
+    """The models whose calls would have been refused."""
+
+    top = _top(RefusedByModel)
+
+
+class RefusedVirtualKeys(RefusedGroup):
+    """The virtual keys whose calls would have been refused."""
+
+    top = _top(RefusedByVirtualKey)
+
+
+class RefusedUsers(RefusedGroup):
+    """The users whose calls would have been refused."""
+
+    top = _top(RefusedByUser)
+
+
+class RefusedBy(Schema):
+    """Whose calls would have been refused. Each refused call counts once in each of the four."""
+
+    provider = fields.Nested(RefusedProviders, required=True)
+    model = fields.Nested(RefusedModels, required=True)
+    virtual_key = fields.Nested(RefusedVirtualKeys, required=True)
+    user = fields.Nested(RefusedUsers, required=True)
 
 
 class WhatIfShown(Schema):

@@ -202,7 +202,7 @@ def test_bounds_are_told_as_such(meter, run, governance, clock):
         meter.advance(24 * 3600)
         governance.retention.prune(clock())
     told = run("what-if", "--budget", "10/1d", "--since", "2026-11-23")
-    assert "model        gpt-4o  2      0 to 1" in told.stdout
+    assert "model        gpt-4o  2      1" in told.stdout
     assert "1 of 2 calls refused, the first by 2026-11-23T12:30:00Z." in told.stderr
     assert "Spent: $6 to $10 of $12." in told.stderr
     assert "These are bounds" in told.stderr

@@ -6,6 +6,7 @@ from governance.services.history import what_if
 from tests.metering.conftest import DAY, dollars, ok, requests
 
 NOON = "2026-11-23T12:00:00Z"
+NO_OTHERS = {"count": 0, "refused": {"at_least": 0, "at_most": 0}}
 
 
 @pytest.fixture
@@ -27,6 +28,13 @@ def answered(ask):
     return answered
 
 
+def later(meter, days):
+    for _ in range(days):
+        meter.advance(DAY)
+        for _ in range(3):
+            meter.poll()
+
+
 def test_calls_are_replayed_one_by_one_while_they_are_kept(meter, answered):
     for cost in (3, 4, 5, 2):
         meter.settled(meter.hold(cost=cost), cost=cost)
@@ -40,12 +48,13 @@ def test_calls_are_replayed_one_by_one_while_they_are_kept(meter, answered):
         "refused": {"at_least": 3, "at_most": 3},
         "first_refused": {"earliest": "2026-11-23T12:02:00Z", "latest": "2026-11-23T12:02:00Z"},
         "refused_by": {
-            "provider": [{"provider": None, "calls": 5, "refused": {"at_least": 3, "at_most": 3}}],
-            "model": [{"model": "gpt-4o", "calls": 5, "refused": {"at_least": 3, "at_most": 3}}],
-            "virtual_key": [
-                {"virtual_key_id": None, "virtual_key_name": None, "calls": 5, "refused": {"at_least": 3, "at_most": 3}}
-            ],
-            "user": [{"user_id": None, "user_name": None, "calls": 5, "refused": {"at_least": 3, "at_most": 3}}],
+            group: {"top": [named | {"calls": 5, "refused": {"at_least": 3, "at_most": 3}}], "others": NO_OTHERS}
+            for group, named in {
+                "provider": {"provider": None},
+                "model": {"model": "gpt-4o"},
+                "virtual_key": {"virtual_key_id": None, "virtual_key_name": None},
+                "user": {"user_id": None, "user_name": None},
+            }.items()
         },
         "cost": {"all_calls": 14, "admitted_calls": {"at_least": 7, "at_most": 7}},
         "tokens": {"all_calls": 0, "admitted_calls": {"at_least": 0, "at_most": 0}},
@@ -78,19 +87,32 @@ def test_it_begins_30_days_ago_and_takes_days_and_a_while_as_history_does(api, m
     assert answered("90m", budget=dollars(1))["since"] == "2026-11-23T10:30:00Z"
 
 
+def test_only_the_20_with_the_most_refused_calls_are_listed(api, meter, answered):
+    for number in range(23):
+        api.post("virtual-keys", {"id": f"vk-{number:02}", "name": f"Team {number}"})
+        for _ in range(2 if number == 22 else 1):
+            meter.reported(cost=2, virtual_key_id=f"vk-{number:02}")
+    found = answered(budget=dollars(1))["refused_by"]["virtual_key"]
+    assert found["top"][0] == {
+        "virtual_key_id": "vk-22",
+        "virtual_key_name": "Team 22",
+        "calls": 2,
+        "refused": {"at_least": 2, "at_most": 2},
+    }
+    assert [row["virtual_key_id"] for row in found["top"][1:]] == [f"vk-{number:02}" for number in range(19)]
+    assert found["others"] == {"count": 3, "refused": {"at_least": 3, "at_most": 3}}
+    later(meter, 9)
+    bounded = answered(budget=dollars(1))["refused_by"]["virtual_key"]
+    assert bounded["top"] == [row | {"refused": row["refused"] | {"at_least": 0}} for row in found["top"]]
+    assert bounded["others"] == {"count": 3, "refused": {"at_least": 0, "at_most": 3}}
+
+
 def test_nothing_is_stored_and_other_limits_do_not_matter(api, meter, answered):
     api.create("gpt-4o", budget=dollars(2))
     meter.reported(cost=1)
     before = meter.dump()
     assert answered(budget=dollars(9))["refused"]["at_most"] == 0
     assert (meter.dump(), api.list()["total_count"]) == (before, 1)
-
-
-def later(meter, days):
-    for _ in range(days):
-        meter.advance(DAY)
-        for _ in range(3):
-            meter.poll()
 
 
 def test_older_calls_are_bounded_by_their_buckets(api, meter, answered):
@@ -107,11 +129,11 @@ def test_older_calls_are_bounded_by_their_buckets(api, meter, answered):
     assert found["first_refused"] == {"earliest": "2026-11-23T12:30:00Z", "latest": "2026-11-23T12:45:00Z"}
     assert found["cost"] == {"all_calls": 13, "admitted_calls": {"at_least": 7, "at_most": 8}}
     both = {"at_least": 0, "at_most": 1}
-    assert found["refused_by"]["model"] == [
+    assert found["refused_by"]["model"]["top"] == [
         {"model": "gpt-4o", "calls": 3, "refused": both},
         {"model": "o3", "calls": 1, "refused": both},
     ]
-    assert found["refused_by"]["virtual_key"] == [
+    assert found["refused_by"]["virtual_key"]["top"] == [
         {"virtual_key_id": None, "virtual_key_name": None, "calls": 1, "refused": both},
         {"virtual_key_id": "vk", "virtual_key_name": "Search", "calls": 3, "refused": both},
     ]

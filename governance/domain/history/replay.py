@@ -5,15 +5,14 @@ it used. If a call held 0 of an amount and used some of it, its request had not 
 what it used.
 """
 
-from collections import Counter as Counts
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from heapq import heappop, heappush, nsmallest
+from heapq import heappop, heappush
 from typing import NamedTuple
 
-from governance.domain.history.query import COLUMNS, Group
+from governance.domain.history.refused_groups import SeriesCalls, exact_groups
 from governance.domain.history.usage import Series, series_of
-from governance.domain.history.what_if import MOST_REFUSED, Bounds, RefusedCalls, StoredCall, WhatIf, matched_rules
+from governance.domain.history.what_if import Bounds, StoredCall, WhatIf, matched_rules
 from governance.domain.limits.limit import Counter, Limit
 from governance.domain.limits.windows import window
 from governance.domain.metering.decision import decide
@@ -59,17 +58,16 @@ class Replay:
         self._rules = matched_rules(limit)
         self._current: list[ReplayedWindow | None] = [None] * len(self._rules)
         self._ends: list[End] = []
-        self._series = lru_cache(CALLS_REMEMBERED)(self._matched_series)
+        self._counted: dict[Series, SeriesCalls] = {}
+        self._counts_of = lru_cache(CALLS_REMEMBERED)(self._matched_counts)
         self._calls = self._refused = 0
-        self._calls_by: dict[Group, Counts[str]] = {group: Counts() for group in Group}
-        self._refused_by: dict[Group, Counts[str]] = {group: Counts() for group in Group}
         self._all = self._passed = Amounts(0, 0, 0)
         self._first: int | None = None
 
     def add(self, stored: StoredCall) -> None:
         """Decide about the next call, and count it."""
-        series = self._series(stored.call)
-        if series is None:
+        counts = self._counts_of(stored.call)
+        if counts is None:
             return
         self._end_until(stored.admitted_at)
         windows = [self._window(place, stored.admitted_at) for place in range(len(self._rules))]
@@ -77,11 +75,11 @@ class Replay:
         statuses, violations = decide(self._rules, [each.counter for each in windows], asked)
         used = Amounts(stored.used_cost, stored.used_tokens, stored.requests)
         self._calls += asked.requests
-        _count(self._calls_by, series, asked.requests)
+        counts.calls += asked.requests
         self._all = _plus(self._all, used)
         if violations:
             self._refused += asked.requests
-            _count(self._refused_by, series, asked.requests)
+            counts.refused += asked.requests
             self._first = stored.admitted_at if self._first is None else self._first
             return
         self._passed = _plus(self._passed, used)
@@ -106,20 +104,14 @@ class Replay:
             spent_tokens=Bounds(self._passed.tokens, self._passed.tokens),
             earliest=self._first,
             latest=self._first,
-            refused_by={group: self._most_refused(group) for group in Group},
+            refused_by=exact_groups(self._counted),
         )
 
-    def _most_refused(self, group: Group) -> list[RefusedCalls]:
-        """Return the members of a group with the most refused calls."""
-        calls = self._calls_by[group]
-        return [
-            RefusedCalls(value, calls[value], Bounds(refused, refused))
-            for value, refused in nsmallest(MOST_REFUSED, self._refused_by[group].items(), key=_most_first)
-        ]
-
-    def _matched_series(self, call: Call) -> Series | None:
-        """Return the series of a call. Return None if the limit does not apply to it."""
-        return series_of(call) if matches(call, {self._limit.identity: self._limit.id}) else None
+    def _matched_counts(self, call: Call) -> SeriesCalls | None:
+        """Return the counts of the series of a call. Return None if the limit does not apply to the call."""
+        if matches(call, {self._limit.identity: self._limit.id}):
+            return self._counted.setdefault(series_of(call), SeriesCalls())
+        return None
 
     def _end_until(self, now: int) -> None:
         """Settle the reservations that have ended by `now`."""
@@ -134,16 +126,6 @@ class Replay:
             start, end = window(rule.duration, self._limit.alignment, rule.anchor, now)
             known = self._current[place] = ReplayedWindow(start, end)
         return known
-
-
-def _count(counts: Mapping[Group, Counts[str]], series: Series, more: int) -> None:
-    for group, column in COLUMNS.items():
-        counts[group][getattr(series, column)] += more
-
-
-def _most_first(counted: tuple[str, int]) -> tuple[int, str]:
-    value, count = counted
-    return -count, value
 
 
 def _asked(stored: StoredCall) -> RequestedAmounts:

@@ -17,10 +17,6 @@ class Bounds(NamedTuple):
     most: int
 
 
-MOST_REFUSED = 20
-"""The largest number of rows by provider, by model, by virtual key and by user in an answer."""
-
-
 class RefusedCalls(NamedTuple):
     """The calls of one provider, model, virtual key or user. `value` is '' for calls without one."""
 
@@ -29,14 +25,27 @@ class RefusedCalls(NamedTuple):
     refused: Bounds
 
 
+class RefusedGroup(NamedTuple):
+    """Whose calls would have been refused: some providers, models, virtual keys or users, the most refused first.
+
+    `others` is the number of those that `top` leaves out, and `others_refused` the number of their refused calls.
+    """
+
+    top: Sequence[RefusedCalls] = ()
+    others: int = 0
+    others_refused: Bounds = Bounds(0, 0)
+
+
+NOBODY_REFUSED: Mapping[Group, RefusedGroup] = MappingProxyType({group: RefusedGroup() for group in Group})
+
+
 class WhatIf(NamedTuple):
     """What a limit would have done.
 
     Money is in nano-dollars, instants are in microseconds. `calls`, `cost` and `tokens` count all calls to which the
     limit applies. `spent` and `spent_tokens` count the calls that the limit would have admitted. The first refusal was
     between `earliest` and `latest`. `earliest` is None if there was no refusal. `latest` is None if it is not certain
-    that there was one. `refused_by` contains, for each group, the `MOST_REFUSED` of its members with the most refused
-    calls, the most first.
+    that there was one.
     """
 
     is_exact: bool
@@ -48,7 +57,7 @@ class WhatIf(NamedTuple):
     spent_tokens: Bounds
     earliest: int | None
     latest: int | None
-    refused_by: Mapping[Group, Sequence[RefusedCalls]] = MappingProxyType({})
+    refused_by: Mapping[Group, RefusedGroup] = NOBODY_REFUSED
 
 
 class StoredCall(NamedTuple):

@@ -10,6 +10,7 @@ from governance.domain.history.bucket_bounds import bounds
 from governance.domain.history.calendar import Calendar, Span
 from governance.domain.history.moments import Moment, span_of
 from governance.domain.history.query import Group
+from governance.domain.history.refused_groups import MOST_REFUSED, bounded_group
 from governance.domain.history.replay import Replay
 from governance.domain.history.usage import BUCKET, bucket_of
 from governance.domain.history.what_if import WhatIf
@@ -116,12 +117,15 @@ def _from_buckets(connection: Connection, limit: Limit, span: Span) -> WhatIf:
     if any(rule.duration.length < BUCKET for rule in limit.rules):
         raise _unavailable(TOO_FINE, calls.calls_since(connection))
     found, refusing = bounds(limit, calls.buckets(connection, limit, span))
-    return found._replace(refused_by=calls.refused_by(connection, limit, span, refusing))
+    if not refusing:
+        return found
+    members = calls.possibly_refused(connection, limit, span, refusing, MOST_REFUSED)
+    return found._replace(refused_by={group: bounded_group(found.refused, *own) for group, own in members.items()})
 
 
 def _names(connection: Connection, found: WhatIf) -> dict[Group, dict[str, str]]:
     return {
-        group: names.of_ids(connection, entity, [row.value for row in found.refused_by.get(group, ())])
+        group: names.of_ids(connection, entity, [row.value for row in found.refused_by[group].top])
         for group, entity in NAMED.items()
     }
 

@@ -3,12 +3,13 @@
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, tuple_
+from sqlalchemy import CTE, ColumnElement, Select, and_, case, func, literal, or_, select, tuple_, union_all
 from sqlalchemy.engine import Connection
 
 from governance.domain.history.calendar import Span
 from governance.domain.history.query import COLUMNS, Group
-from governance.domain.history.what_if import MOST_REFUSED, Bounds, BucketSum, RefusedCalls, StoredCall
+from governance.domain.history.refused_groups import PossiblyRefused
+from governance.domain.history.what_if import BucketSum, StoredCall
 from governance.domain.limits.limit import Limit, Scope
 from governance.domain.metering.matching import matches
 from governance.domain.metering.request import Call
@@ -88,33 +89,51 @@ def buckets(connection: Connection, limit: Limit, span: Span) -> list[BucketSum]
     return [BucketSum(*map(int, row)) for row in rows]
 
 
-def refused_by(
-    connection: Connection, limit: Limit, span: Span, refusing: Collection[int]
-) -> dict[Group, list[RefusedCalls]]:
-    """Return the members of each group with the most calls in the buckets that begin at `refusing`.
+def possibly_refused(
+    connection: Connection, limit: Limit, span: Span, refusing: Collection[int], most: int
+) -> dict[Group, tuple[list[PossiblyRefused], int]]:
+    """Return the calls of the members of each group that have calls in the buckets that begin at `refusing`.
 
-    All calls of these buckets may be refused.
+    For each group, return at most `most` of them, the most calls first, and the number of all of them.
     """
-    which = _series(connection, limit)
-    return {group: _most_refused(connection, group, which, span, refusing) for group in Group if refusing}
+    by_series = _by_series(span, refusing, _series(connection, limit))
+    parts = [select(_members(group, by_series, most).subquery()) for group in Group]
+    found: dict[Group, tuple[list[PossiblyRefused], int]] = {group: ([], 0) for group in Group}
+    for group, value, calls, possible, members in connection.execute(union_all(*parts)):
+        rows, _ = found[Group(group)]
+        rows.append(PossiblyRefused(value, int(calls), int(possible)))
+        found[Group(group)] = rows, members
+    return found
 
 
-def _most_refused(
-    connection: Connection, group: Group, which: ColumnElement[bool] | None, span: Span, refusing: Collection[int]
-) -> list[RefusedCalls]:
-    value = usage_series.c[COLUMNS[group]]
-    calls = func.sum(usage_buckets.c.requests)
-    refused = func.sum(case((is_one_of(usage_buckets.c.start, refusing), usage_buckets.c.requests), else_=0))
-    wanted = (
-        select(value.label("value"), calls.label("calls"), refused.label("refused"))
-        .join(usage_series, usage_series.c.id == usage_buckets.c.series_id)
-        .where(usage_buckets.c.start >= span.start, usage_buckets.c.start < span.end)
+def _by_series(span: Span, refusing: Collection[int], which: ColumnElement[bool] | None) -> CTE:
+    """Return the calls of each series, and those in the buckets that begin at `refusing`."""
+    own = usage_buckets.c
+    possible = case((is_one_of(own.start, refusing), own.requests), else_=0)
+    wanted = select(own.series_id, func.sum(own.requests).label("calls"), func.sum(possible).label("possible")).where(
+        own.start >= span.start, own.start < span.end
     )
-    found = (wanted if which is None else wanted.where(which)).group_by(value).subquery()
-    rows = connection.execute(
-        select(found).where(found.c.refused > 0).order_by(found.c.refused.desc(), found.c.value).limit(MOST_REFUSED)
+    if which is not None:
+        wanted = wanted.join(usage_series, usage_series.c.id == own.series_id).where(which)
+    return wanted.group_by(own.series_id).cte("by_series")
+
+
+def _members(group: Group, by_series: CTE, most: int) -> Select[Any]:
+    value, possible = usage_series.c[COLUMNS[group]], func.sum(by_series.c.possible)
+    return (
+        select(
+            literal(group.value).label("member_of"),
+            value.label("value"),
+            func.sum(by_series.c.calls).label("calls"),
+            possible.label("possible"),
+            func.count().over().label("members"),
+        )
+        .join_from(by_series, usage_series, usage_series.c.id == by_series.c.series_id)
+        .group_by(value)
+        .having(possible > 0)
+        .order_by(possible.desc(), value)
+        .limit(most)
     )
-    return [RefusedCalls(name, int(made), Bounds(0, int(some))) for name, made, some in rows]
 
 
 def _series(connection: Connection, limit: Limit) -> ColumnElement[bool] | None:

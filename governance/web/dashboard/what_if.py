@@ -63,7 +63,7 @@ def _refused_by(answered: WhatIfAnswer) -> list[tuple[str, str, RefusedCalls]]:
     return [
         (kind, answered.names.get(group, {}).get(row.value) or row.value or NOBODY.get(group, "none"), row)
         for group, kind in KINDS.items()
-        for row in answered.found.refused_by.get(group, ())[:MOST_ROWS]
+        for row in answered.found.refused_by[group].top[:MOST_ROWS]
     ]
 
 

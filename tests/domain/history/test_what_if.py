@@ -1,15 +1,16 @@
 """What a limit would have done: the replay of calls, the bounds from buckets, and that they agree."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from governance.domain.history.bucket_bounds import bounds
 from governance.domain.history.query import Group
+from governance.domain.history.refused_groups import MOST_REFUSED, PossiblyRefused, bounded_group
 from governance.domain.history.replay import Replay
 from governance.domain.history.usage import BUCKET, bucket_of
-from governance.domain.history.what_if import MOST_REFUSED, Bounds, BucketSum, RefusedCalls, StoredCall
+from governance.domain.history.what_if import Bounds, BucketSum, RefusedCalls, StoredCall
 from governance.domain.limits.limit import Limit, Rule
 from governance.domain.metering.request import Call
 from governance.domain.times import DAY, MINUTE, SECOND, parse_rfc3339
@@ -87,9 +88,9 @@ def test_calls_that_the_limit_does_not_apply_to_are_left_out():
 def test_refused_calls_are_counted_by_whose_they_are():
     two = [call(0, cost=6), call(1, cost=6, model="o3"), call(2, cost=6, model="O3"), call(3, cost=1, model="o3")]
     found = replayed(limit(("cost", 10, "1d")), *two)
-    (model,) = found.refused_by[Group.MODEL]
+    (model,) = found.refused_by[Group.MODEL].top
     assert model == RefusedCalls("o3", 3, Bounds(2, 2))
-    (key,) = found.refused_by[Group.VIRTUAL_KEY]
+    (key,) = found.refused_by[Group.VIRTUAL_KEY].top
     assert key == RefusedCalls("", 4, Bounds(2, 2))
 
 
@@ -97,8 +98,8 @@ def test_the_most_refused_come_first_and_the_list_is_bounded():
     none = limit(("cost", 1, "1d"))
     calls = [call(0, cost=2, model=f"m{number:02}") for number in range(30) for _ in range(1 + number % 3)]
     models = replayed(none, *calls).refused_by[Group.MODEL]
-    assert [(row.value, row.calls) for row in models[:2]] == [("m02", 3), ("m05", 3)]
-    assert len(models) == MOST_REFUSED
+    assert [(row.value, row.calls) for row in models.top[:2]] == [("m02", 3), ("m05", 3)]
+    assert (len(models.top), models.others, models.others_refused) == (MOST_REFUSED, 10, Bounds(10, 10))
 
 
 def bucket(number, requests, cost=0, tokens=0):
@@ -127,13 +128,14 @@ def test_a_bucket_in_two_windows_is_certain_in_none():
 
 calls = st.lists(
     st.builds(
-        lambda minutes, cost, tokens, requests: call(
-            minutes * 60, cost=cost, tokens=tokens, requests=requests, report=True
+        lambda minutes, cost, tokens, requests, model: call(
+            minutes * 60, cost=cost, tokens=tokens, requests=requests, report=True, model=model
         ),
         st.integers(0, 240),
         st.integers(0, 9),
         st.integers(0, 9),
         st.integers(1, 3),
+        st.sampled_from(["m", "n", "o"]),
     ),
     max_size=60,
 )
@@ -157,7 +159,7 @@ def test_the_bounds_hold_for_any_calls_that_asked_for_what_they_used(calls, rule
         start = bucket_of(each.admitted_at)
         more = each.requests, each.used_tokens, each.used_cost
         sums[start] = tuple(map(sum, zip(sums[start], more, strict=True)))
-    found, _ = bounds(own, [BucketSum(start, *sums[start]) for start in sorted(sums)])
+    found, refusing = bounds(own, [BucketSum(start, *sums[start]) for start in sorted(sums)])
     assert (found.calls, found.cost, found.tokens) == (exact.calls, exact.cost, exact.tokens)
     for one, other in (
         (found.refused, exact.refused),
@@ -165,6 +167,16 @@ def test_the_bounds_hold_for_any_calls_that_asked_for_what_they_used(calls, rule
         (found.spent_tokens, exact.spent_tokens),
     ):
         assert one.least <= other.least <= one.most
+    possible = Counter()
+    for each in calls:
+        possible[each.call.model] += each.requests if bucket_of(each.admitted_at) in refusing else 0
+    refused = {row.value: row.refused.most for row in exact.refused_by[Group.MODEL].top}
+    first, *rest = sorted(possible.items()) or [("m", 0)]
+    models = bounded_group(found.refused, [PossiblyRefused(first[0], 0, first[1])], len(possible))
+    (top,) = models.top
+    assert top.refused.least <= refused.get(first[0], 0) <= top.refused.most
+    others = sum(refused.get(model, 0) for model, _ in rest)
+    assert models.others_refused.least <= others <= models.others_refused.most
     if exact.earliest is not None:
         assert found.earliest <= exact.earliest < (found.latest or exact.earliest + DAY)
     if found.latest is not None:
