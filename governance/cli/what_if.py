@@ -56,15 +56,16 @@ WINDOW = WindowOption()
 @until_option
 @json_option
 @with_appcontext
-def what_if(*, since: str, until: str | None, as_json: bool, **given: Any) -> None:
+def what_if(*, since: str | None, until: str | None, as_json: bool, **given: Any) -> None:
     """Show how many past calls a limit would have refused, and whose. Nothing is stored.
 
     Example: flask governance what-if --model gpt-4o --budget 18/1d --since 7d
     """
-    asked = {"model_config": _limit(**given), "since": since} | ({"until": until} if until else {})
+    times = {"since": since, "until": until}
+    asked = {"model_config": _limit(**given)} | {name: value for name, value in times.items() if value}
     with opened() as service:
         body = load(BODY, asked)
-        answer = service.what_ifs.ask(body["model_config"], body["since"], body.get("until"))
+        answer = service.what_ifs.ask(body["model_config"], body.get("since"), body.get("until"))
     if as_json:
         print_json(shown.answer(*answer))
         return

@@ -372,6 +372,12 @@ def test_an_unknown_virtual_key_is_refused_in_bifrosts_words(api):
     assert told == {"scope_id": "Virtual key 'nope' not found"}
 
 
+def test_the_name_of_a_virtual_key_is_told_its_id(api):
+    api.post("virtual-keys", {"id": "vk-1", "name": "Search team"})
+    told = refused(api, {"model_name": "m", "scope": "virtual_key", "scope_id": "Search team", "budgets": [DAY]})
+    assert told == {"scope_id": "Virtual key 'Search team' not found: give its id, 'vk-1', in place of its name"}
+
+
 @pytest.mark.parametrize("scope", [{}, {"scope": None}, {"scope": "global"}])
 @pytest.mark.parametrize("empty", [None, "", "  "])
 def test_an_empty_scope_id_is_as_good_as_none(api, scope, empty):

@@ -121,16 +121,20 @@ def test_a_forecast_compares_with_the_same_day_of_earlier_weeks(api, meter, fore
 
 def test_an_unused_limit_lasts_and_a_new_window_is_too_early(api, meter, forecasts):
     limit = api.create("gpt-4o", budget=dollars(10), rate_limit=tokens(10))
-    assert [(each["metric"], each["outlook"], each["at_reset"]) for each in forecasts(limit)] == [
-        ("cost", "too_early", None),
-        ("tokens", "too_early", None),
+    assert [tuple(each[name] for name in ("metric", "outlook", "possible_from")) for each in forecasts(limit)] == [
+        ("cost", "too_early", "2026-11-23T13:12:00Z"),
+        ("tokens", "too_early", "2026-11-23T12:03:00Z"),
     ]
+    assert [each["at_reset"] for each in forecasts(limit)] == [None, None]
     meter.advance(3000)
     meter.reported(tokens=10)
     assert [each["outlook"] for each in forecasts(limit)] == ["too_early", "used_up"]
 
 
 @pytest.mark.parametrize("what", ["windows", "forecast"])
-def test_an_unknown_limit_is_404(api, what):
-    answer = api.get(f"model-configs/none/{what}")
+def test_an_unknown_limit_is_404_and_told_to_need_an_id(api, what):
+    api.create("gpt-4o", budget=dollars(10))
+    answer = api.get(f"model-configs/gpt-4o/{what}")
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (404, "model_config_not_found")
+    assert answer.get_json()["error"]["message"].endswith("give the id of a limit, as the list of limits shows it.")
+    assert api.get("model-configs/gpt-4o").get_json()["error"]["message"] == "Model config not found"

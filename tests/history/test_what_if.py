@@ -192,6 +192,13 @@ def test_a_wrong_question_is_refused_by_its_field(api, body, param, said):
     assert said in answer.get_json()["error"]["message"]
 
 
+def test_the_name_of_a_virtual_key_is_told_its_id(api, ask):
+    api.post("virtual-keys", {"id": "search", "name": "Search team"})
+    error = ask(scope="virtual_key", scope_id="Search team", budget=dollars(1)).get_json()["error"]
+    assert error["param"] == "model_config.scope_id"
+    assert error["message"].endswith("give its id, 'search', in place of its name")
+
+
 def test_it_ends_after_its_time_and_says_so(meter, ask, monkeypatch):
     meter.reported(cost=1)
     monkeypatch.setattr(what_if, "MOST_SECONDS", -1)

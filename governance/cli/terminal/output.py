@@ -25,12 +25,13 @@ expires_option = click.option(
 
 since_option = click.option(
     "--since",
-    default="30d",
-    show_default=True,
     metavar="TIME|DAY|DURATION",
-    help="A time, a day such as 2027-01-31, or a while ago such as 7d or 12h.",
+    help="A time, a day such as 2027-01-31, or a while before now such as 7d or 12h; 30 days before --until, at "
+    "midnight, where left out.",
 )
-until_option = click.option("--until", metavar="TIME|DAY|DURATION", help="Before this time; now where left out.")
+until_option = click.option(
+    "--until", metavar="TIME|DAY|DURATION", help="Before this time, given in the same forms; now where left out."
+)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A point in time as a question gives it: an instant, a day, or a length of time before now."""
+"""A point in time as a query gives it: an instant, a day, or a length of time before now."""
 
 import re
 from datetime import date
@@ -15,9 +15,11 @@ Moment = int | date | Duration
 A length in days, weeks, months or years reaches back to a midnight.
 """
 USUAL_DAYS = 30
-"""The number of days before `until` at which a question begins if it gives no `since`."""
+"""If a query gives no `since`, it begins this many days before `until`, or before now if `until` is later."""
+FARTHEST = 366 * DAY
+"""No usage is later than now, so a span need not end much later. Each day of a span costs some microseconds."""
 A_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
-IN_THE_FUTURE = "Give an earlier since: this time is in the future."
+IN_THE_FUTURE = "Give an earlier since: it is in the future."
 BEFORE_ITS_START = "Give until later than since."
 
 
@@ -29,7 +31,7 @@ def parse(text: str) -> Moment:
 
 
 def instant_of(moment: Moment, calendar: Calendar, now: int) -> int:
-    """Return the instant of a moment. Days are those of the calendar."""
+    """Return the instant of a moment, in microseconds. The calendar says when a day begins."""
     if isinstance(moment, Duration):
         ago = max(0, now - moment.length)
         return calendar.day_of(ago) if moment.alignable else ago
@@ -37,9 +39,14 @@ def instant_of(moment: Moment, calendar: Calendar, now: int) -> int:
 
 
 def span_of(since: Moment | None, until: Moment | None, calendar: Calendar, now: int, latest: int) -> Span:
-    """Return the time span of a question. It ends at `latest` if `until` is None. Raises InvalidRequest."""
-    end = latest if until is None else instant_of(until, calendar, now)
-    start = calendar.day_of(max(0, end - USUAL_DAYS * DAY)) if since is None else instant_of(since, calendar, now)
+    """Return the time span of a query. It ends at `latest` if `until` is None. Raises InvalidRequest.
+
+    It begins in 1970 or later, and ends at most `FARTHEST` after now.
+    """
+    end = latest if until is None else min(instant_of(until, calendar, now), now + FARTHEST)
+    usual = calendar.day_of(max(0, min(end, now) - USUAL_DAYS * DAY))
+    start = usual if since is None else instant_of(since, calendar, now)
+    start = calendar.day_of(0) if start < 0 else start
     if start > now:
         raise InvalidRequest(IN_THE_FUTURE, param="since", code=Code.INVALID_PARAMETER)
     if start >= end:

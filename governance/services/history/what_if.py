@@ -36,9 +36,6 @@ TOO_FINE = (
     "Give since as {} or later, or windows of 15 minutes or longer: of earlier calls only sums of 15 minutes are kept."
 )
 NOT_KEPT = "Give since as {} or later: older usage is not kept by 15 minutes."
-
-
-GIVE_AN_ID = ": give the id of a virtual key."
 NAMED = {Group.VIRTUAL_KEY: Entity.VIRTUAL_KEY, Group.USER: Entity.USER}
 """The groups whose members have names."""
 
@@ -80,7 +77,7 @@ class WhatIfs:
         now = self._clock()
         span = span_of(since, until, self._calendar, now, now - now % SECOND + SECOND)
         with self._database.read() as connection:
-            inherited = is_aligned_by_key(connection, draft, GIVE_AN_ID)
+            inherited = is_aligned_by_key(connection, draft)
             if calls.calls_since(connection) > span.start:
                 span = Span(bucket_of(span.start), span.end + -span.end % BUCKET)
                 found = _from_buckets(connection, self._limit(draft, span.start, inherited=inherited), span)

@@ -18,16 +18,18 @@ def stored(connection: Connection, limit_id: str, advice: str = "") -> LimitStat
     return entry
 
 
-def is_aligned_by_key(connection: Connection, draft: LimitDraft, advice: str = "") -> bool:
+def is_aligned_by_key(connection: Connection, draft: LimitDraft) -> bool:
     """Return `calendar_aligned` of the virtual key that a draft names.
 
-    Return False if it names none. Raises InvalidRequest with all faults of the draft if the virtual key is unknown. The
-    message of that fault ends with `advice`.
+    Return False if it names none. Raises InvalidRequest with all faults of the draft if the virtual key is unknown.
     """
     if draft.scope != Scope.VIRTUAL_KEY:
         return False
-    key: VirtualKey | None = virtual_keys.get(connection, draft.scope_id or "")
+    given = draft.scope_id or ""
+    key: VirtualKey | None = virtual_keys.get(connection, given)
     if key is None:
-        unknown = Fault("scope_id", f"Virtual key '{draft.scope_id}' not found{advice}")
+        known = virtual_keys.id_of_name(connection, given)
+        advice = "" if known is None else f": give its id, '{known}', in place of its name"
+        unknown = Fault("scope_id", f"Virtual key '{given}' not found{advice}")
         raise InvalidRequest.of([unknown, *drafted_flag(draft)[1]])
     return key.calendar_aligned

@@ -19,6 +19,11 @@ class VirtualKeyRows(NamedRows[VirtualKey, ManagedKey]):
         row = connection.execute(select(*self.columns).where(self.table.c.digest == digest)).one_or_none()
         return None if row is None else VirtualKey._make(row)
 
+    def id_of_name(self, connection: Connection, name: str) -> str | None:
+        """Return the id of the key with this name, or None."""
+        columns = self.table.c
+        return connection.execute(select(columns.id).where(columns.name == name)).scalar_one_or_none()
+
     def clash(self, connection: Connection, key: VirtualKey) -> str | None:
         """Return the column (`name` or `digest`) in which another stored key has the same value.
 
