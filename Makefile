@@ -49,9 +49,7 @@ gateways: $(GATEWAYS)  ## install real Envoy, nginx, Traefik and Caddy, and test
 		$(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(NGINX); }
 	$(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 $(PROXIES)/venv/bin/pytest -p no:cacheprovider -m gateways -n 2 --dist loadgroup tests/gateways
 
-litellm: $(READY)  ## test the recipe for LiteLLM with its real proxy: installs 740 MB, so CI does not run it
-	test -d $(LITELLM) || { $(PYTHON) -m venv $(LITELLM) && \
-		$(LITELLM)/bin/pip install --quiet --disable-pip-version-check -r tests/litellm/requirements.txt; }
+litellm: $(READY) $(LITELLM)/.ready  ## test the recipe for LiteLLM with its real proxy: installs 740 MB, so CI does not run it
 	$(LITELLM)/bin/pytest -q -p no:cacheprovider --noconftest -m litellm tests/litellm
 
 browser: $(BROWSER)  ## the dashboard in a real Chromium, which must be installed
@@ -118,6 +116,7 @@ lock: $(READY)  ## requirements.txt changed: write its hashed closures anew
 	sed '/^# Development/,$$d' requirements.txt | $(COMPILE) - -c requirements-dev.lock -o requirements.lock
 	$(COMPILE) tests/gateways/requirements.txt -c requirements-dev.lock -o tests/gateways/requirements.lock
 	$(COMPILE) tests/deploy/requirements.txt -c requirements-dev.lock -o tests/deploy/requirements.lock
+	$(COMPILE) tests/litellm/requirements.txt -o tests/litellm/requirements.lock
 
 # An environment of the bench's own: what the service stands on, and what it is measured beside. A machine without a
 # Redis gets Debian's, unpacked here and nowhere else; where that cannot be, the bench goes without.
@@ -134,6 +133,12 @@ $(GATEWAYS): requirements-dev.lock tests/gateways/requirements.lock
 	$(PYTHON) -m venv $(PROXIES)/venv
 	$(PROXIES)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes \
 		-r requirements-dev.lock -r tests/gateways/requirements.lock
+	@touch $@
+
+# LiteLLM pins what it stands on more tightly than the service, so its environment has a closure of its own.
+$(LITELLM)/.ready: tests/litellm/requirements.lock
+	$(PYTHON) -m venv $(LITELLM)
+	$(LITELLM)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/litellm/requirements.lock
 	@touch $@
 
 $(DEPLOY): requirements-dev.lock tests/deploy/requirements.lock
