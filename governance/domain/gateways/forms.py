@@ -11,7 +11,7 @@ from governance.domain import strict_json
 from governance.domain.gateways import inputs, outputs
 from governance.domain.gateways.model_call import HoldSizes, ModelCall, unreadable
 from governance.domain.gateways.outputs import OutputFields
-from governance.domain.names import MAX_NAME, has_control, visible
+from governance.domain.names import MAX_NAME, has_control, spelled, visible
 from governance.domain.pricing.tokens import MAX_TOKENS
 
 DEEPEST = 200
@@ -118,7 +118,7 @@ def provider_of(form: Form, model: str) -> str | None:
 
     Return None if the model in the body contains the provider, as in `deepseek/deepseek-chat`.
     """
-    is_written_with_one = "/" in model and "model" not in form.path.groupindex
+    is_written_with_one = bool(spelled(model, None)[0]) and "model" not in form.path.groupindex
     return None if is_written_with_one or not form.provider else form.provider
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from governance.domain import names
 from governance.domain.errors import Code, Forbidden
 from governance.domain.gateways import forms
 from governance.domain.gateways.forms import Form
@@ -16,6 +17,10 @@ MIB = 1024 * 1024
 PARTIAL = "HTTP_X_ENVOY_AUTH_PARTIAL_BODY"
 CUT_OFF = "Let the proxy pass on the whole body: this one was cut off (in Envoy, raise max_request_bytes)."
 UNKNOWN = "Use a path of a known call to a model, or set GOVERNANCE_GATEWAY_UNKNOWN=allow: {} is none that can be read."
+NO_PROVIDER = (
+    "Send the path of the call as X-Forwarded-Uri with ?trust=uri, or name the provider as X-Governance-Provider with "
+    "?trust=provider: without a provider, its limits would not apply."
+)
 LONGEST_SHOWN = 100
 NUMBER = re.compile("[0-9]{1,15}")
 
@@ -26,7 +31,8 @@ def asked(
     """Return the call that a request makes.
 
     Return None if its path is no known call to a model and such paths are allowed. `path` is None if the proxy does not
-    send it. Raises InvalidRequest, Forbidden, RequestEntityTooLarge.
+    send it. A call whose provider is not known is refused, because no limit on a provider would apply to it. Raises
+    InvalidRequest, Forbidden, RequestEntityTooLarge.
     """
     path = told["uri"].partition("?")[0] if "uri" in told else path
     found = (forms.NAMELESS, None) if path is None else forms.form_of(path)
@@ -39,7 +45,10 @@ def asked(
     bodies.refuse_other_charset(request)
     data = bodies.plain(body, bodies.coding(request), settings.gateway_body_mb * MIB)
     form, model = found or (forms.NAMELESS, None)
-    return _with_told(_read(data, form, told.get("model") or model, settings), told)
+    call = _with_told(_read(data, form, told.get("model") or model, settings), told)
+    if not names.spelled(call.model, call.provider)[0]:
+        raise Forbidden(NO_PROVIDER, code=Code.CALL_UNKNOWN)
+    return call
 
 
 def _read(data: bytes, form: Form, model: str | None, settings: Settings) -> ModelCall:
