@@ -44,9 +44,19 @@ def test_a_key_without_limits_sees_none(api):
 def test_without_a_key_or_with_another_it_is_401(api, held):
     assert api.with_key(None).get("/gateway/self").get_json()["error"]["code"] == "virtual_key_required"
     assert own(api, held["value"], "Basic").get_json()["error"]["code"] == "virtual_key_required"
+    assert "API key" in own(api, api.key).get_json()["error"]["message"]
     for wrong in ("nope", api.key, held["value"] + "x", "vk"):
         answer = own(api, wrong)
         assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "invalid_virtual_key")
+
+
+@pytest.mark.parametrize("header", ["x-api-key", "api-key", "x-goog-api-key", "x-bf-vk"])
+def test_the_key_is_read_where_each_client_sends_keys(api, held, header):
+    headers = {header: held["value"]}
+    answer = api.with_key(None).get("/gateway/self", headers=headers)
+    assert (answer.status_code, len(answer.get_json()["limits"])) == (200, 2)
+    both = api.with_key(None).get("/gateway/self", headers=headers | {"Authorization": "Bearer another"})
+    assert (both.status_code, both.get_json()["error"]["code"]) == (401, "invalid_virtual_key")
 
 
 def test_an_inactive_or_expired_key_is_403(api, held, clock):

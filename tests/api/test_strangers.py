@@ -79,6 +79,16 @@ def test_a_line_says_where_a_request_came_from_and_which_key_it_tried(api, log):
     assert "forwarded_for" not in line
 
 
+def test_a_line_about_a_proxy_tells_of_its_key_and_never_of_the_clients(api, log):
+    client = {"Authorization": "Bearer gov-the-client-sent-an-api-key-of-its-own"}
+    proxies = api.with_key(None)
+    proxies.post("/gateway/authorize", {}, headers=client | {"X-Governance-Key": WRONG})
+    proxies.post("/gateway/authorize", {}, headers=client)
+    proxies.get("/gateway/self", headers=client)
+    prefixes = [line.get("key_prefix") for line in log]
+    assert prefixes == [WRONG[: len(WRONG) // 4], None, None]
+
+
 @pytest.mark.parametrize("header", ["Bearer hunter2-hunter2-hunter2-hunter2", "Basic aHVudGVyMg==", "hunter2", ""])
 def test_a_line_shows_nothing_of_what_may_be_a_password(api, log, header):
     api.with_key(None).get("users", headers={"Authorization": header} if header else {})
@@ -166,7 +176,7 @@ def test_failures_of_authentication_are_counted(api):
     api.with_key(None).get("users")
     after = counted()
     more = {name.partition('"')[2].partition('"')[0]: after[name] - before.get(name, 0) for name in after}
-    assert more == {"invalid_api_key": 1, "api_key_required": 1}
+    assert {code: count for code, count in more.items() if count} == {"invalid_api_key": 1, "api_key_required": 1}
 
 
 @pytest.mark.parametrize(

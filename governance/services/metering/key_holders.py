@@ -9,6 +9,13 @@ from governance.domain.metering.decision import key_refusal
 from governance.storage.keys.virtual_keys import virtual_keys
 
 UNKNOWN = "Send a virtual key that exists: this one is unknown."
+IS_API_KEY = "Send a virtual key: this is an API key of the limits service, which no client may have."
+
+
+def unknown(secret: str | None) -> Unauthenticated:
+    """Return the error for an unknown virtual key."""
+    is_api_key = secret is not None and secret.startswith(keys.API_KEY_PREFIX)
+    return Unauthenticated(IS_API_KEY if is_api_key else UNKNOWN, code=Code.INVALID_VIRTUAL_KEY)
 
 
 def usable_key(connection: Connection, secret: str, now: int) -> VirtualKey:
@@ -18,7 +25,7 @@ def usable_key(connection: Connection, secret: str, now: int) -> VirtualKey:
     """
     key = virtual_keys.by_digest(connection, keys.digest(secret))
     if key is None:
-        raise Unauthenticated(UNKNOWN, code=Code.INVALID_VIRTUAL_KEY)
+        raise unknown(secret)
     refusal = key_refusal(key, now)
     if refusal is not None:
         raise Forbidden(refusal.message, code=refusal.code)

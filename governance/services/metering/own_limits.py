@@ -1,14 +1,11 @@
 """The limits of one virtual key, for the holder of the key."""
 
-from governance.domain.errors import Code, Unauthenticated
 from governance.domain.keys import VirtualKey
 from governance.domain.limits.limit import OwnRule, Scope, current
 from governance.domain.times import Clock
 from governance.services.metering.key_holders import usable_key
 from governance.storage.limits import states, writes
 from governance.storage.store import Database
-
-MISSING = "Send your virtual key as 'Authorization: Bearer …'."
 
 
 class OwnLimits:
@@ -23,8 +20,6 @@ class OwnLimits:
 
         Raises Unauthenticated, Forbidden.
         """
-        if not secret:
-            raise Unauthenticated(MISSING, code=Code.VIRTUAL_KEY_REQUIRED)
         now = self._clock()
         with self._database.read() as connection:
             key = usable_key(connection, secret, now)

@@ -12,10 +12,13 @@ from governance.domain.gateways.model_call import ModelCall
 from governance.domain.keys import KeyScope
 from governance.domain.limits import money
 from governance.domain.metering.decision import Decision
+from governance.services.gateways.proxied_calls import Caller
+from governance.services.metering import key_holders
 from governance.web.gateways import credentials, model_calls, refusals, trusted_headers
 from governance.web.gateways.bodies import ReadBody
 from governance.web.gateways.options import USUAL, GatewayOptions
 from governance.web.gateways.rate_limit_headers import rate_limit
+from governance.web.http.answers import Header
 from governance.web.http.context import the_request
 from governance.web.http.flask_app import HttpResponse
 from governance.web.http.operation import NOT_OURS, operation
@@ -69,11 +72,11 @@ def _answered(path: str | None, options: GatewayOptions, body: ReadBody) -> Http
         asked = model_calls.asked(request, body, path, told, service.settings)
         if asked is None:
             service.proxied_calls.admit_unmetered(caller)
-            return HttpResponse(status=200)
+            return _without_body([])
         decision = service.proxied_calls.authorize(caller, asked, settles=options.settles)
         if decision.allowed:
             return _allowed(decision, asked)
-        raise _refused(decision, options)
+        raise _refused(decision, caller, options)
     except (GovernanceError, HTTPException) as error:
         return refusals.response(error, options)
 
@@ -83,11 +86,18 @@ def _allowed(decision: Decision, asked: ModelCall) -> HttpResponse:
     headers = [("X-Governance-Estimate", "bound" if asked.is_bound else "assumed"), *rate_limit(decision)]
     if held is not None:
         headers += [("X-Reservation-Id", held.id), ("X-Governance-Cost", money.dollars(held.held_cost))]
-    return HttpResponse(status=200, headers=headers)
+    return _without_body(headers)
 
 
-def _refused(decision: Decision, options: GatewayOptions) -> GovernanceError:
+def _without_body(headers: list[Header]) -> HttpResponse:
+    """Return a 200 response without a body, and so without a Content-Type."""
+    response = HttpResponse(status=200, headers=headers)
+    del response.headers["Content-Type"]
+    return response
+
+
+def _refused(decision: Decision, caller: Caller, options: GatewayOptions) -> GovernanceError:
     """Build the error for a refused call. The client gets figures only about rules on its own key or user."""
     if decision.key_refusal is not None and decision.key_refusal.code == Code.VIRTUAL_KEY_UNKNOWN:
-        return credentials.unknown()
+        return key_holders.unknown(caller.virtual_key)
     return refusal(decision, shows_shared=options.shows_all)

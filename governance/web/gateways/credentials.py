@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from governance.domain.errors import Code, Unauthenticated
 from governance.services.gateways.proxied_calls import Caller
-from governance.services.metering.key_holders import UNKNOWN
 from governance.web.http.flask_app import HttpRequest
 
 KEY_HEADERS = ("HTTP_X_API_KEY", "HTTP_API_KEY", "HTTP_X_GOOG_API_KEY", "HTTP_X_BF_VK")
@@ -20,6 +19,11 @@ DIFFERENT = "Send one virtual key: this request has two different ones."
 
 def caller(request: HttpRequest, told: Mapping[str, str], *, is_anonymous_allowed: bool) -> Caller:
     """Return who makes a call. The user is used only if it comes from the proxy itself. Raises Unauthenticated."""
+    return Caller(virtual_key(request, is_needed=not is_anonymous_allowed) or None, told.get("user"))
+
+
+def virtual_key(request: HttpRequest, *, is_needed: bool = True) -> str:
+    """Return the virtual key of a request. Return '' if there is none and none is needed. Raises Unauthenticated."""
     environ = request.environ
     scheme, _, bearer = environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     sent = {environ.get(name, "").strip() for name in KEY_HEADERS}
@@ -27,11 +31,6 @@ def caller(request: HttpRequest, told: Mapping[str, str], *, is_anonymous_allowe
     sent.discard("")
     if len(sent) > 1:
         raise Unauthenticated(DIFFERENT, code=Code.INVALID_VIRTUAL_KEY)
-    if not sent and not is_anonymous_allowed:
+    if not sent and is_needed:
         raise Unauthenticated(MISSING, code=Code.VIRTUAL_KEY_REQUIRED)
-    return Caller(next(iter(sent), None), told.get("user"))
-
-
-def unknown() -> Unauthenticated:
-    """Return the error for an unknown virtual key."""
-    return Unauthenticated(UNKNOWN, code=Code.INVALID_VIRTUAL_KEY)
+    return next(iter(sent), "")

@@ -4,6 +4,7 @@ from flask import Blueprint
 
 from governance.container import governance
 from governance.domain.errors import Code
+from governance.web.gateways import credentials
 from governance.web.http.answers import secret
 from governance.web.http.context import the_request
 from governance.web.http.flask_app import HttpResponse
@@ -28,7 +29,9 @@ blueprint = Blueprint("gateway", __name__, url_prefix="/gateway")
     ),
 )
 def own_limits_of_key() -> HttpResponse:
-    """Return the limits on the virtual key that is sent as `Authorization: Bearer`, and what is left of them."""
-    scheme, _, value = the_request().environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
-    key, rules = governance().own_limits.of(value.strip() if scheme.lower() == "bearer" else "")
+    """Return the limits on the virtual key that is sent, and what is left of them.
+
+    The key is sent in one of the headers in which `/gateway/authorize` takes it.
+    """
+    key, rules = governance().own_limits.of(credentials.virtual_key(the_request()))
     return secret(own_limits.shown(key, rules))

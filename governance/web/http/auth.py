@@ -3,6 +3,8 @@
 Requests of proxies are checked too.
 """
 
+from wsgiref.types import WSGIEnvironment
+
 from flask import Flask
 
 from governance.container import EXTENSION, Container
@@ -16,7 +18,10 @@ from governance.web.http.operation import Operation
 ADMIN_ONLY = (KeyScope.ADMIN,)
 PROXY_KEY = "HTTP_X_GOVERNANCE_KEY"
 """The header in which a proxy sends its API key. `Authorization` contains the key of the proxy's client."""
-NO_PROXY_KEY = "Send an API key of the proxy as X-Governance-Key: Authorization is that of the client."
+NO_PROXY_KEY = (
+    "Send the proxy's API key (scope meter) as X-Governance-Key; Authorization is for the client's virtual key."
+)
+WRONG_PROXY_KEY = f"{NO_PROXY_KEY} The key that was sent is unknown, revoked or expired."
 
 
 def protect(app: Flask) -> None:
@@ -41,11 +46,21 @@ def protect(app: Flask) -> None:
             return
         else:
             secret = _proxy_key(request)
-        request.api_key = key = service.authentication.authenticate(secret.strip())
+        try:
+            request.api_key = key = service.authentication.authenticate(secret.strip())
+        except Unauthenticated as error:
+            raise (error if path.startswith("/api/") else Unauthenticated(WRONG_PROXY_KEY)) from None
         if endpoint is not None:
             authentication.authorize(key, (declared and declared.scopes) or ADMIN_ONLY)
 
     app.before_request(authenticate)
+
+
+def sent_key(environ: WSGIEnvironment) -> str:
+    """Return the API key of a request, from the header in which its path expects the key."""
+    if f"{environ.get('PATH_INFO', '')}/".startswith("/gateway/"):
+        return str(environ.get(PROXY_KEY, "")).strip()
+    return str(environ.get("HTTP_AUTHORIZATION", "")).strip().partition(" ")[2].strip()
 
 
 def _proxy_key(request: HttpRequest) -> str:

@@ -6,9 +6,11 @@ from wsgiref.types import WSGIEnvironment
 from flask import Flask, Response
 
 from governance.container import EXTENSION, Container, governance
+from governance.domain.errors import Code
 from governance.domain.keys import API_KEY_PREFIX, ApiKey, shown_prefix
 from governance.domain.times import Clock
 from governance.services.metering.statistics import authentication_failed, requests_counted
+from governance.web.http.auth import sent_key
 from governance.web.http.client_address import forwarded_for, peer
 from governance.web.http.context import the_request
 from governance.web.http.flask_app import HttpRequest, HttpResponse
@@ -62,7 +64,7 @@ def _log_refusal(request: HttpRequest, status: int) -> None:
         return
     if status == UNAUTHENTICATED:
         authentication_failed(fields["code"])
-        fields |= _tried(environ)
+        fields |= _tried(fields["code"], environ)
     service.refusals.write_stranger(fields)
 
 
@@ -73,10 +75,11 @@ def _whose(environ: WSGIEnvironment, service: Container) -> dict[str, str]:
     return {name: masked(value, is_secret) for name, value in told.items() if value is not None}
 
 
-def _tried(environ: WSGIEnvironment) -> dict[str, str]:
+def _tried(code: str, environ: WSGIEnvironment) -> dict[str, str]:
     """Return the part of a refused API key that may be shown.
 
     For any other text return nothing, because it may be a password.
     """
-    secret = str(environ.get("HTTP_AUTHORIZATION", "")).strip().partition(" ")[2].strip()
-    return {"key_prefix": shown_prefix(secret)} if secret.startswith(API_KEY_PREFIX) else {}
+    secret = sent_key(environ)
+    is_shown = code == Code.INVALID_API_KEY and secret.startswith(API_KEY_PREFIX)
+    return {"key_prefix": shown_prefix(secret)} if is_shown else {}

@@ -22,9 +22,10 @@ class Proxy:
     def authorize(self, body: Any = None, path: str = "v1/chat/completions", **headers: str) -> TestResponse:
         """Authorize a call of the virtual key. Header names have `_` for `-`.
 
-        A header with the value `""` is left out.
+        A header with the value `""` is left out. X-Forwarded-Uri counts only with `?trust=uri`.
         """
         sent = {"Authorization": f"Bearer {self.virtual_key}", "X-Governance-Key": self.key}
+        sent |= {"X-Forwarded-Uri": "/v1/chat/completions"}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         url = f"/gateway/authorize/{path}" if path[:1] not in ("?", "") else f"/gateway/authorize{path}"

@@ -66,6 +66,17 @@ def test_the_same_key_twice_is_one_and_two_different_ones_are_401(proxy):
     assert proxy.refused(CALL, Authorization="Bearer vk") == (401, "invalid_virtual_key")
 
 
+def test_an_api_key_given_as_a_virtual_key_is_called_one(proxy):
+    answer = proxy.authorize(CALL, Authorization=f"Bearer {proxy.key}")
+    error = answer.get_json()["error"]
+    assert (answer.status_code, error["code"]) == (401, "invalid_virtual_key")
+    assert error["message"].startswith("Send a virtual key: this is an API key")
+
+
+def test_an_allowed_call_has_no_body_and_no_content_type(proxy):
+    assert "Content-Type" not in proxy.allowed(CALL)
+
+
 def test_an_inactive_or_expired_key_is_403(api, proxy, clock):
     api.put("virtual-keys/vk", {"is_active": False})
     assert proxy.refused(CALL) == (403, "virtual_key_inactive")
@@ -88,6 +99,15 @@ def test_the_proxy_needs_a_key_with_the_scope_meter(api, proxy):
     assert proxy.refused(CALL, X_Governance_Key="gov-wrong") == (401, "invalid_api_key")
     assert proxy.refused(CALL, X_Governance_Key=reader) == (403, "insufficient_scope")
     assert proxy.refused(CALL, X_Governance_Key="", Authorization=f"Bearer {proxy.key}") == (401, "api_key_required")
+
+
+@pytest.mark.parametrize("key", ["", "gov-wrong", "sk-gov-a-virtual-key"])
+def test_a_wrong_or_missing_key_of_the_proxy_says_where_it_belongs(proxy, key):
+    message = proxy.authorize(CALL, X_Governance_Key=key).get_json()["error"]["message"]
+    assert message.startswith(
+        "Send the proxy's API key (scope meter) as X-Governance-Key; Authorization is for the client's virtual key."
+    )
+    assert ("unknown, revoked or expired" in message) == bool(key)
 
 
 @pytest.mark.parametrize("path", ["authorize", "authorize/v1/chat/completions", "settled", "other", ""])
@@ -131,7 +151,7 @@ def test_clients_are_told_not_to_retry_where_the_wait_is_longer_than_theirs(api,
 
 def test_full_detail_shows_the_proxy_everything(api, proxy):
     shared = api.create("*", budget=dollars(0.0002))
-    answer = proxy.authorize(CALL, "?detail=full")
+    answer = proxy.authorize(CALL, "?trust=uri&detail=full")
     assert [each["model_config_id"] for each in answer.get_json()["extra_fields"]["violations"]] == [shared["id"]]
     assert "$0.0002" in answer.get_json()["error"]["message"]
 
@@ -139,20 +159,20 @@ def test_full_detail_shows_the_proxy_everything(api, proxy):
 def test_deny_403_puts_everything_in_headers_for_nginx(api, proxy):
     api.create("*", rate_limit=requests(1))
     proxy.allowed(CALL)
-    answer = proxy.authorize(CALL, "?deny=403")
+    answer = proxy.authorize(CALL, "?trust=uri&deny=403")
     told = answer.headers
     assert (answer.status_code, told["X-Governance-Status"], told["Retry-After"]) == (403, "429", "60")
     assert told["X-Governance-Code"] == "request_limited"
     assert json.loads(told["X-Governance-Error"]) == answer.get_json()
-    unknown = proxy.authorize(CALL, "?deny=403", Authorization="Bearer nope")
+    unknown = proxy.authorize(CALL, "?trust=uri&deny=403", Authorization="Bearer nope")
     assert (unknown.status_code, unknown.headers["X-Governance-Status"]) == (403, "401")
-    broken = proxy.authorize(b"{", "?deny=403")
+    broken = proxy.authorize(b"{", "?trust=uri&deny=403")
     assert (broken.status_code, broken.headers["X-Governance-Status"]) == (403, "400")
 
 
 def test_the_headers_of_a_403_fit_into_those_that_nginx_takes(api, proxy):
     api.create("*", **OWN, budgets=[dollars(0.0001, f"{days}d") for days in range(1, 20)])
-    answer = proxy.authorize(CALL, "?deny=403&detail=full")
+    answer = proxy.authorize(CALL, "?trust=uri&deny=403&detail=full")
     told = json.loads(answer.headers["X-Governance-Error"])
     assert sum(len(name) + len(value) + 4 for name, value in answer.headers) < 3000
     assert (told["error"], told["extra_fields"]) == (answer.get_json()["error"], {})
@@ -161,12 +181,12 @@ def test_the_headers_of_a_403_fit_into_those_that_nginx_takes(api, proxy):
 
 def test_settle_never_charges_the_estimate_at_once(api, proxy, meter):
     limit = api.create("gpt-4o", rate_limit=tokens(1000))
-    told = proxy.allowed(CALL, "?settle=never")
+    told = proxy.allowed(CALL, "?trust=uri&settle=never")
     assert meter.read(told["X-Reservation-Id"])["status"] == "settled"
     assert meter.stands(limit)["tokens"] == (SIZE + 100, 0)
     for _ in range(4):
-        proxy.allowed(CALL, "?settle=never")
-    assert proxy.refused(CALL, "?settle=never") == (429, "token_limited")
+        proxy.allowed(CALL, "?trust=uri&settle=never")
+    assert proxy.refused(CALL, "?trust=uri&settle=never") == (429, "token_limited")
     after = proxy.settled(told["X-Reservation-Id"], {"usage": {"prompt_tokens": 1, "completion_tokens": 1}})
     assert (after["status"], after["tokens"]["used"], after["overrun"]) == (
         "settled",
@@ -196,8 +216,9 @@ FORGED = {
 @pytest.mark.parametrize("header", FORGED)
 @pytest.mark.parametrize("path", ["v1/chat/completions", ""])
 def test_headers_that_the_url_does_not_name_are_without_effect(proxy, meter, header, path):
+    call = CALL if path else CALL | {"model": "openai/gpt-4o"}
     plain, forged = (
-        meter.read(proxy.allowed(CALL, path, **sent)["X-Reservation-Id"]) for sent in ({}, {header: FORGED[header]})
+        meter.read(proxy.allowed(call, path, **sent)["X-Reservation-Id"]) for sent in ({}, {header: FORGED[header]})
     )
     different = {"id", "created_at", "expires_at"}
     assert {name: value for name, value in plain.items() if name not in different} == {
@@ -234,9 +255,37 @@ def test_named_headers_count(proxy, meter):
 
 
 def test_a_model_alone_holds_an_assumed_size(proxy, meter):
-    told = proxy.allowed(None, "?trust=model", X_Governance_Model="gpt-4o")
+    told = proxy.allowed(None, "?trust=model,uri", X_Governance_Model="gpt-4o")
     assert told["X-Governance-Estimate"] == "assumed"
     assert meter.read(told["X-Reservation-Id"])["tokens"]["reserved"] == 8192
+
+
+@pytest.mark.parametrize("path", ["", "?trust=model,user", "?settle=never"])
+@pytest.mark.parametrize("model", ["gpt-4o", "/gpt-4o", "gpt-4o/"])
+@pytest.mark.parametrize("options", [{}, {"gateway_unknown": "allow"}])
+def test_a_call_whose_provider_is_not_known_is_refused(api, proxy, path, model):
+    api.create("*", provider="openai", rate_limit=requests(9))
+    answer = proxy.authorize(CALL | {"model": model}, path, X_Governance_Model=model)
+    error = answer.get_json()["error"]
+    assert (answer.status_code, error["code"]) == (403, "call_unknown")
+    assert error["message"].startswith("Send the path of the call as X-Forwarded-Uri with ?trust=uri, or name the prov")
+    assert ok(api.get("reservations"))["total_count"] == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        ("?trust=uri", "gpt-4o"),
+        ("?trust=provider", "gpt-4o"),
+        ("", "openai/gpt-4o"),
+        ("v1/chat/completions", "openai/gpt-4o"),
+        ("v1/chat/completions", "gpt-4o/"),
+    ],
+)
+def test_a_limit_on_a_provider_holds_however_the_provider_is_named(api, proxy, path, model):
+    api.create("*", provider="openai", rate_limit=requests(1))
+    proxy.allowed(CALL | {"model": model}, path, X_Governance_Provider="openai")
+    assert proxy.refused(CALL | {"model": model}, path, X_Governance_Provider="openai") == (429, "request_limited")
 
 
 @pytest.mark.parametrize("path", ["v1/models", "v1/audio/transcriptions", "anything", "/"])
@@ -275,7 +324,7 @@ def test_hostile_paths_are_read_like_an_upstream_would(proxy, meter, uri):
 
 
 def test_names_in_trusted_headers_are_utf8_and_bounded(proxy, meter):
-    trust = "?trust=user,provider,model"
+    trust = "?trust=user,provider,model,uri"
     told = proxy.allowed(CALL, trust, X_Governance_User="Zo\u00eb".encode().decode("latin-1"))
     assert meter.read(told["X-Reservation-Id"])["user_id"] == "Zo\u00eb"
     for header in ("User", "Provider", "Model"):
@@ -326,9 +375,10 @@ def test_proxies_ask_with_any_method(api, proxy, method):
         "Authorization": f"Bearer {proxy.virtual_key}",
         "X-Governance-Key": proxy.key,
         "X-Governance-Model": "gpt-4o",
+        "X-Governance-Provider": "openai",
     }
-    answer = api.with_key(None).request(method, "/gateway/authorize?trust=model", headers=sent)
-    assert answer.status_code == 200
+    answer = api.with_key(None).request(method, "/gateway/authorize?trust=model,provider", headers=sent)
+    assert (answer.status_code, answer.data) == (200, b"")
 
 
 def test_nothing_of_a_call_or_a_key_is_logged(api, proxy, caplog):
