@@ -15,7 +15,7 @@ from governance.domain.metering.decision import Decision, MatchedRule, RuleStatu
 from governance.domain.metering.request import Call
 from governance.domain.metering.reservation import Reservation, Status
 from governance.domain.times import rfc3339
-from schemas.metering.unknown_prices import warnings
+from schemas.metering.unknown_prices import report_warnings, warnings
 from schemas.render import dollars, dumps
 
 RULES_REMEMBERED = 8192
@@ -46,7 +46,7 @@ def reported(decision: Decision) -> bytes:
         "price": used and price(used.price),
         "limits": _array(map(_charged, decision.statuses)),
     }
-    found = warnings(decision, "0 dollars were charged")
+    found = report_warnings(decision)
     return dumps(told | {"warnings": found} if found else told)
 
 

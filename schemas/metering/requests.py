@@ -88,8 +88,7 @@ class UsageReport(CallBody):
         """Build the report from a loaded body."""
         call = Call(data["model"], data.get("provider"), data.get("virtual_key_id"), data.get("user_id"))
         tokens, counts = given_tokens(data)
-        cost = data.get("cost", 0 if counts is None else None)
-        amounts = RequestedAmounts(cost, tokens or 0, data["requests"], counts)
+        amounts = RequestedAmounts(data.get("cost"), tokens or 0, data["requests"], counts)
         return ReservationRequest(call, amounts)
 
 

@@ -2,9 +2,14 @@
 
 from governance.domain.metering.decision import Decision
 from governance.domain.metering.reservation import Reservation
+from governance.domain.pricing.schedule import CostSource
 from schemas.pricing.command import command
 
 REFUSED = "Set the price of this model: {}; or send cost. A budget applies to the call, and its price is not known."
+PLAIN_TOTAL = (
+    "Send input_tokens and output_tokens, or usage, or cost: a total of tokens alone has no price, so 0 dollars were "
+    "charged."
+)
 UNCHARGED = "Set the price of this model: {}. It is not known, so {}."
 
 
@@ -18,6 +23,14 @@ def warnings(decision: Decision, effect: str) -> list[str]:
     if decision.priced is None or not decision.priced.is_unknown:
         return []
     return [UNCHARGED.format(command(decision.call.model, decision.call.provider), effect)]
+
+
+def report_warnings(decision: Decision) -> list[str]:
+    """Return the warning about reported tokens that were charged 0 dollars, because no price could be applied."""
+    used = decision.priced
+    if used is not None and used.cost_source == CostSource.NONE and used.amounts.counts is None and used.amounts.tokens:
+        return [PLAIN_TOTAL]
+    return warnings(decision, "0 dollars were charged")
 
 
 def settle_warnings(after: Reservation) -> list[str]:

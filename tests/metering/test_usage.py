@@ -139,6 +139,22 @@ def test_a_report_that_no_limit_concerns_is_accepted(meter):
     }
 
 
+def test_a_total_of_tokens_without_a_cost_is_charged_0_with_a_warning(api, meter):
+    api.post("prices", {"model": "gpt-4o", "input": 2, "output": 10})
+    answer = meter.reported("gpt-4o", tokens=100)
+    assert (answer["cost"], answer["cost_source"]) == (0, "none")
+    (warning,) = answer["warnings"]
+    assert warning.startswith("Send input_tokens and output_tokens, or usage, or cost: a total of tokens alone has no")
+
+
+def test_a_report_that_needs_no_price_has_no_warning(meter):
+    assert "warnings" not in meter.reported(tokens=100, cost=0)
+    assert "warnings" not in meter.reported(tokens=0)
+    assert "warnings" not in meter.reported(requests=3)
+    assert meter.reported(tokens=100, cost=0)["cost_source"] == "given"
+    assert meter.reported(requests=3)["cost_source"] == "none"
+
+
 def test_a_report_is_no_reservation(api, meter):
     api.create(budget=dollars(1))
     meter.reported(cost=0.5)

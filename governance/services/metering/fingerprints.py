@@ -25,6 +25,14 @@ def of(request: ReservationRequest) -> bytes:
     return _digest(orjson.dumps(told if counts is None else [*told, *counts]))
 
 
+def of_report(request: ReservationRequest) -> bytes:
+    """Return the fingerprint of a validated usage report. There a missing cost without tokens by kind counts as 0."""
+    cost, _, _, counts = request.amounts
+    if cost is None and counts is None:
+        request = request._replace(amounts=request.amounts._replace(cost=0))
+    return of(request)
+
+
 def before_absence(request: ReservationRequest) -> bytes:
     """Return the fingerprint that version 0.1.0 computed.
 

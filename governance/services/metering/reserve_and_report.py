@@ -102,15 +102,25 @@ class Act(ABC):
     def _finish(self, given: MatchedRequest, decision: Decision) -> Decision:
         """Return the decision with its response body. This is called after the commit."""
 
+    _fingerprint = staticmethod(fingerprints.of)
+    """Computes the fingerprint of a request, which is stored with the response to its Idempotency-Key."""
+
     def _replayed(self, given: MatchedRequest, repeat: IdempotencyKey, unit: UnitOfWork) -> Decision | None:
         """Return the stored response to this Idempotency-Key, or None. Raises InvalidRequest if the body differs."""
         kept = unit.answer(repeat, min(unit.now, self._context.steady()) - ANSWERS_KEPT)
         if kept is None:
             return None
         fingerprint, body = kept
-        if fingerprint not in (fingerprints.of(given.request), fingerprints.before_absence(given.request)):
+        if fingerprint not in (self._fingerprint(given.request), fingerprints.before_absence(given.request)):
             raise InvalidRequest(REUSED, param="Idempotency-Key", code=Code.IDEMPOTENCY_KEY_REUSED)
         return Decision(given.matched.call, unit.now, rendered=body, replayed=True)
+
+    def _kept(self, given: MatchedRequest, repeat: IdempotencyKey, unit: UnitOfWork, decision: Decision) -> Decision:
+        """Return the decision with its body, and store the body. A repeat then gets the same body."""
+        rendered = given.renderer.answer(decision)
+        texts = given.renderer.repeated_texts(given.matched.rules)
+        unit.keep(repeat, self._fingerprint(given.request), rendered, texts)
+        return decision._replace(rendered=rendered)
 
 
 class Reserve(Act):
@@ -139,7 +149,7 @@ class Reserve(Act):
         amounts = [(each, status.requested) for each, status in zip(counters, statuses, strict=True)]
         held = self._add(held, amounts, unit)
         decision = Decision(matched.call, now, statuses, reservation=held, priced=asked)
-        return decision if repeat is None else _kept(given, repeat, unit, decision)
+        return decision if repeat is None else self._kept(given, repeat, unit, decision)
 
     def _finish(self, given: MatchedRequest, decision: Decision) -> Decision:
         """Return the decision with its body, and count it.
@@ -162,6 +172,8 @@ class Reserve(Act):
 class Report(Act):
     """Charges usage that had no reservation. No limit refuses it."""
 
+    _fingerprint = staticmethod(fingerprints.of_report)
+
     def _decide(self, given: MatchedRequest, unit: UnitOfWork) -> Decision:
         request, matched, _, repeat, _ = given
         replayed = repeat and self._replayed(given, repeat, unit)
@@ -175,7 +187,7 @@ class Report(Act):
         used = _report(asked, matched, unit.now, self._context.random_ids)
         unit.add(used, [(each, 0, status.requested) for each, status in zip(counters, statuses, strict=True)])
         decision = Decision(matched.call, unit.now, statuses, reservation=used, priced=asked)
-        return decision if repeat is None else _kept(given, repeat, unit, decision)
+        return decision if repeat is None else self._kept(given, repeat, unit, decision)
 
     def _finish(self, given: MatchedRequest, decision: Decision) -> Decision:
         if decision.replayed:
@@ -187,13 +199,6 @@ class Report(Act):
 def has_budget(rules: tuple[MatchedRule, ...]) -> bool:
     """Return whether any rule counts dollars."""
     return any(each.rule.metric == Metric.COST for each in rules)
-
-
-def _kept(given: MatchedRequest, repeat: IdempotencyKey, unit: UnitOfWork, decision: Decision) -> Decision:
-    """Return the decision with its body, and store the body. A repeat then gets the same body."""
-    rendered = given.renderer.answer(decision)
-    unit.keep(repeat, fingerprints.of(given.request), rendered, given.renderer.repeated_texts(given.matched.rules))
-    return decision._replace(rendered=rendered)
 
 
 def _priced_fields(asked: PricedAmounts) -> dict[str, Any]:
