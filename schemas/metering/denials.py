@@ -2,7 +2,7 @@
 
 from governance.domain.errors import Code, Denied, Forbidden, InvalidRequest
 from governance.domain.limits import money
-from governance.domain.limits.limit import Metric, Scope
+from governance.domain.limits.limit import Metric, Scope, scope_words
 from governance.domain.metering.decision import Decision, RuleStatus
 from governance.domain.times import rfc3339
 from schemas.metering import unknown_prices
@@ -43,9 +43,10 @@ def _shared_sentence(violated: RuleStatus) -> str:
 def _sentence(violated: RuleStatus) -> str:
     """Return a sentence that says what to do. It contains the amounts of the first rule without room."""
     rule, limit = violated.matched.rule, violated.matched.limit
-    whose = f"{limit.scope} {violated.matched.scope_name or limit.scope_id}" if limit.scope_id else limit.scope
-    what = f"{limit.model_name}{f' of {limit.provider}' if limit.provider else ''} ({whose})"
+    name = violated.matched.scope_name or limit.scope_id
+    whose = f"{scope_words(limit.scope)} {name}" if limit.scope_id else limit.scope
     advice = "Ask for less" if violated.exceeds_limit else f"Wait until {rfc3339(violated.window.end)}"
+    what = f"{limit.models_in_words} ({whose})"
     return (
         f"{advice}: the limit of {_amount(rule.metric, rule.max_limit)} in {rule.reset_duration} on {what} has "
         f"{_amount(rule.metric, violated.remaining)} left, and this call {_wish(violated)}."

@@ -145,7 +145,7 @@ def test_each_limit_that_is_near_is_explained(api, meter):
     assert reasons == {
         made["provider"]["id"]: "It is on the provider azure, and the call is to openai.",
         made["model"]["id"]: "It is on the model o3, and the call is to gpt-4o.",
-        made["no key"]["id"]: "It is bound to the virtual_key vk, and the call names none.",
+        made["no key"]["id"]: "It is bound to the virtual key vk, and the call names none.",
         made["other user"]["id"]: "It is bound to the user bob, and the call is for another.",
     }
 

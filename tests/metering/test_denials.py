@@ -72,6 +72,22 @@ def test_a_denial_says_everything_in_the_error_shape(api, meter):
     assert response.headers["Retry-After"] == "86400"
 
 
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        ({"scope": "virtual_key", "scope_id": "vk"}, "all models (virtual key Search team)"),
+        ({"provider": "openai"}, "all models of openai (global)"),
+    ],
+)
+def test_a_denial_names_the_limit_in_plain_words(api, meter, limit, words):
+    api.post("virtual-keys", {"id": "vk", "name": "Search team"})
+    made = api.create("*", **limit, budget=dollars(1))
+    answer = meter.reserve("gpt-4o", provider="openai", virtual_key_id="vk", cost=2).get_json()
+    assert f"the limit of $1 in 1d on {words} has $1 left" in answer["error"]["message"]
+    (violation,) = violations(answer)
+    assert (violation["model_name"], violation["scope"]) == ("*", made["scope"])
+
+
 def test_one_is_told_in_the_singular(api, meter):
     api.create(rate_limit=requests(1))
     meter.hold()

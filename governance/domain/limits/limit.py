@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from governance.domain.limits.durations import Duration, parse
 from governance.domain.limits.windows import Alignment, Frame, frame, window
-from governance.domain.names import Identity
+from governance.domain.names import ALL_MODELS, Identity
 
 
 class Metric(StrEnum):
@@ -28,6 +28,11 @@ class Scope(StrEnum):
     GLOBAL = "global"
     VIRTUAL_KEY = "virtual_key"
     USER = "user"
+
+
+def scope_words(scope: str) -> str:
+    """Return a scope as sentences name it, for example `virtual key`."""
+    return scope.replace("_", " ")
 
 
 MAX_COUNT = 2**53 - 1
@@ -88,6 +93,12 @@ class Limit(NamedTuple):
     def alignment(self) -> Alignment:
         """Whether the limit's windows follow the calendar, and in which time zone."""
         return Alignment(self.calendar_aligned, self.timezone)
+
+    @property
+    def models_in_words(self) -> str:
+        """The models as sentences name them, for example `all models of openai`."""
+        models = "all models" if self.model_name == ALL_MODELS else self.model_name
+        return f"{models} of {self.provider}" if self.provider else models
 
     @property
     def identity(self) -> Identity:

@@ -7,7 +7,7 @@ look-ups by identity, however many limits are stored.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from governance.domain.limits.limit import Limit, Scope
+from governance.domain.limits.limit import Limit, Scope, scope_words
 from governance.domain.metering.request import Call
 from governance.domain.names import (
     ALL_MODELS,
@@ -86,9 +86,9 @@ def reason(call: Call, identity: Identity) -> str:
     ids = {scope: scope_id for _, scope, scope_id in scopes(call)}
     provider, model = spelled(call.model, call.provider)
     if identity.scope not in ids:
-        return f"It is bound to the {identity.scope} {identity.scope_id}, and the call names none."
+        return f"It is bound to the {scope_words(identity.scope)} {identity.scope_id}, and the call names none."
     if identity.scope_id != ids[Scope(identity.scope)]:
-        return f"It is bound to the {identity.scope} {identity.scope_id}, and the call is for another."
+        return f"It is bound to the {scope_words(identity.scope)} {identity.scope_id}, and the call is for another."
     if identity.provider not in ("", provider):
         return f"It is on the provider {identity.provider}, and the call is to {provider or 'none by name'}."
     return f"It is on the model {identity.model}, and the call is to {model}."

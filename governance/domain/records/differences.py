@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 from governance.domain.keys import User, VirtualKey
 from governance.domain.limits import money
-from governance.domain.limits.limit import Limit, Metric, Scope
-from governance.domain.names import ALL_MODELS
+from governance.domain.limits.limit import Limit, Metric, Scope, scope_words
 from governance.domain.pricing import price_json
 from governance.domain.pricing.overrides import PriceOverride
 from governance.domain.pricing.schedule import ALWAYS
@@ -27,11 +26,9 @@ PLAIN = {"calendar_aligned": "false", "timezone": "UTC", "is_active": "true"}
 
 
 def title(limit: Limit) -> str:
-    """Return the title of a limit, for example `gpt-4o of openai for virtual_key search-team`."""
-    model = "all models" if limit.model_name == ALL_MODELS else limit.model_name
-    provider = f" of {limit.provider}" if limit.provider else ""
-    scope = "" if limit.scope == Scope.GLOBAL else f" for {limit.scope} {limit.scope_id}"
-    return model + provider + scope
+    """Return the title of a limit, for example `gpt-4o of openai for virtual key search-team`."""
+    scope = "" if limit.scope == Scope.GLOBAL else f" for {scope_words(limit.scope)} {limit.scope_id}"
+    return limit.models_in_words + scope
 
 
 def shown(metric: str, max_limit: int, duration: str) -> str:
