@@ -25,6 +25,7 @@ MASKS = {
     r"\b[\d.,]+ (bytes|[KMG]iB)\b": "SIZE",
     r"(?<![\w.])/[^\s,:]+": "PATH",
     r"\bschema +\d{4}\b": "schema NUMBER",
+    r"\bsqlite +version [\d.]+": "sqlite version NUMBER",
     r" +": " ",
 }
 """The parts of an output that differ from run to run."""

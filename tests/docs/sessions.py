@@ -14,6 +14,8 @@ from tests.docs.examples import Step, differences, json_names, names, same_text,
 
 FLASK = ".venv/bin/flask "
 ASSIGNED = re.compile(r"(\w+)=\$\((\.venv/bin/flask .*)\)")
+SHOWN_WHOLE = ("doctor", "verify")
+"""The commands whose whole output must be on the page. Of all others, the page may show the first lines only."""
 SERVICE = "http://127.0.0.1:8080"
 
 
@@ -42,6 +44,8 @@ class Session:
             self._compare_json("\n".join(step.shown), printed, told)
         else:
             self._compare_lines(step.shown, printed.splitlines(), told)
+        if step.command.removeprefix(f"{FLASK}governance ") in SHOWN_WHOLE:
+            assert len(printed.splitlines()) == len(step.shown), told
 
     def _flask(self, command: str, variable: str | None) -> tuple[str, int]:
         expanded = re.sub(r"\$(\w+)", lambda found: self.environ[found[1]], command)
