@@ -8,17 +8,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from governance.domain.errors import Code, GovernanceError, InvalidRequest, Unavailable
 from governance.domain.limits.limit import Metric
 from governance.domain.metering.decision import Decision, MatchedRule, decide, key_refusal
-from governance.domain.metering.priced import PricedAmounts, priced
+from governance.domain.metering.priced import priced
 from governance.domain.metering.request import ReservationRequest
-from governance.domain.metering.reservation import Reservation, Status
-from governance.domain.pricing.tokens import TokenCounts
-from governance.domain.times import DAY, SECOND, Clock
-from governance.services.metering import fingerprints
+from governance.domain.metering.reservation import Reservation
+from governance.domain.times import DAY, Clock
+from governance.services.metering import fingerprints, ledger_entries
 from governance.services.metering.match_cache import MatchedCall, Matcher
 from governance.services.metering.statistics import Statistics
 from governance.services.random_ids import RandomIds
@@ -145,7 +144,7 @@ class Reserve(Act):
         statuses, violations = decide(matched.rules, [each.counter for each in counters], asked.amounts)
         if violations:
             return Decision(matched.call, now, statuses, violations, priced=asked)
-        held = _reservation(request, asked, matched, now, self._context.random_ids)
+        held = ledger_entries.reservation(request, asked, matched, now, self._context.random_ids)
         amounts = [(each, status.requested) for each, status in zip(counters, statuses, strict=True)]
         held = self._add(held, amounts, unit)
         decision = Decision(matched.call, now, statuses, reservation=held, priced=asked)
@@ -184,7 +183,7 @@ class Report(Act):
         asked = priced(request.amounts, matched.prices.at(unit.now))
         counters = unit.counters(matched.rules)
         statuses, _ = decide(matched.rules, [each.counter for each in counters], asked.amounts)
-        used = _report(asked, matched, unit.now, self._context.random_ids)
+        used = ledger_entries.report(asked, matched, unit.now, self._context.random_ids)
         unit.add(used, [(each, 0, status.requested) for each, status in zip(counters, statuses, strict=True)])
         decision = Decision(matched.call, unit.now, statuses, reservation=used, priced=asked)
         return decision if repeat is None else self._kept(given, repeat, unit, decision)
@@ -199,55 +198,3 @@ class Report(Act):
 def has_budget(rules: tuple[MatchedRule, ...]) -> bool:
     """Return whether any rule counts dollars."""
     return any(each.rule.metric == Metric.COST for each in rules)
-
-
-def _priced_fields(asked: PricedAmounts) -> dict[str, Any]:
-    """Return the fields of a reservation that contain its price and its tokens by kind."""
-    counts = asked.amounts.counts or TokenCounts()
-    return {
-        "price": asked.price_text,
-        "cost_source": asked.cost_source,
-        "input_tokens": counts.input,
-        "output_tokens": counts.output,
-        "cached_tokens": counts.cached_input,
-    }
-
-
-def _reservation(
-    request: ReservationRequest, asked: PricedAmounts, matched: MatchedCall, now: int, random_ids: RandomIds
-) -> Reservation:
-    return Reservation(
-        random_ids.new_ordered_id(now),
-        Status.OPEN,
-        *matched.call,
-        requests=1,
-        held_tokens=asked.amounts.tokens or 0,
-        held_cost=asked.amounts.cost or 0,
-        used_tokens=0,
-        used_cost=0,
-        created_at=now,
-        expires_at=now + request.ttl_seconds * SECOND,
-        settled_at=None,
-        late=False,
-        **_priced_fields(asked),
-    )
-
-
-def _report(asked: PricedAmounts, matched: MatchedCall, now: int, random_ids: RandomIds) -> Reservation:
-    """Build a ledger entry for usage without a reservation. It reserves nothing, and has ended already."""
-    return Reservation(
-        random_ids.new_ordered_id(now),
-        Status.REPORTED,
-        *matched.call,
-        requests=asked.amounts.requests,
-        held_tokens=0,
-        held_cost=0,
-        used_tokens=asked.amounts.tokens or 0,
-        used_cost=asked.amounts.cost or 0,
-        created_at=now,
-        expires_at=now,
-        settled_at=now,
-        late=False,
-        ended_at=now,
-        **_priced_fields(asked),
-    )
