@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from governance.domain.gateways.aws_events import AwsEvents
+from governance.domain.gateways.charged import NoUsage
 from governance.domain.gateways.text_events import ServerEvents, WholeJson
 
 AWS_STREAM = "application/vnd.amazon.eventstream"
@@ -31,13 +32,15 @@ METRICS = {
 class Answer(NamedTuple):
     """The result of reading an answer.
 
-    `usage` is the object that the provider sent. It is None if the answer contains no final usage. `has_output` says
-    whether the answer contains output: anything besides errors and the events before the output.
+    `usage` is the object that the provider sent. It is None if the answer contains no final usage. Then `no_usage` is
+    the reason. `has_output` says whether the answer contains output: anything besides errors and the events before the
+    output.
     """
 
     usage: Mapping[str, Any] | None
     has_output: bool
     is_error: bool
+    no_usage: NoUsage | None = None
 
 
 class Pieces(Protocol):
@@ -48,6 +51,9 @@ class Pieces(Protocol):
 
     def end(self) -> Iterator[Any]:
         """Yield the events that are complete at the end of the answer."""
+
+    def no_usage(self) -> NoUsage:
+        """Return why the answer has no usage. It is called after the end, and only if no event contained usage."""
 
 
 class AnswerReader:
@@ -66,6 +72,11 @@ class AnswerReader:
         self._usage: dict[str, Any] = {}
         self._metrics: dict[str, Any] = {}
         self._has_output = self._is_error = False
+        self._fault: NoUsage | None = None
+
+    def note_fault(self, fault: NoUsage) -> None:
+        """Note that the bytes could not be decompressed."""
+        self._fault = fault
 
     def feed(self, data: bytes) -> None:
         """Read more bytes."""
@@ -82,7 +93,10 @@ class AnswerReader:
         if self._pieces is not None:
             self._note_all(self._pieces.end())
         usage = {**self._head, **self._usage} if self._usage else self._metrics
-        return Answer(usage or None, self._has_output, self._is_error)
+        if usage:
+            return Answer(usage, self._has_output, self._is_error)
+        found = NoUsage.NO_BODY if self._pieces is None else self._pieces.no_usage()
+        return Answer(None, self._has_output, self._is_error, self._fault or found)
 
     def _made(self, first: bytes) -> Pieces:
         if self._is_aws or first.startswith(b"\0"):

@@ -11,6 +11,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from governance.domain.gateways.charged import NoUsage
+
 PRELUDE, CHECKSUM = 12, 4
 FAULTS = (b":exception-type", b":error-code")
 """The names of headers that only messages about a failure contain."""
@@ -38,6 +40,12 @@ class AwsEvents:
     def end(self) -> Iterator[Any]:
         """Yield nothing, because an incomplete message has no usable payload."""
         return iter(())
+
+    def no_usage(self) -> NoUsage:
+        """Return why the answer has no usage."""
+        if self._is_broken:
+            return NoUsage.UNKNOWN_FORM
+        return NoUsage.CUT_OFF if self._rest else NoUsage.NOT_TOLD
 
     def _end_of_message(self, begin: int) -> int:
         """Return the end of the message that starts at `begin`. Return 0 if the message is incomplete or invalid."""

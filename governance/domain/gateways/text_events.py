@@ -4,9 +4,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from governance.domain.gateways.charged import NoUsage
+
 DATA = b"data:"
 TELLING = (b"usage", b"error", b"invocationMetrics", b"billed_units", b'"ping"', b"response.")
 """An event that contains one of these texts must be parsed. Any other event shows only that there is output."""
+DONE = b"[DONE]"
+"""The last event of OpenAI's streams."""
 OUTPUT: dict[str, Any] = {}
 """An event that says only that there is output."""
 
@@ -50,6 +54,14 @@ class WholeJson:
         if self._text:
             yield parsed(self._text)
 
+    def no_usage(self) -> NoUsage:
+        """Return why the answer has no usage."""
+        if self._is_dropped:
+            return NoUsage.TOO_LARGE
+        if parsed(self._text) is not None:
+            return NoUsage.NOT_TOLD
+        return NoUsage.UNKNOWN_FORM if self._text.rstrip().endswith((b"}", b"]")) else NoUsage.CUT_OFF
+
 
 class ServerEvents:
     """Server-sent events: the JSON in the `data` lines of each event. An event longer than the bound is dropped."""
@@ -59,6 +71,7 @@ class ServerEvents:
         self._line = bytearray()
         self._data = bytearray()
         self._is_dropped = self._follows_return = False
+        self._has_events = self._has_lost_one = self._is_done = False
 
     def feed(self, data: bytes) -> Iterator[Any]:
         """Yield the events that are complete with these bytes."""
@@ -81,10 +94,18 @@ class ServerEvents:
         if event:
             yield read_if_telling(event)
 
+    def no_usage(self) -> NoUsage:
+        """Return why the answer has no usage."""
+        if self._has_lost_one:
+            return NoUsage.TOO_LARGE
+        if self._is_done:
+            return NoUsage.NOT_TOLD
+        return NoUsage.CUT_OFF if self._has_events else NoUsage.UNKNOWN_FORM
+
     def _add(self, part: bytes) -> None:
         """Add a part of a line, unless its event becomes too long."""
         if len(self._line) + len(self._data) + len(part) > self._longest:
-            self._is_dropped = True
+            self._is_dropped = self._has_lost_one = True
         if self._is_dropped:
             self._data.clear()
         self._line += part[:1] if self._is_dropped else part  # one byte shows that the line is not blank
@@ -102,6 +123,8 @@ class ServerEvents:
             self._line.clear()
             return b""
         event = b"" if self._is_dropped else bytes(self._data)
+        self._has_events = self._has_events or bool(event)
+        self._is_done = self._is_done or event.strip() == DONE
         self._data.clear()
         self._is_dropped = False
         return event

@@ -1,10 +1,10 @@
 """Authorizes and settles the calls that proxies forward, with the operations of metering."""
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from governance.domain.errors import Code, Conflict
 from governance.domain.gateways.answer_reader import Answer
+from governance.domain.gateways.charged import Charged, NoUsage
 from governance.domain.gateways.model_call import ModelCall
 from governance.domain.metering.decision import Decision
 from governance.domain.metering.request import Call, RequestedAmounts, ReservationRequest
@@ -42,6 +42,19 @@ class Caller(NamedTuple):
     user_id: str | None
 
 
+class SettledCall(NamedTuple):
+    """A reservation after the settle of its call, and what the settle charged.
+
+    If the held amounts were charged, `reason` says why no usage could be read. If `is_unpriced` is true, no price is
+    known for the usage, so the held cost is charged.
+    """
+
+    reservation: Reservation
+    charged: Charged
+    reason: NoUsage | None = None
+    is_unpriced: bool = False
+
+
 class ProxiedCalls:
     """The operations for proxies."""
 
@@ -69,21 +82,30 @@ class ProxiedCalls:
         act = self._metering.reserve if settles else self._metering.charge
         return act(request, WITHOUT_BODY)
 
-    def settle(self, reservation_id: str, status: int | None, answer: Answer) -> Reservation:
+    def settle(self, reservation_id: str, status: int | None, answer: Answer) -> SettledCall:
         """End a reservation according to the upstream's answer.
 
-        Return the reservation in its new state. A failure before any output releases the reservation. Otherwise the
-        usage in the answer is charged. If the answer contains no usage, the reserved amounts are charged. A reservation
-        that has ended already stays unchanged. Raises NotFound, Unavailable.
+        A failure before any output releases the reservation. Otherwise the usage in the answer is charged. If the
+        answer contains no usage, the reserved amounts are charged. A reservation that has ended already stays
+        unchanged. Raises NotFound, Unavailable.
         """
         try:
             if _has_failed(status, answer):
-                return self._reservations.release(reservation_id)
-            return self._reservations.settle(reservation_id, _actual(answer.usage)).reservation
+                return SettledCall(self._reservations.release(reservation_id), Charged.NOTHING)
+            return self._charge(reservation_id, answer)
         except Conflict as error:
             if error.code not in ENDED:
                 raise
-            return self._reservations.get(reservation_id)
+            return SettledCall(self._reservations.get(reservation_id), Charged.EARLIER)
+
+    def _charge(self, reservation_id: str, answer: Answer) -> SettledCall:
+        actual, reason = _actual(answer)
+        after, is_unpriced = self._reservations.settle(reservation_id, actual)
+        if reason is None:
+            return SettledCall(after, Charged.USAGE, is_unpriced=is_unpriced)
+        if (after.used_tokens, after.used_cost) != (after.held_tokens, after.held_cost):  # it was settled before
+            return SettledCall(after, Charged.EARLIER)
+        return SettledCall(after, Charged.AS_HELD, reason)
 
 
 def _has_failed(status: int | None, answer: Answer) -> bool:
@@ -97,12 +119,14 @@ def _has_failed(status: int | None, answer: Answer) -> bool:
     return is_failure or (answer.is_error and not answer.has_output)
 
 
-def _actual(usage: Mapping[str, Any] | None) -> Actual:
-    """Convert a usage object to amounts.
+def _actual(answer: Answer) -> tuple[Actual, NoUsage | None]:
+    """Convert the usage of an answer to amounts.
 
-    If there is none, or if it cannot be read, the amounts are the reserved ones.
+    If there is none, or if it cannot be read, the amounts are the reserved ones, and the reason is returned too.
     """
-    counts, faults = provider_usage.read(usage) if usage is not None else (None, {})
-    if counts is None or faults:
-        return Actual(None, None)
-    return Actual(counts.total, None, counts)
+    if answer.usage is None:
+        return Actual(None, None), answer.no_usage
+    counts, faults = provider_usage.read(answer.usage)
+    if faults:
+        return Actual(None, None), NoUsage.UNREADABLE
+    return Actual(counts.total, None, counts), None

@@ -2,11 +2,11 @@
 
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
+from governance.domain.gateways.charged import NoUsage
 from governance.domain.gateways.model_call import unreadable
 from governance.web.http.flask_app import HttpRequest
 
@@ -60,30 +60,40 @@ def plain(read: ReadBody, encoding: str, most: int) -> bytes:
     return found
 
 
-def pieces(request: HttpRequest) -> Iterator[bytes]:
+def pieces(request: HttpRequest, note_fault: Callable[[NoUsage], None]) -> Iterator[bytes]:
     """Yield the body in decompressed pieces as they arrive.
 
-    The pieces end at data that cannot be decompressed, or when they become too large. Raises ClientDisconnected (400)
-    if the body ended too early.
+    The pieces end at data that cannot be decompressed, or when they become too large. `note_fault` is called with the
+    reason. Raises ClientDisconnected (400) if the body ended too early.
     """
     encoding, raw = coding(request), _raw(request)
     if encoding in PLAIN:
         yield from raw
     elif encoding in WINDOWS:
-        inflater = zlib.decompressobj(WINDOWS[encoding])
-        with suppress(zlib.error):
-            yield from _within(LONGEST_ANSWER, (found for piece in raw for found in _inflated(inflater, piece)))
+        yield from _decompressed(raw, zlib.decompressobj(WINDOWS[encoding]), note_fault)
+    else:
+        note_fault(NoUsage.UNKNOWN_FORM)
     for _ in raw:  # read the rest, so that the connection can be used again
         pass
 
 
-def _within(most: int, found: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield pieces until they contain more than `most` bytes together."""
-    for piece in found:
-        most -= len(piece)
-        if most < 0:
-            return
-        yield piece
+def _decompressed(
+    raw: Iterator[bytes], inflater: "zlib._Decompress", note_fault: Callable[[NoUsage], None]
+) -> Iterator[bytes]:
+    """Yield decompressed pieces until they contain more than LONGEST_ANSWER bytes together."""
+    left = LONGEST_ANSWER
+    try:
+        for found in (found for piece in raw for found in _inflated(inflater, piece)):
+            left -= len(found)
+            if left < 0:
+                note_fault(NoUsage.TOO_LARGE)
+                return
+            yield found
+    except zlib.error:
+        note_fault(NoUsage.UNKNOWN_FORM)
+    else:
+        if not inflater.eof:
+            note_fault(NoUsage.CUT_OFF)
 
 
 def _inflated(inflater: "zlib._Decompress", piece: bytes) -> Iterator[bytes]:

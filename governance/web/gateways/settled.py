@@ -15,7 +15,8 @@ from governance.web.http.flask_app import HttpResponse
 from governance.web.http.operation import operation
 from schemas.gateways.authorize import CarriedBody
 from schemas.metering import decisions
-from schemas.responses.reservations import ReservationFound
+from schemas.metering.unknown_prices import settle_warnings
+from schemas.responses.gateways import ProxiedCallSettled
 
 NO_ID = "Send X-Reservation-Id as the answer of authorize had it."
 NO_STATUS = "Send X-Upstream-Status as a number such as 200, or leave it out."
@@ -26,14 +27,15 @@ NO_STATUS = "Send X-Upstream-Status as a number such as 200, or leave it out."
     "Settle a proxied call",
     scope=KeyScope.METER,
     body=CarriedBody(),
-    answer=ReservationFound(),
+    answer=ProxiedCallSettled(),
     refusals=(Code.RESERVATION_NOT_FOUND,),
 )
 def settled(body: Callable[[int], Any]) -> HttpResponse:  # noqa: ARG001 - read in pieces
     """Charge the usage in the upstream's answer.
 
-    If the answer contains no usage, the held amounts are charged. If the upstream failed, they are released. The body
-    is the answer as the proxy received it: JSON or an event stream. A repeated or late request is not an error.
+    If the answer contains no usage, the held amounts are charged, and `reason` says why. If the upstream failed, they
+    are released. The body is the answer as the proxy received it: JSON or an event stream. X-Upstream-Status may be
+    left out. A repeated or late request is not an error.
     """
     request = the_request()
     reservation_id = request.environ.get("HTTP_X_RESERVATION_ID", "").strip()
@@ -42,10 +44,15 @@ def settled(body: Callable[[int], Any]) -> HttpResponse:  # noqa: ARG001 - read 
     status = _status(request.environ.get("HTTP_X_UPSTREAM_STATUS", "").strip())
     service = governance()
     reader = AnswerReader(request.environ.get("CONTENT_TYPE", ""), service.settings.gateway_body_mb * 1024 * 1024)
-    for piece in bodies.pieces(request):
+    for piece in bodies.pieces(request, reader.note_fault):
         reader.feed(piece)
     ended = service.proxied_calls.settle(reservation_id, status, reader.end())
-    return answer({"reservation": decisions.reservation(ended)})
+    told = {
+        "reservation": decisions.reservation(ended.reservation),
+        "charged": ended.charged,
+        "reason": ended.reason,
+    }
+    return answer(told | {"warnings": settle_warnings(ended.reservation)} if ended.is_unpriced else told)
 
 
 def _status(told: str) -> int | None:

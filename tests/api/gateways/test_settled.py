@@ -15,6 +15,7 @@ from tests.domain.gateways.test_answers import ANTHROPIC_DELTA, ANTHROPIC_START,
 from tests.metering.conftest import dollars, tokens
 
 CALL = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 100}
+SIZE = len(json.dumps(CALL).encode())
 USAGE = {"prompt_tokens": 12, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 4}}
 COST = (8 * 2 + 4 * 1 + 7 * 10) / 10**6
 ANSWER = {"id": "x", "choices": [{"message": {"content": "Hi"}}], "usage": USAGE}
@@ -56,24 +57,58 @@ def test_a_compressed_answer_is_read(proxy, held):
     assert proxy.settled(held["X-Reservation-Id"], packed, Content_Encoding="gzip", **JSON)["tokens"]["used"] == 19
 
 
+OPENED = sse(ANTHROPIC_START, ANTHROPIC_DELTA)
+PACKED = gzip.compress(json.dumps(ANSWER).encode() * 9, mtime=0)
+
+
 @pytest.mark.parametrize(
-    ("body", "headers"),
+    ("body", "headers", "reason"),
     [
-        (b"", {}),
-        (b"", {"X_Upstream_Status": ""}),
-        ({"choices": []}, JSON),
-        (sse(ANTHROPIC_START, ANTHROPIC_DELTA), {"Content_Type": "text/event-stream"}),
-        ({"usage": {"prompt_tokens": "many", "completion_tokens": 1}}, JSON),
-        ({"usage": {"words": 5}}, JSON),
-        (b"\x1f\x8b broken", {"Content_Encoding": "gzip"}),
-        (b"anything", {"Content_Encoding": "br"}),
-        (b"<html>", {"Content_Type": "text/html"}),
+        (b"", {}, "no body"),
+        (b"", {"X_Upstream_Status": ""}, "no body"),
+        (b"", {"Content_Encoding": "gzip"}, "body cut off"),
+        ({"choices": []}, JSON, "no usage in the body"),
+        (sse({"choices": [{"delta": {"content": "Hi"}}]}, "[DONE]"), {}, "no usage in the body"),
+        (OPENED, {"Content_Type": "text/event-stream"}, "body cut off"),
+        (b'data: {"choices": [{"del', {}, "body cut off"),
+        (json.dumps(ANSWER).encode()[:-20], JSON, "body cut off"),
+        (PACKED[:40], {"Content_Encoding": "gzip"}, "body cut off"),
+        ({"usage": {"prompt_tokens": "many", "completion_tokens": 1}}, JSON, "usage that cannot be read"),
+        ({"usage": {"words": 5}}, JSON, "usage that cannot be read"),
+        (b"{is no JSON}", JSON, "unknown form"),
+        (b"\x1f\x8b broken", {"Content_Encoding": "gzip"}, "unknown form"),
+        (b"anything", {"Content_Encoding": "br"}, "unknown form"),
+        (b"<html>", {"Content_Type": "text/html"}, "unknown form"),
+        (b"\0" * 40, {}, "unknown form"),
     ],
 )
-def test_without_readable_usage_the_call_settles_as_held(proxy, meter, held, body, headers):
-    expected = estimate(meter, held)
-    after = proxy.settled(held["X-Reservation-Id"], body, **headers)
+def test_without_readable_usage_the_call_settles_as_held_and_says_why(proxy, held, body, headers, reason):
+    expected = SIZE + 100, (SIZE * 2 + 100 * 10) / 10**6
+    told = proxy.settle(held["X-Reservation-Id"], body, **headers).get_json()
+    after = told["reservation"]
     assert (after["status"], after["tokens"]["used"], after["cost"]["used"]) == ("settled", *expected)
+    assert (told["charged"], told["reason"]) == ("as_held", reason)
+
+
+def test_the_answer_of_a_settle_says_what_was_charged(api, proxy, held):
+    def charged(*sent):
+        told = proxy.settle(*sent).get_json()
+        return told["charged"], told["reason"]
+
+    reservation_id = held["X-Reservation-Id"]
+    assert charged(reservation_id, ANSWER) == ("usage", None)
+    assert charged(reservation_id, ANSWER) == ("usage", None)
+    assert charged(reservation_id, b"") == ("earlier", None)
+    assert charged(reservation_id, b"", "500") == ("earlier", None)
+    failed = proxy.allowed(CALL)["X-Reservation-Id"]
+    assert charged(failed, b"", "500") == ("nothing", None)
+    assert charged(failed, ANSWER) == ("earlier", None)
+
+
+def test_a_settle_whose_price_is_not_known_has_a_warning(api, proxy):
+    held = proxy.allowed(CALL | {"model": "nobody-knows-it"})
+    told = proxy.settle(held["X-Reservation-Id"], ANSWER).get_json()
+    assert (told["charged"], len(told["warnings"])) == ("usage", 1)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +184,7 @@ def test_what_is_decompressed_in_pieces_is_whole(size, cut, name):
     data = b"x" * size + b"end"
     packed = gzip.compress(data) if name == "gzip" else zlib.compress(data)
     environ = {"HTTP_CONTENT_ENCODING": name, "CONTENT_LENGTH": str(len(packed)), "wsgi.input": Trickle(packed, cut)}
-    assert b"".join(bodies.pieces(HttpRequest(environ))) == data
+    assert b"".join(bodies.pieces(HttpRequest(environ), pytest.fail)) == data
 
 
 class Trickle(BytesIO):
@@ -173,7 +208,8 @@ def test_huge_answers_are_read_in_pieces(proxy, meter, held):
     assert proxy.settled(packed, gzip.compress(stream), Content_Encoding="gzip")["tokens"]["used"] == 19
     again = proxy.allowed(CALL)["X-Reservation-Id"]
     huge = {"text": "x" * (2 * 1024 * 1024), "usage": USAGE}
-    assert proxy.settled(again, huge, **JSON)["tokens"]["used"] == expected[0]
+    told = proxy.settle(again, huge, **JSON).get_json()
+    assert (told["reservation"]["tokens"]["used"], told["reason"]) == (expected[0], "body too large")
 
 
 def test_a_body_that_is_cut_off_changes_nothing(api, proxy, held, meter):
