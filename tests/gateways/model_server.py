@@ -1,8 +1,9 @@
 """A model server for the tests: OpenAI's chat completions and Anthropic's messages, with streams and errors.
 
-The last message says what it does: `Fail 503` answers with that status, `Long 5` with five million letters, `Break`
-ends a stream after its first chunk, `Vanish` a connection without an answer, `Wait` answers after `go_on`; anything
-else gets an ordinary answer at once. A stream's second chunk waits for `go_on`.
+The last message says what it does: `Fail 503` answers with that status, `Once 503` does so for the first request with
+the same last message, `Long 5` answers with five million letters, `Break` ends a stream after its first chunk, `Close`
+sends a stream whose end is the end of the connection, `Vanish` closes a connection without an answer, `Wait` answers
+after `go_on`; anything else gets an ordinary answer at once. A stream's second chunk waits for `go_on`.
 """
 
 import json
@@ -61,17 +62,24 @@ class ModelHandler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.requests.append(ModelRequest(self.path, headers, body))
         openai = self.path.partition("?")[0].endswith("/chat/completions")
-        word, _, argument = body["messages"][-1]["content"].partition(" ")
+        word, _, argument = last_text(body).partition(" ")
         if word == "Vanish" or (word == "Wait" and not self.server.go_on.wait(PATIENCE)):
             self.close_connection = True
-        elif word == "Fail":
-            self._send(int(argument), {"type": "error", "error": {"type": "overloaded", "message": "Overloaded"}})
+        elif word == "Fail" or (word == "Once" and self._is_first(body)):
+            self._send(
+                int(argument.partition(" ")[0]),
+                {"type": "error", "error": {"type": "overloaded", "message": "Overloaded"}},
+            )
         elif body.get("stream"):
             events = openai_events(body, word, argument) if openai else anthropic_events(word, argument)
-            self._stream(events, breaks=word == "Break")
+            self._stream(events, breaks=word == "Break", is_chunked=word != "Close")
         else:
             text = letters(argument) if word == "Long" else FIRST + SECOND
             self._send(200, openai_answer(text) if openai else anthropic_answer(text))
+
+    def _is_first(self, body: dict[str, Any]) -> bool:
+        last = body["messages"][-1]
+        return sum(each.body["messages"][-1] == last for each in self.server.requests) == 1
 
     def _send(self, status: int, answer: dict[str, Any]) -> None:
         content = json.dumps(answer).encode()
@@ -81,10 +89,10 @@ class ModelHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def _stream(self, events: Iterator[str | None], *, breaks: bool) -> None:
+    def _stream(self, events: Iterator[str | None], *, breaks: bool, is_chunked: bool) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Transfer-Encoding", "chunked")
+        self.send_header(*(("Transfer-Encoding", "chunked") if is_chunked else ("Connection", "close")))
         self.end_headers()
         for event in events:
             if event is None:
@@ -93,8 +101,15 @@ class ModelHandler(BaseHTTPRequestHandler):
                     return
                 continue
             content = event.encode()
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
-        self.wfile.write(b"0\r\n\r\n")
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content) if is_chunked else content)
+        if is_chunked:
+            self.wfile.write(b"0\r\n\r\n")
+
+
+def last_text(body: dict[str, Any]) -> str:
+    """Return the text of the last message, which may be a list of parts."""
+    content = body["messages"][-1]["content"]
+    return str(content if isinstance(content, str) else content[0]["text"])
 
 
 def letters(millions: str) -> str:

@@ -7,9 +7,11 @@ from tests.gateways.model_server import FIRST, SECOND
 SETTLED = {"openai": 18, "anthropic": 18}
 
 
-def test_stream_passes_chunk_by_chunk_and_is_charged(gateway, limits, provider):
+@pytest.mark.parametrize("text", ["Hello", "Close"])
+def test_stream_passes_chunk_by_chunk_and_is_charged(gateway, limits, provider, text):
+    """With `proxy_buffering on`, nginx holds back a stream without chunked encoding until its end."""
     key = limits.key(budget={"max_limit": 5, "reset_duration": "1d"})
-    pieces = gateway.client(provider, key).stream("Hello")
+    pieces = gateway.client(provider, key).stream(text)
     assert next(pieces) == FIRST
     gateway.models.go_on.set()
     assert list(pieces) == [SECOND]
