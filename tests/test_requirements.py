@@ -5,6 +5,8 @@ import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import pytest
+
 from tests.test_layers import imported, modules
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +38,14 @@ def test_the_lock_of_the_service_holds_no_development_package():
 def test_the_locks_agree_with_the_requirements_and_each_other():
     assert RUNTIME.items() <= SERVICE.items() <= ALL.items()
     assert DEVELOPMENT.items() <= ALL.items()
+
+
+@pytest.mark.parametrize("folder", ["gateways", "litellm"])
+def test_the_lock_of_tests_apart_has_what_they_require(folder):
+    required, locked = ((ROOT / "tests" / folder / f"requirements.{end}").read_text() for end in ("txt", "lock"))
+    wanted = re.findall(r"^[\w.-]+(?:\[\w,]+)?==\S+", required, re.MULTILINE)
+    assert wanted
+    assert set(wanted) <= set(re.findall(r"^[^\s#]+==\S+", locked, re.MULTILINE))
 
 
 def test_the_service_imports_only_packages_of_its_lock():

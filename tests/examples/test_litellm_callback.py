@@ -174,6 +174,87 @@ def test_the_client_gets_the_status_and_the_sentence_of_a_refusal(api, callback,
     assert answer.detail["error"]["message"].startswith("Ask for less")
 
 
+async def hold(limits, call_type=None, **more):
+    return await limits.async_pre_call_deployment_hook(CALL | more, call_type)
+
+
+@pytest.mark.parametrize(
+    ("more", "output"),
+    [
+        ({}, 100),
+        ({"extra_body": None}, 100),
+        ({"extra_body": {"max_tokens": 5000}}, 5000),
+        ({"extra_body": {"max_tokens": 7}}, 100),
+        ({"extra_body": {"max_tokens": None}}, 4096),
+        ({"extra_body": {"max_completion_tokens": 5000}}, 5000),
+        ({"extra_body": {"n": 3}}, 300),
+        ({"n": 9, "extra_body": {"n": 3}}, 900),
+        ({"extra_body": {"best_of": 4}}, 400),
+        ({"extra_body": {"generationConfig": {"maxOutputTokens": 900, "candidateCount": 2}}}, 1800),
+        ({"extra_body": {"inferenceConfig": {"maxTokens": 900}}}, 900),
+        ({"max_tokens": 0}, 4096),
+        ({"n": 0}, 100),
+        ({"prompt": ["a", "b", "c"]}, 300),
+        ({"prompt": [1, 2, 3]}, 100),
+        ({"max_tokens": 10**12, "n": 9}, 10**12),
+    ],
+)
+def test_output_is_held_as_the_upstream_may_get_it(callback, more, output):
+    limits = callback.Limits(None)
+    assert limits._asked(CALL | more, "acompletion")["output_tokens"] == output
+
+
+@pytest.mark.parametrize(
+    "extra", [{"messages": [{"content": "x" * 5000}]}, {"input": "x" * 5000}, {"documents": ["x" * 5000]}]
+)
+def test_input_in_extra_body_is_held_too(callback, extra):
+    limits = callback.Limits(None)
+    plain = limits._asked(CALL, "acompletion")["input_tokens"]
+    assert limits._asked(CALL | {"extra_body": extra}, "acompletion")["input_tokens"] > plain + 4900
+    assert limits._asked(CALL | {"extra_body": {"messages": []}}, "acompletion")["input_tokens"] == plain
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"max_tokens": "100"}, "max_tokens"),
+        ({"max_tokens": 1.5}, "max_tokens"),
+        ({"max_tokens": True}, "max_tokens"),
+        ({"max_tokens": -1}, "max_tokens"),
+        ({"max_tokens": [100]}, "max_tokens"),
+        ({"max_tokens": 10**13}, "max_tokens"),
+        ({"n": "many"}, "n"),
+        ({"extra_body": {"max_completion_tokens": {}}}, "max_completion_tokens"),
+        ({"extra_body": {"generationConfig": {"maxOutputTokens": "9"}}}, "generationConfig.maxOutputTokens"),
+        ({"extra_body": "max_tokens=9"}, "extra_body"),
+        ({"extra_body": {"model": "gpt-5-pro"}}, "extra_body.model"),
+    ],
+)
+def test_amounts_that_cannot_be_read_are_400_and_hold_nothing(api, callback, more, param):
+    async def act(limits):
+        with pytest.raises(callback.CallRefused) as refused:
+            await hold(limits, **more)
+        return await limits.async_post_call_failure_hook({}, refused.value, None)
+
+    answer = run(callback, act)
+    error = answer.detail["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, "invalid_body", param)
+    assert error["message"].startswith(("Give ", "Name the model"))
+    assert api.get("reservations").get_json()["total_count"] == 0
+
+
+def test_what_extra_body_asks_for_counts_against_the_limit(api, callback):
+    api.create("*", rate_limit={"token_max_limit": 1000, "token_reset_duration": "1h"})
+
+    async def act(limits):
+        await hold(limits)
+        with pytest.raises(callback.CallRefused) as refused:
+            await hold(limits, extra_body={"max_tokens": 5000})
+        return refused.value.answer.status_code
+
+    assert run(callback, act) == 429
+
+
 def test_a_pass_through_endpoint_is_refused(callback):
     async def act(limits):
         whom = SimpleNamespace(key_alias=None, user_id=None)

@@ -24,9 +24,10 @@ ADMIN_KEY = "gov-the-admin-key-of-the-recipe-0123456789"
 AUTH = """
 from litellm.proxy._types import UserAPIKeyAuth
 async def user_api_key_auth(request, api_key):
-    return UserAPIKeyAuth(api_key=api_key, key_alias=api_key.removeprefix("sk-"), user_id="ann")
+    alias, _, user = api_key.removeprefix("sk-").partition(".")
+    return UserAPIKeyAuth(api_key=api_key, key_alias=alias, user_id=user or "ann")
 """
-"""Stands in for LiteLLM's database of keys: the alias of a key is its value."""
+"""Stands in for LiteLLM's database of keys: a key is `sk-<alias>` or `sk-<alias>.<user>`."""
 
 
 def free_port() -> int:
@@ -186,3 +187,103 @@ def test_of_50_calls_at_once_exactly_as_many_pass_as_the_cap_allows(stack: Stack
         statuses = list(pool.map(lambda _: stack.ask("busy", model="gpt-4o-mini")[0], range(50)))
     assert (statuses.count(200), statuses.count(429)) == (10, 40)
     assert len(stack.reservations("busy", 10)) == 10
+
+
+def test_a_stream_of_each_provider_is_settled(stack: Stack) -> None:
+    limited(stack, "streams", budget={"max_limit": 1, "reset_duration": "1d"})
+    body = {"model": "claude", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 100, "stream": True}
+    for path in ("/v1/chat/completions", "/v1/messages"):
+        status, text = send(stack.proxy, path, body, "sk-streams")
+        assert (status, b"Hel" in text) == (200, True)
+    for held in stack.reservations("streams", 2):
+        assert (held["status"], held["provider"], held["tokens"]["used"]) == ("settled", "anthropic", 18)
+
+
+def test_a_retry_is_settled_and_the_failed_attempt_before_it_released(stack: Stack) -> None:
+    limited(stack, "again", budget={"max_limit": 1, "reset_duration": "1d"})
+    assert stack.ask("again", "Once 503 plain", model="gpt-4o-mini")[0] == 200
+    assert stack.ask("again", "Once 503 stream", model="gpt-4o-mini", stream=True)[0] == 200
+    found = stack.reservations("again", 4)
+    assert sorted((each["status"], each["tokens"]["used"]) for each in found) == [
+        ("released", 0),
+        ("released", 0),
+        ("settled", 18),
+        ("settled", 18),
+    ]
+
+
+def test_a_stream_falls_back_to_the_cheaper_model_after_a_402(stack: Stack) -> None:
+    stack.manage("virtual-keys", {"id": "thrifty", "name": "thrifty"})
+    own = {"scope": "virtual_key", "scope_id": "thrifty", "budget": {"max_limit": 0.0001, "reset_duration": "1d"}}
+    stack.manage("model-configs", {"model_name": "gpt-4o", **own})
+    status, text = stack.ask("thrifty", stream=True)
+    assert (status, b"[DONE]" in text) == (200, True)
+    (held,) = stack.reservations("thrifty", 1)
+    assert (held["model"], held["status"], held["tokens"]["used"]) == ("gpt-4o-mini", "settled", 18)
+
+
+def test_the_user_is_litellms_own_and_never_the_clients(stack: Stack) -> None:
+    stack.manage("virtual-keys", {"id": "shared", "name": "shared"})
+    stack.manage("users", {"id": "bob", "name": "Bob"})
+    once = {"request_max_limit": 1, "request_reset_duration": "1d"}
+    stack.manage("model-configs", {"model_name": "*", "scope": "user", "scope_id": "bob", "rate_limit": once})
+    statuses = [stack.ask(key, model="gpt-4o-mini", user="eve")[0] for key in ("shared.bob", "shared.bob", "shared")]
+    assert statuses == [200, 429, 200]
+    assert {each["user_id"] for each in stack.reservations("shared", 2)} == {"ann", "bob"}
+
+
+def test_what_extra_body_asks_for_is_held(stack: Stack) -> None:
+    limited(stack, "sneaky", rate_limit={"token_max_limit": 2000, "token_reset_duration": "1d"})
+    extra = {"max_tokens": 300, "n": 2}
+    assert stack.ask("sneaky", model="gpt-4o-mini", extra_body=extra)[0] == 200
+    assert {name: stack.model.requests[-1].body[name] for name in extra} == extra
+    (held,) = stack.reservations("sneaky", 1)
+    assert held["tokens"]["reserved"] > 600
+    seen = len(stack.model.requests)
+    assert stack.ask("sneaky", model="gpt-4o-mini", extra_body={"max_completion_tokens": 5000})[0] == 429
+    assert stack.ask("sneaky", model="gpt-4o-mini", extra_body={"messages": [{"content": "x" * 3000}]})[0] == 429
+    assert len(stack.model.requests) == seen
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"max_tokens": "many"}, b"Give max_tokens as a whole number"),
+        ({"extra_body": {"max_tokens": 1.5}}, b"Give max_tokens as a whole number"),
+        ({"extra_body": {"model": "gpt-5-pro"}}, b"Name the model as model alone"),
+    ],
+)
+def test_amounts_that_cannot_be_read_are_400(stack: Stack, more: dict[str, Any], sentence: bytes) -> None:
+    seen = len(stack.model.requests)
+    status, answer = stack.ask("unclear", model="gpt-4o-mini", **more)
+    assert (status, sentence in answer) == (400, True), answer
+    assert len(stack.model.requests) == seen
+
+
+def test_of_50_streams_at_once_exactly_as_many_pass_as_the_cap_allows(stack: Stack) -> None:
+    limited(stack, "rush", rate_limit={"request_max_limit": 10, "request_reset_duration": "1d"})
+    with ThreadPoolExecutor(50) as pool:
+        statuses = list(pool.map(lambda _: stack.ask("rush", model="gpt-4o-mini", stream=True)[0], range(50)))
+    assert (statuses.count(200), statuses.count(429)) == (10, 40)
+    assert {each["tokens"]["used"] for each in stack.reservations("rush", 10)} == {18}
+
+
+def test_a_stream_whose_reader_goes_away_is_settled_as_held(stack: Stack) -> None:
+    limited(stack, "gone", budget={"max_limit": 1, "reset_duration": "1d"})
+    message = {"role": "user", "content": "Hello"}
+    body = json.dumps({"model": "gpt-4o-mini", "messages": [message], "max_tokens": 100, "stream": True})
+    stack.model.go_on.clear()
+    connection = HTTPConnection("127.0.0.1", stack.proxy, timeout=30)
+    connection.request("POST", "/v1/chat/completions", body, {"Authorization": "Bearer sk-gone"})
+    assert b"Hel" in connection.getresponse().readline()
+    connection.close()
+    stack.model.go_on.set()
+    (held,) = stack.reservations("gone", 1)
+    assert (held["status"], held["tokens"]["used"]) == ("settled", held["tokens"]["reserved"])
+
+
+def test_an_attempt_without_an_answer_may_be_billed_and_is_settled_as_held(stack: Stack) -> None:
+    limited(stack, "silent", budget={"max_limit": 1, "reset_duration": "1d"})
+    assert stack.ask("silent", "Vanish", model="gpt-4o-mini")[0] >= 500
+    for held in stack.reservations("silent", 2):
+        assert (held["status"], held["tokens"]["used"]) == ("settled", held["tokens"]["reserved"])

@@ -19,7 +19,7 @@ import math
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -38,7 +38,18 @@ MOST_OPEN = 100_000
 HOLD = "limits_reservation"
 """The name in LiteLLM's metadata that leads from the end of an attempt to its reservation."""
 INPUTS = ("messages", "input", "prompt", "system", "instructions", "tools", "functions", "response_format", "query")
-MAXIMA = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+MAXIMA = (
+    *("max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens", "maxTokens", "maxTokenCount"),
+    *("max_new_tokens", "max_gen_len", "max_tokens_to_sample"),
+)
+CHOICES = ("n", "best_of", "candidateCount", "candidate_count", "num_generations", "numResults")
+CONFIGS = (
+    *("generationConfig", "generation_config", "inferenceConfig", "textGenerationConfig", "parameters"),
+    "additionalModelRequestFields",
+)
+"""The objects of an upstream's own request that may contain maxima and choices. A client sends them in extra_body."""
+MOST = 10**12
+"""The largest number that the service takes."""
 MEDIA = {"image_url", "image", "input_image", "input_audio", "audio", "file", "input_file", "document", "video_url"}
 MEDIA_TOKENS = 4096
 WITHOUT_OUTPUT = {"aembedding", "embedding", "arerank", "rerank", "amoderation", "moderation"}
@@ -54,6 +65,14 @@ class CallRefused(Exception):
         super().__init__(body["error"]["message"])
         self.status_code, self.message = 422, str(self)
         self.answer = HTTPException(status, {"error": dict(body["error"])}, dict(headers))
+
+
+class UnreadableCall(Exception):
+    """A call whose amounts cannot be read. Its text says what to do; `param` is the field."""
+
+    def __init__(self, sentence: str, param: str) -> None:
+        super().__init__(sentence)
+        self.param = param
 
 
 class Attempt:
@@ -135,7 +154,12 @@ class Limits(CustomLogger):
         """Reserve for an attempt. Raises CallRefused."""
         name = "litellm_metadata" if "litellm_metadata" in kwargs else "metadata"
         metadata = {key: value for key, value in (kwargs.get(name) or {}).items() if key != HOLD}
-        reservation_id = await self._reserve(self._asked(kwargs, getattr(call_type, "value", "")))
+        try:
+            asked = self._asked(kwargs, getattr(call_type, "value", ""))
+        except UnreadableCall as error:
+            told = {"message": str(error), "type": "invalid_request", "code": "invalid_body", "param": error.param}
+            raise CallRefused(400, {"error": told}, {"x-should-retry": "false"}) from error
+        reservation_id = await self._reserve(asked)
         if reservation_id is not None:
             self._open[reservation_id] = caller.get().attempt = Attempt(reservation_id)
             while len(self._open) > MOST_OPEN:
@@ -186,19 +210,24 @@ class Limits(CustomLogger):
         return answer
 
     def _asked(self, kwargs: Mapping[str, Any], call_type: str) -> dict[str, Any]:
-        """Return what a call asks for: all its input as an upper bound, and the most output that it may have."""
+        """Return what a call asks for: all its input as an upper bound, and the most output that it may have.
+
+        Raises UnreadableCall.
+        """
         model, provider, *_ = litellm.get_llm_provider(
             model=kwargs["model"], custom_llm_provider=kwargs.get("custom_llm_provider")
         )
-        most = max((kwargs.get(name) or 0 for name in MAXIMA), default=0) or self._output_tokens
+        merged, extra = with_extra_body(kwargs)
         who = caller.get()
         return {
             "model": (kwargs.get("model_info") or {}).get("base_model") or model,
             "provider": provider,
             "virtual_key_id": who.virtual_key_id,
             "user_id": who.user_id,
-            "input_tokens": sum(size(kwargs[name]) for name in INPUTS if kwargs.get(name)),
-            "output_tokens": 0 if call_type in WITHOUT_OUTPUT else most * (kwargs.get("n") or 1),
+            "input_tokens": max(input_of(kwargs, INPUTS), input_of(merged, {*INPUTS, *extra})),
+            "output_tokens": 0
+            if call_type in WITHOUT_OUTPUT
+            else max(output_of(each, self._output_tokens) for each in (kwargs, merged)),
             "ttl_seconds": TTL_SECONDS,
         }
 
@@ -257,6 +286,53 @@ def unavailable(sentence: str) -> CallRefused:
     logger.error(sentence)
     body = {"error": {"message": sentence, "type": "unavailable", "code": "limits_unavailable"}}
     return CallRefused(503, body, {"Retry-After": "1"})
+
+
+def with_extra_body(kwargs: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return a call with the fields of its extra_body over its own, as LiteLLM sends it, and the extra_body.
+
+    A provider whose own request has other names still gets the call's own values, so both are looked at. A model in
+    extra_body is refused: some providers would call it in place of the one reserved. Raises UnreadableCall.
+    """
+    extra = kwargs.get("extra_body") or {}
+    if not isinstance(extra, Mapping):
+        raise UnreadableCall("Give extra_body as an object.", "extra_body")
+    if extra.get("model") is not None:
+        raise UnreadableCall("Name the model as model alone, not in extra_body.", "extra_body.model")
+    return {**kwargs, **extra}, extra
+
+
+def input_of(call: Mapping[str, Any], names: Collection[str]) -> int:
+    """Return the most input tokens that these fields may have."""
+    return sum(size(call[name]) for name in names if call.get(name))
+
+
+def output_of(call: Mapping[str, Any], usual: int) -> int:
+    """Return the most output tokens that a call may have: `usual` for each answer if it names no maximum."""
+    answers = max(1, largest(call, CHOICES)) * prompts(call)
+    return min((largest(call, MAXIMA) or usual) * answers, MOST)
+
+
+def largest(call: Mapping[str, Any], names: tuple[str, ...]) -> int:
+    """Return the largest of these numbers in a call, or in one of its CONFIGS; 0 without any. Raises UnreadableCall."""
+    found = [0]
+    for place in ("", *CONFIGS):
+        fields = call.get(place) if place else call
+        for name in names if isinstance(fields, Mapping) else ():
+            value = fields.get(name)
+            if value is None:
+                continue
+            path = f"{place}.{name}" if place else name
+            if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST:
+                raise UnreadableCall(f"Give {path} as a whole number from 0 to {MOST}.", path)
+            found.append(value)
+    return max(found)
+
+
+def prompts(call: Mapping[str, Any]) -> int:
+    """Return the number of prompts of a text completion: a list of texts, or of lists of tokens, is several."""
+    prompt = call.get("prompt")
+    return len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1
 
 
 def size(value: Any) -> int:
