@@ -309,6 +309,13 @@ def test_an_id_in_place_of_a_value_is_told_and_nothing_else(meter, key):
     )
 
 
+def test_an_api_key_in_place_of_a_value_is_told(api, meter, key):
+    secret = api.post("/api/api-keys", {"name": "gateway", "scopes": ["meter"]}).get_json()["api_key"]["key"]
+    error = meter.reserve(virtual_key=secret).get_json()["error"]
+    assert (error["code"], error["param"]) == ("virtual_key_unknown", "virtual_key")
+    assert error["message"].startswith("Send a virtual key: this is an API key")
+
+
 @forms
 def test_an_inactive_virtual_key_is_refused_until_it_is_active_again(api, meter, key, form):
     api.put("virtual-keys/vk", {"is_active": False})

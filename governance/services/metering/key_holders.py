@@ -6,10 +6,10 @@ from governance.domain import keys
 from governance.domain.errors import Code, Forbidden, Unauthenticated
 from governance.domain.keys import VirtualKey
 from governance.domain.metering.decision import key_refusal
+from governance.services.metering.match_cache import IS_API_KEY
 from governance.storage.keys.virtual_keys import virtual_keys
 
 UNKNOWN = "Send a virtual key that exists: this one is unknown."
-IS_API_KEY = "Send a virtual key: this is an API key of the limits service, which no client may have."
 
 
 def unknown(secret: str | None) -> Unauthenticated:

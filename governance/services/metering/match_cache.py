@@ -20,6 +20,7 @@ from governance.snapshot.snapshot import Snapshot
 MOST = 4096
 """The largest number of entries in the cache of matched calls. A cache that grows beyond it is emptied."""
 UNKNOWN = "Use a virtual key that exists: this one is unknown."
+IS_API_KEY = "Send a virtual key: this is an API key of this service, which no client may have."
 IS_AN_ID = "Send this as virtual_key_id: it is the id of a virtual key, and virtual_key takes its value."
 
 
@@ -115,8 +116,10 @@ def _matched(
 def _unknown(value: str | None, snapshot: Snapshot) -> KeyRefusal:
     """Build the refusal for an unknown virtual key.
 
-    If the caller sent the id of a key instead of its value, the message says so.
+    If the caller sent the id of a key instead of its value, or an API key, the message says so.
     """
     message = IS_AN_ID if value in snapshot.virtual_keys else UNKNOWN
+    if value is not None and value.startswith(keys.API_KEY_PREFIX):
+        message = IS_API_KEY
     param = "virtual_key_id" if value is None else "virtual_key"
     return KeyRefusal(message, Code.VIRTUAL_KEY_UNKNOWN, param)

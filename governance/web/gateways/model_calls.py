@@ -18,8 +18,8 @@ PARTIAL = "HTTP_X_ENVOY_AUTH_PARTIAL_BODY"
 CUT_OFF = "Let the proxy pass on the whole body: this one was cut off (in Envoy, raise max_request_bytes)."
 UNKNOWN = "Use a path of a known call to a model, or set GOVERNANCE_GATEWAY_UNKNOWN=allow: {} is none that can be read."
 NO_PROVIDER = (
-    "Send the path of the call as X-Forwarded-Uri with ?trust=uri, or name the provider as X-Governance-Provider with "
-    "?trust=provider: without a provider, its limits would not apply."
+    "Send the path of the call behind /gateway/authorize, or as X-Forwarded-Uri with ?trust=uri, or name the provider "
+    "as X-Governance-Provider with ?trust=provider: without a provider, its limits would not apply."
 )
 LONGEST_SHOWN = 100
 NUMBER = re.compile("[0-9]{1,15}")

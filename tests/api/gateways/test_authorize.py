@@ -268,7 +268,7 @@ def test_a_call_whose_provider_is_not_known_is_refused(api, proxy, path, model):
     answer = proxy.authorize(CALL | {"model": model}, path, X_Governance_Model=model)
     error = answer.get_json()["error"]
     assert (answer.status_code, error["code"]) == (403, "call_unknown")
-    assert error["message"].startswith("Send the path of the call as X-Forwarded-Uri with ?trust=uri, or name the prov")
+    assert error["message"].startswith("Send the path of the call behind /gateway/authorize, or as X-Forwarded-Uri")
     assert ok(api.get("reservations"))["total_count"] == 0
 
 
