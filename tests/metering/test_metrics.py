@@ -1,12 +1,14 @@
 """`/metrics` and the denials by limit (docs/contract.md §8): names and values. No label names a model or a key."""
 
 import logging
+from shutil import disk_usage
 
 import pytest
 from sqlalchemy import select, update
 
 from governance.domain.times import rfc3339
 from governance.storage.tables import counters, denials
+from governance.web.http.errors import STATUS
 from tests.metering.conftest import dollars, ok, requests, samples, tokens
 
 OURS = {
@@ -25,7 +27,10 @@ OURS = {
     "governance_verify_differences": set(),
     "governance_database_bytes": {"part"},
     "governance_stored_rows": {"table"},
+    "governance_ready": set(),
+    "governance_disk_free_bytes": set(),
 }
+READY = "governance_ready", frozenset()
 
 
 GROWTH = ("governance_database_bytes", "governance_stored_rows")
@@ -185,6 +190,28 @@ def test_a_refresh_that_fails_is_counted(api, meter, settings, moved, caplog):
         meter.poll()
     settings.database_path.with_suffix(".away").rename(settings.database_path)
     assert moved("snapshot_refresh_failures_total") == 1
+
+
+def test_ready_is_1_where_readyz_is_200(api, meter):
+    meter.poll()
+    assert (samples(api)[READY], api.get("/readyz").status_code) == (1, 200)
+
+
+def test_ready_is_0_where_readyz_is_503(api, settings):
+    settings.database_path.rename(settings.database_path.with_suffix(".away"))
+    found, status = samples(api)[READY], api.get("/readyz").status_code
+    settings.database_path.with_suffix(".away").rename(settings.database_path)
+    assert (found, status) == (0, 503)
+
+
+def test_the_free_bytes_of_the_disk_are_those_of_the_folder(api, settings):
+    free = samples(api)["governance_disk_free_bytes", frozenset()]
+    assert free == pytest.approx(disk_usage(settings.database_path.parent).free, rel=0.05)
+
+
+def test_refused_keys_are_counted_from_0(api):
+    codes = {dict(labels)["code"] for name, labels in samples(api) if name.endswith("authentication_failures_total")}
+    assert codes == {code for code, status in STATUS.items() if status == 401}
 
 
 def test_metrics_are_answered_without_a_database(api, settings):

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from governance.domain.errors import Unavailable
+from governance.domain.errors import Code, Unavailable
 from governance.domain.history.usage import Series, UsageAmounts, bucket_of, series_of
 from governance.domain.metering.decision import Decision
 from governance.domain.names import spelled
@@ -34,6 +34,8 @@ for _outcome in ("refused", "admitted", "reported", "settled"):
 AUTHENTICATION_FAILURES = Counter(
     "governance_authentication_failures", "Requests without an API key that counts, by the error's code.", ["code"]
 )
+for _code in (Code.API_KEY_REQUIRED, Code.INVALID_API_KEY, Code.VIRTUAL_KEY_REQUIRED, Code.INVALID_VIRTUAL_KEY):
+    AUTHENTICATION_FAILURES.labels(_code.value)  # Prometheus sees no increase in a series that begins above 0
 LATENCY = Histogram(
     "governance_decision_seconds",
     "How long a decision took, its commit included.",

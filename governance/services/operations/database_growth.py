@@ -1,5 +1,6 @@
-"""The sizes of the database and of the tables that grow, for `/metrics`. Reading them takes constant time."""
+"""The sizes of the database, of its disk and of the tables that grow, for `/metrics`. This takes constant time."""
 
+from shutil import disk_usage
 from typing import NamedTuple
 
 from governance.storage.sqlite.files import inspection
@@ -7,10 +8,13 @@ from governance.storage.store import Database
 
 
 class Sizes(NamedTuple):
-    """The bytes of each part (file, free, journal), and an upper bound of the rows in each table that grows."""
+    """The bytes of each part (file, free, journal), an upper bound of the rows in each table that grows, and the free
+    bytes of the disk.
+    """
 
     bytes: dict[str, int]
     rows: dict[str, int]
+    disk_free: int
 
 
 class Growth:
@@ -24,4 +28,5 @@ class Growth:
         with self._database.read() as connection:
             found, rows = inspection.space(connection), inspection.stored_rows(connection)
         journal = inspection.journal_size(self._database.path)
-        return Sizes({"file": found.file, "free": found.free, "journal": journal}, rows)
+        free = disk_usage(self._database.path.parent).free
+        return Sizes({"file": found.file, "free": found.free, "journal": journal}, rows, free)

@@ -55,15 +55,18 @@ class Current(Collector):
         """Return the current metrics. If the database does not answer, leave out its metrics."""
         for metric in self._service.counts.collect():
             yield from _age(metric) if metric.name == VERIFIED else (metric,)
+        ready = not self._service.health.get().reasons
+        yield GaugeMetricFamily("governance_ready", "1 if calls can be decided: /readyz is 200. Otherwise 0.", ready)
         try:
             opened, differing = self._service.reservations.open_count(), self._service.verification.last()
             sizes = self._service.growth.look()
-        except GovernanceError:
+        except (GovernanceError, OSError):
             return
         yield GaugeMetricFamily("governance_reservations_open", "Reservations that hold something now.", opened)
         yield _by_label(
             "governance_database_bytes", "Bytes of the file, of its free pages, its journal.", "part", sizes.bytes
         )
+        yield GaugeMetricFamily("governance_disk_free_bytes", "Free bytes of the disk of the database.", sizes.disk_free)
         yield _by_label("governance_stored_rows", "At most so many rows are stored.", "table", sizes.rows)
         if differing is not None:
             help_text = "Counters that differed from their ledger when last verified; anything but 0 is a fault."
