@@ -8,9 +8,7 @@ from governance.storage.store import Database
 
 
 class Sizes(NamedTuple):
-    """The bytes of each part (file, free, journal), an upper bound of the rows in each table that grows, and the free
-    bytes of the disk.
-    """
+    """The bytes of each part (file, free, journal), an upper bound of each growing table's rows, the disk's free bytes."""
 
     bytes: dict[str, int]
     rows: dict[str, int]

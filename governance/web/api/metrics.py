@@ -66,7 +66,7 @@ class Current(Collector):
         yield _by_label(
             "governance_database_bytes", "Bytes of the file, of its free pages, its journal.", "part", sizes.bytes
         )
-        yield GaugeMetricFamily("governance_disk_free_bytes", "Free bytes of the disk of the database.", sizes.disk_free)
+        yield GaugeMetricFamily("governance_disk_free_bytes", "Free bytes of the database's disk.", sizes.disk_free)
         yield _by_label("governance_stored_rows", "At most so many rows are stored.", "table", sizes.rows)
         if differing is not None:
             help_text = "Counters that differed from their ledger when last verified; anything but 0 is a fault."
