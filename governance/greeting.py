@@ -47,6 +47,8 @@ def _admin_key(governance: Container) -> tuple[str, str]:
     """Return a sentence that says where a valid admin key is, and a shell expression whose value is the key."""
     settings = governance.settings
     file = settings.admin_key_file
+    if settings.admin_key_from_file is not None:
+        return "The admin key is in the file of GOVERNANCE_ADMIN_KEY_FILE.", '$(cat "$GOVERNANCE_ADMIN_KEY_FILE")'
     if settings.admin_key is not None:
         return "The admin key is what you set as GOVERNANCE_ADMIN_KEY.", "$GOVERNANCE_ADMIN_KEY"
     try:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
+from governance.domain import installation
 from governance.domain import setting_values as values
 from governance.domain.addresses import netloc, reachable, without_brackets
 from governance.domain.environment_variables import misspelt
 from governance.domain.errors import NotReady
 
-ROOT = Path(__file__).resolve().parents[1]
 ADMIN_KEY_FILE = "admin.key"
+TWO_KEYS = "Unset GOVERNANCE_ADMIN_KEY or GOVERNANCE_ADMIN_KEY_FILE: the admin key comes from one of them."
 
 
 def _setting(
@@ -53,6 +54,13 @@ class Settings:
         None,
         values.admin_key,
         "an admin API key of at least 32 characters, compared from here and never stored",
+        secret=True,
+    )
+    admin_key_from_file: str | None = _setting(
+        "GOVERNANCE_ADMIN_KEY_FILE",
+        None,
+        values.admin_key_in,
+        "a file with such a key, instead of `GOVERNANCE_ADMIN_KEY`: a systemd credential, a mounted secret",
         secret=True,
     )
     ui: str = _setting("GOVERNANCE_UI", "on", values.one_of("on", "off"), "`off` removes the dashboard at `/ui`")
@@ -198,16 +206,16 @@ class Settings:
         given = {item.name: environ.get(item.metadata["name"], "").strip() for item in fields(cls)}
         found, faults = {}, []
         for item in fields(cls):
-            if not given[item.name]:
-                continue
             try:
-                found[item.name] = item.metadata["read"](given[item.name])
+                if value := given[item.name] or _default(item.name, environ):
+                    found[item.name] = item.metadata["read"](value)
             except ValueError as error:
                 faults.append(_fault(item.metadata, given[item.name], error))
+        faults += [TWO_KEYS] if given["admin_key"] and given["admin_key_from_file"] else []
         faults += cls.misspelt(environ) if strict else []
         if faults:
             raise NotReady(" ".join(faults))
-        return cls(**found)
+        return cls(**{"admin_key": found.get("admin_key_from_file"), **found})
 
     @classmethod
     def misspelt(cls, environ: Mapping[str, str]) -> list[str]:
@@ -232,7 +240,7 @@ class Settings:
     @property
     def instance_path(self) -> Path:
         """The absolute path of the instance folder."""
-        return ROOT / self.instance
+        return installation.absolute(self.instance)
 
     @property
     def database_path(self) -> Path:
@@ -247,12 +255,17 @@ class Settings:
     @property
     def config_path(self) -> Path | None:
         """The absolute path of the config file."""
-        return None if self.config is None else ROOT / self.config
+        return None if self.config is None else installation.absolute(self.config)
 
     @property
     def memory_lifetime(self) -> float:
         """The number of seconds for which a snapshot may be used without a successful poll."""
         return 3 * self.poll_interval
+
+
+def _default(name: str, environ: Mapping[str, str]) -> str:
+    """Return a default that depends on the environment, or an empty text if there is none. Raises ValueError."""
+    return installation.state_folder(environ) if name == "instance" and installation.IS_INSTALLED else ""
 
 
 def _fault(metadata: Mapping[str, Any], value: str, error: ValueError) -> str:

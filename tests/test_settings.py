@@ -1,7 +1,10 @@
 """The settings that are read from the environment, and the messages about variables that are no setting."""
 
+from pathlib import Path
+
 import pytest
 
+from governance.domain import installation
 from governance.domain.errors import NotReady
 from governance.settings import Settings
 
@@ -114,3 +117,72 @@ def test_refused_database_url_shows_what_is_no_secret(url, shown):
 def test_host_of_either_ip_version_has_right_addresses(host, netloc, url):
     settings = Settings.from_environ({"HOST": host})
     assert (settings.netloc, settings.url) == (netloc, url)
+
+
+ADMIN_KEY = "0123456789abcdef0123456789abcdeg"
+
+
+def test_admin_key_is_read_from_a_file(tmp_path):
+    file = tmp_path / "admin-key"
+    file.write_text(f"{ADMIN_KEY}\n")
+    settings = Settings.from_environ({"GOVERNANCE_ADMIN_KEY_FILE": str(file)}, strict=True)
+    assert settings.admin_key == ADMIN_KEY
+    assert ADMIN_KEY not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (None, "a file that can be read (No such file or directory)"),
+        (b"", "a file that holds at least 32 visible ASCII characters"),
+        (b"too-short-a-secret", "a file that holds at least 32 visible ASCII characters"),
+        (b"\xff" * 40, "a file that holds at least 32 visible ASCII characters"),
+        (b"ab" * 20, "a file that holds characters that nobody can guess, such as openssl rand -hex 32 prints"),
+    ],
+)
+def test_admin_key_file_is_checked_and_not_shown(content, fault, tmp_path):
+    file = tmp_path / "admin-key"
+    if content is not None:
+        file.write_bytes(content)
+    said = refusal({"GOVERNANCE_ADMIN_KEY_FILE": str(file)})
+    assert said == f"Set GOVERNANCE_ADMIN_KEY_FILE to {fault}: it is not that."
+
+
+def test_admin_key_and_its_file_exclude_each_other(tmp_path):
+    (tmp_path / "key").write_text(ADMIN_KEY)
+    said = refusal({"GOVERNANCE_ADMIN_KEY": ADMIN_KEY, "GOVERNANCE_ADMIN_KEY_FILE": str(tmp_path / "key")})
+    assert said.startswith("Unset GOVERNANCE_ADMIN_KEY or GOVERNANCE_ADMIN_KEY_FILE: ")
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    monkeypatch.setattr(installation, "IS_INSTALLED", True)
+
+
+@pytest.mark.parametrize(
+    ("environ", "folder"),
+    [
+        ({"HOME": "/home/me"}, "/home/me/.local/state/model-limits"),
+        ({"HOME": "/home/me", "XDG_STATE_HOME": "/var/state"}, "/var/state/model-limits"),
+        ({"HOME": "/home/me", "XDG_STATE_HOME": "state"}, "/home/me/.local/state/model-limits"),
+        ({"XDG_STATE_HOME": "/var/state"}, "/var/state/model-limits"),
+        ({"GOVERNANCE_INSTANCE": "/srv/limits"}, "/srv/limits"),
+    ],
+)
+def test_instance_folder_of_an_installed_service(environ, folder, installed):
+    assert Settings.from_environ(environ).instance_path == Path(folder)
+
+
+def test_installed_service_without_home_names_the_setting(installed):
+    assert refusal({}).startswith("Set GOVERNANCE_INSTANCE to a folder for the database: HOME is no absolute path")
+
+
+def test_relative_paths_of_an_installed_service_lie_under_the_working_directory(installed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = Settings.from_environ({"GOVERNANCE_INSTANCE": "data", "GOVERNANCE_CONFIG": "limits.json"})
+    assert (settings.instance_path, settings.config_path) == (tmp_path / "data", tmp_path / "limits.json")
+
+
+def test_relative_paths_of_a_checkout_lie_under_its_root(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert Settings().instance_path == installation.ROOT / "instance"

@@ -159,7 +159,7 @@ class Doctor:
 
     def _admin_key(self) -> str:
         if self._subject.admin_key_is_set:
-            return "GOVERNANCE_ADMIN_KEY is set"
+            return "GOVERNANCE_ADMIN_KEY or GOVERNANCE_ADMIN_KEY_FILE is set"
         file = self._subject.admin_key_file
         found = admin_key.find(self._database, file, self._clock())
         if found == AdminKey.NONE:
