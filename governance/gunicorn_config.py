@@ -1,8 +1,12 @@
-"""Gunicorn's configuration: a few processes with threads, and the steps before they start."""
+"""Gunicorn's configuration: a few processes with threads, and the steps before they start.
+
+`gunicorn.conf.py` of a checkout and `model-limits serve` both read this module.
+"""
 
 import os
 import signal
 import sys
+from typing import Any, NoReturn
 
 # If this variable is set, prometheus_client maps sparse files into memory, and a full disk kills the worker.
 # prometheus_client reads the variable when it is imported. See governance/services/operations/shared_counts.py.
@@ -23,7 +27,7 @@ from governance.web.worker.loop import OTHER_FILES
 from governance.web.worker.waits import Timeouts
 
 
-def leave_nothing_behind():
+def leave_nothing_behind() -> None:
     """Release the database, record the clean stop, and remove the folder of the metrics."""
     if found.database_lock:
         found.database_lock.end()
@@ -31,7 +35,7 @@ def leave_nothing_behind():
         remove_folder(found.metrics_folder)
 
 
-def stop(error):
+def stop(error: NotReady) -> NoReturn:
     """End the start with a one-line message, and release everything."""
     leave_nothing_behind()
     sys.exit(error.message)
@@ -56,7 +60,7 @@ loglevel = "warning"
 logconfig_dict = gunicorn_config(settings.log_format)
 
 
-def on_starting(_server):
+def on_starting(_server: Any) -> None:
     """Migrate, create the first admin key, and apply the config file. The master does this once, before any fork."""
     from app import create_app  # noqa: PLC0415 - each worker makes its own app
 
@@ -78,30 +82,30 @@ def on_starting(_server):
         stop(error)
 
 
-def when_ready(_server):
+def when_ready(_server: Any) -> None:
     """Print the greeting. Apply the config file again if SIGHUP arrived during the start."""
     tell(settings, found.greeting, exposure(settings))
     if found.reload_asked:
         os.kill(os.getpid(), signal.SIGHUP)
 
 
-def on_reload(_server):
+def on_reload(_server: Any) -> None:
     """Apply the config file again at SIGHUP. The workers that gunicorn forks next report the warnings."""
     found.config = apply_config_anew(settings)
 
 
-def pre_fork(server, worker):
+def pre_fork(server: Any, worker: Any) -> None:
     """Choose the worker's core. Only the master knows the cores of all workers."""
     worker.core = freest_core(other.core for other in server.WORKERS.values()) if settings.pin_workers == "1" else None
 
 
-def post_fork(_server, worker):
+def post_fork(_server: Any, worker: Any) -> None:
     """Keep the worker on its core, because threads on several cores compete for the interpreter lock."""
     if worker.core is not None:
         os.sched_setaffinity(0, {worker.core})
 
 
-def post_worker_init(worker):
+def post_worker_init(worker: Any) -> None:
     """Start the threads of the worker. They must start neither at the import nor in the master."""
     tune()
     service = worker.wsgi.extensions[EXTENSION]
@@ -118,18 +122,18 @@ def post_worker_init(worker):
     service.pruner.start()
 
 
-def worker_exit(_server, worker):
+def worker_exit(_server: Any, worker: Any) -> None:
     """Store the data that exists only in this worker's memory, and end its threads."""
     if getattr(worker, "wsgi", None) is not None:  # a worker that is stopped early has no app
         worker.wsgi.extensions[EXTENSION].close()
 
 
-def child_exit(_server, worker):
+def child_exit(_server: Any, worker: Any) -> None:
     """Add the counts of a worker that has ended to the shared counts."""
     if found.metrics_folder:
         fold(found.metrics_folder, worker.pid)
 
 
-def on_exit(_server):
+def on_exit(_server: Any) -> None:
     """Release the database, and remove the folder of the metrics."""
     leave_nothing_behind()

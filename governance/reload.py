@@ -14,8 +14,9 @@ from pathlib import Path
 
 from governance.container import Container
 from governance.domain.errors import GovernanceError
+from governance.domain.installation import ROOT
 from governance.services.config.sync import NOT_WRITTEN
-from governance.settings import ROOT, Settings
+from governance.settings import Settings
 from governance.startup import service_of
 
 logger = logging.getLogger("governance.reload")
@@ -32,9 +33,11 @@ def apply_config_anew(settings: Settings) -> list[str]:
     path = settings.config_path
     if path is None:
         return []
-    command = [sys.executable, "-m", "governance.reload"]
+    # With -P, another `app.py` in the working directory is not imported.
+    command = [sys.executable, "-P", "-m", "governance.reload"]
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     try:
-        ran = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, timeout=LONGEST, check=True)  # noqa: S603 - runs this interpreter
+        ran = subprocess.run(command, env=environ, stdout=subprocess.PIPE, timeout=LONGEST, check=True)  # noqa: S603 - runs this interpreter
         return list(json.loads(ran.stdout))
     except (OSError, ValueError, subprocess.SubprocessError):
         logger.exception("%s was NOT applied", path.name)

@@ -40,6 +40,8 @@ OFFERED = {
     ("click.types", "name"): "Implementing custom types: name is optional, and is used for documentation.",
     ("click.types", "convert"): "Implementing custom types: subclass ParamType and override the convert() method.",
     ("gunicorn.workers", "__init__"): "This is called pre-fork so it shouldn't do anything to the current process.",
+    ("gunicorn.app", "load_config"): "You have to override this method in your class.",
+    ("gunicorn.app", "load"): "Custom application: class StandaloneApplication(BaseApplication): def load(self).",
     ("gunicorn.workers", "run"): "You should override this method in a subclass to provide the intended behaviour.",
 }
 """The methods of libraries that our subclasses override, with the sentence of the documentation that offers it."""

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -33,6 +34,11 @@ def test_the_packages_of_the_owner_are_named():
 
 def test_the_lock_of_the_service_holds_no_development_package():
     assert set(DEVELOPMENT) & set(SERVICE) == set()
+
+
+def test_the_wheel_needs_what_the_service_needs():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert pins("\n".join(project["dependencies"])) == RUNTIME
 
 
 def test_the_locks_agree_with_the_requirements_and_each_other():
