@@ -62,14 +62,16 @@ class Service:
         self.kept_key: str | None = None
         self.prefix: tuple[str, ...] = ()
         """The beginning of the command line."""
+        self.command: tuple[str | Path, ...] = (sys.executable, "-m", "gunicorn", "wsgi:app")
+        self.cwd = ROOT
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Start the service without waiting."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         with self.stdout.open("ab") as stdout, self.stderr.open("ab") as stderr:
             self.process = subprocess.Popen(
-                [*self.prefix, sys.executable, "-m", "gunicorn", "wsgi:app"],
-                cwd=ROOT,
+                [*self.prefix, *self.command],
+                cwd=self.cwd,
                 env=inherited | self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
