@@ -8,7 +8,7 @@ from flask import Flask
 from flask.cli import ScriptInfo
 
 from governance.cli import Commands, commands
-from governance.domain.installation import ROOT
+from governance.domain.installation import PROGRAM, ROOT
 
 
 @click.command()
@@ -28,6 +28,13 @@ def load_app() -> Flask:
     return app
 
 
+def rename(command: click.Command) -> None:
+    """Let the help of a command, and of those below it, show how the command is called here."""
+    command.help = (command.help or "").replace("flask governance", PROGRAM)
+    for each in command.commands.values() if isinstance(command, click.Group) else ():
+        rename(each)
+
+
 def main() -> None:
     """Run a command."""
     sys.path.insert(0, str(ROOT))  # before PYTHONPATH, which may have another `app.py`
@@ -38,6 +45,7 @@ def main() -> None:
         params=commands.params,
         help=commands.help,
     )
+    rename(own)
     own.main(prog_name="model-limits", obj=ScriptInfo(create_app=load_app))
 
 

@@ -9,6 +9,7 @@ from governance.cli.terminal.output import expires_option, json_option, note, pr
 from governance.cli.terminal.paging import envelope, load_query, note_page, page_options
 from governance.cli.terminal.tables import table
 from governance.domain.errors import NotFound
+from governance.domain.installation import PROGRAM
 from governance.domain.records.list_query import Page
 from schemas import keys as schemas
 from schemas.loading import load
@@ -16,10 +17,10 @@ from schemas.queries import PageQuery
 
 BODY, QUERY = schemas.ApiKeyCreate(), PageQuery()
 HEAD = ("NAME", "SCOPES", "BEGINS WITH", "CREATED", "LAST USED", "EXPIRES", "ID")
-UNKNOWN = "Give the id of a key that exists: '{}' is none (flask governance keys list shows them)."
+UNKNOWN = f"Give the id of a key that exists: '{{}}' is none ({PROGRAM} keys list shows them)."
 
 NONE_LEFT = (
-    "Warning: no admin key is left that lives as long. Make one with flask governance keys create NAME --scope admin, "
+    f"Warning: no admin key is left that lives as long. Make one with {PROGRAM} keys create NAME --scope admin, "
     "or start the service with GOVERNANCE_ADMIN_KEY."
 )
 

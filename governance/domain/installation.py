@@ -7,6 +7,10 @@ ROOT = Path(__file__).resolve().parents[2]
 """The folder of `app.py`: a checkout, or site-packages."""
 IS_INSTALLED = any(ROOT.glob("model_limits-*.dist-info"))
 """Whether this is an installed wheel: its metadata is next to its modules."""
+PROGRAM = "model-limits" if IS_INSTALLED else "flask governance"
+"""How a command of this service begins, for messages."""
+START = f"{PROGRAM} serve" if IS_INSTALLED else "make run"
+"""The command that starts the service, for messages."""
 
 
 def state_folder(environ: Mapping[str, str]) -> str:

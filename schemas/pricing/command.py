@@ -2,9 +2,10 @@
 
 from shlex import quote
 
+from governance.domain.installation import PROGRAM
 from governance.domain.names import spelled
 
-COMMAND = "flask governance prices set {} --input DOLLARS --output DOLLARS (per million tokens)"
+COMMAND = f"{PROGRAM} prices set {{}} --input DOLLARS --output DOLLARS (per million tokens)"
 
 
 def command(model: str, provider: str | None) -> str:

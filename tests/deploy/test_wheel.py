@@ -111,12 +111,21 @@ def test_commands_run_in_any_folder(run, foreign, tmp_path):
     assert "from-the-file" in run("limits", "list", **database).stdout
 
 
+@pytest.mark.parametrize("words", [["usage"], ["usage", "--help"], ["keys", "create", "--help"]])
+def test_text_names_the_command_that_was_called(words, run):
+    done = run(*words)
+    assert "model-limits " in done.stdout + done.stderr
+    assert "flask governance" not in done.stdout + done.stderr
+    assert "make run" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "environ", "said"),
     [
         (["serve"], {"PORT": "http"}, "Set PORT to a whole number from 1 to 65535: 'http' is not that."),
         (["serve"], {"HOME": "", "XDG_STATE_HOME": ""}, "Set GOVERNANCE_INSTANCE to a folder for the database: "),
         (["usage"], {}, "The database "),
+        (["restore", "none.db"], {}, "Give a BACKUP that is a whole database of this service: "),
         (["usages"], {}, "Usage: model-limits [OPTIONS] COMMAND [ARGS]..."),
         (["serve", "--bad"], {}, "Usage: model-limits serve [OPTIONS]"),
     ],

@@ -4,11 +4,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from governance.domain import keys
+from governance.domain.installation import PROGRAM
 from governance.domain.keys import KeyScope
 from governance.storage.keys import api_keys
 from governance.storage.store import Database
 
-NEW_KEY = "flask governance keys create admin --scope admin"
+NEW_KEY = f"{PROGRAM} keys create admin --scope admin"
 
 
 class AdminKey(StrEnum):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from governance.domain import keys
 from governance.domain.errors import Code, Conflict, NotFound, NotReady
+from governance.domain.installation import PROGRAM
 from governance.domain.keys import ApiKey, KeyScope
 from governance.domain.records.list_query import Page
 from governance.services.keys.virtual_keys import refuse_past
@@ -24,7 +25,7 @@ IN_THE_WAY = (
 )
 LAST = (
     "Create another admin key that lives as long, or set GOVERNANCE_ADMIN_KEY, before you revoke this one: "
-    "it is the last admin key. flask governance keys revoke does it all the same."
+    f"it is the last admin key. {PROGRAM} keys revoke does it all the same."
 )
 UNWRITABLE = "Make the folder writable, or set GOVERNANCE_ADMIN_KEY: the admin key cannot be written to {}, {}."
 

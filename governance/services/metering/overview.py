@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy.engine import Connection
 
 from governance.domain.errors import Code, NotFound
+from governance.domain.installation import PROGRAM
 from governance.domain.limits import durations
 from governance.domain.limits.limit import LimitState, current
 from governance.domain.metering.decision import MatchedRule, RuleStatus
@@ -16,7 +17,7 @@ from governance.storage.limits import lists, states, usage, writes
 from governance.storage.metering import denial_counts
 from governance.storage.store import Database
 
-UNKNOWN = "Give the id or the model of a limit that exists: '{}' is neither (flask governance limits list shows them)."
+UNKNOWN = f"Give the id or the model of a limit that exists: '{{}}' is neither ({PROGRAM} limits list shows them)."
 MOST = 100
 """The largest number of limits on one model that are shown."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from governance.domain.errors import GovernanceError, NotReady
+from governance.domain.installation import PROGRAM
 from governance.domain.pricing.overrides import by_model, full_name, prices_of
 from governance.domain.pricing.schedule import Schedule
 from governance.domain.times import DAY, SECOND, Clock, lasting, to_the_second
@@ -149,10 +150,10 @@ class Doctor:
                 f"and more is refused{_and_others(full)}."
             )
         if last is None:
-            return "not asked yet: flask governance verify compares every counter with its ledger"
+            return f"not asked yet: {PROGRAM} verify compares every counter with its ledger"
         if last.differences:
             raise NotReady(
-                f"Run flask governance verify, which names them, or restore a backup from before: on "
+                f"Run {PROGRAM} verify, which names them, or restore a backup from before: on "
                 f"{to_the_second(last.at)} {last.differences} of {last.counters} counters differed from their ledger."
             )
         return f"on {to_the_second(last.at)} all {last.counters} counters equalled their ledger"
@@ -173,7 +174,7 @@ class Doctor:
             found, parts = inspection.space(connection), inspection.parts(connection)
         if found.free > max(LEAST_FREE, found.file // 2):
             raise NotReady(
-                f"Run flask governance compact while the service is stopped: nothing uses {size(found.free)} of the "
+                f"Run {PROGRAM} compact while the service is stopped: nothing uses {size(found.free)} of the "
                 f"file's {size(found.file)}."
             )
         told = [f"{name} {size(count)}" for name, count in (parts | {"free": found.free}).items()]
@@ -242,4 +243,4 @@ def _find(name: str, check: Callable[[], str]) -> Finding:
 
 
 def _and_others(full: Sequence[object]) -> str:
-    return f"; so it is with {len(full) - 1} more, which flask governance verify names" if len(full) > 1 else ""
+    return f"; so it is with {len(full) - 1} more, which {PROGRAM} verify names" if len(full) > 1 else ""

@@ -5,6 +5,7 @@ from shutil import disk_usage
 from typing import NamedTuple
 
 from governance.domain.errors import GovernanceError, NotReady
+from governance.domain.installation import PROGRAM, START
 from governance.domain.pricing.listed import ListInfo, ListStatus
 from governance.domain.times import DAY, Clock
 from governance.services.operations.throttle import Throttle
@@ -15,7 +16,7 @@ from governance.storage.sqlite.files import migrations
 from governance.storage.store import Database, MeteringStore
 
 MISSING = (
-    "The database {} is missing: start the service once (make run) where there never was one, run flask governance "
+    f"The database {{}} is missing: start the service once ({START}) where there never was one, run {PROGRAM} "
     "restore BACKUP where it was lost, or set GOVERNANCE_INSTANCE and GOVERNANCE_DATABASE_URL as the service has them."
 )
 MOST_LOOKS = 10

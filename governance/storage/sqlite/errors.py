@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from governance.domain.errors import Code, Conflict, Unavailable
+from governance.domain.installation import PROGRAM
 
 logger = logging.getLogger("governance.storage")
 
@@ -96,7 +97,7 @@ def unavailable(error: BaseException, path: Path) -> Unavailable:
         "readonly": "it is read-only",
         "malformed": "the file is corrupt; restore a backup",
         "not a database": "the file is no SQLite database; restore a backup",
-        "symbolic links": f"a link lies beside {path.name}, and is not followed; run flask governance doctor",
+        "symbolic links": f"a link lies beside {path.name}, and is not followed; run {PROGRAM} doctor",
         "unable to open": f"{path.name} cannot be opened",
         "no such file": f"{path.name} is missing; restore a backup",
         "no such table": "its tables are missing; restore a backup",

@@ -10,6 +10,7 @@ from werkzeug.datastructures import MultiDict
 
 from governance.container import governance
 from governance.domain.errors import Code, Conflict, FaultyFile, GovernanceError, InvalidRequest
+from governance.domain.installation import PROGRAM
 from governance.domain.keys import KeyScope
 from governance.services.config.uploads import PlanReview, SyncOptions, Upload, Uploads
 from governance.web.dashboard.core import addresses
@@ -22,7 +23,7 @@ MOST_KEPT = 90_000
 """The largest number of characters of a compressed file that the page of its plan may contain."""
 MOST_STEPS = 100
 """The largest number of steps that a page shows."""
-LARGE = "Apply this file with flask governance sync FILE, or over the API: it is too large for the dashboard."
+LARGE = f"Apply this file with {PROGRAM} sync FILE, or over the API: it is too large for the dashboard."
 EMPTY = "Choose a file of limits, or paste its text."
 
 

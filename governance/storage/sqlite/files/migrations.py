@@ -20,6 +20,7 @@ from sqlalchemy.pool import NullPool
 
 from governance import __version__
 from governance.domain.errors import NotReady
+from governance.domain.installation import PROGRAM
 from governance.storage import private_files
 from governance.storage.limits.states import any_limits
 from governance.storage.sqlite import paths
@@ -35,7 +36,7 @@ PATIENCE = 60.0
 """The longest time in seconds for which a start waits for another start, which may be migrating."""
 WITHOUT_COPY = (
     "The database was migrated without a copy of what it was: look at the log, and make a copy of what it is now "
-    "(flask governance backup FILE)."
+    f"({PROGRAM} backup FILE)."
 )
 WITHOUT_MARKER = "The marker beside the database could not be written: look at the log, and make room."
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from governance.domain.errors import NotReady
+from governance.domain.installation import PROGRAM
 from governance.storage import private_files
 from governance.storage.sqlite import paths
 from governance.storage.sqlite.files import marker
@@ -23,8 +24,8 @@ LEFT = (*paths.JOURNALS, paths.MARKER, paths.QUEUE)
 SECRETS = ("admin.key", "virtual-keys.txt")
 
 MISSING = (
-    "The database {} is missing, and {} is of an earlier one: put the file back, run flask governance restore BACKUP, "
-    "set GOVERNANCE_DATABASE_URL right, or run flask governance init to begin with an empty one."
+    f"The database {{}} is missing, and {{}} is of an earlier one: put the file back, run {PROGRAM} restore BACKUP, "
+    f"set GOVERNANCE_DATABASE_URL right, or run {PROGRAM} init to begin with an empty one."
 )
 
 

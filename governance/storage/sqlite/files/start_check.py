@@ -12,6 +12,7 @@ from pathlib import Path
 
 from governance import __version__
 from governance.domain.errors import NotReady
+from governance.domain.installation import PROGRAM
 from governance.storage.sqlite.database import open_file
 from governance.storage.sqlite.files import marker
 from governance.storage.sqlite.files.faults import unusable
@@ -27,18 +28,18 @@ LARGEST_QUICK = 256 * 1024 * 1024
 half a second."""
 TELL_FROM = 64 * 1024 * 1024
 
-RESTORE = "run flask governance restore BACKUP"
-EMPTY = f"The database {{}} is empty: {RESTORE}, or remove it and run flask governance init to begin anew."
+RESTORE = f"run {PROGRAM} restore BACKUP"
+EMPTY = f"The database {{}} is empty: {RESTORE}, or remove it and run {PROGRAM} init to begin anew."
 NO_DATABASE = f"{{}} is not a database of this service: put the right file there, or {RESTORE}."
 CUT_OFF = f"The database {{}} is malformed, it was cut off: it has {{}} bytes of {{}}; {RESTORE}."
 A_LINK = "Set GOVERNANCE_DATABASE_URL to the file itself: {} is a link, and SQLite keeps its journal elsewhere."
 MIXED = (
     "{0} was replaced beside the journal of the file before it ({1}), which would ruin it: move it to another name, "
-    "then run flask governance restore with that, or put the earlier file back."
+    f"then run {PROGRAM} restore with that, or put the earlier file back."
 )
 STRANGER = (
     "The database {} is another than the one that was here (id {}, not {}): put that back, or move this one to another "
-    "name and run flask governance restore --force with that."
+    f"name and run {PROGRAM} restore --force with that."
 )
 DAMAGED = f"The database {{}} is malformed ({{}}): {RESTORE}."
 
