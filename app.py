@@ -188,7 +188,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_
         users=Users(database, writer, random_ids),
         api_keys=ApiKeys(database, writer, random_ids, authentication.refuse),
         sessions=Sessions(database, clock, random_ids, settings.session_secret),
-        sign_in_attempts=SignInAttempts(timer),
+        sign_in_attempts=SignInAttempts(database, clock),
         prices=Prices(database, writer, price_list, clock, random_ids),
         price_list=price_list,
         metering=metering,

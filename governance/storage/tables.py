@@ -420,6 +420,16 @@ sent_forms = Table(
     comment="The forms of the dashboard that were sent, for as long as a session lasts: none is taken twice.",
 )
 
+sign_in_attempts = Table(
+    "sign_in_attempts",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("attempted_at", Big, nullable=False),
+    Index("ix_sign_in_attempts_address", "address", "attempted_at"),
+    comment="The attempts to sign in of the last minute, which all workers count together.",
+)
+
 audit = Table(
     "audit",
     metadata,

@@ -1,47 +1,37 @@
-"""Attempts to sign in are counted by address, over a minute that moves."""
+"""Attempts to sign in are counted by address, over a minute that moves, and by all workers together."""
 
 import pytest
+from sqlalchemy import func, select
 
-from governance.services.keys.sign_in_attempts import MOST_ATTEMPTS, WITHIN, SignInAttempts
-
-
-class Seconds:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
+from governance.services.keys.sign_in_attempts import MOST_ATTEMPTS, SignInAttempts
+from governance.storage.keys import sign_in_attempts as stored
+from governance.storage.tables import sign_in_attempts as table
 
 
 @pytest.fixture
-def seconds():
-    return Seconds()
-
-
-@pytest.fixture
-def attempts(seconds):
-    return SignInAttempts(seconds)
+def attempts(database, clock):
+    return SignInAttempts(database, clock)
 
 
 def test_attempts_above_the_most_wait(attempts):
     assert [attempts.wait("10.0.0.1") for _ in range(MOST_ATTEMPTS + 2)] == [0] * MOST_ATTEMPTS + [60, 60]
 
 
-def test_refused_attempts_do_not_prolong_the_wait(attempts, seconds):
+def test_refused_attempts_do_not_prolong_the_wait(attempts, clock):
     for _ in range(MOST_ATTEMPTS):
         attempts.wait("10.0.0.1")
-    seconds.now += WITHIN - 1
+    clock.advance(59)
     assert attempts.wait("10.0.0.1") == 1
-    seconds.now += 1
+    clock.advance(1)
     assert attempts.wait("10.0.0.1") == 0
 
 
-def test_minute_moves(attempts, seconds):
+def test_minute_moves(attempts, clock):
     for _ in range(MOST_ATTEMPTS):
         assert attempts.wait("10.0.0.1") == 0
-        seconds.now += 5
+        clock.advance(5)
     assert attempts.wait("10.0.0.1") == 10
-    seconds.now += 10
+    clock.advance(10)
     assert [attempts.wait("10.0.0.1") for _ in range(2)] == [0, 5]
 
 
@@ -58,3 +48,32 @@ def test_ipv6_customer_has_one_network(attempts, first, second, are_one):
     for _ in range(MOST_ATTEMPTS):
         attempts.wait(first)
     assert bool(attempts.wait(second)) == are_one
+
+
+def test_workers_count_together(attempts, database, clock):
+    other = SignInAttempts(database, clock)
+    assert [each.wait("10.0.0.1") for _ in range(5) for each in (attempts, other)] == [0] * MOST_ATTEMPTS
+    assert attempts.wait("10.0.0.1") == other.wait("10.0.0.1") == 60
+    assert other.wait("10.0.0.2") == 0
+
+
+def test_a_clock_that_steps_back_locks_nobody_out(attempts, clock):
+    for _ in range(MOST_ATTEMPTS):
+        attempts.wait("10.0.0.1")
+    clock.advance(-3600)
+    assert attempts.wait("10.0.0.1") == 0
+
+
+def test_attempts_are_forgotten_and_bounded(attempts, database, clock, monkeypatch):
+    monkeypatch.setattr(stored, "MOST_ROWS", 5)
+
+    def rows():
+        with database.read() as connection:
+            return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+    for number in range(8):
+        attempts.wait(f"10.0.0.{number}")
+    assert rows() == 5
+    clock.advance(61)
+    attempts.wait("10.0.0.1")
+    assert rows() == 1

@@ -8,7 +8,7 @@ from governance.storage.store import Database
 
 
 class Sizes(NamedTuple):
-    """The bytes of each part (file, free, journal), an upper bound of each growing table's rows, the disk's free bytes."""
+    """The bytes of each part (file, free, journal), a bound of each growing table's rows, and the disk's free bytes."""
 
     bytes: dict[str, int]
     rows: dict[str, int]
