@@ -10,7 +10,7 @@ from flask.cli import with_appcontext
 
 from governance.cli.terminal import formatting
 from governance.cli.terminal.database import opened
-from governance.cli.terminal.output import json_option, note, print_json, say, since_option, until_option
+from governance.cli.terminal.output import json_option, note, print_json, say, since_option, stop, until_option
 from governance.cli.terminal.tables import table
 from governance.domain.history.what_if import Bounds, RefusedCalls, WhatIf
 from governance.domain.limits.limit import Metric
@@ -20,6 +20,7 @@ from schemas.history.what_if import WhatIfBody
 from schemas.loading import load
 
 BODY = WhatIfBody()
+NO_MAXIMUM = "Give --budget, --tokens or --requests: a limit without a maximum refuses nothing."
 HEAD = ("BY", "NAME", "CALLS", "REFUSED")
 
 
@@ -61,6 +62,8 @@ def what_if(*, since: str | None, until: str | None, as_json: bool, **given: Any
 
     Example: flask governance what-if --model gpt-4o --budget 18/1d --since 7d
     """
+    if not any(given[name] for name in ("budgets", "tokens", "requests")):
+        stop(NO_MAXIMUM)
     times = {"since": since, "until": until}
     asked = {"model_config": _limit(**given)} | {name: value for name, value in times.items() if value}
     with opened() as service:
@@ -121,7 +124,7 @@ def _lines(answer: WhatIfAnswer) -> Iterator[str]:
     spent = _between(found.spent, Metric.COST)
     yield f"Spent: {spent} of {formatting.amount(Metric.COST, found.cost)}."
     if not found.is_exact:
-        yield "These are bounds: of the older calls only sums of 15 minutes are kept."
+        yield "These are bounds: of older calls only sums of 15 minutes are kept. Give a later --since for exact numbers."
 
 
 def _first(found: WhatIf) -> str:

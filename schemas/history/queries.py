@@ -29,7 +29,10 @@ class HistoryListQuery(CallsQuery):
     """
 
     since = MomentField(
-        metadata={"description": "From this time on: a time, a day or 30d; 30 days ago at midnight where left out."}
+        metadata={
+            "description": "From this time on: a time, a day, or a while before now such as 30d; the midnight 30 days "
+            "before until where left out."
+        }
     )
     until = MomentField(metadata={"description": "Before this time, given in the same forms; now where left out."})
     bucket = OneOf(
@@ -45,7 +48,7 @@ class HistoryListQuery(CallsQuery):
     sort_by = OneOf(
         {name: name for name in (BY_TIME, *UsageAmounts._fields)},
         load_default=BY_TIME,
-        metadata={"description": "start: by time; else by an amount."},
+        metadata={"description": "start: by time; else by an amount. Equal rows: the earliest first, then by group."},
     )
     order = OneOf(
         {"asc": False, "desc": True}, metadata={"description": "asc for start and desc for amounts where left out."}

@@ -27,8 +27,8 @@ class WhatIfBody(Body):
     )
     since = MomentField(
         metadata={
-            "description": "Replay the calls admitted from this time on: a time, a day or 7d; 30 days ago at midnight "
-            "where left out."
+            "description": "Replay the calls admitted from this time on: a time, a day, or a while before now such as "
+            "7d; the midnight 30 days before until where left out."
         }
     )
     until = MomentField(metadata={"description": "And before this time, given in the same forms; now where left out."})

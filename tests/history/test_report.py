@@ -183,10 +183,14 @@ def test_what_if_tells_how_much_and_whose(api, meter, run):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        ((), "Give --budget, --tokens or --requests"),
         (("--budget", "many/1d"), "Invalid value for '--budget': Give an amount and a duration, such as 18/1d."),
         (("--tokens", "1.5/1d"), "Give token_max_limit as a whole number"),
         (("--budget", "10/1x"), "Give reset_duration differently"),
-        (("--scope", "virtual_key", "--scope-id", "Search team"), "Virtual key 'Search team' not found"),
+        (
+            ("--requests", "1/1d", "--scope", "virtual_key", "--scope-id", "Search team"),
+            "Virtual key 'Search team' not found",
+        ),
     ],
 )
 def test_a_limit_that_cannot_be_is_told_by_its_field(run, words, said):

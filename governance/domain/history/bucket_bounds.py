@@ -17,9 +17,11 @@ from governance.domain.limits.windows import Alignment, window
 
 @dataclass(slots=True)
 class WindowSums:
-    """The usage in one window.
+    """The usage in one window: nano-dollars, tokens or requests.
 
-    `inside` and `certain` count the buckets that lie inside the window. `possible` counts all buckets that overlap it.
+    `inside` contains the amount of each bucket that lies inside the window. `certain` is the sum of these amounts.
+    `possible` is the sum of all buckets that overlap the window. The window used at least `certain` and at most
+    `possible`.
     """
 
     inside: list[int] = field(default_factory=list)
@@ -32,7 +34,7 @@ class RuleBounds(NamedTuple):
 
     `least` is the smallest possible number of refused calls. `passed` is the largest amount of its metric that the rule
     would have admitted. `refusing` contains the starts of the buckets in which it may have refused a call. It has
-    certainly refused a call by the instant `latest`.
+    certainly refused a call by the instant `latest`, or `latest` is None.
     """
 
     metric: str
@@ -98,9 +100,11 @@ def _of_rule(rule: Rule, alignment: Alignment, buckets: Iterable[BucketSum]) -> 
 
 
 def _fewest(rule: Rule, sums: WindowSums) -> int:
-    """Return the smallest number of calls that a rule refused in a window.
+    """Return the smallest number of calls that a rule may have refused in a window.
 
-    The remaining calls must fit below the maximum. To get the smallest number, each bucket counts as one call.
+    The admitted calls used at most the maximum, so the refused calls used at least the excess over it. A call uses one
+    request. Of another metric, the fewest calls use the excess if each bucket was one call, and the largest calls were
+    refused.
     """
     excess = sums.certain - rule.max_limit
     if excess <= 0 or rule.metric == Metric.REQUESTS:

@@ -10,9 +10,9 @@ from governance.domain.names import spelled
 from governance.domain.times import MINUTE
 
 BUCKET = 15 * MINUTE
-"""The length of a bucket. It divides the offset of every time zone."""
+"""The length of a bucket. The offset of every time zone is a multiple of it, so each day consists of whole buckets."""
 OTHER = "(other)"
-"""The name under which usage is counted when a day has too many combinations to store each one separately."""
+"""The name of usage that is added together because its day has too many series to store each one separately."""
 MODELS_REMEMBERED = 8192
 
 

@@ -49,7 +49,7 @@ class Frame(NamedTuple):
 def frame(duration: Duration, alignment: Alignment, anchor: int) -> Frame:
     """Return the frame of a rule.
 
-    Values that do not affect its windows are left blank, so equal windows give equal frames.
+    Values that do not affect its windows are 0 or empty, so rules with equal windows have equal frames.
     """
     if alignment.calendar and duration.alignable:
         return Frame(0, duration.unit, duration.multiple, alignment.zone, 0)
@@ -145,7 +145,10 @@ def _offset(local: datetime) -> int:
 
 
 def _first_instant(zone: tzinfo, day: date, low: int, high: int) -> int:
-    """Return the first full second, between two instants, at which the local date is `day` or later."""
+    """Return the first instant from `low` to `high` at which the local date is `day` or later.
+
+    Instants are in microseconds. Clocks change at full seconds, so only full seconds are tried.
+    """
     while low < high:
         middle = (low + high) // 2 // SECOND * SECOND
         if to_datetime(middle).astimezone(zone).date() >= day:

@@ -103,6 +103,8 @@ def possibly_refused(
         rows, _ = found[Group(group)]
         rows.append(PossiblyRefused(value, int(calls), int(possible)))
         found[Group(group)] = rows, members
+    for rows, _ in found.values():
+        rows.sort(key=lambda row: (-row.possible, row.value))
     return found
 
 

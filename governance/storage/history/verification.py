@@ -1,8 +1,8 @@
 """Compares the buckets of usage with the stored reservations and reports, and each sum with the rows that it sums.
 
-Reservations that were admitted before `pruned_until` may have been deleted, so only later buckets are compared. On some
-days usage beyond the largest number of series was added together. On those days each bucket is compared as the sum of
-all series.
+Reservations that were admitted before `pruned_until` may have been deleted, so only later buckets are compared. If a
+day has more series than are stored separately, the usage of the others is stored as one series, `(other)`. On such a
+day, the sum of all series is compared for each bucket.
 """
 
 from collections import defaultdict

@@ -1,8 +1,9 @@
-"""Sums the buckets of usage over closed days and months, and deletes what is too old.
+"""Sums the buckets of usage over closed days and months, and deletes rows that are too old.
 
-A sum is computed without the writer lock. So a day is first marked (`OpenSums`), and each late correction raises the
-generation of the mark. A sum becomes current when it is completely written and the generation has not changed since it
-was read. Otherwise the next round computes it again. If a sum is not current, readers use the buckets.
+A sum is computed without the writer lock, so a late correction may change its buckets meanwhile. Therefore each closed
+day and month has a mark with a generation (`OpenSums` adds it), and a late correction raises the generation. After the
+last row of a sum is written, the mark becomes current, unless its generation has changed since the sum was computed.
+Then the next round computes the sum again. Readers use a sum only if its mark is current. Otherwise they read buckets.
 """
 
 import sqlite3
@@ -129,7 +130,7 @@ class ClosedPeriods:
     def _rows(self, connection: sqlite3.Connection, start: int) -> list[tuple[int, ...]]:
         """Return the sums of a period by series, each at most 2^62.
 
-        If a sum exceeds 2^63, it is computed with floats.
+        SQLite's sum of integers fails beyond 2^63. Then the sums are computed with floats.
         """
         span = start, self._end(start)
         try:
@@ -156,11 +157,14 @@ class OldBuckets:
     def look(self, connection: sqlite3.Connection) -> None:
         """Do nothing.
 
-        Days without a current sum are found while the lock is held, so that no correction comes in between.
+        `step` looks for days without a current sum. It holds the writer lock, so no correction comes in between.
         """
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Set the bound from which late corrections go to the sums. Then delete the next buckets."""
+        """Delete the next buckets.
+
+        The first call deletes none. It stores the bound: a later correction of an older bucket changes the day's sum.
+        """
         if not self._is_bound:
             self._before = next(open_days(connection, self._calendar, 0, self._before), self._before)
             self._is_bound = connection.execute(BOUND, (self._before,)).rowcount == 1
@@ -188,7 +192,7 @@ class OldSums:
 
 
 class OldSeries:
-    """Prunes the lists of the series of days that have no buckets left, and series without any sum."""
+    """Prunes unused series, and the lists of the series that had buckets of their own on days that have none left."""
 
     def __init__(self, now: int) -> None:
         self._today = now // DAY

@@ -1,8 +1,8 @@
 """Adds the usage of calls to the buckets of the usage history, in the transaction of their batch.
 
 A series is a combination of provider, model, virtual key and user. A bucket contains the usage of one series in 15
-minutes, so a batch changes few buckets. Each of them is written once per batch. A worker caches the numbers of the
-series that it has used. The first use of a series in a day needs a look-up.
+minutes, so a batch changes few buckets. Each of them is written once per batch. A worker caches the ids of the series
+that it has used. The first use of a series in a day reads its id from the database.
 """
 
 import sqlite3
@@ -44,10 +44,10 @@ USUAL_HISTORY = HistoryOptions(Calendar("UTC"), 10_000)
 
 
 class SeriesCache:
-    """The numbers of series by (UTC day, series) that a worker knows on one connection.
+    """The ids of series by UTC day and series, for one connection.
 
-    They come from committed batches only. The cache contains the series of the current day. A series with a bucket of
-    today is not removed for weeks.
+    They come from committed batches only. The cache is emptied each day. A series with a bucket of today stays in the
+    database for weeks, so its id stays valid.
     """
 
     def __init__(self) -> None:
@@ -55,11 +55,11 @@ class SeriesCache:
         self._known: dict[tuple[int, Series], int] = {}
 
     def get(self, day: int, series: Series) -> int | None:
-        """Return the number under which a series is counted on a day. Return None if it is not known."""
+        """Return the id under which a series is counted on a day. Return None if it is not known."""
         return self._known.get((day, series))
 
     def learn(self, found: dict[tuple[int, Series], int], today: int) -> None:
-        """Add the numbers that a batch has looked up. This must be called after all rows of the batch were written."""
+        """Add the ids that a batch has looked up. This must be called after all rows of the batch were written."""
         if today != self._day or len(self._known) > MOST_REMEMBERED:
             self._day, self._known = today, {}
         self._known.update(found)
@@ -93,7 +93,7 @@ class PendingHistory:
         self._executemany(ADD.format("usage_buckets"), rows)
 
     def done(self) -> None:
-        """Move the numbers that were looked up to the cache.
+        """Move the ids that were looked up to the cache.
 
         This must be called after all rows of the batch were written.
         """
