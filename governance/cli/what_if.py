@@ -21,6 +21,9 @@ from schemas.loading import load
 
 BODY = WhatIfBody()
 NO_MAXIMUM = "Give --budget, --tokens or --requests: a limit without a maximum refuses nothing."
+ARE_BOUNDS = (
+    "These are bounds: of older calls only sums of 15 minutes are kept. Give a later --since for exact numbers."
+)
 HEAD = ("BY", "NAME", "CALLS", "REFUSED")
 
 
@@ -124,7 +127,7 @@ def _lines(answer: WhatIfAnswer) -> Iterator[str]:
     spent = _between(found.spent, Metric.COST)
     yield f"Spent: {spent} of {formatting.amount(Metric.COST, found.cost)}."
     if not found.is_exact:
-        yield "These are bounds: of older calls only sums of 15 minutes are kept. Give a later --since for exact numbers."
+        yield ARE_BOUNDS
 
 
 def _first(found: WhatIf) -> str:

@@ -22,7 +22,7 @@ from sqlalchemy.sql.operators import custom_op
 
 from app import db
 from governance.domain.times import rfc3339
-from governance.storage.functions import contains
+from governance.storage.functions import contains, is_one_of
 from governance.storage.tables import metadata, tombstones, users
 from tests.bifrost.stores import example
 from tests.storage.rows import add as add_user
@@ -311,6 +311,14 @@ def test_search_has_the_form_of_each_database():
     statement = select(users.c.id).where(contains(users.c.search_name, column("part")))
     assert "strpos(users.search_name, part) > " in str(statement.compile(dialect=POSTGRESQL))
     assert "instr(users.search_name, part) > " in str(statement.compile(dialect=sqlite.dialect()))
+
+
+def test_numbers_of_an_array_have_the_form_of_each_database():
+    statement = select(users.c.id).where(is_one_of(users.c.revision, [2, 1]))
+    assert "users.revision IN (SELECT CAST(value AS BIGINT) FROM json_array_elements_text(" in str(
+        statement.compile(dialect=POSTGRESQL)
+    )
+    assert "users.revision IN (SELECT value FROM json_each(" in str(statement.compile(dialect=sqlite.dialect()))
 
 
 def test_every_table_and_index_can_be_made_in_postgresql():
