@@ -1,4 +1,4 @@
-"""The fields of deploy/loki and of the questions in docs/deploy/watching.md are those of lines that the service writes."""
+"""The fields of deploy/loki, and of the questions in docs/deploy/watching.md, are those of lines of the service."""
 
 import json
 import os
