@@ -16,7 +16,7 @@ MEASURE := $(WORK)/venv/bin/python -m bench $(if $(QUICK),--quick)
 DEPLOY_WORK := tests/deploy/.work
 DEPLOY := $(DEPLOY_WORK)/.ready
 DEPLOY_PACKAGES := buildah podman runc netavark aardvark-dns iptables debootstrap debian-archive-keyring prometheus \
-	systemd libseccomp2 systemd-journal-remote jq
+	systemd libseccomp2 systemd-journal-remote jq nginx openssl
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' governance/__init__.py)
 IMAGE ?= localhost/model-limits:$(VERSION)
 SBOM ?= sbom.cdx.json
