@@ -226,6 +226,15 @@ def test_service_and_policy_lead_to_the_port_of_the_pod():
     assert all(rule["ports"] == [{"protocol": "TCP", "port": port["name"]}] for rule in policy["ingress"])
 
 
+@both
+def test_prometheus_and_alloy_look_for_the_container(folder):
+    (job,) = yaml.safe_load((ROOT / "deploy/prometheus/kubernetes.yml").read_text())["scrape_configs"]
+    (port,) = container(folder)["ports"]
+    keep = job["relabel_configs"][0]
+    assert (keep["action"], keep["regex"]) == ("keep", f"{container(folder)['name']};{port['name']}")
+    assert f'regex         = "{NAME}"' in (ROOT / "deploy/loki/kubernetes.alloy").read_text()
+
+
 def test_only_named_pods_reach_the_service_and_it_reaches_nobody():
     policy = manifests(ALONE)["NetworkPolicy"]["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
