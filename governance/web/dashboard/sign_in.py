@@ -11,6 +11,7 @@ from governance.domain.keys import ApiKey, KeyScope
 from governance.services.keys.authentication import authorize
 from governance.web.dashboard.core import addresses, sessions
 from governance.web.dashboard.core.blueprint import FormRefused, dashboard, received
+from governance.web.http import errors
 from governance.web.http.client_address import forwarded_for, peer
 from governance.web.http.context import the_request
 
@@ -60,6 +61,7 @@ def sign_in() -> ResponseReturnValue:
     try:
         key = _key(request.form.get("key", "").strip())
     except (Unauthenticated, Forbidden) as error:
+        errors.note_code(error)
         return _form(401 if isinstance(error, Unauthenticated) else 403, error.message)
     response = addresses.go_to(request.form.get("next", ""))
     sessions.begin(response, key)

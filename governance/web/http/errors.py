@@ -95,10 +95,15 @@ def handle(error: Exception) -> HttpResponse:
     return shaped(GovernanceError("Report this with its X-Request-Id: the service made a mistake."))
 
 
+def note_code(error: GovernanceError) -> None:
+    """Keep the code of an error for the log and the counts."""
+    request.environ["governance.code"] = error.code
+
+
 def shaped(error: GovernanceError) -> HttpResponse:
     """Return the response to a domain error."""
     status = STATUS[error.code]
-    request.environ["governance.code"] = error.code
+    note_code(error)
     if isinstance(error, Denied):
         request.environ["governance.whose"] = error.whose
     shown = (

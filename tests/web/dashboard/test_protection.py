@@ -165,3 +165,17 @@ def test_hooks_of_pages_run_for_pages_alone(app):
 def test_token_is_new_for_every_form(browser):
     found = [*tokens(browser.get("new-limit")), *tokens(browser.get("new-limit"))]
     assert len(set(found)) == len(found) == 4
+
+
+def test_a_refused_sign_in_is_counted_by_its_code(stranger):
+    def counted():
+        lines = stranger.client.get("/metrics").text.splitlines()
+        found = [line.rpartition(" ") for line in lines if line.startswith("governance_authentication_failures_total{")]
+        return {name: float(value) for name, _, value in found}
+
+    before = counted()
+    assert stranger.sign_in("gov-nobody-has-this-key-0123456789abcdef").status_code == 401
+    after = counted()
+    assert {name: value - before[name] for name, value in after.items() if value > before[name]} == {
+        'governance_authentication_failures_total{code="invalid_api_key"}': 1
+    }
