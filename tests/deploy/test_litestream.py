@@ -110,17 +110,6 @@ def environ(service: Service) -> dict[str, str]:
     return os.environ | {"GOVERNANCE_INSTANCE": str(service.instance)}
 
 
-def governance(service: Service, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "flask", "governance", *words],
-        cwd=ROOT,
-        env=os.environ | service.environ,
-        text=True,
-        capture_output=True,
-        check=False,
-    )
-
-
 def restore(service: Service, config: Path) -> None:
     """The steps of the page."""
     shutil.rmtree(service.instance)
@@ -166,7 +155,7 @@ def test_a_lost_volume_loses_nothing_older_than_the_bound(service, config, repli
     print(told)  # noqa: T201 - docs/deploy/litestream.md names the figures
     assert oldest < bound()
 
-    verified = governance(service, "verify")
+    verified = service.governance("verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr
     service.start()
     answer = service.call("GET", "/api/governance/model-configs", key=key)

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,17 +29,6 @@ def stop(service: Service) -> None:
     assert service.process.wait(DEADLINE) == 0
 
 
-def governance(service: Service, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "flask", "governance", *words],
-        cwd=ROOT,
-        env=os.environ | service.environ,
-        text=True,
-        capture_output=True,
-        check=False,
-    )
-
-
 def schema(file: Path) -> str:
     with migrations.connect(file, 1) as connection:
         return str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one())
@@ -64,15 +51,15 @@ def test_the_copy_of_an_upgrade_leads_back(service: Service) -> None:
     service.create("gpt-4o", budget={"max_limit": 10, "reset_duration": "1d"})
     stop(service)
 
-    restored = governance(service, "restore", str(copy))
+    restored = service.governance("restore", str(copy))
     assert restored.returncode == 0, restored.stderr
     assert f"schema {OLDER}" in restored.stdout
     assert schema(service.database) == OLDER
     (kept,) = service.instance.glob("governance.db.replaced-*")
     assert schema(kept) == newest()
 
-    back = governance(service, "restore", str(kept))
+    back = service.governance("restore", str(kept))
     assert back.returncode == 0, back.stderr
     service.start()
     assert service.names() == {"gpt-4o"}
-    assert governance(service, "verify").returncode == 0
+    assert service.governance("verify").returncode == 0

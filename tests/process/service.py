@@ -97,6 +97,17 @@ class Service:
             return self.call("GET", "/readyz", key="").status == 200
         return False
 
+    def governance(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command `flask governance …` with the settings of the service."""
+        return subprocess.run(
+            [sys.executable, "-m", "flask", "governance", *words],
+            cwd=ROOT,
+            env=os.environ | self.environ,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+
     def end(self) -> None:
         """Kill all processes of the service, in any state."""
         if self.process is not None:
