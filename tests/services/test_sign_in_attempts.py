@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import func, select
 
+from governance.services.keys import sign_in_attempts as service
 from governance.services.keys.sign_in_attempts import MOST_ATTEMPTS, SignInAttempts
 from governance.storage.keys import sign_in_attempts as stored
 from governance.storage.tables import sign_in_attempts as table
@@ -77,3 +78,22 @@ def test_attempts_are_forgotten_and_bounded(attempts, database, clock, monkeypat
     clock.advance(61)
     attempts.wait("10.0.0.1")
     assert rows() == 1
+
+
+def test_attempts_are_counted_without_the_database(attempts, database):
+    database.close()
+    gone = database.path.rename(database.path.with_suffix(".gone"))
+    assert [attempts.wait("10.0.0.1") for _ in range(MOST_ATTEMPTS + 1)] == [0] * MOST_ATTEMPTS + [60]
+    assert attempts.wait("10.0.0.2") == 0
+    gone.rename(database.path)
+    assert attempts.wait("10.0.0.1") == 0
+
+
+def test_addresses_without_the_database_are_bounded(database, clock, monkeypatch):
+    monkeypatch.setattr(service, "MOST_OWN", 5)
+    attempts = SignInAttempts(database, clock)
+    database.close()
+    database.path.rename(database.path.with_suffix(".gone"))
+    for number in range(8):
+        attempts.wait(f"10.0.0.{number}")
+    assert len(attempts._own) == 5

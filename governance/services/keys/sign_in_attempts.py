@@ -1,7 +1,12 @@
 """Counts the attempts to sign in, by address. All workers count together, in the database."""
 
 from ipaddress import IPv6Address, ip_address, ip_network
+from threading import Lock
 
+from cachetools import TTLCache
+from sqlalchemy.engine import Connection
+
+from governance.domain.errors import Unavailable
 from governance.domain.times import MINUTE, SECOND, Clock
 from governance.storage.keys import sign_in_attempts
 from governance.storage.store import Database
@@ -9,37 +14,62 @@ from governance.storage.store import Database
 MOST_ATTEMPTS = 10
 WITHIN = MINUTE
 """The time in microseconds for which attempts from one address are counted."""
+MOST_OWN = 10_000
+"""The largest number of addresses that a worker counts by itself."""
 NETWORK = 64
 """The length in bits of the IPv6 network that a provider assigns to one customer."""
 
 
 class SignInAttempts:
-    """The attempts of the last minute."""
+    """The attempts of the last minute. If the database cannot be written, each worker counts its own."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._own: TTLCache[str, list[int]] = TTLCache(MOST_OWN, WITHIN, clock)
+        self._lock = Lock()
 
     def wait(self, address: str) -> int:
-        """Record an attempt and return 0. Raises Unavailable.
+        """Record an attempt and return 0.
 
         If the address must wait, return the number of seconds until it may try again. Such an attempt writes nothing,
         so refused attempts do not delay decisions.
         """
-        place, now = _place(address), self._clock()
-        since = now - WITHIN
+        place = _place(address)
+        try:
+            return self._wait(place)
+        except Unavailable:
+            return self._own_wait(place)
+
+    def _wait(self, place: str) -> int:
         with self._database.read() as connection:
-            wait = _wait(sign_in_attempts.times(connection, place, since, now, MOST_ATTEMPTS), since)
+            wait = _stored_wait(connection, place, self._clock())
         if wait:
             return wait
         with self._database.write() as connection:
-            wait = _wait(sign_in_attempts.times(connection, place, since, now, MOST_ATTEMPTS), since)
+            now = self._clock()  # not before the lock: `add` deletes attempts that are later than now
+            wait = _stored_wait(connection, place, now)
             if not wait:
-                sign_in_attempts.add(connection, place, since, now)
+                sign_in_attempts.add(connection, place, now - WITHIN, now)
+            return wait
+
+    def _own_wait(self, place: str) -> int:
+        with self._lock:
+            now = self._clock()
+            since = now - WITHIN
+            times = [each for each in self._own.get(place, ()) if since < each <= now]
+            wait = _left(times, since)
+            if not wait:
+                self._own[place] = [now, *times]
             return wait
 
 
-def _wait(times: list[int], since: int) -> int:
+def _stored_wait(connection: Connection, place: str, now: int) -> int:
+    since = now - WITHIN
+    return _left(sign_in_attempts.times(connection, place, since, now, MOST_ATTEMPTS), since)
+
+
+def _left(times: list[int], since: int) -> int:
     """Return the seconds until the oldest of ten attempts is a minute old, rounded up."""
     return -((since - times[-1]) // SECOND) if len(times) == MOST_ATTEMPTS else 0
 

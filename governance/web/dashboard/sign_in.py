@@ -54,7 +54,7 @@ def sign_in() -> ResponseReturnValue:
     if wait:
         return *_form(429, THROTTLED.format(wait))[:2], {"Retry-After": str(wait)}
     try:
-        received()
+        received(once=False)  # it changes nothing, and must work while the database cannot be written
     except FormRefused as error:
         has_cookie = sessions.VISITOR in request.cookies
         return _form(error.status, error.message if has_cookie else COOKIES)

@@ -202,6 +202,20 @@ def test_ten_attempts_a_minute_and_address(app, clock):
     assert first.sign_in().status_code == 303
 
 
+def test_sign_in_works_without_the_database(stranger, app):
+    form = stranger.token("sign-in")
+    database = governance_of(app).database
+    database.close()
+    gone = database.path.rename(database.path.with_suffix(".gone"))
+    statuses = [stranger.post("sign-in", {"key": key}, form=form).status_code for key in [*["x"] * 9, ADMIN_KEY, "x"]]
+    assert statuses == [*[401] * 9, 303, 429]
+    answer = stranger.get()
+    assert answer.status_code == 503
+    assert "database" in text(answer)
+    gone.rename(database.path)
+    assert stranger.get().status_code == 200
+
+
 def test_trusted_proxy_names_the_address(settings, clock, app):
     from ipaddress import ip_network  # noqa: PLC0415
 
