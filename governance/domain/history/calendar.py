@@ -24,6 +24,10 @@ class Period(StrEnum):
     TOTAL = "total"
 
 
+SHORT = (Period.QUARTER, Period.HOUR)
+"""The periods that are shorter than a day. They are the same in every time zone."""
+
+
 class Span(NamedTuple):
     """A span of time from `start` up to, but not including, `end`, in microseconds."""
 
@@ -67,7 +71,7 @@ class Calendar:
         """Return the end of the period that contains an instant."""
         if period == Period.TOTAL:
             return until
-        if period in (Period.QUARTER, Period.HOUR):
+        if period in SHORT:
             length = BUCKET if period == Period.QUARTER else HOUR
             offset = from_datetime(self.local(instant).replace(tzinfo=to_datetime(0).tzinfo)) - instant
             return instant + length - (instant + offset) % length

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from governance.domain.errors import Code, InvalidRequest, NotReady
-from governance.domain.history.calendar import Calendar, Period, Span
+from governance.domain.history.calendar import SHORT, Calendar, Period, Span
 from governance.domain.history.moments import span_of
 from governance.domain.history.query import (
     BY_TIME,
@@ -153,9 +153,8 @@ class History:
 
     def _is_of_days(self, query: HistoryQuery) -> bool:
         """Return whether a query starts at midnight, in the calendar of the sums, with periods of a day or longer."""
-        is_fine = query.period in (Period.QUARTER, Period.HOUR)
         same_zone = query.timezone == self._calendar.timezone
-        return same_zone and not is_fine and self._calendar.day_of(query.since) == query.since
+        return same_zone and query.period not in SHORT and self._calendar.day_of(query.since) == query.since
 
     def _too_fine(self, connection: Connection, since: int) -> InvalidRequest:
         has_sums = reading.first_sum(connection) is not None

@@ -1,20 +1,31 @@
 """The current and past windows of a limit, and the forecast for each of its rules."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy.engine import Connection
 
 from governance.domain.history.forecast import Forecast, forecast
 from governance.domain.history.windows import CountedWindow, comparable
-from governance.domain.limits.limit import Counter, Rule, current
+from governance.domain.limits.item_matching import RuleKey
+from governance.domain.limits.limit import Counter, Counters, Limit, LimitState, Rule, current
 from governance.domain.limits.windows import Alignment, Window
 from governance.domain.records.list_query import Page
 from governance.domain.times import Clock
 from governance.services.limits.lookups import stored
 from governance.storage.history import windows
+from governance.storage.limits import states
 from governance.storage.store import Database
 
 GIVE_AN_ID = ": give the id of a limit, as the list of limits shows it."
+
+
+class CurrentRule(NamedTuple):
+    """A rule of a limit, and its current window."""
+
+    rule: Rule
+    alignment: Alignment
+    window: Counter
 
 
 class LimitWindows:
@@ -37,29 +48,41 @@ class LimitWindows:
 
     def forecasts(self, limit_id: str) -> list[Forecast]:
         """Return the forecast for each rule of a limit, in the order of its rules. Raises NotFound."""
-        now = self._clock()
         with self._database.read() as connection:
-            limit, counters, _ = stored(connection, limit_id, GIVE_AN_ID)
-            found = []
-            for rule, counter in zip(limit.rules, counters, strict=True):
-                window = current(rule, limit.alignment, counter, now)
-                past = list(_past(connection, rule, limit.alignment, window))
-                found.append(forecast(rule, window, past, now))
-            return found
+            return _forecasts(connection, [stored(connection, limit_id, GIVE_AN_ID)], self._clock())[limit_id]
+
+    def forecasts_of(self, limit_ids: Sequence[str]) -> dict[str, list[Forecast]]:
+        """Return the forecasts of several limits by id, from one transaction. Unknown ids are left out."""
+        with self._database.read() as connection:
+            return _forecasts(connection, list(states.by_ids(connection, limit_ids).values()), self._clock())
 
 
-def _past(connection: Connection, rule: Rule, alignment: Alignment, window: Counter) -> Iterator[CountedWindow]:
-    """Yield the past windows to compare with.
+def _forecasts(connection: Connection, limits: Iterable[LimitState], now: int) -> dict[str, list[Forecast]]:
+    """Return the forecasts of limits by id. Two statements read the windows of all their rules."""
+    rules = {limit.id: list(_in_current_window(limit, counters, now)) for limit, counters, _ in limits}
+    first = windows.first_starts(connection, list(rules))
+    every = [(each, _comparable(each, first.get(each.rule.key))) for found in rules.values() for each in found]
+    counted = windows.at_starts(connection, [(each.rule, span.start) for each, spans in every for span in spans])
+    past = {each.rule.key: [_counted(each.rule, span, counted) for span in spans] for each, spans in every}
+    return {
+        limit_id: [forecast(rule, window, past[rule.key], now) for rule, _, window in found]
+        for limit_id, found in rules.items()
+    }
 
-    If a window has no counter and is newer than the oldest stored one, its usage is 0.
-    """
-    first = windows.first_start(connection, rule)
-    spans = [
-        each
-        for each in comparable(rule, alignment, Window(window.start, window.end))
-        if first is not None and each.start >= first
-    ]
-    counted = windows.at_starts(connection, rule, [each.start for each in spans])
-    for each in spans:
-        unused = CountedWindow(rule.id, rule.metric, each.start, each.end, 0, 0, rule.max_limit)
-        yield counted.get(each.start, unused)
+
+def _in_current_window(limit: Limit, counters: Counters, now: int) -> Iterator[CurrentRule]:
+    for rule, counter in zip(limit.rules, counters, strict=True):
+        yield CurrentRule(rule, limit.alignment, current(rule, limit.alignment, counter, now))
+
+
+def _comparable(given: CurrentRule, first: int | None) -> list[Window]:
+    """Return the past windows to compare with, from the start of the oldest stored one."""
+    rule, alignment, window = given
+    spans = comparable(rule, alignment, Window(window.start, window.end))
+    return [span for span in spans if first is not None and span.start >= first]
+
+
+def _counted(rule: Rule, span: Window, counted: Mapping[tuple[RuleKey, int], CountedWindow]) -> CountedWindow:
+    """Return what was used in a past window. If it has no counter, its usage is 0."""
+    unused = CountedWindow(rule.id, rule.metric, span.start, span.end, 0, 0, rule.max_limit)
+    return counted.get((rule.key, span.start), unused)

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 
-from governance.domain.history.calendar import Span
+from governance.domain.history.calendar import SHORT, Span
 from governance.domain.history.query import BY_TIME, COLUMNS, HistoryQuery, UsageFilter, UsageRow
 from governance.domain.history.usage import Series, UsageAmounts
 from governance.storage.history.sums import LARGEST, is_overflow
@@ -144,7 +144,7 @@ def grouped(query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segme
     """
     by_series = bool(query.groups) or any(name is not None for name in query.filter)
     parts = [
-        _of_segment(query.amounts, spans, segment, add, f"periods_{part}", by_series=by_series)
+        _of_segment(query, spans, segment, add, f"periods_{part}", by_series=by_series)
         for part, segment in enumerate(segments)
     ]
     used = union_all(*parts).subquery() if len(parts) > 1 else parts[0].subquery()
@@ -157,7 +157,7 @@ def grouped(query: HistoryQuery, spans: Sequence[Span], segments: Sequence[Segme
 
 
 def _of_segment(
-    amounts: Sequence[str], spans: Sequence[Span], segment: Segment, add: Add, name: str, *, by_series: bool
+    query: HistoryQuery, spans: Sequence[Span], segment: Segment, add: Add, name: str, *, by_series: bool
 ) -> Select[Any]:
     """Return the usage in a segment by the number of the span and, if `by_series` is true, by series.
 
@@ -165,12 +165,43 @@ def _of_segment(
     on the time, SQLite read the whole segment for each span.
     """
     table, (start, end) = segment
-    sums = [add(table.c[amount]).label(amount) for amount in amounts]
     cut = [(number, max(start, span.start), min(end, span.end)) for number, span in enumerate(spans)]
-    periods = _periods([each for each in cut if each[1] < each[2]], name)
-    within = and_(table.c.start >= periods.c.begins, table.c.start < periods.c.ends)
-    keys = [periods.c.number, table.c.series_id] if by_series else [periods.c.number]
-    return select(*keys, *sums).join_from(periods, table, within).group_by(*keys)
+    used = [each for each in cut if each[1] < each[2]]
+    if by_series and len(used) == 1:
+        (number, begin, end), *_ = used
+        return _of_span(query, Segment(table, Span(begin, end)), number, add)
+    source: Any = table if by_series or query.period in SHORT else _by_start(query, segment, add)
+    periods = _periods(used, name)
+    within = and_(source.c.start >= periods.c.begins, source.c.start < periods.c.ends)
+    keys = [periods.c.number, source.c.series_id] if by_series else [periods.c.number]
+    return select(*keys, *_sums(query, source, add)).join_from(periods, source, within).group_by(*keys)
+
+
+def _of_span(query: HistoryQuery, segment: Segment, number: int, add: Add) -> Select[Any]:
+    """Return the usage in the only span of a segment, by series. A join made SQLite take half as long again."""
+    table = segment.table
+    found = select(literal(number).label("number"), table.c.series_id, *_sums(query, table, add))
+    return found.where(*_within(segment)).group_by(table.c.series_id)
+
+
+def _by_start(query: HistoryQuery, segment: Segment, add: Add) -> Subquery:
+    """Return the usage in a segment by start, in the order of the primary key.
+
+    SQLite groups it without a sort: a month of days took 16 ms in place of 30. Each period then reads all these rows,
+    which for periods shorter than a day took longer.
+    """
+    table = segment.table
+    found = select(table.c.start, *_sums(query, table, add)).where(*_within(segment))
+    return found.group_by(table.c.start).subquery()
+
+
+def _within(segment: Segment) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    start = segment.table.c.start
+    return start >= segment.span.start, start < segment.span.end
+
+
+def _sums(query: HistoryQuery, source: Any, add: Add) -> list[Any]:
+    return [add(source.c[amount]).label(amount) for amount in query.amounts]
 
 
 def _periods(numbered: Sequence[tuple[int, int, int]], name: str) -> Any:

@@ -1,12 +1,13 @@
 """Reads the windows of a limit's rules from their counters. A window in which nothing was used has no counter."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import Select, and_, func, select, tuple_
 from sqlalchemy.engine import Connection
 
 from governance.domain.history.windows import CountedWindow
+from governance.domain.limits.item_matching import RuleKey
 from governance.domain.limits.limit import Rule
 from governance.domain.records.list_query import Page
 from governance.storage.tables import counters, rules
@@ -21,6 +22,7 @@ COLUMNS = (
     counters.c.max_limit,
 )
 _of_rule = and_(rules.c.id == counters.c.rule_id, rules.c.metric == counters.c.metric)
+_whole = tuple_(counters.c.rule_id, counters.c.metric, counters.c.generation, counters.c.window_start)
 
 
 def page(
@@ -40,22 +42,19 @@ def page(
     return [CountedWindow(*row) for row in rows], int(total)
 
 
-def first_start(connection: Connection, rule: Rule) -> int | None:
-    """Return the start of the oldest stored window that belongs to a rule's current setting.
+def first_starts(connection: Connection, limit_ids: Sequence[str]) -> dict[RuleKey, int]:
+    """Return the start of the oldest stored window of each rule's current setting, by the rule's key.
 
-    Return None if there is none.
+    Rules without such a window are left out.
     """
-    first: int | None = connection.execute(select(func.min(counters.c.window_start)).where(_of(rule))).scalar_one()
-    return first
+    of_setting = and_(_of_rule, counters.c.generation == rules.c.generation)
+    first = select(func.min(counters.c.window_start)).where(of_setting).scalar_subquery()
+    own = select(rules.c.id, rules.c.metric, first).where(rules.c.model_limit_id.in_(limit_ids))
+    return {(rule_id, metric): start for rule_id, metric, start in connection.execute(own) if start is not None}
 
 
-def at_starts(connection: Connection, rule: Rule, starts: Sequence[int]) -> dict[int, CountedWindow]:
-    """Return the stored windows of a rule's current setting that begin at these instants, by start."""
-    own = select(*COLUMNS).where(_of(rule), counters.c.window_start.in_(starts))
-    return {row.window_start: CountedWindow(*row) for row in connection.execute(own)}
-
-
-def _of(rule: Rule) -> ColumnElement[bool]:
-    return and_(
-        counters.c.rule_id == rule.id, counters.c.metric == rule.metric, counters.c.generation == rule.generation
-    )
+def at_starts(connection: Connection, starts: Iterable[tuple[Rule, int]]) -> dict[tuple[RuleKey, int], CountedWindow]:
+    """Return the stored windows of rules' current settings that begin at some instants, by the rule's key and start."""
+    wanted = [(*rule.key, rule.generation, start) for rule, start in starts]
+    rows = connection.execute(select(*COLUMNS).where(_whole.in_(wanted))) if wanted else ()
+    return {((row.rule_id, row.metric), row.window_start): CountedWindow(*row) for row in rows}

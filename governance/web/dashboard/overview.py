@@ -52,7 +52,7 @@ def overview() -> ResponseReturnValue:
         refused=usage_charts.points(days.rows, "denied", usage_charts.COUNT),
         days=days.sum,
         groups=[(title, found) for (_, title), found in zip(GROUPS, spenders, strict=True)],
-        near=[_near(limit_views.parsed(document)) for document in listed.documents],
+        near=_near([limit_views.parsed(document) for document in listed.documents]),
         total=listed.total,
     )
 
@@ -62,9 +62,14 @@ def _nearest() -> Listing:
     return governance().model_limits.page(query)
 
 
-def _near(limit: dict[str, Any]) -> NearLimit:
-    found = governance().limit_windows.forecasts(limit["id"])
-    return NearLimit(limit, _first(found), any(each.outlook == Outlook.USED_UP for each in found))
+def _near(limits: Sequence[dict[str, Any]]) -> list[NearLimit]:
+    """Return the limits with their forecasts. A limit that was deleted meanwhile has none."""
+    found = governance().limit_windows.forecasts_of([limit["id"] for limit in limits])
+    of_limits = [(limit, found.get(limit["id"], [])) for limit in limits]
+    return [
+        NearLimit(limit, _first(forecasts), any(each.outlook == Outlook.USED_UP for each in forecasts))
+        for limit, forecasts in of_limits
+    ]
 
 
 def _first(found: Sequence[Forecast]) -> int | None:
