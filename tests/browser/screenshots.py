@@ -10,7 +10,7 @@ from typing import Any
 from playwright.sync_api import sync_playwright
 
 from tests.browser.conftest import FLAGS, Window, executable, started
-from tests.browser.sample import ADMIN_KEY, fill
+from tests.browser.sample import fill
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs/images"
 SIZE = {"width": 1280, "height": 860}
@@ -36,7 +36,6 @@ def change(window: Window) -> None:
     window.page.locator('[name="budgets[1].max_limit"]').fill("900")
     window.page.locator('[name="budgets[1].reset_duration"]').fill("1M")
     window.press("Show what will happen")
-    window.page.locator("#effects").scroll_into_view_if_needed()
 
 
 def prices(window: Window) -> None:
@@ -53,6 +52,9 @@ PICTURES: dict[str, Callable[[Window], None]] = {
     "prices": prices,
 }
 
+HEIGHTS = {"overview": 1060, "change": 1070}
+"""The heights of pictures that show more than the first screen."""
+
 
 def take(chromium: Any, origin: str, key: str) -> None:
     """Take every picture in both themes."""
@@ -65,7 +67,9 @@ def take(chromium: Any, origin: str, key: str) -> None:
         else:
             cookies = window.sign_in(key).context.cookies()
         for name, show in PICTURES.items():
+            window.page.set_viewport_size(SIZE | {"height": HEIGHTS.get(name, SIZE["height"])})
             show(window)
+            window.page.evaluate("scrollTo(0, 0)")
             window.page.wait_for_timeout(300)
             window.page.screenshot(path=FOLDER / f"dashboard-{name}-{theme}.png")
         context.close()
@@ -75,16 +79,12 @@ def main() -> int:
     FOLDER.mkdir(exist_ok=True)
     with TemporaryDirectory() as folder, sync_playwright() as playwright:
         fill(Path(folder) / "instance", time_ns() // 1000)
-        service = started(Path(folder))
-        service.kept_key = ADMIN_KEY
-        body = {"name": "Team lead", "scopes": ["admin"]}
-        key = service.call("POST", "/api/api-keys", body).body["api_key"]["key"]
-        chromium = playwright.chromium.launch(executable_path=executable(), args=list(FLAGS))
-        try:
+        with started(Path(folder)) as service:
+            body = {"name": "Team lead", "scopes": ["admin"]}
+            key = service.call("POST", "/api/api-keys", body).body["api_key"]["key"]
+            chromium = playwright.chromium.launch(executable_path=executable(), args=list(FLAGS))
             take(chromium, f"http://127.0.0.1:{service.port}", key)
-        finally:
             chromium.close()
-            service.end()
     return 0
 
 

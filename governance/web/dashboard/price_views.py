@@ -63,14 +63,20 @@ def _given(rates: dict[str, Decimal | None]) -> dict[str, Decimal]:
 def _rates(price: Price) -> tuple[list[str], list[str]]:
     """Return the rates that have a column, and the other rates with their names."""
     given = price.rates._asdict()
-    columns = ["–" if given[kind] is None else f"${number(given[kind])}" for kind in SHOWN]
+    columns = ["–" if given[kind] is None else _dollars(given[kind]) for kind in SHOWN]
     others = [
-        f"{kind.replace('_', ' ')} ${number(rate)}"
+        f"{kind.replace('_', ' ')} {_dollars(rate)}"
         for kind, rate in given.items()
         if rate is not None and kind not in SHOWN
     ]
-    others += [] if price.request is None else [f"call ${number(price.request)}"]
+    others += [] if price.request is None else [f"call {_dollars(price.request)}"]
     return columns, others + [f"tier above {tier.above:,} tokens" for tier in price.tiers]
+
+
+def _dollars(rate: Decimal) -> str:
+    """Write dollars exactly, with at least two decimal places."""
+    whole, _, fraction = number(rate).partition(".")
+    return f"${whole}.{fraction.ljust(2, '0')}"
 
 
 def _begins(instant: int) -> int | None:

@@ -20,7 +20,7 @@ COOKIES = (
     "open the page as http://127.0.0.1 or http://localhost on the machine of the service."
 )
 THROTTLED = "Wait {} seconds before you sign in: there were ten attempts from your address within a minute."
-EMPTY = "Give an API key, such as the one in instance/admin.key."
+EMPTY = "Give an API key."
 
 front = Blueprint("front", __name__)
 
@@ -96,10 +96,19 @@ def _key(secret: str) -> ApiKey:
 
 def _form(status: int, fault: str | None = None) -> tuple[Response, int]:
     request = the_request()
-    page = render_template("dashboard/sign_in.html", fault=fault, next=request.values.get("next", ""))
+    following = request.values.get("next", "")
+    page = render_template("dashboard/sign_in.html", fault=fault, next=following, setting=_setting_of_admin_key())
     response = make_response(page)
     sessions.meet(response)
     return response, status
+
+
+def _setting_of_admin_key() -> str | None:
+    """Return the name of the setting that has the admin key. Return None if the first start made the key."""
+    settings = governance().settings
+    if settings.admin_key_from_file is not None:
+        return "GOVERNANCE_ADMIN_KEY_FILE"
+    return None if settings.admin_key is None else "GOVERNANCE_ADMIN_KEY"
 
 
 def _address() -> str:

@@ -3,6 +3,7 @@
 
 (() => {
   const SECOND = 1000;
+  const WHOLE = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((each) => each * 10 ** power)).flat();
 
   /* Times: in the viewer's zone, with UTC on hover. */
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -101,6 +102,7 @@
 
   function options(figure, heads) {
     const axis = { stroke: token("--muted"), grid: { stroke: token("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+    const whole = figure.dataset.unit === "count" ? { incrs: WHOLE } : {};
     const unit = figure.dataset.unit === "dollars" ? "$" : "";
     const colours = [token("--accent"), token("--danger")];
     return {
@@ -109,7 +111,7 @@
       padding: [8, 8, 0, 0],
       cursor: { points: { show: false }, drag: { x: false, y: false } },
       scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.05 : 1] } },
-      axes: [{ ...axis, space: 70, size: 28, values: (_, ticks) => ticks.map((tick) => day.format(new Date(tick * SECOND))) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => unit + short.format(tick)) }],
+      axes: [{ ...axis, space: 70, size: 28, values: (_, ticks) => ticks.map((tick) => day.format(new Date(tick * SECOND))) }, { ...axis, size: 56, ...whole, values: (_, ticks) => ticks.map((tick) => unit + short.format(tick)) }],
       series: [
         { label: "Time", value: (_, at) => (at == null ? "–" : local.format(new Date(at * SECOND))) },
         ...heads.map((head, at) => ({
@@ -148,6 +150,7 @@
   }).observe(document.body);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawCharts(true));
 
+  document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   showTimes(document);
   drawCharts();
 })();
