@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import time_ns
 from typing import Any
@@ -55,8 +56,15 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-def started(folder: Path, **environ: str) -> Service:
-    return Service(folder, GOVERNANCE_ADMIN_KEY=ADMIN_KEY, GOVERNANCE_POLL_INTERVAL=POLL, **environ).start()
+@contextmanager
+def started(folder: Path, **environ: str) -> Iterator[Service]:
+    """Yield a service. It ends with the block, also if it does not start."""
+    service = Service(folder, GOVERNANCE_ADMIN_KEY=ADMIN_KEY, GOVERNANCE_POLL_INTERVAL=POLL, **environ)
+    service.kept_key = ADMIN_KEY
+    try:
+        yield service.start()
+    finally:
+        service.end()
 
 
 @pytest.fixture(scope="session")
@@ -64,19 +72,15 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service after a month of use. Tests only read it."""
     folder = tmp_path_factory.mktemp("filled")
     fill(folder / "instance", time_ns() // 1000)
-    service = started(folder)
-    service.kept_key = ADMIN_KEY
-    yield service
-    service.end()
+    with started(folder) as service:
+        yield service
 
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[Service]:
     """A service after its first start."""
-    service = started(tmp_path)
-    service.kept_key = ADMIN_KEY
-    yield service
-    service.end()
+    with started(tmp_path) as service:
+        yield service
 
 
 class Window:

@@ -119,6 +119,24 @@ def test_a_forecast_compares_with_the_same_day_of_earlier_weeks(api, meter, fore
     assert (found["outlook"], found["at_reset"], found["runs_out_at"]) == ("lasts", 4.75, None)
 
 
+def test_forecasts_of_several_limits_are_those_of_each(api, meter, forecasts, governance):
+    made = [
+        api.create("gpt-4o", budgets=[dollars(10), dollars(70, "1w")], rate_limit=tokens(100, "1h") | requests(9, "1m")),
+        api.create("gpt-4o", provider="openai", budget=dollars(3)),
+        api.create("other", budget=dollars(3)),
+    ]
+    meter.reported(cost=2, tokens=50, provider="openai")
+    for _ in range(3):
+        meter.advance(7 * DAY)
+        meter.reported(cost=2, tokens=40, provider="openai")
+        meter.advance(DAY / 2)
+    ids = [limit["id"] for limit in made]
+    found = governance.limit_windows.forecasts_of([*ids, "unknown"])
+    assert found == {limit_id: governance.limit_windows.forecasts(limit_id) for limit_id in ids}
+    assert [len(found[limit_id]) for limit_id in ids] == [4, 1, 1]
+    assert any(each.past for each in found[ids[0]])
+
+
 def test_an_unused_limit_lasts_and_a_new_window_is_too_early(api, meter, forecasts):
     limit = api.create("gpt-4o", budget=dollars(10), rate_limit=tokens(10))
     assert [tuple(each[name] for name in ("metric", "outlook", "possible_from")) for each in forecasts(limit)] == [

@@ -12,14 +12,19 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from tempfile import gettempdir
 from threading import Event
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 30.0
 OURS = ("GOVERNANCE_", "PROMETHEUS_", "GUNICORN_", "PORT", "HOST", "WEB_CONCURRENCY", "THREADS", "FLASK_")
 BELOW_EPHEMERAL = range(18_000, 32_000)
+PORTS = Path(gettempdir()) / f"model-limits-ports-{os.getuid()}"
+"""A folder that all test runs on this machine share, with a locked file for each port that is in use."""
+TAKEN: list[IO[str]] = []
+"""The open files of the ports of this process, which hold the locks."""
 MODEL_CONFIGS = "/api/governance/model-configs"
 
 
@@ -42,10 +47,26 @@ def until(holds: Callable[[], Any], seconds: float = DEADLINE) -> Any:
 
 def free_port() -> int:
     """Return a port that no outgoing connection takes, so that a server can listen on it again after an end."""
+    PORTS.mkdir(exist_ok=True)
     for port in random.sample(BELOW_EPHEMERAL, 100):
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            _take(port)
             return port
     raise AssertionError("no port is free")
+
+
+def _take(port: int) -> None:
+    """Keep a port for this process until it ends. Raises BlockingIOError if the tests of another process have it.
+
+    Without that, they could listen on it before the server of this process does, and answer its calls.
+    """
+    file = (PORTS / str(port)).open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise
+    TAKEN.append(file)
 
 
 class Service:

@@ -244,6 +244,27 @@ def test_hostile_names_are_text(browser, api, name):
     assert name in text(browser.get("users"))
 
 
+INVISIBLE = {"right-to-left override": "\u202e", "right-to-left mark": "\u200f", "isolate": "\u2066"}
+
+
+@pytest.mark.parametrize("mark", INVISIBLE.values(), ids=INVISIBLE)
+def test_invisible_mark_in_a_name_is_refused_at_its_field(browser, api, mark):
+    for page, field in (("new-limit", "model_name"), ("new-user", "name"), ("new-virtual-key", "name")):
+        answer = browser.post(page, {field: f"gpt{mark}4o", "step": "store"})
+        assert answer.status_code == 400
+        assert f"Take U+{ord(mark):04X} out of {field}" in text(answer)
+    assert api.list()["total_count"] == api.get("users").get_json()["total_count"] == 0
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_of_calls_are_text(browser, api, name):
+    assert api.post("usage", {"model": name, "provider": name, "user_id": name, "cost": 1}).status_code == 200
+    shown = browser.get()
+    assert name.lower() in text(shown).lower()
+    assert "<b>x</b>" not in shown.text.lower()
+    assert "<script>" not in shown.text
+
+
 @pytest.mark.parametrize(
     "page", ["limit", "change-limit", "delete-limit", "virtual-key", "change-user", "change-price", "revoke-api-key"]
 )
