@@ -53,7 +53,7 @@ gateways: $(GATEWAYS)  ## install real Envoy, nginx, Traefik and Caddy, and test
 litellm: $(READY) $(LITELLM)/.ready  ## test the recipe for LiteLLM with its real proxy: installs 740 MB, so CI does not run it
 	$(LITELLM)/bin/pytest -q -p no:cacheprovider --noconftest -m litellm tests/litellm
 
-browser: $(BROWSER)  ## the dashboard in a real Chromium, which must be installed
+browser: $(BROWSER)  ## the dashboard in a real Chromium, and behind nginx; both must be installed
 	$(BROWSER_WORK)/venv/bin/python -m pytest -m browser tests/browser
 
 # The tools that are no Python packages are Debian's.
