@@ -154,7 +154,7 @@ def test_wrong_key_is_told(filled, window):
     seen.open("sign-in")
     seen.page.get_by_label("API key").fill("gov-wrong")
     seen.press("Sign in")
-    assert "Send an API key that exists" in seen.text()
+    assert "Give an API key that exists" in seen.text()
     seen.faults = [fault for fault in seen.faults if "401" not in fault]
 
 

@@ -121,7 +121,7 @@ def test_a_forecast_compares_with_the_same_day_of_earlier_weeks(api, meter, fore
 
 def test_forecasts_of_several_limits_are_those_of_each(api, meter, forecasts, governance):
     made = [
-        api.create("gpt-4o", budgets=[dollars(10), dollars(70, "1w")], rate_limit=tokens(100, "1h") | requests(9, "1m")),
+        api.create("gpt-4o", budgets=[dollars(10), dollars(70, "1w")], rate_limit=tokens(9, "1h") | requests(9, "1m")),
         api.create("gpt-4o", provider="openai", budget=dollars(3)),
         api.create("other", budget=dollars(3)),
     ]

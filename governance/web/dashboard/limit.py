@@ -18,7 +18,7 @@ from governance.web.http.context import the_request
 DAYS = 30
 MOST_WINDOWS = 10
 MOST_CHANGES = 5
-DONE = {"created": "The limit was created.", "changed": "The limit was changed."}
+DONE = {"created": "The limit was created. It holds from the next call on.", "changed": "The limit was changed."}
 
 
 @shows("limit")

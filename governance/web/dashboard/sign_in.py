@@ -21,6 +21,7 @@ COOKIES = (
 )
 THROTTLED = "Wait {} seconds before you sign in: there were ten attempts from your address within a minute."
 EMPTY = "Give an API key."
+UNKNOWN = "Give an API key that exists and has been neither revoked nor expired. A virtual key cannot sign in."
 
 front = Blueprint("front", __name__)
 
@@ -58,11 +59,12 @@ def sign_in() -> ResponseReturnValue:
     except FormRefused as error:
         has_cookie = sessions.VISITOR in request.cookies
         return _form(error.status, error.message if has_cookie else COOKIES)
+    secret = request.form.get("key", "").strip()
     try:
-        key = _key(request.form.get("key", "").strip())
+        key = _key(secret)
     except (Unauthenticated, Forbidden) as error:
         errors.note_code(error)
-        return _form(401 if isinstance(error, Unauthenticated) else 403, error.message)
+        return _form(403, error.message) if isinstance(error, Forbidden) else _form(401, UNKNOWN if secret else EMPTY)
     response = addresses.go_to(request.form.get("next", ""))
     sessions.begin(response, key)
     return response
@@ -87,8 +89,6 @@ def unknown_page(**_: str) -> ResponseReturnValue:
 
 def _key(secret: str) -> ApiKey:
     """Return the API key for a secret. Raises Unauthenticated, Forbidden."""
-    if not secret:
-        raise Unauthenticated(EMPTY)
     key = governance().authentication.authenticate(secret)
     authorize(key, (KeyScope.READ,))
     return key
@@ -97,18 +97,22 @@ def _key(secret: str) -> ApiKey:
 def _form(status: int, fault: str | None = None) -> tuple[Response, int]:
     request = the_request()
     following = request.values.get("next", "")
-    page = render_template("dashboard/sign_in.html", fault=fault, next=following, setting=_setting_of_admin_key())
+    page = render_template("dashboard/sign_in.html", fault=fault, next=following, **_place_of_admin_key())
     response = make_response(page)
     sessions.meet(response)
     return response, status
 
 
-def _setting_of_admin_key() -> str | None:
-    """Return the name of the setting that has the admin key. Return None if the first start made the key."""
+def _place_of_admin_key() -> dict[str, str | None]:
+    """Return the name of the setting that has the admin key, and the file if it is in the usual folder.
+
+    Strangers see this, so it contains no path of another folder.
+    """
     settings = governance().settings
+    setting = None if settings.admin_key is None else "GOVERNANCE_ADMIN_KEY"
     if settings.admin_key_from_file is not None:
-        return "GOVERNANCE_ADMIN_KEY_FILE"
-    return None if settings.admin_key is None else "GOVERNANCE_ADMIN_KEY"
+        setting = "GOVERNANCE_ADMIN_KEY_FILE"
+    return {"setting": setting, "file": "instance/admin.key" if settings.instance == "instance" else None}
 
 
 def _address() -> str:

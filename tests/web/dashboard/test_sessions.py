@@ -60,9 +60,34 @@ def test_sign_in_leads_nowhere_else(stranger, target):
 def test_wrong_key_is_told_and_key_is_not_repeated(stranger):
     answer = stranger.sign_in("gov-wrong-key")
     assert answer.status_code == 401
-    assert "Send an API key that exists" in text(answer)
+    assert "Give an API key that exists" in text(answer)
     assert "gov-wrong-key" not in answer.text
     assert not cookie_of(answer, "governance_session")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({}, "what was set as GOVERNANCE_ADMIN_KEY ."),
+        ({"admin_key_from_file": ADMIN_KEY}, "what was set as GOVERNANCE_ADMIN_KEY_FILE"),
+        ({"admin_key": None}, "admin.key beside the database"),
+        ({"admin_key": None, "instance": "instance"}, "cat instance/admin.key"),
+    ],
+)
+@pytest.mark.usefixtures("app")
+def test_sign_in_says_where_the_admin_key_is(settings, clock, changes, sentence):
+    database_url = f"sqlite:///{settings.database_path}"
+    made = create_app(replace(settings, database_url=database_url, **changes), clock=clock)
+    page = Browser(made).get("sign-in")
+    assert sentence in text(page)
+    assert settings.instance not in page.text
+    governance_of(made).close()
+
+
+def test_empty_key_is_told(stranger):
+    answer = stranger.sign_in(" ")
+    assert answer.status_code == 401
+    assert "Give an API key." in text(answer)
 
 
 def test_key_that_may_not_read_is_refused(stranger, api):
