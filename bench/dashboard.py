@@ -31,6 +31,7 @@ LIMITS, KEYS, TIMES = 100_000, 200, 20
 PAGES = {
     "overview": "",
     "limits": "limits",
+    "limits, 50 rows": "limits?limit=50",
     "limits, a page in the middle": "limits?offset=50000",
     "limits by usage": "limits?sort_by=usage",
     "limits with a search": "limits?search=gpt",
