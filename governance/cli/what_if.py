@@ -87,13 +87,11 @@ def _limit(
     budgets: Iterable[tuple[Decimal | int, str]],
     tokens: Iterable[tuple[Decimal | int, str]],
     requests: Iterable[tuple[Decimal | int, str]],
-    calendar_aligned: bool,
     **given: Any,
 ) -> dict[str, Any]:
-    """Return the limit as `POST /model-configs` takes it."""
+    """Return the limit as `POST /model-configs` takes it. Options that were left out are left out here too."""
     return {
         **{name: value for name, value in given.items() if value},
-        "calendar_aligned": calendar_aligned,
         "budgets": [_window("", *each) for each in budgets],
         "rate_limits": [
             *(_window("token_", *each) for each in tokens),

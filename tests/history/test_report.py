@@ -210,3 +210,13 @@ def test_bounds_are_told_as_such(meter, run, governance, clock):
     assert "1 of 2 calls refused, the first by 2026-11-23T12:30:00Z." in told.stderr
     assert "Spent: $6 to $10 of $12." in told.stderr
     assert "These are bounds" in told.stderr
+
+
+def test_a_limit_of_an_aligned_key_is_aligned_unless_told_otherwise(api, meter, run):
+    api.post("virtual-keys", {"id": "search", "name": "Search team", "calendar_aligned": True})
+    meter.advance(11 * 3600)
+    meter.reported(cost=6, virtual_key_id="search")
+    meter.advance(2 * 3600)
+    meter.reported(cost=6, virtual_key_id="search")
+    own = ("--scope", "virtual_key", "--scope-id", "search", "--budget", "10/1d", "--since", "2026-11-23T12:00:00Z")
+    assert "0 of 2 calls refused." in run("what-if", *own).stderr
