@@ -7,12 +7,12 @@ import click
 from flask.cli import with_appcontext
 
 from governance.cli.terminal.database import opened
-from governance.cli.terminal.formatting import share
+from governance.cli.terminal.formatting import member, share
 from governance.cli.terminal.output import json_option, note, print_json, say, since_option, until_option
 from governance.cli.terminal.tables import table
 from governance.container import Container
 from governance.domain.history.calendar import Period
-from governance.domain.history.query import COLUMNS, Group, HistoryQuery, UsagePage, UsageRow
+from governance.domain.history.query import COLUMNS, HistoryQuery, UsagePage, UsageRow
 from governance.domain.limits import money
 from governance.domain.times import to_the_second
 from schemas.history import rows
@@ -21,7 +21,6 @@ from schemas.loading import load
 
 QUERY = HistoryListQuery()
 AMOUNTS = ("COST", "", "CALLS", "TOKENS", "DENIED")
-NO_NAME = "–"
 
 
 @click.command()
@@ -76,12 +75,6 @@ def _cells(query: HistoryQuery, page: UsagePage, found: Iterable[UsageRow]) -> I
     for span, series, used in listed:
         when = [] if query.period == Period.TOTAL else [to_the_second(span.start)]
         tokens = used.input_tokens + used.output_tokens + used.other_tokens
-        names = [_name(page, group, getattr(series, COLUMNS[group])) for group in query.groups]
+        names = [member(getattr(series, COLUMNS[group]), page.names.get(group, {})) for group in query.groups]
         counts = (f"{each:,}" for each in (used.requests, tokens, used.denied))
         yield (*when, *names, f"${money.dollars(used.cost)}", share(used.cost, highest), *counts)
-
-
-def _name(page: UsagePage, group: Group, value: str) -> str:
-    """Return the name and the id of a virtual key or user. Return any other value unchanged."""
-    known = {Group.VIRTUAL_KEY: page.key_names, Group.USER: page.user_names}.get(group, {}).get(value)
-    return f"{known} ({value})" if known else value or NO_NAME

@@ -1,7 +1,7 @@
 """`flask governance what-if`: say what a limit would have done with past calls."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,7 @@ from governance.cli.terminal import formatting
 from governance.cli.terminal.database import opened
 from governance.cli.terminal.output import json_option, note, print_json, say, since_option, stop, until_option
 from governance.cli.terminal.tables import table
-from governance.domain.history.what_if import Bounds, RefusedCalls, WhatIf
+from governance.domain.history.what_if import Bounds, WhatIf
 from governance.domain.limits.limit import Metric
 from governance.services.history.what_if import WhatIfAnswer
 from schemas.history import what_if as shown
@@ -109,14 +109,9 @@ def _rows(answer: WhatIfAnswer) -> Iterator[tuple[str, ...]]:
         names = answer.names.get(group, {})
         kind = group.replace("_", " ")
         for each in refused.top:
-            yield kind, _name(each, names), f"{each.calls:,}", _between(each.refused, Metric.REQUESTS)
+            yield kind, formatting.member(each.value, names), f"{each.calls:,}", _between(each.refused, Metric.REQUESTS)
         if refused.others:
             yield kind, f"{refused.others:,} more", "", _between(refused.others_refused, Metric.REQUESTS)
-
-
-def _name(row: RefusedCalls, names: Mapping[str, str]) -> str:
-    known = names.get(row.value)
-    return f"{known} ({row.value})" if known else row.value or "–"
 
 
 def _lines(answer: WhatIfAnswer) -> Iterator[str]:

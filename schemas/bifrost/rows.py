@@ -25,7 +25,7 @@ from governance.domain.bifrost.rows import BifrostRows, KeyRow, LimitRow, PriceR
 from governance.domain.errors import InvalidRequest
 from governance.domain.keys import VirtualKey, digest, shown_prefix
 from governance.domain.limits.drafts import LimitDraft
-from governance.domain.limits.limit import Scope, scope_words
+from governance.domain.limits.limit import Scope, model_words, scope_words
 from governance.domain.names import ALL_MODELS, Identity
 from schemas.bifrost import budgets_and_rate_limits, prices
 from schemas.bifrost.budgets_and_rate_limits import item_note, reasons
@@ -215,5 +215,4 @@ def _limit_body(row: LimitRow, *, aligned: bool) -> dict[str, Any]:
 
 def _limit_name(row: LimitRow) -> str:
     whose = f"{scope_words(row.scope or '')} {row.scope_id}" if row.scope_id else row.scope or Scope.GLOBAL.value
-    models = "all models" if row.model_name == ALL_MODELS else row.model_name
-    return f"{models}{f' of {row.provider}' if row.provider else ''} ({whose})"
+    return f"{model_words(row.model_name, row.provider)} ({whose})"

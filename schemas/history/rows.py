@@ -29,7 +29,7 @@ def row(query: HistoryQuery, page: UsagePage, found: UsageRow) -> dict[str, Any]
         value = getattr(found.series, COLUMNS[group])
         shown[COLUMNS[group]] = value or None
         if group in NAMES:
-            shown[NAMES[group]] = _names(page, group).get(value)
+            shown[NAMES[group]] = page.names[group].get(value)
     return shown | amounts(found.amounts)
 
 
@@ -56,13 +56,9 @@ def _cells(query: HistoryQuery, page: UsagePage, found: UsageRow) -> list[str]:
         value = getattr(found.series, COLUMNS[group])
         cells.append(_defused(value))
         if group in NAMES:
-            cells.append(_defused(_names(page, group).get(value, "")))
+            cells.append(_defused(page.names[group].get(value, "")))
     given = found.amounts._asdict()
     return cells + [money.dollars(value) if name in MONEY else str(value) for name, value in given.items()]
-
-
-def _names(page: UsagePage, group: Group) -> dict[str, str]:
-    return page.key_names if group == Group.VIRTUAL_KEY else page.user_names
 
 
 def _defused(text: str) -> str:

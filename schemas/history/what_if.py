@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import fields
 
 from governance.domain.history.calendar import Span
-from governance.domain.history.query import COLUMNS, Group
+from governance.domain.history.query import COLUMNS, Group, Names
 from governance.domain.history.what_if import Bounds, RefusedCalls, RefusedGroup, WhatIf
 from governance.domain.times import rfc3339
 from schemas.history.rows import NAMES
@@ -34,7 +34,7 @@ class WhatIfBody(Body):
     until = MomentField(metadata={"description": "And before this time, given in the same forms; now where left out."})
 
 
-def answer(found: WhatIf, span: Span, names: Mapping[Group, Mapping[str, str]]) -> dict[str, Any]:
+def answer(found: WhatIf, span: Span, names: Names) -> dict[str, Any]:
     """Return the result of a what-if query as JSON."""
     return {
         "since": rfc3339(span.start),

@@ -89,31 +89,31 @@ class OthersRefused(Schema):
     refused = fields.Nested(CallBounds, required=True)
 
 
-class RefusedGroup(Schema):
+class RefusedList(Schema):
     """Whose calls would have been refused, by one group."""
 
     others = fields.Nested(OthersRefused, required=True)
 
 
-class RefusedProviders(RefusedGroup):
+class RefusedProviders(RefusedList):
     """The providers whose calls would have been refused."""
 
     top = _top(RefusedByProvider)
 
 
-class RefusedModels(RefusedGroup):
+class RefusedModels(RefusedList):
     """The models whose calls would have been refused."""
 
     top = _top(RefusedByModel)
 
 
-class RefusedVirtualKeys(RefusedGroup):
+class RefusedVirtualKeys(RefusedList):
     """The virtual keys whose calls would have been refused."""
 
     top = _top(RefusedByVirtualKey)
 
 
-class RefusedUsers(RefusedGroup):
+class RefusedUsers(RefusedList):
     """The users whose calls would have been refused."""
 
     top = _top(RefusedByUser)

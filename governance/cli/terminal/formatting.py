@@ -1,6 +1,7 @@
 """Formats the parts of a limit as text for a terminal: bar, amounts, times, scope."""
 
 import sys
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import click
@@ -102,6 +103,12 @@ def denied(refused: Denials | None, now: int) -> str:
 def denials(refused: Denials | None) -> dict[str, Any]:
     """Return the number of refused calls and the time of the last refusal, as JSON."""
     return {"count": refused.calls if refused else 0, "last_at": rfc3339(refused.last_at) if refused else None}
+
+
+def member(value: str, names: Mapping[str, str]) -> str:
+    """Return a member of a group of usage: its name and id, else its value, else `–`."""
+    known = names.get(value)
+    return f"{known} ({value})" if known else value or "–"
 
 
 def amount(metric: str, value: int) -> str:

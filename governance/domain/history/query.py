@@ -1,5 +1,6 @@
 """A query for usage over time, and the rows of its result."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -24,6 +25,8 @@ COLUMNS = {
     Group.USER: "user_id",
 }
 """The field of `Series` for each group."""
+Names = Mapping[Group, Mapping[str, str]]
+"""The last known names of virtual keys and users, by group and id."""
 BY_TIME = "start"
 
 
@@ -67,21 +70,17 @@ class UsageRow(NamedTuple):
 
 
 class UsagePage(NamedTuple):
-    """A page of rows, the number and the sum of all rows, and the last known names of virtual keys and users by id."""
+    """A page of rows, the number and the sum of all rows, and the names of the virtual keys and users of the page."""
 
     rows: list[UsageRow]
     total: int
     sum: UsageAmounts
-    key_names: dict[str, str]
-    user_names: dict[str, str]
+    names: Names
 
 
 class SpenderRanking(NamedTuple):
-    """The members of each group with the highest cost, the highest first, and the sum of all usage.
-
-    `names` has the last known names of virtual keys and users by id.
-    """
+    """The members of each group with the highest cost, the highest first, the sum of all usage, and their names."""
 
     rows: dict[Group, list[UsageRow]]
     sum: UsageAmounts
-    names: dict[Group, dict[str, str]]
+    names: Names

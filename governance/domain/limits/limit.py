@@ -35,6 +35,12 @@ def scope_words(scope: str) -> str:
     return scope.replace("_", " ")
 
 
+def model_words(model: str | None, provider: str | None) -> str:
+    """Return the models of a limit as sentences name them, for example `all models of openai`."""
+    models = "all models" if model == ALL_MODELS else model
+    return f"{models} of {provider}" if provider else f"{models}"
+
+
 MAX_COUNT = 2**53 - 1
 """The largest maximum of tokens or requests (docs/contract.md §1). Every JSON client reads this number exactly."""
 MAX_ITEMS = 32
@@ -96,9 +102,8 @@ class Limit(NamedTuple):
 
     @property
     def models_in_words(self) -> str:
-        """The models as sentences name them, for example `all models of openai`."""
-        models = "all models" if self.model_name == ALL_MODELS else self.model_name
-        return f"{models} of {self.provider}" if self.provider else models
+        """The models as sentences name them."""
+        return model_words(self.model_name, self.provider)
 
     @property
     def identity(self) -> Identity:

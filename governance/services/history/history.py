@@ -1,6 +1,6 @@
 """Answers queries about usage over time from the database."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,13 +14,13 @@ from governance.domain.history.query import (
     COLUMNS,
     Group,
     HistoryQuery,
+    Names,
     SpenderRanking,
     UsageFilter,
     UsagePage,
     UsageRow,
 )
 from governance.domain.history.usage import BUCKET, NOTHING, bucket_of
-from governance.domain.records.audit import Entity
 from governance.domain.records.list_query import Page
 from governance.domain.times import DAY, Clock, rfc3339
 from governance.storage.history import names, rankings, reading
@@ -32,8 +32,6 @@ MOST_SPANS = 4000
 """The largest number of periods that one query may have: 35 days contain 3,360 periods of 15 minutes."""
 STREAMED = 10_000
 """The number of rows that a stream reads in one transaction. So a slow client keeps no transaction open."""
-ENTITIES = {Group.VIRTUAL_KEY: Entity.VIRTUAL_KEY, Group.USER: Entity.USER}
-"""The groups whose members have names."""
 TOO_MANY = "Ask for fewer periods: from since to until there are more than {} of bucket={}."
 DAYS_ONLY = (
     "Ask for bucket=day, week, month or total in the time zone {}, from midnight to midnight: of usage before {} only "
@@ -88,15 +86,14 @@ class History:
         """Return a page of rows, the number of all rows, and their sum. Raises InvalidRequest, Unavailable."""
         with self._database.read() as connection:
             found = reading.page(connection, query, *self._plan(connection, query))
-            return _named(connection, query, UsagePage(*found, {}, {}))
+            return _named(connection, query, UsagePage(*found, {}))
 
     def ranked(self, query: HistoryQuery, most: int) -> SpenderRanking:
         """Return up to `most` members of each group with the highest cost. Raises InvalidRequest, Unavailable."""
         with self._database.read() as connection:
             (span, *_), segments = self._plan(connection, query._replace(period=Period.TOTAL))
             rows, whole = rankings.ranked(connection, query, span, segments, most)
-            named = {group: _names_of(connection, group, rows.get(group, ())) for group in ENTITIES}
-            return SpenderRanking(rows, whole, named)
+            return SpenderRanking(rows, whole, _names(connection, rows))
 
     def stream(self, query: HistoryQuery) -> Iterator[UsagePage]:
         """Yield all rows in parts, without their sum.
@@ -108,7 +105,7 @@ class History:
             part = query._replace(page=Page(STREAMED, offset))
             with self._database.read() as connection:
                 rows = reading.rows(connection, part, *self._plan(connection, part))
-                page = _named(connection, query, UsagePage(rows, len(rows), NOTHING, {}, {}))
+                page = _named(connection, query, UsagePage(rows, len(rows), NOTHING, {}))
             yield page
             count = len(rows)
             offset += count
@@ -178,13 +175,10 @@ def _joined(segments: Iterable[Segment]) -> list[Segment]:
 
 
 def _named(connection: Connection, query: HistoryQuery, page: UsagePage) -> UsagePage:
-    rows = dict.fromkeys(query.groups, page.rows)
-    return page._replace(
-        key_names=_names_of(connection, Group.VIRTUAL_KEY, rows.get(Group.VIRTUAL_KEY, ())),
-        user_names=_names_of(connection, Group.USER, rows.get(Group.USER, ())),
-    )
+    return page._replace(names=_names(connection, dict.fromkeys(query.groups, page.rows)))
 
 
-def _names_of(connection: Connection, group: Group, rows: Iterable[UsageRow]) -> dict[str, str]:
-    """Return the last known names of the virtual keys or users of rows, by id."""
-    return names.of_ids(connection, ENTITIES[group], [getattr(row.series, COLUMNS[group]) for row in rows])
+def _names(connection: Connection, rows: Mapping[Group, Sequence[UsageRow]]) -> Names:
+    """Return the names of the virtual keys and users of rows by group."""
+    members = {group: [getattr(row.series, COLUMNS[group]) for row in found] for group, found in rows.items()}
+    return names.of_members(connection, members)

@@ -1,6 +1,6 @@
 """Answers what-if queries: replays stored calls against a limit that does not exist yet."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 from sqlalchemy.engine import Connection
@@ -9,7 +9,7 @@ from governance.domain.errors import Code, InvalidRequest
 from governance.domain.history.bucket_bounds import bounds
 from governance.domain.history.calendar import Calendar, Span
 from governance.domain.history.moments import Moment, span_of
-from governance.domain.history.query import Group
+from governance.domain.history.query import Names
 from governance.domain.history.refused_groups import MOST_REFUSED, bounded_group
 from governance.domain.history.replay import Replay
 from governance.domain.history.usage import BUCKET, bucket_of
@@ -17,7 +17,6 @@ from governance.domain.history.what_if import WhatIf
 from governance.domain.limits.drafts import LimitDraft
 from governance.domain.limits.edits import created
 from governance.domain.limits.limit import Limit
-from governance.domain.records.audit import Entity
 from governance.domain.records.changes import yield_gil
 from governance.domain.times import SECOND, Clock, rfc3339
 from governance.services.limits.lookups import is_aligned_by_key
@@ -36,16 +35,14 @@ TOO_FINE = (
     "Give since as {} or later, or windows of 15 minutes or longer: of earlier calls only sums of 15 minutes are kept."
 )
 NOT_KEPT = "Give since as {} or later: older usage is not kept by 15 minutes."
-NAMED = {Group.VIRTUAL_KEY: Entity.VIRTUAL_KEY, Group.USER: Entity.USER}
-"""The groups whose members have names."""
 
 
 class WhatIfAnswer(NamedTuple):
-    """What a limit would have done in a time span. `names` has the last known names of virtual keys and users by id."""
+    """What a limit would have done in a time span, and the names of the virtual keys and users in it."""
 
     found: WhatIf
     span: Span
-    names: Mapping[Group, Mapping[str, str]]
+    names: Names
 
 
 class WhatIfs:
@@ -120,11 +117,9 @@ def _from_buckets(connection: Connection, limit: Limit, span: Span) -> WhatIf:
     return found._replace(refused_by={group: bounded_group(found.refused, *own) for group, own in members.items()})
 
 
-def _names(connection: Connection, found: WhatIf) -> dict[Group, dict[str, str]]:
-    return {
-        group: names.of_ids(connection, entity, [row.value for row in found.refused_by[group].top])
-        for group, entity in NAMED.items()
-    }
+def _names(connection: Connection, found: WhatIf) -> Names:
+    members = {group: [row.value for row in refused.top] for group, refused in found.refused_by.items()}
+    return names.of_members(connection, members)
 
 
 def _unavailable(sentence: str, since: int) -> InvalidRequest:

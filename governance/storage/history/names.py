@@ -1,18 +1,26 @@
 """Finds the names of virtual keys and users by id. For a deleted one, it is the last name in the audit log."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import orjson
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
+from governance.domain.history.query import Group, Names
 from governance.domain.records.audit import AuditAction, Entity
 from governance.storage.tables import audit, users, virtual_keys
 
 TABLES = {Entity.VIRTUAL_KEY: virtual_keys, Entity.USER: users}
+ENTITIES = {Group.VIRTUAL_KEY: Entity.VIRTUAL_KEY, Group.USER: Entity.USER}
+"""The groups whose members have names."""
 
 
-def of_ids(connection: Connection, entity: Entity, ids: Iterable[str]) -> dict[str, str]:
+def of_members(connection: Connection, members: Mapping[Group, Iterable[str]]) -> Names:
+    """Return the names of members of groups. Members of other groups than `ENTITIES` have none."""
+    return {group: _of_ids(connection, ENTITIES[group], ids) for group, ids in members.items() if group in ENTITIES}
+
+
+def _of_ids(connection: Connection, entity: Entity, ids: Iterable[str]) -> dict[str, str]:
     """Return the name of each id that has a name, or had one."""
     wanted, table = sorted({each for each in ids if each}), TABLES[entity]
     stored = select(table.c.id, table.c.name).where(table.c.id.in_(wanted))
