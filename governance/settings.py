@@ -15,6 +15,7 @@ from governance.domain.environment_variables import misspelt
 from governance.domain.errors import NotReady
 
 ADMIN_KEY_FILE = "admin.key"
+LONGEST_KEY_FILE = 4096
 TWO_KEYS = "Unset GOVERNANCE_ADMIN_KEY or GOVERNANCE_ADMIN_KEY_FILE: the admin key comes from one of them."
 
 
@@ -33,6 +34,19 @@ def _setting(
     """
     metadata = {"name": name, "read": read, "meaning": meaning, "show": values.unquoted if secret else show}
     return field(default=default, repr=not secret, metadata=metadata)
+
+
+def _admin_key_in(path: str) -> str:
+    """Return the admin key in a file. White space around it is ignored. Raises ValueError."""
+    try:
+        with installation.absolute(path).open(errors="replace") as file:
+            found = file.read(LONGEST_KEY_FILE).strip()
+    except OSError as error:
+        raise ValueError(f"a file that can be read ({error.strerror})") from error
+    try:
+        return values.admin_key(found)
+    except ValueError as error:
+        raise ValueError(f"a file that holds {error}") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +73,7 @@ class Settings:
     admin_key_from_file: str | None = _setting(
         "GOVERNANCE_ADMIN_KEY_FILE",
         None,
-        values.admin_key_in,
+        _admin_key_in,
         "a file with such a key, instead of `GOVERNANCE_ADMIN_KEY`: a systemd credential, a mounted secret",
         secret=True,
     )

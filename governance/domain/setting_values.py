@@ -8,12 +8,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from zoneinfo import available_timezones
 
 from governance.domain.addresses import without_secrets
-from governance.domain.installation import absolute
 
 Network = IPv4Network | IPv6Network
 SHORTEST_ADMIN_KEY = 32
 FEWEST_DIFFERENT = 8
-LONGEST_KEY_FILE = 4096
 SQLITE = "sqlite:///"
 
 
@@ -58,19 +56,6 @@ def admin_key(value: str) -> str:
     if len(set(value)) < FEWEST_DIFFERENT or repeats_itself:
         raise ValueError("characters that nobody can guess, such as openssl rand -hex 32 prints")
     return value
-
-
-def admin_key_in(path: str) -> str:
-    """Return the admin key in a file. White space around it is ignored."""
-    try:
-        with absolute(path).open(errors="replace") as file:
-            found = file.read(LONGEST_KEY_FILE).strip()
-    except OSError as error:
-        raise ValueError(f"a file that can be read ({error.strerror})") from error
-    try:
-        return admin_key(found)
-    except ValueError as error:
-        raise ValueError(f"a file that holds {error}") from error
 
 
 def timezone(value: str) -> str:

@@ -34,31 +34,35 @@ def protect(app: Flask) -> None:
         A view that declares no scope is for admin keys.
         """
         request = the_request()
-        path, endpoint = request.path + "/", request.endpoint
-        if not path.startswith(("/api/", "/gateway/")):
+        endpoint, is_proxied = request.endpoint, _is_proxied(request.path)
+        if not is_proxied and not f"{request.path}/".startswith("/api/"):
             return
         declared: Operation | None = None
         if endpoint is not None:
             declared = getattr(app.view_functions.get(endpoint), "operation", None)
-        if path.startswith("/api/"):
-            secret = _bearer(request)
-        elif declared is not None and not declared.scopes:
+        if is_proxied and declared is not None and not declared.scopes:
             return
-        else:
-            secret = _proxy_key(request)
+        secret = _proxy_key(request) if is_proxied else _bearer(request)
         try:
             request.api_key = key = service.authentication.authenticate(secret.strip())
-        except Unauthenticated as error:
-            raise (error if path.startswith("/api/") else Unauthenticated(WRONG_PROXY_KEY)) from None
+        except Unauthenticated:
+            if is_proxied:
+                raise Unauthenticated(WRONG_PROXY_KEY) from None
+            raise
         if endpoint is not None:
             authentication.authorize(key, (declared and declared.scopes) or ADMIN_ONLY)
 
     app.before_request(authenticate)
 
 
+def _is_proxied(path: str) -> bool:
+    """Return whether requests to a path come from a proxy, for its clients."""
+    return f"{path}/".startswith("/gateway/")
+
+
 def sent_key(environ: WSGIEnvironment) -> str:
     """Return the API key of a request, from the header in which its path expects the key."""
-    if f"{environ.get('PATH_INFO', '')}/".startswith("/gateway/"):
+    if _is_proxied(str(environ.get("PATH_INFO", ""))):
         return str(environ.get(PROXY_KEY, "")).strip()
     return str(environ.get("HTTP_AUTHORIZATION", "")).strip().partition(" ")[2].strip()
 
