@@ -7,8 +7,6 @@ page before compression.
 
 import argparse
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -17,16 +15,14 @@ from typing import Any
 
 from flask import Flask
 
-from app import create_app
 from bench import data, usage
+from bench.in_process import KEY, in_process
 from bench.results import table
 from bench.rounds import tell
 from bench.usage import NOW
-from governance import startup
-from governance.container import EXTENSION, Container
+from governance.container import Container
 from governance.settings import Settings
 
-KEY = "gov-the-key-of-the-bench-0123456789abcdef"
 LIMITS, KEYS, TIMES = 100_000, 200, 20
 PAGES = {
     "overview": "",
@@ -52,8 +48,16 @@ def main() -> None:
     """Fill a database, measure each page, and print the results."""
     parser = argparse.ArgumentParser(prog="python -m bench.dashboard", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a hundredth of the limits, and a tenth of the keys")
-    quick = parser.parse_args().quick
-    with TemporaryDirectory(prefix="bench-") as folder, _service(Path(folder), quick=quick) as app:
+    part = 10 if parser.parse_args().quick else 1
+
+    def create(settings: Settings) -> None:
+        data.fill(settings.database_path, LIMITS // part**2, NOW)
+
+    def fill(service: Container) -> None:
+        usage.fill(service.database, KEYS // part)
+        service.price_list.start()
+
+    with TemporaryDirectory(prefix="bench-") as folder, in_process(Path(folder), create, fill) as app:
         client = _signed_in(app)
         first = LIMIT.search(_page(client, "limits"))
         pages = PAGES | ({"one limit": first[1]} if first else {})
@@ -86,23 +90,6 @@ def _signed_in(app: Flask) -> Any:
         raise RuntimeError("the page to sign in has no token")
     client.post("/ui/sign-in", data={"form": token[1], "key": KEY})
     return client
-
-
-@contextmanager
-def _service(folder: Path, *, quick: bool) -> Iterator[Flask]:
-    """Start the service on a database that contains the limits and the usage."""
-    settings = Settings.from_environ({"GOVERNANCE_INSTANCE": str(folder), "GOVERNANCE_ADMIN_KEY": KEY})
-    data.fill(settings.database_path, LIMITS // 100 if quick else LIMITS, NOW)
-    startup.tune()
-    app = create_app(settings, clock=lambda: NOW)
-    service: Container = app.extensions[EXTENSION]
-    usage.fill(service.database, KEYS // 10 if quick else KEYS)
-    service.cache.refresh()
-    service.price_list.start()
-    try:
-        yield app
-    finally:
-        service.close()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ which one thread held the interpreter.
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -16,19 +15,17 @@ from typing import Any, NamedTuple
 
 from flask import Flask
 
-from app import create_app
 from bench import usage
+from bench.in_process import KEY, in_process
 from bench.interpreter_holds import Reader, watching
 from bench.results import table
 from bench.rounds import tell
 from bench.usage import CALENDAR, CALLS, DAYS, NOW
-from governance import startup
-from governance.container import EXTENSION, Container
+from governance.container import Container
 from governance.domain.times import DAY, rfc3339
 from governance.settings import Settings
 from governance.storage.sqlite.files import migrations
 
-KEY = "gov-the-key-of-the-bench-0123456789abcdef"
 KEYS = 200
 HEAD = ("question", "rows", "ms", "held, ms", "reserve p99, ms")
 MODEL = {"model_name": "*", "budget": {"max_limit": 100, "reset_duration": "1d"}}
@@ -60,7 +57,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.history", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the keys, and once each")
     quick = parser.parse_args().quick
-    with TemporaryDirectory(prefix="bench-") as folder, _service(Path(folder), KEYS // 10 if quick else KEYS) as app:
+
+    def create(settings: Settings) -> None:
+        migrations.upgrade(settings.database_path, settings.busy_timeout)
+
+    def fill(service: Container) -> None:
+        usage.fill(service.database, KEYS // 10 if quick else KEYS)
+
+    with TemporaryDirectory(prefix="bench-") as folder, in_process(Path(folder), create, fill) as app:
         client = _client(app)
         alone = _reservations(app)
         with alone:
@@ -145,27 +149,6 @@ def _quiet() -> None:
 
 def _p99(ascending: Sequence[float]) -> float:
     return ascending[int(len(ascending) * 0.99)] if ascending else 0.0
-
-
-@contextmanager
-def _service(folder: Path, keys: int) -> Iterator[Flask]:
-    """Start the service on a database that contains the buckets and the sums."""
-    environ = {
-        "GOVERNANCE_DATABASE_URL": f"sqlite:///{folder}/governance.db",
-        "GOVERNANCE_INSTANCE": str(folder),
-        "GOVERNANCE_ADMIN_KEY": KEY,
-    }
-    settings = Settings.from_environ(environ)
-    migrations.upgrade(settings.database_path, settings.busy_timeout)
-    startup.tune()
-    app = create_app(settings, clock=lambda: NOW)
-    service: Container = app.extensions[EXTENSION]
-    usage.fill(service.database, keys)
-    service.cache.refresh()
-    try:
-        yield app
-    finally:
-        service.close()
 
 
 if __name__ == "__main__":
