@@ -26,6 +26,12 @@ BROWSER := $(BROWSER_WORK)/.ready
 VENDOR := governance/web/dashboard/static/vendor
 REDIS := redis-tools libatomic1 libjemalloc2 liblzf1 libssl3 libsystemd0
 
+# $(call environment,FOLDER): an environment of Python in that folder, with what the locks among the prerequisites list.
+define environment
+$(PYTHON) -m venv $(1)
+$(1)/bin/pip install --quiet --disable-pip-version-check --require-hashes $(addprefix -r ,$(filter %.lock,$^))
+endef
+
 .PHONY: help run test cov proofs gateways litellm lint format bench bench-list bench-decide bench-scale bench-hops bench-history bench-gateways bench-dashboard browser screenshots deploy image sbom vendor lock clean
 
 help:  ## list the targets
@@ -122,8 +128,7 @@ lock: $(READY)  ## requirements.txt changed: write its hashed closures anew
 # An environment of the bench's own: what the service stands on, and what it is measured beside. A machine without a
 # Redis gets Debian's, unpacked here and nowhere else; where that cannot be, the bench goes without.
 $(BENCH): requirements.lock bench/requirements.txt
-	$(PYTHON) -m venv $(WORK)/venv
-	$(WORK)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(call environment,$(WORK)/venv)
 	$(WORK)/venv/bin/pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	@command -v redis-server >/dev/null || { mkdir -p $(WORK)/redis && cd $(WORK)/redis && \
 		apt-get download --quiet $(REDIS) && for package in *.deb; do dpkg -x "$$package" . || exit; done; } || \
@@ -131,27 +136,21 @@ $(BENCH): requirements.lock bench/requirements.txt
 	@touch $@
 
 $(GATEWAYS): requirements-dev.lock tests/gateways/requirements.lock
-	$(PYTHON) -m venv $(PROXIES)/venv
-	$(PROXIES)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes \
-		-r requirements-dev.lock -r tests/gateways/requirements.lock
+	$(call environment,$(PROXIES)/venv)
 	@touch $@
 
 # LiteLLM pins what it stands on more tightly than the service, so its environment has a closure of its own.
 $(LITELLM)/.ready: tests/litellm/requirements.lock
-	$(PYTHON) -m venv $(LITELLM)
-	$(LITELLM)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/litellm/requirements.lock
+	$(call environment,$(LITELLM))
 	@touch $@
 
 $(DEPLOY): requirements-dev.lock tests/deploy/requirements.lock
-	$(PYTHON) -m venv $(DEPLOY_WORK)/venv
-	$(DEPLOY_WORK)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes \
-		-r requirements-dev.lock -r tests/deploy/requirements.lock
+	$(call environment,$(DEPLOY_WORK)/venv)
 	@touch $@
 
 # An environment of the browser tests' own: what the service and its tests stand on, Playwright, and axe.
 $(BROWSER): requirements-dev.lock tests/browser/requirements.txt tests/browser/manifest.json
-	$(PYTHON) -m venv $(BROWSER_WORK)/venv
-	$(BROWSER_WORK)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(call environment,$(BROWSER_WORK)/venv)
 	$(BROWSER_WORK)/venv/bin/pip install --quiet --disable-pip-version-check -r tests/browser/requirements.txt
 	bin/vendor tests/browser/manifest.json $(BROWSER_WORK)
 	@touch $@
@@ -163,6 +162,5 @@ clean:  ## remove what make made; the database in instance/ stays
 $(READY): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or newer is needed: make PYTHON=python3.12' >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(call environment,$(VENV))
 	@touch $@
