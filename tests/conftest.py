@@ -1,5 +1,7 @@
 """A real app on a database file of its own, a clock that only tests move, and a client with the admin key."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from shutil import copytree
 from threading import Thread
@@ -9,6 +11,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import delete, insert, select
+from werkzeug.routing import Map
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
@@ -22,6 +25,7 @@ from governance.storage.limits import states
 from governance.storage.limits.counters import touch
 from governance.storage.sqlite.database import SqliteDatabase
 from governance.storage.tables import counters
+from tests.shared_routes import SharedRoutes, create_app_on
 
 ADMIN_KEY = "gov-the-admin-key-of-the-tests-0123456789"
 NOON = parse_rfc3339("2026-11-23T12:00:00Z")
@@ -110,13 +114,25 @@ def first_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def routes() -> Map:
+    """Return the URL rules of all apps with a dashboard. A test that adds a rule overrides this fixture."""
+    return SharedRoutes()
+
+
 @pytest.fixture
-def app(settings: Settings, clock: FakeClock, first_start: Path):
+def build(routes: Map) -> Callable[..., Flask]:
+    """Return a function like `create_app`. Its apps share their URL rules."""
+    return partial(create_app_on, routes)
+
+
+@pytest.fixture
+def app(settings: Settings, clock: FakeClock, first_start: Path, build: Callable[..., Flask]):
     """Return the service after its first start.
 
     If the settings have no admin key, the service is started here, and creates one.
     """
-    made = create_app(settings, clock=clock)
+    made = build(settings, clock=clock)
     if settings.admin_key:
         copytree(first_start, settings.instance, dirs_exist_ok=True)
     else:

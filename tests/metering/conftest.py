@@ -14,7 +14,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from app import create_app
 from governance.container import Container
 from governance.domain.times import rfc3339
 from governance.settings import Settings
@@ -200,9 +199,9 @@ def settings(settings: Settings, options: dict[str, Any], template: Path) -> Ite
 
 
 @pytest.fixture
-def app(settings: Settings, clock: FakeClock) -> Iterator[Flask]:
+def app(settings: Settings, clock: FakeClock, build: Any) -> Iterator[Flask]:
     """Return the app on a file that is already prepared."""
-    made = create_app(settings, clock=clock)
+    made = build(settings, clock=clock)
     yield made
     stop(made)
 
@@ -213,9 +212,9 @@ def meter(api: Api, clock: FakeClock) -> Meter:
 
 
 @pytest.fixture
-def other(settings: Settings, clock: FakeClock, app: Any) -> Iterator[Meter]:
+def other(settings: Settings, clock: FakeClock, app: Any, build: Any) -> Iterator[Meter]:
     """Return another worker on the same file. It has polled once, and polls no more by itself."""
-    made = create_app(settings, clock=clock)
+    made = build(settings, clock=clock)
     governance_of(made).cache.refresh()
     yield Meter(Api(made.test_client()), clock)
     stop(made)
