@@ -1,4 +1,4 @@
-"""Builds the service from its settings, storage, snapshot, services and blueprints."""
+"""Creates the Flask app, and connects it with the settings, the database, the services and the endpoints."""
 
 import os
 import time
@@ -65,9 +65,9 @@ db = SQLAlchemy(metadata=metadata)
 
 
 WATCH_INTERVAL = 1.2
-"""The seconds between two checks of the process that holds the writer lock.
+"""The seconds between two checks of the process that holds the database's lock for writers.
 
-If two checks in a row find the process suspended (SIGSTOP), it is resumed (SIGCONT).
+If two checks in a row find that process suspended (SIGSTOP), the service resumes it (SIGCONT).
 """
 
 
@@ -81,9 +81,10 @@ def create_app(
 ) -> Flask:
     """Return the service as a Flask app.
 
-    This function starts no thread and writes no file. `gunicorn.conf.py` does both. `timer` counts seconds and never
-    jumps. Comparing `clock` with it reveals when `clock` has jumped. If `clock` is the machine's clock, `timer`
-    defaults to the system's monotonic clock. With any other `clock`, `timer` defaults to that same clock.
+    This function starts no thread and writes no file. The gunicorn hooks of `gunicorn.conf.py` do both. `timer` returns
+    seconds and never jumps. The service compares `clock` with `timer` to find out whether `clock` has jumped. If
+    `clock` is the machine's clock, `timer` defaults to the system's monotonic clock. If `clock` is another clock,
+    `timer` defaults to that clock, in seconds.
     """
     app = App(__name__, instance_path=str(settings.instance_path), static_folder=None)
     app.config.update(
@@ -111,7 +112,7 @@ def _timer_of(clock: Clock) -> Timer:
 
 
 def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_ids: RandomIds) -> Container:
-    """Create all services. This function is long because it names each service once, in the order of dependencies."""
+    """Create all services. The function is long because it creates each service after the services that it needs."""
     progress = WriterProgress(settings.threads)
     steady = SteadyClock(clock, timer, settings.poll_interval / 2)
     steady_for_a_minute = SteadyClock(clock, timer, 60)
@@ -216,7 +217,7 @@ def assemble(app: Flask, settings: Settings, clock: Clock, timer: Timer, random_
 
 
 def subject(settings: Settings) -> DoctorSubject:
-    """Return the settings that `doctor` checks."""
+    """Return the settings that the command `doctor` checks."""
     return DoctorSubject(
         admin_key_file=settings.admin_key_file,
         virtual_keys_file=settings.instance_path / VALUES_FILE,

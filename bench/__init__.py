@@ -1,1 +1,1 @@
-"""Measures the service and hand-written servers on one machine, over HTTP on the loopback interface."""
+"""The benchmark: measures the service and other servers on one machine, over HTTP on the loopback interface."""

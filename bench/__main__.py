@@ -15,7 +15,8 @@ QUICK_FOLDER = Path(__file__).parent / ".work" / "quick"
 def main() -> None:
     """Run the parts, and write RESULTS.md, results.json and results.svg.
 
-    A quick run writes these files to a separate folder.
+    With `--quick`, these files are written to a separate folder. With `--against`, no part runs: the working tree is
+    compared with the tree of a commit.
     """
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; all where none is named")
@@ -34,7 +35,7 @@ def main() -> None:
 
 
 def measure(names: list[str], *, quick: bool) -> None:
-    """Run the named parts. Write the results of each part as soon as it has finished."""
+    """Run the named parts. Write the results of each part as soon as the part has finished."""
     folder = QUICK_FOLDER if quick else results.FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:

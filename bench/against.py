@@ -1,8 +1,12 @@
-"""Compares the cost of a request in the working tree and in the tree of a commit (`make bench AGAINST=<commit>`).
+"""Compares the CPU time of requests between the working tree and a commit (`make bench AGAINST=<commit>`).
 
-Both trees serve at the same time, each with one worker on the same core. Every round sends all kinds of requests to
-both servers, in alternating order, and computes one ratio for each kind. So a change in the machine's speed affects
-both trees. The rounds stop when every interval is narrow enough, or after `MOST` rounds.
+Each tree has a server with one worker. Both servers run at the same time, on one core. Every round sends every kind of
+request to both servers, and computes the ratio of the two CPU times for each kind. The server that comes first changes
+from round to round. A change in the machine's speed affects both servers, so it hardly changes the ratio. The rounds
+stop when the 95 % confidence interval of every ratio is narrow enough, or after `MOST` rounds.
+
+To *reserve* is to ask before a call to a model whether the call is within its limits. To *settle* is to report the real
+usage after that call.
 """
 
 import json
@@ -23,7 +27,7 @@ from bench.trees import Tree
 LEAST, MOST = 20, 60
 """The smallest and the largest number of rounds. Sixty rounds take six minutes."""
 NARROW = 0.015
-"""An interval is narrow enough if both its ends are at most this far from the ratio."""
+"""The interval of a ratio is narrow enough if its ends differ from the ratio by at most this share (1.5 %)."""
 PACE = Pace(rounds=LEAST, warm_up=0.1, seconds=0.4)
 LIMITS = 1_000
 ROOM = 1_000_000_000
@@ -32,7 +36,7 @@ WORKER = {"WEB_CONCURRENCY": "1", "THREADS": "16"}
 LIST = "/api/governance/model-configs"
 RESERVATIONS = "/api/governance/reservations"
 MODEL = {"model": "gpt-4o", "provider": "openai"}
-"""A model whose price is known."""
+"""A model whose price the service knows."""
 CALL = orjson.dumps({**MODEL, "tokens": 1000, "cost": 0.001})
 CALL_BY_KIND = orjson.dumps({**MODEL, "input_tokens": 800, "cached_input_tokens": 300, "output_tokens": 200})
 TIERS = (("gpt-4o", "openai"), ("gpt-4o", None), ("*", "openai"), ("*", None))
@@ -46,7 +50,10 @@ Costs = dict[str, float]
 
 
 def run(commit: str, allowed: float) -> str:
-    """Measure both trees. Return a table that marks each cost that rose by more than the allowed share."""
+    """Measure both trees. Return a table with a row for each kind of request.
+
+    A row has a mark if the whole interval of its ratio is at or above 1 + `allowed`.
+    """
     before, now = trees.of_commit(commit), trees.this()
     server_core, load_core = cpu.cores()
     with ExitStack() as stack:
@@ -68,7 +75,10 @@ def _row(name: str, before: float, now: float, ratio: Interval, allowed: float) 
 
 @contextmanager
 def _serving(tree: Tree, folder: Path, bench: Bench) -> Iterator[list[Case]]:
-    """Start the service of a tree in its own folder, with limits from a file. Yield the requests to measure."""
+    """Start the service of a tree. Yield the requests to measure.
+
+    The service keeps its data in `folder`, and reads its limits from a file.
+    """
     folder.mkdir()
     file = folder / "limits.json"
     file.write_text(json.dumps({"model_configs": list(_limits())}), "utf-8")
@@ -94,9 +104,9 @@ def _cases(server: Server, headers: Mapping[str, str]) -> list[Case]:
 
 
 def _limits() -> Iterator[dict[str, object]]:
-    """Yield four limits that apply to every call, with two counters each.
+    """Yield limits that apply to no call and are only listed. Then yield four limits that apply to every call.
 
-    Then yield other limits that are only listed.
+    Each limit has two counters.
     """
     for number in range(LIMITS - len(TIERS)):
         yield _limit(f"model-{number}", f"provider-{number % 7}")
@@ -114,7 +124,7 @@ def _limit(model: str, provider: str | None) -> dict[str, object]:
 
 
 def _rounds(cases: list[list[Case]], bench: Bench) -> Iterator[tuple[Costs, Costs]]:
-    """Yield the costs of both trees, round by round, until the intervals are narrow enough."""
+    """Yield the CPU times of both trees for each round. Stop when all intervals are narrow, or after `MOST` rounds."""
     done: list[tuple[Costs, Costs]] = []
     while len(done) < MOST and not (len(done) >= LEAST and _is_narrow(done)):
         tell(f"round {len(done) + 1} of {LEAST} to {MOST}")
@@ -133,8 +143,9 @@ def _is_narrow(rounds: list[tuple[Costs, Costs]]) -> bool:
 
 
 def _ratio(name: str, rounds: list[tuple[Costs, Costs]]) -> Interval:
-    """Return the ratio of the two trees.
+    """Return the ratio of the two trees' CPU times for one kind of request.
 
-    The cost of a settle is a difference of two measurements, so in a disturbed round it can be negative.
+    The CPU time of a settle is computed as the difference of two measurements. If other processes disturbed a round,
+    the difference may be negative. Rounds with such a difference are left out.
     """
     return of_ratios([now[name] / before[name] for before, now in rounds if min(now[name], before[name]) > 0])

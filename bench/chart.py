@@ -1,4 +1,4 @@
-"""Draws the results as an SVG chart.
+"""Draws the results of the benchmark as an SVG chart.
 
 Equal results give equal files. The chart is readable on light and dark backgrounds.
 """
@@ -20,7 +20,7 @@ WIDTH, BAR, HEAD = 8.0, 0.24, 0.5
 
 
 def draw(figures: Mapping[str, Any], file: Path) -> None:
-    """Draw all panels of all parts, one below the other."""
+    """Draw the panels of all parts of the benchmark, one below the other. A panel is a bar chart with a title."""
     panels = {title: bars for part in figures.values() for title, bars in part["bars"].items()}
     heights = [HEAD + BAR * len(bars) for bars in panels.values()]
     with mpl.rc_context(STYLE):

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 SCHEDULED = 2
-"""The id of the kind of process clock that counts scheduled CPU time (CPUCLOCK_SCHED)."""
+"""Linux's number for the process clock that counts the time spent on a core (CPUCLOCK_SCHED)."""
 TICKS = os.sysconf("SC_CLK_TCK")
 IDLE = 3
 
 
 def cores() -> tuple[int, int]:
-    """Return a core for the servers and a core for the load. If the machine has only one core, both are that core."""
+    """Return the core for the servers and the core for the load generator. With only one core, they are the same."""
     allowed = sorted(os.sched_getaffinity(0))
     return allowed[0], allowed[-1]
 
@@ -30,8 +30,8 @@ def of_processes(pids: Iterable[int]) -> float:
 def _of_process(pid: int) -> float:
     """Return the processor time of a process, in seconds, from the process's own clock.
 
-    This clock counts nanoseconds, while /proc counts only hundredths of a second. On Linux the id of the clock is
-    computed from the process id, as `clock_getcpuclockid` of the C library does.
+    This clock counts nanoseconds, while /proc counts only hundredths of a second. On Linux, the id of the clock is
+    computed from the process id, in the same way as in the C function `clock_getcpuclockid`.
     """
     return time.clock_gettime(~pid << 3 | SCHEDULED)
 

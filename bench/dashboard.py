@@ -1,7 +1,8 @@
-"""Measures the pages of the dashboard: 100,000 limits, and a month of usage (`make bench-dashboard`).
+"""Measures how long the server needs for each page of the dashboard (`make bench-dashboard`).
 
-The usage belongs to 200 virtual keys and 20 models (`bench/usage.py`). The app runs in this process, so the figures are
-the server's time alone. `CPU ms` is the processor time, which other processes disturb less. `bytes` is the size of the
+The database contains 100,000 limits, and a month of usage (`bench/usage.py`). The usage belongs to 20 models and 200
+virtual keys (keys that identify callers). The app runs in this process, so the times include no network and no browser.
+`CPU ms` is the processor time. Other processes disturb it less than the elapsed time (`ms`). `bytes` is the size of the
 page before compression.
 """
 

@@ -1,4 +1,4 @@
-"""Creates the databases for the measurements.
+"""Creates the databases that the benchmark uses, filled with limits.
 
 Each limit has two budgets and a rate limit. A third of the limits have usage.
 """
@@ -38,21 +38,21 @@ PROVIDERS = ("openai", "azure", "anthropic", "vertex", "mistral", None, "bedrock
 SPACING = 61 * SECOND + 3007
 USED_EACH = 3
 LEAST_SHOWN = 100_000
-"""Usage is a multiple of this many nano-dollars (0.0001 dollars).
+"""The usage of each budget is a multiple of this many nano-dollars (0.0001 dollars).
 
-So a hand-written server can show it as a float without an exponent.
+The hand-written servers show usage as a float. A smaller float would be written with an exponent (1e-05).
 """
 SLICE = 10_000
 
 
 class Databases:
-    """Databases of several sizes. Each one is filled once, in `folder`, and then copied."""
+    """Databases of several sizes. Each database is filled once, in `folder`, and then copied."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def copy(self, count: int, folder: Path) -> Path:
-        """Copy the database with `count` limits to a new folder."""
+        """Copy the database with `count` limits to `folder`. Return the path of the copy."""
         made = self._folder / str(count) / "governance.db"
         if not made.exists():
             fill(made, count, time.time_ns() // 1000)
@@ -63,7 +63,8 @@ class Databases:
 def fill(path: Path, count: int, now: int) -> None:
     """Create a database with `count` limits in one transaction.
 
-    At `now` (microseconds) the newest limit is one minute old.
+    The limits have different times of creation. The newest limit was created about one minute before `now`
+    (microseconds).
     """
     migrations.upgrade(path, BUSY)
     engine = create_engine(f"sqlite:///{path}", **engine_options(path, BUSY, 1))
@@ -90,7 +91,7 @@ def _fill(connection: Connection, count: int, now: int, chance: random.Random) -
 
 
 def add(connection: Connection, new: Sequence[Limit], revision: int) -> None:
-    """Store new limits in the rows that the service itself would write, many limits per statement."""
+    """Store new limits as the rows that the service itself would write. One SQL statement inserts many rows."""
     connection.execute(insert(model_limits), [writes._row(one, revision) for one in new])  # noqa: SLF001
     rows = [writes._rule_row(one, rule) for one in new for rule in one.rules]  # noqa: SLF001
     connection.execute(insert(rules), rows)
@@ -113,7 +114,7 @@ def _virtual_key(number: int, now: int) -> VirtualKey:
 
 
 def limit(number: int, now: int, chance: random.Random) -> Limit:
-    """Return the limit with this number. The number determines its name, provider and scope. Its ids are random."""
+    """Return a limit. `number` determines the limit's name, provider and scope. `chance` determines the limit's ids."""
     scope, scope_id = _scope(number)
     draft = LimitDraft(
         model_name=f"{MODELS[number % len(MODELS)]}-{number}",

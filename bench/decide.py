@@ -1,9 +1,10 @@
 """Measures decisions per second, and the dollars admitted beyond a budget (`make bench-decide`).
 
-*no-op* is a Flask POST endpoint that authenticates, parses and answers as the service does, without making a decision.
-*Flask-Limiter* does the same after it has checked two limits in Redis. Here Redis counts no money and writes nothing to
-disk. *reserve* and *reserve + settle* are the service. Among the stored limits, four (with eight counters) apply to
-every call.
+A decision says whether a call to a model is within its limits. *reserve* asks the service for a decision before a call.
+*settle* reports the real usage to the service after the call. *no-op* is a Flask POST endpoint that checks the key,
+parses and answers as the service does, but makes no decision. *Flask-Limiter* first checks two limits in Redis, and
+then does the same as *no-op*. Redis counts no money here, and writes nothing to disk. The service stores many limits.
+Four of them (with eight counters) apply to every call.
 """
 
 from collections.abc import Iterator
@@ -36,16 +37,16 @@ RESERVE, BOTH = "reserve ({})", "reserve + settle ({})"
 WITHOUT_REDIS = "Flask-Limiter was not measured: this machine has no redis-server, and Debian's could not be fetched."
 
 CALM = 0.1
-"""The share of the core that other processes may use.
+"""The share of the servers' core that other processes may use during a measurement.
 
-It leaves room for the kernel's threads, which write to the disk.
+This share is twice the default of `bench/rounds.py`, because the kernel's threads use the core to write to the disk.
 """
 
 Figures = dict[str, Measured]
 
 
 def run(databases: Databases, *, quick: bool) -> Part:
-    """Measure decisions at each size. Then measure the overspend."""
+    """Measure decisions with each number of limits. Then measure the dollars spent beyond a budget."""
     server_core, load_core = cpu.cores()
     pace, sizes = (QUICK, QUICK_SIZES) if quick else (MEASURE, SIZES)
     found: dict[int, Figures] = {}
@@ -61,7 +62,7 @@ def run(databases: Databases, *, quick: bool) -> Part:
 
 @contextmanager
 def _serving(size: int, databases: Databases, core: int) -> Iterator[list[Case]]:
-    """Start all servers on a database of this size. Yield the requests to measure."""
+    """Start all servers. The service has a database with `size` limits. Yield the requests to measure."""
     with TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
         folder = Path(name)
         cases = []
@@ -88,9 +89,9 @@ def _serving(size: int, databases: Databases, core: int) -> Iterator[list[Case]]
 
 @contextmanager
 def _limiter(folder: Path, core: int, environ: dict[str, str]) -> Iterator[Server | None]:
-    """Start Flask-Limiter and its Redis.
+    """Start Redis, and the app with Flask-Limiter. Yield the app's server, or None on a machine without Redis.
 
-    The processor time of Redis is added to that of the server. Yield None on a machine without Redis.
+    The processor time of Redis is counted as processor time of the server.
     """
     with redis.serving(folder, core) as store:
         if store is None:
@@ -102,7 +103,7 @@ def _limiter(folder: Path, core: int, environ: dict[str, str]) -> Iterator[Serve
 
 
 def apply_limits(server: Server, headers: dict[str, str]) -> None:
-    """Store four limits that apply to every call. Each has two counters, and room for all calls."""
+    """Store four limits that apply to every call. Each limit has two counters, and the calls never reach its maxima."""
     for model, provider in TIERS:
         body = {
             "model_name": model,
@@ -122,7 +123,10 @@ def _overspend(core: int) -> dict[str, overspend.Spent]:
 
 
 def targets(found: dict[int, Figures], over: float) -> list[Target]:
-    """Return the targets for decisions: the first targets and the stricter later ones. `over` is in dollars."""
+    """Return the targets for decisions, with the measured values.
+
+    Some figures have two targets: the original one and a stricter one. `over` is the dollars spent beyond the budget.
+    """
     full = {size: figures[RESERVE.format(FULL)] for size, figures in found.items()}
     rate = {size: measured.rate.middle for size, measured in full.items()}
     share = {size: measured.beside(found[size][NOOP], by_rate) for size, measured in full.items()}

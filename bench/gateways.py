@@ -1,8 +1,9 @@
-"""Compares the rates of `/gateway/authorize` and `POST /reservations` (`make bench-gateways`).
+"""Compares the request rates of `/gateway/authorize` and `POST /reservations` (`make bench-gateways`).
 
-Both request the same amounts of the same model, for the same virtual key, under the limits of `bench.decide`. Of 1,000
-limits, four (with eight counters) apply to every call. Each round measures all cases. The results are the medians of
-the ratios over the rounds.
+Both endpoints decide whether a call to a model is within its limits. The requests to both name the same numbers of
+tokens, the same model and the same virtual key (a key that identifies the caller). The database contains 1,000 limits.
+Four of them (with eight counters) apply to every call: the limits of `bench.decide`. Each round measures all kinds of
+requests. A ratio in the results is the median of the ratios of the rounds.
 """
 
 import sys
@@ -30,7 +31,7 @@ HEAD = ("", "requests/s", "p99 ms", "rate ÷ reserve", "requests/CPU s ÷ reserv
 
 
 def run() -> str:
-    """Measure all cases, and return the results as a table."""
+    """Measure all kinds of requests, and return the results as a table."""
     server_core, load_core = cpu.cores()
     with load.generator(load_core) as generator, TemporaryDirectory(prefix="bench-") as name:
         home = Path(name) / "home"

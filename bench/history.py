@@ -1,8 +1,9 @@
-"""Measures requests about usage: a month with a million calls, and a year of summed usage (`make bench-history`).
+"""Measures requests about past usage: a month with a million calls, and a year of sums (`make bench-history`).
 
-The usage belongs to 200 virtual keys and 20 models. Each series (a key and a model) has one bucket every three hours.
-The app runs in this process. During each request another thread reserves every 2 ms. `held` is the longest time for
-which one thread held the interpreter.
+The usage belongs to 20 models and 200 virtual keys (keys that identify callers). A bucket contains the usage of one key
+and one model in 15 minutes. Each pair of a key and a model has one bucket every three hours. The app runs in this
+process. During each request, another thread sends a reservation every 2 ms. A reservation asks whether a call to a
+model is within its limits. `held` is the longest time for which one thread held the interpreter lock (the GIL).
 """
 
 import argparse
@@ -32,7 +33,7 @@ MODEL = {"model_name": "*", "budget": {"max_limit": 100, "reset_duration": "1d"}
 
 
 class Question(NamedTuple):
-    """A request, and the number of rows in its response."""
+    """A request about usage: its name, how to send it, and how to count the rows of its response."""
 
     name: str
     send: Callable[[Any], Any]
@@ -42,8 +43,8 @@ class Question(NamedTuple):
 class Measured(NamedTuple):
     """The results of one request.
 
-    Times are in seconds. `held` is the longest hold of the interpreter. `beside` is the p99 of the reservations
-    during the request.
+    Times are in seconds. `held` is the longest time for which one thread held the interpreter lock. `beside` is the
+    99th percentile of the times of the reservations during the request.
     """
 
     rows: int
@@ -109,7 +110,7 @@ def _history(name: str, query: str) -> Question:
 
 
 def _measure(app: Flask, client: Any, question: Question, times: int) -> Measured:
-    """Send a request several times without other load. Then send it once while another thread reserves."""
+    """Send a request several times without other load. Then send it once while another thread sends reservations."""
     spent, rows = [], 0
     for _ in range(times):
         began = perf_counter()

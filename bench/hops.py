@@ -1,9 +1,14 @@
 """Counts the functions and files of the project that run during a request, in a warm worker (`make bench-hops`).
 
-It counts each named function of `app.py`, `governance/` and `schemas/` once, in all threads, from the WSGI call until
-the threads are idle. A comprehension or lambda belongs to the function around it. Libraries, methods that a dataclass
-generates, and the gunicorn worker are not counted. The page from memory is a new page: its limits were not in any
-earlier response.
+A worker is warm after it has answered the same kind of request several times. The named functions of `app.py`,
+`governance/` and `schemas/` are counted, in all threads. A function that runs several times is counted once. Counting
+starts with the WSGI call, and ends when the thread that writes to the database has finished. Comprehensions and lambdas
+are not counted separately from the function around them. Libraries, methods that a dataclass generates, and the
+gunicorn worker are not counted. The request `new page` reads a page from memory, with limits that no earlier response
+contained.
+
+To *reserve* is to ask before a call to a model whether the call is within its limits. To *settle* is to report the real
+usage after that call.
 """
 
 import argparse
@@ -29,7 +34,7 @@ WARM = 5
 PAGE = 10
 LIMITS = PAGE * (WARM + 1)
 REST = 0.1
-"""The seconds that the writer thread has to finish its work after a response."""
+"""The seconds for which recording continues after a response, so that the writer thread can finish its work."""
 BUDGET = {"max_limit": 1_000_000, "reset_duration": "1d"}
 TOKENS = {"token_max_limit": 1_000_000_000, "token_reset_duration": "1h"}
 TIERS = (("the-model", "the-provider"), ("the-model", None), ("*", "the-provider"), ("*", None))
@@ -90,7 +95,7 @@ class Requests:
         self._reserved: list[str] = []
 
     def store_limits(self) -> None:
-        """Create four limits that apply to every call, with two counters each, and others that are only listed."""
+        """Create four limits (with eight counters) that apply to every call, and other limits that are only listed."""
         for model, provider in TIERS:
             body = {"model_name": model, "provider": provider, "budgets": [BUDGET], "rate_limits": [TOKENS]}
             self._send("POST", "model-configs", body)
@@ -112,11 +117,11 @@ class Requests:
         self._send("POST", "model-configs", {"model_name": f"model-{next(self._numbers)}", "budgets": [BUDGET]})
 
     def reserve(self) -> None:
-        """Reserve under four limits, for a call that has been reserved before."""
+        """Send a reservation for a call to which four limits apply. The call is the same each time."""
         self._reserved.append(self._send("POST", "reservations", CALL)["reservation"]["id"])
 
     def settle(self) -> None:
-        """Settle the last reservation with less than it reserved."""
+        """Settle the last reservation. The reported usage is less than the reserved amounts."""
         self._send("POST", f"reservations/{self._reserved.pop()}/settle", USAGE)
 
     def database_page(self) -> None:
@@ -137,7 +142,7 @@ class Requests:
 
 
 def measure(tree: Path) -> dict[str, list[Function]]:
-    """Return the functions that run during each request, in the tree that `import app` finds."""
+    """Return the functions that run during each request. `tree` is the folder in which `import app` finds `app.py`."""
     with Recorder(tree) as recorder, _served() as client:
         requests = Requests(client)
         requests.store_limits()
@@ -154,7 +159,7 @@ def _warm(send: Callable[[], None], recorder: Recorder) -> list[Function]:
 def _served() -> Iterator[Any]:
     """Yield a test client of the app on a new database.
 
-    The app is imported from the tree that is first in `sys.path`.
+    The app is imported from the first folder of `sys.path`.
     """
     with TemporaryDirectory(prefix="bench-") as folder:
         settings = import_module("governance.settings").Settings(instance=folder, admin_key=KEY)
@@ -173,7 +178,7 @@ def summary(found: Mapping[str, Sequence[Function]]) -> str:
 
 
 def main() -> None:
-    """Print the table, or the functions that run during one request, in order."""
+    """Print the table. With `--list`, print the functions of one request instead, in the order of their first call."""
     parser = argparse.ArgumentParser(prog="python -m bench.hops", description=__doc__)
     parser.add_argument("--tree", type=Path, default=ROOT, metavar="FOLDER", help="a checkout, of an older commit too")
     parser.add_argument("--list", metavar="REQUEST", help="the functions that this request enters, in order")

@@ -1,4 +1,4 @@
-"""The service in the process of a bench, on a database that the bench fills."""
+"""Runs the service in the process of a measurement, on a database that the measurement fills."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ KEY = "gov-the-key-of-the-bench-0123456789abcdef"
 
 @contextmanager
 def in_process(folder: Path, create: Callable[[Settings], None], fill: Callable[[Container], None]) -> Iterator[Flask]:
-    """Return the app on the database that `create` makes and `fill` adds to. Its time stands still at `NOW`."""
+    """Yield the app. `create` creates its database, and `fill` adds rows. The app's clock always shows `NOW`."""
     settings = Settings.from_environ({"GOVERNANCE_INSTANCE": str(folder), "GOVERNANCE_ADMIN_KEY": KEY})
     create(settings)
     startup.tune()

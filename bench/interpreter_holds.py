@@ -1,4 +1,4 @@
-"""Measures how long one thread holds the interpreter, and how late other threads answer during that time."""
+"""Measures how long one thread holds the interpreter lock (the GIL), and how much this delays other threads."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,17 +9,17 @@ from typing import Self
 
 NAP = 0.0005
 OFTEN = 0.0001
-"""The switch interval in seconds.
+"""The interpreter's switch interval in seconds, during a measurement.
 
-A thread holds the interpreter longer than this only during a single call that cannot be interrupted.
+A thread holds the lock longer than this only during a single operation that cannot be interrupted, such as a long sort.
 """
 EVERY = 0.002
 
 
 class Watch:
-    """Sleeps and wakes repeatedly.
+    """Sleeps repeatedly, and measures how late it wakes.
 
-    Its longest delay is the longest time for which another thread held the interpreter.
+    The longest delay (`longest`, in seconds) is the longest time for which another thread held the interpreter lock.
     """
 
     def __init__(self) -> None:
@@ -27,20 +27,20 @@ class Watch:
         self._stopping = Event()
 
     def run(self) -> None:
-        """Watch until `stop` is called."""
+        """Measure until `stop` is called."""
         while not self._stopping.is_set():
             began = perf_counter()
             sleep(NAP)
             self.longest = max(self.longest, perf_counter() - began - NAP)
 
     def stop(self) -> None:
-        """Stop watching."""
+        """Stop the measurement."""
         self._stopping.set()
 
 
 @contextmanager
 def watching() -> Iterator[Watch]:
-    """Watch the interpreter during the block."""
+    """Yield a `Watch` that measures during the `with` block."""
     watch, usual = Watch(), sys.getswitchinterval()
     thread = Thread(target=watch.run, daemon=True)
     sys.setswitchinterval(OFTEN)
@@ -54,7 +54,10 @@ def watching() -> Iterator[Watch]:
 
 
 class Reader:
-    """Reads every 2 ms. The time of a read begins when the read was due, even if another thread delayed its start."""
+    """Calls `read` every 2 ms.
+
+    The time of a read begins when the read is due, even if another thread delays its start.
+    """
 
     def __init__(self, read: Callable[[], object]) -> None:
         self.reads: list[tuple[float, float]] = []
@@ -71,7 +74,7 @@ class Reader:
         self._thread.join()
 
     def during(self, spans: list[tuple[float, float]]) -> list[float]:
-        """Return the durations of the reads that ran in any of these time spans, ascending."""
+        """Return the times of the reads that ran during any of these time spans, in ascending order."""
         inside = ((due, ended) for due, ended in self.reads if any(due < end and ended > begin for begin, end in spans))
         return sorted(ended - due for due, ended in inside)
 

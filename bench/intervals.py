@@ -1,4 +1,4 @@
-"""Computes the mean of a ratio over rounds, and its 95 % confidence interval."""
+"""Computes the mean of the ratios of several rounds, and the 95 % confidence interval of the mean."""
 
 from collections.abc import Sequence
 from math import exp, log, sqrt
@@ -9,7 +9,7 @@ Z = NormalDist().inv_cdf(0.975)
 
 
 class Interval(NamedTuple):
-    """A ratio and the ends of its 95 % interval."""
+    """A mean ratio, and the two ends of its 95 % confidence interval."""
 
     ratio: float
     low: float
@@ -21,7 +21,7 @@ class Interval(NamedTuple):
         return max(self.high / self.ratio, self.ratio / self.low) - 1
 
     def is_worse_than(self, share: float) -> bool:
-        """Return whether the whole interval is above 1 + `share`."""
+        """Return whether the whole interval is at or above 1 + `share`."""
         return self.low >= 1 + share
 
 
@@ -34,7 +34,7 @@ def of_ratios(ratios: Sequence[float]) -> Interval:
 
 
 def _t(freedom: int) -> float:
-    """Return Student's t for 95 %, by the Cornish-Fisher expansion.
+    """Return Student's t for a 95 % confidence interval, approximated by the Cornish-Fisher expansion.
 
     With 5 or more degrees of freedom the error is below 0.3 %.
     """

@@ -1,10 +1,11 @@
-"""Compares pages of model limits: from the service's memory, its database, and other servers (`make bench-list`).
+"""Compares how fast the service and other servers return pages of model limits (`make bench-list`).
 
-*bare* is a WSGI app that answers with the bytes of the service's first page. *raw* is hand-written with `sqlite3` and
-`orjson`. *FastAPI + SQLAlchemy* is the app that most developers would write: ORM, eager loading, pydantic models.
-*datasette* serves the same rows, without facet suggestion. *memory, again* reads the same page from memory each time.
-*memory* reads a new page each time: the first page is requested at 320 depths in turn, the other pages with a different
-`If-None-Match`. *database* is the default of the service.
+*bare* is a WSGI app that always returns the bytes of the service's first page. *raw* is hand-written with `sqlite3`
+and `orjson`. *FastAPI + SQLAlchemy* is the app that most developers would write: ORM, eager loading, pydantic models.
+*datasette* serves the same rows, and does not suggest facets. The other rows are the service itself. *database* reads
+the page from the database, which is the default. *memory, again* reads the same page from the service's memory each
+time. *memory* also reads from memory, but with 320 different requests in turn, so that no cache can answer them. For
+the first page, these requests have different offsets. For all other pages, they have different `If-None-Match` headers.
 """
 
 import json
@@ -34,15 +35,15 @@ HEAD = (
     "CPU ÷ raw",
 )
 SLOW = 10
-"""Rates below this one are shown with a decimal place."""
+"""The rates of a server are shown with two decimal places if the lowest of them is at most this number."""
 
 Figures = dict[str, Measured]
 Found = dict[tuple[int, str], Figures]
-"""The results, by size and question."""
+"""The results, by number of limits and by name of the question (the page that is requested)."""
 
 
 def run(databases: Databases, *, quick: bool) -> Part:
-    """Measure all questions at all sizes."""
+    """Measure all questions with all numbers of limits."""
     server_core, load_core = cpu.cores()
     found: Found = {}
     texts = [_preamble(QUICK if quick else FULL, quick=quick)]
@@ -65,7 +66,7 @@ def _measured(servers: Pages, question: Question, bench: Bench) -> Figures:
 
 
 def targets(found: Found, sizes: tuple[int, ...]) -> list[Target]:
-    """Return the targets for pages."""
+    """Return the targets for pages, with the measured values."""
     first = {size: found[size, FIRST.name] for size in sizes}
 
     def to_bare(source: str, figure: Callable[[Sample], float]) -> dict[int, float]:

@@ -1,4 +1,7 @@
-"""Sends load from a separate process. Each connection sends its next request after its last request was answered."""
+"""Sends requests to a server from a separate process, and measures the response times.
+
+Each connection sends its next request when its previous request has been answered.
+"""
 
 import select
 import socket
@@ -24,9 +27,9 @@ SETTLEMENT = b'{"tokens":900,"cost":0.0009}'
 
 
 class Plan(NamedTuple):
-    """The requests to send, and the number of seconds to send them.
+    """The requests to send to a server, and the number of seconds for which they are sent.
 
-    `requests` are complete messages that `request` has made. They are sent in turn.
+    `requests` are complete HTTP messages, built by the function `request`. They are sent in turn.
     """
 
     port: int
@@ -37,15 +40,16 @@ class Plan(NamedTuple):
     pids: Sequence[int]
     server_core: int
     settles: bool = False
-    """Whether each reservation is settled on the same connection, after the response to the reservation."""
+    """Whether the requests are reservations, and each is settled (its usage is reported) on the same connection."""
     keyed: bool = False
-    """Whether each request has a different Idempotency-Key."""
+    """Whether each request has a different Idempotency-Key header."""
 
 
 class Sample(NamedTuple):
     """The result of one run.
 
-    `latencies` are in ascending order. Processor times are those of the server and its core. All are in seconds.
+    `latencies` are in ascending order. `statuses` contains the number of responses by status. `cpu` is the processor
+    time of the server. `core` is the time for which the server's core ran any process. All times are in seconds.
     """
 
     seconds: float
@@ -88,7 +92,7 @@ def _keyed(request: bytes) -> bytes:
 
 
 class Generator:
-    """Runs plans in the load process."""
+    """Runs plans in the separate process."""
 
     def __init__(self, pool: ProcessPoolExecutor) -> None:
         self._pool = pool
@@ -126,7 +130,7 @@ def run(plan: Plan) -> Sample:
 
 
 class Connection:
-    """A kept-alive connection with one request that waits for its response."""
+    """A kept-alive HTTP connection. It sends one request at a time."""
 
     def __init__(self, port: int, requests: Iterator[bytes]) -> None:
         self._socket = socket.create_connection((HOST, port), timeout=PATIENCE)
@@ -143,7 +147,7 @@ class Connection:
         self._socket.close()
 
     def fileno(self) -> int:
-        """Return the socket's file number."""
+        """Return the socket's file descriptor."""
         return self._socket.fileno()
 
     def send(self) -> None:
@@ -168,9 +172,9 @@ class Connection:
         return perf_counter() - self._began, int(self._buffer[9:12])
 
     def _length(self) -> int:
-        """Return the length of the response, including its head.
+        """Return the length of the response, including its headers.
 
-        Return 0 if the head is incomplete or does not state the length.
+        Return 0 if the headers are incomplete or contain no Content-Length.
         """
         head, end, _ = bytes(self._buffer[: min(self._filled, 4096)]).partition(HEAD_END)
         _, said, length = head.lower().partition(LENGTH)
@@ -182,21 +186,21 @@ class Connection:
 
 
 class SettlingConnection(Connection):
-    """Sends a reservation and then its settle, with the same headers. Each pair counts as two responses."""
+    """Sends a reservation, then settles it with a request that has the same headers. Both responses are counted."""
 
     def __init__(self, port: int, requests: Iterator[bytes]) -> None:
         super().__init__(port, requests)
         self._settle = self._sent = b""
 
     def send(self) -> None:
-        """Send the settle of the last reservation. If it is settled already, send the next reservation."""
+        """Settle the last reservation. If the last reservation is settled already, send the next reservation."""
         self._filled = self._wanted = 0
         self._began = perf_counter()
         self._sent = self._settle or next(self._requests)
         self._socket.sendall(self._sent)
 
     def receive(self) -> tuple[float, int] | None:
-        """Read the bytes that have arrived, and remember the id of the reservation."""
+        """Do the same as `Connection.receive`. After a reservation, also build the request that settles it."""
         reply = super().receive()
         if reply is not None:
             self._settle = b"" if self._settle else self._settle_of(bytes(self._buffer[: self._wanted]))
@@ -224,9 +228,9 @@ def _measured(poller: select.epoll, connections: Mapping[int, Connection], plan:
 
 
 def _replies(poller: select.epoll, connections: Mapping[int, Connection], seconds: float) -> list[tuple[float, int]]:
-    """Keep all connections busy for some seconds, and until at least one response has arrived.
+    """Keep all connections busy for `seconds`, or longer if no response has arrived by then.
 
-    Yield the (latency, status) of each response.
+    Return the (latency, status) of each response.
     """
     replies: list[tuple[float, int]] = []
     until = perf_counter() + seconds

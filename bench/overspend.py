@@ -1,6 +1,7 @@
-"""Measures the dollars that many clients spend beyond a budget, for two ways to charge.
+"""Measures how many dollars many clients together spend beyond a budget, for two ways to charge calls.
 
-The first way reserves before a call and settles after it. The second way charges after the call.
+The first way is that of the service: it reserves the cost before a call, and settles the real cost after the call. The
+second way only charges the cost after the call.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,7 @@ RESERVATIONS = "/api/governance/reservations"
 
 
 class Spent(NamedTuple):
-    """The cents of all admitted calls."""
+    """The number of admitted calls, and the sum of their prices in cents."""
 
     calls: int
     cents: int

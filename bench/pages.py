@@ -1,4 +1,7 @@
-"""The questions about pages of model limits, the servers that answer them, and the comparison of their responses."""
+"""Defines the pages of model limits that `bench/list.py` requests, and starts the servers that return these pages.
+
+Before a measurement, the responses of the servers are compared. A question is a page to request.
+"""
 
 import json
 import time
@@ -17,11 +20,11 @@ from bench.servers import ASGI, Server
 PATH = "/api/governance/model-configs"
 PAGE = 25
 DIFFERENT = 320
-"""The number of different pages of 70 KB. Together they are larger than the response cache (16 MiB)."""
+"""The number of different requests. Their responses (70 KB each) together are larger than the cache (16 MiB)."""
 SETTLE = 10.0
-"""The number of seconds within which all servers must return equal responses once.
+"""All servers must return the same page at least once within this many seconds.
 
-Responses differ only if a window ends between two requests.
+Their pages may differ for a moment, if a time window of a limit ends between two requests.
 """
 BARE, RAW, AGAIN, MEMORY, DATABASE = "bare", "raw", "memory, again", "memory", "database"
 FASTAPI, DATASETTE = "FastAPI + SQLAlchemy", "datasette"
@@ -30,7 +33,7 @@ SAME_BYTES = (RAW, MEMORY, DATABASE, FASTAPI)
 
 
 class Question(NamedTuple):
-    """A query for a page, the servers that answer it, and the number of connections."""
+    """The query string of a page, the names of the servers to ask for the page, and the number of connections."""
 
     name: str
     query: str
@@ -45,32 +48,32 @@ USED = Question("page by usage, one connection", "sort_by=usage", (MEMORY, DATAB
 
 
 def questions(size: int) -> list[Question]:
-    """Return all questions about a database of this size."""
+    """Return all questions for a database with `size` limits."""
     return [FIRST, FILTERED, SEARCHED, deep(size), USED]
 
 
 def deep(size: int) -> Question:
-    """Return the query for a page after the first four fifths of all limits."""
+    """Return the question for the page that comes after four fifths of all limits."""
     return Question(DEEP, f"offset={size * 8 // 10}", (RAW, MEMORY, DATABASE))
 
 
 class Pages(NamedTuple):
-    """The servers that use one database, by name."""
+    """The servers on one database with `size` limits, by name."""
 
     size: int
     by_source: Mapping[str, Server]
     headers: Mapping[str, str]
 
     def case(self, question: Question, source: str) -> Case:
-        """Return the requests that ask one server a question."""
+        """Return the requests that ask the server `source` a question."""
         requests = self._different(question) if source == MEMORY else [self._request(question.query, source)]
         return Case(source, self.by_source[source], requests, connections=question.connections)
 
     def agreed(self, question: Question) -> bytes:
-        """Return the page after all servers have returned the same page.
+        """Ask the servers until all of them return the same page. Return this page.
 
-        Raises ValueError if their pages differ. The bytes must be equal. For datasette, the limits, the number of rules
-        of each limit, and the total must be equal.
+        The bytes must be equal. Datasette's page has another form. Only its limits, the number of rules of each limit,
+        and the total must be equal. Raises ValueError if the pages still differ after `SETTLE` seconds.
         """
         until = time.monotonic() + SETTLE
         while time.monotonic() < until:
@@ -82,7 +85,7 @@ class Pages(NamedTuple):
         raise ValueError(f"{question.name}: not all give the same answer")
 
     def _different(self, question: Question) -> list[bytes]:
-        """Return requests that no cache can answer: each asks for a different page, or has a different header."""
+        """Return requests that no cache can answer: each one asks for a different page, or has a different header."""
         if question is FIRST:
             offsets = [number * (self.size - PAGE) // DIFFERENT for number in range(DIFFERENT)]
             return [self._request(f"offset={offset}", MEMORY) for offset in offsets]
@@ -100,7 +103,7 @@ def _as_text(headers: list[tuple[str, str]], body: bytes) -> tuple[list[tuple[st
 
 
 def path(query: str, source: str) -> str:
-    """Return the path of a question on one of the servers."""
+    """Return the path of a page, including the query string, on the server `source`."""
     if source == DATASETTE:
         return f"/governance/page.json?{urlencode({'_shape': 'objects', '_json': 'rules', 'offset': 0})}"
     parts = [query] * bool(query) + ["from_memory=true"] * (source in {MEMORY, AGAIN})
@@ -108,7 +111,7 @@ def path(query: str, source: str) -> str:
 
 
 def gist(body: bytes) -> tuple[int, list[tuple[str, int]]]:
-    """Return the total, and the limits of a page with the number of rules of each limit."""
+    """Return the total number of limits, then the id and the number of rules of each limit on the page."""
     answer = json.loads(body)
     if "rows" in answer:
         return answer["rows"][0]["total_count"], [(row["id"], len(row["rules"])) for row in answer["rows"]]

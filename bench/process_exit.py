@@ -1,4 +1,4 @@
-"""Ends the processes of a benchmark. They exit cleanly on SIGTERM, and when the process that started them ends."""
+"""Makes the processes of a benchmark exit cleanly on SIGTERM, and when the process that started them ends."""
 
 import ctypes
 import os

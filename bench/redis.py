@@ -1,4 +1,4 @@
-"""Starts a Redis server on a free port. It writes nothing to disk, and stops at the end of the block."""
+"""Starts a Redis server on a free port. The server writes no data to disk, and stops at the end of the `with` block."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ class Redis(NamedTuple):
 def serving(folder: Path, core: int) -> Iterator[Redis | None]:
     """Start Redis on one core. Yield None on a machine without Redis."""
     installed = shutil.which("redis-server")
-    # valkey-server is the same program under another name
+    # redis-check-rdb is the same program as redis-server: the name in `command` decides what it does
     found = installed or shutil.which("redis-check-rdb", path=UNPACKED / "bin")
     if found is None:
         yield None

@@ -1,4 +1,4 @@
-"""Writes RESULTS.md, with a section for each part of the benchmark, and all figures as JSON."""
+"""Writes RESULTS.md with a section for each part of the benchmark, and results.json with all figures."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from bench.targets import Target
 FOLDER = Path(__file__).parent
 HEAD = "# Results\n\nWritten by `make bench` and its parts; edit nothing here by hand.\n\n![Results](results.svg)\n"
 Bars = Mapping[str, Mapping[str, float]]
-"""The numbers to draw, by panel and by name."""
+"""The value of each bar in the chart, by the title of the bar's panel and the name of the bar."""
 
 
 class Part(NamedTuple):
@@ -45,7 +45,7 @@ def _figures(parts: Sequence[Part], file: Path) -> dict[str, Any]:
 
 
 def summary(figures: Mapping[str, Any]) -> str:
-    """Return a table of all targets of all parts."""
+    """Return the section with a table of the targets of all parts."""
     found = [Target.of(target) for part in figures.values() for target in part["targets"]]
     met = sum(target.met for target in found)
     rows = table(targets.HEAD, (target.row() for target in found))

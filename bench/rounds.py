@@ -1,4 +1,7 @@
-"""Measures several cases in rounds. Each round measures each case once, and the result is the median of all rounds."""
+"""Measures several cases in rounds. A case consists of a server and the requests to send.
+
+Each round takes one sample (a measurement of some seconds) of each case. The result is the median of all rounds.
+"""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -22,9 +25,9 @@ class Pace(NamedTuple):
 
 
 class Case(NamedTuple):
-    """A case to measure.
+    """A server, and the requests to send.
 
-    The requests are complete, and are sent in turn. The server answers each with one of `statuses`.
+    `requests` are complete HTTP messages that are sent in turn. Each response must have one of `statuses`.
     """
 
     name: str
@@ -72,7 +75,7 @@ class Measured(NamedTuple):
         return median(figure(mine) / figure(theirs) for mine, theirs in zip(self.samples, other.samples, strict=True))
 
     def percentile(self, share: float) -> float:
-        """Return the median of a percentile of the latencies, in seconds."""
+        """Return the median, over the rounds, of a percentile of the latencies, in seconds."""
         return self.spread(lambda sample: sample.percentile(share)).middle
 
     @property
@@ -82,12 +85,15 @@ class Measured(NamedTuple):
 
     @property
     def disturbance(self) -> float:
-        """The largest share of the server's core that other processes used in a sample."""
+        """The largest share of the server's core that other processes used during a sample."""
         return max(sample.disturbance for sample in self.samples)
 
 
 class Bench(NamedTuple):
-    """The load generator, the pace, the servers' core, and the share of it that other processes may use in a sample."""
+    """How to measure: the load generator, the pace, and the servers' core.
+
+    `calm` is the share of this core that other processes may use during a sample.
+    """
 
     load: Generator
     pace: Pace
@@ -135,9 +141,9 @@ def tell(progress: str) -> None:
 
 
 def sample(case: Case, bench: Bench) -> Sample:
-    """Take a sample.
+    """Measure a case once, and return the sample.
 
-    If other processes disturbed it, take a second sample, and return the one that was disturbed less.
+    If other processes used too much of the core, take a second sample. Then return the less disturbed of the two.
     """
     first = _sample(case, bench)
     return first if first.disturbance <= bench.calm else min(first, _sample(case, bench), key=lambda it: it.disturbance)

@@ -1,8 +1,10 @@
-"""Measures a worker with 100,000 limits: it loads the snapshot, follows the database, and reads (`make bench-scale`).
+"""Measures a worker process that has a copy of 100,000 limits in its memory (`make bench-scale`).
 
-The app runs in a separate process, which calls it as gunicorn does. Only *RSS a worker* is measured in a real worker.
-No cache can answer any of the pages. Two sizes are measured in turn, in five rounds. *first* is the time of the first
-run, and *p50* is the median of the others.
+The copy is called the snapshot. A worker loads it once. After that, a regular *poll* reads what has changed in the
+database into the snapshot. The app runs in a separate process, which calls it as gunicorn does. Only *RSS a worker* is
+measured in a real gunicorn worker. Pages are read from the snapshot, and no cache can answer the requests. The pages
+are measured with two numbers of limits in turn, in five rounds. *first* is the time of the first run, and *p50* is the
+median of the other runs.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +28,7 @@ DRAWN = ("first page", f"pages at {DEPTHS} depths in turn", "scope", "provider",
 
 
 class Worker(NamedTuple):
-    """The measured times with one number of limits, in seconds."""
+    """The measured times of a worker with one number of limits, in seconds."""
 
     loaded_in: float
     idle_poll: float
@@ -34,9 +36,9 @@ class Worker(NamedTuple):
 
 
 class Following(NamedTuple):
-    """How fast a snapshot of the larger size follows the database, and how much this delays other threads.
+    """How fast polls bring changes into the larger snapshot, and how much they delay other threads.
 
-    In seconds and MiB.
+    Times are in seconds. `mib` is the memory of a real worker in MiB.
     """
 
     polls: dict[str, Times]
@@ -49,7 +51,7 @@ Found = Mapping[int, Worker]
 
 
 def run(databases: Databases, *, quick: bool) -> Part:
-    """Measure both sizes, and the memory of a real worker."""
+    """Measure workers with both numbers of limits, and the memory of a real worker."""
     small, large = QUICK_SIZES if quick else SIZES
     times = 4 if quick else 20
     core, _ = cpu.cores()
@@ -67,7 +69,7 @@ def run(databases: Databases, *, quick: bool) -> Part:
 
 
 def _worker_mib(folder: Path, core: int) -> float:
-    """Return the memory in MiB of a real worker that has loaded its snapshot and answered a request from it."""
+    """Return the memory in MiB of a real worker that has loaded its snapshot and read 40 pages from the snapshot."""
     with servers.ours(folder, core) as server:
         headers = servers.admin_headers(folder)
         for offset in range(0, 1000, 25):
@@ -110,7 +112,7 @@ def _following(worker: WorkerProcess, times: int, mib: float) -> Following:
 
 
 def targets(found: Found, following: Following) -> list[Target]:
-    """Return the targets for memory and for following the database."""
+    """Return the targets for a worker, with the measured values."""
     small, large = found.values()
     size = max(found)
     longest = max(following.held, key=lambda name: following.held[name])

@@ -1,6 +1,7 @@
-"""Starts gunicorn servers to measure.
+"""Starts the gunicorn servers that the benchmark measures.
 
-Each listens on a free loopback port, runs on one core, and stops at the end of its block.
+Each server listens on a free port of the loopback interface, and runs on one core. It stops at the end of its `with`
+block.
 """
 
 import os
@@ -22,9 +23,9 @@ PYTHON = Path(sys.executable)
 PROCESS_EXIT = ROOT / "bench" / "process_exit.py"
 START_TIME = 120.0
 IN_A_ROW = 20
-"""The number of responses to read on different connections.
+"""A server is ready after this many good responses in a row, each on a new connection.
 
-After this many, each of two workers has sent at least one.
+After so many responses, it is almost certain that each of two workers has sent at least one.
 """
 OURS = ("wsgi:app", "gunicorn.conf.py")
 FLAGS = "bench/apps/flags.py"
@@ -43,13 +44,16 @@ class Server(NamedTuple):
     workers: tuple[int, ...]
 
     def fetch(self, path: str, headers: Mapping[str, str], method: str = "GET", body: bytes | None = None) -> bytes:
-        """Return the body of a response. Raises ValueError if its status is not 200."""
+        """Send a request. Return the body of the response. Raises ValueError if the status is not 200."""
         return self.answer(path, headers, method, body)[1]
 
     def answer(
         self, path: str, headers: Mapping[str, str], method: str = "GET", body: bytes | None = None
     ) -> tuple[list[tuple[str, str]], bytes]:
-        """Return the headers of a response, without gunicorn's own, and its body. Raises ValueError as `fetch` does."""
+        """Send a request. Return the headers of the response, without those of gunicorn, and the body.
+
+        Raises ValueError if the status is not 200.
+        """
         connection = HTTPConnection(HOST, self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, body, dict(headers))
@@ -67,7 +71,7 @@ class Server(NamedTuple):
 def ours(
     folder: Path, core: int, environ: Mapping[str, str] | None = None, root: Path = ROOT, python: Path = PYTHON
 ) -> Iterator[Server]:
-    """Start the service with `folder` as its instance. `root` is the tree of the service."""
+    """Start the service. Its data is in `folder`, and its code is in `root`."""
     settings = {"GOVERNANCE_INSTANCE": str(folder), **(environ or {})}
     with serving(*OURS, folder, core, settings, root=root, python=python) as server:
         yield server
@@ -91,7 +95,7 @@ def serving(
     root: Path = ROOT,
     python: Path = PYTHON,
 ) -> Iterator[Server]:
-    """Start gunicorn for `target`. It writes only to `folder`. Raises RuntimeError if it does not start."""
+    """Start gunicorn with the app `target`. It writes only to `folder`. Raises RuntimeError if the start fails."""
     port = free_port()
     log = folder / f"{target.partition(':')[0]}.log"
     command = [python, PROCESS_EXIT, "-m", "gunicorn", "--config", config, *flags, target]
@@ -149,7 +153,7 @@ def _is_ready(port: int) -> bool:
 
 
 def _children(pid: int) -> tuple[int, ...]:
-    """Return the child processes of a process."""
+    """Return the ids of the child processes of a process."""
     return tuple(int(stat.parent.name) for stat in Path("/proc").glob("[0-9]*/stat") if _parent(stat) == pid)
 
 
@@ -161,7 +165,7 @@ def _parent(stat: Path) -> int | None:
 
 
 def admin_headers(folder: Path) -> dict[str, str]:
-    """Return the request headers with the first API key of the service in `folder`."""
+    """Return request headers with the admin key of the service whose data is in `folder`."""
     return {"Authorization": f"Bearer {(folder / 'admin.key').read_text('ascii').strip()}"}
 
 

@@ -7,7 +7,7 @@ HEAD = ("target", "wanted", "measured", "")
 
 
 class Target(NamedTuple):
-    """A figure and its bound.
+    """A measured figure and its bound.
 
     The figure must be at most `bound`. If `least` is true, the figure must be at least `bound`.
     """
@@ -30,9 +30,10 @@ class Target(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """Return `met`, or by how much the figure misses its bound.
+        """Return `met`, or text that says by how much the figure misses its bound.
 
-        This is a share, a multiple, or an amount if the bound is 0.
+        The text contains a percentage of the bound, or a multiple if the figure is at least twice the bound. If the
+        bound is 0, the text contains the figure itself.
         """
         if self.met:
             return "met"
@@ -51,7 +52,7 @@ class Target(NamedTuple):
 
 
 def worst(what: str, by_size: Mapping[int, float], bound: float, *, least: bool = False, unit: str = "×") -> Target:
-    """Return one target for all sizes. Its figure is the worst of all sizes."""
+    """Return one target for all numbers of limits. Its figure is the worst figure of `by_size`."""
     size = (min if least else max)(by_size, key=lambda size: by_size[size])
     where = f" (worst: at {size:,})" if len(by_size) > 1 else ""
     return Target(what + where, by_size[size], bound, least, unit)

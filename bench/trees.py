@@ -1,4 +1,4 @@
-"""Prepares the two trees of a comparison: the working tree, and the tree of a commit with its packages."""
+"""Prepares the two trees that `bench/against.py` compares: the working tree, and the tree of a commit."""
 
 import hashlib
 import subprocess
@@ -13,7 +13,7 @@ FOLDER = ROOT / "bench" / ".work" / "against"
 
 
 class Tree(NamedTuple):
-    """A checkout: its name, its folder, and the interpreter with its packages."""
+    """A checkout: its name, its folder, and the Python interpreter in whose environment its packages are installed."""
 
     name: str
     folder: Path
@@ -42,9 +42,9 @@ def of_commit(commit: str) -> Tree:
 
 
 def _python(folder: Path) -> Path:
-    """Return this interpreter if the commit locks the same packages.
+    """Return this process's interpreter if the commit has the same requirements.lock as the working tree.
 
-    Otherwise return the interpreter of a new environment.
+    Otherwise return the interpreter of a virtual environment with the packages of the commit.
     """
     lock = (folder / "requirements.lock").read_bytes()
     if lock == (ROOT / "requirements.lock").read_bytes():

@@ -1,4 +1,8 @@
-"""Fills a database with usage: a month of buckets, a year of sums, and a day of single calls."""
+"""Fills a database with usage: a month of buckets, a year of sums, and a day of single calls.
+
+A series is the usage of one model by one virtual key (a key that identifies a caller). A bucket is the usage of a
+series in 15 minutes. A sum is the usage of a series in a day or a month.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -23,15 +27,15 @@ NOW = parse_rfc3339("2026-11-27T09:00:00Z")
 MODELS, DAYS, MONTHS = 20, 30, 12
 EVERY = 3 * HOUR
 CALLS = 100_000
-"""The number of stored reservations that are replayed against a limit."""
+"""The number of stored reservations. What-if requests replay them against a limit that is not stored."""
 CALENDAR = Calendar("UTC")
 FIRST = CALENDAR.day_of(NOW - DAYS * DAY)
-"""The start of the first bucket."""
+"""The start of the first day with buckets."""
 SPENT = UsageAmounts(requests=1, input_tokens=900, output_tokens=100, cached_tokens=300, cost=2_250_000)
 
 
 def fill(database: Database, keys: int) -> None:
-    """Store the usage of `keys` virtual keys and 20 models. Each series has one bucket every three hours."""
+    """Store the usage of 20 models by `keys` virtual keys. Each series has one bucket every three hours."""
     series = [(f"model-{model}", f"vk-{key:03}") for key in range(keys) for model in range(MODELS)]
     whom = [
         {"id": number + 1, "provider": "openai", "model": model, "virtual_key_id": key, "user_id": ""}
@@ -64,7 +68,7 @@ def _add(database: Database, table: Table, starts: Sequence[int]) -> None:
 
 
 def _months() -> Iterator[int]:
-    """Yield the starts of the closed months, the newest first."""
+    """Yield the starts of the last 12 months that have ended, the newest first."""
     month = CALENDAR.month_of(NOW)
     for _ in range(MONTHS):
         month = CALENDAR.month_of(month - DAY)
@@ -72,7 +76,7 @@ def _months() -> Iterator[int]:
 
 
 def _days(first: int) -> list[int]:
-    """Return the starts of the closed days."""
+    """Return the starts of the days that have ended, from `first` on."""
     days = [first]
     while CALENDAR.next_day(CALENDAR.next_day(days[-1])) < NOW - HOUR:
         days.append(CALENDAR.next_day(days[-1]))

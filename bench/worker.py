@@ -1,4 +1,8 @@
-"""Runs the service inside one process, which calls it as gunicorn does, to measure the memory of a worker."""
+"""Runs the service inside this process, and calls it as gunicorn does, to measure the work on its snapshot.
+
+The snapshot is the copy of the database's rows that a worker keeps in its memory. A poll reads what has changed in the
+database into the snapshot.
+"""
 
 import gc
 import io
@@ -47,35 +51,35 @@ class Worker:
         self.poll()
 
     def poll(self) -> float:
-        """Run the poller once. Return the seconds that it took."""
+        """Poll once. Return the seconds that the poll took."""
         began = perf_counter()
         self.service.poller.poll()
         return perf_counter() - began
 
     def ask(self, query: str) -> float:
-        """Read, from the snapshot in memory, a page that is in no cache yet. Return the seconds that it took."""
+        """Send a request for a page, which no cache can answer. Return the seconds that the request took."""
         environ = self._environ(query)
         began = perf_counter()
         b"".join(self.app.wsgi_app(environ, _good))
         return perf_counter() - began
 
     def changed(self, change: Change) -> None:
-        """Change 100 limits that are in use, as another process would.
+        """Change 100 limits that have usage, as another process would.
 
-        The snapshot of this app has not seen the change.
+        The snapshot contains this change only after the next poll.
         """
         entries = self.service.cache.get().snapshot.entries.items()
         in_use = sorted(limit_id for limit_id, entry in entries if any(each and each.used for each in entry.counters))
         with self.service.database.write() as connection:
             change(connection, self._chance.sample(in_use, TOGETHER))
-        gc.collect()  # a real worker would not have this garbage, because the change would come from another process
+        gc.collect()  # in a real worker, another process makes the change, so the worker has no garbage from it
 
     def number(self) -> int:
         """Return a different number at each call."""
         return next(self._numbers)
 
     def depth(self) -> int:
-        """Return the next of 40 offsets, which cover the whole list."""
+        """Return the next of 40 offsets. They are spread over the whole list, and repeat after the last one."""
         return next(self._depths)
 
     def _environ(self, query: str) -> WSGIEnvironment:
@@ -106,7 +110,7 @@ def _good(status: str, _headers: object, _error: object = None) -> Any:
 
 
 def edited(connection: Connection, ids: Sequence[str]) -> None:
-    """Change the maxima of the limits in one write."""
+    """Raise the maxima of the limits' budgets, in one write."""
     revision = revisions.advance(connection)
     moved = update(model_limits).where(model_limits.c.id.in_(ids))
     connection.execute(moved.values(revision=revision, version=model_limits.c.version + 1))
@@ -115,7 +119,7 @@ def edited(connection: Connection, ids: Sequence[str]) -> None:
 
 
 def used(connection: Connection, ids: Sequence[str]) -> None:
-    """Add usage to the limits, as settles do."""
+    """Add usage to the limits, as the service does after a call to a model."""
     at = touch(connection, time.time_ns() // 1000)
     for limit_id in ids:
         own = rules.c.model_limit_id == limit_id
@@ -125,7 +129,7 @@ def used(connection: Connection, ids: Sequence[str]) -> None:
 
 
 def added(connection: Connection, ids: Sequence[str]) -> None:
-    """Add 100 new limits, as many as `changed` changes."""
+    """Add new limits, as many as there are `ids`."""
     now, chance = time.time_ns() // 1000, random.Random(ids[0])
     numbers = (chance.randrange(10**9, 10**12) for _ in ids)
     data.add(connection, [data.limit(number, now, chance) for number in numbers], revisions.advance(connection))

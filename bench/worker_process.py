@@ -1,4 +1,4 @@
-"""Runs a worker in a separate process that is bound to one core."""
+"""Runs a worker (`bench/worker.py`) in a separate process that is bound to one core."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -14,7 +14,7 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 _workers: list[Worker] = []
-"""The worker of this process."""
+"""The worker of this process, as the only item."""
 
 
 class WorkerProcess:

@@ -1,4 +1,8 @@
-"""Times the operations of a worker on its snapshot, inside the worker's process. All figures are in seconds."""
+"""Times the operations of a worker on its snapshot, inside the worker's process. All figures are in seconds.
+
+The snapshot is the copy of the database's rows that a worker keeps in its memory. A poll reads what has changed in the
+database into the snapshot.
+"""
 
 from collections.abc import Callable
 from statistics import median
@@ -21,13 +25,13 @@ QUERIES: dict[str, Callable[[Worker], str]] = {
     "sort_by=usage": lambda _: "sort_by=usage",
     SEARCH: lambda worker: f"search=-{worker.number()}",
 }
-"""The queries, by name.
+"""The query strings, by name.
 
-The first query is sent once for each depth, because then its pages are no longer new. A user has 13 of 1,000 limits, so
-with the filter `user` a page of 25 would be half empty there.
+The first query is sent only once for each offset, because a page is new only the first time. The query with `scope_id`
+asks for 10 limits instead of 25. In the database with 1,000 limits, the user has only 13 limits.
 """
 ENOUGH, LEAST = 1.0, 2
-"""An operation is not repeated after this many seconds. It is repeated at least this many times."""
+"""An operation is no longer repeated after `ENOUGH` seconds, but it runs at least `LEAST` times."""
 
 
 class Times(NamedTuple):
@@ -45,7 +49,7 @@ class Times(NamedTuple):
 
 
 class Reads(NamedTuple):
-    """The number of some reads, and their durations."""
+    """The number of reads, and the median, the 99th percentile and the maximum of their times."""
 
     number: int
     middle: float
@@ -54,12 +58,12 @@ class Reads(NamedTuple):
 
     @classmethod
     def of(cls, seconds: list[float]) -> "Reads":
-        """Return the summary of durations, which are given in ascending order."""
+        """Return the summary of the times of reads, which are given in ascending order."""
         return cls(len(seconds), median(seconds), seconds[int(0.99 * (len(seconds) - 1))], seconds[-1])
 
 
 def repeated(act: Callable[[], float], times: int) -> list[float]:
-    """Return the seconds of each repetition. Slow operations are repeated less often."""
+    """Repeat an operation. Return the seconds of each run. Slow operations run fewer than `times` times."""
     found: list[float] = []
     until = perf_counter() + ENOUGH
     while len(found) < LEAST or (len(found) < times and perf_counter() < until):
@@ -78,7 +82,7 @@ def idle(worker: Worker, times: int) -> list[float]:
 
 
 def asked(worker: Worker, name: str, times: int) -> list[float]:
-    """Time many requests with one of `QUERIES`."""
+    """Time several requests with the query `name` of `QUERIES`."""
     return repeated(lambda: worker.ask(QUERIES[name](worker)), times)
 
 
@@ -97,9 +101,9 @@ def followed(worker: Worker, name: str, times: int) -> list[float]:
 
 
 def held(worker: Worker, times: int) -> dict[str, float]:
-    """Return the longest time for which no other thread could run, by operation.
+    """Return, by name of the operation, the longest time for which no other thread could run during that operation.
 
-    Each value is the median of several runs.
+    Each operation runs several times, and its value is the median of the runs.
     """
     acts: dict[str, tuple[str, Callable[[], object]]] = {
         **{f"a poll, {TOGETHER} {name}": (name, worker.poll) for name in CHANGES},

@@ -1,4 +1,4 @@
-"""The command `model-limits`: `serve`, and every command of `flask governance …`."""
+"""The program `model-limits`: it has the command `serve`, and every command of `flask governance …`."""
 
 import sys
 from importlib import import_module
@@ -19,25 +19,25 @@ def serve() -> None:
 
     Example: PORT=9000 model-limits serve
     """
-    import_module("governance.server").Server().run()  # no other command needs gunicorn
+    import_module("governance.server").Server().run()  # imported here, because no other command needs gunicorn
 
 
 def load_app() -> Flask:
-    """Return the app for a command."""
+    """Return the Flask app in which a command runs."""
     app: Flask = import_module("wsgi").app
     return app
 
 
 def rename(command: click.Command) -> None:
-    """Let the help of a command, and of those below it, show how the command is called here."""
+    """In the help of a command and of its subcommands, replace `flask governance` by `PROGRAM`."""
     command.help = (command.help or "").replace("flask governance", PROGRAM)
     for each in command.commands.values() if isinstance(command, click.Group) else ():
         rename(each)
 
 
 def main() -> None:
-    """Run a command."""
-    sys.path.insert(0, str(ROOT))  # before PYTHONPATH, which may have another `app.py`
+    """Run the command that the arguments of the program name."""
+    sys.path.insert(0, str(ROOT))  # before the folders of PYTHONPATH, which may contain another `app.py`
     own = Commands(
         commands.name,
         {"serve": serve, **commands.commands},

@@ -1,4 +1,4 @@
-"""The container of an app's services. The web layer and the commands use it."""
+"""The container: one object with all services of an app, for the HTTP endpoints and the commands."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -47,7 +47,7 @@ EXTENSION = "governance"
 
 @dataclass(frozen=True)
 class Container:
-    """All services, and the parts that are needed to start and to stop a worker."""
+    """All services, and the objects that are needed to start and to stop a worker process."""
 
     settings: Settings
     cache: SnapshotCache
@@ -88,7 +88,7 @@ class Container:
     growth: Growth
 
     def close(self) -> None:
-        """Store the data that exists only in this worker's memory, stop the threads, and close the files."""
+        """Store the data that exists only in the memory of this process, stop the threads, and close the files."""
         self.retention.stop()
         self.pruner.stop()
         self.watch.stop()

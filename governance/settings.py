@@ -1,6 +1,6 @@
-"""Reads the settings into one frozen value, from a mapping such as `os.environ`.
+"""Reads the settings from a mapping such as `os.environ` into one immutable object.
 
-This file is long because it is one list.
+This file is long because it contains the list of all settings.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ def _setting(
 ) -> Any:
     """Declare a field that is read from an environment variable.
 
-    `show` formats a refused value. It must not show a secret.
+    `show` formats a refused value for the error message. It must not show a secret.
     """
     metadata = {"name": name, "read": read, "meaning": meaning, "show": values.unquoted if secret else show}
     return field(default=default, repr=not secret, metadata=metadata)
@@ -214,8 +214,8 @@ class Settings:
     def from_environ(cls, environ: Mapping[str, str], *, strict: bool = False) -> Self:
         """Read the settings from a mapping.
 
-        An empty value counts as missing. Raises NotReady with all invalid values. If `strict` is true, it also lists
-        all unknown variables with the prefix GOVERNANCE_.
+        An empty value counts as missing. Raises NotReady, whose message lists all invalid values. If `strict` is true,
+        unknown variables with the prefix GOVERNANCE_ are errors too.
         """
         given = {item.name: environ.get(item.metadata["name"], "").strip() for item in fields(cls)}
         found, faults = {}, []
@@ -273,7 +273,10 @@ class Settings:
 
     @property
     def memory_lifetime(self) -> float:
-        """The number of seconds for which a snapshot may be used without a successful poll."""
+        """The number of seconds for which a worker may use its snapshot without a successful poll.
+
+        A snapshot is a copy of the database in memory. Each poll refreshes it.
+        """
         return 3 * self.poll_interval
 
 
@@ -283,6 +286,6 @@ def _default(name: str, environ: Mapping[str, str]) -> str:
 
 
 def _fault(metadata: Mapping[str, Any], value: str, error: ValueError) -> str:
-    """Return a sentence that says to what a variable should be set."""
+    """Return a sentence that says which value a variable should have."""
     wanted = "a number" if str(error).startswith("could not") else str(error)
     return f"Set {metadata['name']} to {wanted}: {metadata['show'](value)}."

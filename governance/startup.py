@@ -1,4 +1,4 @@
-"""Prepares a start: the master prepares the database, and each worker tunes its interpreter."""
+"""Prepares the start of the service: the master prepares the database, and each worker tunes its interpreter."""
 
 import errno
 import gc
@@ -30,10 +30,13 @@ logger = logging.getLogger("governance.startup")
 NEW_OBJECTS = 20_000
 """The garbage collector runs each time after this many new objects.
 
-Python's default of 700 took 4 % of the time, and the collector found little garbage in requests.
+With Python's default of 700, the collector took 4 % of the time, although requests leave little garbage.
 """
 SWITCH = 0.0005
-"""The interpreter's switch interval in seconds. Within Python's default of 5 ms, a worker renders ten pages."""
+"""The time in seconds after which the interpreter may switch to another thread.
+
+With Python's default of 5 ms, a short request could wait while another thread renders ten pages.
+"""
 NO_FOLDER = "The instance folder could not be made: look at the log."
 NO_KEY = f"No admin key was made: look at the log, and make one with {admin_key.NEW_KEY}."
 
@@ -67,7 +70,10 @@ def allow_files(wanted: int) -> None:
 
 @dataclass
 class StartFindings:
-    """The warnings and locks of the start, and the warnings of the last reload. `/readyz` reports the warnings."""
+    """The warnings and locks of the start, and the warnings of the last reload. `/readyz` reports the warnings.
+
+    A reload applies the config file again. SIGHUP asks for a reload.
+    """
 
     start: list[str] = field(default_factory=list)
     config: list[str] = field(default_factory=list)
@@ -90,7 +96,9 @@ class StartFindings:
 
 
 found = StartFindings()
-"""This value is in a module because gunicorn loads its configuration file again at SIGHUP, but never reloads a module.
+"""The only `StartFindings` of the process.
+
+It is in a module because gunicorn runs its configuration file again at SIGHUP, but never reloads a module.
 """
 
 
@@ -131,10 +139,10 @@ def apply_config(app: Flask) -> list[str]:
 
 @contextmanager
 def service_of(app: Flask) -> Iterator[Container]:
-    """Yield the container of an app.
+    """Yield the container of an app, which contains the objects of the service.
 
-    At the end of the block, close all its files. SQLite's locks belong to a process, so a worker must not inherit an
-    open connection from its parent.
+    At the end of the block, close all files of the container. SQLite's locks belong to a process, so a worker must not
+    inherit an open connection from its parent process.
     """
     governance: Container = app.extensions[EXTENSION]
     try:
@@ -165,7 +173,7 @@ def _create_first_key(governance: Container) -> list[str]:
 
 
 def _unless_empty(governance: Container, fault: str, warning: str) -> list[str]:
-    """Log a fault and return the warning. But if no limits are stored, raise NotReady with the fault."""
+    """If limits are stored, log a fault and return the warning. Otherwise, raise NotReady with the fault."""
     try:
         with governance.database.read() as connection:
             known = any_limits(connection)
@@ -180,9 +188,9 @@ def _unless_empty(governance: Container, fault: str, warning: str) -> list[str]:
 def check_address(settings: Settings) -> None:
     """Raise NotReady if the service cannot listen on the address.
 
-    Gunicorn would try five times, and its message would not name the setting.
+    Without this check, gunicorn would try five times, and its message would not name the setting.
     """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET  # as gunicorn chooses it
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET  # gunicorn chooses in the same way
     try:
         found = socket.getaddrinfo(settings.host, settings.port, family, socket.SOCK_STREAM)
         with socket.socket(family, socket.SOCK_STREAM) as probe:

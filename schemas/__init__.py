@@ -1,1 +1,1 @@
-"""The formats of HTTP and files: marshmallow schemas check input, and one renderer writes all output."""
+"""The formats of HTTP bodies and of files: marshmallow schemas check input, and functions write output as JSON."""

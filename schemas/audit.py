@@ -1,8 +1,10 @@
-"""The audit log: the changes between two states of an object, the format of an entry, and the query of the list.
+"""The audit log, which records who changed what: finds changed fields, writes entries as JSON, and checks the query.
 
-Fields have the same names as in responses. A rule is named by its window, for example `budgets[1d].max_limit`, because
-no two rules of one metric have the same window. A tier of a price is named by the number of tokens at which it begins,
-for example `tiers[200000].input`.
+An entry gives fields the names that they have in responses. A limit contains rules. A rule is one maximum of dollars,
+tokens or requests (its metric) in a window. The name of a rule's field contains the length of the window, for example
+`budgets[1d].max_limit`. The length is enough, because no two rules of one metric have windows of the same length. A
+price may contain tiers: other rates for calls with many input tokens. The name of a tier's field contains the number of
+tokens above which the tier applies, for example `tiers[200000].input`.
 """
 
 from collections.abc import Callable
@@ -28,20 +30,23 @@ from schemas.time_fields import Instant
 Facts = dict[str, Any]
 
 UNTOLD = frozenset({"id", "created_at", "updated_at", "last_used_at"})
-"""Fields whose changes are not recorded. Either the entry contains them already, or they are not settings."""
+"""Fields whose changes are not recorded.
+
+The entry itself contains the id and the time of the change. `last_used_at` is not a setting.
+"""
 SETTINGS = ("model_name", "provider", "scope", "scope_id", "calendar_aligned", "timezone")
 PLACES = {
     Metric.COST: ("budgets", ""),
     Metric.TOKENS: ("rate_limits", "token_"),
     Metric.REQUESTS: ("rate_limits", "request_"),
 }
-"""For each metric: the list in a response that contains its rules, and the prefix of the rules' fields."""
+"""For each metric: the list in a response that contains the rules of the metric, and the prefix of their fields."""
 USAGE = "current_usage"
 HIDDEN = "hidden"
 
 
 class MaskedSecret(NamedTuple):
-    """A secret that is compared by its digest. Its value is never shown."""
+    """A secret in an entry. Two secrets are compared by their digests, and the entry shows neither value nor digest."""
 
     digest: str
 
@@ -91,9 +96,9 @@ FACTS: dict[Entity, Callable[[Any, int], Facts]] = {
 
 
 def difference(entity: Entity, before: Any, after: Any, now: int) -> tuple[AuditAction, str] | None:
-    """Return what happened between two states of an object, and the changes as JSON.
+    """Compare two states of an object. Return the action (create, update or delete), and the changed fields as JSON.
 
-    Return None if nothing changed. A state is None if the object does not exist.
+    Return None if nothing changed. `before` is None for a new object, and `after` is None for a deleted object.
     """
     old, new = ({} if value is None else FACTS[entity](value, now) for value in (before, after))
     found = []
@@ -111,12 +116,12 @@ def difference(entity: Entity, before: Any, after: Any, now: int) -> tuple[Audit
 
 
 def _plain(value: Any) -> str | orjson.Fragment:
-    """Return the JSON for a type that orjson does not know: an exact number for money, `hidden` for a secret."""
+    """Convert a value whose type orjson does not know: a Decimal to an exact number, a secret to `hidden`."""
     return HIDDEN if isinstance(value, MaskedSecret) else orjson.Fragment(f"{value:f}")
 
 
 def entry(recorded: RecordedEntry) -> dict[str, Any]:
-    """Convert an entry to the form of a response."""
+    """Return an entry of the audit log as JSON."""
     seq, told = recorded
     return {
         "seq": seq,

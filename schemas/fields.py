@@ -1,4 +1,4 @@
-"""The marshmallow fields of input. Each error message is one sentence that names the field and says what to do."""
+"""The marshmallow fields that check input. Each error message is one sentence with the field's name and what to do."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -83,7 +83,7 @@ class Provider(Name):
 
 
 class OneOf(BaseField):
-    """One of the keys of `choices`. The loaded value is the value of the key."""
+    """A text that must be a key of `choices`. The loaded value is the value of this key in `choices`."""
 
     default_error_messages = {"choice": "Give {field} as one of {choices}."}  # noqa: RUF012
 
@@ -109,7 +109,7 @@ class Boolean(BaseField):
 
 
 class Number(BaseField):
-    """A JSON number from `least` to `most`. The range is checked first."""
+    """A JSON number from `least` to `most`. The range is checked before the number is converted."""
 
     default_error_messages = {  # noqa: RUF012
         "number": "Give {field} as a number.",
@@ -140,14 +140,14 @@ class Integer(Number):
 
 
 class Maximum(Integer):
-    """A token or request maximum."""
+    """The maximum of tokens or requests in a rate limit."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(least=1, most=MAX_COUNT, **kwargs)
 
 
 class Dollars(Number):
-    """A budget in dollars, exact to the nano-dollar. The loaded value is in nano-dollars."""
+    """The maximum of a budget: dollars with at most 9 decimals. The loaded value is in billionths of a dollar."""
 
     default_error_messages = {  # noqa: RUF012
         "range": "Give {field} as a number of dollars above 0 and at most {most}.",
@@ -181,14 +181,14 @@ class BoundedList(fields.List[Any]):
 
 
 class ReadOnly(fields.Raw):
-    """A field that responses show and clients cannot set. It is ignored, so that a client can send a response back."""
+    """A field that clients cannot set. It is ignored in input, so that a client can send back a whole response."""
 
     def __init__(self) -> None:
         super().__init__(load_only=True, allow_none=True)
 
 
 class Unsupported(BaseField):
-    """A field of Bifrost that this service does not store. It is ignored if it is empty, and otherwise refused."""
+    """A field of the gateway Bifrost that this service does not store. It is refused, unless it is empty."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(metadata={"description": reason.format(field="it")}, error_messages={"kept": reason})

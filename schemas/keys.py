@@ -1,4 +1,7 @@
-"""Virtual keys, users and API keys: the schemas of their bodies, and their JSON in responses."""
+"""Virtual keys, users and API keys: the schemas of their bodies, and their JSON in responses.
+
+A virtual key is a key that a gateway gives to its clients. An API key gives access to the API of this service.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -44,7 +47,7 @@ class VirtualKeyBody(Body):
 
 
 class IgnoredKeyFields(Body):
-    """Fields of Bifrost's virtual keys that this service does not store."""
+    """Fields that virtual keys have in the gateway Bifrost, but not in this service. They are refused if not empty."""
 
     team_id = Unsupported(OWNER)
     customer_id = Unsupported(OWNER)
@@ -75,7 +78,7 @@ def _is_nothing(value: Any) -> bool:
 
 
 class NewVirtualKey(VirtualKeyBody):
-    """A new virtual key, from HTTP or a file."""
+    """The fields of a new virtual key, in an HTTP body or a config file."""
 
     id = Name(metadata={"description": "The gateway's own id for the key; minted where left out."})
     name = Name(required=True)
@@ -132,7 +135,7 @@ class ApiKeyCreate(Body):
 
 
 def virtual_key(key: VirtualKey) -> dict[str, Any]:
-    """Convert a virtual key to the form of a response, without its value."""
+    """Return a virtual key as JSON, without its value."""
     return {
         "id": key.id,
         "name": key.name,
@@ -147,7 +150,7 @@ def virtual_key(key: VirtualKey) -> dict[str, Any]:
 
 
 def user(user: User) -> dict[str, Any]:
-    """Convert a user to the form of a response."""
+    """Return a user as JSON."""
     return {
         "id": user.id,
         "name": user.name,
@@ -157,7 +160,7 @@ def user(user: User) -> dict[str, Any]:
 
 
 def api_key(key: ApiKey) -> dict[str, Any]:
-    """Convert an API key to the form of a response, without its value."""
+    """Return an API key as JSON, without its value."""
     return {
         "id": key.id,
         "name": key.name,

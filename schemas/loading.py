@@ -1,6 +1,7 @@
-"""Loads input with a schema.
+"""Loads JSON objects with marshmallow schemas, and converts the errors of marshmallow to faults.
 
-Null counts as missing, unknown fields are refused by name, and all faults are reported.
+A fault is an error in the input: the path of a field, and a message that says what to do. Null counts as a missing
+field, except in fields that accept null. Unknown fields are refused by name. Up to 100 faults are reported at once.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,11 +21,11 @@ NOT_AN_OBJECT = "not an object"
 SCHEMA = "_schema"
 """The key under which marshmallow reports the faults of a whole object."""
 MOST_FAULTS = 100
-"""The largest number of faults in one response. A body can contain 100,000."""
+"""The largest number of faults in one response. A body can contain 100,000 faults."""
 OF_FLAT = ("one_form", "make")
-"""The methods that a FlatBody may define.
+"""The methods that a subclass of `FlatBody` may define. They must not have a marshmallow decorator.
 
-They have no decorators, because a marshmallow decorator adds an entry to their `vars`.
+A marshmallow decorator adds an attribute to a method. So a decorated method is recognized by its `vars`.
 """
 
 
@@ -32,7 +33,7 @@ class Body(Schema):
     """The schema of a JSON object that a client sends."""
 
     nullable: frozenset[str] = frozenset()
-    """The fields that accept null. In other fields null counts as missing."""
+    """The names of the fields that accept null. In all other fields, null counts as a missing field."""
     optional = False
     """Whether a missing body counts as an empty object."""
 
@@ -50,7 +51,7 @@ class Body(Schema):
 
     @pre_load
     def drop_nulls_and_shown(self, data: Any, **_: Any) -> Any:
-        """Remove nulls that count as missing, and read-only fields."""
+        """Remove read-only fields, and fields whose null counts as missing."""
         if not isinstance(data, Mapping):
             return data
         return {
@@ -61,15 +62,15 @@ class Body(Schema):
 
 
 class FlatBody(Body):
-    """A body of plain fields that is loaded faster, because each call to a model waits for it.
+    """A body that is loaded faster than others, because clients send such bodies for every call to a model.
 
-    `read` loads a valid body in one pass over the given fields. marshmallow would visit all fields of the schema. If
-    the body is not valid, marshmallow loads it. A subclass may define `one_form` and `make`, but no marshmallow hooks,
-    because the single pass does not run them.
+    `read` loads a valid body in one pass over the fields in the body. marshmallow would visit all fields of the schema.
+    If the body is not valid, `read` lets marshmallow load it again, to get all errors. A subclass may define `one_form`
+    and `make`. It may not define marshmallow hooks (such as `post_load`), because the single pass does not run them.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Raise TypeError for methods that the single pass does not run."""
+        """Raise TypeError if a subclass has methods that the single pass would not run."""
         super().__init_subclass__(**options)
         for base in set(cls.__mro__) - set(FlatBody.__mro__):
             for name, value in vars(base).items():
@@ -94,10 +95,10 @@ class FlatBody(Body):
         return self.load(data)
 
     def one_form(self, data: dict[str, Any], original: Any) -> None:
-        """Raise ValidationError if the body contains the same value in two forms."""
+        """Raise ValidationError if the body gives the same value in two forms. A subclass may define this method."""
 
     def make(self, data: dict[str, Any]) -> Any:
-        """Build the value that the loaded body describes."""
+        """Return the result of the load, made from the loaded fields. A subclass may define this method."""
         return data
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
@@ -112,20 +113,20 @@ class FlatBody(Body):
 
     @cached_property
     def _is_plain(self) -> bool:
-        """Whether `read` does every step that the schema and its fields need."""
+        """Whether the single pass of `read` does everything that the schema and its fields require."""
         usual = self.unknown == RAISE and not self.many and not self.partial and not self.nullable
         return usual and all(map(_is_plain, self.load_fields.values()))
 
     @cached_property
     def _left_out(self) -> tuple[frozenset[str], dict[str, Any]]:
-        """The required fields, and the defaults of the other fields."""
+        """The names of the required fields, and the default values of fields that are not in the body."""
         known = self.load_fields.items()
         defaults = {name: field.load_default for name, field in known if field.load_default is not missing}
         return frozenset(name for name, field in known if field.required), defaults
 
 
 def _is_plain(field: fields.Field[Any]) -> bool:
-    """Return whether `parse` is the only step that loads a field, and the loaded value has the name of the field."""
+    """Return whether loading a field needs only `parse`, and the loaded value has the same name as the field."""
     steps = field.attribute, field.validate, field.pre_load, field.post_load
     return isinstance(field, BaseField) and not any(steps) and not callable(field.load_default)
 
@@ -139,7 +140,7 @@ def load(schema: Schema, data: Mapping[str, Any]) -> Any:
 
 
 def faults(schema: Schema, error: ValidationError) -> Iterator[Fault]:
-    """Yield the faults of a failed load, each with the path of its field, for example `budgets[0].max_limit`."""
+    """Yield the faults of an input that marshmallow refused. A path looks like `budgets[0].max_limit`."""
     for path, message in _flat("", error.messages):
         if message == UNKNOWN:
             name = path or SCHEMA
@@ -179,7 +180,7 @@ def _inner(field: Any) -> Schema | None:
 
 
 def _paths(schema: Schema, at: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the name and path of each field that a client may set, nested fields first."""
+    """Yield the name and path of each field that a client may set. Nested fields come first."""
     for name, field in reversed(schema.fields.items()):
         inner = _inner(field)
         if inner is not None:
@@ -188,7 +189,7 @@ def _paths(schema: Schema, at: str = "") -> Iterator[tuple[str, str]]:
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """Return a hint with the known name that is closest to an unknown one. The hint is empty if no name is close."""
+    """Return the hint "did you mean" with the known name that is most similar to `name`, or '' if none is similar."""
     return _hint(_nearest(name, known))
 
 

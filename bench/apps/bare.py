@@ -1,7 +1,7 @@
 """A WSGI app that answers with given bytes and headers, and does nothing else.
 
-It shows the least that a page can cost. `BENCH_ANSWERS` names a JSON file with the headers and the text of the response
-for each path and query.
+It shows the shortest time in which a server can return a page. The environment variable `BENCH_ANSWERS` names a JSON
+file. For each path and query string, the file contains the headers and the body of the response.
 """
 
 import json
@@ -17,7 +17,7 @@ _answers = {
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Return the response bytes of a path. The request's body is read and ignored."""
+    """Return the response for the request's path and query string. The request's body is read and ignored."""
     if environ.get("CONTENT_LENGTH"):
         environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
     headers, body = _answers[f"{environ['PATH_INFO']}?{environ['QUERY_STRING']}"]

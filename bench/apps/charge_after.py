@@ -1,7 +1,7 @@
-"""Keeps a budget as most gateways do: check whether it is used up, make the call, then charge it.
+"""An app that keeps a budget as most gateways do: it checks the budget, makes the call, then charges the call.
 
-The check sees only past usage, because the charge comes after the response. The app has one process and a lock around
-each counter, so only this algorithm can cause overspend.
+The check does not see the calls that are still running, because a call is charged after its response. The app has one
+process, and a lock protects its counter. So this algorithm alone is the cause if calls spend more than the budget.
 """
 
 import os
@@ -21,9 +21,9 @@ used = {"nanos": 0}
 
 @app.post("/call")
 def call() -> Response:
-    """Handle one call that takes some milliseconds.
+    """Simulate one call to a model, which takes `CALL_SECONDS`.
 
-    Return 200 if it was admitted, and 402 if the budget was used up.
+    Return status 200 if the call was admitted, and 402 if the budget was used up before the call.
     """
     cost = int(orjson.loads(request.get_data())["nanos"])
     with lock:

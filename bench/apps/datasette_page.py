@@ -1,7 +1,8 @@
-"""Runs Datasette on the service's database.
+"""Runs Datasette on the service's database, to serve pages of model limits as JSON.
 
-Datasette serves the page of limits as JSON from a query, without facet suggestion. `BENCH_DATABASE` names the database
-file. A JSON column contains the rules of each limit with their open counters.
+A page is the result of one SQL query. Its column `rules` is a JSON array with the rules of a limit. A rule is one
+maximum, for example of dollars per day. Each rule contains its usage in the current time window, if there is any.
+Datasette's suggestion of facets is switched off. The environment variable `BENCH_DATABASE` names the database file.
 """
 
 import os

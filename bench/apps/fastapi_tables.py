@@ -29,7 +29,7 @@ class User(Base):
 
 
 class Counter(Base):
-    """The usage of a rule in one window."""
+    """The usage of a rule in one time window."""
 
     __tablename__ = "counters"
     __table_args__ = (ForeignKeyConstraint(["rule_id", "metric"], ["rules.id", "rules.metric"]),)
@@ -44,7 +44,7 @@ class Counter(Base):
 
 
 class Rule(Base):
-    """A budget, or the rule of a rate limit for one metric."""
+    """A budget, or the part of a rate limit for one metric (tokens or requests)."""
 
     __tablename__ = "rules"
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -61,7 +61,7 @@ class Rule(Base):
     counters: Mapped[list[Counter]] = relationship()
 
     def window(self, now: int) -> tuple[int, int, int, int]:
-        """Return the start, the end, the used and the reserved amount of the current window."""
+        """Return the start and the end of the current window, then its used amount and its reserved amount."""
         for counter in self.counters:
             if counter.generation == self.generation:
                 return counter.window_start, counter.window_end, counter.used, counter.reserved
@@ -95,7 +95,7 @@ class ModelLimit(Base):
 
     @property
     def scope_name(self) -> str | None:
-        """The name of the virtual key or user."""
+        """The name of the virtual key or user to whom the limit applies, or None."""
         named = self.virtual_key or self.user
         return named.name if named else None
 

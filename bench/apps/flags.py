@@ -1,4 +1,4 @@
-"""Gunicorn's settings for the hand-written apps: the settings of the service, without its hooks."""
+"""Gunicorn's settings for the hand-written apps: the same as for the service, but without its hook functions."""
 
 import runpy
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Runs Flask-Limiter on Redis, with two limits that are counted before each call.
+"""The app of `noop.py` with Flask-Limiter, which checks two limits in Redis before each call.
 
-It counts no money, and a crash loses its counts. The app authenticates, parses and answers like the app `noop`.
-`BENCH_REDIS` is the address of the Redis server.
+Flask-Limiter counts no money, and its counts are lost if Redis crashes. After the check, a request is authenticated,
+parsed and answered as in `noop.py`. The environment variable `BENCH_REDIS` is the address of the Redis server.
 """
 
 import os
@@ -14,7 +14,7 @@ from bench.apps.noop import app
 def caller() -> str:
     """Return the key under which calls are counted.
 
-    All callers share it, just as all callers share the limits that the benchmark stores in the service.
+    All callers share this key, just as all callers share the limits that the benchmark stores in the service.
     """
     return "everybody"
 

@@ -1,6 +1,7 @@
-"""A Flask POST endpoint that authenticates, parses its body strictly, and answers without making a decision.
+"""A Flask POST endpoint that checks the API key, parses the body strictly, and returns a fixed response.
 
-`BENCH_HEADERS` is a JSON list of the headers that the service sends with such a response.
+Unlike the service, it does not decide whether a call is within its limits. The environment variables `BENCH_ANSWER` and
+`BENCH_HEADERS` contain the body and the headers of a response of the service.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ app = Flask(__name__)
 
 @app.post("/api/governance/reservations")
 def reserve() -> Response:
-    """Answer as the service does, without making a decision."""
+    """Return the fixed response, or status 401 if the API key is wrong."""
     _, _, secret = request.headers["Authorization"].partition(" ")
     if not hmac.compare_digest(hashlib.sha256(secret.encode()).hexdigest(), DIGEST):
         return Response(status=401)

@@ -1,7 +1,8 @@
 """Serves the list of model limits with hand-written code: sqlite3 and orjson, no framework, no ORM, no check of keys.
 
-It supports only the requests of the benchmark: pages and filters in the default order, and limits without calendar
-alignment. `BENCH_DATABASE` names the service's SQLite file.
+It supports only the requests of the benchmark: pages in the default order, with or without filters. It supports no
+limits whose time windows follow the calendar. The environment variable `BENCH_DATABASE` names the database file of the
+service.
 """
 
 import os
@@ -170,9 +171,9 @@ def _side(rule: Any, now: int) -> tuple[str | None, str | None, int, int]:
 
 
 def _window(rule: Any, now: int) -> Any:
-    """Return the start, the end, the used and the reserved amount of the current window.
+    """Return the start and the end of the current window, then its used amount and its reserved amount.
 
-    Without a counter, both amounts are 0.
+    If the window has no counter yet, both amounts are 0.
     """
     if rule[9] is not None:
         return rule[9:]

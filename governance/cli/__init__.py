@@ -1,8 +1,8 @@
-"""The commands `flask governance …`.
+"""All commands `flask governance …`, as one group.
 
-Like an endpoint, a command loads its options, calls a service and shows the result. The exit code is 0 if everything
-was done or nothing needs to be done. It is 1 after an error, with a message on standard error. It is 2 if `--dry-run`
-finds something that would change.
+Like an HTTP endpoint, a command checks its options, calls a service and shows the result. The exit code is 0 if
+everything was done or nothing needs to be done. It is 1 after an error, with a message on standard error. It is 2 if
+`--dry-run` finds something that would change.
 """
 
 import os
@@ -47,11 +47,11 @@ class Commands(AppGroup):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command.
 
-        A usage error exits with 1, because click's own code 2 means here that something would change.
+        After a usage error, the exit code is 1. Click would use 2, but here 2 means that a dry run found a change.
         """
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
-                # a character that the stream's encoding lacks is replaced by `?`, so printing it does not fail
+                # print `?` for a character that the stream's encoding lacks, instead of raising an error
                 stream.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)

@@ -19,9 +19,10 @@ from schemas.audit import AuditListQuery, entry
 
 QUERY = AuditListQuery()
 OF_ITEMS = "[*].id"
-"""The suffix of the names of fields that hold the ids of a limit's items.
+"""The end of the name of a field that contains the ids of a limit's budgets or rate limits.
 
-These fields are hidden, because an item is already identified by its window.
+Such a field is hidden if other fields have changed. The names of the other fields already identify a budget or a rate
+limit by the length of its window, such as `budgets[1d].max_limit`.
 """
 
 

@@ -1,4 +1,4 @@
-"""`flask governance compact`: rewrite the database file without its free pages."""
+"""`flask governance compact`: rewrite the database file without its free (unused) pages."""
 
 import click
 from flask.cli import with_appcontext

@@ -1,4 +1,4 @@
-"""`flask governance forecast`: say when the rules of a limit run out."""
+"""`flask governance forecast`: predict when each rule (a budget, or a part of a rate limit) will be used up."""
 
 import click
 from flask.cli import with_appcontext

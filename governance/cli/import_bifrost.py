@@ -1,4 +1,4 @@
-"""`flask governance import-bifrost`: import Bifrost's store, and report which rows were imported."""
+"""`flask governance import-bifrost`: import the database of the gateway Bifrost, and report the result by row."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -49,7 +49,7 @@ def import_bifrost(file: Path, *, dry_run: bool, as_json: bool) -> None:
 
 
 def _shown(decided: ImportPlan, *, dry_run: bool) -> dict[str, Any]:
-    """Return the report as JSON: counts by kind, and every row."""
+    """Return the report as JSON: the counts by kind of row, every row, and the columns that are not read."""
     return {
         "dry_run": dry_run,
         "changes": decided.changes,
@@ -96,7 +96,7 @@ def _left_out(notes: Iterable[ImportNote]) -> Iterator[str]:
 
 
 def _differences(notes: Iterable[ImportNote]) -> Iterator[str]:
-    """Yield the remarks on imported rows. Rows with the same remark share one line."""
+    """Yield the differences between imported rows and Bifrost's rows. Rows with the same difference share one line."""
     groups: dict[tuple[CandidateKind, str], list[str]] = {}
     for row in notes:
         for remark in row.remarks if row.outcome == ImportOutcome.TAKEN else ():
@@ -121,5 +121,8 @@ def _summary(decided: ImportPlan, *, dry_run: bool) -> str:
 
 
 def _printable(text: str) -> str:
-    """Return text from another store without control characters, because they could change what the terminal shows."""
+    """Return text from Bifrost's database, with `�` instead of each unprintable character.
+
+    An unprintable character could change what the terminal shows.
+    """
     return "".join(character if character.isprintable() else "�" for character in text)

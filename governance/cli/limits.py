@@ -75,7 +75,10 @@ def _documents(seen: LimitsOverview) -> list[orjson.Fragment]:
 
 
 def _rows(entry: LimitState, now: int) -> Iterator[tuple[str, ...]]:
-    """Yield a row for each rule. Each row starts with the limit, so a line that `grep` finds is complete."""
+    """Yield a table row for each rule (a budget, or a part of a rate limit).
+
+    Each row starts with the model, the provider and the scope of the limit. So a line that `grep` finds is complete.
+    """
     limit = entry.limit
     who = (limit.model_name, formatting.provider(limit), formatting.scope(limit, entry.scope_name))
     for each in statuses(entry, now):

@@ -1,4 +1,8 @@
-"""`flask governance prices …`: list and look up prices, set and remove overrides, as `/api/governance/prices` does."""
+"""`flask governance prices …`: list and look up prices, and set and remove overrides.
+
+An override is a price that an operator has set. It is used instead of the price in the price list. The endpoints
+`/api/governance/prices` do the same as these commands.
+"""
 
 import re
 from decimal import Decimal
@@ -142,7 +146,7 @@ def _ready(service: Container) -> Container:
 
 
 def _value(name: str, text: str) -> Any:
-    """Return a rate as a number. Text that is no number is returned unchanged, and the schema refuses it."""
+    """Return the text of a rate as a number. Any other text is returned unchanged, and is checked by the schema."""
     is_rate = name not in ("provider", "effective_from") and NUMBER.fullmatch(text)
     return Decimal(text) if is_rate else text
 

@@ -64,7 +64,7 @@ def sync(
 
 
 def _is_confirmed(*, yes: bool, as_json: bool) -> bool:
-    """Return whether the user confirms the plan. If there is no terminal to ask on, end the command."""
+    """Return whether the user confirms the plan (or used `--yes`). If nobody can be asked, end the command."""
     if not yes and (as_json or not sys.stdin.isatty()):
         stop(UNASKED)
     return yes or click.confirm("Apply this?")

@@ -1,4 +1,4 @@
-"""`flask governance usage`: list the rules that are nearest to their maximum."""
+"""`flask governance usage`: list the budgets and rate limits that are nearest to their maximum."""
 
 from typing import Any
 

@@ -1,4 +1,9 @@
-"""`flask governance verify`: compare each counter with its ledger, and find counters that are almost too large."""
+"""`flask governance verify`: check that stored sums of usage equal the calls that they sum.
+
+A counter contains the usage of one budget or rate limit in one time window. Its ledger contains the amounts that each
+call added to it. The usage history contains the sums of all calls for each 15 minutes, day and month. The command also
+finds counters that are almost too large to be stored.
+"""
 
 import sys
 from typing import Any
@@ -76,7 +81,7 @@ def _shown(difference: CounterDifference | FullCounter) -> dict[str, Any]:
 
 
 def _line(difference: CounterDifference) -> str:
-    """Return a difference as a sentence. Amounts of a budget are in dollars."""
+    """Return the sentence that reports a difference. Amounts of a budget are in dollars."""
     amount = money.dollars if difference.metric == Metric.COST else str
     used, ledger_used, reserved, ledger_reserved = (amount(value) for value in difference[3:])
     return (

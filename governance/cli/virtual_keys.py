@@ -1,4 +1,7 @@
-"""`flask governance virtual-keys …`: create and list virtual keys, as `/api/governance/virtual-keys` does."""
+"""`flask governance virtual-keys …`: create and list virtual keys, as the API does (`/api/governance/virtual-keys`).
+
+A virtual key is the secret with which a client calls models through the gateway.
+"""
 
 import click
 from flask.cli import with_appcontext

@@ -1,4 +1,4 @@
-"""`flask governance what-if`: say what a limit would have done with past calls."""
+"""`flask governance what-if`: show which past calls a limit would have refused, if it had existed."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ HEAD = ("BY", "NAME", "CALLS", "REFUSED")
 
 
 class WindowOption(click.ParamType[tuple[Decimal | int, str]]):
-    """An amount and the duration of its window, such as `18/1d`."""
+    """The type of an option whose value is an amount and the length of its window, such as `18/1d`."""
 
     name = "AMOUNT/DURATION"
     form = re.compile(r"\$?([0-9]+(?:\.[0-9]+)?)/(\S+)")
@@ -36,7 +36,10 @@ class WindowOption(click.ParamType[tuple[Decimal | int, str]]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[Decimal | int, str]:
-        """Return the amount and the duration. Other text ends the command with a sentence that names the option."""
+        """Return the amount and the duration.
+
+        If the text has another form, end the command with an error that names the option.
+        """
         match = self.form.fullmatch(value)
         if match is None:
             self.fail("Give an amount and a duration, such as 18/1d.", param, ctx)
@@ -89,7 +92,7 @@ def _limit(
     requests: Iterable[tuple[Decimal | int, str]],
     **given: Any,
 ) -> dict[str, Any]:
-    """Return the limit as `POST /model-configs` takes it. Options that were left out are left out here too."""
+    """Return the options as a body of `POST /model-configs`. The body has no field for an option that was not given."""
     return {
         **{name: value for name, value in given.items() if value},
         "budgets": [_window("", *each) for each in budgets],

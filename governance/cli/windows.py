@@ -1,4 +1,4 @@
-"""`flask governance windows`: list the windows of a limit, past ones too."""
+"""`flask governance windows`: list the usage of a limit in its current and past time windows."""
 
 from collections.abc import Iterator
 

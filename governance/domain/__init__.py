@@ -1,1 +1,1 @@
-"""The domain: pure functions and values. It imports only the standard library."""
+"""The domain layer: values, and functions without Flask or SQL. Besides itself it imports only the standard library."""

@@ -1,4 +1,4 @@
-"""Formats the address of the service and the URL of a database as text."""
+"""Formats network addresses of the service, and hides the secrets in a database URL."""
 
 from ipaddress import ip_address
 
@@ -16,7 +16,7 @@ def without_brackets(host: str) -> str:
 def reachable(host: str) -> str:
     """Return the address at which clients can reach a service that listens on `host`.
 
-    If `host` means all addresses, return a loopback address.
+    If `host` means all addresses (`0.0.0.0` or `::`), return a loopback address.
     """
     try:
         address = ip_address(host)

@@ -1,6 +1,7 @@
-"""Convert loosely typed values of a store into the form that the HTTP schemas expect.
+"""Converts values from Bifrost's database and from config files into the form that the schemas of the HTTP API expect.
 
-A value of an unknown form is returned unchanged, and then the schema refuses it.
+Bifrost is an LLM gateway, written in Go, from which this service imports limits. Most functions return a value of an
+unknown form unchanged, and then the schema refuses it.
 """
 
 import re
@@ -14,11 +15,14 @@ TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?"
     r" ?(Z|[+-][0-9]{2}:?[0-9]{2})?(?: [A-Za-z0-9+-]+)?(?: m=[+-][0-9.]+)?"
 )
-"""A time as Go's SQLite drivers write it. The colon in the offset, a zone name and a monotonic reading are optional."""
+"""A time as Go's SQLite drivers write it.
+
+The fraction, the offset and its colon, the name of the zone, and the monotonic clock (`m=+0.01`) are optional.
+"""
 NEVER = "0001-01-01"
-"""The date of Go's zero time."""
+"""The date of Go's zero time, which means that no time is set."""
 MILLISECONDS_FROM = 10**12
-"""Go's SQLite drivers read integers below this one as seconds, and all other integers as milliseconds."""
+"""Go's SQLite drivers read integers up to this one as seconds, and larger integers as milliseconds."""
 FLAGS = {0: False, 1: True, "0": False, "1": True, "false": False, "true": True}
 QUARTERS = re.compile(r"([0-9]{1,3})Q")
 SANE = 10**15
@@ -56,7 +60,7 @@ def instant(value: Any) -> int | None:
 
 
 def flag(value: Any) -> Any:
-    """Convert a value to a boolean."""
+    """Convert 0, 1 and the texts `0`, `1`, `true` and `false` to a boolean."""
     known = value.lower() if isinstance(value, str) else value
     return FLAGS.get(known, value) if isinstance(known, int | str) else value
 
@@ -77,14 +81,17 @@ def dollars(value: Any) -> Any:
 def nanos(value: Any) -> int | None:
     """Convert dollars to nano-dollars, rounded to the nearest.
 
-    Return None if the value is not an amount from 0 to 10^15.
+    Return None if the value is not a number from 0 up to, but not including, 10^15.
     """
     amount = dollars(value)
     return int(amount * NANOS) if _sane(amount) else None
 
 
 def count(value: Any) -> int | None:
-    """Round a number of tokens or requests up. Return None if the value is not a number from 0 to 10^15."""
+    """Round a number of tokens or requests up.
+
+    Return None if the value is not a number from 0 up to, but not including, 10^15.
+    """
     amount = number(value)
     return int(Decimal(amount).to_integral_value(ROUND_CEILING)) if _sane(amount) else None
 
@@ -94,6 +101,6 @@ def _sane(amount: Any) -> bool:
 
 
 def duration(value: Any) -> Any:
-    """Convert the length of a window. Quarters become months: `2Q` becomes `6M`, which has the same windows."""
+    """Convert quarters of a year in the length of a window to months: `2Q` becomes `6M`, which has the same windows."""
     match = QUARTERS.fullmatch(value) if isinstance(value, str) else None
     return f"{3 * int(match[1])}M" if match else value

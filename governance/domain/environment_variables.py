@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 PREFIX = "GOVERNANCE_"
 OF_OTHERS = re.compile(r"GOVERNANCE_(URL|KEY|(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?))")
-"""Variables that clients use, or that Kubernetes sets for a Service named `governance…`
+"""Matches variables that clients use, or that Kubernetes sets for a Service named `governance…`
 (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).
 """
 

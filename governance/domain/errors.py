@@ -2,16 +2,16 @@
 
 GovernanceError
 ├── InvalidRequest      something in the request is wrong: one or more Faults
-├── Unauthenticated     no API key, or one that is unknown or expired
+├── Unauthenticated     the request has no API key, or an API key that is unknown or expired
 ├── Forbidden           the API key is valid, but lacks the scope for the call
 ├── NotFound            nothing is stored under the id
 ├── Conflict            the request is valid, but conflicts with the stored state
-├── Denied              a limit has no room for the call
-├── Unavailable         the database or the snapshot cannot answer now; try again
-├── FaultyFile          a config file is wrong: all its faults, each with its line
-└── NotReady            the service cannot start: for the operator, on standard error
+├── Denied              a limit refuses the call
+├── Unavailable         the database or its copy in memory (the snapshot) cannot answer now; try again
+├── FaultyFile          a config file is wrong; the exception contains all its faults, each with its line
+└── NotReady            the service cannot start; the message is for the operator, on standard error
 
-Services raise these; `governance.web.http.errors` maps each code to an HTTP status.
+Services raise these exceptions. `governance.web.http.errors` maps each code to an HTTP status.
 """
 
 from collections.abc import Mapping, Sequence
@@ -130,7 +130,7 @@ class InvalidRequest(GovernanceError):
 
 
 class Unauthenticated(GovernanceError):
-    """The request has no API key, or one that is unknown or expired."""
+    """The request has no API key, or an API key that is unknown or expired."""
 
     type = "authentication"
     default_code = Code.INVALID_API_KEY
@@ -158,7 +158,7 @@ class Conflict(GovernanceError):
 
 
 class Denied(GovernanceError):
-    """A limit has no room for the call.
+    """A limit refuses the call.
 
     In the response, `type` equals the code. `whose` contains the ids of the call's virtual key and user, for the log.
     """
@@ -187,7 +187,7 @@ class Unavailable(GovernanceError):
 
 
 class Misplaced(NamedTuple):
-    """A fault in a file: the line (None if it is unknown), the path in the file, and how to correct it."""
+    """A fault in a file: its line (None if unknown), its path (`governance.budgets[0]`), and how to correct it."""
 
     line: int | None
     path: str | None
@@ -197,7 +197,7 @@ class Misplaced(NamedTuple):
 class FaultyFile(GovernanceError):
     """A config file is wrong, or cannot be read.
 
-    The message contains a line for each fault. `warnings` are about entries without faults.
+    The message contains a line for each fault. `warnings` contains warnings about entries without faults.
     """
 
     type = "invalid_request"

@@ -1,6 +1,6 @@
 """Pauses garbage collection while millions of values are created.
 
-In that phase garbage collection takes a third of the time and frees little.
+While they are created, garbage collection would take a third of the time and free little memory.
 """
 
 import gc
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 def pause_gc() -> Iterator[None]:
     """Pause the cyclic garbage collector inside the block.
 
-    Use this in commands and at a start, not while requests are served.
+    Use this in commands, while the service starts, and in rare tasks such as a sync. Do not use it for each request.
     """
     was = gc.isenabled()
     gc.disable()

@@ -1,23 +1,23 @@
-"""Says where the parts of this service are: in a checkout, or installed from a wheel."""
+"""Says how this service is installed (as a Git checkout or from a wheel), and where its folders are."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The folder of `app.py`: a checkout, or site-packages."""
+"""The folder that contains `app.py`: the checkout, or site-packages."""
 IS_INSTALLED = any(ROOT.glob("model_limits-*.dist-info"))
-"""Whether this is an installed wheel: its metadata is next to its modules."""
+"""Whether this service was installed from a wheel. Then the metadata of the wheel is next to the modules."""
 PROGRAM = "model-limits" if IS_INSTALLED else "flask governance"
-"""How a command of this service begins, for messages."""
+"""The text with which each command of this service begins. Messages contain it."""
 START = f"{PROGRAM} serve" if IS_INSTALLED else "make run"
-"""The command that starts the service, for messages."""
+"""The command that starts the service. Messages contain it."""
 
 
 def state_folder(environ: Mapping[str, str]) -> str:
     """Return the instance folder of an installed service: `${XDG_STATE_HOME:-~/.local/state}/model-limits`.
 
-    As the XDG Base Directory Specification says, a path that is not absolute is ignored. Raises ValueError if HOME is
-    needed and is no absolute path.
+    As the XDG Base Directory Specification says, XDG_STATE_HOME is ignored if it is not an absolute path. Raises
+    ValueError if HOME is needed and is not an absolute path.
     """
     state, home = Path(environ.get("XDG_STATE_HOME", "")), Path(environ.get("HOME", ""))
     if not state.is_absolute():
@@ -28,8 +28,9 @@ def state_folder(environ: Mapping[str, str]) -> str:
 
 
 def absolute(path: str) -> Path:
-    """Return the absolute path of a path in a setting.
+    """Convert a path in a setting to an absolute path.
 
-    A relative path lies under the root of a checkout. For an installed service, it lies under the working directory.
+    In a checkout, a relative path starts at the root of the checkout. In an installed service, it starts at the working
+    directory.
     """
     return Path(path).absolute() if IS_INSTALLED else ROOT / path

@@ -1,4 +1,4 @@
-"""API keys of the management API, virtual keys of the gateway, and the stored forms of a secret."""
+"""API keys for this service's HTTP API, virtual keys of the gateway, users, and the digest and prefix of a secret."""
 
 import hashlib
 from collections.abc import Iterable
@@ -33,12 +33,12 @@ GRANTS = {
 
 @cache
 def granted(held: tuple[str, ...]) -> frozenset[KeyScope]:
-    """Return all scopes that the scopes of a key include."""
+    """Return the scopes in `held`, and all scopes that these include."""
     return frozenset[KeyScope]().union(*(GRANTS[KeyScope(scope)] for scope in held))
 
 
 class ApiKey(NamedTuple):
-    """A stored API key. It contains the digest of the key, not the key. Instants are in microseconds."""
+    """A stored API key. It contains the digest of the secret, not the secret. Instants are in microseconds."""
 
     id: str
     name: str
@@ -59,7 +59,7 @@ class ApiKey(NamedTuple):
 
 
 def is_last_admin(key: ApiKey, others: Iterable[ApiKey], now: int) -> bool:
-    """Return whether a key is the last admin key: all other admin keys expire before it."""
+    """Return whether a key is the last admin key: it has not expired, and all other admin keys expire before it."""
     admins = (other for other in others if other.id != key.id and other.may(KeyScope.ADMIN))
     return key.may(KeyScope.ADMIN) and key.live(now) and all(_end(other) < _end(key) for other in admins)
 
@@ -69,7 +69,10 @@ def _end(key: ApiKey) -> float:
 
 
 class VirtualKey(NamedTuple):
-    """A virtual key of the gateway. It can be the scope of a limit. Only the digest of the key's value is stored."""
+    """A virtual key of the gateway: the secret with which a client calls models.
+
+    A limit can apply to one virtual key. Only the digest and the first characters of the secret are stored.
+    """
 
     id: str
     name: str
@@ -84,7 +87,7 @@ class VirtualKey(NamedTuple):
 
 
 class User(NamedTuple):
-    """A name for a user id. Limits refer to the id, so they do not depend on the name."""
+    """A user: an id, and a name for it. Limits refer to the id, so they do not depend on the name."""
 
     id: str
     name: str
@@ -107,5 +110,5 @@ def digest(secret: str) -> str:
 
 
 def shown_prefix(secret: str) -> str:
-    """Return the first characters of a secret, which users may see: 12 characters, or a quarter of a shorter secret."""
+    """Return the first characters of a secret, which users may see: at most 12, and at most a quarter of the secret."""
     return secret[: min(SHOWN, len(secret) // 4)]

@@ -15,7 +15,8 @@ DRAWN_AHEAD = 512
 _ahead: list[int] = []
 """Random numbers for the next ids.
 
-Each call of `os.urandom` releases the interpreter lock, so one call draws 512 numbers.
+Each call of `os.urandom` releases the interpreter lock, and getting the lock back may take long. So one call draws 512
+numbers.
 """
 os.register_at_fork(after_in_child=_ahead.clear)
 
@@ -38,7 +39,7 @@ def _draw_ahead() -> None:
 def _ordered_id(now: int) -> str:
     """Return a UUID of version 7 (RFC 9562).
 
-    Its first part is the time in milliseconds, so new entries of an index are added at its end.
+    The UUID begins with the time in milliseconds. So a database index always adds new UUIDs at its end.
     """
     while True:
         try:
@@ -54,7 +55,8 @@ def _ordered_id(now: int) -> str:
 class RandomIds(NamedTuple):
     """Functions that generate random values.
 
-    The values are ids (UUIDs), ids ordered by time (given in microseconds), and secrets (without a prefix).
+    `new_id` returns a UUID. `new_ordered_id` takes the time in microseconds, and returns a UUID that sorts by time.
+    `new_secret` returns a secret without a prefix.
     """
 
     new_id: Callable[[], str] = _id

@@ -1,4 +1,8 @@
-"""Runs every management write: one transaction that includes the audit entries, and then a refresh of the snapshot."""
+"""Runs every management write, which is a change of limits, keys, users or prices.
+
+A management write is one transaction that also stores the audit entries. After the transaction, the snapshot is
+refreshed. The snapshot is the worker's copy of the database in memory.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +18,11 @@ from governance.storage.store import Database
 
 
 class Write(NamedTuple):
-    """A management write that is in progress: its transaction, its time in microseconds, and its config revision."""
+    """A management write that is in progress.
+
+    `connection` has an open transaction. `now` is the time of the write in microseconds. `revision` is the config
+    revision, a number that each management write raises by 1.
+    """
 
     connection: Connection
     now: int
@@ -31,7 +39,7 @@ class Writer:
 
     @contextmanager
     def write(self) -> Iterator[Write]:
-        """Run the block in one transaction.
+        """Run the `with` block in one transaction.
 
         Then refresh this worker's snapshot, so that it contains the changes. If the refresh fails, the error is logged
         and counted, and the write stays committed.

@@ -1,6 +1,7 @@
-"""The cache of the snapshot: a TTL cache with one entry.
+"""Caches the snapshot, which is a worker's copy of the database in memory, for a limited time.
 
-Each poll renews it. After it has expired, the next read reloads it.
+The cache has one entry. The worker polls the database every few seconds, and each poll renews the entry. If the entry
+has expired, the next read reloads the snapshot.
 """
 
 import gc
@@ -78,8 +79,8 @@ class SnapshotCache:
         """Load the state that the database has now, or a later one.
 
         Raises the errors of the loader. A caller that arrives during a refresh waits for the next refresh, because the
-        current one may have begun before the caller's commit. All waiting callers share the next refresh and its error.
-        Raises Unavailable at the deadline `until`, in seconds of the timer.
+        current refresh may have begun before the caller's commit. All waiting callers share the next refresh, and get
+        the same error if it fails. Raises Unavailable at the deadline `until`, in seconds of the timer.
         """
         with self._turn:
             mine = self._must_run(self._begun + 1, until)
@@ -88,10 +89,11 @@ class SnapshotCache:
         return self._outcome()
 
     def catch_up(self, until: float | None = None) -> None:
-        """Refresh the snapshot if it was loaded before.
+        """Refresh the snapshot if this process has loaded it before.
 
-        A command never loads it, because it does not need it. If the refresh fails, the error is logged and counted.
-        Raises Unavailable, as `refresh` does.
+        The process of a command never loads the snapshot, because it does not need one. If the refresh fails, the error
+        is logged and counted, but not raised. Raises Unavailable if the refresh of another thread does not end by the
+        deadline `until`.
         """
         with self._turn:
             mine = self._begun > 0 and self._must_run(self._begun + 1, until)
@@ -99,7 +101,10 @@ class SnapshotCache:
             self._run()
 
     def _reloaded(self) -> LoadedSnapshot:
-        """Return the result of the running refresh. If none is running, run one. Many readers share one refresh."""
+        """Return the result of the running refresh. If no refresh is running, run one.
+
+        Many readers share one refresh.
+        """
         with self._turn:
             known = self.peek()
             mine = known is None and self._must_run(self._ended + 1)
@@ -112,7 +117,10 @@ class SnapshotCache:
             raise Unavailable(sentence, code=Code.MEMORY_UNAVAILABLE) from error
 
     def _must_run(self, wanted: int, until: float | None = None) -> bool:
-        """Wait until refresh `wanted` has ended, or until no refresh runs. Return whether the caller must run it."""
+        """Wait until the refresh with the number `wanted` has ended, or until no refresh runs.
+
+        Return whether the caller must run that refresh. Refreshes are numbered in the order in which they begin.
+        """
         seconds = self._patience if until is None else max(0.0, until - self._timer())
         if not self._turn.wait_for(lambda: self._ended == self._begun or self._ended >= wanted, seconds):
             raise Unavailable("Try again shortly: the memory is still being read.", code=Code.MEMORY_UNAVAILABLE)

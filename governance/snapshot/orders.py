@@ -1,8 +1,8 @@
-"""The ids of limits, sorted in each order in which the list can be requested.
+"""Keeps the ids of limits sorted in each order in which a client can request the list of limits.
 
-All limits are sorted once in each order, at the first load. After that, the orders are updated by insertion. When a
-filter is first requested, its order is computed from these orders. Then it is cached and updated too. So a page takes
-the same time at any offset.
+An order is a sorted list of ids. When all limits are loaded, they are sorted once in each order. After that, only
+single ids are inserted and removed. When a filter is first requested, the ids that match are selected from an order.
+The result is a new order, which is cached and updated too. So a page takes the same time at any offset.
 """
 
 from bisect import bisect_left, insort
@@ -27,16 +27,17 @@ KEYS: dict[str, Callable[[Limit], Any]] = {
 }
 EVERYTHING = Filter()
 KEPT = 2_000_000
-"""The largest number of entries in all cached orders together. Their references occupy 16 MB."""
+"""The largest number of ids in all cached orders together. The references to these ids occupy 16 MB."""
 PIECE = 64
-"""The number of names that are joined and searched together.
+"""The number of names that are joined to one text and searched together.
 
-A search in joined names is five times as fast if few names contain the text, and 10 % slower if most names contain it.
+Compared with a search in each single name, this is five times as fast if few names contain the searched text, and 10 %
+slower if most names contain it.
 """
 
 
 class Names:
-    """The ids of limits with their names, in chunks."""
+    """The ids of limits with their names, in chunks that can be searched quickly."""
 
     def __init__(self, ids: Sequence[str], names: Sequence[str]) -> None:
         starts = range(0, len(ids), PIECE)
@@ -57,7 +58,10 @@ class Names:
 
 
 class Orders:
-    """The ascending orders of the limits in one snapshot. An order is never changed."""
+    """The orders of the limits in one snapshot, which is a worker's copy of the database in memory.
+
+    All orders are ascending. An order is never changed.
+    """
 
     def __init__(
         self,
@@ -78,7 +82,7 @@ class Orders:
 
     @classmethod
     def of(cls, entries: Entries) -> "Orders":
-        """Sort all limits, at the first load."""
+        """Sort all limits in each order. This is done only when all limits are loaded."""
         limits = [entry.limit for entry in entries.values()]
         return cls(entries, {name: [limit.id for limit in sorted(limits, key=key)] for name, key in KEYS.items()})
 
@@ -116,7 +120,8 @@ class Orders:
     def moved(self, entries: Entries, added: Iterable[Limit], removed: Iterable[Limit]) -> "Orders":
         """Return the orders after limits were added and removed.
 
-        An edit does not move a limit, because it changes no sort key.
+        If a change gives a limit another sort key, or another value of a field that filters use, `removed` contains the
+        old limit, and `added` contains the new one. No other change moves a limit.
         """
         added, removed = list(added), list(removed)
         with self._lock:

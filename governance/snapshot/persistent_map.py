@@ -1,9 +1,9 @@
-"""An immutable mapping.
+"""An immutable mapping. A new version shares all unchanged parts with the old version.
 
-A new version shares all unchanged parts with the old one. A refresh builds a new snapshot while readers use the old
-one. Copying a dictionary of 100,000 keys would hold the interpreter lock for milliseconds, and the garbage collector
-would walk through the copy twice. This mapping consists of many small dictionaries. The hash of a key selects one of
-them. Only dictionaries with changes are copied.
+The snapshot, a worker's copy of the database in memory, consists of such mappings. A refresh builds a new snapshot
+while readers use the old one. If the mapping were one dictionary, copying 100,000 keys would hold the interpreter lock
+for milliseconds, and the garbage collector would walk through the copy twice. So this mapping consists of many small
+dictionaries. The hash of a key selects one of them. Only dictionaries with changes are copied.
 """
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
@@ -17,7 +17,7 @@ Other = TypeVar("Other")
 PIECES = 4096
 """The number of small dictionaries.
 
-With 100,000 keys, each of them contains 24 keys and is copied in less than a microsecond.
+With 100,000 keys, a small dictionary contains about 24 keys, and copying it takes less than a microsecond.
 """
 
 
@@ -45,7 +45,7 @@ class PersistentMap(Mapping[Key, Value]):
     def get(self, key: Key, default: object = None, /) -> object:
         """Return the value of a key, or the default.
 
-        `Mapping.get` is slower, because it raises and catches KeyError for a missing key.
+        The inherited `Mapping.get` is slower, because it raises and catches KeyError for a missing key.
         """
         return self.pieces[hash(key) % PIECES].get(key, default)
 
@@ -74,7 +74,7 @@ class PersistentMap(Mapping[Key, Value]):
         return [pieces[hash(key) % PIECES][key] for key in keys]
 
     def replaced(self, gone: Iterable[Key], news: Mapping[Key, Value]) -> Self:
-        """Return a version without the removed keys and with the new values."""
+        """Return a new version without the keys in `gone` and with the values in `news`."""
         pieces, gone = self.pieces.copy(), list(gone)
         for place in {hash(key) % PIECES for key in (*gone, *news)}:
             pieces[place] = pieces[place].copy()
@@ -87,7 +87,7 @@ class PersistentMap(Mapping[Key, Value]):
         return made
 
     def changed_since(self, before: "PersistentMap[Key, Value]") -> Iterator[Key]:
-        """Return the keys whose values are new or differ from those in an older version."""
+        """Return the keys that are new, or whose value is another object than in the older version `before`."""
         for mine, theirs in zip(self.pieces, before.pieces, strict=True):
             if mine is not theirs:
                 yield from (key for key, value in mine.items() if theirs.get(key) is not value)

@@ -1,4 +1,8 @@
-"""The thread that refreshes a worker's snapshot. The worker starts it. It never starts when a module is imported."""
+"""Runs tasks at regular intervals in a thread, such as the refresh of the snapshot.
+
+The snapshot is a worker's copy of the database in memory. The worker starts the thread. The thread never starts when a
+module is imported.
+"""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -11,9 +15,9 @@ logger = logging.getLogger("governance.memory")
 
 
 class Poller:
-    """Runs its tasks when it starts, and then every `interval` seconds.
+    """Runs its tasks once when it starts, and then every `interval` seconds. One run of all tasks is a poll.
 
-    A failed task is logged, and runs again at the next poll.
+    If a task fails, the error is logged, and the task runs again at the next poll.
     """
 
     def __init__(self, tasks: Sequence[Callable[[], object]], interval: float) -> None:
@@ -31,7 +35,7 @@ class Poller:
             self._thread.start()
 
     def stop(self) -> None:
-        """Run the tasks one last time, and end the thread."""
+        """End the thread, and then run the tasks one last time."""
         if self._thread is not None:
             self._stopping.set()
             self._thread.join(timeout=self._interval)

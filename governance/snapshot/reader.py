@@ -1,4 +1,8 @@
-"""Reads pages of limits, budgets and rate limits from the snapshot, without SQL."""
+"""Reads pages of limits, budgets and rate limits from the snapshot, without SQL.
+
+The snapshot is a worker's copy of the database in memory. A budget sets a maximum of dollars for a limit. A rate limit
+sets a maximum of tokens, of requests, or of both.
+"""
 
 from collections.abc import Sequence
 from threading import Lock
@@ -18,9 +22,10 @@ Thing = TypeVar("Thing")
 
 
 class SnapshotPage(NamedTuple):
-    """A page of JSON documents with their ETags.
+    """A page of limits as JSON documents with their ETags.
 
-    It also contains the number of all limits, the snapshot's age in seconds, and the validity of the page.
+    It also contains the number of all limits that match the filter, the snapshot's age in seconds, and the conditions
+    under which the page stays valid.
     """
 
     documents: Sequence[bytes]
@@ -31,7 +36,11 @@ class SnapshotPage(NamedTuple):
 
 
 class SnapshotItems(NamedTuple):
-    """A page of (id of a budget or rate limit, its limit). The total and the age are as in `SnapshotPage`."""
+    """A page of budgets or of rate limits.
+
+    `page` contains the id of each budget or rate limit, and the limit to which it belongs. `total` is the number of all
+    budgets or rate limits. `age` is the snapshot's age in seconds.
+    """
 
     page: list[tuple[str, LimitState]]
     total: int
@@ -39,7 +48,7 @@ class SnapshotItems(NamedTuple):
 
 
 class SnapshotReader:
-    """Reads pages from the snapshot that a cache contains."""
+    """Reads pages from the snapshot in a cache."""
 
     def __init__(self, cache: SnapshotCache, most_bytes: int) -> None:
         self.cache = cache
@@ -63,7 +72,10 @@ class SnapshotReader:
         return SnapshotPage(documents, etags, found.total, self.cache.age(known), validity)
 
     def rendering(self, entry: LimitState, now: int) -> Rendering:
-        """Return the JSON of a limit that was read from the database. If an equal rendering is cached, return it."""
+        """Return the JSON of a limit that was read from the database.
+
+        If the JSON of the same limit with the same counters is cached and still valid, return the cached JSON.
+        """
         return self._renderings.of(entry, now)
 
     def items(self, page: Page, *, budgets: bool) -> SnapshotItems:
@@ -76,7 +88,7 @@ class SnapshotReader:
 
 
 def _page(ascending: list[Thing], page: Page, *, descending: bool) -> list[Thing]:
-    """Return a page of an ascending list, forwards or backwards."""
+    """Return a page of an ascending list, in ascending or descending order."""
     if not descending:
         return ascending[page.offset : page.offset + page.limit]
     end = max(0, len(ascending) - page.offset)
@@ -84,7 +96,10 @@ def _page(ascending: list[Thing], page: Page, *, descending: bool) -> list[Thing
 
 
 class _Items:
-    """The list of all budgets, or of all rate limits, at the last requested config revision."""
+    """Caches the list of all budgets, or of all rate limits, of the last requested snapshot.
+
+    The list is computed again only if the config revision has changed. This number rises with each edit of a limit.
+    """
 
     def __init__(self, *, budgets: bool) -> None:
         self._budgets = budgets

@@ -1,7 +1,7 @@
-"""A cache of the JSON of limits.
+"""A cache of the JSON of limits. The JSON of one limit is called its rendering.
 
-Its size in bytes is limited. If it is full, the oldest entry is removed. The order does not depend on use, so a hit
-writes nothing, and readers need no lock.
+The size of the cache in bytes is limited. If the cache is full, the oldest renderings are removed. A read does not
+change the order of the renderings. So a read writes nothing, and needs no lock.
 """
 
 from collections.abc import Iterable
@@ -16,9 +16,10 @@ OVERHEAD = 400
 
 
 class Renderings:
-    """Renderings by limit.
+    """Renderings by the id of the limit.
 
-    A rendering is removed when the limit changes, when its time span ends, or when the cache is full.
+    A rendering is replaced if the limit has changed, or if the rendering is no longer valid because a time window has
+    ended. It is removed if the cache is full.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -28,7 +29,7 @@ class Renderings:
         self._lock = Lock()
 
     def page(self, entries: Iterable[LimitState], now: int) -> list[Rendering]:
-        """Return the renderings of several entries at `now`."""
+        """Return the renderings of several limits at `now`."""
         kept, page = self._kept.get, []
         for entry in entries:
             known, rendering = kept(entry.limit.id, (None, None))
@@ -38,9 +39,9 @@ class Renderings:
         return page
 
     def of(self, entry: LimitState, now: int) -> Rendering:
-        """Return the rendering of an entry at `now`.
+        """Return the rendering of a limit at `now`.
 
-        If the entry equals the cached one, return the cached rendering.
+        If the limit equals the cached limit and the cached rendering is still valid, return the cached rendering.
         """
         known, rendering = self._kept.get(entry.limit.id, (None, None))
         if rendering is None or not rendering.valid_from <= now < rendering.valid_until:

@@ -1,4 +1,8 @@
-"""Lists the budgets of all limits, and the rate limits of all limits."""
+"""Lists the budgets of all limits, and the rate limits of all limits.
+
+A limit has rules. A budget is one rule, which sets a maximum of dollars. A rate limit is one or two rules with the same
+id, which set a maximum of tokens or requests.
+"""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -7,7 +11,7 @@ from governance.domain.limits.limit import Limit, Metric
 
 
 class FlatItem(NamedTuple):
-    """The sort key of a budget or rate limit: the time of its creation, then its id."""
+    """A budget or rate limit, and the id of its limit. Items are sorted by the time of creation, then by id."""
 
     created_at: int
     id: str

@@ -1,4 +1,4 @@
-"""The snapshot: the rows of the database as immutable values.
+"""The snapshot: a worker's copy of the database in memory, as immutable values.
 
 Readers need no lock, because a refresh replaces the whole snapshot.
 """
@@ -22,13 +22,14 @@ KeyValue = TypeVar("KeyValue", ApiKey, VirtualKey)
 
 
 class Snapshot(NamedTuple):
-    """The state of the database at a mark (`Mark`).
+    """The state of the database. `mark` identifies this state.
 
-    `entries` contains the limits by id. `names` contains the scope names by (scope, scope_id). `api_keys` and
-    `virtual_keys` contain the keys by id. `digests` and `values` contain the same keys by the digest of their secret.
-    `identities` contains the ids of the limits by identity. `related` contains these identities sorted by provider and
-    by model. `prices` contains the price overrides by id. `overrides` contains the same overrides by model, sorted by
-    start, the latest first.
+    `entries` contains the limits by id. `names` contains the names of virtual keys and users by (scope, scope_id).
+    `orders` contains the sorted ids of the limits. `api_keys` and `virtual_keys` contain the keys by id. `digests` and
+    `values` contain the same keys by the digest of their secret. The identity of a limit is its scope, provider and
+    model, which no other limit has. `identities` contains the ids of the limits by identity. `related` contains the
+    identities sorted by provider and by model. `prices` contains the price overrides by id. `overrides` contains the
+    same overrides by model, sorted by start, the latest first.
     """
 
     mark: Mark
@@ -72,7 +73,7 @@ def first(changes: Changes) -> Snapshot:
 
 
 def moved(before: Snapshot, changes: Changes) -> Snapshot:
-    """Return the snapshot after changes. Without changes, return the same snapshot. Unchanged parts are shared."""
+    """Return the snapshot after changes. Without changes, return the same snapshot. Unchanged parts are not copied."""
     if changes.whole:
         return first(changes)
     names = _merged(before.names, changes.names) if changes.names else before.names
@@ -97,7 +98,7 @@ def moved(before: Snapshot, changes: Changes) -> Snapshot:
 
 
 def _entries(before: Snapshot, changes: Changes, names: PersistentMap[ScopeKey, str]) -> PersistentMap[str, LimitState]:
-    """Return the entries after changes. If no entry changed, return the same mapping."""
+    """Return the limits by id after changes. If no limit changed, return the same mapping."""
     gone = {limit_id for limit_id in changes.gone if limit_id in before.entries and limit_id not in changes.limits}
     news: dict[str, LimitState] = {}
     for limit_id, (limit, counters) in changes.limits.items():
@@ -114,7 +115,7 @@ def _entries(before: Snapshot, changes: Changes, names: PersistentMap[ScopeKey, 
 
 
 def _reordered(before: Snapshot, after: Snapshot, touched: Iterable[str]) -> Snapshot:
-    """Return the snapshot with orders and indexes that match its entries."""
+    """Return the snapshot with new orders and indexes that match its limits."""
     added, removed = [], []
     for limit_id in touched:
         old, new = before.entries.get(limit_id), after.entries.get(limit_id)
@@ -130,7 +131,7 @@ def _reordered(before: Snapshot, after: Snapshot, touched: Iterable[str]) -> Sna
 
 
 def _place(limit: Limit) -> tuple[object, ...]:
-    """Return the fields that determine the place of a limit in orders, filters and indexes."""
+    """Return the fields that determine the position of a limit in orders, filters and indexes."""
     return limit.scope, limit.scope_id, limit.provider, limit.model_name, limit.search_name, limit.created_at
 
 
@@ -145,7 +146,7 @@ def _there(changes: Mapping[Key, Value | None]) -> Iterator[tuple[Key, Value]]:
 def _merged(known: PersistentMap[Key, Value], changes: Mapping[Key, Value | None]) -> PersistentMap[Key, Value]:
     """Return the values after changes.
 
-    Without changes, return the same mapping. If a change is None, the value is removed.
+    Without changes, return the same mapping. If `changes` contains None for a key, the key is removed.
     """
     if all(known.get(key) == value for key, value in changes.items()):
         return known

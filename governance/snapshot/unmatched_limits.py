@@ -1,6 +1,8 @@
-"""Counts the limits on a provider or a model without reading all limits.
+"""Finds and counts the limits on a provider or a model without reading all limits.
 
-In one of two sorted lists these limits are adjacent.
+The identity of a limit is its scope, scope id, provider and model. Two sorted lists contain the identities of all
+limits. In the list by provider, the limits on the same provider are adjacent. In the list by model, the limits on the
+same model are adjacent.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -21,16 +23,17 @@ _by_model = attrgetter("model", "provider", "scope", "scope_id")
 
 
 class RelatedLimits(NamedTuple):
-    """Two ascending lists of all identities. They are immutable."""
+    """The two sorted lists of all identities. They are ascending, and are never changed."""
 
     by_provider: list[Identity]
     by_model: list[Identity]
 
     @classmethod
     def of(cls, identities: Iterable[Identity]) -> "RelatedLimits":
-        """Sort all identities, at the first load.
+        """Sort all identities. This is done only when all limits are loaded.
 
-        Sorting once by each part takes half the time of sorting once by all parts.
+        The first list is sorted four times, once by each part of the identity. This takes half the time of one sort by
+        all parts.
         """
         by_provider = list(identities)
         for part in ("scope_id", "scope", "model", "provider"):
@@ -50,7 +53,7 @@ class RelatedLimits(NamedTuple):
     def find(
         self, provider: str, models: AbstractSet[str], without: AbstractSet[Identity], most: int
     ) -> tuple[int, list[Identity]]:
-        """Return the number of limits on a provider or on one of these models, and the first of these limits.
+        """Return the number of limits on a provider or on one of these models, and up to `most` of these limits.
 
         If the provider is empty, only the models are searched. The limits are sorted by provider, model, scope and
         scope id. Limits in `without` are left out.

@@ -1,7 +1,8 @@
-"""Ranks limits by usage.
+"""Ranks limits by their used share, which is usage divided by the maximum.
 
-The share of its maximum that a limit has used changes with every count and at the end of every window, hundreds of
-times per second. So a ranking is computed once. After that, only the limits whose share has changed are moved.
+The used share of a limit changes with every call to which the limit applies, and at the end of every time window with
+usage. Over all limits, there are hundreds of such changes per second. So a ranking is computed once. After that, only
+the limits whose share has changed are moved.
 """
 
 from bisect import bisect_left
@@ -21,11 +22,14 @@ KEPT = 32
 FOREVER = 2**62
 SLICE = 2000
 REMADE = 16
-"""If more than one limit in 16 must move, the whole ranking is computed again, because this takes less time."""
+"""If more than one limit in 16 must move, the whole ranking is computed again, because this is then faster."""
 
 
 class RankedPage(NamedTuple):
-    """The ids of a page, the number of all matching limits, and the time span for which the ranking is valid."""
+    """The ids of a page, the number of all matching limits, and the time span for which the ranking is valid.
+
+    `valid_from` and `valid_until` are in microseconds.
+    """
 
     ids: list[str]
     total: int
@@ -34,7 +38,7 @@ class RankedPage(NamedTuple):
 
 
 class Rankings:
-    """The rankings for the filters that were requested last."""
+    """The rankings for the filters that were requested most recently."""
 
     def __init__(self) -> None:
         self._kept: LRUCache[Filter, Ranking] = LRUCache(KEPT)
@@ -86,7 +90,10 @@ class Ranking:
         return ids[::-1] if descending else ids
 
     def _moved(self, snapshot: Snapshot, now: int) -> set[str] | None:
-        """Return the limits that may have to move. Return None if the whole ranking must be computed again."""
+        """Return the ids of the limits that may have to move.
+
+        Return None if the whole ranking must be computed again.
+        """
         before = self._snapshot
         if before is None or now < self._since:
             return None
@@ -97,7 +104,7 @@ class Ranking:
         return moved if len(moved) * REMADE <= len(self._unused) + len(self._used) + REMADE * REMADE else None
 
     def _ended(self, now: int) -> set[str]:
-        """Return the limits of which a window has ended."""
+        """Return the ids of the limits for which a window with usage has ended."""
         ended = set()
         while self._ends and self._ends[0][0] <= now:
             end, limit_id = heappop(self._ends)
@@ -119,7 +126,7 @@ class Ranking:
             self._await(entry, now)
 
     def _place(self, limit_id: str, entry: LimitState | None, now: int) -> None:
-        """Move a limit to its current place. Remove it if it was deleted or does not match the filter."""
+        """Move a limit to its current position. Remove it if it was deleted or does not match the filter."""
         passes = entry is not None and self._wanted.passes(entry.limit)
         before, after = self._shares.pop(limit_id, 0), usage_share(entry, now) if entry and passes else 0
         if before and before != after:
@@ -133,7 +140,7 @@ class Ranking:
             _insert(self._used, (after, limit_id)) if after else _insert(self._unused, limit_id)
 
     def _await(self, entry: LimitState, now: int) -> None:
-        """Store when a limit's share will change even without a call: at the end of a window with usage."""
+        """Store when the share of a limit will change without a call: at the end of a window with usage."""
         ends = [counter.end for counter in entry.counters if counter is not None and counter.used]
         over = [end for end in ends if end <= now]
         if over:
@@ -148,7 +155,7 @@ class Ranking:
 def _sorted(things: list[Thing]) -> list[Thing]:
     """Sort items in ascending order.
 
-    They are sorted in slices, because one sort would hold the interpreter lock all the time.
+    The items are sorted in slices, because one long sort would hold the interpreter lock until its end.
     """
     return list(merge(*(sorted(things[begin : begin + SLICE]) for begin in range(0, len(things), SLICE))))
 

@@ -1,1 +1,1 @@
-"""Every SQL statement: tables, transactions and queries. Only this package knows how databases differ."""
+"""Contains every SQL statement: tables, transactions and queries. Only this package knows how databases differ."""

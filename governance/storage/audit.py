@@ -1,8 +1,9 @@
-"""The audit log in the database: finds what a transaction has changed, and stores the entries.
+"""Stores and reads the audit log, and finds what a management write has changed.
 
-Every managed row contains the revision of its last write. A tombstone, the record of a deleted row, contains the
-revision of the deletion. So the changes of a write can be found inside its transaction. Until the commit, other
-connections still see the rows as they were before.
+A management write changes limits, keys, users or prices in one transaction. It first raises the config revision, a
+number in the database. Every managed row contains the revision of its last write. A tombstone, the record of a deleted
+row, contains the revision of the deletion. So the changes of a write can be found inside its transaction. Until the
+commit, other connections still see the rows as they were before the write.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,10 +25,10 @@ SLICE = 500
 
 
 class AuditedTable(NamedTuple):
-    """How one kind of entity is stored: its table, its kind in the tombstones, and the function that reads its rows.
+    """How one kind of entity is stored.
 
-    `by_ids` returns a LimitState, VirtualKey, User, ApiKey or PriceOverride for each id, as the given connection sees
-    it.
+    `table` contains its rows. `tombstone` is the name of the kind in tombstones. `by_ids` returns a LimitState,
+    VirtualKey, User, ApiKey or PriceOverride for each id, as the given connection sees it.
     """
 
     table: Table
@@ -69,9 +70,9 @@ CONDITIONS: dict[str, ColumnElement[bool]] = {
 
 
 def touched(connection: Connection, committed: Connection, revision: int) -> dict[Entity, list[str]]:
-    """Return the ids that the write with `revision` changed, by kind.
+    """Return the ids of the rows that the write with `revision` changed, by kind.
 
-    The connection `committed` does not see that write yet.
+    `connection` runs the write. The connection `committed` does not see the write yet.
     """
     before = committed.execute(select(config_revision.c.touched_at)).scalar_one()
     found: dict[Entity, list[str]] = {}

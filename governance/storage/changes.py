@@ -1,4 +1,9 @@
-"""Loads everything that changed in the database since a mark, for a worker's snapshot."""
+"""Loads everything that changed in the database since a mark, for a worker's snapshot.
+
+The snapshot is the worker's copy of the database in memory. A mark identifies a state of the database. It consists of
+the database file's identity, the config revision, and the time of the last write to a counter. The config revision is a
+number that each edit raises.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -57,13 +62,17 @@ _now = select(config_revision.c.revision, config_revision.c.touched_at)
 
 
 class ChangesLoader:
-    """Loads the changes for the snapshot. It reads each `Changes` in one transaction."""
+    """Loads the changes for the snapshot. Each call reads the database in one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def __call__(self, since: Mark | None) -> Changes:
-        """Return the changes since a mark, or all rows. Raises Unavailable."""
+        """Return the changes since a mark. Raises Unavailable.
+
+        Return all rows if the mark is None, belongs to another database file, or is later than the state of the
+        database.
+        """
         with self._database.read() as connection:
             mark = Mark(self._database.file(), *connection.execute(_now).one())
             if since is None or since.file != mark.file or since > mark:

@@ -1,4 +1,7 @@
-"""SQL functions whose names differ between databases. The folder of each database contains its own form."""
+"""Defines SQL functions whose names differ between databases.
+
+This file contains the forms of PostgreSQL. `sqlite/functions.py` contains the forms of SQLite.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +13,10 @@ from sqlalchemy.sql.functions import FunctionElement
 
 
 class TextPosition(FunctionElement[int]):
-    """The position of a text inside another text, counted from 1, or 0 if it does not occur. Case-sensitive."""
+    """The position of a text inside another text, counted from 1. It is 0 if the text does not occur.
+
+    Upper and lower case are different.
+    """
 
     name = "strpos"
     type = Integer()
@@ -32,20 +38,24 @@ class NumbersOf(FunctionElement[int]):
 
 @compiles(NumbersOf)
 def json_array_elements(numbers: NumbersOf, compiler: Any, **options: Any) -> str:
-    """Return the SQL of PostgreSQL."""
+    """Return the SQL with PostgreSQL's function for the elements of an array."""
     array = compiler.process(numbers.clauses, **options)
     return f"(SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST({array} AS JSON)))"  # noqa: S608 - the compiler quotes it
 
 
 def is_one_of(column: Any, numbers: Iterable[int]) -> ColumnElement[bool]:
-    """Return the condition that a column has one of these numbers. They are one parameter, however many there are.
+    """Return the condition that a column has one of these numbers.
 
-    With a parameter for each of 3,000 numbers, the garbage collector held the interpreter for 50 ms.
+    All numbers are passed as one SQL parameter. With one parameter for each of 3,000 numbers, the garbage collector
+    held the interpreter for 50 ms.
     """
     is_in: ColumnElement[bool] = column.bool_op("IN")(NumbersOf(orjson.dumps(sorted(numbers)).decode()))
     return is_in
 
 
 def contains(text: Any, part: Any) -> ColumnElement[bool]:
-    """Return the condition that a text contains another text, case-sensitively. `LIKE` differs between databases."""
+    """Return the condition that a text contains another text. Upper and lower case are different.
+
+    `LIKE` is not used, because it treats case differently in different databases.
+    """
     return TextPosition(text, part) > 0

@@ -1,4 +1,4 @@
-"""All blueprints, in the order in which OpenAPI and `/docs` show them."""
+"""Registers all Flask blueprints. The OpenAPI document and `/docs` show them in the order of `MODULES`."""
 
 from flask import Flask
 

@@ -1,1 +1,1 @@
-"""Bifrost's rows. They are checked by the same schemas as HTTP bodies."""
+"""Converts the rows of a database of Bifrost (an LLM gateway) for an import. The schemas of HTTP bodies check them."""

@@ -1,4 +1,8 @@
-"""Converts Bifrost's budgets and rate limits, including their usage and the start of their windows."""
+"""Converts the budgets and rate limits in a database of Bifrost (an LLM gateway), with their usage and windows.
+
+A row is a budget or a rate limit as Bifrost stores it. A *candidate* is a row that can be imported. A *remark* is a
+sentence of the import's report. It says why a row is not imported, or what differs in this service.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -25,7 +29,7 @@ OF_JANUARY = "Quarters begin in January, April, July and October here, whatever 
 
 
 class MetricColumns(NamedTuple):
-    """The columns of a row for one metric. The fields of this service have the same names."""
+    """The columns of a row for one metric (cost, tokens or requests). This service's fields have the same names."""
 
     metric: Metric
     maximum: str
@@ -43,30 +47,34 @@ SCHEMAS = {
     side: (BudgetBody if side is COST else RateLimitBody)(only=("id", side.maximum, side.duration))
     for side in (COST, *RATES)
 }
-"""The schema that checks the columns of each metric.
+"""For each metric, the schema that checks its columns.
 
-It contains only the fields of a row, because thousands of rows are checked.
+An import checks thousands of rows. To save time, a schema contains only the id, the maximum and the duration.
 """
 METRICS = (None, "", *(side.metric for side in RATES))
 
 
 def is_lost(row: BudgetRow | RateLimitRow, item: CandidateItem) -> bool:
-    """Return whether a maximum of a row could not be imported."""
+    """Return whether a row has a maximum that is not in `item`, the part of the row that can be imported."""
     imported = {part.ceiling.metric for part in item.parts}
     return any(getattr(row, side.maximum) is not None and side.metric not in imported for side in _all_sides(row))
 
 
 def _blocks(row: BudgetRow | RateLimitRow, side: MetricColumns) -> bool:
-    """Return whether a maximum is 0 or more, but too small for any call.
+    """Return whether the maximum of a metric is too small for any call.
 
-    Under such a maximum, Bifrost refuses every call.
+    Such a maximum is at least 0, but less than one nano-dollar, token or request. If it applies to a call, Bifrost
+    refuses the call.
     """
     maximum = coercion.number(getattr(row, side.maximum))
     return isinstance(maximum, int | Decimal) and 0 <= maximum < (money.NANO if side is COST else 1)
 
 
 def item_note(row: BudgetRow | RateLimitRow, limit: str = "") -> ImportNote:
-    """Return the note on a budget or rate limit, without an outcome yet. The note's name contains the maxima."""
+    """Return the note in which the import reports on a budget or rate limit.
+
+    The note has no remarks yet. The name in the note consists of the maximums, for example `$20 in 1d`.
+    """
     allows = [
         f"{_shown_maximum(side, row)} in {getattr(row, side.duration)}"
         for side in _sides(row)
@@ -78,7 +86,7 @@ def item_note(row: BudgetRow | RateLimitRow, limit: str = "") -> ImportNote:
 
 
 def reasons(error: InvalidRequest, row: tuple[Any, ...]) -> list[str]:
-    """Return why the schema refused a row: each refused value with the error message of its field."""
+    """Return why the schema refused a row: one sentence for each refused value."""
     sentences = []
     for param, message, _ in error.faults:
         value = getattr(row, param or "", None)
@@ -87,7 +95,7 @@ def reasons(error: InvalidRequest, row: tuple[Any, ...]) -> list[str]:
 
 
 def id_text(row: Any) -> str:
-    """Return the id of a row. Return '' if it has none. Every schema refuses this id."""
+    """Return the id of a row as text. Return '' if the row has no id: every schema refuses '' as an id."""
     return "" if row.id is None else str(row.id).strip()
 
 
@@ -97,9 +105,10 @@ def sha256(value: Any) -> str | None:
 
 
 def times(row: Any, now: int) -> tuple[int, int]:
-    """Return when a row was created and when it was updated (microseconds).
+    """Return when a row was created and when it was updated, in microseconds.
 
-    A time that cannot be read is replaced by `now`.
+    If the time of creation cannot be read, it is `now`. If the time of the update cannot be read, it is the time of
+    creation.
     """
     created_at = _instant(row.created_at, now)
     return created_at, _instant(row.updated_at, created_at)
@@ -126,12 +135,15 @@ def _shown_maximum(side: MetricColumns, row: BudgetRow | RateLimitRow) -> str:
 
 
 def is_blocking(row: BudgetRow | RateLimitRow) -> bool:
-    """Return whether Bifrost refuses every call because of a row."""
+    """Return whether a maximum of a row is so small that Bifrost refuses every call."""
     return any(_blocks(row, side) for side in _sides(row))
 
 
 def _sides(row: BudgetRow | RateLimitRow) -> Sequence[MetricColumns]:
-    """Return the metrics that a row may contain. In newer stores a rate limit names its only metric."""
+    """Return the columns of the metrics that a row may limit.
+
+    In the databases of newer versions of Bifrost, a rate limit has only one metric, and names it.
+    """
     metric = row.metric if isinstance(row, RateLimitRow) else None
     return [side for side in _all_sides(row) if not metric or metric == side.metric]
 
@@ -141,7 +153,10 @@ def _all_sides(row: BudgetRow | RateLimitRow) -> Sequence[MetricColumns]:
 
 
 def item_of(row: BudgetRow | RateLimitRow, limit: str, now: int, *, aligned: bool) -> CandidateItem:
-    """Return the parts of a row that can be imported. If there are none, the remarks give the reason."""
+    """Return a row as a candidate: one part for each maximum that can be imported.
+
+    If there is no part, the remarks say why. If the row sets no maximum, there may be no remarks either.
+    """
     remarks: list[str] = []
     parts = [part for side in _sides(row) if (part := _part(row, side, remarks)) is not None]
     if aligned and any(SEVERAL.fullmatch(str(getattr(row, side.duration))) for side in _sides(row)):
@@ -157,14 +172,17 @@ def item_of(row: BudgetRow | RateLimitRow, limit: str, now: int, *, aligned: boo
 
 
 def _other_sides(row: RateLimitRow) -> Iterable[str]:
-    """Yield a remark for each maximum whose metric is not the metric of the rate limit."""
+    """Yield a remark for each maximum of a metric other than the one that the rate limit names."""
     for side in _all_sides(row):
         if side not in _sides(row) and getattr(row, side.maximum) is not None:
             yield f"Its {side.maximum} is not taken: its metric is {row.metric}."
 
 
 def _part(row: BudgetRow | RateLimitRow, side: MetricColumns, remarks: list[str]) -> CandidateRule | None:
-    """Return the part of a row for one metric. Return None if it is missing or invalid. Append remarks."""
+    """Return the maximum of one metric, with its window and usage. Return None if it is missing or invalid.
+
+    Append remarks to `remarks`.
+    """
     maximum, duration = getattr(row, side.maximum), getattr(row, side.duration)
     if maximum is None and side is not COST:
         return None
@@ -197,9 +215,9 @@ def _began(row: BudgetRow | RateLimitRow, side: MetricColumns, remarks: list[str
 
 
 def _used(row: BudgetRow | RateLimitRow, side: MetricColumns, remarks: list[str]) -> int:
-    """Return the usage in nano-dollars, tokens or requests.
+    """Return the usage of one metric, in nano-dollars (billionths of a dollar), tokens or requests.
 
-    Append remarks. The result is at most the largest amount that a counter may contain.
+    Larger usage is reduced to `money.MAX_LIMIT`. Append remarks to `remarks`.
     """
     value = getattr(row, side.usage)
     used = coercion.nanos(value) if side is COST else coercion.count(value)

@@ -1,4 +1,8 @@
-"""Converts the budgets and rate limits of one Bifrost limit, and reports those that cannot be imported."""
+"""Converts the budgets and rate limits of one model limit of Bifrost, and reports those that cannot be imported.
+
+A *row* is a budget or a rate limit in Bifrost's database. An *item* is a row in the form that the import stores. A part
+of an item is one maximum in a window.
+"""
 
 import re
 from typing import NamedTuple
@@ -18,10 +22,11 @@ ALIGNABLE = re.compile("[0-9]+[dwMQY]")
 
 
 class ReadRules(NamedTuple):
-    """The budgets and rate limits of a limit: those that are imported, and those that are left out, with the reasons.
+    """The budgets and rate limits of a limit: `items` are imported, `left_out` are not, with the reasons.
 
-    `lost` contains those with a maximum that is not imported. `blocking` contains those because of which Bifrost
-    refuses every call. `aligned` is true if a budget sets calendar windows for itself.
+    `lost` contains the budgets and rate limits with at least one maximum that is not imported. `blocking` contains the
+    budgets and rate limits whose maximum is so small that Bifrost refuses every call. `aligned` is true if a budget
+    itself has calendar windows, even if the limit has none.
     """
 
     items: tuple[CandidateItem, ...]
@@ -32,7 +37,7 @@ class ReadRules(NamedTuple):
 
 
 def items_of(rows: LimitRows, limit: str, now: int) -> ReadRules:
-    """Return the budgets and rate limits of a limit that are imported, and those that are not."""
+    """Convert the budgets and rate limits of a limit, and decide which of them are imported."""
     flagged = [row for row in rows.budgets if _is_flagged(row)]
     aligned = coercion.flag(rows.row.calendar_aligned) is True
     result = ReadRules((), [], [], [], aligned=bool(flagged))
@@ -54,7 +59,7 @@ def items_of(rows: LimitRows, limit: str, now: int) -> ReadRules:
 
 
 def _is_flagged(row: BudgetRow) -> bool:
-    """Return whether a budget sets `calendar_aligned` itself, and its window can follow the calendar."""
+    """Return whether a budget itself sets `calendar_aligned` to true, and its window can follow the calendar."""
     return coercion.flag(row.calendar_aligned) is True and ALIGNABLE.fullmatch(str(row.reset_duration)) is not None
 
 
@@ -63,9 +68,10 @@ def _is_alignable(item: CandidateItem) -> bool:
 
 
 def _tightest(items: list[CandidateItem]) -> list[CandidateItem]:
-    """Keep one rule for each metric and window length: the rule with the lowest maximum.
+    """Remove parts of items: of the parts with the same metric and window length, keep only one.
 
-    Return the items with these rules.
+    It is the part with the lowest maximum. If several have it, it is the first of them. Return all items. An item may
+    have no parts afterwards.
     """
     best: dict[tuple[str, int], tuple[int, int]] = {}
     for index, item in enumerate(items):

@@ -1,7 +1,8 @@
-"""Converts Bifrost's pricing overrides to price overrides.
+"""Converts the pricing overrides of Bifrost (an LLM gateway) to price overrides of this service.
 
-The schema of `POST /prices` checks each of them. Bifrost's prices are in dollars per token, and each replaces one price
-in Bifrost's own list. In this service, an override contains all rates of a price.
+A price override is a price of a model that users set themselves. In Bifrost, an override contains some prices in
+dollars per token, and the other prices come from Bifrost's own list. In this service, an override contains all prices
+of a model (its rates), in dollars per million tokens. The schema of `POST /prices` checks each override.
 """
 
 import json
@@ -29,9 +30,12 @@ RATES = {
     "input_cost_per_audio_token": "input_audio",
     "output_cost_per_audio_token": "output_audio",
 }
-"""Bifrost's names for token prices, and the rates in this service to which they are converted."""
+"""For each of Bifrost's names for a token price, the name of the same price in this service."""
 TIERS = {"_above_128k_tokens": 128_000, "_above_200k_tokens": 200_000}
-"""The suffixes of Bifrost's price names for large inputs, each with the token count from which that price applies."""
+"""For each suffix of a price name in Bifrost, a number of input tokens.
+
+A price whose name has the suffix applies to calls with more input tokens than this number.
+"""
 
 OF_A_KEY = "It holds for a virtual key or a provider's key; prices here are of a model, for everybody."
 OF_A_PATTERN = "It is for all models like '{}'; prices here are of one model."
@@ -42,7 +46,10 @@ NOT_TAKEN = "Not taken, since nothing here counts it: {}."
 
 
 def candidate(row: PriceRow, now: int) -> tuple[ImportNote, CandidatePrice | None]:
-    """Convert an override to a candidate. If it is left out, return only its note with the reasons."""
+    """Convert an override to a candidate: a price override that can be imported, with a note for the import's report.
+
+    If the override cannot be imported, return the note with the reasons, and None.
+    """
     note = ImportNote(CandidateKind.PRICE, budgets_and_rate_limits.id_text(row), str(row.name))
     if row.scope_kind not in SCOPES:
         return note.left_out(OF_A_KEY), None
@@ -69,9 +76,9 @@ def candidate(row: PriceRow, now: int) -> tuple[ImportNote, CandidatePrice | Non
 
 
 def _patch(text: Any) -> Mapping[str, Any] | None:
-    """Return the prices that are set, with exact numbers.
+    """Parse the JSON of an override. Return the prices that are not null, as exact numbers.
 
-    Return None if the text is not an object that contains only numbers.
+    Return None if the text is not a JSON object, or if a value is neither a number nor null.
     """
     try:
         patch = json.loads(text, parse_float=Decimal)
@@ -85,7 +92,7 @@ def _patch(text: Any) -> Mapping[str, Any] | None:
 
 
 def _body(patch: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return the fields of a price, and the names of Bifrost's prices that are not imported."""
+    """Return the body of `POST /prices` without the model, and the names of the prices that this service cannot use."""
     body: dict[str, Any] = {}
     tiers: dict[int, dict[str, Any]] = {}
     rest = []

@@ -1,7 +1,7 @@
-"""Converts Bifrost's rows to candidates.
+"""Converts the rows of a database of Bifrost (an LLM gateway) to candidates, the rows that can be imported.
 
-The schema of the matching HTTP body checks each row. A row that the schema refuses is left out with the reason. The
-other rows are still imported.
+Each row is checked by the schema of the HTTP body that creates the same object. A row that the schema refuses is left
+out, and the import's report gives the reason. The other rows are still imported.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -37,7 +37,7 @@ from schemas.loading import load
 
 PLAIN = (None, "", "plain_text")
 REFERENCE = "env."
-"""A value with this prefix is only the name of an environment variable."""
+"""If the value of a virtual key has this prefix, the rest is the name of an environment variable."""
 
 NO_VALUE = (
     "Its value {}, and no SHA-256 of it is stored: create the key here with its id and its value, then import again."
@@ -57,7 +57,7 @@ CAPS_LESS = "It caps less here than in Bifrost: {} could not come whole, and its
 
 
 class LimitBody(ModelLimitCreate):
-    """A limit with its own id."""
+    """The body of a new model limit, with the id that the limit has in Bifrost."""
 
     id = Name(required=True)  # type: ignore[assignment]  # in other bodies the id is read-only
 
@@ -67,12 +67,12 @@ LIMIT = LimitBody(only=("id", "model_name", "provider", "scope", "scope_id", "ca
 
 
 def candidates(store: BifrostRows, now: int) -> Candidates:
-    """Return all rows of a store. Each row is either a candidate, or is left out with the reason."""
+    """Return all rows of a database of Bifrost: those to import as candidates, the others as notes with the reasons."""
     return _Reader(store, now).read()
 
 
 class _Reader:
-    """Reads the rows of a store, and collects the rows that are left out."""
+    """Converts the rows of a database, and collects the notes on the rows that are left out."""
 
     def __init__(self, store: BifrostRows, now: int) -> None:
         self._store = store
@@ -134,7 +134,10 @@ class _Reader:
     def _loaded(
         self, note: ImportNote, schema: Schema, body: Mapping[str, Any], row: KeyRow | LimitRow, *more: str
     ) -> Any:
-        """Load a row with a schema. If the schema refuses the row, return None and leave the row out."""
+        """Load `body`, made from a row, with a schema.
+
+        If the schema refuses the body, or if `more` contains reasons, leave the row out and return None.
+        """
         faults = list(more)
         data = None
         try:
@@ -147,9 +150,9 @@ class _Reader:
 
 
 def _secret(row: KeyRow) -> tuple[str, str]:
-    """Return the digest of a key's value, and the prefix that may be shown.
+    """Return the SHA-256 digest of a virtual key's value, and the first characters of the value, which may be shown.
 
-    Both are empty if the value is not known.
+    If the database has only the digest, the second text is empty. If it has neither, both texts are empty.
     """
     value = row.value.strip() if isinstance(row.value, str) and row.encryption_status in PLAIN else ""
     if value and not value.startswith(REFERENCE):
@@ -158,7 +161,7 @@ def _secret(row: KeyRow) -> tuple[str, str]:
 
 
 def _why_not(row: KeyRow) -> str:
-    """Return why the value of a key is not known."""
+    """Return why the value of a virtual key is not known, as the end of a sentence."""
     if row.encryption_status not in PLAIN:
         return "is encrypted"
     return "only names an environment variable" if row.value and reference(row.value) else "is missing"
@@ -177,7 +180,7 @@ def _key_body(row: KeyRow) -> dict[str, Any]:
 
 
 def _tidy(description: Any) -> Any:
-    """Return a description on one line. It is cut to the longest length that the schema accepts."""
+    """Return a description on one line, cut to `LONGEST_DESCRIPTION` characters."""
     return " ".join(description.split())[:LONGEST_DESCRIPTION] if isinstance(description, str) else description
 
 
@@ -189,7 +192,7 @@ def _key_remarks(row: KeyRow) -> Iterator[str]:
 
 
 def _loss_remarks(found: ReadRules) -> Iterator[str]:
-    """Yield remarks on the parts of a Bifrost limit that the imported limit does not have."""
+    """Yield remarks on the maximums of a limit in Bifrost that are missing in the imported limit."""
     if found.blocking:
         yield BLOCKED_ALL.format(_listed(found.blocking))
     lost = [note for note in found.lost if note not in found.blocking]

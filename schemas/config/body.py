@@ -1,6 +1,6 @@
-"""The body of `config/plan` and `config/apply`, as the OpenAPI document shows it.
+"""The body and query of `POST /config/plan` and `POST /config/apply`. The body is a config file.
 
-`schemas.config.files` reads the body.
+The body's schemas are only for the OpenAPI document. `schemas.config.files` reads the body itself.
 """
 
 from marshmallow import Schema, fields
@@ -13,7 +13,10 @@ from schemas.queries import Query, QueryBoolean
 
 
 class ConfigSections(Schema):
-    """The sections of a file. Other sections, for example Bifrost's own, are skipped, and the plan names them."""
+    """The sections of a config file. They are lists of objects.
+
+    Other sections, for example those of the gateway Bifrost, are skipped. The response lists their names.
+    """
 
     model_configs = fields.List(fields.Nested(FileLimit))
     budgets = fields.List(fields.Nested(FileBudget))
@@ -23,17 +26,17 @@ class ConfigSections(Schema):
 
 
 class ConfigFile(ConfigSections):
-    """A file of limits, up to 32 MiB. Its sections are at the top, or under `governance` as in Bifrost's file."""
+    """A config file of up to 32 MiB. Its sections are at the top level, or under `governance` as in Bifrost's file."""
 
     is_file = True
-    """Tells the OpenAPI document that the endpoint reads the body as bytes."""
+    """Tells the code that calls the endpoint to pass the body as bytes, and not to load it with this schema."""
 
     owner = Name(metadata={"description": "Whose the file's rows are."})
     governance = fields.Nested(ConfigSections)
 
 
 class ConfigQuery(Query):
-    """The options of a plan or an apply."""
+    """The query of `POST /config/plan` and `POST /config/apply`."""
 
     prune = QueryBoolean(
         load_default=False, metadata={"description": "Remove the owner's rows that are not in the file."}

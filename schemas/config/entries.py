@@ -1,4 +1,9 @@
-"""The schemas of the entries in a config file. They add the fields of Bifrost's file to the schemas of HTTP bodies."""
+"""The schemas of the model limits, budgets and rate limits in a config file.
+
+A config file may also be a config file of Bifrost (an LLM gateway). So these schemas accept the fields of HTTP bodies,
+and the fields of Bifrost's file. Budgets and rate limits are called items. Each object in a list of the file is called
+an entry. An item is nested in the entry of its limit, or it is an entry itself.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,18 +21,18 @@ from schemas.limits.model_limits import ModelLimitCreate
 from schemas.time_fields import DurationField
 
 OWNERS = ("model_config_id", "virtual_key_id", "provider_config_id", "team_id", "customer_id")
-"""The fields by which a budget can name its owner. As in Bifrost, at most one of them may be set."""
+"""The fields in which a budget can give the id of its owner. As in Bifrost, at most one of them may be set."""
 RULES = ("budget_id", "budget_ids", "budgets", "budget", "rate_limit_id", "rate_limit_ids", "rate_limits", "rate_limit")
-"""The fields by which an entry names or contains its budgets and rate limits."""
+"""The fields in which an entry contains its budgets and rate limits, or gives their ids."""
 QUARTERS_BEGIN = (None, 0, 1, 4, 7, 10)
 
 
 class IgnoredFields(ReadOnly):
-    """A field of Bifrost's file that has no effect here. It is skipped, and the report names it."""
+    """A field of Bifrost's file that has no effect here. It is skipped, and the user is told its name."""
 
 
 class OverrideAmount(Number):
-    """A temporary addition to a budget's maximum in Bifrost. It is not used here."""
+    """A number that Bifrost adds to a budget's maximum for some time. It is checked, but has no effect here."""
 
     default_error_messages = {"range": "Lower max_limit itself: {field} only ever raises it."}  # noqa: RUF012
     note = "The override is not taken: the budget's own maximum holds."
@@ -40,14 +45,14 @@ class OverrideAmount(Number):
 
 
 class QuarterDuration(DurationField):
-    """The length of a window. Quarters are allowed: `1Q` is three months."""
+    """The length of a window. Unlike in HTTP bodies, it may be in quarters: `1Q` is three months."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Duration:
         return super()._deserialize(coercion.duration(value))
 
 
 class QuarterStart(BaseField):
-    """The first month of Bifrost's quarters.
+    """An object in which Bifrost sets the first month of a quarter.
 
     Only quarters that begin in January, April, July and October are accepted.
     """
@@ -62,7 +67,7 @@ class QuarterStart(BaseField):
 
 
 class RowId(Name):
-    """An id that is a number in Bifrost. It may be a whole number or text."""
+    """An id that is a whole number in Bifrost. The file may contain it as a number or as text."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         number = isinstance(value, int) and not isinstance(value, bool)
@@ -111,7 +116,7 @@ class NestedBudget(BudgetBody):
 
 
 class FileBudget(NestedBudget):
-    """A budget with an entry of its own. It may name its owner."""
+    """A budget in the section `budgets`. It may give the id of its owner."""
 
     id = Name(required=True)
     model_config_id = Name()  # type: ignore[assignment]  # files may contain fields of responses
@@ -122,21 +127,21 @@ class FileBudget(NestedBudget):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def one_owner(self, _: Any, original: Mapping[str, Any], **__: Any) -> None:
-        """Refuse a second owner."""
+        """Refuse a budget with more than one owner."""
         first, *others = [name for name in OWNERS if original.get(name) is not None] or [""]
         if others:
             raise ValidationError({name: [f"Name one owner: this budget has {first} too."] for name in others})
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Any:
-        """Build an item with its owner from the entry."""
+        """Build the budget with its owner from the loaded entry."""
         return _item_entry(data, super().make(data))
 
 
 class NestedRateLimit(RateLimitBody):
     """A rate limit nested in the entry that owns it.
 
-    In newer versions of Bifrost it has one metric, named in `metric`.
+    In newer versions of Bifrost, a rate limit has only one metric (tokens or requests). The field `metric` names it.
     """
 
     token_reset_duration = QuarterDuration()
@@ -147,7 +152,7 @@ class NestedRateLimit(RateLimitBody):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def one_metric(self, data: Any, original: Any, **_: Any) -> None:
-        """Refuse a maximum or a duration whose metric is not the metric of the rate limit."""
+        """If the rate limit names its metric, refuse a maximum and a duration of the other metric."""
         if not isinstance(original, Mapping):
             return
         metric = data.get("metric")
@@ -163,19 +168,19 @@ class NestedRateLimit(RateLimitBody):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Any:
-        """Build an item from the body."""
+        """Build the rate limit from the loaded entry."""
         return super().make(data)._replace(aligned=data.get("calendar_aligned"))
 
 
 class FileRateLimit(NestedRateLimit):
-    """A rate limit with an entry of its own."""
+    """A rate limit in the section `rate_limits`. It may give the id of its limit."""
 
     id = Name(required=True)
     model_config_id = Name()  # type: ignore[assignment]
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Any:
-        """Build an item with its owner from the entry."""
+        """Build the rate limit with its owner from the loaded entry."""
         return _item_entry(data, super().make(data))
 
 
@@ -192,7 +197,10 @@ def _ids(what: str) -> BoundedList:
 
 
 class FileLimit(ModelLimitCreate):
-    """A model limit: the body of a create, with an id and the ids of budgets and rate limits in other entries."""
+    """A model limit in the section `model_configs`.
+
+    It has the fields of the body of `POST /model-configs`, an id, and the ids of items that are entries themselves.
+    """
 
     id = Name()  # type: ignore[assignment]  # files may contain fields of responses
     budgets = item_list(NestedBudget, "budgets")
@@ -206,7 +214,7 @@ class FileLimit(ModelLimitCreate):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Any:
-        """Build a draft with its references from the entry."""
+        """Build the model limit from the loaded entry, with the ids of its items that are entries themselves."""
         own_id = data.get("id")
         return LimitEntry(
             path="",

@@ -1,4 +1,8 @@
-"""Exports all stored rows as a config file in the plain form, without secrets. A sync of the file changes no limit."""
+"""Exports all stored limits, virtual keys, users and prices as a config file, without secrets.
+
+A sync stores the contents of a config file. A sync of an exported file changes no limit. In the file, budgets and rate
+limits are nested in their limits.
+"""
 
 from typing import Any
 
@@ -19,7 +23,7 @@ from schemas.render import dollars
 
 
 def document(stored: StoredRows) -> bytes:
-    """Return the file as indented JSON, with the rows in a fixed order."""
+    """Return the config file as indented JSON. Its entries are in a fixed order."""
     limits = sorted((row.limit for row in stored.limits.values()), key=lambda limit: limit.identity)
     keys = sorted((row.key for row in stored.keys.values()), key=lambda key: key.id)
     users = sorted((row.user for row in stored.users.values()), key=lambda user: user.id)
@@ -94,7 +98,10 @@ def _rate_limit(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
 
 
 def _id(limit: Limit, rules: list[Rule]) -> dict[str, Any]:
-    """Return the id as a field. If a sync would derive the same id from the entry, return no field."""
+    """Return the field `id` of a budget or rate limit. `rules` are its maximums.
+
+    If a sync would derive the same id from the entry, return no field.
+    """
     ceilings = tuple(RuleSpec(Metric(rule.metric), rule.max_limit, rule.duration) for rule in rules)
     own = rules[0].id
     return {} if own == item_id(limit.id, DraftItem(None, ceilings)) else {"id": own}

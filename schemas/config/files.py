@@ -1,7 +1,10 @@
-"""Reads a config file. The schemas of the HTTP bodies load its entries (`entries`, `owners`, `users`, `prices`).
+"""Reads a config file: loads its entries with schemas, and collects all faults.
 
-A file may mix two forms. In Bifrost's form, `governance.model_configs` refer by id to `governance.budgets` and
-`governance.rate_limits`. In the plain form, `model_configs` contain their budgets and rate limits.
+A section is a list of objects in the file, and each object is an entry. The schemas of the entries are in the modules
+`entries`, `owners`, `users` and `prices`. They are based on the schemas of the HTTP bodies. A file may mix two forms.
+In the form of Bifrost (an LLM gateway), an object in `governance.model_configs` contains the ids of objects in
+`governance.budgets` and `governance.rate_limits`. In the plain form, an object in `model_configs` contains its budgets
+and rate limits themselves.
 """
 
 import re
@@ -23,11 +26,12 @@ from schemas.loading import load, not_an_object
 OURS = ("model_configs", "budgets", "rate_limits", "virtual_keys", "users", "prices")
 OWNER = "owner"
 ROOTS = ("governance", "")
-"""The sections of this service may be under `governance`, as in Bifrost's file, or at the top."""
+"""The objects that may contain the sections: `governance`, as in Bifrost's file, or the file's top level."""
 PROVIDERS = "providers"
-"""Under `governance`, this is the section for Bifrost's provider limits.
+"""The name of two sections in Bifrost's file.
 
-At the top, a section with this name contains other settings and is skipped.
+Under `governance`, the section contains providers with their budgets and rate limits. At the top level, the section
+contains other settings and is skipped.
 """
 NOT_IN_FILES = frozenset({"governance"})
 ENVIRONMENT = "env."
@@ -46,14 +50,15 @@ def sections(
 ) -> tuple[Sections, list[Fault]]:
     """Return the sections of a file, and the faults in its entries.
 
-    Reading stops after `most` faults. If `environment` is None, a value `env.NAME` is a fault.
+    After `most` faults, no further entries are loaded. If the value of a virtual key is `env.NAME`, it is taken from
+    the environment variable NAME. If `environment` is None, such a value is a fault.
     """
     reading = _Reading(document, environment, most)
     return reading.sections(), reading.faults
 
 
 class _Reading:
-    """Reads a file, and collects its faults, skipped names and notes."""
+    """Reads a file. Collects its faults, the names of skipped parts, and notes on values that have no effect."""
 
     def __init__(self, document: Mapping[str, Any], environment: Environment | None, most: int | None) -> None:
         self._document = document
@@ -90,7 +95,7 @@ class _Reading:
         )
 
     def _skip_unknown(self) -> None:
-        """Record the names of unknown sections as skipped. A name that is similar to a known section is a fault."""
+        """Record the names of unknown sections as skipped. A name that is similar to a known name is a fault."""
         for root in ROOTS:
             held = self._document.get(root) if root else self._document
             if held is not None and not isinstance(held, Mapping):
@@ -109,7 +114,7 @@ class _Reading:
             self._skipped[path] = None
 
     def _entries(self, kind: str, roots: Iterable[str] = ROOTS) -> Found:
-        """Yield each entry of a section with its path, under all `roots`."""
+        """Yield the entries of a section in all `roots`, each with its path, for example `governance.budgets[0]`."""
         for root in roots:
             held = self._document.get(root) if root else self._document
             listed = held.get(kind) if isinstance(held, Mapping) else None
@@ -135,7 +140,10 @@ class _Reading:
         return section
 
     def _implied(self, keys: Iterable[tuple[str, Any]], providers: Iterable[tuple[str, Any]]) -> Iterator[LimitEntry]:
-        """Yield the limit that each virtual key or provider with budgets or rate limits implies."""
+        """Yield the limits that take over the budgets and rate limits of virtual keys and providers.
+
+        These limits are called implied, because the file does not list them as limits.
+        """
         schema = FileLimit()
         for found, limits_of in ((keys, owners.of_key), (providers, owners.of_provider)):
             for path, raw in found:
@@ -150,7 +158,7 @@ class _Reading:
         self.faults += [fault._replace(param=_joined(path, fault.param)) for fault in error.faults]
 
     def _note(self, schema: Schema, raw: Mapping[str, Any], path: str) -> None:
-        """Record the fields of an entry that are skipped, and the values that the service changes."""
+        """Record the fields of an entry that have no effect: override amounts with a note, others as skipped."""
         for name, value in raw.items():
             field = schema.fields.get(name)
             where = f"{path}.{name}"
@@ -166,7 +174,10 @@ class _Reading:
                         self._note(field.inner.schema, each, f"{where}[{place}]")
 
     def _valued(self, found: Found) -> Found:
-        """Yield the virtual keys, with each `env.NAME` replaced by its value. No error message shows a value."""
+        """Yield the virtual keys. Replace a value `env.NAME` by the value of the environment variable NAME.
+
+        No error message shows a value.
+        """
         for path, raw in found:
             value = raw.get("value") if isinstance(raw, Mapping) else None
             text = value.strip() if isinstance(value, str) else ""

@@ -1,7 +1,9 @@
-"""Entries of a file that own budgets and rate limits but are not model limits.
+"""The schemas of the virtual keys and providers in a config file, and the limits that their budgets belong to.
 
-In Bifrost, virtual keys, provider configs and providers own budgets and rate limits. Here each of these owners becomes
-a limit on all models.
+Bifrost is an LLM gateway. In its file, not only model limits have budgets and rate limits, but also virtual keys,
+providers, and the settings of a virtual key for one provider (provider configs). In this service, only a model limit
+has budgets and rate limits. So each of these owners becomes a limit on all models, called an implied limit. A budget or
+a rate limit is called an item.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,23 +23,23 @@ from schemas.keys import NewVirtualKey
 from schemas.loading import Body, load
 
 SKIPPED_OWNERS = {"teams": "teams", "customers": "customers", "business_units": "business units"}
-"""Sections of Bifrost's file that are skipped although their entries may own budgets and rate limits."""
+"""The skipped sections of Bifrost's file whose entries may have items, each with its name in messages."""
 CLAIMS = {
     "budget": (("budget_id", "budget_ids"), ("budgets", "budget")),
     "rate limit": (("rate_limit_id", "rate_limit_ids"), ("rate_limits", "rate_limit")),
 }
-"""For each kind of item: the fields that refer to items by id, and the fields that contain items."""
+"""For each kind of item: the fields of an owner that contain the ids of items, and those that contain the items."""
 
 
 class SeparateFields(fields.Raw):
-    """A field that this schema does not check. `ImpliedLimit` loads it as part of the implied limit."""
+    """A field with items or their ids. It is not checked here: the function `limit` loads it with the implied limit."""
 
     def __init__(self) -> None:
         super().__init__(load_only=True, allow_none=True)
 
 
 class OwnerEntry(Body):
-    """An entry that owns budgets and rate limits."""
+    """The fields of an entry that may have items."""
 
     budget_id = SeparateFields()
     budget_ids = SeparateFields()
@@ -67,7 +69,7 @@ class FileProviderConfig(OwnerEntry):
 
 
 class FileKey(OwnerEntry, NewVirtualKey):
-    """A virtual key. A value `env.NAME` is read from the environment."""
+    """A virtual key. Before this schema loads it, a value `env.NAME` is replaced by the environment variable NAME."""
 
     provider_configs = fields.List(fields.Nested(FileProviderConfig))
     team_id = IgnoredFields()
@@ -82,7 +84,7 @@ class FileKey(OwnerEntry, NewVirtualKey):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> WantedKey:
-        """Build a key from the entry. It contains the digest and the prefix of the value."""
+        """Build the virtual key from the loaded entry. Its value is replaced by the value's digest and prefix."""
         name, value = data["name"], data.get("value")
         optional = {name: data.get(name) for name in ("is_active", "expires_at")}
         aligned, description = data.get("calendar_aligned", False), data.get("description")
@@ -101,7 +103,7 @@ class FileKey(OwnerEntry, NewVirtualKey):
 
 
 class FileProvider(OwnerEntry):
-    """A provider with its budgets and rate limits. Its other fields are skipped."""
+    """A provider with its items. All other settings of the provider are skipped."""
 
     name = OneProvider(required=True)
     calendar_aligned = Boolean()
@@ -120,9 +122,10 @@ class FileProvider(OwnerEntry):
 
 
 class ImpliedLimit(NamedTuple):
-    """The limit on all models that an entry implies: its path, its scope, and the fields of its rules.
+    """An implied limit before its items are loaded.
 
-    The scope is a draft without items.
+    `path` is the path of the owner's entry in the file. `whose` is a draft of the limit without items. `named_by` is
+    the field and the id with which a budget can name the owner. `rules` contains the fields with the items.
     """
 
     path: str
@@ -132,7 +135,7 @@ class ImpliedLimit(NamedTuple):
 
 
 def of_key(path: str, raw: Mapping[str, Any]) -> Iterator[ImpliedLimit]:
-    """Yield the limits that a virtual key implies: one on all providers, and one for each provider config."""
+    """Yield the implied limits of a virtual key: one on all providers, and one for each of its provider configs."""
     own_id, name = _text(raw.get("id")), _text(raw.get("name"))
     key = own_id or (key_id(name) if name else "")
     if not key:
@@ -149,7 +152,7 @@ def of_key(path: str, raw: Mapping[str, Any]) -> Iterator[ImpliedLimit]:
 
 
 def of_provider(path: str, raw: Mapping[str, Any]) -> Iterator[ImpliedLimit]:
-    """Yield the limit on all models that a provider implies."""
+    """Yield the implied limit of a provider."""
     provider = _text(raw.get("name"))
     if provider:
         aligned = {name: raw[name] for name in ("calendar_aligned",) if name in raw}
@@ -157,7 +160,7 @@ def of_provider(path: str, raw: Mapping[str, Any]) -> Iterator[ImpliedLimit]:
 
 
 def limit(implied: ImpliedLimit, schema: FileLimit) -> LimitEntry:
-    """Build the entry of an implied limit. Raises InvalidRequest with all faults of its items."""
+    """Load the items of an implied limit. Raises InvalidRequest with all faults of the items."""
     path, whose, named_by, rules = implied
     if not rules:
         return LimitEntry(path, None, whose, None, (), None, (), named_by, implied=True)
@@ -171,7 +174,7 @@ def limit(implied: ImpliedLimit, schema: FileLimit) -> LimitEntry:
 
 
 def claims(section: str, path: str, raw: Any) -> Iterator[Claim]:
-    """Yield the budgets and rate limits of an entry in a skipped section, for example of a team."""
+    """Yield the items of an entry in a skipped section, for example of a team."""
     if not isinstance(raw, Mapping):
         return
     owners = SKIPPED_OWNERS[section]

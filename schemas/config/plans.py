@@ -1,4 +1,4 @@
-"""The JSON of a plan, and of faults and warnings."""
+"""Writes as JSON the plan of a sync (the changes that a config file would make), and faults and warnings."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,5 +24,5 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def places_json(found: Sequence[Misplaced]) -> list[dict[str, Any]]:
-    """Return faults or warnings as JSON."""
+    """Return faults or warnings about a config file as JSON, each with its position in the file."""
     return [each._asdict() for each in found]

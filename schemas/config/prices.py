@@ -1,4 +1,4 @@
-"""The schema of a file's price overrides."""
+"""The schema of a price override in a config file. A price override is a price of a model that users set themselves."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class FilePrice(PriceCreate):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> WantedPrice:
-        """Build a price from the entry. Raises ValidationError if its fields contradict each other."""
+        """Build the override from the loaded entry. Raises ValidationError if its fields contradict each other."""
         new: NewPrice = super().make(data)
         own_id = new.id or price_id(new.draft)
         return WantedPrice("", own_id, new.draft, hashes.of_price(new.id, new.draft))

@@ -1,4 +1,7 @@
-"""The schemas of a file's users and of its owner."""
+"""The schemas of the users in a config file, and of the file's owner.
+
+The owner is a name in the file. Each row that a file creates or changes belongs to its owner.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,19 +17,19 @@ from schemas.loading import Body, load
 
 
 class FileUser(UserCreate):
-    """A user: a name for an id."""
+    """A user: an id and a name."""
 
     id = Name(required=True, metadata={"description": "The gateway's own id for the user."})
     config_hash = ReadOnly()
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> WantedUser:
-        """Build a user from the entry."""
+        """Build the user from the loaded entry."""
         return WantedUser("", data["id"], data["name"], hashes.of_user(data["id"], data["name"]))
 
 
 class FileOwner(Body):
-    """The owner of the rows that a file makes."""
+    """The top-level field `owner` of a file."""
 
     owner = Name(metadata={"description": "Whose rows the file's are: what `prune` may remove."})
 
@@ -35,7 +38,7 @@ OWNER = FileOwner()
 
 
 def owner(document: Mapping[str, Any], faults: list[Fault]) -> str | None:
-    """Return the owner that a file names at its top level. Append the owner's faults to `faults`."""
+    """Return the owner that a file names at its top level, or None. If the owner is invalid, append to `faults`."""
     if isinstance(inner := document.get("governance"), Mapping) and "owner" in inner:
         faults.append(Fault("governance.owner", "Write owner at the top of the file, beside governance."))
     try:

@@ -1,1 +1,1 @@
-"""The queries and bodies of the endpoints for proxies."""
+"""The query strings and bodies of the endpoints that reverse proxies (nginx, Envoy) ask about LLM calls."""

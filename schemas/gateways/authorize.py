@@ -1,4 +1,7 @@
-"""The query and the body of `/gateway/authorize` and `/gateway/settled`."""
+"""The query string and the body of `/gateway/authorize` and `/gateway/settled`.
+
+A reverse proxy asks the first endpoint before a call to a model, and reports to the second one after the call.
+"""
 
 from typing import Any
 
@@ -8,11 +11,14 @@ from schemas.fields import BaseField, OneOf
 from schemas.queries import Query
 
 TRUST = ("model", "provider", "user", "input_tokens", "output_tokens", "uri")
-"""The names that a proxy may list in its URL. Each name says that the proxy itself sets the header for it."""
+"""The names that a proxy may list in the parameter `trust` of its URL.
+
+Each name stands for a header. If the proxy lists a name, it sets this header itself: the value is not the client's.
+"""
 
 
 class Trust(BaseField):
-    """A comma-separated list of names. The loaded value is a set."""
+    """A comma-separated list of names from `TRUST`. The loaded value is a set."""
 
     default_error_messages = {"trust": "Give {field} as some of {choices}, separated by commas."}  # noqa: RUF012
 
@@ -24,7 +30,7 @@ class Trust(BaseField):
 
 
 class AuthorizeQuery(Query):
-    """The options of a proxy, given in the proxy's own configuration."""
+    """The query string. The operator of a proxy writes it into the proxy's configuration."""
 
     trust = Trust(
         metadata={
@@ -42,7 +48,7 @@ class AuthorizeQuery(Query):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Return the options by the field names of `GatewayOptions`."""
+        """Return the parameters under the names of the fields of `GatewayOptions`."""
         return {
             "trusted": data.get("trust", frozenset()),
             "denies_with_403": data["deny"],
@@ -52,7 +58,7 @@ class AuthorizeQuery(Query):
 
 
 class CarriedBody(Schema):
-    """A body as a client or a model sent it. The endpoint reads the body itself."""
+    """A body that the proxy forwards: the request of a client, or the response of a model."""
 
     is_file = is_carried = True
-    """The endpoint reads the body itself, and the OpenAPI document shows no fields of it."""
+    """The endpoint reads the body itself (`is_file`), and the OpenAPI document does not describe it (`is_carried`)."""

@@ -1,1 +1,1 @@
-"""The queries and the responses about usage over time."""
+"""The schemas of queries about past usage, and functions that write the responses as JSON or CSV."""

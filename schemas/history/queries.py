@@ -1,4 +1,4 @@
-"""The query of `GET /usage/history`."""
+"""The query string of `GET /usage/history`, which returns usage by time and by group."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from schemas.time_fields import MomentField, TimeZone
 
 
 class Groups(BaseField):
-    """A comma-separated list of groups without duplicates. The loaded value is a tuple."""
+    """A comma-separated list of groups (provider, model, virtual_key, user) without duplicates, loaded as a tuple."""
 
     default_error_messages = {"groups": "Give {field} as some of {choices}, separated by commas."}  # noqa: RUF012
 
@@ -23,9 +23,10 @@ class Groups(BaseField):
 
 
 class HistoryListQuery(CallsQuery):
-    """The query of `GET /usage/history`.
+    """The query string of `GET /usage/history`.
 
-    The service sets defaults for missing parameters, because some depend on the time.
+    Some parameters have no default here, because their default depends on the time or on another parameter. The service
+    that runs the query sets these defaults.
     """
 
     since = MomentField(

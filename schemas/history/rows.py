@@ -1,4 +1,4 @@
-"""Writes usage over time as JSON and as CSV."""
+"""Writes the rows of `GET /usage/history` (the usage of a group in a period) as JSON and as CSV."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ def amounts(used: UsageAmounts) -> dict[str, Any]:
 
 
 def row(query: HistoryQuery, page: UsagePage, found: UsageRow) -> dict[str, Any]:
-    """Return a row as JSON: its period, its groups with their names, and its amounts."""
+    """Return a row as JSON: its period, the value (and name) of each group, for example of the user, and its usage."""
     shown: dict[str, Any] = {"start": rfc3339(found.span.start), "end": rfc3339(found.span.end)}
     for group in query.groups:
         value = getattr(found.series, COLUMNS[group])
@@ -36,7 +36,8 @@ def row(query: HistoryQuery, page: UsagePage, found: UsageRow) -> dict[str, Any]
 def csv_lines(query: HistoryQuery, pages: Iterable[UsagePage]) -> Iterator[str]:
     """Yield a CSV file in parts.
 
-    The first line names the columns. Cells that a spreadsheet would treat as a formula get the prefix `'`.
+    The first line contains the names of the columns. A `'` is put before each text that a spreadsheet would treat as a
+    formula.
     """
     yield _line(["start", "end", *_heads(query), *UsageAmounts._fields])
     for page in pages:

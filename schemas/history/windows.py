@@ -1,4 +1,8 @@
-"""Writes the windows of a limit and its forecast as JSON."""
+"""Writes the windows of a limit, with their usage, and its forecast as JSON.
+
+A limit has rules. A rule is one maximum of dollars, tokens or requests (its metric) in each window of time. A forecast
+says when the rule will be used up.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,11 +16,11 @@ from schemas.queries import PageQuery, QueryText
 from schemas.render import dollars
 
 SHARE_DIGITS = 4
-"""The number of decimal places of the share of a window that has passed."""
+"""The number of decimal places in `passed`, the share of a window that has passed."""
 
 
 class WindowsQuery(PageQuery):
-    """The query of `GET /model-configs/{id}/windows`."""
+    """The query string of `GET /model-configs/{id}/windows`."""
 
     rule_id = QueryText(metadata={"description": "Only windows of this budget or rate limit."})
     metric = OneOf(
@@ -25,7 +29,7 @@ class WindowsQuery(PageQuery):
 
 
 def window(found: CountedWindow, now: int) -> dict[str, Any]:
-    """Return a window as JSON. Amounts of a budget are in dollars."""
+    """Return a window with its usage as JSON. If the metric is cost, the amounts are in dollars."""
     shown = _shown(found.metric)
     return {
         "rule_id": found.rule_id,
@@ -75,5 +79,5 @@ def _kind(metric: str) -> str:
 
 
 def _shown(metric: str) -> Callable[[int], Any]:
-    """Return the function that writes amounts of a metric."""
+    """Return the function that converts an amount of a metric to JSON: nano-dollars to dollars, others to a number."""
     return dollars if metric == Metric.COST else int

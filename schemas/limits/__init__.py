@@ -1,1 +1,1 @@
-"""The schemas of model limits in requests and files."""
+"""The schemas of model limits (with their budgets and rate limits) in requests and config files."""

@@ -1,4 +1,8 @@
-"""Checks the model, provider, scope and scope id of a new model limit together."""
+"""Checks the four fields that say to which calls a new model limit applies: model, provider, scope and scope id.
+
+The scope says whose calls the limit applies to: everybody's (global), or those of one virtual key or user. The scope id
+is the id of this virtual key or user.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +22,7 @@ ID_OF_GLOBAL = "Leave scope_id out, or give scope as virtual_key or user: a limi
 
 
 def faults(data: Mapping[str, Any], original: Any) -> dict[str, list[str]]:
-    """Return the faults by field. `data` contains the loaded fields that were not refused. `original` is the body."""
+    """Return error messages by field. `data` contains the valid fields as loaded, `original` the fields as sent."""
     found: dict[str, list[str]] = {}
     model, provider = data.get("model_name", ALL_MODELS), data.get("provider")
     if "*" in model and canonical_model(model, provider) != ALL_MODELS:
@@ -37,5 +41,5 @@ def faults(data: Mapping[str, Any], original: Any) -> dict[str, list[str]]:
 
 
 def is_empty(value: Any) -> bool:
-    """Return whether an id counts as missing: null or blank."""
+    """Return whether an id counts as missing: it is null, or contains only spaces."""
     return value is None or (isinstance(value, str) and not value.strip())

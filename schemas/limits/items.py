@@ -1,4 +1,4 @@
-"""The budgets and rate limits in the body of a model limit."""
+"""The schemas of the budgets and rate limits (called items) in the body of a model limit."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ RATES = {Metric.TOKENS: "token", Metric.REQUESTS: "request"}
 
 
 class BudgetBody(Body):
-    """At most `max_limit` dollars in each window."""
+    """A budget: at most `max_limit` dollars in each window."""
 
     id = Name(metadata={"description": "In an update: the stored budget that this one stands for."})
     max_limit = Dollars(required=True, metadata={"description": "Dollars, above 0, at most 9 decimals."})
@@ -36,13 +36,13 @@ class BudgetBody(Body):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> DraftItem:
-        """Build an item from the body."""
+        """Build the budget from the loaded body."""
         ceiling = RuleSpec(Metric.COST, data["max_limit"], data["reset_duration"])
         return DraftItem(data.get("id"), (ceiling,), data.get("calendar_aligned"))
 
 
 class RateLimitBody(Body):
-    """A maximum of tokens, or of requests, or of both, each in its own window."""
+    """A rate limit: a maximum of tokens, of requests, or of both. Each maximum has its own window."""
 
     id = Name(metadata={"description": "In an update: the stored rate limit that this one stands for."})
     token_max_limit = Maximum(metadata={"description": "The most tokens in each window."})
@@ -63,7 +63,7 @@ class RateLimitBody(Body):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def pairs(self, _: Any, original: Any, **__: Any) -> None:
-        """Refuse a maximum without its duration, a duration without its maximum, and an item without any of them."""
+        """Refuse a maximum without its duration, a duration without its maximum, and a rate limit without a maximum."""
         if not isinstance(original, Mapping):
             return
         given = {name for name, value in original.items() if value is not None}
@@ -81,7 +81,7 @@ class RateLimitBody(Body):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> DraftItem:
-        """Build an item from the body."""
+        """Build the rate limit from the loaded body."""
         ceilings = (
             RuleSpec(metric, data[f"{prefix}_max_limit"], data[f"{prefix}_reset_duration"])
             for metric, prefix in RATES.items()
@@ -91,7 +91,7 @@ class RateLimitBody(Body):
 
 
 def item_list(body: type[Body], what: str) -> fields.List[Any]:
-    """Return the field for a list of budgets or of rate limits."""
+    """Return the marshmallow field for a list of budgets or a list of rate limits."""
     return BoundedList(
         fields.Nested(body, error_messages={"null": "Give an object here: it cannot be null."}),
         most=MAX_ITEMS,

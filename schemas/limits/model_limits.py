@@ -1,4 +1,8 @@
-"""The bodies that create and update a model limit."""
+"""The schemas of the bodies that create and update a model limit.
+
+The budgets and rate limits of a limit are called items. A body contains them as lists (`budgets`, `rate_limits`). If
+there is only one item, the body may use the *singular field* (`budget`, `rate_limit`) instead of the list.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -21,10 +25,9 @@ WINDOWS = {"budgets": ("reset_duration",), "rate_limits": ("token_reset_duration
 
 
 class ModelLimitBody(Body):
-    """The fields that a create and an update have in common.
+    """The fields that the bodies of a create and an update have in common.
 
-    `emptied` lists the singular fields (such as `rate_limit`) for which `{}` is allowed. There `{}` means an empty
-    list.
+    `emptied` contains the names of the singular fields that may be `{}`. In these fields, `{}` means an empty list.
     """
 
     emptied: ClassVar[tuple[str, ...]] = ("rate_limit",)
@@ -43,9 +46,10 @@ class ModelLimitBody(Body):
 
     @pre_load
     def without_echo(self, data: Any, **_: Any) -> Any:
-        """Remove a singular field that the client sends back unchanged.
+        """Remove singular fields that come from a response. Replace singular fields that are `{}` by an empty list.
 
-        Responses show a singular field beside its list. Replace an empty singular field by an empty list.
+        A response contains the first item twice: in the list and in the singular field. A client may send both back.
+        A singular field that has an id, and whose list is also sent, counts as coming from a response.
         """
         if not isinstance(data, Mapping):
             return data
@@ -63,7 +67,7 @@ class ModelLimitBody(Body):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def one_form(self, _: Any, original: Any, **__: Any) -> None:
-        """Refuse a list together with its singular field."""
+        """Refuse a list together with its singular field, unless the singular field comes from a response."""
         both = {
             singular: [f"Send {plural} or {singular}, not both."]
             for plural, singular in SINGULAR.items()
@@ -76,7 +80,7 @@ class ModelLimitBody(Body):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def distinct_windows(self, _: Any, original: Any, **__: Any) -> None:
-        """Refuse two windows of the same length among the budgets, or among the rate limits of one metric."""
+        """Refuse windows of the same length in two budgets, or in two rate limits if both have the same metric."""
         repeated: dict[str, dict[int, dict[str, list[str]]]] = {}
         for plural, names in WINDOWS.items():
             items = original.get(plural)
@@ -97,7 +101,7 @@ def _is_empty(value: Any) -> bool:
 
 
 def _repeated(plural: str, name: str, items: list[Any]) -> Iterator[tuple[int, str]]:
-    """Yield the index and the message for each item whose window is as long as the window of an earlier item."""
+    """Yield the index of each item whose window is as long as that of an earlier item, with an error message."""
     seen: dict[int, str] = {}
     for index, item in enumerate(items[:MAX_ITEMS]):
         text = item.get(name) if isinstance(item, Mapping) else None
@@ -131,14 +135,14 @@ class ModelLimitCreate(ModelLimitBody):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def whom(self, data: dict[str, Any], original: Any, **_: Any) -> None:
-        """Refuse names that match no call, and a scope_id that does not fit the scope."""
+        """Refuse names that would match no call, and a `scope_id` that does not fit the `scope`."""
         found = identity.faults(data, original)
         if found:
             raise ValidationError(found)
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> LimitDraft:
-        """Build a draft from the body."""
+        """Build the new limit from the loaded body."""
         return LimitDraft(
             model_name=data["model_name"],
             provider=data.get("provider"),
@@ -164,7 +168,7 @@ class ModelLimitUpdate(ModelLimitBody):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> LimitChange:
-        """Build a change from the body."""
+        """Build the edit from the loaded body."""
         return LimitChange(
             identity={name: data[name] for name in IDENTITY if name in data},
             calendar_aligned=data.get("calendar_aligned"),
@@ -181,9 +185,9 @@ def _reset(data: Mapping[str, Any]) -> frozenset[Metric]:
 
 
 def _items(data: Mapping[str, Any], absent: tuple[()] | None) -> dict[str, Any]:
-    """Return `budgets` and `rate_limits`.
+    """Return both lists of items, and under `single` the names of the lists that were sent as a singular field.
 
-    `single` names those that were sent as a singular field. A list that was not sent is `absent`.
+    If neither a list nor its singular field was sent, the list is `absent`.
     """
     single = frozenset(plural for plural, singular in SINGULAR.items() if singular in data)
     items: dict[str, Any] = {"single": single}

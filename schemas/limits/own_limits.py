@@ -1,4 +1,7 @@
-"""Writes the limits of one virtual key as JSON."""
+"""Writes the limits of one virtual key as JSON, for the holder of this key.
+
+A rule is one maximum of dollars, tokens or requests in each window of time.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +13,7 @@ from schemas.render import dollars
 
 
 def shown(key: VirtualKey, rules: Sequence[OwnRule]) -> dict[str, Any]:
-    """Return a virtual key with the rules of its own limits."""
+    """Return a virtual key with the rules of the limits on this key alone."""
     expires_at = None if key.expires_at is None else rfc3339(key.expires_at)
     own = {"id": key.id, "name": key.name, "expires_at": expires_at}
     return {"virtual_key": own, "limits": [_rule(each) for each in rules]}

@@ -1,1 +1,1 @@
-"""The schemas of metering requests, and the JSON of decisions, reservations and denials."""
+"""The schemas of requests to reserve or charge the cost of a call, and the JSON of their responses."""

@@ -1,6 +1,7 @@
-"""The amounts of a call in a body: dollars, and tokens in one of three forms.
+"""The fields of a body that say what a call to a model costs: dollars, and tokens in one of three forms.
 
-The forms are: `tokens`, input and output with their parts, or the `usage` object of a provider.
+The forms are: the total (`tokens`), tokens by kind (`input_tokens`, `output_tokens` and their parts), or the `usage`
+object of the provider.
 """
 
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ class Cost(Number):
 
 
 class AmountsBody(FlatBody):
-    """The amounts of a call: dollars, and tokens in one of three forms."""
+    """The dollars of a call, and its tokens in one of three forms."""
 
     tokens = Tokens(
         metadata={"description": "All tokens. Without them, give input_tokens and output_tokens, or usage."}
@@ -44,7 +45,7 @@ class AmountsBody(FlatBody):
     cost = Cost(metadata={"description": "Dollars, rounded up to the billionth."})
 
     def one_form(self, data: dict[str, Any], original: Any) -> None:
-        """Refuse tokens in two forms, and parts that exceed the input or the output."""
+        """Refuse tokens in two forms, parts that exceed the input or the output, and a total that is too large."""
         given = original if isinstance(original, Mapping) else data
         if not OTHER_FORMS.isdisjoint(given):
             _refuse_two_forms(given)
@@ -61,9 +62,9 @@ def _refuse_two_forms(given: Mapping[str, Any]) -> None:
 
 
 def _refuse_sums(data: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Refuse parts that exceed the input or the output, if both could be read.
+    """Refuse parts that exceed the input or the output, and a total above the largest number of tokens of one call.
 
-    Refuse a total that exceeds the largest number of tokens of one call.
+    If the input or the output is itself invalid, it is not compared with its parts.
     """
     is_read = {whole: whole in data or given.get(whole) is None for whole in PARTS}
     check_counts(token_counts(data), [whole for whole in PARTS if is_read[whole]])

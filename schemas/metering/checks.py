@@ -1,4 +1,4 @@
-"""The JSON response to a check."""
+"""Writes the response to a check as JSON. A check says how a reservation would be decided, and reserves nothing."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from schemas.render import dollars
 
 
 def checked(decision: Decision, unmatched: UnmatchedLimits) -> dict[str, Any]:
-    """Return the decision that a reservation would get, and the limits that do not apply."""
+    """Return the decision about the call, and limits on its model or provider that do not apply, with the reasons."""
     asked = decision.priced
     cost = asked and asked.amounts.cost
     told = {

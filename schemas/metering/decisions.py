@@ -1,6 +1,8 @@
-"""The JSON of decisions and reservations. Amounts of a budget are in dollars.
+"""Writes decisions (may a call pass?) and reservations as JSON. Amounts of a budget are in dollars.
 
-The JSON of a rule is a template with gaps for its amounts, so its constant part is rendered only once.
+A decision lists the rules that apply to the call. A rule is one maximum of dollars, tokens or requests in each window
+of time. Most of a rule's JSON never changes. To save time, it is rendered once, as a template with gaps for the amounts
+and the end of the window.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -20,11 +22,11 @@ from schemas.render import dollars, dumps
 
 RULES_REMEMBERED = 8192
 GAP = Fragment("\0")
-"""Marks a gap. JSON text never contains this character."""
+"""Marks a gap in a template. The character U+0000 never occurs in JSON text."""
 
 
 def allowed(decision: Decision) -> bytes:
-    """Return the response to a reservation that was granted. The state of each rule includes this reservation."""
+    """Return the response to a reservation that was granted. The amounts of the rules include this reservation."""
     held = decision.reservation
     texts = [_text(each, each.window.used, each.window.reserved + each.requested) for each in decision.statuses]
     limits = Fragment(f"[{','.join(texts)}]")
@@ -34,9 +36,9 @@ def allowed(decision: Decision) -> bytes:
 
 
 def reported(decision: Decision) -> bytes:
-    """Return the response to a usage report.
+    """Return the response to a usage report. The amounts of the rules include this usage.
 
-    The state of each rule includes this usage, and says whether the rule is used up.
+    For each rule, `over` says whether it is used up.
     """
     used = decision.reservation
     told = {
@@ -52,12 +54,15 @@ def reported(decision: Decision) -> bytes:
 
 @lru_cache(maxsize=RULES_REMEMBERED)
 def repeated_texts(matched: tuple[MatchedRule, ...]) -> tuple[str, ...]:
-    """Return the texts that all responses with the same rules contain. They are most of the bytes of a response."""
+    """Return texts that occur in all responses with the same rules.
+
+    They are most of the bytes of a response. The database stores each of them only once.
+    """
     return (_frame(), *map(_template, matched))
 
 
 def reservation(held: Reservation) -> dict[str, Any]:
-    """Convert a reservation to the form of a response."""
+    """Return a reservation as JSON."""
     return {
         "id": held.id,
         "status": held.status,
@@ -82,7 +87,7 @@ def reservation(held: Reservation) -> dict[str, Any]:
 
 
 def price(stored: str | None) -> Fragment | None:
-    """Return the stored price of a reservation as JSON."""
+    """Return the price of a reservation as JSON. It is stored as JSON text."""
     return None if stored is None else Fragment(stored)
 
 
@@ -100,7 +105,7 @@ def rules(statuses: Sequence[RuleStatus]) -> Fragment:
 
 @cache
 def _frame() -> str:
-    """Return a sample response. It is for a reservation to which no rule applies."""
+    """Return a sample response: the response to a reservation to which no rule applies."""
     held = Reservation("", Status.OPEN, "", "", "", "", 1, 1000, 10**7, 0, 0, 0, 0, None, late=False)
     return allowed(Decision(Call(""), 0, reservation=held)).decode()
 
@@ -126,7 +131,7 @@ def _text(status: RuleStatus, used: int, reserved: int) -> str:
 
 @lru_cache(maxsize=RULES_REMEMBERED)
 def _template(matched: MatchedRule) -> str:
-    """Return a rule's JSON with gaps for its amounts."""
+    """Return a rule's JSON with gaps for its amounts and the end of its window."""
     shown = dumps(_shape(matched, [GAP] * 4, Fragment('"\0"')))
     return shown.decode().replace("%", "%%").replace("\0", "%s")
 
@@ -154,5 +159,5 @@ def _shape(matched: MatchedRule, figures: Iterable[Any], resets_at: Any) -> dict
 
 
 def _figure(metric: str) -> Callable[[int], Any]:
-    """Return the function that writes amounts of a metric."""
+    """Return the function that converts an amount of a metric to JSON: nano-dollars to dollars, others to a number."""
     return dollars if metric == Metric.COST else int

@@ -1,4 +1,7 @@
-"""Converts a denied call to an error that says what to do."""
+"""Converts the denial of a call to an error whose message says what to do.
+
+A rule is one maximum of dollars, tokens or requests in each window of time.
+"""
 
 from governance.domain.errors import Code, Denied, Forbidden, InvalidRequest
 from governance.domain.limits import money
@@ -12,7 +15,8 @@ from schemas.metering.decisions import rules
 def refusal(decision: Decision, *, shows_shared: bool = True) -> Denied | Forbidden | InvalidRequest:
     """Build the error for a call that was not allowed.
 
-    If `shows_shared` is false, it contains figures only of rules on the caller's own virtual key and user.
+    A limit with the scope `global` is shared by all callers. If `shows_shared` is false, the error contains no figures
+    of such limits, but only of limits on the virtual key or the user of the call.
     """
     if decision.key_refusal is not None:
         message, code, param = decision.key_refusal
@@ -34,14 +38,14 @@ def refusal(decision: Decision, *, shows_shared: bool = True) -> Denied | Forbid
 
 
 def _shared_sentence(violated: RuleStatus) -> str:
-    """Return the sentence about a limit that other callers share. It contains no figures."""
+    """Return the message about a shared limit without room. It contains no figures."""
     if violated.exceeds_limit:
         return "Ask for less: a shared limit is smaller than this call."
     return f"Wait until {rfc3339(violated.window.end)}: a shared limit has no room for this call."
 
 
 def _sentence(violated: RuleStatus) -> str:
-    """Return a sentence that says what to do. It contains the amounts of the first rule without room."""
+    """Return the message about a rule without room, with its figures. It says what to do."""
     rule, limit = violated.matched.rule, violated.matched.limit
     name = violated.matched.scope_name or limit.scope_id
     whose = f"{scope_words(limit.scope)} {name}" if limit.scope_id else limit.scope
@@ -54,7 +58,7 @@ def _sentence(violated: RuleStatus) -> str:
 
 
 def _wish(violated: RuleStatus) -> str:
-    """Return, in words, the amount that a denied call requested from a rule."""
+    """Return in words how much a denied call asks for, for example `asks for 300 tokens`."""
     metric = violated.matched.rule.metric
     return f"leaves {metric} out" if violated.left_out else f"asks for {_amount(metric, violated.requested)}"
 

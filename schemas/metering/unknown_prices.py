@@ -19,14 +19,17 @@ def refused(decision: Decision) -> str:
 
 
 def warnings(decision: Decision, effect: str) -> list[str]:
-    """Return the warning about an admitted call without a known price. `effect` says what happened to the call."""
+    """Return the warning about an admitted call without a known price. `effect` says what this means for its dollars.
+
+    If the price is known, return an empty list.
+    """
     if decision.priced is None or not decision.priced.is_unknown:
         return []
     return [UNCHARGED.format(command(decision.call.model, decision.call.provider), effect)]
 
 
 def report_warnings(decision: Decision) -> list[str]:
-    """Return the warning about reported tokens that were charged 0 dollars, because no price could be applied."""
+    """Return the warning that reported tokens were charged with 0 dollars, because no price could be applied."""
     used = decision.priced
     if used is not None and used.cost_source == CostSource.NONE and used.amounts.counts is None and used.amounts.tokens:
         return [PLAIN_TOTAL]
@@ -34,5 +37,5 @@ def report_warnings(decision: Decision) -> list[str]:
 
 
 def settle_warnings(after: Reservation) -> list[str]:
-    """Return the warning about a settle that gave tokens by kind without a known price."""
+    """Return the warning that a settle gave tokens by kind, but the price of the model is not known."""
     return [UNCHARGED.format(command(after.model, after.provider), "the cost was charged as it was held")]

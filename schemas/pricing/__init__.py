@@ -1,1 +1,1 @@
-"""The bodies of price overrides, and the prices in responses."""
+"""The schemas of requests about the prices of models, and the JSON of the responses."""

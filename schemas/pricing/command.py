@@ -1,4 +1,4 @@
-"""The command that sets the price of a model. Messages about an unknown price quote it."""
+"""The shell command that sets the price of a model. Messages about an unknown price contain it."""
 
 from shlex import quote
 
@@ -9,6 +9,6 @@ COMMAND = f"{PROGRAM} prices set {{}} --input DOLLARS --output DOLLARS (per mill
 
 
 def command(model: str, provider: str | None) -> str:
-    """Return the command that sets the price of a model. The names are the same as in the call."""
+    """Return the command that sets the price of a model. Its names are in the form in which calls are matched."""
     named, bare = spelled(model, provider)
     return COMMAND.format(f"{quote(bare)} --provider {quote(named)}" if named else quote(bare))

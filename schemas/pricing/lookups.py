@@ -1,4 +1,8 @@
-"""Writes the result of a look-up as JSON, with the reason as a sentence."""
+"""Writes the result of a price look-up as JSON, with a sentence that says where the price comes from.
+
+A price comes from an override (a price that users set themselves), or from the list of prices that comes with the
+service.
+"""
 
 from typing import Any
 
@@ -14,7 +18,7 @@ LIST = "the list (genai-prices {})"
 
 
 def lookup(result: PriceLookup) -> dict[str, Any]:
-    """Return the price, its source and the reason.
+    """Return the price, its source and the sentence as JSON.
 
     `cost` is null if no tokens were given, or if the cost cannot be computed from the price.
     """

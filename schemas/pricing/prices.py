@@ -1,4 +1,7 @@
-"""Converts prices to the form of responses: overrides, entries of the list, and the result of a look-up."""
+"""Writes prices as JSON: overrides (prices that users set), entries of the built-in list, and the prices of calls.
+
+A rate is a price in dollars per million tokens of one kind.
+"""
 
 from typing import Any
 
@@ -13,7 +16,7 @@ from governance.domain.times import DAY, rfc3339
 
 
 def override(stored: PriceOverride) -> dict[str, Any]:
-    """Convert an override to the form of a response. A missing rate is left out."""
+    """Return an override as JSON. Rates that it does not have are left out."""
     alias = stored.same_as_model and {"provider": stored.same_as_provider, "model": stored.same_as_model}
     return {
         "id": stored.id,
@@ -30,7 +33,7 @@ def override(stored: PriceOverride) -> dict[str, Any]:
 
 
 def listed(entry: ListedModel, now: int) -> dict[str, Any]:
-    """Convert an entry of the list to the form of a response, with the price that applies now."""
+    """Return an entry of the list as JSON, with the price that applies now."""
     found = entry.at(now)
     return {
         "id": None,
@@ -47,7 +50,7 @@ def listed(entry: ListedModel, now: int) -> dict[str, Any]:
 
 
 def used(found: EffectivePrice | None) -> orjson.Fragment | None:
-    """Return the price of a call in the form in which a reservation stores it."""
+    """Return the price of a call as JSON. A reservation stores the same JSON."""
     return None if found is None else orjson.Fragment(found.text)
 
 
@@ -61,7 +64,7 @@ def rates(price: Price) -> dict[str, Any]:
 def list_info(info: ListInfo, now: int) -> dict[str, Any]:
     """Return the list's status, version and age.
 
-    The age is the number of days since its newest price began to apply.
+    The age is the number of days since the newest price in the list began to apply.
     """
     begun = info.newest(now)
     return {

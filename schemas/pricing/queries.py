@@ -1,4 +1,4 @@
-"""The queries of the price endpoints."""
+"""The schemas of the query strings of `GET /prices` and `GET /prices/lookup`."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ SOURCES = {source.value: source for source in (CostSource.OVERRIDE, CostSource.L
 
 
 class PriceListQuery(PageQuery):
-    """The query of `GET /prices`."""
+    """The query string of `GET /prices`."""
 
     provider = QueryText(metadata={"description": "Only prices of this provider."})
     search = QueryText(load_default="", metadata={"description": "Substring of provider/model, ignoring case."})
@@ -41,7 +41,7 @@ def _tokens(what: str) -> QueryInteger:
 
 
 class LookupQuery(Query):
-    """The query of `GET /prices/lookup`."""
+    """The query string of `GET /prices/lookup`."""
 
     model = QueryText(required=True, metadata={"description": "The model, as a call names it."})
     provider = QueryText(metadata={"description": "The provider, as a call names it."})

@@ -1,4 +1,4 @@
-"""The tokens of a call in a body: by kind, or as the `usage` object of a provider."""
+"""The fields for the tokens of a call: the total, tokens by kind, or the `usage` object of a provider."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,18 +19,18 @@ SPLIT = {
     "output_tokens": "output",
     "output_audio_tokens": "output_audio",
 }
-"""The fields that give tokens by kind, and the fields of `TokenCounts` to which they are converted."""
+"""For each field with tokens of one kind, the name of the same number in `TokenCounts`."""
 OTHER_FORMS = frozenset({*SPLIT, "usage"})
-"""The fields that give tokens in a form other than `tokens`."""
+"""All fields for tokens, except the total (`tokens`)."""
 PARTS = {
     "input_tokens": "cached_input_tokens + cache_write_tokens + cache_write_1h_tokens + input_audio_tokens",
     "output_tokens": "output_audio_tokens",
 }
-"""The parts of the input and of the output, as an error message names them."""
+"""The parts of the input tokens and of the output tokens, as error messages contain them."""
 
 
 class Tokens(Integer):
-    """The tokens of one call."""
+    """A number of tokens of one call."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(least=0, most=MAX_TOKENS, **kwargs)
@@ -57,7 +57,10 @@ def token_counts(data: Mapping[str, Any]) -> TokenCounts:
 
 
 def given_tokens(data: Mapping[str, Any]) -> tuple[int | None, TokenCounts | None]:
-    """Return all tokens in a loaded body, and the tokens by kind. Each is None if the body does not contain it."""
+    """Return the total of the tokens in a loaded body, and the tokens by kind.
+
+    Tokens by kind are None if the body does not give them. The total is None if the body gives no tokens at all.
+    """
     if OTHER_FORMS.isdisjoint(data):
         return data.get("tokens"), None
     counts = token_counts(data)

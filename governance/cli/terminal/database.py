@@ -1,4 +1,4 @@
-"""Gives a command the services. They are available only if the database exists and has this version's schema."""
+"""Gives a command access to the services of the app. `opened` checks the database before that."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,10 @@ from governance.container import Container, governance
 
 @contextmanager
 def opened() -> Iterator[Container]:
-    """Yield the services. If they raise an error, print it as a sentence and end the command with exit code 1."""
+    """Yield the services, if the database exists and has the schema of this version.
+
+    If the check or the block raises an error, print the error as a sentence and end the command with exit code 1.
+    """
     with unchecked() as service:
         service.database_file.check()
         service.health.refuse_unready()
@@ -18,9 +21,9 @@ def opened() -> Iterator[Container]:
 
 @contextmanager
 def unchecked() -> Iterator[Container]:
-    """Yield the services.
+    """Yield the services without a check of the database. Errors are handled as in `opened`.
 
-    Until the block has closed its connections, no other process can replace the database file.
+    No other process can replace the database file before the end of the block, when its connections are closed.
     """
     with exit_on_errors():
         service = governance()

@@ -31,7 +31,7 @@ ASCII = Cells("#", "+", "-")
 
 
 def gauge(status: RuleStatus) -> Styled:
-    """Return a rule's bar and percentage. They are red from 100 %, yellow from 80 %, and green below that."""
+    """Return a rule's bar and percentage. The bar is red from 100 %, yellow from 80 %, and green below 80 %."""
     percent = used_and_reserved(status) * 100 // status.matched.rule.max_limit
     colour = "green" if percent < NEARLY else "yellow" if percent < 100 else "red"  # noqa: PLR2004
     return Styled(f"{click.style(bar(status, _cells()), fg=colour)} {percent:>3}%")
@@ -54,7 +54,7 @@ def share(amount: int, highest: int) -> str:
 
 
 def used_and_reserved(status: RuleStatus) -> int:
-    """Return the sum of used and reserved."""
+    """Return the sum of the used amount and the reserved amount."""
     return status.window.used + status.window.reserved
 
 
@@ -86,7 +86,7 @@ def provider(limit: Limit) -> str:
 
 
 def when(instant: int | None) -> str:
-    """Return an instant to the second. Return `–` for None."""
+    """Return an instant as text, exact to the second. Return `–` for None."""
     return "–" if instant is None else to_the_second(instant)
 
 
@@ -96,7 +96,7 @@ def expiry(instant: int | None) -> str:
 
 
 def denied(refused: Denials | None, now: int) -> str:
-    """Return how many calls a limit refused, and how long ago it refused the last one."""
+    """Return how many calls a limit refused, and how long ago it refused the last one. Return `–` for None."""
     return "–" if refused is None else f"{refused.calls:,}, {lasting(max(0, now - refused.last_at))} ago"
 
 
@@ -106,7 +106,10 @@ def denials(refused: Denials | None) -> dict[str, Any]:
 
 
 def member(value: str, names: Mapping[str, str]) -> str:
-    """Return a member of a group of usage: its name and id, else its value, else `–`."""
+    """Return a value by which usage is grouped: a model, a provider, a virtual key or a user.
+
+    If `names` has a name for the value, return both. For an empty value, return `–`.
+    """
     known = names.get(value)
     return f"{known} ({value})" if known else value or "–"
 

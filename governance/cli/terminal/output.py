@@ -70,10 +70,10 @@ def say(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Print an explanation on standard error. So standard output contains only the data that a script reads."""
+    """Print an explanation on standard error, so that standard output contains only the data that a script reads."""
     click.echo(_lines(text), err=True)
 
 
 def _lines(text: str) -> str:
-    """Split text into lines. Control characters are escaped."""
+    """Return text with its control characters escaped, except line ends."""
     return "\n".join(map(visible, text.split("\n")))

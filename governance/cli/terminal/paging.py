@@ -1,4 +1,7 @@
-"""Pages of lists in commands. The options are the query parameters of the HTTP API, and the same schemas load them."""
+"""Options and output of commands that show one page of a list.
+
+The options are the query parameters of the HTTP API. The commands check them with the same schemas as the API.
+"""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
@@ -29,7 +32,7 @@ def page_options(schema: Schema, leave_out: Collection[str] = ()) -> Callable[[C
 
 
 def load_query(schema: Schema, given: Mapping[str, str | None]) -> Any:
-    """Load options with a query schema. An empty option counts as missing. Raises InvalidRequest."""
+    """Check and convert options with a query schema. An empty option counts as missing. Raises InvalidRequest."""
     return load(schema, {name: value for name, value in given.items() if value})
 
 
@@ -39,7 +42,7 @@ def envelope(name: str, shown: list[Any], total: int, page: Page) -> dict[str, A
 
 
 def note_page(shown: int, total: int, page: Page) -> None:
-    """If a page does not show the whole list, print which part it shows."""
+    """Print which part of the list a page shows, if the page is not the whole list or if the list is empty."""
     if shown < total or not total:
         part = f"{page.offset + 1} to {page.offset + shown}" if shown else "none"
         more = f"; --offset {page.offset + shown} shows more" if shown and page.offset + shown < total else ""

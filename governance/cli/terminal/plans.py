@@ -1,4 +1,7 @@
-"""Prints the plan of a sync in the form of a diff."""
+"""Formats the plan of a sync as lines similar to a diff.
+
+A sync applies a config file to the database. Each step of its plan says what happens to one stored row.
+"""
 
 from collections.abc import Iterator
 
@@ -10,9 +13,10 @@ SIGNS = {Action.CREATE: "+", Action.CHANGE: "~", Action.REPLACE: "±", Action.RE
 
 
 def lines(plan: Plan) -> Iterator[str]:
-    """Yield a line for each step that has a change or a note, and a line for each difference.
+    """Yield a line for each step that has a change or a note, and a line for each of its differences.
 
-    At the end, yield the counts.
+    Then yield a line with the number of steps by action. If the file no longer contains rows that it created, and
+    the plan does not remove them, also yield a line with their number.
     """
     for step in plan.steps:
         if step.action != Action.KEEP or step.note:
@@ -34,6 +38,6 @@ def _difference(difference: Difference) -> str:
 
 
 def _kept_difference(difference: Difference) -> str:
-    """Return a difference without an arrow. This is for a value that will not change."""
+    """Return the text for a stored value that stays as it is, although the file contains another value."""
     what, stored, written = difference
     return f"{what}: kept {stored or 'none'}, the file says {written or 'none'}"

@@ -17,7 +17,7 @@ file_argument = click.argument("file", type=click.Path(path_type=Path))
 
 
 class FileReading(NamedTuple):
-    """The contents of a valid file, its warnings, and the budgets and rate limits that belong to no limit here."""
+    """The contents of a valid file, its warnings, and its budgets and rate limits that belong to no model limit."""
 
     document: LoadedFile
     warnings: list[Misplaced]
@@ -25,7 +25,7 @@ class FileReading(NamedTuple):
 
 
 def read(file: Path, *, as_json: bool, valued: bool = True, owner: str | None = None) -> FileReading:
-    """Read a file. Without `as_json`, print its warnings. Raises FaultyFile.
+    """Read a config file. If `as_json` is false, print its warnings. Raises FaultyFile.
 
     `Files.read` describes `valued` and `owner`.
     """
@@ -41,7 +41,7 @@ def read(file: Path, *, as_json: bool, valued: bool = True, owner: str | None = 
 
 
 def reading_json(reading: FileReading) -> dict[str, Any]:
-    """Return the warnings, the items left out and the skipped names of a file, as JSON."""
+    """Return a file's warnings, its budgets and rate limits left out, and its skipped sections and fields, as JSON."""
     document, warnings, left_out = reading
     places = {"warnings": places_json(warnings), "left_out": places_json(left_out)}
     return places | {"skipped": document.wanted.skipped}
@@ -54,7 +54,7 @@ def _note_places(what: str, file: str, places: Iterable[Misplaced]) -> None:
 
 @contextmanager
 def exit_on_faults(*, as_json: bool) -> Iterator[None]:
-    """If a file is faulty, print its warnings and faults, or JSON, and end the command with exit code 1."""
+    """If a file is faulty, print its warnings and faults, or JSON with both. Then end the command with exit code 1."""
     try:
         yield
     except FaultyFile as error:

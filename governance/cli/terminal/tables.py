@@ -12,9 +12,9 @@ BETWEEN = "  "
 
 
 class Styled(str):
-    """A cell that may contain colours.
+    """The text of a table cell that may contain escape sequences for colours.
 
-    All other cells are escaped, because stored text may contain control characters.
+    In all other cells, control characters are escaped, because stored text may contain some.
     """
 
     __slots__ = ()
@@ -28,14 +28,14 @@ def cells(text: str) -> int:
     plain = click.unstyle(text)
     if plain.isascii():
         return len(plain)
-    import wcwidth  # noqa: PLC0415 - it has 8 MiB of tables that only commands need, and every worker imports this module
+    import wcwidth  # noqa: PLC0415 - only commands need its 8 MiB of tables, but every worker imports this module
 
-    # Split at spaces first: in one call for the whole text, wcwidth would join letters across a space after a virama.
+    # Measure each grapheme alone. After a virama (a sign of Indic scripts), wcwidth would join letters across a space.
     return sum(map(wcwidth.width, wcwidth.iter_graphemes(plain)))
 
 
 def table(rows: Sequence[Sequence[str]], *, spare: int = 0) -> str:
-    """Return rows with aligned columns. If the terminal is too narrow, the last `spare` columns are left out."""
+    """Return rows with aligned columns. If the terminal is too narrow, up to `spare` last columns are left out."""
     rows = [[cell if isinstance(cell, Styled) else visible(cell) for cell in row] for row in rows]
     widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
     shown = len(widths)

@@ -1,1 +1,1 @@
-"""The import from Bifrost: reads Bifrost's rows, groups them by limit, and chooses the rows to import."""
+"""The import from the LLM gateway Bifrost: groups the rows of its database by limit, and chooses the rows to import."""

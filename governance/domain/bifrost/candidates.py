@@ -1,4 +1,7 @@
-"""The candidates of an import: the rows of another store, and the outcome of the import for each row."""
+"""The rows that an import from Bifrost may store (candidates), and the outcome of the import for each row.
+
+Bifrost is an LLM gateway. The import reads its database. A budget or a rate limit is called an item here.
+"""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -13,7 +16,7 @@ from governance.domain.pricing.overrides import PriceIdentity, PriceOverride
 
 
 class CandidateKind(StrEnum):
-    """The kind of a row in the other store."""
+    """The kind of a row in Bifrost's database."""
 
     VIRTUAL_KEY = "virtual_key"
     LIMIT = "model_config"
@@ -23,9 +26,10 @@ class CandidateKind(StrEnum):
 
 
 class ImportOutcome(StrEnum):
-    """What the import did with a row, best outcome first.
+    """What the import does with a row, best outcome first.
 
-    A row that belongs to several limits is reported once, with its best outcome.
+    A row is imported (`TAKEN`), or it is stored here already and stays unchanged (`KEPT`), or it is not imported
+    (`LEFT_OUT`). A row that belongs to several limits is reported once, with its best outcome.
     """
 
     TAKEN = "taken"
@@ -34,7 +38,10 @@ class ImportOutcome(StrEnum):
 
 
 class ImportNote(NamedTuple):
-    """A row of the other store with its outcome. The remarks say why the row is left out, or what differs here."""
+    """A row of Bifrost's database, with its outcome.
+
+    The remarks say why the row is left out, or how it differs in this service from Bifrost.
+    """
 
     kind: CandidateKind
     id: str
@@ -43,11 +50,11 @@ class ImportNote(NamedTuple):
     outcome: ImportOutcome = ImportOutcome.TAKEN
 
     def left_out(self, *reasons: str) -> "ImportNote":
-        """Return the note with the outcome "left out" and these reasons."""
+        """Return the note with the outcome "left out", and with the reasons as its remarks."""
         return self._replace(outcome=ImportOutcome.LEFT_OUT, remarks=reasons)
 
     def kept(self) -> "ImportNote":
-        """Return the note with the outcome "kept": the same row is stored already."""
+        """Return the note with the outcome "kept", which says that the row is stored here already."""
         return self._replace(outcome=ImportOutcome.KEPT, remarks=())
 
     def saying(self, *remarks: str) -> "ImportNote":
@@ -56,7 +63,11 @@ class ImportNote(NamedTuple):
 
 
 class CandidateRule(NamedTuple):
-    """A rule to import: maximum, window, the start of its current window (microseconds), and its current usage."""
+    """One maximum to import.
+
+    `ceiling` is the maximum and the length of its window. `began` is the start of the current window in microseconds,
+    or None if Bifrost does not give it. `used` is the usage in the current window.
+    """
 
     ceiling: RuleSpec
     began: int | None
@@ -66,7 +77,7 @@ class CandidateRule(NamedTuple):
 class CandidateItem(NamedTuple):
     """A budget (one part) or a rate limit (one or two parts) to import.
 
-    If `rolling` is true, the windows roll in Bifrost but follow the calendar here.
+    If `rolling` is true, the windows follow the calendar here, but not in Bifrost.
     """
 
     note: ImportNote
@@ -78,7 +89,7 @@ class CandidateItem(NamedTuple):
 
 
 class CandidateLimit(NamedTuple):
-    """A limit to import. `items` contains its budgets and rate limits. The draft contains none."""
+    """A limit to import. `items` contains its budgets and rate limits. `draft` contains only its other settings."""
 
     note: ImportNote
     draft: LimitDraft
@@ -89,7 +100,10 @@ class CandidateLimit(NamedTuple):
 
     @property
     def alignment(self) -> Alignment:
-        """The alignment of the limit's windows. They follow the calendar only if at least one of them can."""
+        """Whether the limit's windows follow the calendar, and in which time zone.
+
+        They follow the calendar if the draft says so, and if at least one of the windows can follow it.
+        """
         durations = (part.ceiling.duration for item in self.items for part in item.parts)
         aligned = bool(self.draft.calendar_aligned) and any(duration.alignable for duration in durations)
         return Alignment(aligned, self.draft.timezone)
@@ -110,7 +124,7 @@ class CandidatePrice(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """The valid rows of another store, the invalid rows, and the columns that are not read."""
+    """The valid rows of Bifrost's database, the invalid rows (`left_out`), and the columns that are not read."""
 
     keys: list[CandidateKey]
     limits: list[CandidateLimit]
@@ -120,7 +134,12 @@ class Candidates(NamedTuple):
 
 
 class ExistingIds(NamedTuple):
-    """The stored ids. The mappings find an id by each name, digest or identity that must be unique."""
+    """The ids of the rows that this service has stored.
+
+    Each mapping finds the id of a row by a value that must be unique: the name of a virtual key (`names`), its digest
+    (`digests`), the model, provider and scope of a limit (`identities`), or the model and start time of a price
+    (`priced`).
+    """
 
     keys: set[str]
     names: dict[str, str]

@@ -1,4 +1,7 @@
-"""Groups the rows of Bifrost's store: assigns budgets and rate limits to their limits."""
+"""Groups the rows of Bifrost's database: assigns each budget and rate limit to the limits that it belongs to.
+
+Bifrost is an LLM gateway. A budget or a rate limit is called an item here.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -24,7 +27,7 @@ OF_PROVIDER = "Bifrost keeps this with the provider itself; here it is a limit o
 
 
 class LimitRows(NamedTuple):
-    """A limit's row with the rows of its budgets and rate limits.
+    """The row of a limit, with the rows of its budgets and rate limits.
 
     If Bifrost has no row for the limit, `origin` says where Bifrost keeps the limit's budgets and rate limits.
     """
@@ -62,7 +65,7 @@ def reference(value: Any) -> str | None:
 
 
 def assemble(store: BifrostRows) -> tuple[list[LimitRows], list[UnusedItem]]:
-    """Return the limits of a store with their budgets and rate limits, and the items that belong to no limit."""
+    """Return the limits of Bifrost's database with their items, and the items that belong to no limit."""
     return _Assembly(store).result()
 
 
@@ -121,9 +124,9 @@ class _Assembly:
         return found
 
     def _limit_of(self, owner: KeyRow | ProviderConfigRow | ProviderRow) -> tuple[LimitRows | None, str]:
-        """Return the limit that gets the items of a key, provider or provider config.
+        """Return the limit that gets the items of a virtual key, of a provider, or of a key's provider settings.
 
-        If there is none, return the reason.
+        If there is no such limit, return None and the reason.
         """
         if isinstance(owner, KeyRow):
             return self._limit_on_all(_limit_of_key(owner, None), OF_KEY), NO_KEY
@@ -134,7 +137,10 @@ class _Assembly:
         return self._limit_on_all(_limit_of_key(key, provider), OF_CONFIG) if key and provider else None, NO_CONFIG
 
     def _owners(self, row: Any, reasons: list[str]) -> Iterator[LimitRows]:
-        """Yield the limits to which a row refers. If a reference leads to no limit, append the reason to `reasons`."""
+        """Yield the limits to which the row of an item refers.
+
+        If a reference leads to no limit, append the reason to `reasons`.
+        """
         kinds: tuple[tuple[str, Mapping[str, Any], str], ...] = (
             ("model_config_id", self._by_id, "Its model limit '{}' is not in the store."),
             ("virtual_key_id", self._keys, "Its virtual key '{}' is not in the store."),
@@ -157,7 +163,11 @@ class _Assembly:
                 reasons.append(sentence.format(named))
 
     def _foreign_reasons(self, row: Any, column: str) -> Iterator[str]:
-        """Yield the reasons why a row has no limit here: this import does not know the kind of its owner."""
+        """Yield the reasons why an item has no limit here.
+
+        The owner of the item is a team or a customer, or the owner's row is incomplete, or the import does not read the
+        owner's table.
+        """
         yield from (why for name, why in OWNERS.items() if reference(getattr(row, name, None)))
         own = column, reference(row.id) or ""
         yield from [self._without_limit[own]] if own in self._without_limit else []
@@ -168,7 +178,8 @@ class _Assembly:
     def _limit_on_all(self, row: LimitRow, origin: str) -> LimitRows | None:
         """Return the limit on all models that has the scope and the provider of `row`.
 
-        If there is none, add one with a new id.
+        If there is no such limit, add `row` as a new one. If its id is taken, its id gets a suffix. Return None if
+        `row` lacks the scope id or the provider that it needs.
         """
         key = _scope_key(row)
         if key is None:
@@ -201,7 +212,7 @@ def _scope_key(row: LimitRow) -> tuple[str, str, str] | None:
 def _limit_of_key(key: KeyRow, provider: str | None) -> LimitRow:
     """Build a limit row for a key's budgets and rate limit, as newer versions of Bifrost store it.
 
-    Its id is the id of the key.
+    The id of the row is the id of the key. If there is a provider, the id also contains the provider.
     """
     own_id = reference(key.id)
     return LimitRow(
@@ -231,7 +242,7 @@ def _limit_of_provider(provider: ProviderRow) -> LimitRow:
 def missing(row: KeyRow | LimitRow, known: Mapping[str, set[str]]) -> Iterator[str]:
     """Yield a remark for each reference in a row to an id that does not exist.
 
-    `known` contains the existing ids by column.
+    `known` contains, for each column, the ids that exist.
     """
     for column, ids in known.items():
         named = reference(getattr(row, column))

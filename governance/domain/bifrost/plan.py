@@ -1,6 +1,7 @@
-"""Decides which rows of another store are imported.
+"""Decides which rows of Bifrost's database are imported.
 
-Rows that are stored already are never overwritten. The functions are pure: the stored rows, new ids and the time are
+Bifrost is an LLM gateway. Rows that this service has stored already are never overwritten. A budget or a rate limit is
+called an item here. The functions are pure: the stored ids, the function that makes new ids, and the time are
 arguments.
 """
 
@@ -27,7 +28,7 @@ from governance.domain.names import fold
 
 
 def decide(arrivals: Candidates, stored: ExistingIds, *, now: int, new_id: NewId) -> ImportPlan:
-    """Return the rows to store, and the outcome for each candidate."""
+    """Return the rows to store, and the outcome for each row of Bifrost's database."""
     return _Decider(stored, now, new_id).decide(arrivals)
 
 
@@ -39,7 +40,7 @@ AHEAD = "Its window begins in the future: here it begins now."
 
 
 class _Decider:
-    """Decides about rows one by one. It compares each row with the stored rows and with the rows accepted so far."""
+    """Decides about the rows one by one. Each row is compared with the stored rows, and the rows accepted so far."""
 
     def __init__(self, stored: ExistingIds, now: int, new_id: NewId) -> None:
         self._before = stored
@@ -128,7 +129,7 @@ class _Decider:
     def _claim(self, note: ImportNote) -> tuple[str, tuple[str, ...]]:
         """Return the id under which an item will be stored, and the remarks on it.
 
-        If another row already uses the item's id, the id is new.
+        If another item already has the item's id, a new id is returned.
         """
         if note.id not in self._stored.items:
             self._stored.items.add(note.id)
@@ -151,10 +152,11 @@ class _Decider:
         )
 
     def _open(self, rule: Rule, part: CandidateRule, alignment: Alignment, *, rolling: bool) -> Iterator[str]:
-        """Open the rule's counter if its current window has usage.
+        """Import the usage of the rule's current window, if there is any.
 
-        Yield the differences from Bifrost. The window of a `rolling` rule may start earlier or later here than in
-        Bifrost. Its usage is imported unless the window has ended in Bifrost.
+        Yield a remark for each difference from Bifrost. Usage is imported if Bifrost's window did not begin before the
+        current window of this service. If `rolling` is true, the two windows may begin at different times. Then usage
+        is also imported if Bifrost's window has not ended yet.
         """
         start, end = window(rule.duration, alignment, rule.anchor, self._now)
         if part.began is not None and part.began > self._now:

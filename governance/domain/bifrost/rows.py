@@ -1,14 +1,14 @@
-"""The rows of Bifrost's store that the import reads.
+"""The rows that the import reads from the SQLite database of Bifrost, an LLM gateway.
 
-They contain the values that SQLite returned. A value may be of any SQLite type. It is None if this version of the store
-has no such column.
+A field contains the value that SQLite returned, which may be of any SQLite type. A field is None if the database, which
+may be older or newer, has no such column.
 """
 
 from typing import Any, NamedTuple
 
 
 class KeyRow(NamedTuple):
-    """A row of `governance_virtual_keys`. Only older stores have the columns `budget_id` and `rate_limit_id`."""
+    """A row of `governance_virtual_keys`. Only older databases have the columns `budget_id` and `rate_limit_id`."""
 
     id: Any = None
     name: Any = None
@@ -28,7 +28,7 @@ class KeyRow(NamedTuple):
 
 
 class LimitRow(NamedTuple):
-    """A row of `governance_model_configs`. Only older stores have the column `budget_id`."""
+    """A row of `governance_model_configs`. Only older databases have the column `budget_id`."""
 
     id: Any = None
     model_name: Any = None
@@ -46,8 +46,9 @@ class LimitRow(NamedTuple):
 class BudgetRow(NamedTuple):
     """A row of `governance_budgets`.
 
-    Either it names one owner, or the row of an owner names it. Only stores that set the alignment for each budget have
-    the column `calendar_aligned`.
+    Either the row contains the id of its owner, or the row of an owner contains the id of the budget. Some versions of
+    Bifrost set for each budget whether its windows follow the calendar. Only the databases of these versions have the
+    column `calendar_aligned`.
     """
 
     id: Any = None
@@ -70,7 +71,10 @@ class BudgetRow(NamedTuple):
 
 
 class RateLimitRow(NamedTuple):
-    """A row of `governance_rate_limits`. Either the row of an owner names it, or `model_config_id` names its limit."""
+    """A row of `governance_rate_limits`.
+
+    Either the row of an owner contains the id of the rate limit, or `model_config_id` is the id of its limit.
+    """
 
     id: Any = None
     model_config_id: Any = None
@@ -89,7 +93,7 @@ class RateLimitRow(NamedTuple):
 
 
 class ProviderRow(NamedTuple):
-    """A row of `config_providers`. In older stores it names a budget and a rate limit."""
+    """A row of `config_providers`. In older databases it contains the ids of a budget and a rate limit."""
 
     id: Any = None
     name: Any = None
@@ -127,7 +131,7 @@ class PriceRow(NamedTuple):
 class BifrostReference(NamedTuple):
     """A reference to a budget (`budget_id`) or a rate limit (`rate_limit_id`).
 
-    The table that contains it is not read.
+    Apart from such references, the import does not read the table that contains the reference.
     """
 
     table: str
@@ -138,7 +142,8 @@ class BifrostReference(NamedTuple):
 class UnreadColumn(NamedTuple):
     """A column that the import does not read although it may contain limits.
 
-    If `column` is None, the whole table is not read. `rows` is the number of rows that have a value in the column.
+    `rows` is the number of rows that have a value in the column. If `column` is None, the import does not read the
+    table at all, and `rows` is the number of its rows.
     """
 
     table: str
@@ -147,7 +152,7 @@ class UnreadColumn(NamedTuple):
 
 
 class BifrostRows(NamedTuple):
-    """All rows that the import reads from a store, and the columns that it does not read."""
+    """All rows that the import reads from Bifrost's database, and the columns that it does not read."""
 
     virtual_keys: tuple[KeyRow, ...] = ()
     limits: tuple[LimitRow, ...] = ()

@@ -1,6 +1,7 @@
 """The entries of a config file: first as read from the file, then with their references resolved (`Wanted`).
 
-A path names a position in the file, for example `governance.model_configs[3].budgets[0]`.
+A path says where a value is in the file, for example `governance.model_configs[3].budgets[0]`. A budget or a rate limit
+is called an item here.
 """
 
 import uuid
@@ -15,7 +16,7 @@ NAMESPACE = uuid.UUID("6a8d2f0e-3f6b-5d0c-9f43-6c1c5b1f8e27")
 
 
 class NamedOwner(NamedTuple):
-    """The owner that a budget or rate limit names: the field, for example `virtual_key_id`, and the field's value."""
+    """The owner that a budget or rate limit names: a field, for example `virtual_key_id`, and the field's value."""
 
     field: str
     id: str
@@ -24,9 +25,10 @@ class NamedOwner(NamedTuple):
 class LimitEntry(NamedTuple):
     """A model limit as read from the file.
 
-    `draft` contains the nested items. The id fields name the other items of the limit. `named_by` is the value with
-    which a budget refers to this limit as its owner. An `implied` limit is derived from the budgets and rate limits of
-    a virtual key or provider. It is dropped if there are none.
+    `draft` contains the items that are nested in the limit. The other items of the limit are separate entries, and the
+    id fields contain their ids. `named_by` is the field and the value with which an item names this limit as its owner.
+    An `implied` limit has no entry of its own: it is derived from the items of a virtual key or provider. An implied
+    limit without items is dropped.
     """
 
     path: str
@@ -52,7 +54,8 @@ class ItemEntry(NamedTuple):
 class Claim(NamedTuple):
     """A budget or rate limit (`kind`) of owners that do not exist in this service, for example teams (`owners`).
 
-    If the owner refers to the item by id, `item` is this id. If the item is nested in the owner, `item` is None.
+    If the owner contains only the id of the budget or rate limit, `item` is that id. If the whole budget or rate limit
+    is nested in the owner, `item` is None.
     """
 
     path: str
@@ -62,10 +65,10 @@ class Claim(NamedTuple):
 
 
 class WantedKey(NamedTuple):
-    """A virtual key.
+    """A virtual key as the file describes it.
 
-    A field that is None leaves the stored value unchanged. `named` says whether the file gives the key's id. The object
-    contains the digest and the prefix of the key's value, not the value.
+    If `digest`, `value_prefix` or `is_active` is None, the stored value of that field stays. `named` says whether the
+    file gives the key's id. The secret value of the key is not here, only its digest and its first characters.
     """
 
     path: str
@@ -82,7 +85,7 @@ class WantedKey(NamedTuple):
 
 
 class WantedUser(NamedTuple):
-    """A user: an id and its name."""
+    """A user as the file describes it."""
 
     path: str
     id: str
@@ -91,7 +94,7 @@ class WantedUser(NamedTuple):
 
 
 class WantedPrice(NamedTuple):
-    """A price override."""
+    """A price override as the file describes it."""
 
     path: str
     id: str
@@ -100,7 +103,7 @@ class WantedPrice(NamedTuple):
 
 
 class WantedItem(NamedTuple):
-    """A budget or rate limit of a wanted limit."""
+    """A budget or rate limit of a `WantedLimit`."""
 
     id: str
     ceilings: tuple[RuleSpec, ...]
@@ -108,12 +111,12 @@ class WantedItem(NamedTuple):
 
     @property
     def item(self) -> DraftItem:
-        """The item without an id. It matches a stored item only by its windows."""
+        """The item without its id. So it is matched with a stored item only by its windows."""
         return DraftItem(None, self.ceilings)
 
 
 class WantedLimit(NamedTuple):
-    """A model limit with all its budgets and rate limits. `draft` contains the same items."""
+    """A model limit with all its budgets and rate limits. `draft` contains the same budgets and rate limits."""
 
     path: str
     id: str
@@ -139,7 +142,7 @@ EntryT = TypeVar("EntryT", LimitEntry, ItemEntry, WantedKey, WantedUser, WantedP
 
 
 class Section(NamedTuple, Generic[EntryT]):
-    """The valid entries of one kind, and the ids of all its entries, including the invalid ones."""
+    """The valid entries of one kind, and the ids of both the valid and the invalid entries."""
 
     entries: list[EntryT]
     ids: set[str]
@@ -148,7 +151,7 @@ class Section(NamedTuple, Generic[EntryT]):
 class Sections(NamedTuple):
     """All sections that the service reads, and the names of the sections that it skips.
 
-    `Wanted` describes `notes`, `unset` and `owner`.
+    The docstring of `Wanted` describes `notes`, `unset` and `owner`.
     """
 
     limits: Section[LimitEntry]
@@ -170,8 +173,8 @@ class Wanted(NamedTuple):
 
     `notes`, `left_out` and `unset` are (path, sentence) pairs. `notes` report values that the service changed.
     `left_out` lists the budgets and rate limits that belong to no limit here. `unset` lists the values whose
-    environment variable is not set. A sync reports them as faults, and a check reports them as warnings. `skipped`
-    contains the names of skipped sections and fields. `owner` is the owner that the file names.
+    environment variable is not set. A sync reports these values as faults, and a check reports them as warnings.
+    `skipped` contains the names of skipped sections and fields. `owner` is the value of "owner" in the file.
     """
 
     limits: tuple[WantedLimit, ...]
@@ -186,22 +189,22 @@ class Wanted(NamedTuple):
 
 
 def limit_id(identity: Identity) -> str:
-    """Derive an id for a limit that has none in its file. Limits with equal identities get equal ids."""
+    """Derive an id for a limit without an id in its file, from its scope, provider and model."""
     return _derived("limit", *identity)
 
 
 def item_id(owner: str, item: DraftItem) -> str:
-    """Derive an id for a budget or rate limit that has none in its file, from its limit and its windows."""
+    """Derive an id for a budget or rate limit without an id in its file, from the id of its limit and its windows."""
     return _derived("item", owner, *(f"{metric} {length}" for metric, length in sorted(item.windows)))
 
 
 def key_id(name: str) -> str:
-    """Derive an id for a virtual key that has none in its file, from its name."""
+    """Derive an id for a virtual key without an id in its file, from its name."""
     return _derived("virtual key", name)
 
 
 def price_id(draft: PriceDraft) -> str:
-    """Derive an id for a price override that has none in its file, from its model and time."""
+    """Derive an id for a price override without an id in its file, from its model and start time."""
     provider, model, effective_from = draft.identity
     return _derived("price", provider, model, str(effective_from))
 

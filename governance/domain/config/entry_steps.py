@@ -1,4 +1,7 @@
-"""The plan's steps for entries whose rows refer to no other rows: users and price overrides."""
+"""Computes the steps of a sync for users and price overrides, whose rows refer to no other rows.
+
+A sync changes the stored rows so that they match the entries of a config file. A step is the change of one row.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -8,10 +11,11 @@ from governance.domain.records.differences import Difference
 
 
 class EntryKind(NamedTuple):
-    """Describes one kind of entry: its entity, the type of its stored rows, and two functions.
+    """Describes one kind of entry, for example users.
 
-    One function returns the differences between two values. The other function returns the title of a value. A row is
-    (value, config_hash, source). Each value has an id. None means that the row does not exist.
+    `entity` is the name of the kind. `row` is the type of its stored rows: (value, config_hash, source). Each value has
+    an id. The source is the file that created the row. `differences` returns the differences between two values. A
+    value is None if its row does not exist. `title` returns the text that names a value to users.
     """
 
     entity: str
@@ -21,7 +25,7 @@ class EntryKind(NamedTuple):
 
 
 def removal(kind: EntryKind, row: Any) -> Step:
-    """Return a removal step for a row that its file no longer contains."""
+    """Return the step that removes a row whose entry is no longer in its file."""
     value = row[0]
     differences = tuple(kind.differences(value, None))
     return Step(Action.REMOVE, kind.entity, value.id, kind.title(value), differences, None, row, None)

@@ -1,8 +1,9 @@
-"""Computes hashes of file entries.
+"""Computes the hashes of the entries of a config file.
 
-A changed hash shows that the entry has changed since it was stored. The formulas are Bifrost's. A hash is the
-lower-case hex SHA-256 of the entry's settings, without usage and times. Fields that Bifrost does not have are appended
-if the entry contains them. So an entry that contains only Bifrost's fields has the same hash as in Bifrost.
+A changed hash shows that the entry has changed since it was stored. The formulas are those of Bifrost, an LLM gateway
+that reads such files too. A hash is the lower-case hex SHA-256 of the entry's settings, without usage and times. Fields
+that Bifrost does not have are appended if the entry contains them. So an entry that contains only Bifrost's fields has
+the same hash as in Bifrost.
 """
 
 from collections.abc import Iterable
@@ -18,7 +19,7 @@ from governance.domain.pricing.overrides import full_name
 from governance.domain.times import rfc3339
 
 PLAIN_FROM = Decimal("1e-6")
-"""Go's JSON encoder writes numbers below this one with an exponent."""
+"""Go's JSON encoder writes numbers below this number with an exponent. Bifrost is written in Go."""
 
 
 def of_budget(budget_id: str, ceiling: RuleSpec) -> str:
@@ -32,7 +33,11 @@ def of_rate_limit(rate_limit_id: str, ceilings: Iterable[RuleSpec]) -> str:
 
 
 def of_limit(entry: LimitEntry, limit_id: str, budget_ids: Iterable[str], rate_limit_ids: Iterable[str]) -> str:
-    """Hash a limit. The input contains `name:length:value;` for each field and for each item id. The ids are sorted."""
+    """Hash a limit.
+
+    The input contains `name:length:value;` for each field, and for each id of a budget or rate limit. The ids are
+    sorted.
+    """
     draft, alone = entry.draft, entry.rate_limit_id
     fields = [
         ("id", limit_id),
@@ -71,7 +76,7 @@ def of_key(
 
 
 def of_user(user_id: str, name: str) -> str:
-    """Hash a user. Bifrost has no users, so the formula is the one for limits."""
+    """Hash a user with the formula for limits, because Bifrost has no users."""
     return _hash(_named([("id", user_id), ("name", name)]))
 
 
@@ -90,7 +95,10 @@ def of_price(price_id: str | None, draft: PriceDraft) -> str:
 
 
 def go_number(nanos: int) -> str:
-    """Write nano-dollars as Go writes dollars in JSON. If a double would lose digits, write all digits."""
+    """Convert nano-dollars to dollars, written as Go writes them in JSON.
+
+    If a 64-bit float cannot represent the amount exactly, write all digits.
+    """
     exact = Decimal(nanos).scaleb(-9)
     shortest = Decimal(repr(float(exact)))
     if shortest != exact:

@@ -1,7 +1,9 @@
-"""The plan's steps for limits.
+"""Computes the steps of a sync for limits.
 
-An entry matches the stored limit of the same identity, so usage stays with its model and scope. If an entry has only
-the id of a stored limit, and another identity, it replaces that limit. Then its usage starts at 0.
+A sync changes the stored rows so that they match the entries of a config file. A step is the change of one row. The
+identity of a limit consists of its scope, provider and model. An entry matches the stored limit with the same identity,
+so usage stays with its model and scope. If an entry has the id of a stored limit but another identity, the entry
+replaces that limit, and the usage starts at 0.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -36,7 +38,7 @@ Matches = Mapping[str, LimitMatch]
 
 
 def matches(limits: Iterable[WantedLimit], stored: Mapping[str, ManagedLimit]) -> Matches:
-    """Match entries to stored limits by identity. Then match the limits that are left over by id."""
+    """Match entries to stored limits by identity. Then match the remaining entries to the remaining limits by id."""
     entries = list(limits)
     by_identity = {row.limit.identity: row for row in stored.values()}
     same = {entry.path: LimitMatch(by_identity[entry.identity]) for entry in entries if entry.identity in by_identity}
@@ -52,7 +54,7 @@ def steps(
     """Yield a step for each entry.
 
     `removed` contains the ids of the limits that will be removed. `flags` contains `calendar_aligned` of each virtual
-    key, by key id.
+    key (whether windows follow the calendar), by key id.
     """
     wanted = list(limits)
     replaced = {match.row.limit.id for match in matched.values() if match.replaced}
@@ -68,7 +70,7 @@ def steps(
 
 
 def removal(row: ManagedLimit) -> Step:
-    """Return a removal step for a limit that its file no longer contains."""
+    """Return the step that removes a limit whose entry is no longer in its file."""
     limit = row.limit
     return Step(Action.REMOVE, LIMIT, limit.id, title(limit), of_limits(limit, None), None, row, None)
 

@@ -1,4 +1,4 @@
-"""Warns about a valid file: some parts have no effect, or an effect that the author probably does not expect."""
+"""Finds parts of a config file that are valid, but have no effect, or an effect that the author may not expect."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -10,10 +10,10 @@ from governance.domain.names import ALL_MODELS, Identity
 from governance.domain.records.differences import shown
 
 DATE = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8})$")
-"""The date in a model name: `gpt-4o-2024-08-06`, `claude-sonnet-4-20250514`, `claude-sonnet-4@20250514`."""
+"""The date at the end of a model name: `gpt-4o-2024-08-06`, `claude-sonnet-4-20250514`, `claude-sonnet-4@20250514`."""
 
 Caution = tuple[str, str]
-"""A path in the file, and a sentence."""
+"""A warning: a path in the file, for example `governance.budgets[0]`, and a sentence."""
 
 
 SECTIONS = frozenset({"model_configs", "budgets", "rate_limits", "virtual_keys", "providers", "users", "prices"})
@@ -22,10 +22,10 @@ OWNING = frozenset({"model_configs", "virtual_keys", "providers"})
 
 
 def lint(wanted: Wanted, now: int, faulty: Iterable[str] = ()) -> list[Caution]:
-    """Return all warnings about a file, including those in `unset` and `notes`.
+    """Return all warnings about a file, including the warnings in `wanted.unset` and `wanted.notes`.
 
-    `faulty` contains the paths of its faults. An entry with a fault gets no warnings. If an entry with a fault may
-    define an id, that id is not reported as missing.
+    `faulty` contains the paths of the file's faults. An entry with a fault gets no warnings. An id that an entry with a
+    fault may define is not reported as missing.
     """
     paths = list(faulty)
     wrong = _wrong(paths)
@@ -40,10 +40,10 @@ def lint(wanted: Wanted, now: int, faulty: Iterable[str] = ()) -> list[Caution]:
 
 
 def left_out(wanted: Wanted, faulty: Iterable[str] = ()) -> list[Caution]:
-    """Return the budgets and rate limits that belong to no limit here.
+    """Return a warning for each budget or rate limit that belongs to no limit here.
 
-    `faulty` contains the paths of the file's faults. Entries with a fault are not returned. Nor are items whose owner
-    may be an entry with a fault.
+    `faulty` contains the paths of the file's faults. Entries with a fault get no warning. If an entry that can own
+    budgets and rate limits has a fault, no warnings are returned, because that entry may be the missing owner.
     """
     paths = list(faulty)
     return _without_faulty(wanted.left_out, paths) if OWNING.isdisjoint(_wrong(paths)) else []
@@ -54,15 +54,15 @@ def _wrong(paths: Iterable[str]) -> set[str]:
 
 
 def _without_faulty(warnings: Iterable[Caution], paths: Iterable[str]) -> list[Caution]:
-    """Return the warnings whose entries have no fault."""
+    """Return the warnings about entries without faults. `paths` contains the paths of the faults."""
     entries = {_entry(path) for path in paths}
     return [caution for caution in warnings if _entry(caution[0]) not in entries]
 
 
 def _missing(wanted: Wanted, wrong: set[str]) -> Iterator[Caution]:
-    """Yield a warning for each limit without items, and for each limit whose virtual key is missing.
+    """Yield a warning for each limit without budgets and rate limits, and for each limit whose virtual key is missing.
 
-    `wrong` contains the names of the sections with faults.
+    `wrong` contains the names of the sections with faults. What such a section may contain is not reported as missing.
     """
     keys = {key.id for key in wanted.keys}
     for limit in wanted.limits:
@@ -73,7 +73,7 @@ def _missing(wanted: Wanted, wrong: set[str]) -> Iterator[Caution]:
 
 
 def _sections(path: str) -> Iterable[str]:
-    """Return the section of a path. If the path is not inside an entry, return all sections."""
+    """Return the section that contains a path. If the path is not inside an entry, return all sections."""
     section, entry, _ = path.removeprefix("governance.").partition("[")
     return [section] if entry else SECTIONS
 
@@ -101,9 +101,9 @@ def _keyless(limit: WantedLimit, keys: set[str]) -> Iterator[Caution]:
 
 
 def _shadowed(limit: WantedLimit) -> Iterator[Caution]:
-    """Yield a warning for each rule that can never refuse a call, because another rule is always used up first.
+    """Yield a warning for each maximum that can never refuse a call, because another maximum is always used up first.
 
-    The other rule has a longer window, and the same or a smaller maximum.
+    The other maximum has a longer window, and is the same or smaller.
     """
     for metric in Metric:
         own = [ceiling for item in limit.items for ceiling in item.ceilings if ceiling.metric == metric]
@@ -120,7 +120,7 @@ def _amount(ceiling: RuleSpec) -> str:
 
 
 def _dated(limit: WantedLimit, paths: dict[Identity, str]) -> Iterator[Caution]:
-    """Warn if a file contains a model name with a date and the same name without a date: they are different models."""
+    """Yield a warning if the file contains a model name both with and without a date: these are different models."""
     identity = limit.identity
     undated = DATE.sub("", identity.model)
     twin = paths.get(identity._replace(model=undated))

@@ -1,7 +1,7 @@
-"""Merges a stored limit with its entry in a file.
+"""Merges a stored limit with its entry in a config file.
 
-The result is an edit that contains the parts that changed in the file. If an entry has the stored hash, it has not
-changed in the file. Then the stored values stay, even if the API has changed them.
+Only the parts that have changed in the file change the stored limit. A part has not changed in the file if the hash of
+its entry equals the stored hash. Then the stored values stay, even if they were changed through the API.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ class MergeContext(NamedTuple):
     """The settings of a merge, besides the limit and its entry.
 
     `taken` contains the ids of other limits' budgets and rate limits. `inherited` is `calendar_aligned` of the limit's
-    virtual key. `now` is in microseconds.
+    virtual key: whether windows follow the calendar. `now` is in microseconds.
     """
 
     taken: set[str]
@@ -46,7 +46,7 @@ def new_limit(wanted: WantedLimit, own_id: str, setting: MergeContext) -> Limit:
 
 
 def merged(limit: Limit, wanted: WantedLimit, setting: MergeContext) -> Limit:
-    """Merge a stored limit with its entry. If the merged limit is invalid, return the limit as it is in the file."""
+    """Merge a stored limit with its entry. If the result would be invalid, return the limit as it is in the file."""
     try:
         result = _merged(limit, wanted, setting, whole=False)
     except InvalidRequest:
@@ -81,9 +81,10 @@ def _merged(limit: Limit, wanted: WantedLimit, setting: MergeContext, *, whole: 
 
 
 def _parts(limit: Limit, wanted: WantedLimit, kind: str, *, whole: bool, same: bool) -> Iterator[_Part]:
-    """Yield the items of a kind, matched as in an edit.
+    """Yield the budgets or the rate limits (items) to store.
 
-    If `same` is true, also yield the stored items that came from no file.
+    The items of the file are matched with stored items as in an edit through the API. If `same` is true, the entry of
+    the limit has not changed. Then the stored items that no file created are yielded too.
     """
     items = wanted.budgets if kind == "budgets" else wanted.rate_limits
     stored = rules_by_id(rule for rule in limit.rules if (rule.metric == Metric.COST) == (kind == "budgets"))
@@ -121,8 +122,8 @@ def _is_valid(limit: Limit) -> bool:
 def _new_ids(owner: str, items: Iterable[WantedItem], taken: set[str]) -> list[str]:
     """Return the ids of new items.
 
-    An item keeps its id from the file. If another item (a budget or a rate limit) has this id, a new id is derived from
-    it.
+    An item (a budget or a rate limit) keeps its id from the file. If another item has the same id, a new id is derived
+    from that id.
     """
     ids: list[str] = []
     for item in items:
@@ -134,7 +135,7 @@ def _new_ids(owner: str, items: Iterable[WantedItem], taken: set[str]) -> list[s
 
 
 def _hashed(limit: Limit, wanted: WantedLimit, items: Mapping[str, WantedItem]) -> Limit:
-    """Return the limit with the hashes of its entries."""
+    """Return the limit with the hash of its entry. The rules whose ids are in `items` get the hashes of these items."""
     rules = (
         rule._replace(config_hash=items[rule.id].config_hash) if rule.id in items else rule for rule in limit.rules
     )

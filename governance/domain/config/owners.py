@@ -1,7 +1,8 @@
-"""Finds the limit to which each separate entry of a budget or rate limit belongs.
+"""Assigns the budgets and rate limits that are separate entries of a config file to the limits that own them.
 
-Either a limit names the item, or the item names its owner. An item is left out, with the reason, if it has no owner, or
-if this service does not have owners of that kind.
+A budget or a rate limit is called an item here. Either a limit contains the id of the item, or the item names its
+owner. If the item has no owner, or if this service has no such owners (for example teams), the item is left out, and
+the reason is reported. A path says where a value is in the file.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,8 +22,9 @@ WORDS = {
 class ItemKind(NamedTuple):
     """A kind of items: budgets or rate limits.
 
-    `what` is the word for one item. The other fields are the names of three fields of a limit. They contain one id,
-    many ids, and nested items.
+    `what` is the word for one item. The other fields are the names of fields of a limit. The field named by `one`
+    contains the id of one item, the field named by `many` contains several ids, and the field named by `inside`
+    contains whole items.
     """
 
     what: str
@@ -36,9 +38,10 @@ RATE_LIMITS = ItemKind("rate limit", "rate_limit_id", "rate_limit_ids", "rate_li
 
 
 class OwnedItems(NamedTuple):
-    """The entries of a section by the path of their limit, the faults, and the entries that are left out.
+    """The entries of one section, by the path of their limit.
 
-    `left_out` contains (path, reason) pairs.
+    `faults` contains the faults of the section. `left_out` contains (path, reason) pairs of the entries that are left
+    out.
     """
 
     by_limit: Mapping[str, list[ItemEntry]]
@@ -61,7 +64,7 @@ class ItemReference(NamedTuple):
 def owned(limits: list[LimitEntry], section: Section[ItemEntry], claims: Iterable[Claim], kind: ItemKind) -> OwnedItems:
     """Assign the entries of a section to limits.
 
-    `claims` contains the items whose owners this service does not have.
+    `claims` contains the items of owners that this service does not have, for example teams.
     """
     known = {entry.id: entry for entry in section.entries}
     by_owner = {limit.named_by: limit for limit in limits if limit.named_by is not None}
@@ -83,9 +86,9 @@ def owned(limits: list[LimitEntry], section: Section[ItemEntry], claims: Iterabl
 
 
 def _is_foreign(entry: ItemEntry, by_owner: Mapping[NamedOwner, LimitEntry]) -> bool:
-    """Return whether an entry names an owner that is not in this service.
+    """Return whether an entry names an owner that has no limit in this service.
 
-    A missing model config is reported elsewhere.
+    An entry that names a missing limit (`model_config_id`) is reported elsewhere.
     """
     return entry.owner is not None and entry.owner.field in WORDS and entry.owner not in by_owner
 
@@ -93,7 +96,7 @@ def _is_foreign(entry: ItemEntry, by_owner: Mapping[NamedOwner, LimitEntry]) -> 
 def _references(
     limits: list[LimitEntry], section: Section[ItemEntry], by_owner: Mapping[NamedOwner, LimitEntry], kind: ItemKind
 ) -> Iterator[ItemReference]:
-    """Yield each reference between a limit and an entry. A reference to an item nested in the limit is ignored."""
+    """Yield each reference between a limit and an entry. References to items inside the limit itself are ignored."""
     for limit in limits:
         inside = {item.id for item in getattr(limit.draft, kind.inside) if item.id is not None}
         single = getattr(limit, kind.one)
@@ -131,7 +134,11 @@ def _owner_text(entry: ItemEntry) -> str:
 def _left_out(
     section: Section[ItemEntry], owner: Mapping[str, LimitEntry], claims: list[Claim], kind: ItemKind
 ) -> Iterator[tuple[str, str]]:
-    """Yield each entry that belongs to no limit, and each claim by an owner that is not here, with the reason."""
+    """Yield a (path, reason) pair for each item that is left out.
+
+    A claim is an item of an owner that this service does not have. Also yield a pair for each claim whose item is
+    nested in that owner, or also belongs to a limit.
+    """
     own = [claim for claim in claims if claim.kind == kind.what]
     first = {claim.item: claim for claim in reversed(own) if claim.item is not None}
     for entry in section.entries:

@@ -1,4 +1,8 @@
-"""Finds the rows that a file owns. Only those rows can be removed by `--prune`."""
+"""Finds the stored rows that a config file owns: the rows that were created from this file.
+
+`flask governance sync --prune` removes the rows that a file owns and no longer contains. The owner name of a file is
+stored with its rows. By default, the owner name is the name of the file without its folder.
+"""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import TypeVar
@@ -40,10 +44,11 @@ def owned(context: PlanContext, stored: StoredRows) -> StoredRows:
 
 
 def owner_faults(context: PlanContext, missing: StoredRows) -> Iterator[Fault]:
-    """Yield a fault if rows came from a file of the same name in another folder, and the owner is only the base name.
+    """Yield a fault if it is not certain which rows the file owns.
 
-    `missing` contains the stored rows that the file does not contain. A row whose folder is not known counts as a row
-    of another file.
+    This is so if the owner name is only the name of the file, and a file with the same name in another folder has
+    created rows. `missing` contains the stored rows that this file does not contain. If the folder of such a row is not
+    known, the row counts as a row of another file.
     """
     if not context.source.placed:
         return

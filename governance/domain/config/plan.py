@@ -1,4 +1,7 @@
-"""Plans a sync: a list of steps that change the stored rows into the rows of a file. The functions are pure."""
+"""Plans a sync: computes the steps that change the stored rows so that they match a config file.
+
+A step is the change of one row. The functions are pure.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +19,7 @@ class Plan(NamedTuple):
     """The steps for virtual keys, then for users, prices and limits, each in the order of the file.
 
     Removals come last. `gone` is the number of rows that the file created and no longer contains. It is 0 if the plan
-    prunes these rows.
+    removes these rows.
     """
 
     steps: tuple[Step, ...]
@@ -40,12 +43,15 @@ class Plan(NamedTuple):
 
     @property
     def outline(self) -> tuple[object, ...]:
-        """The part of the plan that users see. Two plans are equal if these parts are equal."""
+        """The part of the plan that users see. Two plans with equal outlines count as the same plan."""
         return tuple(step.outline for step in self.steps)
 
 
 def plan(context: PlanContext, wanted: Wanted, *, prune: bool) -> tuple[Plan, list[Fault]]:
-    """Return the plan for a file, and the faults of the file that depend on the stored rows."""
+    """Return the plan for a file, and those faults of the file that depend on the stored rows.
+
+    If `prune` is true, the plan also removes the rows that the file created and no longer contains.
+    """
     stored = context.stored
     keys = virtual_key_steps.steps(context, wanted.keys)
     users = list(user_steps.steps(context, wanted.users))
@@ -72,9 +78,9 @@ def plan(context: PlanContext, wanted: Wanted, *, prune: bool) -> tuple[Plan, li
 
 
 def _ends(gone: StoredRows, bound: set[str]) -> Iterator[Step]:
-    """Yield a removal step for each row that the file no longer contains.
+    """Yield the step for each row that the file created and no longer contains.
 
-    `bound` contains the ids of keys that limits still use.
+    Each step removes its row, except for keys in `bound`: the ids of the virtual keys that limits still use.
     """
     yield from map(limit_steps.removal, gone.limits.values())
     yield from (virtual_key_steps.removal(row, bound) for row in gone.keys.values())
@@ -83,7 +89,7 @@ def _ends(gone: StoredRows, bound: set[str]) -> Iterator[Step]:
 
 
 def _flags(rows: Iterable[ManagedKey], steps: Iterable[Step]) -> dict[str, bool]:
-    """Return `calendar_aligned` of each virtual key after the steps, by key id."""
+    """Return `calendar_aligned` of each virtual key after the steps, by key id: whether windows follow the calendar."""
     after = (step.after for step in steps if isinstance(step.after, ManagedKey))
     return {each.key.id: each.key.calendar_aligned for each in (*rows, *after)}
 

@@ -1,6 +1,7 @@
-"""The steps of a plan, and the context in which they are computed.
+"""The steps of a sync, and the values from which they are computed.
 
-A step changes one stored row so that it matches its entry in the file.
+A sync changes the stored rows so that they match the entries of a config file. A step is the change of one row. With
+each row, the service stores the hash of its entry, and the file that created the row (its source).
 """
 
 from enum import StrEnum
@@ -11,7 +12,7 @@ from governance.domain.records.stored import Managed, Source, StoredRows
 
 
 class Action(StrEnum):
-    """What a step does with its row. A row that is kept may still get a new hash."""
+    """What a step does with its row. Even `KEEP` may store a new hash with the row."""
 
     CREATE = "create"
     CHANGE = "change"
@@ -21,7 +22,7 @@ class Action(StrEnum):
 
 
 class PlanContext(NamedTuple):
-    """What a plan is computed from: the file, the stored rows and the time in microseconds.
+    """The values from which the steps are computed: the file (`source`), the stored rows, and the time in microseconds.
 
     If `overwrite` is true, the values in the file replace edits made through the API.
     """
@@ -32,25 +33,29 @@ class PlanContext(NamedTuple):
     overwrite: bool = False
 
     def owns(self, source: Source) -> bool:
-        """Return whether this file owns a row.
+        """Return whether this file owns the rows with the given source.
 
-        The names must be equal. If both folders are known, they must be equal too.
+        The owner names must be equal. If the file's owner name is only the name of the file without its folder, the
+        rows must also come from the same path (`place`), or from an unknown path.
         """
         if not self.source.name or source.name != self.source.name:
             return False
         return not self.source.placed or source.place in (self.source.place, None)
 
     def with_place(self, source: Source) -> Source:
-        """Return the source to store with a row that is kept.
+        """Return the source to store with a row that is kept. `source` is the row's stored source.
 
-        If its `place` is not known, the source gets the `place` of the file.
+        If this file owns the row, and the path (`place`) is not known, the source gets the path of the file.
         """
         known = source.place is not None or not self.source.placed
         return source if known or not self.owns(source) else self.source
 
 
 class Step(NamedTuple):
-    """The change of one row. `before` and `after` differ even if only the entry's hash changes."""
+    """The change of one row.
+
+    `before` and `after` are the row before and after the step. They also differ if only the hash of the entry changes.
+    """
 
     action: Action
     entity: str
@@ -75,7 +80,7 @@ BOUND = "kept: limits that are not this file's are bound to it"
 
 
 def edit_note(context: PlanContext) -> str:
-    """Return the note about a row that was edited after its entry had been stored."""
+    """Return the note about a row that was edited through the API after its entry had been stored."""
     return OVERWRITTEN if context.overwrite else DRIFTED
 
 
@@ -85,8 +90,8 @@ def recreation_note(context: PlanContext, entity: str, row_id: str) -> str | Non
 
 
 def stores_hash(source: Source, context: PlanContext) -> bool:
-    """Return whether a row that is kept gets the hash of its entry, so that later edits stay.
+    """Return whether to store the hash of the entry with a row that is kept.
 
-    A row of another file does not get it.
+    With this hash, later syncs keep edits made through the API. A row of another file does not get the hash.
     """
     return source.name == "" or context.owns(source)

@@ -1,6 +1,7 @@
 """Finds the line of each value in a JSON text.
 
-This is done only when a file has a fault, to report the line of the fault.
+This is used only if a file has a fault, to report the line of the fault. A path says where a value is in the JSON, for
+example `budgets[0].max_limit`.
 """
 
 import json
@@ -13,17 +14,20 @@ LAST_STEP = re.compile(r"[.\[][^.\[]*$")
 
 
 class _Inside(NamedTuple):
-    """An open array or object: its path, and the current index or key. The key is None if a key comes next."""
+    """An array or object whose end has not been reached: its path, and the current index or key (`place`).
+
+    In an object, `place` is None until the next key has been read.
+    """
 
     path: str
     place: int | str | None
 
 
 def positions(text: str) -> Iterator[tuple[str, int]]:
-    """Yield the path of each value in a valid JSON text, for example `budgets[0].max_limit`, and its line.
+    """Yield the path and the line of each value in a valid JSON text.
 
-    The line of a value in an object is the line of its key. If an object contains a key twice, its path is yielded
-    twice.
+    The line of a value in an object is the line of its key. If an object contains a key twice, the path of the key is
+    yielded twice.
     """
     line, seen = 1, 0
     opened: list[_Inside] = []

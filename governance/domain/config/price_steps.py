@@ -1,6 +1,9 @@
-"""The plan's steps for price overrides.
+"""Computes the steps of a sync for price overrides.
 
-An entry is matched by its id. Without an id, it is matched by model and time.
+A sync changes the stored rows so that they match the entries of a config file. A step is the change of one row. An
+entry matches the stored override with the same id. If no override has this id, the entry matches the stored override
+for the same model and start time, unless the id of that override is in the file too. An alias is an override that says
+which other model has the same price.
 """
 
 from collections import defaultdict
@@ -40,7 +43,7 @@ def faults(
     prices: Sequence[WantedPrice],
     planned: Sequence[Step],
 ) -> Iterator[Fault]:
-    """Yield a fault for each entry that contradicts a stored override that is not removed.
+    """Yield a fault for each entry with the same model and start time as another stored override that stays.
 
     Also yield a fault for each alias that leads to another alias.
     """
@@ -61,12 +64,12 @@ def faults(
 
 
 def removal(row: ManagedPrice) -> Step:
-    """Return a removal step for an override that its file no longer contains."""
+    """Return the step that removes an override whose entry is no longer in its file."""
     return entry_steps.removal(KIND, row)
 
 
 def _aliases(prices: Iterable[PriceOverride]) -> Mapping[ModelKey, Sequence[PriceOverride]]:
-    """Return two mappings of the aliases: by the model of the alias, and by the model to which it leads."""
+    """Return the aliases by model. Each alias is listed under its own model, and under the model to which it leads."""
     found: defaultdict[ModelKey, list[PriceOverride]] = defaultdict(list)
     for each in prices:
         if each.target is not None:

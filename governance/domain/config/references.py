@@ -1,4 +1,9 @@
-"""Resolves the references in a file: assigns budgets and rate limits to limits, and finds faults between entries."""
+"""Resolves the references in a config file: assigns its budgets and rate limits to its limits.
+
+The module also finds the faults that concern several entries, for example an id that occurs twice. A budget or a rate
+limit is called an item here. A path says where a value is in the file. `calendar_aligned` says whether windows follow
+the calendar.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -64,9 +69,9 @@ def resolve(sections: Sections) -> tuple[Wanted, list[Fault]]:
 
 
 def _on_stored_keys(sections: Sections) -> Iterator[LimitEntry]:
-    """Yield a limit for each virtual key that a budget names and the file does not contain.
+    """Yield a limit for each virtual key that a budget names as its owner, but that the file does not contain.
 
-    The key may be in the database.
+    Such a key may be in the database.
     """
     known = {entry.named_by for entry in sections.implied if entry.named_by is not None}
     for entry in sections.budgets.entries:
@@ -88,7 +93,10 @@ def _inside(limits: list[LimitEntry], kind: str) -> Iterator[tuple[str | None, s
 
 
 def _provider_configs(sections: Sections) -> Iterator[tuple[str | None, str]]:
-    """Yield the (id, path) of each provider config that a budget names."""
+    """Yield the (id, path) of each provider config that a budget names as its owner.
+
+    A provider config contains the settings of a virtual key for one provider.
+    """
     named = {entry.owner for entry in sections.budgets.entries if entry.owner is not None}
     for entry in sections.implied:
         owner = entry.named_by
@@ -97,7 +105,10 @@ def _provider_configs(sections: Sections) -> Iterator[tuple[str | None, str]]:
 
 
 def _duplicates(named: Iterable[tuple[str | None, str]], what: str = "id") -> Iterator[Fault]:
-    """Yield a fault for each id that occurred at an earlier path. `what` names the value if it is not an id."""
+    """Yield a fault for each id that also occurs at an earlier path.
+
+    `what` is the word for the values in the message, if they are not ids.
+    """
     first: dict[str, str] = {}
     for value, path in named:
         if value is not None and value in first:
@@ -115,14 +126,14 @@ def _missing_owners(sections: Sections) -> Iterator[Fault]:
 
 
 def _flag(entry: LimitEntry, items: Iterable[ItemEntry]) -> tuple[bool | None, list[Fault]]:
-    """Return `calendar_aligned` of a limit, and the faults. The limit's budgets and rate limits may set it too."""
+    """Return `calendar_aligned` of a limit, and the faults. The items of the limit may set `calendar_aligned` too."""
     inside = [item.said(f"{entry.path}.{path}") for path, item in flagged(entry.draft)]
     beside = [each.item.said(each.path) for each in items if each.item.aligned is not None]
     return limit_flag(entry.draft.calendar_aligned, [*inside, *beside])
 
 
 def _limit(entry: LimitEntry, flag: bool | None, budgets: list[ItemEntry], rates: list[ItemEntry]) -> WantedLimit:
-    """Return a limit with its nested items and the items that belong to it."""
+    """Return a limit with the items that are nested in its entry, and the separate items that belong to it."""
     inside = entry.draft
     draft = inside._replace(
         calendar_aligned=flag,
@@ -144,14 +155,15 @@ def _limit(entry: LimitEntry, flag: bool | None, budgets: list[ItemEntry], rates
 
 
 def _settled(items: Iterable[DraftItem]) -> tuple[DraftItem, ...]:
-    """Return the items without `calendar_aligned`, because the limit contains it."""
+    """Return the items without `calendar_aligned`, because the limit contains this setting."""
     return tuple(item._replace(aligned=None) for item in items)
 
 
 def _hash(entry: LimitEntry, own_id: str, flag: bool | None, budgets: list[ItemEntry]) -> str:
     """Return the hash of a limit's entry.
 
-    As in earlier releases, the hash includes `calendar_aligned` of an item only if it is true.
+    If the limit itself does not set `calendar_aligned`, the hash includes the value from its items only if the value is
+    true. Earlier releases did the same.
     """
     named = {*entry.budget_ids, *(item.id or item_id(own_id, item) for item in entry.draft.budgets)}
     rated = {*entry.rate_limit_ids, *(item.id or item_id(own_id, item) for item in entry.draft.rate_limits)}

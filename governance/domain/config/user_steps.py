@@ -1,4 +1,8 @@
-"""The plan's steps for users. An entry is matched by id, because limits refer to a user by id."""
+"""Computes the steps of a sync for users.
+
+A sync changes the stored rows so that they match the entries of a config file. A step is the change of one row. An
+entry matches the stored user with the same id, because limits refer to a user by id.
+"""
 
 from collections.abc import Iterable, Iterator
 
@@ -19,7 +23,7 @@ def steps(context: PlanContext, users: Iterable[WantedUser]) -> Iterator[Step]:
 
 
 def removal(row: ManagedUser) -> Step:
-    """Return a removal step for a user that its config file no longer contains. Limits on the user's id stay."""
+    """Return the step that removes a user whose entry is no longer in its file. Limits on the user's id stay."""
     return entry_steps.removal(KIND, row)
 
 

@@ -1,4 +1,8 @@
-"""The plan's steps for virtual keys. An entry is matched by its id. If the file gives no id, it is matched by name."""
+"""Computes the steps of a sync for virtual keys.
+
+A sync changes the stored rows so that they match the entries of a config file. A step is the change of one row. An
+entry matches the stored key with the same id. If the entry gives no id, it matches the stored key with the same name.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -28,9 +32,9 @@ def steps(context: PlanContext, keys: Iterable[WantedKey]) -> list[Step]:
 
 
 def removal(row: ManagedKey, bound: set[str]) -> Step:
-    """Return a removal step for a key that its file no longer contains.
+    """Return the step that removes a key whose entry is no longer in its file.
 
-    The key stays if its id is in `bound`: the ids of the virtual keys that remaining limits use.
+    The step keeps the key if its id is in `bound`: the ids of the virtual keys that remaining limits use.
     """
     key = row.key
     if key.id in bound:
@@ -41,7 +45,7 @@ def removal(row: ManagedKey, bound: set[str]) -> Step:
 def clashes(entries: Iterable[WantedKey], steps: Iterable[Step], stored: Mapping[str, ManagedKey]) -> Iterator[Fault]:
     """Yield a fault for each entry whose name or value belongs to another stored key.
 
-    A key that the plan changes is ignored.
+    Stored keys that have an entry in the file are ignored.
     """
     after = {step.id: step.after.key for step in steps if isinstance(step.after, ManagedKey)}
     others = [row.key for key_id, row in stored.items() if key_id not in after]
@@ -73,7 +77,7 @@ def _step(context: PlanContext, entry: WantedKey, row: ManagedKey | None) -> Ste
 
 
 def _new(entry: WantedKey, now: int) -> VirtualKey:
-    """Build a new key. Its digest is empty if the file gives no value."""
+    """Build a new key. Its digest is empty if the file gives no value for the key."""
     return VirtualKey(
         id=entry.id,
         name=entry.name,
@@ -91,7 +95,7 @@ def _new(entry: WantedKey, now: int) -> VirtualKey:
 def _edited(key: VirtualKey, entry: WantedKey, now: int) -> VirtualKey:
     """Return the stored key with the fields of its entry.
 
-    If the entry does not set `is_active` or the value, the stored one stays.
+    If the entry does not set `is_active`, the stored `is_active` stays. The same holds for the key's value.
     """
     after = key._replace(
         name=entry.name,

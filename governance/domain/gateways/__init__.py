@@ -1,1 +1,1 @@
-"""Calls to models that proxies forward: how much a request may use, and how much the model's answer says it used."""
+"""Calls to models through a proxy: how much a request may use, and how much it used according to the model's answer."""

@@ -1,8 +1,9 @@
 """Reads the usage in a model's answer while the answer arrives.
 
-An answer is JSON, an event stream, or AWS's binary event stream. Memory is bounded, because each event is dropped after
-it was read. Each provider reports usage in one object, which `domain/pricing/provider_usage.py` reads. If several
-events contain usage, their fields are merged. If a field occurs several times, its last value is used.
+An answer is JSON, a stream of server-sent events, or AWS's binary event stream. Each event is dropped after it was
+read, so the memory that the reader uses is bounded. Each provider reports the usage in one object of the answer, and
+`domain/pricing/provider_usage.py` reads this object. If several events contain usage, their fields are merged. If a
+field occurs several times, its last value is used.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST_EVENT = 4 * 1024 * 1024
 """The largest number of bytes that an event or a JSON answer may have, if a reader gets no other bound.
 
-A longer one is skipped.
+A longer event or answer is skipped.
 """
 OPENINGS = frozenset({"message_start", "ping", "response.created", "response.in_progress", "response.queued"})
 """The types of events that arrive before any output."""
@@ -32,9 +33,9 @@ METRICS = {
 class Answer(NamedTuple):
     """The result of reading an answer.
 
-    `usage` is the object that the provider sent. It is None if the answer contains no final usage. Then `no_usage` is
-    the reason. `has_output` says whether the answer contains output: anything besides errors and the events before the
-    output.
+    `usage` is the object in which the provider reports usage. If the answer contains no usage, `usage` is None, and
+    `no_usage` is the reason. `has_output` says whether the answer contains output: anything besides errors and the
+    events that arrive before the output.
     """
 
     usage: Mapping[str, Any] | None
@@ -53,14 +54,17 @@ class Pieces(Protocol):
         """Yield the events that are complete at the end of the answer."""
 
     def no_usage(self) -> NoUsage:
-        """Return why the answer has no usage. It is called after the end, and only if no event contained usage."""
+        """Return why the answer has no usage.
+
+        This method is called after `end`, and only if no event contained usage.
+        """
 
 
 class AnswerReader:
     """Collects the usage and the errors from the events of an answer.
 
-    The first bytes show the format of the answer, because proxies may send another media type, or none. `media_type` is
-    the answer's Content-Type.
+    `media_type` is the answer's Content-Type. A proxy may have changed or removed this header. So the header only helps
+    to recognise AWS's binary stream. Otherwise the first bytes show the format of the answer.
     """
 
     def __init__(self, media_type: str, longest: int = LONGEST_EVENT) -> None:
@@ -75,7 +79,7 @@ class AnswerReader:
         self._fault: NoUsage | None = None
 
     def note_fault(self, fault: NoUsage) -> None:
-        """Note that the bytes could not be decompressed."""
+        """Store the reason why not all bytes of the answer could be decompressed."""
         self._fault = fault
 
     def feed(self, data: bytes) -> None:
@@ -121,9 +125,9 @@ class AnswerReader:
 
 
 def _usage(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the usage that an event contains.
+    """Return the usage that an event contains, with the provider's names for its fields.
 
-    Its names are those of one of the known shapes. It is empty if the event has none.
+    The result is empty if the event contains no usage.
     """
     found = _of(event, "usage") or _of(event, "usageMetadata") or _of(_of(event, "metadata"), "usage")
     found = found or (_of(event, "meta") if "billed_units" in _of(event, "meta") else {})
@@ -131,9 +135,9 @@ def _usage(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _metrics(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return Bedrock's own counts for a model's stream, with the names that Converse uses.
+    """Return the token counts that Bedrock adds to a model's stream, with the names of Bedrock's Converse API.
 
-    If the model reports usage itself, that usage is preferred, because it contains more.
+    These counts are used only if the model itself reports no usage, because the model's own report contains more.
     """
     found = _of(event, "amazon-bedrock-invocationMetrics")
     return {name: found[own] for name, own in METRICS.items() if found.get(own) is not None}

@@ -1,9 +1,9 @@
-"""Reads AWS's binary event stream (`application/vnd.amazon.eventstream`), in which Bedrock streams its answers.
+"""Reads AWS's binary event stream (`application/vnd.amazon.eventstream`), in which AWS Bedrock streams its answers.
 
 A message contains, in this order: its length and the length of its headers (4 bytes each, big endian), a checksum of
 both, the headers, the payload, and a checksum of the message. The payload is JSON. For InvokeModelWithResponseStream
-the JSON contains the model's event as base64 in `bytes`. Checksums are not verified, because a message only affects the
-amounts that the upstream reports.
+the JSON contains the model's event as base64 in `bytes`. Checksums are not verified: a damaged message can only change
+the usage that is charged, and the upstream (the server of the model) can report any usage anyway.
 """
 
 import binascii
@@ -19,7 +19,10 @@ FAULTS = (b":exception-type", b":error-code")
 
 
 class AwsEvents:
-    """Splits an AWS event stream into the JSON of its messages. A message longer than the bound ends the stream."""
+    """Splits an AWS event stream into the JSON of its messages.
+
+    After a message of more than `longest` bytes, the rest of the stream is ignored.
+    """
 
     def __init__(self, longest: int) -> None:
         self._longest = longest
@@ -59,7 +62,7 @@ class AwsEvents:
 
 
 def _lengths(prelude: bytes | bytearray) -> tuple[int, int]:
-    """Return the length of a message and of its headers."""
+    """Return the length of a message, and the length of its headers."""
     return int.from_bytes(prelude[:4], "big"), int.from_bytes(prelude[4:8], "big")
 
 

@@ -1,4 +1,7 @@
-"""What the settle of a proxied call charged, and why it could not charge the usage."""
+"""The values that say what was charged for a call through a proxy, and why its usage could not be charged.
+
+The settle of a call ends its reservation, and charges what the call used.
+"""
 
 from enum import StrEnum
 
@@ -6,7 +9,8 @@ from enum import StrEnum
 class Charged(StrEnum):
     """What a settle charged.
 
-    `EARLIER` means that the reservation had ended before this settle, so the settle changed nothing.
+    A settle charges the reported usage (`USAGE`), the reserved amounts (`AS_HELD`), or nothing (`NOTHING`). `EARLIER`
+    means that the reservation had ended before this settle, so the settle changed nothing.
     """
 
     USAGE = "usage"
@@ -16,7 +20,7 @@ class Charged(StrEnum):
 
 
 class NoUsage(StrEnum):
-    """The reason why the usage of a call cannot be read from the upstream's answer."""
+    """The reason why the usage of a call cannot be read from the model's answer."""
 
     NO_BODY = "no body"
     NOT_TOLD = "no usage in the body"

@@ -1,4 +1,4 @@
-"""The forms of requests to models, chosen by path. A form tells how to read the amounts that a request allows."""
+"""Reads how many tokens a request to a model may use. The URL path of the request decides how its body is read."""
 
 import posixpath
 import re
@@ -15,16 +15,17 @@ from governance.domain.names import MAX_NAME, has_control, spelled, visible
 from governance.domain.pricing.tokens import MAX_TOKENS
 
 DEEPEST = 200
-"""The deepest nesting that a request may have.
+"""The largest depth of nested objects and arrays that a request may have.
 
-The schemas of tools are nested deeper than the bodies of this service's own endpoints.
+This service's own endpoints allow less depth. Requests to models need more, because the schemas of tools are nested
+deeply.
 """
 NO_MODEL = "Name the model: this request has none that can be read."
 NO_BODY = "Send the request of the model as the body: the proxy must pass it on."
 
 
 class Form(NamedTuple):
-    """A form of requests: its paths and its fields.
+    """One kind of request to a model: its provider, the pattern of its URL paths, and the fields that bound its output.
 
     A path may contain the name of the model. `has_output` is false for embeddings.
     """
@@ -56,7 +57,7 @@ FORMS = (
     _form("openai", f"/{COMPLETIONS}", outputs.OPENAI),
     _form("openai", f"/{EMBEDDINGS}", outputs.OPENAI, has_output=False),
 )
-"""All forms. The first form whose path matches is used. So the forms with the model in the path come first."""
+"""All forms. The first form whose pattern matches is used. So the forms with the model in the path come first."""
 NAMELESS = Form("", re.compile(""), OutputFields(outputs.OPENAI.maxima, outputs.OPENAI.choices))
 """The form for a request whose path is not known.
 
@@ -67,7 +68,8 @@ It reads the model and the maximum from the fields that OpenAI and Anthropic use
 def form_of(path: str) -> tuple[Form, str | None] | None:
     """Return the form for a path, and the model that the path contains.
 
-    An upstream may accept a path with doubled slashes, a trailing slash, or dot segments, so these are resolved.
+    The server of the model may accept a path with doubled slashes, a trailing slash, or dot segments. So these parts
+    are removed before the path is compared.
     """
     plain = posixpath.normpath("/" + unquote(path).lstrip("/"))
     for form in FORMS:
@@ -93,9 +95,10 @@ def read(data: bytes, form: Form, model: str | None, sizes: HoldSizes) -> ModelC
 
 
 def _refuse_lookalikes(body: Mapping[str, Any], fields: OutputFields) -> None:
-    """Raise InvalidRequest if a key differs only in case from a key that is read.
+    """Raise InvalidRequest if the body has a key that differs only in case from a key that is read here.
 
-    Some JSON readers, such as Go's, ignore case. They would use the value of that key instead.
+    Some JSON readers, such as Go's, ignore case. So the server of the model may use the value of that key, which this
+    service ignores.
     """
     read = _keys(fields)
     for key in body:
@@ -116,7 +119,7 @@ def _keys(fields: OutputFields) -> dict[str, str]:
 def provider_of(form: Form, model: str) -> str | None:
     """Return the provider of a form.
 
-    Return None if the model in the body contains the provider, as in `deepseek/deepseek-chat`.
+    Return None if the name of the model in the body contains the provider, as in `deepseek/deepseek-chat`.
     """
     is_written_with_one = bool(spelled(model, None)[0]) and "model" not in form.path.groupindex
     return None if is_written_with_one or not form.provider else form.provider

@@ -1,8 +1,8 @@
-"""Measures the input of a request: an upper bound of its text, and the number of its other inputs.
+"""Measures the input of a request to a model: an upper bound of its text, and the number of its other inputs.
 
 A text token has at least one byte, so the number of bytes is an upper bound of the number of tokens. A model adds some
-tokens for each message. They are fewer than the bytes of the JSON around the message. Media inside a request are not
-text. They count like inputs to which the request only refers.
+tokens for each message. These tokens are fewer than the bytes of the JSON around the message. Media (for example
+images) inside a request are not text. They are counted as other inputs, like files to which the request only refers.
 """
 
 import re
@@ -43,7 +43,7 @@ OWN_JSON = frozenset(
 )
 """The keys of JSON that a model reads as text: tools, their schemas, their calls and their results."""
 TOOL_CALLS = ("tool_use", "server_tool_use", "mcp_tool_use")
-"""The types of content in which `input` is such JSON too."""
+"""The types of content whose key `input` also contains JSON that a model reads as text."""
 BASE64 = re.compile(r"[A-Za-z0-9+/_\-\r\n]*={0,2}\s*")
 DATA_URL = re.compile(r"data:[^,]{0,255};base64,")
 OWN_TOOLS = ("function", "custom")
@@ -53,7 +53,7 @@ TOOLS_PROMPT = 1024
 
 
 class InputSize(NamedTuple):
-    """The bytes that may be text, the tokens of a prompt that the provider adds, and the number of other inputs."""
+    """The number of bytes that may be text, of tokens that the provider adds to the prompt, and of other inputs."""
 
     text_bytes: int
     prompt_tokens: int
@@ -61,7 +61,7 @@ class InputSize(NamedTuple):
 
 
 def size(data: bytes, body: Mapping[str, Any]) -> InputSize:
-    """Return the size of a request's input. `data` is the request as bytes, and `body` is its content."""
+    """Return the size of a request's input. `data` is the request as bytes, and `body` is the JSON parsed from it."""
     media = references = 0
     for under, content in _contents(body):
         for key, value in content.items():
@@ -80,7 +80,10 @@ def size(data: bytes, body: Mapping[str, Any]) -> InputSize:
 
 
 def _contents(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield each object that may contain media or references, with the key of the object."""
+    """Yield a (key, object) pair for each object that may contain media or references.
+
+    The object, or the list that contains the object, is the value of the key.
+    """
     waiting: list[tuple[str, Any]] = [("", body)]
     while waiting:
         under, value = waiting.pop()
@@ -115,7 +118,7 @@ def _media(key: str, value: str, under: str, content: Mapping[str, Any]) -> int 
 def _is_foreign(tool: Any) -> bool:
     """Return whether the provider runs a tool.
 
-    Such a tool has a type of its own, or it is an object without a declaration.
+    Such a tool has a type that is not in OWN_TOOLS, or it has no type, no name and no declaration.
     """
     if not isinstance(tool, Mapping):
         return False

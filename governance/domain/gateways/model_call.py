@@ -1,4 +1,4 @@
-"""The amounts that a call to a model may use, as far as they can be read from its request."""
+"""The numbers of tokens that a call to a model may use, as far as its request says so."""
 
 from typing import NamedTuple
 
@@ -7,10 +7,10 @@ from governance.domain.pricing.tokens import MAX_TOKENS
 
 
 class HoldSizes(NamedTuple):
-    """The numbers of tokens to reserve for amounts that a request does not give.
+    """The numbers of tokens to reserve where a request does not say how many tokens it may use.
 
-    `outside_input` is reserved for each image, file or earlier answer to which the request only refers. `output` is
-    reserved if the request sets no maximum of output tokens.
+    `outside_input` is reserved for each input that is not text in the request, for example an image, a file or an
+    earlier answer. `output` is reserved if the request sets no maximum of output tokens.
     """
 
     outside_input: int
@@ -20,7 +20,7 @@ class HoldSizes(NamedTuple):
 class ModelCall(NamedTuple):
     """A call to a model.
 
-    If `is_bound` is true, its token counts are an upper bound. Otherwise some of them are assumed.
+    If `is_bound` is true, the token counts are upper bounds. Otherwise some of them are assumed.
     """
 
     model: str
@@ -31,12 +31,15 @@ class ModelCall(NamedTuple):
 
 
 def unreadable(message: str, param: str | None = None) -> InvalidRequest:
-    """Build the error for a request to a model that cannot be read unambiguously."""
+    """Build the error for a request to a model, if the request cannot be read or can be read in two ways."""
     return InvalidRequest(message, param=param, code=Code.INVALID_BODY)
 
 
 def whole(name: str, value: object) -> int:
-    """Return a number of tokens or choices. Return 0 if it is missing. Raises InvalidRequest."""
+    """Return a number of tokens or of choices (answers to one prompt).
+
+    Return 0 if it is missing. Raises InvalidRequest.
+    """
     if value is None:
         return 0
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TOKENS:

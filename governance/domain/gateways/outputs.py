@@ -1,4 +1,8 @@
-"""Computes the largest output that a request allows: its largest maximum, multiplied by the number of choices."""
+"""Computes how many output tokens a request to a model allows.
+
+This is the largest maximum in the request, times the number of choices (answers to one prompt), times the number of
+prompts. A path leads to a field of the request, for example `generationConfig.maxOutputTokens`.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -7,7 +11,7 @@ from governance.domain.gateways.model_call import unreadable, whole
 
 
 class OutputFields(NamedTuple):
-    """The paths in a request that lead to its maximum of tokens, and the paths that lead to its number of choices."""
+    """The paths that may lead to a request's maximum of output tokens, and to its number of choices."""
 
     maxima: Sequence[str]
     choices: Sequence[str] = ()
@@ -59,7 +63,7 @@ def largest(body: Mapping[str, Any], fields: OutputFields, usual: int) -> tuple[
 def _prompts(body: Mapping[str, Any]) -> int:
     """Return the number of prompts in a request to OpenAI's older completions.
 
-    Prompts are a list of texts, or a list of lists of tokens.
+    Several prompts are a list of texts, or a list of lists of tokens.
     """
     prompt = body.get("prompt")
     is_many = isinstance(prompt, list) and bool(prompt) and not isinstance(prompt[0], int)

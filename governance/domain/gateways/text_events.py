@@ -8,17 +8,18 @@ from governance.domain.gateways.charged import NoUsage
 
 DATA = b"data:"
 TELLING = (b"usage", b"error", b"invocationMetrics", b"billed_units", b'"ping"', b"response.")
-"""An event that contains one of these texts must be parsed. Any other event shows only that there is output."""
+"""An event that contains one of these texts must be parsed. Any other event only shows that the answer has output."""
 DONE = b"[DONE]"
 """The last event of OpenAI's streams."""
 OUTPUT: dict[str, Any] = {}
-"""An event that says only that there is output."""
+"""The result for an event that only shows that the answer has output."""
 
 
 def read_if_telling(event: bytes) -> Any:
     """Parse the JSON of an event.
 
-    An object that says only that there is output is not parsed, because most events of a stream are such objects.
+    To save time, an object that only shows that the answer has output is not parsed, and `OUTPUT` is returned. Most
+    events of a stream are such objects.
     """
     is_plain = event.lstrip().startswith(b"{") and not any(word in event for word in TELLING)
     return OUTPUT if is_plain else parsed(event)
@@ -33,7 +34,7 @@ def parsed(text: bytes | bytearray) -> Any:
 
 
 class WholeJson:
-    """An answer that is one JSON value. A value longer than the bound is dropped."""
+    """Reads an answer that is one JSON value. A value of more than `longest` bytes is dropped."""
 
     def __init__(self, longest: int) -> None:
         self._longest = longest
@@ -64,7 +65,7 @@ class WholeJson:
 
 
 class ServerEvents:
-    """Server-sent events: the JSON in the `data` lines of each event. An event longer than the bound is dropped."""
+    """Reads the JSON in the `data` lines of server-sent events. An event of more than `longest` bytes is dropped."""
 
     def __init__(self, longest: int) -> None:
         self._longest = longest
@@ -113,9 +114,9 @@ class ServerEvents:
             del self._line[1:]
 
     def _end_line(self) -> bytes:
-        """Add the line to the event.
+        """Add the current line to the event.
 
-        If the line is blank, the event is complete, and its data is returned. Otherwise nothing is returned.
+        If the line is blank, the event is complete, and its data is returned. Otherwise empty bytes are returned.
         """
         if self._line:
             if self._line.startswith(DATA):

@@ -1,1 +1,1 @@
-"""Usage over time: buckets of usage, and queries about them."""
+"""The usage history: sums of usage over 15 minutes (buckets), and queries about them."""

@@ -1,8 +1,9 @@
-"""Computes bounds of what a limit would have done, from buckets of usage.
+"""Computes how many past calls a limit would have refused, at least and at most, from sums of usage.
 
-A bucket contains the sum of its calls, not the size of each call. So the bounds hold for all possible sizes. They
-assume that each call requested exactly what it used. A bucket may overlap two windows. Then the upper bound counts the
-whole bucket in both windows, and the lower bound counts it in neither.
+A rule is one maximum of a limit. Each sum is a bucket: the usage of all calls in 15 minutes. A bucket does not contain
+the size of each call, so the bounds hold for all possible sizes. The bounds assume that each call requested exactly
+what it used. A bucket may overlap two windows. Then the upper bound counts the whole bucket in both windows, and the
+lower bound counts it in neither.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,8 +21,8 @@ class WindowSums:
     """The usage in one window: nano-dollars, tokens or requests.
 
     `inside` contains the amount of each bucket that lies inside the window. `certain` is the sum of these amounts.
-    `possible` is the sum of all buckets that overlap the window. The window used at least `certain` and at most
-    `possible`.
+    `possible` is the sum of all buckets that overlap the window. The usage in the window is at least `certain` and at
+    most `possible`.
     """
 
     inside: list[int] = field(default_factory=list)
@@ -32,9 +33,9 @@ class WindowSums:
 class RuleBounds(NamedTuple):
     """What one rule would have done.
 
-    `least` is the smallest possible number of refused calls. `passed` is the largest amount of its metric that the rule
-    would have admitted. `refusing` contains the starts of the buckets in which it may have refused a call. It has
-    certainly refused a call by the instant `latest`, or `latest` is None.
+    `least` is the smallest possible number of refused calls. `passed` is the largest amount (of the rule's metric) that
+    the rule may have admitted. `refusing` contains the starts of the buckets in which the rule may have refused a call.
+    By the instant `latest`, the rule has certainly refused a call. `latest` is None if no refusal is certain.
     """
 
     metric: str
@@ -45,10 +46,10 @@ class RuleBounds(NamedTuple):
 
 
 def bounds(limit: Limit, buckets: Sequence[BucketSum]) -> tuple[WhatIf, frozenset[int]]:
-    """Return what a limit would have done with the calls of these buckets, which are sorted by time.
+    """Return what a limit would have done with the calls of the buckets.
 
-    Also return the starts of the buckets in which it may have refused a call. No window of the limit may be shorter
-    than a bucket.
+    Also return the starts of the buckets in which the limit may have refused a call. `buckets` must be sorted by time.
+    No window of the limit may be shorter than a bucket.
     """
     rules = [_of_rule(rule, limit.alignment, buckets) for rule in limit.rules]
     refusing = frozenset[int]().union(*(each.refusing for each in rules))
@@ -102,9 +103,9 @@ def _of_rule(rule: Rule, alignment: Alignment, buckets: Iterable[BucketSum]) -> 
 def _fewest(rule: Rule, sums: WindowSums) -> int:
     """Return the smallest number of calls that a rule may have refused in a window.
 
-    The admitted calls used at most the maximum, so the refused calls used at least the excess over it. A call uses one
-    request. Of another metric, the fewest calls use the excess if each bucket was one call, and the largest calls were
-    refused.
+    The admitted calls used at most the maximum. So the refused calls used at least the excess: the usage of all calls,
+    minus the maximum. If the metric is requests, the excess is the number of refused calls. For another metric, the
+    number is smallest if each bucket contained one call, and the largest of these calls were refused.
     """
     excess = sums.certain - rule.max_limit
     if excess <= 0 or rule.metric == Metric.REQUESTS:

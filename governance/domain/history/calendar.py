@@ -1,4 +1,4 @@
-"""The days, weeks and months of a time zone, as instants."""
+"""Computes the instants at which the days, weeks and months of a time zone begin. Instants are in microseconds."""
 
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
@@ -14,7 +14,7 @@ INSTANTS_REMEMBERED = 4096
 
 
 class Period(StrEnum):
-    """The length of the periods in a query."""
+    """The length of the periods into which a query splits its time span."""
 
     QUARTER = "15m"
     HOUR = "hour"
@@ -25,7 +25,7 @@ class Period(StrEnum):
 
 
 SHORT = (Period.QUARTER, Period.HOUR)
-"""The periods that are shorter than a day. They are the same in every time zone."""
+"""The periods that are shorter than a day. A query for them cannot use the stored sums of whole days."""
 
 
 class Span(NamedTuple):
@@ -36,7 +36,7 @@ class Span(NamedTuple):
 
 
 class Calendar:
-    """The calendar of a time zone. A day has 23 or 25 hours if the clock changes on it."""
+    """The calendar of a time zone. A day on which the clock changes has, for example, 23 or 25 hours."""
 
     def __init__(self, timezone: str) -> None:
         self.timezone = timezone

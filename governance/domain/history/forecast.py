@@ -1,8 +1,9 @@
-"""Forecasts when a rule will be used up, and how much its window will have used at its end.
+"""Forecasts when a rule will be used up, and how much will be used by the end of its current window.
 
-The forecast combines the pace of the current window with the pace of comparable past windows. The weight of the current
-window is the share of it that has passed. So the past counts more at the start of a window, and the window itself
-counts more at its end. docs/history.md contains the formula.
+A rule is one maximum of a limit, for example 10 dollars a day. The pace of a window is its usage per time. The forecast
+combines the pace of the current window with the pace of comparable past windows. The weight of the current window is
+the share of its time that has passed. So the past windows count more at the start of the current window, and less
+towards its end. docs/history.md contains the formula.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,10 @@ class Outlook(StrEnum):
 
 
 class Pace(NamedTuple):
-    """Amounts per microsecond: in the current window, in past windows (or None), and as expected from now on."""
+    """Amounts per microsecond: in the current window, in past windows (or None), and as expected from now on.
+
+    The pace of past windows is None if there are no past windows to compare.
+    """
 
     this_window: Fraction
     past_windows: Fraction | None
@@ -39,8 +43,10 @@ class Pace(NamedTuple):
 class Forecast(NamedTuple):
     """The forecast for a rule in its current window, and the past windows that were compared.
 
-    `passed` is the share of the window that has passed. While it is too early, `pace`, `at_reset` and `runs_out_at` are
-    None. `runs_out_at` (microseconds) is also None if the rule will not be used up, or is used up already.
+    `passed` is the share of the window that has passed. `at_reset` is the amount that will be used by the end of the
+    window. `runs_out_at` is the instant (microseconds) at which the rule will be used up. It is None if the rule will
+    not be used up, or is used up already. While it is too early for a forecast, `pace`, `at_reset` and `runs_out_at`
+    are None.
     """
 
     rule: Rule
@@ -61,7 +67,7 @@ class Forecast(NamedTuple):
 def forecast(rule: Rule, window: Counter, past: Sequence[CountedWindow], now: int) -> Forecast:
     """Return the forecast for a rule at an instant.
 
-    It is computed from the used amount. Reserved amounts are ignored.
+    It is computed from the amounts that were used. Reserved amounts are ignored.
     """
     elapsed, left = now - window.start, window.end - now
     passed = max(Fraction(0), Fraction(elapsed, window.end - window.start))

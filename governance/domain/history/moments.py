@@ -12,12 +12,15 @@ from governance.domain.times import DAY, parse_rfc3339
 Moment = int | date | Duration
 """An instant (microseconds), the midnight at which a day begins, or a length of time before now.
 
-A length in days, weeks, months or years reaches back to a midnight.
+A length in whole days, weeks, months or years goes back to the start of the day that it reaches.
 """
 USUAL_DAYS = 30
-"""If a query gives no `since`, it begins this many days before `until`, or before now if `until` is later."""
+"""If a query gives no `since`, it begins this many days before `until`, or before now if `until` is in the future."""
 FARTHEST = 366 * DAY
-"""No usage is later than now, so a span need not end much later. Each day of a span costs some microseconds."""
+"""A time span ends at most this long after now.
+
+No usage is later than now, so a longer span would only take time: each day of a span takes some microseconds.
+"""
 A_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 IN_THE_FUTURE = "Give an earlier since: it is in the future."
 BEFORE_ITS_START = "Give until later than since."
@@ -31,7 +34,7 @@ def parse(text: str) -> Moment:
 
 
 def instant_of(moment: Moment, calendar: Calendar, now: int) -> int:
-    """Return the instant of a moment, in microseconds. The calendar says when a day begins."""
+    """Convert a moment to an instant in microseconds. `calendar` says when a day begins."""
     if isinstance(moment, Duration):
         ago = max(0, now - moment.length)
         return calendar.day_of(ago) if moment.alignable else ago

@@ -1,4 +1,7 @@
-"""A query for usage over time, and the rows of its result."""
+"""A query for usage over time, and the rows of its result.
+
+The usage history stores sums of usage for each series: a combination of provider, model, virtual key and user.
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -10,7 +13,7 @@ from governance.domain.records.list_query import Page
 
 
 class Group(StrEnum):
-    """The columns by which rows can be grouped. Their values are those of the query parameter."""
+    """The columns by which rows can be grouped. The enum values are the values of the query parameter."""
 
     PROVIDER = "provider"
     MODEL = "model"
@@ -26,14 +29,15 @@ COLUMNS = {
 }
 """The field of `Series` for each group."""
 Names = Mapping[Group, Mapping[str, str]]
-"""The last known names of virtual keys and users, by group and id."""
+"""The latest known names of virtual keys and users, by group and id."""
 BY_TIME = "start"
 
 
 class UsageFilter(NamedTuple):
-    """Selects usage.
+    """Selects usage by the fields of its series.
 
-    A field that is None does not filter. Names are in canonical form. '' selects usage without a name.
+    A field that is None does not filter. A field that is '' selects the usage of calls without this field. The names
+    are in canonical form: the one spelling under which usage is stored.
     """
 
     provider: str | None = None
@@ -45,8 +49,9 @@ class UsageFilter(NamedTuple):
 class HistoryQuery(NamedTuple):
     """Asks for the usage from `since` up to, but not including, `until` (microseconds).
 
-    The rows are split by period and by group. `sort_by` is `start` or one of `amounts`. Only the fields of
-    `UsageAmounts` in `amounts` are summed, and the others are 0: each sum takes 3 ms over a month of 4,000 series.
+    The rows are split by period (for example by day) and by group. `amounts` contains the names of the fields of
+    `UsageAmounts` that are summed. To save time, the other fields are not summed and are 0: over a month of 4,000
+    series, each sum takes 3 ms. `sort_by` is `start` or one of `amounts`.
     """
 
     since: int
@@ -62,7 +67,7 @@ class HistoryQuery(NamedTuple):
 
 
 class UsageRow(NamedTuple):
-    """The usage of one group in one period. A field of the series by which the query does not group is ''."""
+    """The usage of one group in one period. If the query does not group by a field of the series, the field is ''."""
 
     span: Span
     series: Series
@@ -70,7 +75,7 @@ class UsageRow(NamedTuple):
 
 
 class UsagePage(NamedTuple):
-    """A page of rows, the number and the sum of all rows, and the names of the virtual keys and users of the page."""
+    """A page of rows, the number and the sum of all rows, and the names of the virtual keys and users on the page."""
 
     rows: list[UsageRow]
     total: int
@@ -79,7 +84,10 @@ class UsagePage(NamedTuple):
 
 
 class SpenderRanking(NamedTuple):
-    """The members of each group with the highest cost, the highest first, the sum of all usage, and their names."""
+    """For each group, the providers, models, virtual keys or users with the highest cost, highest first.
+
+    `sum` is the sum of all usage. `names` contains the names of the virtual keys and users in the rows.
+    """
 
     rows: dict[Group, list[UsageRow]]
     sum: UsageAmounts

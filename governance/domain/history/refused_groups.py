@@ -1,4 +1,8 @@
-"""Finds whose calls a limit would have refused, by provider, model, virtual key and user."""
+"""Finds whose calls a limit would have refused, by provider, model, virtual key and user.
+
+These four are the groups. A member of a group is, for example, one model. A series is a combination of provider, model,
+virtual key and user. A bucket contains the sums of usage in 15 minutes.
+"""
 
 from collections import Counter as Counts
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +17,7 @@ from governance.domain.records.changes import yield_gil
 MOST_REFUSED = 20
 """The largest number of members of a group that an answer lists."""
 BETWEEN = 500
-"""The number of series that are counted before other threads may run. Counting them takes 0.2 ms."""
+"""After this many series, which take 0.2 ms to count, other threads may run."""
 
 
 class SeriesCalls:
@@ -26,7 +30,10 @@ class SeriesCalls:
 
 
 class PossiblyRefused(NamedTuple):
-    """The calls of one member of a group. `possible` counts those in buckets in which a call may have been refused."""
+    """The number of calls of one member of a group.
+
+    `possible` is the number of those calls that are in buckets in which a call may have been refused.
+    """
 
     value: str
     calls: int
@@ -34,7 +41,7 @@ class PossiblyRefused(NamedTuple):
 
 
 def exact_groups(counted: Mapping[Series, SeriesCalls]) -> dict[Group, RefusedGroup]:
-    """Return the refused calls by group. The calls are counted by series."""
+    """Return the refused calls by group. `counted` contains the calls by series."""
     return {group: _exact(counted.items(), Series._fields.index(column)) for group, column in COLUMNS.items()}
 
 
@@ -60,9 +67,10 @@ def _most_first(counted: tuple[str, int]) -> tuple[int, str]:
 
 
 def bounded_group(refused: Bounds, top: Sequence[PossiblyRefused], members: int) -> RefusedGroup:
-    """Return the refused calls of a group whose calls are known as sums of buckets.
+    """Return the refused calls of a group, if only the sums in buckets are known.
 
-    `refused` are the bounds for all calls. `members` is the number of members with calls that may have been refused.
+    `refused` contains the bounds of the number of refused calls among all calls. `members` is the number of members
+    with calls that may have been refused.
     """
     rest = refused.most - sum(row.possible for row in top)
     return RefusedGroup(
@@ -73,9 +81,10 @@ def bounded_group(refused: Bounds, top: Sequence[PossiblyRefused], members: int)
 
 
 def _share(refused: Bounds, possible: int) -> Bounds:
-    """Return how many of `possible` calls were refused.
+    """Return the bounds of the number of refused calls among `possible` calls.
 
-    At most all other calls that may have been refused were refused. The remaining refusals are among `possible`.
+    At most, all of the `possible` calls were refused. The number is smallest if all other calls that may have been
+    refused were refused.
     """
     others = refused.most - possible
     return Bounds(max(0, refused.least - others), possible)

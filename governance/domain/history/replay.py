@@ -1,8 +1,9 @@
-"""Replays stored calls against a limit, one by one, with the same decisions as metering.
+"""Replays stored calls one by one, to find which calls a limit would have refused.
 
-Each call requests the amounts that it held when it was admitted. It holds them until it ended, and is then charged what
-it used. If a call held 0 of an amount and used some of it, its request had not given this amount. A report requests
-what it used.
+Each decision is made by the same function as for live calls. In the replay, each call requests the amounts that it
+reserved when it was admitted. These amounts stay reserved until the call ended. Then the call is charged what it used.
+If a call reserved 0 of an amount but used some of it, its request had not given this amount. A report, which is usage
+that was reported without a reservation, requests what it used.
 """
 
 from collections.abc import Sequence
@@ -32,13 +33,13 @@ class ReplayedWindow:
         self.counter = Counter(start, end, 0, 0)
 
     def move(self, held: int, used: int) -> None:
-        """Add to the reserved and used amounts."""
+        """Add `held` to the reserved amount, and `used` to the used amount."""
         start, end, before, reserved = self.counter
         self.counter = Counter(start, end, before + used, reserved + held)
 
 
 class End(NamedTuple):
-    """The end of a reservation: what it held and used in each window.
+    """The end of a reservation: the amounts that it reserved and used in each window.
 
     If two reservations end at the same instant, the one with the lower `seq` ends first.
     """
@@ -108,19 +109,22 @@ class Replay:
         )
 
     def _matched_counts(self, call: Call) -> SeriesCalls | None:
-        """Return the counts of the series of a call. Return None if the limit does not apply to the call."""
+        """Return the counts of the call's series: its combination of provider, model, virtual key and user.
+
+        Return None if the limit does not apply to the call.
+        """
         if matches(call, {self._limit.identity: self._limit.id}):
             return self._counted.setdefault(series_of(call), SeriesCalls())
         return None
 
     def _end_until(self, now: int) -> None:
-        """Settle the reservations that have ended by `now`."""
+        """Charge the reservations that have ended by `now`."""
         while self._ends and self._ends[0].at <= now:
             _, _, held, used, windows = heappop(self._ends)
             _move(windows, [-amount for amount in held], used)
 
     def _window(self, place: int, now: int) -> ReplayedWindow:
-        """Return the window of a rule that contains an instant."""
+        """Return the window of the rule at index `place` that contains the instant `now`."""
         known, rule = self._current[place], self._rules[place].rule
         if known is None or known.counter.end <= now:
             start, end = window(rule.duration, self._limit.alignment, rule.anchor, now)

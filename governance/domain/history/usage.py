@@ -1,4 +1,7 @@
-"""The usage of calls by provider, model, virtual key and user. Each reservation adds its amounts to one bucket."""
+"""The values of the usage history: the usage of calls, summed by provider, model, virtual key and user.
+
+A bucket contains the sums of 15 minutes. Each reservation adds its amounts to one bucket.
+"""
 
 from functools import lru_cache
 from operator import add, sub
@@ -10,16 +13,19 @@ from governance.domain.names import spelled
 from governance.domain.times import MINUTE
 
 BUCKET = 15 * MINUTE
-"""The length of a bucket. The offset of every time zone is a multiple of it, so each day consists of whole buckets."""
+"""The length of a bucket in microseconds.
+
+The offset of every time zone is a multiple of this length, so each day consists of whole buckets.
+"""
 OTHER = "(other)"
-"""The name of usage that is added together because its day has too many series to store each one separately."""
+"""The name under which some series are stored as one sum, if a day has too many series to store each one separately."""
 MODELS_REMEMBERED = 8192
 
 
 class Series(NamedTuple):
-    """The canonical provider and model, the virtual key and the user of some usage.
+    """A combination of provider, model, virtual key and user, for which usage is summed.
 
-    A field is '' if the call had none.
+    Provider and model are in canonical form: one spelling for each. A field is '' if the call did not have it.
     """
 
     provider: str
@@ -34,8 +40,8 @@ REST = Series(OTHER, OTHER, OTHER, OTHER)
 class UsageAmounts(NamedTuple):
     """Sums of usage: calls, tokens, and nano-dollars.
 
-    `input_tokens` include `cached_tokens`. `other_tokens` were reported without their kind. `overrun` is the cost
-    beyond the held cost. `denied` is the number of refused calls.
+    `input_tokens` includes `cached_tokens`. `other_tokens` counts tokens that were reported without their kind.
+    `overrun` is the cost beyond the reserved cost. `denied` is the number of refused calls.
     """
 
     requests: int = 0
@@ -48,11 +54,11 @@ class UsageAmounts(NamedTuple):
     denied: int = 0
 
     def plus(self, other: "UsageAmounts") -> "UsageAmounts":
-        """Return the sum of the two."""
+        """Add two amounts, field by field."""
         return UsageAmounts._make(map(add, self, other))
 
     def minus(self, other: "UsageAmounts") -> "UsageAmounts":
-        """Return the difference of the two."""
+        """Subtract the other amounts, field by field."""
         return UsageAmounts._make(map(sub, self, other))
 
 

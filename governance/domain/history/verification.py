@@ -6,7 +6,11 @@ from governance.domain.history.usage import Series, UsageAmounts
 
 
 class UsageDifference(NamedTuple):
-    """A bucket (`period` is 15m), a day or a month whose stored sum differs from the calls or periods that it sums."""
+    """A stored sum of usage that differs from what it sums.
+
+    `period` is the length of time that the sum covers. A sum of 15 minutes (`15m`) sums calls. The sum of a day sums
+    these shorter sums, and the sum of a month sums days. `series` is the provider, model, virtual key and user.
+    """
 
     period: str
     start: int

@@ -18,7 +18,10 @@ class Bounds(NamedTuple):
 
 
 class RefusedCalls(NamedTuple):
-    """The calls of one provider, model, virtual key or user. `value` is '' for calls without one."""
+    """The calls of one provider, model, virtual key or user.
+
+    `value` is the name or the id of the provider, model, virtual key or user. It is '' for calls without one.
+    """
 
     value: str
     calls: int
@@ -26,9 +29,10 @@ class RefusedCalls(NamedTuple):
 
 
 class RefusedGroup(NamedTuple):
-    """Whose calls would have been refused: some providers, models, virtual keys or users, the most refused first.
+    """The providers, models, virtual keys or users whose calls would have been refused.
 
-    `others` is the number of those that `top` leaves out, and `others_refused` the number of their refused calls.
+    `top` contains those with the most refused calls, sorted by this number. `others` is the number of providers,
+    models, virtual keys or users that are not in `top`. `others_refused` is the number of their refused calls.
     """
 
     top: Sequence[RefusedCalls] = ()
@@ -42,10 +46,10 @@ NOBODY_REFUSED: Mapping[Group, RefusedGroup] = MappingProxyType({group: RefusedG
 class WhatIf(NamedTuple):
     """What a limit would have done.
 
-    Money is in nano-dollars, instants are in microseconds. `calls`, `cost` and `tokens` count all calls to which the
+    Money is in nano-dollars. Instants are in microseconds. `calls`, `cost` and `tokens` count all calls to which the
     limit applies. `spent` and `spent_tokens` count the calls that the limit would have admitted. The first refusal was
-    between `earliest` and `latest`. `earliest` is None if there was no refusal. `latest` is None if it is not certain
-    that there was one.
+    between `earliest` and `latest`. `earliest` is None if there was certainly no refusal. `latest` is None if no
+    refusal is certain.
     """
 
     is_exact: bool
@@ -61,7 +65,10 @@ class WhatIf(NamedTuple):
 
 
 class StoredCall(NamedTuple):
-    """A stored reservation or report. `ended_at` is None while the reservation is open."""
+    """A stored reservation, or a report of usage without a reservation.
+
+    `ended_at` is None while the reservation is open.
+    """
 
     seq: int
     admitted_at: int
@@ -76,7 +83,7 @@ class StoredCall(NamedTuple):
 
 
 class BucketSum(NamedTuple):
-    """The total usage of all calls in a bucket."""
+    """The usage of all calls in a bucket, which is a span of 15 minutes."""
 
     start: int
     requests: int
@@ -85,5 +92,5 @@ class BucketSum(NamedTuple):
 
 
 def matched_rules(limit: Limit) -> Sequence[MatchedRule]:
-    """Return the rules of a limit in the form that `decide` expects."""
+    """Return the rules of a limit in the form that `governance.domain.metering.decision.decide` expects."""
     return [MatchedRule(rule, limit, None, (0, 0)) for rule in limit.rules]

@@ -1,4 +1,7 @@
-"""The windows of a rule: the usage of each, and the past windows that are comparable with the current one."""
+"""The usage of a rule in one time window, and the past windows that a forecast compares with the current window.
+
+A rule is one maximum of a limit, for example 10 dollars a day.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -14,10 +17,10 @@ CLOCK_CHANGE = 2 * HOUR
 
 
 class CountedWindow(NamedTuple):
-    """What was used and is reserved in one window of a rule, in nano-dollars, tokens or requests.
+    """The amounts that are used and reserved in one window of a rule, in nano-dollars, tokens or requests.
 
-    `max_limit` is the maximum of the rule. For a closed window it is the last maximum before the end of the window. It
-    is None if it is not known.
+    `max_limit` is the maximum of the rule. For a past window, it is the last maximum before the end of the window. It
+    is None if the maximum is not known.
     """
 
     rule_id: str
@@ -32,9 +35,9 @@ class CountedWindow(NamedTuple):
 def comparable(rule: Rule, alignment: Alignment, current: Window) -> Iterator[Window]:
     """Yield the past windows that are comparable with the current one, newest first.
 
-    If a window is shorter than a day, they are the windows at the same time on earlier days. If it is shorter than a
-    week, they are the windows at the same time in earlier weeks. Otherwise they are the windows just before the current
-    one.
+    If the current window is shorter than a day, these are the windows at the same time on earlier days. If it is
+    shorter than a week, these are the windows at the same time in earlier weeks. Otherwise, these are the windows just
+    before the current window.
     """
     length = current.end - current.start
     step = DAY if length < DAY - CLOCK_CHANGE else 7 * DAY

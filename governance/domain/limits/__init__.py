@@ -1,1 +1,1 @@
-"""Model limits: values, windows, money and edits."""
+"""Limits on the use of models: their values, time windows, amounts of money, and edits."""

@@ -1,7 +1,7 @@
-"""Combines `calendar_aligned` of a limit with that of its budgets, because it is one setting for the whole limit.
+"""Combines the `calendar_aligned` settings of a limit and of its items (budgets and rate limits) into one setting.
 
-If the limit does not set it, the value of a budget applies to the limit. A budget whose value differs from the limit's
-value is a fault.
+`calendar_aligned` says whether windows follow the calendar. It is one setting for the whole limit. If the limit does
+not set it, the value of an item applies to the limit. An item whose value differs from the limit's value is a fault.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,7 +35,7 @@ class CalendarSetting(NamedTuple):
 def limit_flag(given: bool | None, said: Iterable[CalendarSetting]) -> tuple[bool | None, list[Fault]]:
     """Return `calendar_aligned` of a limit, and the faults.
 
-    `given` is the value set in the limit itself. `said` contains the values set in its items.
+    `given` is the value that is set in the limit itself. `said` contains the values that are set in its items.
     """
     every = list(said)
     telling = [each for each in every if each.alignable]

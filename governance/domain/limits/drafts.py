@@ -1,4 +1,7 @@
-"""The draft of a new model limit, the change of a stored one, and the faults of a draft's calendar settings."""
+"""A requested new limit (draft), the requested change of a stored limit, and the faults in a draft's calendar settings.
+
+`calendar_aligned` says whether the windows of a limit follow the calendar. A budget or a rate limit is called an item.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -32,8 +35,8 @@ class RuleSpec(NamedTuple):
 class DraftItem(NamedTuple):
     """A requested budget (one maximum) or rate limit (one or two maxima).
 
-    If `id` is given, this item replaces the stored item with that id. If `aligned` is given, it is `calendar_aligned`
-    as set in this item. It applies to the whole limit (see `alignment`).
+    If `id` is given, this item replaces the stored item with that id. `aligned` is the value of `calendar_aligned` in
+    this item, or None. The value applies to the whole limit (see the module `alignment`).
     """
 
     id: str | None
@@ -42,11 +45,14 @@ class DraftItem(NamedTuple):
 
     @property
     def windows(self) -> Windows:
-        """The item's windows, by metric and length. If the item has no id, these windows match it to a stored item."""
+        """The item's windows, by metric and length.
+
+        If the item has no id, it is matched with a stored item by these windows.
+        """
         return frozenset((ceiling.metric, ceiling.duration.length) for ceiling in self.ceilings)
 
     def said(self, path: str) -> CalendarSetting:
-        """Return `calendar_aligned` as set in the item. `path` is the path of the item in the body."""
+        """Return the item's `calendar_aligned`. `path` is the item's path in the body, for example `budgets[0]`."""
         durations = tuple(ceiling.duration for ceiling in self.ceilings)
         return CalendarSetting(f"{path}.calendar_aligned", self.aligned is True, durations)
 
@@ -78,12 +84,15 @@ class LimitDraft(NamedTuple):
         return any(ceiling.duration.alignable for item in self.items for ceiling in item.ceilings)
 
     def aligned(self, *, inherited: bool) -> bool:
-        """Return whether the windows follow the calendar. `inherited` is `calendar_aligned` of the virtual key."""
+        """Return whether the windows follow the calendar.
+
+        `inherited` is `calendar_aligned` of the virtual key. It is used if the draft does not set `calendar_aligned`.
+        """
         return inherited and self.alignable if self.calendar_aligned is None else self.calendar_aligned
 
     @property
     def identity(self) -> Identity:
-        """The fields that must differ between any two limits."""
+        """The scope, provider and model of the limit. No two limits have the same identity."""
         return Identity.of(self.scope, self.scope_id, self.provider, self.model_name)
 
 
@@ -114,8 +123,8 @@ def flagged(asked: LimitDraft | LimitChange) -> Iterator[tuple[str, DraftItem]]:
 def drafted_flag(draft: LimitDraft, *, inherited: bool = True) -> tuple[bool | None, list[Fault]]:
     """Return `calendar_aligned` of a draft, and the faults.
 
-    The draft or one of its items may set it. `inherited` is `calendar_aligned` of the virtual key. Pass True if the
-    virtual key is not known.
+    The draft or one of its items may set `calendar_aligned`. `inherited` is the setting of the virtual key. Pass True
+    if the virtual key is not known.
     """
     flag, faults = draft.calendar_aligned, list[Fault]()
     said = [item.said(path) for path, item in flagged(draft)]

@@ -1,8 +1,8 @@
-"""Parses the length of a window.
+"""Parses the length of a time window of a limit.
 
 Examples are `30s 5m 1h 1d 1w 1M 1Y`, decimals (`1.5d`), and combinations of hours, minutes and seconds (`1h30m`). In a
-rolling window a month is 30 days and a year is 365 days, as in Bifrost. `windows` computes the months and years of the
-calendar.
+window that does not follow the calendar (a rolling window), a month is 30 days and a year is 365 days, as in the LLM
+gateway Bifrost. The module `windows` computes the months and years of the calendar.
 """
 
 import re
@@ -24,10 +24,10 @@ PERIODS = {"d": DAY, "w": 7 * DAY, "M": 30 * DAY, "Y": 365 * DAY}
 
 
 class Duration(NamedTuple):
-    """A window's length, and its calendar period if it has one.
+    """The length of a window, as text and in microseconds.
 
-    `length` is in microseconds. If the text is a whole number of `d`, `w`, `M` or `Y`, `unit` is that letter and
-    `multiple` is the number. Otherwise `unit` is empty, and the window always rolls.
+    If the text is a whole number of `d`, `w`, `M` or `Y`, `unit` is that letter and `multiple` is the number. Otherwise
+    `unit` is empty, and the window cannot follow the calendar.
     """
 
     text: str
@@ -45,7 +45,7 @@ class Duration(NamedTuple):
 def parse(text: str) -> Duration:
     """Parse `text` as a duration.
 
-    Raises ValueError if it is not valid. The message of the error is the reason to show.
+    Raises ValueError if `text` is not valid. The message of the error says to the user what is valid.
     """
     found = _period(text) or _clock(text) if len(text) <= LONGEST_TEXT else None
     if found is None:

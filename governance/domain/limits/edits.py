@@ -1,6 +1,9 @@
 """Creates and changes model limits: computes the limit to store from a request and the stored limit.
 
-The functions are pure: new ids and the time are arguments. Storage writes only the differences between two limits.
+The functions are pure: the function that makes new ids, and the time, are arguments. The storage layer writes only the
+differences between the two limits. A rule is one maximum and the length of its windows. An item is a budget (one rule)
+or a rate limit (one or two rules). A counter contains the usage of one rule in one window. A rule finds its counters by
+its anchor, from which its windows are counted, and by its generation, a number that rises when its windows change.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -28,8 +31,8 @@ NewId = Callable[[], str]
 def created(draft: LimitDraft, *, inherited: bool, now: int, new_id: NewId) -> Limit:
     """Build a limit from a draft.
 
-    Raises InvalidRequest. `inherited` is `calendar_aligned` of the virtual key. It is used if the draft does not set
-    `calendar_aligned`.
+    `inherited` is `calendar_aligned` of the virtual key: whether windows follow the calendar. It is used if the draft
+    does not set `calendar_aligned`. Raises InvalidRequest.
     """
     flag, faults = drafted_flag(draft, inherited=inherited)
     if faults:
@@ -80,7 +83,8 @@ def changed(limit: Limit, change: LimitChange, *, now: int, new_id: NewId) -> Li
 def _edited_flag(limit: Limit, change: LimitChange) -> tuple[bool | None, list[Fault]]:
     """Return `calendar_aligned` after the edit, and the faults.
 
-    If the edit sets it for the limit itself, a stored budget's value that is sent unchanged is ignored.
+    A client may send stored items back unchanged, with the stored value of `calendar_aligned`. If the edit also sets
+    `calendar_aligned` for the limit itself, the values in those unchanged items are ignored.
     """
     shown = {(rule.id, limit.calendar_aligned and rule.duration.alignable) for rule in limit.rules}
     given = change.calendar_aligned
@@ -89,9 +93,10 @@ def _edited_flag(limit: Limit, change: LimitChange) -> tuple[bool | None, list[F
 
 
 def _identity_faults(limit: Limit, change: LimitChange) -> Iterable[Fault]:
-    """Yield a fault for each field of the identity that differs from the stored one.
+    """Yield a fault for each field of the identity that differs from the stored field.
 
-    The identity of a limit cannot change. Values are compared in canonical form, as in `Identity`.
+    The identity of a limit (its scope, provider and model) cannot change. The values are compared in canonical form,
+    so another spelling of the same model is not a fault.
     """
     stored = {name: getattr(limit, name) for name in ("model_name", "provider", "scope", "scope_id")}
     for name, value in change.identity.items():
@@ -148,7 +153,10 @@ def _wanted_rules(limit: Limit, change: LimitChange, now: int, new_id: NewId) ->
 def _merged(
     stored: Sequence[Rule], wanted: Sequence[DraftItem] | None, now: int, new_id: NewId, *, single: bool
 ) -> Iterable[Rule]:
-    """Yield the rules of the requested items. An item that matches a stored item keeps its id. The others are new."""
+    """Yield the rules of the requested items.
+
+    A requested item that matches a stored item gets the id of the stored item. All other items get new ids.
+    """
     if wanted is None:
         yield from stored
         return
@@ -160,10 +168,7 @@ def _merged(
 
 
 def _continued(rule: Rule, before: Rule | None) -> Rule:
-    """Return the rule with the anchor and the generation of `before`.
-
-    So it continues to use the counters of `before`.
-    """
+    """Return the rule with the anchor and the generation of `before`, so that it continues to use the same counters."""
     return rule if before is None else rule._replace(anchor=before.anchor, generation=before.generation)
 
 
@@ -195,7 +200,8 @@ def _same_item(stored: list[Rule], item: DraftItem, now: int) -> Iterable[Rule]:
 def _retuned(limit: Limit, change: LimitChange, rules: tuple[Rule, ...]) -> Limit:
     """Return the limit with the requested settings.
 
-    If the windows of a rule change, its generation rises by 1. A counter belongs to one generation.
+    If the windows of a rule change, its generation rises by 1. A counter belongs to one generation, so the rule then
+    gets new counters.
     """
     aligned = limit.calendar_aligned if change.calendar_aligned is None else change.calendar_aligned
     zone = change.timezone or limit.timezone if aligned else UTC

@@ -1,7 +1,7 @@
-"""Converts money.
+"""Converts money between dollars, as in JSON, and nano-dollars, as inside the service.
 
-Inside the service, money is an integer number of nano-dollars. In JSON, money is an exact decimal number of dollars. A
-price of $0.15 per million tokens is 150 nano-dollars per token.
+A nano-dollar is a billionth of a dollar. Inside the service, money is a whole number of nano-dollars. In JSON, money is
+an exact decimal number of dollars. A price of $0.15 per million tokens is 150 nano-dollars per token.
 """
 
 from decimal import ROUND_CEILING, Context, Decimal
@@ -11,9 +11,9 @@ NANO = Decimal("1e-9")
 UP = Context(prec=40, rounding=ROUND_CEILING, traps=[])
 
 MAX_LIMIT = 1_000_000_000 * NANOS
-"""The largest budget: one billion dollars (docs/contract.md §1)."""
+"""The largest budget, in nano-dollars: one billion dollars (docs/contract.md §1)."""
 MAX_COST = 1_000_000 * NANOS
-"""The largest cost of one call: one million dollars (docs/contract.md §1)."""
+"""The largest cost of one call, in nano-dollars: one million dollars (docs/contract.md §1)."""
 
 
 def nanos(dollars: int | Decimal, most: int) -> tuple[int, bool]:

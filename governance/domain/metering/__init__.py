@@ -1,1 +1,1 @@
-"""Decides about calls: which limits apply, whether their rules have room, and how a reservation's state changes."""
+"""The rules of metering: which limits apply to a call, whether it may pass, and how a reservation changes its state."""

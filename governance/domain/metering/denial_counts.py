@@ -1,4 +1,4 @@
-"""Counts of the calls that a limit denied."""
+"""The number of calls that a limit denied, and the time of the last denial."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 class Denials(NamedTuple):
     """The number of calls that a limit denied, and the time of the last denial in microseconds.
 
-    Both may be one poll interval old.
+    Both values may be one poll interval old, because each worker writes its counts to the database once per poll.
     """
 
     calls: int

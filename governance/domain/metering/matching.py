@@ -1,7 +1,9 @@
-"""Finds the limits that apply to a call, in each scope of the call and in four tiers (docs/contract.md §6).
+"""Finds the limits that apply to a call (docs/contract.md §6).
 
-The tier of a limit says whether the limit names the provider, the model, both or neither. The search needs about 24
-look-ups by identity, however many limits are stored.
+The scope of a limit says whose calls it limits: those of a user, those of a virtual key, or all calls. The tier of a
+limit says whether the limit names the provider, the model, both or neither. The identity of a limit is its scope,
+provider and model. No two limits have the same identity. So each possible identity is looked up: about 24 look-ups per
+call, however many limits are stored.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +21,7 @@ from governance.domain.names import (
 
 
 class Match(NamedTuple):
-    """A limit that applies. Its rank is (scope, tier): a lower rank is more specific."""
+    """A limit that applies. `rank` is (index of the scope in `SCOPES`, tier). A lower rank is more specific."""
 
     limit_id: str
     rank: tuple[int, int]
@@ -33,7 +35,7 @@ class UnmatchedLimit(NamedTuple):
 
 
 class UnmatchedLimits(NamedTuple):
-    """The number of limits that do not apply to a call, and a list of the first of these limits."""
+    """How many limits on the call's model or provider do not apply to the call, and a list of the first of them."""
 
     total: int
     limits: Sequence[UnmatchedLimit]
@@ -56,9 +58,10 @@ def scopes(call: Call) -> Iterator[tuple[int, Scope, str]]:
 
 
 def tiers(call: Call) -> set[tuple[int, str, str]]:
-    """Return each (tier, provider, model) under which a matching limit may be stored, for each spelling of the model.
+    """Return each (tier, provider, model) that a limit on this call's provider and model may have.
 
-    The spelling in the call itself is looked up too, even if it names another provider.
+    A model may be spelled with or without its provider. All spellings are included. The spelling in the call itself is
+    included too, even if it begins with the name of another provider.
     """
     provider, bare = spelled(call.model, call.provider)
     written = canonical_model(call.model, call.provider)
@@ -82,7 +85,7 @@ def matches(call: Call, index: Mapping[Identity, str]) -> list[Match]:
 
 
 def reason(call: Call, identity: Identity) -> str:
-    """Return the reason why a limit with this identity does not apply to a call."""
+    """Return a sentence that says why the limit with this identity does not apply to a call."""
     ids = {scope: scope_id for _, scope, scope_id in scopes(call)}
     provider, model = spelled(call.model, call.provider)
     if identity.scope not in ids:

@@ -1,4 +1,7 @@
-"""The limits of one virtual key, for the holder of the key."""
+"""Returns the limits of one virtual key to the holder of the key.
+
+A limit has rules. A rule sets a maximum of dollars, tokens or requests in a time window.
+"""
 
 from governance.domain.keys import VirtualKey
 from governance.domain.limits.limit import OwnRule, Scope, current
@@ -9,14 +12,14 @@ from governance.storage.store import Database
 
 
 class OwnLimits:
-    """Returns the limits whose scope is a virtual key. The caller must send the key's value."""
+    """Reads the limits whose scope is a virtual key. A client must send the secret value of the key."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     def of(self, secret: str) -> tuple[VirtualKey, list[OwnRule]]:
-        """Return the virtual key with this value, and the rules of its own limits.
+        """Return the virtual key whose value is `secret`, and the rules of its own limits in their current windows.
 
         Raises Unauthenticated, Forbidden.
         """

@@ -1,4 +1,8 @@
-"""Reservations: settle, release, extend, read and list them. A sweep expires the overdue ones."""
+"""Settles, releases, extends, reads and lists reservations, and expires the overdue ones.
+
+A reservation holds the estimated cost, tokens and requests of a call that has not ended yet. A settle replaces the
+estimate with the actual usage. A release frees the held amounts without a charge.
+"""
 
 import logging
 from collections.abc import Callable
@@ -27,7 +31,8 @@ Step = Callable[[Reservation, int], Reservation]
 class SettledReservation(NamedTuple):
     """A reservation after its settle.
 
-    If `is_unpriced` is true, no price is known for its tokens, so the reserved amount is charged.
+    If `is_unpriced` is true, the settle gave tokens by kind, but no price is known for them. Then the reserved cost is
+    charged.
     """
 
     reservation: Reservation
@@ -37,8 +42,9 @@ class SettledReservation(NamedTuple):
 class Reservations:
     """The operations on reservations.
 
-    `charge_expired` says whether an expired reservation is charged or released. `steady` is a clock that never jumps.
-    So a reservation does not expire because the system clock has jumped forward.
+    If `charge_expired` is true, an expired reservation is charged at its estimate. Otherwise an expired reservation is
+    charged nothing. `steady` is a clock that never jumps. It prevents reservations from expiring too early when the
+    system clock jumps forward.
     """
 
     def __init__(
@@ -59,10 +65,11 @@ class Reservations:
         self._charge = charge_expired
 
     def settle(self, reservation_id: str, actual: Actual) -> SettledReservation:
-        """Replace the reserved amounts by the actual usage, in the window in which the reservation was granted.
+        """Replace the reserved amounts with the actual usage, in the time windows in which the reservation was granted.
 
-        Tokens by kind are charged at the price of that time. If no price was known then, they are charged at the price
-        that is known now for that time. Raises NotFound, Conflict, InvalidRequest.
+        If `actual` gives tokens by kind (such as input and output tokens) but no cost, the cost is computed from the
+        price that applied when the reservation was granted. If no price was known then, but a price for that time is
+        known now, the cost is computed from this price. Raises NotFound, Conflict, InvalidRequest.
         """
         if not actual.needs_price:
             after = self._end(reservation_id, lambda before, now: steps.settled(before, actual, now))
@@ -79,7 +86,10 @@ class Reservations:
         return self._end(reservation_id, steps.released)
 
     def extend(self, reservation_id: str, ttl_seconds: int) -> Reservation:
-        """Let the reservation expire `ttl_seconds` from now. Raises NotFound, Conflict."""
+        """Let the reservation expire `ttl_seconds` from now, or at its old time if that is later.
+
+        Raises NotFound, Conflict.
+        """
 
         def act(unit: UnitOfWork) -> Reservation:
             pending = unit.reservation(reservation_id)
@@ -100,7 +110,7 @@ class Reservations:
         return found
 
     def page(self, page: Page, wanted: ReservationFilter) -> tuple[list[Reservation], int | None]:
-        """Return a page of reservations, newest first, and the number of all of them.
+        """Return a page of the reservations that match `wanted`, newest first, and the number of all of them.
 
         The number is None if it is above 10,000.
         """
@@ -113,7 +123,7 @@ class Reservations:
             return stored.open_count(connection)
 
     def sweep(self) -> int:
-        """Expire the overdue reservations and return their number. Two workers never expire the same one."""
+        """Expire the overdue reservations, and return their number. Two workers never expire the same reservation."""
         swept = 0
         if self._lapsed():
             while found := self._sweep_some():
@@ -124,9 +134,10 @@ class Reservations:
         return swept
 
     def _sweep_some(self) -> int:
-        """Expire up to 500 reservations in one transaction.
+        """Expire up to 500 overdue reservations in one transaction, and return their number.
 
-        If the transaction fails, expire each reservation separately, so that a faulty one does not block the others.
+        If the transaction fails, expire each reservation in its own transaction, so that a faulty reservation does not
+        block the others.
         """
         try:
             return self._store.submit(self._expire)

@@ -1,7 +1,13 @@
-"""Reserve and report: match a call, decide in a transaction with other calls, and render after the commit.
+"""Decides whether a call may pass and reserves its amounts (reserve), or charges usage after a call (report).
 
-Rules come from the snapshot, and counters come from the database. The transaction compares its config revision with
-that of the snapshot. If the revisions differ, the call is matched again.
+A limit has rules. A rule sets a maximum of dollars, tokens or requests in a time window. A counter contains the usage
+of a rule in one window. To match a call is to find the rules that apply to it. Rules come from the snapshot, which is
+this worker's copy of the database in memory. Counters come from the database.
+
+Every edit of limits, keys or prices raises the config revision, a number in the database. The snapshot contains the
+revision at which it was read. If the transaction finds another revision in the database, the snapshot is out of date.
+Then the snapshot is refreshed, and the call is matched again. Calls that wait at the same time form a batch and share
+one transaction.
 """
 
 from abc import ABC, abstractmethod
@@ -33,7 +39,7 @@ CounterAmount = tuple[PendingCounter, int]
 
 
 class Stale(GovernanceError):
-    """The call must be matched again, because the config revision differs from that of the snapshot."""
+    """The call must be matched again, because the database has another config revision than the snapshot."""
 
     def __init__(self) -> None:
         super().__init__("Match again.")
@@ -42,8 +48,9 @@ class Stale(GovernanceError):
 class Renderer(NamedTuple):
     """Renders the response body for a decision.
 
-    The writer thread renders all decisions of a batch. `repeated_texts` returns the texts that occur in all responses
-    with the same rules. Storage stores each text once.
+    The writer thread renders all decisions of a batch. If a request has an Idempotency-Key, its response is stored.
+    `repeated_texts` returns the texts that occur in all responses for the same rules. Storage stores each of these
+    texts only once.
     """
 
     answer: Callable[[Decision], bytes]
@@ -51,7 +58,7 @@ class Renderer(NamedTuple):
 
 
 class ActContext(NamedTuple):
-    """The objects that every act uses."""
+    """The objects that both `Reserve` and `Report` use."""
 
     store: MeteringStore
     cache: SnapshotCache
@@ -63,7 +70,11 @@ class ActContext(NamedTuple):
 
 
 class MatchedRequest(NamedTuple):
-    """A matched request. `repeat` identifies its repeats. `began` is its start in seconds of `perf_counter`."""
+    """A request, and the result of matching it.
+
+    `repeat` contains the Idempotency-Key of the request, or None if the request has none. `began` is the time at which
+    the handling of the request began, in seconds of `perf_counter`.
+    """
 
     request: ReservationRequest
     matched: MatchedCall
@@ -73,7 +84,7 @@ class MatchedRequest(NamedTuple):
 
 
 class Act(ABC):
-    """An operation that the writer thread runs for one call."""
+    """An operation on one call: reserve or report. The writer thread runs it."""
 
     def __init__(self, context: ActContext) -> None:
         self._context = context
@@ -81,7 +92,10 @@ class Act(ABC):
     def __call__(
         self, request: ReservationRequest, renderer: Renderer, repeat: IdempotencyKey | None = None
     ) -> Decision:
-        """Return the decision after its commit, by the rules that are in the database now. Raises Unavailable."""
+        """Decide by the rules that are in the database now, and return the decision after its commit.
+
+        Raises Unavailable.
+        """
         began = perf_counter()
         store, cache, matcher, *_ = self._context
         until = store.deadline()
@@ -95,17 +109,24 @@ class Act(ABC):
 
     @abstractmethod
     def _decide(self, given: MatchedRequest, unit: UnitOfWork) -> Decision:
-        """Decide inside the transaction of a batch, and write the result. Raises Stale."""
+        """Decide and write the result, inside the transaction of a batch. Raises Stale."""
 
     @abstractmethod
     def _finish(self, given: MatchedRequest, decision: Decision) -> Decision:
-        """Return the decision with its response body. This is called after the commit."""
+        """Return the decision with its response body. The writer thread calls this after the commit."""
 
     _fingerprint = staticmethod(fingerprints.of)
-    """Computes the fingerprint of a request, which is stored with the response to its Idempotency-Key."""
+    """Computes the fingerprint of a request: a hash of its body.
+
+    The fingerprint is stored with the response. If a request repeats an Idempotency-Key with another body, the
+    fingerprints differ.
+    """
 
     def _replayed(self, given: MatchedRequest, repeat: IdempotencyKey, unit: UnitOfWork) -> Decision | None:
-        """Return the stored response to this Idempotency-Key, or None. Raises InvalidRequest if the body differs."""
+        """Return a decision with the stored response to this Idempotency-Key, or None if no response is stored.
+
+        Raises InvalidRequest if the earlier request had another body.
+        """
         kept = unit.answer(repeat, min(unit.now, self._context.steady()) - ANSWERS_KEPT)
         if kept is None:
             return None
@@ -115,7 +136,7 @@ class Act(ABC):
         return Decision(given.matched.call, unit.now, rendered=body, replayed=True)
 
     def _kept(self, given: MatchedRequest, repeat: IdempotencyKey, unit: UnitOfWork, decision: Decision) -> Decision:
-        """Return the decision with its body, and store the body. A repeat then gets the same body."""
+        """Render and store the response body, and return the decision with it. A repeat then gets the same body."""
         rendered = given.renderer.answer(decision)
         texts = given.renderer.repeated_texts(given.matched.rules)
         unit.keep(repeat, self._fingerprint(given.request), rendered, texts)
@@ -123,7 +144,7 @@ class Act(ABC):
 
 
 class Reserve(Act):
-    """Reserves the requested amounts on every rule that applies. If one rule has no room, reserves nothing."""
+    """Reserves the requested amounts on every rule that applies. If one rule has no room, nothing is reserved."""
 
     def _decide(self, given: MatchedRequest, unit: UnitOfWork) -> Decision:
         request, matched, _, repeat, _ = given
@@ -151,7 +172,7 @@ class Reserve(Act):
         return decision if repeat is None else self._kept(given, repeat, unit, decision)
 
     def _finish(self, given: MatchedRequest, decision: Decision) -> Decision:
-        """Return the decision with its body, and count it.
+        """Return the decision with its response body, and count the decision in the metrics.
 
         A call whose virtual key was refused is not counted, because no limit refused it.
         """
@@ -169,7 +190,7 @@ class Reserve(Act):
 
 
 class Report(Act):
-    """Charges usage that had no reservation. No limit refuses it."""
+    """Charges usage that had no reservation. A report is charged even if it exceeds a limit."""
 
     _fingerprint = staticmethod(fingerprints.of_report)
 

@@ -1,6 +1,7 @@
 """Metrics of the service for Prometheus, and counts of the calls that each limit refused.
 
-No label contains the name of a model, a key or a user. `shared_counts.py` adds up the metrics of all workers.
+No label contains the name of a model, a key or a user. `operations/shared_counts.py` adds up the metrics of all
+workers. The poller is a thread that runs every few seconds. It writes the counts of refused calls to the database.
 """
 
 from collections.abc import Mapping
@@ -30,12 +31,12 @@ PRICE_UNKNOWN = Counter(
     "governance_price_unknown", "Calls whose price was needed and not known, by what became of them.", ["outcome"]
 )
 for _outcome in ("refused", "admitted", "reported", "settled"):
-    PRICE_UNKNOWN.labels(_outcome)  # the metric shows every outcome from the start
+    PRICE_UNKNOWN.labels(_outcome)  # so the metric shows every outcome from the start, with the value 0
 AUTHENTICATION_FAILURES = Counter(
     "governance_authentication_failures", "Requests without an API key that counts, by the error's code.", ["code"]
 )
 for _code in (Code.API_KEY_REQUIRED, Code.INVALID_API_KEY, Code.VIRTUAL_KEY_REQUIRED, Code.INVALID_VIRTUAL_KEY):
-    AUTHENTICATION_FAILURES.labels(_code.value)  # Prometheus sees no increase in a series that begins above 0
+    AUTHENTICATION_FAILURES.labels(_code.value)  # sets 0 first: without it, Prometheus would miss the first failure
 LATENCY = Histogram(
     "governance_decision_seconds",
     "How long a decision took, its commit included.",
@@ -69,9 +70,10 @@ def _decisions(word: str) -> Counter:
 
 
 class Statistics:
-    """Counts decisions. Each poll writes the denials by limit and the models without a price.
+    """Counts decisions.
 
-    A crash loses the counts since the last poll.
+    The refused calls of each limit, and the calls to models without a price, are counted in memory first. Each poll
+    adds these counts to the database. A crash loses the counts since the last poll.
     """
 
     def __init__(self, database: Database, store: MeteringStore, cache: SnapshotCache) -> None:
@@ -85,9 +87,9 @@ class Statistics:
         self._lock = Lock()
 
     def decided(self, decision: Decision, seconds: float) -> None:
-        """Count a decision about a reservation, and each limit that refused it.
+        """Count a decision about a reservation. If limits refused the call, count the refusal for each of these limits.
 
-        For a repeat, record only the latency.
+        If the request repeats an Idempotency-Key and gets the stored response, record only the latency.
         """
         LATENCY.observe(seconds)
         if decision.priced is not None and decision.priced.is_unknown:
@@ -107,7 +109,7 @@ class Statistics:
             _decisions("allow").inc()
 
     def reported(self, decision: Decision) -> None:
-        """Count a report of usage whose price is not known."""
+        """Count a usage report whose price was needed and is not known. Do nothing for other reports."""
         if decision.priced is not None and decision.priced.is_unknown:
             self._unknown(decision, "reported")
 
@@ -124,7 +126,11 @@ class Statistics:
         self.unpriced(decision.call.model, decision.call.provider, decision.now, outcome)
 
     def note_memory(self) -> None:
-        """Update the metrics of this worker's snapshot: its age and its failed refreshes. The poller calls this."""
+        """Update the metrics of the snapshot, which is this worker's copy of the database in memory.
+
+        The metrics show when the snapshot last equalled the database, and how many of its refreshes failed. The poller
+        calls this.
+        """
         known = self._cache.peek()
         if known is not None:
             SNAPSHOT.set(time() - self._cache.age(known))
@@ -133,7 +139,10 @@ class Statistics:
         self._failures = failures
 
     def flush(self) -> None:
-        """Add the counted denials and models to the database. The poller calls this. Raises Unavailable."""
+        """Add the counts of refused calls and of models without a price to the database. Raises Unavailable.
+
+        The poller calls this.
+        """
         with self._lock:
             denied, self._denials = self._denials, {}
             unpriced, self._unpriced = self._unpriced, {}
@@ -158,13 +167,16 @@ class Statistics:
 
 
 def _add_denials(denied: Mapping[tuple[int, Series], tuple[int, int]], unit: UnitOfWork) -> None:
-    """Add the denials to the buckets of the usage history."""
+    """Add the refused calls to the usage history.
+
+    The history has one row for each 15 minutes and each combination of provider, model, virtual key and user.
+    """
     for (start, series), (count, _) in denied.items():
         unit.add_usage(start, series, UsageAmounts(denied=count))
 
 
 def _restore(counts: dict[Key, tuple[int, int]], unwritten: dict[Key, tuple[int, int]]) -> None:
-    """Add counts that could not be written to the newer counts. The next poll writes both."""
+    """Put counts that could not be written back into memory. The next poll writes them."""
     for key, (count, at) in unwritten.items():
         more, later = counts.get(key, (0, at))
         counts[key] = (count + more, max(at, later))

@@ -1,1 +1,1 @@
-"""The operator's services: health, doctor, verification, retention, counts."""
+"""Services for the operator: health, doctor, verification of counters, deletion of old rows, metrics."""

@@ -1,4 +1,4 @@
-"""The commands' operations on the database file: copy, compact, restore and create it."""
+"""The operations of commands on the database file: copy, compact, restore and create it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ class DatabaseFile:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Prevent other processes from replacing the file during the block. Raises NotReady, Conflict."""
+        """Prevent other processes from replacing the file during the `with` block. Raises NotReady, Conflict."""
         with service_lock.opened_by_command(self.path, self._busy_timeout):
             yield
 
@@ -34,7 +34,7 @@ class DatabaseFile:
         return backup.backup(self.path, target, self._busy_timeout, replace=replace)
 
     def refuse_target(self, target: Path, *, replace: bool) -> None:
-        """Raise InvalidRequest if the target is the database, or if it exists and may not be replaced."""
+        """Raise InvalidRequest if the target is the database, or if it exists and `replace` is false."""
         backup.refuse_target(self.path, target, replace=replace)
 
     def size(self) -> FileSize:
@@ -46,9 +46,9 @@ class DatabaseFile:
         return compaction.compact(self.path, self._busy_timeout)
 
     def restore(self, source: Path, *, force: bool) -> RestoredFile:
-        """Replace the file with a backup. The replaced file is kept. The service must be stopped."""
+        """Replace the file with a backup. The replaced file is kept under another name. The service must be stopped."""
         return restore.restore(self.path, source, self._clock(), self._busy_timeout, force=force)
 
     def begin_anew(self) -> None:
-        """Create an empty database. This is allowed even if an earlier database was lost."""
+        """Create an empty database, even if other files of an earlier database are still there."""
         restore.begin_anew(self.path, self._clock(), self._busy_timeout)

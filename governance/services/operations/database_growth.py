@@ -1,4 +1,7 @@
-"""The sizes of the database, of its disk and of the tables that grow, for `/metrics`. This takes constant time."""
+"""Reads the sizes of the database and of its growing tables, and the free space on its disk, for `/metrics`.
+
+This takes the same time for a small and a large database.
+"""
 
 from shutil import disk_usage
 from typing import NamedTuple
@@ -8,7 +11,11 @@ from governance.storage.store import Database
 
 
 class Sizes(NamedTuple):
-    """The bytes of each part (file, free, journal), a bound of each growing table's rows, and the disk's free bytes."""
+    """The sizes of the database and its disk.
+
+    `bytes` contains the bytes of the file, of its free pages and of the journal. `rows` contains an upper bound of the
+    number of rows in each table that grows with calls. `disk_free` is the number of free bytes on the disk.
+    """
 
     bytes: dict[str, int]
     rows: dict[str, int]

@@ -1,4 +1,4 @@
-"""The doctor's checks of files, folders and the disk. No check opens the database."""
+"""Checks files, folders and the disk for the command `doctor`. No check opens the database."""
 
 import shutil
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ OTHERS_WRITE = 0o022
 
 
 class FileChecks:
-    """Checks a database file and the files with keys. The admin key's file comes first."""
+    """Checks a database file and the two files with keys. The first of `secrets` is the file of the admin key."""
 
     def __init__(self, path: Path, secrets: tuple[Path, Path]) -> None:
         self._path = path
@@ -33,7 +33,10 @@ class FileChecks:
         return f"{size(free)} free, at least {size(wanted)} are wanted"
 
     def journal(self) -> str:
-        """Check whether the write-ahead log is written back to the database in time."""
+        """Check that the write-ahead log is not too large.
+
+        The log grows while SQLite cannot copy it back to the database.
+        """
         length = inspection.journal_size(self._path)
         if length > LARGEST_JOURNAL:
             raise NotReady(
@@ -43,7 +46,10 @@ class FileChecks:
         return f"{size(length)} in the write-ahead log, at most {size(LARGEST_JOURNAL)} are usual"
 
     def modes(self) -> str:
-        """Check that other users can neither read nor write the files and folders."""
+        """Check that other users cannot read or write the files, and cannot create files in the folders.
+
+        Also check that no file is a link, and that all files have the same owner.
+        """
         open_folders = [folder for folder in self._folders() if folder.stat().st_mode & OTHERS_WRITE]
         if open_folders:
             raise NotReady(f"chmod 700 {_joined(open_folders)}: others may put files there.")
@@ -85,7 +91,7 @@ def _joined(files: Iterable[Path | str]) -> str:
 
 
 def size(count: int) -> str:
-    """Write a number of bytes in the largest unit that fits."""
+    """Return a number of bytes as text in the largest unit that fits, for example `1.5 MiB`."""
     for unit, least in (("GiB", 1024 * MIB), ("MiB", MIB), ("KiB", 1024)):
         if count >= least:
             return f"{count / least:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""Health: the reasons why the service is not ready, and the warnings for the operator."""
+"""Checks whether the service is ready, and collects warnings for the operator."""
 
 from collections.abc import Callable
 from shutil import disk_usage
@@ -20,13 +20,16 @@ MISSING = (
     "restore BACKUP where it was lost, or set GOVERNANCE_INSTANCE and GOVERNANCE_DATABASE_URL as the service has them."
 )
 MOST_LOOKS = 10
-"""The largest number of checks per second, whatever the number of clients is."""
+"""The largest number of checks per second, no matter how many clients ask."""
 LEAST_FREE = 1024 * 1024
-"""The number of free bytes that the disk must have, because a large batch may add this many to the journal."""
+"""The number of free bytes that the disk must have.
+
+A large batch of calls may add this many bytes to the journal of the database.
+"""
 
 
 class Health(NamedTuple):
-    """Reasons why the service is not ready, and warnings. Without reasons, the service is ready."""
+    """The reasons why the service is not ready, and the warnings. If there are no reasons, the service is ready."""
 
     reasons: list[str]
     warnings: list[str]
@@ -35,7 +38,10 @@ class Health(NamedTuple):
 
 
 class HealthCheck:
-    """Checks the database, its schema, the snapshot, the clock, the disk, and whether decisions can be written."""
+    """Checks the database, its schema, the snapshot, the clock, the disk, and whether decisions can be written.
+
+    The snapshot is the copy of the database in a worker's memory.
+    """
 
     def __init__(
         self, database: Database, cache: SnapshotCache, clock: Clock, store: MeteringStore, price_list: PriceList
@@ -50,11 +56,14 @@ class HealthCheck:
         self._looks = Throttle(self.look, MOST_LOOKS)
 
     def remember(self, warnings: list[str]) -> None:
-        """From now on, show these warnings of the start. They disappear only with a new start."""
+        """Add these warnings to every later result.
+
+        They were found at the start of the service, and stay until the next start.
+        """
         self._standing = warnings
 
     def get(self) -> Health:
-        """Return the health. It is less than a second old."""
+        """Return the health, which was computed less than a second ago."""
         return self._looks.get()
 
     def look(self) -> Health:
@@ -96,7 +105,7 @@ class HealthCheck:
             )
 
     def _look_at_writer(self, health: Health) -> None:
-        """Add a reason if decisions cannot be written, or if the disk has no room for a large batch."""
+        """Add a reason if decisions cannot be written, or if the disk has no room for a large batch of calls."""
         free = disk_usage(self._database.path.parent).free
         if free < LEAST_FREE:
             health.reasons.append(f"Free some space: {free // 1024} KiB are left on the disk of the database.")

@@ -1,7 +1,8 @@
-"""The log of refused and failed requests, with one line for each request.
+"""Writes one log line for each refused or failed request.
 
-If many similar requests without a valid key arrive, the rest of them is only counted. Each poll logs the counts in one
-line. Otherwise a client that guesses keys could fill the disk.
+A client that guesses keys could fill the disk with such lines. So only a limited number of lines is written about
+requests without a valid key. All further requests of this kind are only counted. The poller, a thread that runs every
+few seconds, logs the counts. A poll is one run of the poller.
 """
 
 import logging
@@ -12,22 +13,26 @@ from typing import Any
 logger = logging.getLogger("governance.requests")
 
 EACH = 10
-"""The largest number of lines between two polls for one address and one code, for requests without a valid key."""
+"""The largest number of lines between two polls for one client address and one error code.
+
+It applies to requests without a valid key. `flush` also logs the counts of at most this many pairs of address and code
+in lines of their own.
+"""
 ALL = 200
 """The largest number of lines between two polls for all requests without a valid key."""
 MOST_KINDS = 10_000
-"""The largest number of addresses that are counted separately between two polls.
+"""The largest number of pairs of address and error code that are counted separately between two polls.
 
-All other addresses share one count.
+All other pairs share one count.
 """
 SERVER_ERROR = 500
 Kind = tuple[str, str]
-"""(the client's address, the error's code)."""
+"""The address of a client, and the code of an error."""
 OTHERS: Kind = ("others", "")
 
 
 class RefusalLog:
-    """Writes the lines. At each poll, it logs how many lines were left out."""
+    """Writes the lines. At each poll, logs how many lines were left out."""
 
     def __init__(self) -> None:
         self._seen: Counter[Kind] = Counter()
@@ -40,7 +45,7 @@ class RefusalLog:
         logger.log(level, "refused", extra={"fields": fields})
 
     def write_stranger(self, fields: dict[str, Any]) -> None:
-        """Write a line about a request without a valid key, unless a maximum is reached."""
+        """Write a line about a request without a valid key, unless `EACH` or `ALL` is reached."""
         if self._is_wanted((fields.get("forwarded_for") or fields["peer"], fields["code"])):
             self.write(fields)
 

@@ -1,4 +1,7 @@
-"""Retention: deletes old rows and returns free pages to the disk."""
+"""Deletes old rows, sums usage by day and month, and returns unused pages of the file to the disk.
+
+A counter contains the usage of one rule of a limit in one time window.
+"""
 
 from governance.domain.history.calendar import Calendar
 from governance.domain.times import DAY, HOUR, MINUTE, Clock
@@ -15,7 +18,7 @@ EVERY_LONG = HOUR
 
 
 class Retention:
-    """Sums usage and prunes old rows once a minute.
+    """Runs the tasks that sum usage and delete rows, once a minute. One run of these tasks is a round.
 
     The clock must not jump, because deleted rows do not come back. Reservations are kept for `retention` microseconds.
     Sums of usage, and the counters of windows of a day or longer, are kept for `history` microseconds.
@@ -34,7 +37,10 @@ class Retention:
         self._slices.stop()
 
     def due(self) -> None:
-        """Prune if the last round was a minute ago, or if the clock has been set back. Raises Unavailable."""
+        """Run a round if the last round was at least a minute ago, or if the clock has been set back.
+
+        Raises Unavailable.
+        """
         now = self._clock()
         if not self._last <= now < self._last + EVERY:
             self._last = now
@@ -43,7 +49,7 @@ class Retention:
             self._slices.do(*self._short_tasks(now), *(self._long_tasks(now) if is_long else ()))
 
     def prune(self, now: int) -> None:
-        """Sum the days and months that have ended, and delete the rows that are older than their retention.
+        """Sum the usage of the days and months that have ended, and delete the rows that are too old.
 
         Raises Unavailable.
         """

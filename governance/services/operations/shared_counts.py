@@ -1,9 +1,10 @@
 """Adds up the metrics of all workers.
 
-Each worker writes its counts to a file and reads the files of the others. The multiprocess mode of prometheus_client
-(`PROMETHEUS_MULTIPROC_DIR`) is not used, because it maps sparse files into memory. If the disk has no room for a page,
-the first write to that page kills the process (SIGBUS). Here, a file that cannot be written only loses counts. A worker
-publishes its counts before it shows a total, so no other worker shows a smaller total later.
+Each worker writes its counts, which are the values of its metrics, to a file, and reads the files of the other workers.
+The multiprocess mode of prometheus_client (`PROMETHEUS_MULTIPROC_DIR`) is not used, because it maps sparse files into
+memory. If the disk has no room for a page of such a file, the first write to that page kills the process (SIGBUS). In
+this module, only counts are lost if a file cannot be written. A worker writes its own file before it shows a total, so
+no other worker shows a smaller total later.
 """
 
 import logging
@@ -35,7 +36,7 @@ Each metric has a type, a help text, and samples of the form [name, labels, valu
 
 
 class SharedCounts:
-    """The counts of this worker. If a folder is set, also the counts of all other workers."""
+    """Reads the counts of this worker and, after a call of `share`, of all other workers."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self._registry = registry
@@ -43,12 +44,12 @@ class SharedCounts:
         self._failed = False
 
     def share(self, folder: Path) -> None:
-        """From now on, publish the counts in a folder, under a name that no other worker uses."""
+        """Publish the counts in a folder from now on. No other worker uses the same file name."""
         self._file = folder / f"{os.getpid()}-{time.time_ns()}.json"
         self.publish()
 
     def publish(self) -> None:
-        """Write this worker's counts to its file. The first failure is logged."""
+        """Write this worker's counts to its file. Only the first of several failures in a row is logged."""
         if self._file is None:
             return
         try:
@@ -60,7 +61,7 @@ class SharedCounts:
             self._failed = True
 
     def collect(self) -> Iterable[Metric]:
-        """Return the sums of all workers' counts. A gauge has one sample for each running worker."""
+        """Return the sums of all workers' counts. A gauge is not summed: it has one sample for each running worker."""
         self.publish()
         return _added([self._own(), *self._others()])
 
@@ -73,7 +74,7 @@ class SharedCounts:
         read = {file.name: _read(file) for file in self._file.parent.glob("*.json") if file != self._file}
         ended = _read(
             self._file.with_name(ENDED)
-        )  # read this file last, so a count that moves there in the meantime is in at least one of the two reads
+        )  # read this file last, so it contains the counts of worker files that were removed in the meantime
         folded = ended.pop("folded", [])
         yield ended
         for name, counts in read.items():
@@ -108,7 +109,7 @@ def remove_folder(folder: Path) -> None:
 
 
 def fold(folder: Path, pid: int) -> None:
-    """Add the counts of a worker that has ended to the master's file, and remove the worker's file."""
+    """Move the counts of a worker that has ended from its own file to the master's file."""
     with suppress(OSError):  # if this fails, the worker's file stays and is still read
         for file in folder.glob(f"{pid}-*.json"):
             target = folder / ENDED
@@ -168,7 +169,7 @@ def _write(file: Path, counts: Counts) -> None:
 
 
 def _lives(name: str) -> bool:
-    """Return whether the process still runs. Its id is the first part of the name."""
+    """Return whether a process still runs. The first part of `name` is the id of the process."""
     pid = name.partition("-")[0]
     if not pid.isdigit():
         return False

@@ -1,4 +1,4 @@
-"""Limits how often a costly result is computed if anyone may request it."""
+"""Limits how often an expensive result is computed when many clients request it."""
 
 from collections import deque
 from collections.abc import Callable

@@ -1,6 +1,8 @@
 """Checks that every counter equals the sum of its ledger rows, and that the usage history equals the sum of all calls.
 
-The ledger contains one row for each reservation and each counter on which it reserves.
+A counter contains the usage of one rule of a limit in one time window. For each reservation, the ledger has one row for
+each counter that the reservation changes. The usage history contains the usage of each 15 minutes, called a bucket, and
+of each day and month.
 """
 
 from governance.domain.history.calendar import Calendar
@@ -32,9 +34,10 @@ class Verification:
         return total, found
 
     def verify_history(self) -> tuple[int, list[UsageDifference]]:
-        """Return the number of buckets, days and months of usage that were compared, and those that differ.
+        """Return the number of buckets, days and months that were compared, and those that differ.
 
-        Each must equal the sum of the calls or periods that it contains.
+        A bucket must equal the sum of its calls. A day must equal the sum of its buckets. A month must equal the sum of
+        its days.
         """
         with self._database.read() as connection:
             return history.differences(connection, self._calendar)
@@ -42,13 +45,16 @@ class Verification:
     def full(self) -> list[FullCounter]:
         """Return the counters of current windows that are close to the largest possible value.
 
-        Resetting the usage makes room in them.
+        A reset of the usage makes room in such a counter.
         """
         with self._database.read() as connection:
             return verification.full(connection, self._clock())
 
     def last(self) -> int | None:
-        """The number of counters that differed at the last verification. None before the first verification."""
+        """Return the number of counters that differed at the last verification.
+
+        Return None if there was no verification yet.
+        """
         with self._database.read() as connection:
             last = verification.last(connection)
         return None if last is None else last.differences

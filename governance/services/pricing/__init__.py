@@ -1,1 +1,1 @@
-"""Prices: the list, the overrides, and the price of a call."""
+"""Prices of models: the price list, and overrides, which are prices that the operator sets."""

@@ -1,7 +1,7 @@
-"""Converts the prices of the package genai-prices to values of this project.
+"""Converts the prices of the package genai-prices to the types of this project.
 
-Nothing is downloaded: the data come with the package. This module imports the package. The import takes 0.2 s and 31
-MiB, so `PriceList` imports this module in a separate thread.
+Nothing is downloaded, because the package contains the prices. The import of the package takes 0.2 s and 31 MiB. So
+`PriceList` imports this module, and with it the package, in a separate thread.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -41,7 +41,7 @@ KEYS = {
     "input_audio": "input_audio_mtok",
     "output_audio": "output_audio_mtok",
 }
-"""The name in the package for the rate of each kind of token."""
+"""The field of the package that contains the rate (the price of a million tokens) of each kind of token."""
 PER_THOUSAND_CALLS = "requests_kcount"
 PRICED = frozenset({*KEYS.values(), PER_THOUSAND_CALLS})
 
@@ -50,9 +50,9 @@ __all__ = ("VERSION", "dates", "find", "page")
 
 @lru_cache(maxsize=MODELS_REMEMBERED)
 def find(provider: str, model: str) -> ListedModel | None:
-    """Return the entry of a model with these canonical names.
+    """Return the entry of a model, or None if the list does not contain the model.
 
-    Return None if there is none. If no provider is given, the entry is found by the model's name.
+    Both names are in canonical form. If `provider` is empty, the entry is found by the model's name.
     """
     found = _match(provider, model)
     return None if found is None else listed(*found)
@@ -79,7 +79,7 @@ def _ordered() -> list[tuple[Provider, ModelInfo]]:
 
 
 def dates() -> tuple[date, ...]:
-    """Return the dates from which prices of the list apply, in ascending order."""
+    """Return the dates on which prices of the list begin to apply, in ascending order."""
     conditions = (each.constraint for provider in providers for model in provider.models for each in _prices(model))
     return tuple(sorted({each.start_date for each in conditions if isinstance(each, StartDateConstraint)}))
 
@@ -90,7 +90,7 @@ def _match(provider: str, model: str) -> tuple[Provider, ModelInfo] | None:
         provider, model = (head, rest) if slash else ("", model)
     owner = _provider(provider) if provider else _provider_of(model)
     if owner is None and provider:
-        model = f"{provider}/{model}"  # the model's own name contains a slash, so the part before it is not a provider
+        model = f"{provider}/{model}"  # `provider` may be the first part of a model name that contains a slash
         owner = _provider_of(model)
     found = owner and owner.find_model(model, all_providers=providers)
     return (owner, found) if owner and found else None
@@ -108,10 +108,10 @@ def _provider_of(model: str) -> Provider | None:
 
 
 def listed(provider: Provider, model: ModelInfo) -> ListedModel:
-    """Build the entry of a model.
+    """Build the entry of a model. Its prices are in the order of preference.
 
-    Its prices are in the order of preference. The package lists its prices in reverse: the last price that applies is
-    preferred, and the first one applies at any time.
+    The package has the reverse order: it uses the last of the prices that apply now. The first price of the package
+    applies at any time.
     """
     entry = PriceEntry(CostSource.LIST, provider.id, model.id)
     first, *rest = _prices(model)
@@ -136,7 +136,7 @@ def _effective(entry: PriceEntry, conditional: ConditionalPrice) -> EffectivePri
 
 
 def _of_day(moment: time) -> int:
-    """Convert a time of day to microseconds of the UTC day. A time without a zone is in UTC."""
+    """Convert a time of day to microseconds since midnight in UTC. A time without a zone is in UTC."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     there = datetime.combine(date(1970, 1, 2), aware).astimezone(UTC).time()
     return (there.hour * 3600 + there.minute * 60 + there.second) * SECOND + there.microsecond
@@ -153,9 +153,9 @@ def _price(prices: ModelPrice) -> Price:
 
 
 def _base(value: Decimal | TieredPrices | None) -> Decimal | None:
-    """Return a rate of the list.
+    """Return a rate of the list, or None if it is unknown.
 
-    A rate of 0 counts as unknown, because only an override can say that a model is free.
+    A rate of 0 counts as unknown, because only the operator can say, with an override, that a model is free.
     """
     return (value.base if isinstance(value, TieredPrices) else value) or None
 
@@ -168,6 +168,6 @@ def _tiers(given: dict[str, Decimal | TieredPrices | None]) -> Iterator[Tier]:
 
 
 def _not_priced(prices: Iterable[ConditionalPrice]) -> tuple[str, ...]:
-    """Return the package's names of the rates that are not used, for example those of images, searches and pages."""
+    """Return the names of the rates that this service does not use, such as the rates of images, searches and pages."""
     named = {key for each in prices for key, value in vars(each.prices).items() if value is not None}
     return tuple(sorted(named - PRICED))

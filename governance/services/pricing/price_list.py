@@ -1,7 +1,7 @@
-"""The price list: loads the installed package in a thread, and knows whether the list is loaded.
+"""Loads the list of model prices from an installed package in a thread, and returns prices from the list.
 
-A worker starts this thread when it starts. In any other process, the thread starts when a caller first needs a price
-from the list.
+A worker starts this thread when the worker starts. In any other process, the thread starts when a caller first needs a
+price from the list.
 """
 
 import gc
@@ -28,7 +28,7 @@ FAILED = "The list of prices could not be loaded, so only overrides have prices:
 
 
 class PriceList:
-    """The prices of the installed list. `load` returns the module that contains them."""
+    """The prices of the installed list. `load` returns the module that contains the prices."""
 
     def __init__(self, load: Callable[[], Any] = lambda: import_module(MODULE)) -> None:
         self._load = load
@@ -57,15 +57,18 @@ class PriceList:
         return self._done.is_set()
 
     def find(self, provider: str, model: str) -> ListedModel | None:
-        """Return the entry of a model with these canonical names. Return None if there is no such entry, or no list."""
+        """Return the entry of a model with these canonical names, or None.
+
+        The result is None if the list does not contain the model, or if the list is not loaded.
+        """
         found: ListedModel | None = self._module.find(provider, model) if self._module else None
         return found
 
     def prices(self, provider: str, model: str) -> Sequence[EffectivePrice]:
         """Return the prices of a model, in order of preference.
 
-        The result is empty if the list does not contain the model. A price without an input rate is unknown, not free
-        (docs/contract.md §9), so it is left out.
+        The result is empty if the list does not contain the model. A price without a rate for input tokens is left out,
+        because it counts as unknown, not as free (docs/contract.md §9).
         """
         found = self.find(provider, model)
         return [each for each in found.prices if each.price.rates.input is not None] if found else ()

@@ -1,4 +1,8 @@
-"""Prices: list them, look one up, and change overrides."""
+"""Lists and looks up the prices of models, and changes overrides.
+
+A price comes from the installed price list, or from an override that the operator has stored. An override takes
+precedence over the list. An alias is an override that gives a model the prices of another model.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -29,7 +33,7 @@ SAME_ID = "Give another id: an override with this id already exists."
 class PricePage(NamedTuple):
     """A page of prices at the instant `now`: first overrides, then entries of the list.
 
-    `total` is the number of both together.
+    `total` is the number of all matching overrides and entries.
     """
 
     overrides: Sequence[PriceOverride]
@@ -103,7 +107,7 @@ class Prices:
     def change(self, override_id: str, body: Mapping[str, Any], *, seen: int | None = None) -> PriceOverride:
         """Store an edit.
 
-        If `seen` is given, `updated_at` of the stored override must be equal to it. Raises NotFound, InvalidRequest,
+        If `seen` is given, it must equal the `updated_at` of the stored override. Raises NotFound, InvalidRequest,
         Conflict.
         """
         with self._writer.write() as write:
@@ -115,8 +119,8 @@ class Prices:
     def set(self, draft: PriceDraft) -> tuple[PriceOverride, bool]:
         """Store an override.
 
-        It replaces the override for the same model and time, if there is one. Return the override, and whether it is
-        new. Raises InvalidRequest.
+        If there is already an override for the same model and with the same start, replace it. Return the stored
+        override, and whether it is new. Raises InvalidRequest.
         """
         with self._writer.write() as write:
             new = drafts.override(draft, self._random_ids.new_id(), write.now, write.now)
@@ -154,7 +158,7 @@ def _replace(write: Write, before: PriceOverride, draft: PriceDraft) -> PriceOve
 
 
 def _check(write: Write, override: PriceOverride) -> None:
-    """Raise Conflict if the model has another override for the same time.
+    """Raise Conflict if the model has another override with the same start.
 
     Raise InvalidRequest if an alias leads to an alias.
     """

@@ -1,1 +1,1 @@
-"""The SQL of the import from Bifrost. It reads Bifrost's SQLite file, and the ids that are stored here."""
+"""Reads Bifrost's SQLite file and this service's ids, for the import of limits from Bifrost, an LLM gateway."""

@@ -1,4 +1,7 @@
-"""Reads the stored ids, names, digests and identities all at once, so an import needs no query for each row."""
+"""Reads the stored ids, names, digests and identities all at once, so an import needs no query for each row.
+
+A digest is the hash of a virtual key's secret. The identity of a limit is its scope, scope id, provider and model.
+"""
 
 from sqlalchemy import select
 from sqlalchemy.engine import Connection

@@ -1,8 +1,9 @@
-"""Reads Bifrost's SQLite store, of any version, even while Bifrost writes to it.
+"""Reads the SQLite database of Bifrost, an LLM gateway, of any version, even while Bifrost writes to it.
 
-Nothing is written to the store. If a file is in WAL mode and no process has it open, it has no `-wal` file. Opening the
-file, even for reading, would create a `-wal` file, and Bifrost may then have no permission to write it. So the file is
-opened as immutable. If it changes in the meantime, it is read again.
+Nothing is written to the database. If the file is in WAL mode and no process has it open, it usually has no `-wal`
+file. A normal open would then create a `-wal` file, even for reading, and Bifrost might have no permission to write to
+that file. So the file is opened as immutable: SQLite then creates no other file. If the file changes in the meantime,
+it is read again.
 """
 
 import sqlite3
@@ -40,13 +41,13 @@ TABLES: dict[str, Any] = {
     "governance_pricing_overrides": PriceRow,
 }
 EVIDENCE = ("governance_virtual_keys", "governance_model_configs")
-"""Tables that identify a Bifrost store. Every store contains at least one of them."""
+"""Tables by which a database of Bifrost is recognized. Every such database contains at least one of them."""
 ORDER = ("created_at", "id")
 GIVE = "Give the path of Bifrost's SQLite store"
 
 
 def read(path: Path, busy_timeout: float) -> BifrostRows:
-    """Read, in one transaction, the rows of a store that the import needs. Raises InvalidRequest, Unavailable."""
+    """Read the rows of a database that the import needs, in one transaction. Raises InvalidRequest, Unavailable."""
     with _errors_as_sentences(path):
         file = path.resolve(strict=True)
         store = _read_immutable(file, busy_timeout) if _is_closed(file) else None
@@ -69,7 +70,10 @@ def _read_immutable(file: Path, busy_timeout: float) -> BifrostRows | None:
 
 
 def _is_closed(file: Path) -> bool:
-    """Return whether a file is in WAL mode and has no `-wal` file. Raises DatabaseError if it is not a database."""
+    """Return whether a file is in WAL mode and has no `-wal` file.
+
+    Raises DatabaseError if the file is not an SQLite database.
+    """
     with file.open("rb") as opened:
         head = opened.read(100)
     if not head.startswith(MAGIC):
@@ -104,7 +108,7 @@ def _rows(file: Path, busy_timeout: float, mode: str) -> BifrostRows:
 def _text(raw: bytes) -> str | bytes:
     """Convert bytes to text.
 
-    Bytes that are not UTF-8 stay bytes, so that the import refuses only this row, not the whole file.
+    Bytes that are not UTF-8 stay bytes. So the import refuses only the row that contains them, not the whole file.
     """
     try:
         return raw.decode()
@@ -122,15 +126,15 @@ def _names(connection: sqlite3.Connection) -> list[str]:
 
 
 def _columns(connection: sqlite3.Connection, name: str) -> set[str]:
-    """Return the columns of a table in this version of the store.
+    """Return the columns of a table in this version of the database.
 
-    The result is empty if the store has no such table.
+    The result is empty if the database has no such table.
     """
     return {str(row[0]) for row in connection.execute("SELECT name FROM pragma_table_info(?)", (name,))}
 
 
 def _table(connection: sqlite3.Connection, name: str, known: set[str]) -> Iterator[Any]:
-    """Yield the rows of a table, oldest first. If the table lacks a column, its value is None."""
+    """Yield the rows of a table, oldest first. The value of a column that the table lacks is None."""
     row_type = TABLES[name]
     wanted = [field for field in row_type._fields if field in known]
     if not wanted:
@@ -144,7 +148,7 @@ def _table(connection: sqlite3.Connection, name: str, known: set[str]) -> Iterat
 
 @contextmanager
 def _errors_as_sentences(path: Path) -> Iterator[None]:
-    """Translate an error of the file or of SQLite into one sentence."""
+    """Turn an error of the file or of SQLite into an InvalidRequest or Unavailable with one sentence."""
     try:
         yield
     except OSError as error:

@@ -1,6 +1,6 @@
-"""Finds the tables and columns of Bifrost's store that the import does not read.
+"""Finds the tables and columns of Bifrost's database that may contain limits, but that the import does not read.
 
-The report lists them as not imported.
+Bifrost is an LLM gateway. The report of the import lists these tables and columns as not imported.
 """
 
 import re
@@ -15,14 +15,17 @@ Columns = Mapping[str, set[str]]
 """Column names by table."""
 
 CAPS = re.compile("budget|limit|quota|spend")
-"""Words that occur in the names of tables and columns that may contain limits."""
+"""Matches the names of tables and columns that may contain limits."""
 OF_CAPS = ("governance_model_configs", "governance_budgets", "governance_rate_limits")
 """The tables in which an unknown column may change the meaning of a limit."""
 REFERENCES = ("budget_id", "rate_limit_id")
 COVERED = {
     "governance_budgets": {"override_cycles_remaining", "override_cycles_total", "override_anchor_reset"},
 }
-"""Columns that are not reported as unread, because the remark about an override already reports them."""
+"""Columns that are not listed as unread.
+
+They belong to an override of a budget, about which the report has a remark of its own.
+"""
 
 
 def references(connection: Connection, known: Columns, rest: Columns) -> Iterator[BifrostReference]:
@@ -51,7 +54,7 @@ def _suspects(name: str, known: Columns, rest: Columns) -> set[str]:
 
 
 def _filled(connection: Connection, name: str, wanted: str | None) -> int:
-    """Return the number of rows in a table that have a value in a column.
+    """Return the number of rows in a table that have a value in the column `wanted`, or of all rows if it is None.
 
     NULL, 0, empty text and empty JSON do not count as values.
     """

@@ -1,6 +1,6 @@
-"""Reads every limit, virtual key, user and price override with its source, to compare them with a config file.
+"""Reads every limit, virtual key, user and price override, to compare them with a config file.
 
-Counters are not read.
+It also reads the source of each row, which is the config file that created the row. Usage counters are not read.
 """
 
 from sqlalchemy import null, select

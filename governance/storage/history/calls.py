@@ -1,4 +1,9 @@
-"""Reads past calls for a replay: either single reservations and reports, or their sums by bucket."""
+"""Reads past calls, to compute what a limit would have done with them.
+
+It reads either single calls (reservations and usage reports) or buckets. A bucket contains the usage of one series in
+15 minutes. A series is a combination of provider, model, virtual key and user. A group is one of these four columns,
+and the members of a group are the values of the column.
+"""
 
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
@@ -23,19 +28,22 @@ TOKENS = usage_buckets.c.input_tokens + usage_buckets.c.output_tokens + usage_bu
 
 
 class Place(NamedTuple):
-    """The last call that was read: the instant of its admission, and its number."""
+    """The position of the last call that was read: the instant of its admission, and its sequence number."""
 
     admitted_at: int
     seq: int
 
 
 def calls_since(connection: Connection) -> int:
-    """Return the instant from which every reservation and report is still stored."""
+    """Return the instant from which on all reservations and reports are still stored."""
     return int(connection.execute(select(usage_bounds.c.pruned_until)).scalar_one())
 
 
 def part(connection: Connection, limit: Limit, after: Place, until: int, most: int) -> list[StoredCall]:
-    """Return the next calls in a limit's scope before `until`, in the order in which they were admitted."""
+    """Return up to `most` further calls in a limit's scope before `until`, in the order of their admission.
+
+    Only calls after the position `after` are returned.
+    """
     own = reservations.c
     further = or_(own.created_at > after.admitted_at, own.seq > after.seq)
     matches_scope = [own[name] == limit.scope_id for scope, name in SCOPES.items() if scope == limit.scope]
@@ -77,7 +85,7 @@ def _call(seq: int, admitted_at: int, status: str, *rest: Any) -> StoredCall:
 
 
 def buckets(connection: Connection, limit: Limit, span: Span) -> list[BucketSum]:
-    """Return the sums of the calls to which a limit applies, by bucket, in the order of time."""
+    """Return the usage of the calls to which a limit applies, summed by the start of their bucket, oldest first."""
     sums = (func.sum(usage_buckets.c.requests), func.sum(TOKENS), func.sum(usage_buckets.c.cost))
     wanted = select(usage_buckets.c.start, *sums).where(
         usage_buckets.c.start >= span.start, usage_buckets.c.start < span.end
@@ -92,9 +100,10 @@ def buckets(connection: Connection, limit: Limit, span: Span) -> list[BucketSum]
 def possibly_refused(
     connection: Connection, limit: Limit, span: Span, refusing: Collection[int], most: int
 ) -> dict[Group, tuple[list[PossiblyRefused], int]]:
-    """Return the calls of the members of each group that have calls in the buckets that begin at `refusing`.
+    """Return the members of each group that have calls in the buckets that begin at `refusing`.
 
-    For each group, return at most `most` of them, the most calls first, and the number of all of them.
+    In these buckets, the limit may have refused calls. For each group, return up to `most` members, and the number of
+    all such members. Members with the most calls in these buckets come first.
     """
     by_series = _by_series(span, refusing, _series(connection, limit))
     parts = [select(_members(group, by_series, most).subquery()) for group in Group]
@@ -109,7 +118,7 @@ def possibly_refused(
 
 
 def _by_series(span: Span, refusing: Collection[int], which: ColumnElement[bool] | None) -> CTE:
-    """Return the calls of each series, and those in the buckets that begin at `refusing`."""
+    """Return the number of calls of each series, and how many of them are in the buckets that begin at `refusing`."""
     own = usage_buckets.c
     possible = case((is_one_of(own.start, refusing), own.requests), else_=0)
     wanted = select(own.series_id, func.sum(own.requests).label("calls"), func.sum(possible).label("possible")).where(
@@ -139,7 +148,7 @@ def _members(group: Group, by_series: CTE, most: int) -> Select[Any]:
 
 
 def _series(connection: Connection, limit: Limit) -> ColumnElement[bool] | None:
-    """Return the series to which a limit applies. Return None for all series."""
+    """Return the SQL condition for the series to which a limit applies. Return None if it applies to all series."""
     own, identity = usage_series.c, limit.identity
     found = [own[name] == limit.scope_id for scope, name in SCOPES.items() if scope == limit.scope]
     if identity.model != ALL_MODELS:
@@ -150,7 +159,7 @@ def _series(connection: Connection, limit: Limit) -> ColumnElement[bool] | None:
 
 
 def _names(connection: Connection, limit: Limit) -> Sequence[tuple[str, str]]:
-    """Return each (provider, model) of the series to which a limit on one model applies."""
+    """Return the (provider, model) of each stored series to which a limit on one model applies."""
     named = connection.execute(select(usage_series.c.provider, usage_series.c.model).distinct())
     whom = {name: limit.scope_id for scope, name in SCOPES.items() if scope == limit.scope}
     index = {limit.identity: limit.id}

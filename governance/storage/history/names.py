@@ -1,4 +1,4 @@
-"""Finds the names of virtual keys and users by id. For a deleted one, it is the last name in the audit log."""
+"""Finds the names of virtual keys and users by id. The names of deleted ones come from the audit log."""
 
 from collections.abc import Iterable, Mapping
 
@@ -12,11 +12,11 @@ from governance.storage.tables import audit, users, virtual_keys
 
 TABLES = {Entity.VIRTUAL_KEY: virtual_keys, Entity.USER: users}
 ENTITIES = {Group.VIRTUAL_KEY: Entity.VIRTUAL_KEY, Group.USER: Entity.USER}
-"""The groups whose members have names."""
+"""The kind of entity for each group of usage whose members have names."""
 
 
 def of_members(connection: Connection, members: Mapping[Group, Iterable[str]]) -> Names:
-    """Return the names of members of groups. Members of other groups than `ENTITIES` have none."""
+    """Return the names of virtual keys and users, by group and id. Groups that are not in `ENTITIES` are left out."""
     return {group: _of_ids(connection, ENTITIES[group], ids) for group, ids in members.items() if group in ENTITIES}
 
 

@@ -1,4 +1,8 @@
-"""Ranks the members of groups by cost, in one statement that reads the usage once."""
+"""Ranks the members of groups by cost, in one statement that reads the usage once.
+
+A group is a column by which usage is summed: provider, model, virtual key or user. The members of a group are the
+values of its column.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,15 +17,19 @@ from governance.storage.history.reading import Add, Segment, amounts, grouped, w
 
 NOBODY = Series("", "", "", "")
 TOTAL = -1
-"""The number of the row that contains the sum of all usage. The rows of a group have its number among the groups."""
+"""The value of `part` in the row that contains the sum of all usage.
+
+In the rows of a group, `part` is the index of the group in `query.groups`.
+"""
 
 
 def ranked(
     connection: Connection, query: HistoryQuery, span: Span, segments: Sequence[Segment], most: int
 ) -> tuple[dict[Group, list[UsageRow]], UsageAmounts]:
-    """Return up to `most` members with usage of each group, the highest cost first, and the sum of all usage.
+    """Return up to `most` members of each group, and the sum of all usage.
 
-    The query has one period. Its amounts contain `cost` and `requests`.
+    Members without usage are left out. The members with the highest cost come first. The query must have one period,
+    and its `amounts` must contain `cost` and `requests`.
     """
 
     def found(add: Add) -> tuple[dict[Group, list[UsageRow]], UsageAmounts]:

@@ -1,8 +1,11 @@
-"""Compares the buckets of usage with the stored reservations and reports, and each sum with the rows that it sums.
+"""Checks the usage history, by comparing sums of usage with the rows that were summed.
+
+A bucket contains the usage of one series in 15 minutes. A series is a combination of provider, model, virtual key and
+user. Buckets are compared with reservations and usage reports, days with buckets, and months with days.
 
 Reservations that were admitted before `pruned_until` may have been deleted, so only later buckets are compared. If a
-day has more series than are stored separately, the usage of the others is stored as one series, `(other)`. On such a
-day, the sum of all series is compared for each bucket.
+day has too many series, only some of them are stored separately. The usage of all others is stored as one series,
+`(other)`. On such a day, the sum of all series is compared for each bucket.
 """
 
 from collections import defaultdict
@@ -31,7 +34,7 @@ from governance.storage.tables import (
 COUNTED = tuple(name for name in UsageAmounts._fields if name != "denied")
 """The amounts that can be computed from reservations and reports.
 
-Denials are not among them, because only the poll counts them.
+The number of refused calls (`denied`) is not among them, because a refused call leaves no reservation.
 """
 PART = 2000
 
@@ -39,7 +42,10 @@ Key = tuple[int, Series]
 
 
 class SummedPeriod(NamedTuple):
-    """A day or a month: the table of its sums, and the table whose rows are summed."""
+    """A day or a month.
+
+    `sums` is the table that contains its sums. `source` is the table whose rows are summed.
+    """
 
     name: str
     span: Span
@@ -50,7 +56,7 @@ class SummedPeriod(NamedTuple):
 def differences(connection: Connection, calendar: Calendar) -> tuple[int, list[UsageDifference]]:
     """Return the number of buckets, days and months that were compared, and those that differ.
 
-    `calendar` is the calendar of the sums.
+    `calendar` defines when the summed days and months begin.
     """
     buckets, found = _bucket_differences(connection)
     sums, more = _sum_differences(connection, calendar)
@@ -69,7 +75,7 @@ def _bucket_differences(connection: Connection) -> tuple[int, list[UsageDifferen
 
 
 def _stored(connection: Connection, since: int) -> tuple[dict[Key, UsageAmounts], set[int]]:
-    """Return the buckets without their denials, and the UTC days on which several series were added together."""
+    """Return the buckets without the number of refused calls, and the UTC days that have the series `(other)`."""
     columns = [usage_buckets.c[name] for name in COUNTED]
     who = [usage_series.c[name] for name in Series._fields]
     rows = select(usage_buckets.c.start, *who, *columns).join_from(
@@ -106,7 +112,7 @@ def _summed(connection: Connection, since: int) -> dict[Key, UsageAmounts]:
 
 
 def _apart(found: Mapping[Key, UsageAmounts], rest_days: set[int]) -> dict[Key, UsageAmounts]:
-    """Return the usage. For the days in `rest_days`, all series are added up to one."""
+    """Return the usage. On the days in `rest_days`, all series of a bucket are added up to one series."""
     whole: defaultdict[Key, UsageAmounts] = defaultdict(lambda: NOTHING)
     for (start, series), amounts in found.items():
         key = start, REST if start // DAY in rest_days else series
@@ -115,9 +121,9 @@ def _apart(found: Mapping[Key, UsageAmounts], rest_days: set[int]) -> dict[Key, 
 
 
 def _sum_differences(connection: Connection, calendar: Calendar) -> tuple[int, list[UsageDifference]]:
-    """Compare the current sums.
+    """Compare the sums that are marked as current.
 
-    Each day is compared with its buckets if all of them are still stored. Each month is compared with its days.
+    A day is compared with its buckets if all of its buckets are still stored. Each month is compared with its days.
     """
     since = connection.execute(select(usage_bounds.c.buckets_since)).scalar_one()
     days = [

@@ -1,4 +1,9 @@
-"""Reads the windows of a limit's rules from their counters. A window in which nothing was used has no counter."""
+"""Reads the windows of a limit's rules from their counters.
+
+A rule sets a maximum of dollars, tokens or requests in each time window. A counter contains the usage of a rule in one
+window. A window in which nothing was used has no counter. If an edit changes the windows of a rule, it raises the
+rule's generation, a number. Each counter belongs to one generation.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -43,9 +48,9 @@ def page(
 
 
 def first_starts(connection: Connection, limit_ids: Sequence[str]) -> dict[RuleKey, int]:
-    """Return the start of the oldest stored window of each rule's current setting, by the rule's key.
+    """Return the start of each rule's oldest stored window, by the rule's key.
 
-    Rules without such a window are left out.
+    Only windows of the rule's current generation count. Rules without such a window are left out.
     """
     of_setting = and_(_of_rule, counters.c.generation == rules.c.generation)
     first = select(func.min(counters.c.window_start)).where(of_setting).scalar_subquery()
@@ -54,7 +59,10 @@ def first_starts(connection: Connection, limit_ids: Sequence[str]) -> dict[RuleK
 
 
 def at_starts(connection: Connection, starts: Iterable[tuple[Rule, int]]) -> dict[tuple[RuleKey, int], CountedWindow]:
-    """Return the stored windows of rules' current settings that begin at some instants, by the rule's key and start."""
+    """Return the stored windows with these starts, by the rule's key and start.
+
+    Only windows of the rule's current generation count.
+    """
     wanted = [(*rule.key, rule.generation, start) for rule, start in starts]
     rows = connection.execute(select(*COLUMNS).where(_whole.in_(wanted))) if wanted else ()
     return {((row.rule_id, row.metric), row.window_start): CountedWindow(*row) for row in rows}

@@ -1,1 +1,1 @@
-"""Virtual keys, users and API keys."""
+"""Reads and writes virtual keys, users, API keys, and the data of the dashboard's sessions."""

@@ -61,9 +61,10 @@ def remove(connection: Connection, key_id: str, revision: int) -> bool:
 
 
 def note_use(connection: Connection, used: Mapping[str, int]) -> None:
-    """Store the instants of last use, which are given by key id.
+    """Store when keys were last used. `used` contains the instant of the last use by key id.
 
-    An earlier instant never replaces a later one. The config revision does not change.
+    An earlier instant never replaces a later one. This write does not raise the config revision, as an edit of a key
+    would.
     """
     later = (
         update(api_keys)

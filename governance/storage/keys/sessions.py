@@ -1,4 +1,4 @@
-"""Reads and writes the stored data of the dashboard's sessions."""
+"""Reads and writes the data of the dashboard's sessions: the secret that signs them, and the forms that were sent."""
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.engine import Connection
@@ -7,7 +7,7 @@ from governance.storage.tables import sent_forms, session_secret
 
 
 def secret(connection: Connection) -> str | None:
-    """Return the stored secret, or None."""
+    """Return the stored secret that signs the sessions, or None."""
     return connection.execute(select(session_secret.c.secret)).scalar_one_or_none()
 
 

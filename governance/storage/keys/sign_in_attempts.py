@@ -1,4 +1,4 @@
-"""Reads and writes the attempts to sign in of the last minute."""
+"""Reads and writes the attempts to sign in during the last minute."""
 
 from sqlalchemy import delete, insert, or_, select
 from sqlalchemy.engine import Connection
@@ -6,7 +6,7 @@ from sqlalchemy.engine import Connection
 from governance.storage.tables import sign_in_attempts
 
 MOST_ROWS = 100_000
-"""The largest number of stored attempts. So attempts from many addresses do not fill the disk."""
+"""The largest number of stored attempts. It prevents attempts from many addresses from filling the disk."""
 
 
 def times(connection: Connection, address: str, since: int, now: int, most: int) -> list[int]:
@@ -17,7 +17,11 @@ def times(connection: Connection, address: str, since: int, now: int, most: int)
 
 
 def add(connection: Connection, address: str, since: int, now: int) -> None:
-    """Store an attempt. Delete the attempts up to `since`, those later than now, and the oldest beyond `MOST_ROWS`."""
+    """Store an attempt, and delete the attempts that are no longer needed.
+
+    These are the attempts up to `since`, the attempts later than `now`, and the oldest attempts if there are more than
+    `MOST_ROWS`.
+    """
     own = sign_in_attempts.c
     added = connection.execute(insert(sign_in_attempts).values(address=address, attempted_at=now))
     newest = added.inserted_primary_key[0] if added.inserted_primary_key else 0

@@ -1,4 +1,4 @@
-"""Reads and writes users. A user is a name for an id. When a user is deleted, limits on the id stay."""
+"""Reads and writes users. A user is an id with a name. If a user is deleted, the limits on the user's id stay."""
 
 from governance.domain.keys import User
 from governance.domain.records.stored import ManagedUser

@@ -25,9 +25,9 @@ class VirtualKeyRows(NamedRows[VirtualKey, ManagedKey]):
         return connection.execute(select(columns.id).where(columns.name == name)).scalar_one_or_none()
 
     def clash(self, connection: Connection, key: VirtualKey) -> str | None:
-        """Return the column (`name` or `digest`) in which another stored key has the same value.
+        """Return the column (`name` or `digest`) that has the same value in another stored key.
 
-        Return None if there is none.
+        Return None if there is no such column.
         """
         columns = self.table.c
         for name in ("name", "digest"):
@@ -39,7 +39,7 @@ class VirtualKeyRows(NamedRows[VirtualKey, ManagedKey]):
     def replace_held(self, connection: Connection, held: Sequence[ManagedKey], revision: int) -> None:
         """Store edits that a config file makes.
 
-        Temporary names and values are stored first, so that two keys can swap theirs.
+        Temporary names and digests are stored first, so that two keys can swap their names or values.
         """
         if held:
             aside = literal(UNPRINTABLE) + self.table.c.id

@@ -1,1 +1,1 @@
-"""Model limits, their rules and their counters."""
+"""Reads and writes model limits, their rules and their counters."""

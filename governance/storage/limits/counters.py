@@ -1,7 +1,8 @@
-"""The counters: the usage of each rule in each window.
+"""Creates, moves and resets counters. A counter contains the usage of one rule of a limit in one time window.
 
-The ledger contains one row for each reservation and each counter on which it reserves. `folded` is the part of a
-counter's usage that is in no ledger row.
+For each reservation, the ledger has one row for each counter that the reservation changes. `folded` is the part of a
+counter's usage that is in no ledger row. If an edit changes the windows of a rule, it raises the rule's generation, a
+number. Each counter belongs to one generation. A counter is open until its window ends.
 """
 
 from collections.abc import Sequence
@@ -20,10 +21,10 @@ SLICE = 2000
 
 
 def touch(connection: Connection, now: int) -> int:
-    """Return the `touched_at` for a write.
+    """Store and return the time stamp `touched_at` for a write to counters.
 
-    It is later than all earlier ones, even if the clock was set back. Only one writer runs at a time, so a reader that
-    has seen all rows up to an instant has missed no earlier row.
+    It is later than every earlier `touched_at`, even if the clock was set back. Only one writer runs at a time. So a
+    reader that has read all counters up to a `touched_at` has missed no earlier write.
     """
     last = config_revision.c.touched_at
     raised = update(config_revision).values(touched_at=case((last >= now, last + 1), else_=now))
@@ -31,9 +32,9 @@ def touch(connection: Connection, now: int) -> int:
 
 
 def open_all(connection: Connection, openings: Sequence[Opening], now: int) -> None:
-    """Create the counters of new rules with usage from another store.
+    """Create the counters of new rules, with the usage that an import has read from another service.
 
-    This usage is in no ledger row, so it is added to `folded`.
+    This usage is in no ledger row, so it is also the value of `folded`.
     """
     if not openings:
         return
@@ -64,7 +65,7 @@ class Move(NamedTuple):
 
 
 def move_all(connection: Connection, moves: Sequence[Move], now: int) -> None:
-    """Move the counters to the new ids of their rules. Move the open counters to the new windows."""
+    """Give counters the new ids of their rules, and move the open counters to the new windows of their rules."""
     renamed = [move for move in moves if move.before.id != move.after.id]
     if renamed:
         _rename(connection, renamed, touch(connection, now))
@@ -80,7 +81,10 @@ def move_all(connection: Connection, moves: Sequence[Move], now: int) -> None:
 
 
 def _rename(connection: Connection, moves: Sequence[Move], touched_at: int) -> None:
-    """Move all counters of a rule, including closed ones, because open reservations are settled on them."""
+    """Give all counters of these rules the new ids of the rules.
+
+    This includes the counters of closed windows, because a reservation that is still open may be settled on them.
+    """
     own = counters.c.rule_id == bindparam("its_id"), counters.c.metric == bindparam("its_metric")
     connection.execute(
         update(counters).where(*own).values(rule_id=bindparam("new_id"), touched_at=touched_at),
@@ -103,9 +107,9 @@ def regenerate_all(connection: Connection, moves: Sequence[Move], now: int) -> N
 
 
 def _open(connection: Connection, rule_ids: list[str], now: int) -> dict[tuple[str, str, int], int]:
-    """Return the ids of these rules' counters whose window has not ended.
+    """Return the ids of the open counters of these rules, by rule id, metric and generation.
 
-    Of each generation, only the newest counter is returned.
+    If a rule has several open counters of one generation, only the newest is returned.
     """
     own = counters.c.rule_id, counters.c.metric, counters.c.generation
     rows = connection.execute(
@@ -144,10 +148,10 @@ def note_maxima(connection: Connection, changed: Sequence[Rule], now: int) -> No
 
 
 def reset(connection: Connection, limit: Limit, now: int) -> None:
-    """Set the usage in the current windows of a limit to 0.
+    """Set the usage in the current windows of a limit to 0. Reserved amounts stay.
 
-    Reserved amounts stay. The difference is subtracted from `folded`, so the counter still equals its ledger. A counter
-    may start more than a day ahead of the clock. Such a counter is moved to the window of `now`.
+    The removed usage is also subtracted from `folded`, so the counter's usage still equals `folded` plus the sum of its
+    ledger rows. If a counter starts more than a day after `now`, it is moved to the window that contains `now`.
     """
     for rule in limit.rules:
         row = _newest(connection, rule)
@@ -160,7 +164,10 @@ def reset(connection: Connection, limit: Limit, now: int) -> None:
 
 
 def furthest_ahead(connection: Connection, now: int) -> Row[str, int] | None:
-    """Return the counter that starts furthest ahead of the clock, if this is more than a day. Otherwise return None."""
+    """Return the counter whose window starts the latest.
+
+    Return None if no window starts more than a day after `now`.
+    """
     ahead = (
         select(counters.c.rule_id, counters.c.window_start)
         .select_from(counters.join(rules))
@@ -196,9 +203,10 @@ def _move(connection: Connection, counter_id: int, rule: Rule, alignment: Alignm
 
 
 def _zero(connection: Connection, row: Newest, now: int) -> None:
-    """Set the usage to 0.
+    """Set the usage of a counter to 0.
 
-    If the sum of the ledger is large, set the ledger's rows to 0 too, so that the sum cannot become too large.
+    If the sum of the counter's ledger rows is large, set the usage in these rows to 0 too, so that the sum cannot
+    become too large.
     """
     touched_at = touch(connection, now)
     folded = row.folded - row.used
@@ -210,7 +218,10 @@ def _zero(connection: Connection, row: Newest, now: int) -> None:
 
 
 def _bring_back(connection: Connection, row: Newest, rule: Rule, alignment: Alignment, now: int) -> None:
-    """Move a rule's newest counter to the window of `now`. If that window already has a counter, add both counters."""
+    """Move a rule's newest counter to the window that contains `now`.
+
+    If that window already has a counter, add the amounts of both counters.
+    """
     start, _ = window(rule.duration, alignment, rule.anchor, now)
     same = and_(
         counters.c.rule_id == rule.id, counters.c.metric == rule.metric, counters.c.generation == rule.generation

@@ -28,7 +28,7 @@ KEPT_TOTALS = 256
 
 
 def limits(connection: Connection, query: ListQuery, total: int, now: int) -> list[LimitState]:
-    """Return a page of the `total` model limits that match the filter."""
+    """Return a page of the model limits that match the query's filter. `total` is the number of all of them."""
     wanted = _wanted(query.filter)
     if query.order.sort_by == "usage":
         return _by_usage(connection, query, wanted, now)
@@ -44,9 +44,10 @@ def count(connection: Connection, given: Filter) -> int:
 
 
 class Totals:
-    """The number of limits that match each filter.
+    """Caches the number of limits that match each filter.
 
-    A search reads the names of all limits, so it is counted only once for each config revision.
+    A search reads the names of all limits. So the limits are counted again only if the config revision has changed.
+    Each edit of a limit, key or price raises this number.
     """
 
     def __init__(self) -> None:
@@ -54,7 +55,7 @@ class Totals:
         self._lock = Lock()
 
     def of(self, connection: Connection, wanted: Filter) -> int:
-        """Return the total for the revision that this transaction sees."""
+        """Return the number of limits that match a filter, in the state that this transaction sees."""
         key = connection.info["file"], revisions.current(connection), wanted
         with self._lock:
             total = self._known.get(key)
@@ -73,7 +74,10 @@ def _count(names: tuple[str, ...]) -> Select[Any]:
 
 @lru_cache(maxsize=256)
 def _statement(names: tuple[str, ...], order: Order, from_end: bool) -> Select[Any]:
-    """Return the statement for a page. The ids come from an index, so the offset skips only entries of the index."""
+    """Return the statement for a page.
+
+    The ids come from an index, so SQLite skips the rows before the page in the index only.
+    """
     columns = [SORT_COLUMNS[order.sort_by], model_limits.c.id]
     forwards = [column.desc() if order.descending else column.asc() for column in columns]
     backwards = [column.asc() if order.descending else column.desc() for column in columns]
@@ -84,7 +88,7 @@ def _statement(names: tuple[str, ...], order: Order, from_end: bool) -> Select[A
 
 
 def _from_nearer_end(page: Page, total: int) -> tuple[Page, bool]:
-    """Return the page counted from the nearer end of the list, and whether it is counted from the last row.
+    """Return the page counted from the nearer end of the list, and whether that is the end with the last row.
 
     SQLite reads all rows that an offset skips: 80,000 index entries take 2 ms.
     """
@@ -101,7 +105,10 @@ def _wanted(given: Filter) -> dict[str, str]:
 
 
 def _by_usage(connection: Connection, query: ListQuery, wanted: dict[str, str], now: int) -> list[LimitState]:
-    """Return a page sorted by usage, in the same order as the snapshot: unused limits come last, sorted by id."""
+    """Return a page sorted by the highest used share of each limit, then by id.
+
+    The order is the same as in the snapshot, the copy of the database in memory.
+    """
     shares = _shares(connection, now)
     passing = select(model_limits.c.id).where(*(CONDITIONS[name] for name in wanted))
     ids = connection.execute(passing, wanted).scalars().all()
@@ -112,7 +119,7 @@ def _by_usage(connection: Connection, query: ListQuery, wanted: dict[str, str], 
 
 
 def _shares(connection: Connection, now: int) -> dict[str, int]:
-    """Return the highest used share of each limit that has usage."""
+    """Return the highest used share of each limit that has usage in a current window, in units of 1/`SHARE`."""
     found: dict[str, int] = {}
     for limit_id, used, max_limit in connection.execute(_live, {"now": now}):
         found[limit_id] = max(found.get(limit_id, 0), share(used, max_limit))
@@ -134,7 +141,7 @@ _live = (
         ~_superseded,
     )
 )
-"""Selects the usage in current windows. The statement starts from the counters, because most rules have none."""
+"""Selects the usage in current windows. It starts from the counters, because most rules have no such counter."""
 
 
 def budgets(connection: Connection, page: Page) -> tuple[list[tuple[str, LimitState]], int]:

@@ -1,4 +1,7 @@
-"""Reads model limits with their rules, newest counters and scope names, as `LimitState` values."""
+"""Reads model limits with their rules, newest counters and scope names, as `LimitState` values.
+
+A counter contains the usage of a rule in one time window. The scope name is the name of a limit's virtual key or user.
+"""
 
 from collections.abc import Iterable, Sequence
 from sys import intern
@@ -41,7 +44,7 @@ _newest = (
     .scalar_subquery()
 )
 newest: ColumnElement[bool] = counters.c.id == _newest
-"""Joins a rule with its newest counter."""
+"""The condition that joins a rule with its newest counter."""
 
 RULE_COLUMNS = (
     rules.c.id,

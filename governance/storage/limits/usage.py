@@ -1,4 +1,4 @@
-"""Finds the rules that are closest to their maximum."""
+"""Finds the rules of model limits that are closest to their maximum."""
 
 from heapq import nsmallest
 from typing import NamedTuple
@@ -14,9 +14,10 @@ Used = Row[str, str, str, int, int]
 
 
 class NearestRules(NamedTuple):
-    """The (limit id, rule id, metric) of the rules closest to their maximum, the closest first.
+    """The rules that are closest to their maximum.
 
-    `rules` is the number of all rules. `full` is the number of rules with nothing left.
+    `places` contains the limit id, the rule id and the metric of each of these rules. The rule that is closest to its
+    maximum comes first. `rules` is the number of all stored rules. `full` is the number of rules with nothing left.
     """
 
     places: list[tuple[str, str, str]]
@@ -25,9 +26,9 @@ class NearestRules(NamedTuple):
 
 
 def nearest(connection: Connection, most: int, now: int) -> NearestRules:
-    """Return the rules whose used and reserved amounts are the highest share of their maximum in their current windows.
+    """Return up to `most` rules, sorted by the share of the maximum that is used or reserved in the current window.
 
-    Unused rules are left out.
+    The rule with the highest share comes first. Rules of which nothing is used or reserved are left out.
     """
     taken = counters.c.used + counters.c.reserved
     used: Select[str, str, str, int, int] = (
@@ -42,6 +43,6 @@ def nearest(connection: Connection, most: int, now: int) -> NearestRules:
 
 
 def _place(row: Used) -> tuple[int, str, str, str]:
-    """Return the sort key: the exact share in descending order, then the id."""
+    """Return the sort key. It sorts by the exact share, highest first, and then by the ids."""
     limit_id, rule_id, metric, taken, max_limit = row
     return -(taken * SHARE // max_limit), limit_id, rule_id, metric

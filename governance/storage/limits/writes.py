@@ -1,4 +1,9 @@
-"""Writes model limits. An edit writes only the values that it changes."""
+"""Inserts, changes and deletes model limits and their rules in the database.
+
+A rule allows at most `max_limit` of a metric (cost, tokens or requests) in each window of time. A counter contains what
+was used and reserved of a rule in one window. The config revision is a number that every change of limits, keys, users
+or prices raises. `revision` is its new value.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -20,7 +25,7 @@ _one_rule = (rules.c.id == bindparam("its_id"), rules.c.metric == bindparam("its
 
 
 def find_identical(connection: Connection, identity: Identity) -> str | None:
-    """Return the id of the limit with this identity, or None."""
+    """Return the id of the limit with this scope, provider and model. Return None if there is no such limit."""
     columns = (
         model_limits.c.scope,
         model_limits.c.scope_id,
@@ -49,22 +54,23 @@ def add_all(connection: Connection, limits: Sequence[Limit], revision: int, sour
 
 
 def note_places(connection: Connection, held: Iterable[ManagedLimit]) -> None:
-    """Store the paths of the config files that created limits."""
+    """Store, for each of these limits, the path of the config file that created the limit."""
     rows = [{"its_id": each.limit.id, "its_place": each.source.place} for each in held]
     if rows:
         connection.execute(update(model_limits).where(_one_limit).values(place=bindparam("its_place")), rows)
 
 
 def replace(connection: Connection, before: Limit, after: Limit, revision: int, now: int) -> None:
-    """Store an edit.
+    """Store an edit of one limit.
 
-    The counters of removed rules are deleted. The open counter of a changed rule moves to the new generation.
+    The counters of removed rules are deleted. If an edit changes the windows of a rule, the rule gets the next
+    generation number. The counter of the rule's current window then moves to this generation.
     """
     replace_all(connection, [Edit(before, after)], revision, now)
 
 
 def replace_all(connection: Connection, edits: Sequence[Edit], revision: int, now: int) -> None:
-    """Store edits. The number of statements does not depend on the number of edits."""
+    """Store edits of several limits. The number of SQL statements does not depend on the number of edits."""
     if not edits:
         return
     rows = [_row(edit.after, revision) for edit in edits]
@@ -93,13 +99,16 @@ def remove(connection: Connection, ids: Iterable[str], revision: int) -> None:
 
 
 def ids_of_scope(connection: Connection, scope: str, scope_id: str) -> list[str]:
-    """Return the ids of the limits of one virtual key or user."""
+    """Return the ids of the limits that belong to one virtual key or user."""
     bound = select(model_limits.c.id).where(model_limits.c.scope == scope, model_limits.c.scope_id == scope_id)
     return list(connection.execute(bound).scalars())
 
 
 def ids_of_model(connection: Connection, model: str) -> list[str]:
-    """Return the limits on a model in any spelling, including `provider/model`, newest first."""
+    """Return the ids of the limits on a model, newest first.
+
+    All spellings of the model's name are found, including `provider/model`.
+    """
     provider, bare = spelled(model, None)
     names = spellings(provider, bare) if provider else (bare,)
     in_full = model_limits.c.match_name.in_({fold(model.strip()), *names[1:]})
@@ -121,7 +130,7 @@ def _row(limit: Limit, revision: int) -> dict[str, Any]:
 
 
 def _moves(edit: Edit) -> Iterable[counters.Move]:
-    """Return the rules that get new windows or a new id in an edit."""
+    """Yield each rule that gets new windows or a new id in an edit, together with the rule before the edit."""
     before = predecessors(edit.before.rules, edit.after.rules)
     for rule in edit.after.rules:
         known = before.get(rule.key, rule)

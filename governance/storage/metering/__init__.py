@@ -1,1 +1,1 @@
-"""Reservations, and the comparison of counters with their ledger."""
+"""Reads reservations and counts refused calls. Compares each counter with the sum of its ledger rows."""

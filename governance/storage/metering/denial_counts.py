@@ -1,4 +1,4 @@
-"""Counts the calls that each limit refused."""
+"""Stores, for each model limit, how many calls it refused and when it last refused one."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,14 +21,18 @@ _add = (
 
 
 def add(connection: Connection, counted: Mapping[str, tuple[int, int]]) -> None:
-    """Add denials. They are given by limit id, as (number, time of the last denial). Deleted limits are skipped."""
+    """Add new refusals to the stored numbers.
+
+    `counted` maps the id of a limit to (number of refused calls, time of the last refusal). Ids of deleted limits are
+    skipped.
+    """
     rows = [{"limit_id": key, "more": count, "at": at} for key, (count, at) in counted.items()]
     connection.execute(_begin, rows)
     connection.execute(_add, rows)
 
 
 def of_limits(connection: Connection, ids: Sequence[str]) -> dict[str, Denials]:
-    """Return the denials of these limits, by id. Limits without denials are left out."""
+    """Return a dict from limit id to the refused calls of the limit. Limits that refused no call are left out."""
     wanted = denials.c.model_limit_id.in_(ids)
     rows = connection.execute(select(denials.c.model_limit_id, denials.c.count, denials.c.last_at).where(wanted))
     return {limit_id: Denials(count, last_at) for limit_id, count, last_at in rows}

@@ -1,4 +1,8 @@
-"""`/api/governance/reservations`, `/usage` and `/check`: decide before a call, charge after the call."""
+"""`/api/governance/reservations`, `/usage` and `/check`: reserve amounts before a call, and charge its usage after it.
+
+A call is a request to a model. A rule sets a maximum of dollars, tokens or requests in a time window. A reservation
+holds the amounts of one call on every rule that applies to the call.
+"""
 
 import re
 from collections.abc import Mapping
@@ -45,9 +49,9 @@ ENDED = (Code.RESERVATION_NOT_FOUND, Code.ALREADY_SETTLED, Code.ALREADY_RELEASED
     refusals=(*DENIALS, *REFUSED_KEYS, Code.IDEMPOTENCY_KEY_REUSED, Code.PRICE_UNKNOWN),
 )
 def create_reservation(body: ReservationRequest) -> HttpResponse:
-    """Reserve the requested amounts on every rule that applies.
+    """Reserve the requested amounts on every rule that applies to a call.
 
-    If a rule has no room, reserve nothing and name the rule.
+    If the amount that is left of a rule is too small, nothing is reserved, and the error contains that rule.
     """
     return _answered(governance().metering.reserve(body, RESERVED, _repeat()))
 
@@ -90,9 +94,10 @@ def get_reservation(reservation_id: str) -> HttpResponse:
     refusals=ENDED,
 )
 def settle_reservation(reservation_id: str, body: Actual) -> HttpResponse:
-    """Charge the usage. A missing amount is charged as reserved.
+    """Charge the usage of a call, and end its reservation.
 
-    An amount above the reserved one is charged in full.
+    If the body leaves out an amount, the reserved amount is charged. If the used amount is larger than the reserved
+    amount, the used amount is charged in full.
     """
     after, is_unpriced = governance().reservations.settle(reservation_id, body)
     found = {"warnings": settle_warnings(after)} if is_unpriced else {}
@@ -102,7 +107,7 @@ def settle_reservation(reservation_id: str, body: Actual) -> HttpResponse:
 @blueprint.post("/reservations/<reservation_id>/release")
 @operation("Release a reservation", scope=KeyScope.METER, answer=ReservationFound(), refusals=ENDED)
 def release_reservation(reservation_id: str) -> HttpResponse:
-    """Release the reservation, because nothing was used."""
+    """End a reservation without a charge, because the call used nothing."""
     return _shown(governance().reservations.release(reservation_id))
 
 
@@ -115,7 +120,10 @@ def release_reservation(reservation_id: str) -> HttpResponse:
     refusals=(*ENDED, Code.RESERVATION_EXPIRED),
 )
 def extend_reservation(reservation_id: str, body: Mapping[str, Any]) -> HttpResponse:
-    """Set the end of a reservation to this many seconds from now, for long streams. The end never becomes earlier."""
+    """Extend a reservation, for example for a long stream.
+
+    The reservation then expires `ttl_seconds` after this request. The expiry never becomes earlier.
+    """
     return _shown(governance().reservations.extend(reservation_id, body["ttl_seconds"]))
 
 
@@ -128,7 +136,10 @@ def extend_reservation(reservation_id: str, body: Mapping[str, Any]) -> HttpResp
     refusals=(Code.IDEMPOTENCY_KEY_REUSED,),
 )
 def report_usage(body: ReservationRequest) -> HttpResponse:
-    """Charge usage without a reservation. It is always accepted. The response shows which rules are used up."""
+    """Charge usage that was not reserved.
+
+    The usage is charged even if it exceeds what is left of a rule. The response shows which rules are used up.
+    """
     return _answered(governance().metering.report(body, REPORTED, _repeat()))
 
 
@@ -141,16 +152,19 @@ def report_usage(body: ReservationRequest) -> HttpResponse:
     answer=Checked(),
 )
 def check(body: ReservationRequest) -> HttpResponse:
-    """Return the decision that a reservation would get, and why other limits on the model or provider do not apply."""
+    """Return the decision that a reservation with the same body would get. Nothing is reserved.
+
+    Also return why other limits on the model or the provider do not apply to the call.
+    """
     check = governance().metering.check
     decision = check(body)
     return answer(checked(decision, check.unmatched(decision)))
 
 
 def _repeat() -> tuple[str, str, str] | None:
-    """Return the values that identify a repeated call: API key, path and Idempotency-Key.
+    """Return the API key's id, the path and the Idempotency-Key. Together they identify repeats of a request.
 
-    Return None if the request has no Idempotency-Key. Raises InvalidRequest.
+    Return None if the request has no Idempotency-Key. Raises InvalidRequest if the Idempotency-Key is malformed.
     """
     request = the_request()
     given = request.environ.get("HTTP_IDEMPOTENCY_KEY")
@@ -163,9 +177,9 @@ def _repeat() -> tuple[str, str, str] | None:
 
 
 def _answered(decision: Decision) -> HttpResponse:
-    """Return the response that the writer rendered for a decision.
+    """Return the response to a call that is allowed. The decision contains the rendered JSON.
 
-    Raises Denied or Forbidden if the call is refused.
+    If the call is refused, raises Denied, Forbidden or InvalidRequest.
     """
     if decision.rendered:
         return document(decision.rendered, [("Idempotent-Replayed", "true")] if decision.replayed else [])

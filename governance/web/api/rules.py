@@ -1,4 +1,7 @@
-"""`/api/governance/budgets` and `/rate-limits`: the budgets and the rate limits of all limits."""
+"""`/api/governance/budgets` and `/rate-limits`: list the budgets and the rate limits of all model limits.
+
+A model limit contains budgets, which limit dollars, and rate limits, which limit tokens and requests.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""`/api/governance/users`: names for user ids."""
+"""`/api/governance/users`: list, read, create, change and delete users. A user is a name for a user id."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -58,7 +58,7 @@ def get_user(user_id: str) -> Response:
     refusals=(Code.USER_NOT_FOUND,),
 )
 def update_user(user_id: str, body: Mapping[str, Any]) -> Response:
-    """Store an edit."""
+    """Change the name of a user."""
     user = governance().users.change(user_id, body)
     return answer({"message": "User updated successfully", "user": keys.user(user)})
 
@@ -66,6 +66,6 @@ def update_user(user_id: str, body: Mapping[str, Any]) -> Response:
 @blueprint.delete("/<id:user_id>")
 @operation("Delete a user", scope=KeyScope.WRITE, answer=Done(), refusals=(Code.USER_NOT_FOUND,))
 def delete_user(user_id: str) -> Response:
-    """Delete a user's name. Limits on the id stay."""
+    """Delete the name of a user id. Limits on the user id stay."""
     governance().users.delete(user_id)
     return answer({"message": "User deleted successfully"})

@@ -1,4 +1,4 @@
-"""`/api/governance/virtual-keys`: the gateway's keys. A limit may have a virtual key as its scope."""
+"""`/api/governance/virtual-keys`: the keys with which clients call the gateway. A limit can apply to one key."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -37,7 +37,7 @@ def list_virtual_keys(query: Mapping[str, Any]) -> Response:
     refusals=(Code.ALREADY_EXISTS,),
 )
 def create_virtual_key(body: Mapping[str, Any]) -> Response:
-    """Store a new key. Only this response contains its value."""
+    """Create a virtual key. Only this response contains the value of the key."""
     new = governance().virtual_keys.create(body)
     shown = keys.virtual_key(new.key) | {"value": new.value}
     return secret({"message": "Virtual key created successfully", "virtual_key": shown})
@@ -51,7 +51,7 @@ def create_virtual_key(body: Mapping[str, Any]) -> Response:
     refusals=(Code.VIRTUAL_KEY_NOT_FOUND,),
 )
 def get_virtual_key(virtual_key_id: str) -> Response:
-    """Read one key."""
+    """Read one virtual key."""
     return answer({"virtual_key": keys.virtual_key(governance().virtual_keys.get(virtual_key_id))})
 
 
@@ -64,7 +64,7 @@ def get_virtual_key(virtual_key_id: str) -> Response:
     refusals=(Code.VIRTUAL_KEY_NOT_FOUND, Code.ALREADY_EXISTS),
 )
 def update_virtual_key(virtual_key_id: str, body: Mapping[str, Any]) -> Response:
-    """Store an edit. A missing field keeps its value."""
+    """Change a virtual key. A field that the body leaves out keeps its value."""
     key = governance().virtual_keys.change(virtual_key_id, body)
     return answer({"message": "Virtual key updated successfully", "virtual_key": keys.virtual_key(key)})
 
@@ -77,6 +77,6 @@ def update_virtual_key(virtual_key_id: str, body: Mapping[str, Any]) -> Response
     refusals=(Code.VIRTUAL_KEY_NOT_FOUND,),
 )
 def delete_virtual_key(virtual_key_id: str) -> Response:
-    """Delete a key together with its limits."""
+    """Delete a virtual key together with its limits."""
     governance().virtual_keys.delete(virtual_key_id)
     return answer({"message": "Virtual key deleted successfully"})

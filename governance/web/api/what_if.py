@@ -1,4 +1,4 @@
-"""`/api/governance/what-if`: the effect that a limit would have had on past calls."""
+"""`/api/governance/what-if`: returns how many past calls a new limit would have refused."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,8 @@ OWN = ("since", "until")
 def ask_what_if(body: Mapping[str, Any]) -> HttpResponse:
     """Replay the calls of a time span against a limit that is not stored.
 
-    Return how many calls it would have refused and whose, and the instant of the first refusal.
+    Return how many calls the limit would have refused, whose calls these are, and when it would have refused the first
+    call.
     """
     try:
         answered = governance().what_ifs.ask(body["model_config"], body.get("since"), body.get("until"))
@@ -41,5 +42,5 @@ def ask_what_if(body: Mapping[str, Any]) -> HttpResponse:
 
 
 def _named(fault: Fault) -> Fault:
-    """Return a fault with its path in the body. The limit is in the field `model_config`."""
+    """Put `model_config.` before the field name of a fault in the limit. In the body, this field contains the limit."""
     return fault if fault.param in OWN else fault._replace(param=f"model_config.{fault.param}")

@@ -1,4 +1,7 @@
-"""`/api/governance/model-configs/{id}/windows` and `/forecast`: past and expected usage of a limit's windows."""
+"""`/api/governance/model-configs/{id}/windows` and `/forecast`: the past and the expected usage of a limit.
+
+Each rule of a limit counts usage in time windows, for example in days. At the start of a window, the usage is 0 again.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +30,7 @@ blueprint = Blueprint("windows", __name__, url_prefix="/api/governance/model-con
     refusals=(Code.MODEL_CONFIG_NOT_FOUND,),
 )
 def limit_windows(model_config_id: str, query: Mapping[str, Any]) -> HttpResponse:
-    """Return the windows of a limit that have usage or reservations, newest first."""
+    """Return the windows of a limit in which something was used or reserved, newest first."""
     page = Page(query["limit"], query["offset"])
     found, total, now = governance().limit_windows.page(
         model_config_id, query.get("rule_id"), query.get("metric"), page
@@ -43,9 +46,9 @@ def limit_windows(model_config_id: str, query: Mapping[str, Any]) -> HttpRespons
     refusals=(Code.MODEL_CONFIG_NOT_FOUND,),
 )
 def limit_forecast(model_config_id: str) -> HttpResponse:
-    """Return for each rule when it will be used up, and the expected usage at the end of its window.
+    """Forecast when each rule of a limit will be used up, and its usage at the end of the current window.
 
-    Also return the numbers from which this is computed.
+    The response also contains the numbers from which the forecast is computed.
     """
     found = [windows.forecast(each) for each in governance().limit_windows.forecasts(model_config_id)]
     return answer({"model_config_id": model_config_id, "forecasts": found})

@@ -1,4 +1,4 @@
-"""API keys: list, create and revoke them. Only admin keys may see these pages."""
+"""The dashboard's pages that list, create and revoke API keys. The viewer needs an API key with the scope `admin`."""
 
 from flask import render_template
 from flask.typing import ResponseReturnValue
@@ -34,7 +34,7 @@ NEW = (
 
 @shows("api-keys", KeyScope.ADMIN)
 def api_keys() -> ResponseReturnValue:
-    """Show a page of API keys. It never contains the values of the keys."""
+    """Show a page of API keys. The page never contains the values of the keys."""
     query = queries.read(QUERY, addresses.question())
     page = paging.shown(Page(query["limit"], query["offset"]))
     found, total = governance().api_keys.page(page)
@@ -52,7 +52,7 @@ def new_api_key() -> ResponseReturnValue:
 
 @acts("new-api-key", KeyScope.ADMIN)
 def create_api_key(fields: MultiDict[str, str]) -> ResponseReturnValue:
-    """Create a key. Only this response contains its value."""
+    """Create an API key. Only this response contains the value of the key."""
     body = entry_forms.body_of(fields, CREATE)
     try:
         new = governance().api_keys.create(load(CREATE, body))
@@ -63,13 +63,16 @@ def create_api_key(fields: MultiDict[str, str]) -> ResponseReturnValue:
 
 @shows("revoke-api-key", KeyScope.ADMIN)
 def revoke_api_key_form() -> ResponseReturnValue:
-    """Show what a revocation would do."""
+    """Show what the revocation of an API key would do."""
     return entry_forms.show(_revocation(_found(the_request().args.get("id", ""))), {})
 
 
 @acts("revoke-api-key", KeyScope.ADMIN)
 def revoke_api_key(_: MultiDict[str, str]) -> ResponseReturnValue:
-    """Revoke a key. The last admin key cannot be revoked."""
+    """Revoke an API key.
+
+    The last key with the scope `admin` can be revoked only if the settings contain an admin key.
+    """
     service = governance()
     key = _found(the_request().args.get("id", ""))
     try:

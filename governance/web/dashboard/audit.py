@@ -1,4 +1,4 @@
-"""The audit log: who changed what and when, with the old and the new values."""
+"""The dashboard's page of the audit log: who changed what and when, with the old and the new values."""
 
 from flask import render_template
 from flask.typing import ResponseReturnValue
@@ -18,7 +18,7 @@ QUERY = AuditListQuery()
 
 @shows("audit")
 def audit() -> ResponseReturnValue:
-    """Show a page of the audit log. Changes of API keys are shown only to admin keys."""
+    """Show a page of the audit log. Changes of API keys are shown only to viewers with the scope `admin`."""
     query: AuditQuery = queries.read(QUERY, addresses.question())
     query = query._replace(page=paging.shown(query.page))
     is_admin = sessions.viewer().may(KeyScope.ADMIN)

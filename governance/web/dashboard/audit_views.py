@@ -1,4 +1,4 @@
-"""Converts an entry of the audit log to the form in which pages show it."""
+"""Converts entries of the audit log to the form in which the dashboard shows them."""
 
 import json
 from decimal import Decimal
@@ -15,7 +15,10 @@ TITLES = {
 }
 
 RULE_IDS = "[*].id"
-"""The fields that contain ids of rules. They tell a reader nothing, because a rule is identified by its window."""
+"""The end of the names of fields that contain ids of rules.
+
+The page does not show these fields, because readers can tell rules apart by their windows: `budgets[1d].max_limit`.
+"""
 
 
 class FieldChange(NamedTuple):
@@ -40,7 +43,7 @@ class AuditRow(NamedTuple):
 
 
 def row(recorded: RecordedEntry) -> AuditRow:
-    """Convert an entry for a page."""
+    """Convert an entry of the audit log to a row."""
     seq, told = recorded
     listed = json.loads(told.changes, parse_float=Decimal)
     told_fields = (each for each in listed if not each["field"].endswith(RULE_IDS))

@@ -1,4 +1,4 @@
-"""Health: whether the service is ready, the warnings for the operator, and how the service runs."""
+"""The dashboard's page about the health of the service: whether it is ready, warnings, and some settings."""
 
 from flask import render_template
 from flask.typing import ResponseReturnValue

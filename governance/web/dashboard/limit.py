@@ -1,4 +1,7 @@
-"""One limit: its rules with their forecasts, its usage over time, its past windows, and its changes."""
+"""The dashboard's page for one limit: its rules with their forecasts, its usage over time, past windows, and changes.
+
+Each rule of a limit sets a maximum of dollars, tokens or requests in a time window.
+"""
 
 from typing import Any
 
@@ -48,7 +51,7 @@ def limit() -> ResponseReturnValue:
 def _history(limit: dict[str, Any]) -> dict[str, Any]:
     """Return the daily usage of the calls to which the limit applies.
 
-    It is in dollars if the limit has a budget. Otherwise it is in calls.
+    The usage is in dollars if the limit has a budget. Otherwise it is the number of calls.
     """
     whose = {Scope.VIRTUAL_KEY: "virtual_key_id", Scope.USER: "user_id"}.get(limit["scope"])
     page = usage_charts.over_time(

@@ -1,4 +1,4 @@
-"""Create, change and delete a limit. The first click shows the effects, and the second click stores the change."""
+"""The dashboard's forms to create, change and delete a limit. The user sees the effects before the change is stored."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,13 +30,13 @@ PATH = "/api/governance/model-configs"
 
 @shows("new-limit", KeyScope.WRITE)
 def new_limit() -> ResponseReturnValue:
-    """Show an empty form, or one filled from the query."""
+    """Show the form for a new limit. Parameters in the query string fill in fields of the form."""
     return _new(forms.body(the_request().args, CREATE, NUMBERS))
 
 
 @acts("new-limit")
 def create_limit(fields: MultiDict[str, str]) -> ResponseReturnValue:
-    """Show the effects of a new limit. With `step=store`, store it."""
+    """Show the effects of a new limit. If the form contains `step=store`, store the limit."""
     body, service = forms.body(fields, CREATE, NUMBERS), governance().model_limits
     if fields.get("step") == "more":
         return _new(body, more=True)
@@ -61,9 +61,9 @@ def change_limit_form() -> ResponseReturnValue:
 
 @acts("change-limit")
 def change_limit(fields: MultiDict[str, str]) -> ResponseReturnValue:
-    """Show the effects of an edit on the open windows.
+    """Show the effects of an edit on the current time windows of the limit's rules.
 
-    With `step=store`, store it, unless somebody else has changed the limit.
+    If the form contains `step=store`, store the edit, unless somebody else has changed the limit in the meantime.
     """
     limit_id, version = the_request().args.get("id", ""), fields.get("version", "")
     service = governance().model_limits
@@ -94,7 +94,7 @@ def delete_limit_form() -> ResponseReturnValue:
 
 @acts("delete-limit")
 def delete_limit(fields: MultiDict[str, str]) -> ResponseReturnValue:
-    """Delete the limit, unless it was changed after the page had been shown."""
+    """Delete a limit, unless it has changed since the user saw the page."""
     limit_id = the_request().args.get("id", "")
     service = governance().model_limits
     try:
@@ -111,12 +111,12 @@ def version_of(etag: str) -> str:
 
 
 def accepting(version: str) -> Versions:
-    """Return a predicate that accepts only this version."""
+    """Return a function that returns true only for this version."""
     return lambda stored: str(stored) == version
 
 
 def editable(limit: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body of an edit that does not change the limit."""
+    """Return the stored values of a limit as the body of an edit. The form is filled with this body."""
     rows = {name: [_given(item) for item in limit[name]] for name in LISTS}
     return {name: limit[name] for name in SETTINGS} | rows
 
@@ -126,7 +126,10 @@ def _given(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _update(fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return the body of an edit. The lists are complete. Fields that cannot change after creation are left out."""
+    """Return the body of an edit from the fields of the form.
+
+    A list without rows is in the body as an empty list. Fields that cannot change after creation are left out.
+    """
     body = forms.body(fields, UPDATE, NUMBERS)
     return {name: [] for name in LISTS} | {name: value for name, value in body.items() if name not in IDENTITY}
 

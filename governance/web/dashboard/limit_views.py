@@ -1,4 +1,4 @@
-"""A model limit as pages show it. It is built from the JSON of the API, so that pages and API agree."""
+"""Converts a limit for the dashboard's pages. The input is the JSON of the API, so that pages and API agree."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,10 @@ UNITS = {Metric.TOKENS: "token", Metric.REQUESTS: "request"}
 
 
 class RuleView(NamedTuple):
-    """A rule in its current window. Amounts are in nano-dollars, tokens or requests. Times are RFC 3339."""
+    """A rule of a limit, and what was used and reserved in its current time window.
+
+    Amounts are in nano-dollars, tokens or requests. Times are RFC 3339.
+    """
 
     id: str
     metric: str
@@ -32,7 +35,7 @@ class RuleView(NamedTuple):
 
     @property
     def percent(self) -> str:
-        """The used and reserved share in percent."""
+        """The used and reserved share of the maximum, in percent."""
         return percent(self.taken, self.maximum)
 
     @property

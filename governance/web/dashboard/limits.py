@@ -1,4 +1,4 @@
-"""Limits: search, filters, sort order and paging. All of them are in the query of the address."""
+"""The dashboard's list of limits. The query string contains search, filters, sort order and the page."""
 
 from flask import render_template
 from flask.typing import ResponseReturnValue
@@ -19,7 +19,7 @@ DONE = {"deleted": "The limit was deleted.", "applied": "The file was applied as
 
 @shows("limits")
 def limits() -> ResponseReturnValue:
-    """Show a page of limits with their bars."""
+    """Show a page of limits, with a bar for the usage of each rule."""
     request = the_request()
     query: ListQuery = queries.read(QUERY, addresses.question())
     found = _listing(query)
@@ -36,9 +36,10 @@ def limits() -> ResponseReturnValue:
 
 
 def _listing(query: ListQuery) -> Listing:
-    """Return the page.
+    """Return a page of limits.
 
-    Pages sorted by usage and searches by name come from the snapshot. All other pages come from the database.
+    Pages sorted by usage and searches by name come from the copy of the limits in this worker's memory. All other pages
+    come from the database.
     """
     from_memory = query.order.sort_by == "usage" or bool(query.filter.search)
     return governance().model_limits.page(query._replace(from_memory=from_memory, page=paging.shown(query.page)))

@@ -1,4 +1,4 @@
-"""The overview: usage of today and this month, who caused it, limits close to their maximum, and refused calls."""
+"""The first page of the dashboard: recent usage and its largest spenders, the most used limits, and refused calls."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -24,9 +24,10 @@ GROUPS = ((Group.MODEL, "By model"), (Group.VIRTUAL_KEY, "By virtual key"), (Gro
 
 
 class NearLimit(NamedTuple):
-    """A limit close to its maximum, and the first instant at which one of its rules will be used up.
+    """One of the most used limits, and the result of the forecasts for its rules.
 
-    It is None if none will be.
+    `runs_out_at` is the first instant at which one of the rules will be used up (microseconds). It is None if no rule
+    will be used up later, or if that is not known. `is_used_up` is true if a rule is used up already.
     """
 
     limit: dict[str, Any]
@@ -63,7 +64,7 @@ def _nearest() -> Listing:
 
 
 def _near(limits: Sequence[dict[str, Any]]) -> list[NearLimit]:
-    """Return the limits with their forecasts. A limit that was deleted meanwhile has none."""
+    """Return the limits with the results of their forecasts. A limit that was deleted meanwhile has no forecasts."""
     found = governance().limit_windows.forecasts_of([limit["id"] for limit in limits])
     of_limits = [(limit, found.get(limit["id"], [])) for limit in limits]
     return [

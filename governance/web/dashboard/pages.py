@@ -1,4 +1,4 @@
-"""All pages. Importing a page adds it to the blueprint."""
+"""Imports all pages of the dashboard. The import of a page adds the page to the blueprint."""
 
 from governance.web.dashboard import (
     api_keys,

@@ -1,4 +1,8 @@
-"""Converts prices to the form in which pages show them."""
+"""Converts prices to the form in which the dashboard shows them.
+
+A price comes from the price list, which is part of a Python package, or from an override. An override is a stored price
+that is used before the list.
+"""
 
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -11,13 +15,14 @@ from governance.domain.pricing.schedule import ALWAYS
 from governance.domain.times import rfc3339
 
 SHOWN = ("input", "output", "cached_input")
-"""The kinds of tokens that have their own column."""
+"""The kinds of tokens whose prices have their own column in the table."""
 
 
 class PriceView(NamedTuple):
-    """A price.
+    """A price in the form in which a page shows it.
 
-    `id` is None for an entry of the list. `rates` are dollars per million tokens as text, for the kinds in `SHOWN`.
+    `id` is None for a price of the list. `rates` contains dollars per million tokens as text, for the kinds in `SHOWN`.
+    `others` contains the other rates as text. `begins` is None if the price applies at any time.
     """
 
     id: str | None
@@ -30,7 +35,7 @@ class PriceView(NamedTuple):
 
 
 def override(stored: PriceOverride) -> PriceView:
-    """Convert an override for a page."""
+    """Convert an override for a page of the dashboard."""
     rates, others = _rates(stored.price)
     return PriceView(
         stored.id, stored.provider, stored.model, stored.same_as, rates, others, _begins(stored.effective_from)
@@ -38,14 +43,14 @@ def override(stored: PriceOverride) -> PriceView:
 
 
 def listed(entry: ListedModel, now: int) -> PriceView:
-    """Convert an entry of the list for a page, with the price that applies now."""
+    """Convert a model of the price list for a page of the dashboard, with the price that applies now."""
     found = entry.at(now)
     rates, others = _rates(found.price)
     return PriceView(None, entry.provider, entry.model, None, rates, others, _begins(found.begins))
 
 
 def editable(stored: PriceOverride) -> dict[str, Any]:
-    """Return the body of an edit that does not change the override."""
+    """Return the stored values of an override as the body of an edit. The form is filled with this body."""
     begins = None if stored.effective_from == ALWAYS else rfc3339(stored.effective_from)
     found: dict[str, Any] = {"model": stored.model, "provider": stored.provider, "effective_from": begins}
     if stored.same_as is not None:

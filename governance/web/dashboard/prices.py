@@ -1,4 +1,8 @@
-"""Prices: the list and the overrides, the look-up of one price, and forms to create, change and delete an override."""
+"""The dashboard's pages for prices: all prices, the look-up of one price, and forms for overrides.
+
+A price comes from the price list, which is part of a Python package, or from an override. An override is a stored price
+that is used before the list.
+"""
 
 from typing import Any
 
@@ -39,7 +43,7 @@ FORGOTTEN = ("An earlier override of the model holds again, or the list.", *HELD
 
 @shows("prices")
 def prices() -> ResponseReturnValue:
-    """Show a page of prices. If the query asks for the price of one model, show that too."""
+    """Show a page of prices. If the query string asks for the price of one model, show that price too."""
     args = the_request().args
     raw = b"&".join(part for part in addresses.question().split(b"&") if not part.startswith(b"for_"))
     query: PricesQuery = queries.read(QUERY, raw)
@@ -65,13 +69,13 @@ def prices() -> ResponseReturnValue:
 
 @shows("new-price", KeyScope.WRITE)
 def new_price() -> ResponseReturnValue:
-    """Show the form. The query may fill in a model."""
+    """Show the form for a new override. Parameters in the query string fill in fields of the form."""
     return entry_forms.show(_creation(), forms.body(the_request().args, CREATE))
 
 
 @acts("new-price")
 def create_price(fields: MultiDict[str, str]) -> ResponseReturnValue:
-    """Store a price, or an alias of another model."""
+    """Create an override: a price, or an alias, which uses the price of another model."""
     body = entry_forms.body_of(fields, CREATE, NUMBERS)
     try:
         new = load(CREATE, body)
@@ -90,7 +94,7 @@ def change_price_form() -> ResponseReturnValue:
 
 @acts("change-price")
 def change_price(fields: MultiDict[str, str]) -> ResponseReturnValue:
-    """Store an edit, unless somebody else has changed the override."""
+    """Store an edit, unless somebody else has changed the override in the meantime."""
     service = governance().prices
     body = entry_forms.body_of(fields, UPDATE, NUMBERS, is_edit=True)
     price = service.get(the_request().args.get("id", ""))
@@ -106,7 +110,7 @@ def change_price(fields: MultiDict[str, str]) -> ResponseReturnValue:
 
 @shows("delete-price", KeyScope.WRITE)
 def delete_price_form() -> ResponseReturnValue:
-    """Show what a deletion would do."""
+    """Show what the deletion of an override would do."""
     return entry_forms.show(_deletion(governance().prices.get(the_request().args.get("id", ""))), {})
 
 
@@ -118,7 +122,10 @@ def delete_price(_: MultiDict[str, str]) -> ResponseReturnValue:
 
 
 def _looked_up(asked: dict[str, str]) -> tuple[Any, forms.Faults]:
-    """Return the reason and the cost of a look-up, and the faults of its parameters."""
+    """Look up the price of one model. Return the result, and the faults of the parameters.
+
+    The result contains the cost, and a sentence that says where the price comes from.
+    """
     if not asked:
         return None, {}
     try:
@@ -129,7 +136,11 @@ def _looked_up(asked: dict[str, str]) -> tuple[Any, forms.Faults]:
 
 
 def _fields(tiers: int) -> tuple[FormField, ...]:
-    """Return the fields of a price. There is one empty row for another tier."""
+    """Return the fields of the form for a price with this number of tiers.
+
+    A tier contains the rates for calls with more input tokens than a given number. The form has an empty row for one
+    more tier, up to the largest number of tiers.
+    """
     rates = [FormField(kind, f"Dollars per million {kind.replace('_', ' ')} tokens") for kind in bodies.KINDS]
     rows = []
     for at in (f"tiers[{number}]" for number in range(min(tiers + 1, bodies.MOST_TIERS))):

@@ -1,4 +1,7 @@
-"""Reservations: open ones, late ones, and all others that are still stored."""
+"""The dashboard's list of all stored reservations, with tabs for open, late, settled and released reservations.
+
+A reservation holds the amounts of a call on the limits until the call has ended.
+"""
 
 from flask import render_template
 from flask.typing import ResponseReturnValue

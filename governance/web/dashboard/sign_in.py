@@ -1,4 +1,4 @@
-"""Sign-in and sign-out, the redirect from `/`, and the page for unknown addresses."""
+"""The dashboard's sign-in and sign-out, the redirect from `/`, and the page for unknown addresses."""
 
 from flask import Blueprint, make_response, redirect, render_template
 from flask.typing import ResponseReturnValue
@@ -40,7 +40,7 @@ def with_a_slash() -> Response:
 
 @dashboard.get("/sign-in")
 def sign_in_form() -> ResponseReturnValue:
-    """Show the sign-in form. It is bound to a cookie of this browser."""
+    """Show the sign-in form. The form is bound to a cookie, so it is accepted only from the same browser."""
     return _form(200)
 
 
@@ -48,14 +48,14 @@ def sign_in_form() -> ResponseReturnValue:
 def sign_in() -> ResponseReturnValue:
     """Start a session with an API key that has the scope `read`.
 
-    This raises no error: all faults are shown in the form.
+    If the sign-in is refused, show the form with the reason.
     """
     request = the_request()
     wait = governance().sign_in_attempts.wait(_address())
     if wait:
         return *_form(429, THROTTLED.format(wait))[:2], {"Retry-After": str(wait)}
     try:
-        received(once=False)  # it changes nothing, and must work while the database cannot be written
+        received(once=False)  # to record the form needs a database write, and a sign-in must work without one
     except FormRefused as error:
         has_cookie = sessions.VISITOR in request.cookies
         return _form(error.status, error.message if has_cookie else COOKIES)
@@ -104,9 +104,9 @@ def _form(status: int, fault: str | None = None) -> tuple[Response, int]:
 
 
 def _place_of_admin_key() -> dict[str, str | None]:
-    """Return the name of the setting that has the admin key, and the file if it is in the usual folder.
+    """Return where the operator finds the admin key: the name of its setting, and its file.
 
-    Strangers see this, so it contains no path of another folder.
+    Anybody can see the sign-in page. So the file is named only if it is in the default folder, `instance`.
     """
     settings = governance().settings
     setting = None if settings.admin_key is None else "GOVERNANCE_ADMIN_KEY"

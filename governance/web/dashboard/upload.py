@@ -1,4 +1,7 @@
-"""Uploads a config file: plans it, shows the plan, and applies it according to the plan."""
+"""The dashboard's page to upload a config file: shows the plan of the file, and applies the file.
+
+A plan lists what a file would change. The file is applied only if its plan is still the one that the user has seen.
+"""
 
 import zlib
 from base64 import b64encode, urlsafe_b64decode
@@ -20,22 +23,25 @@ from governance.web.http.context import the_request
 MOST_FILE = 1024 * 1024
 """The largest number of bytes of a file that is uploaded through the dashboard."""
 MOST_KEPT = 90_000
-"""The largest number of characters of a compressed file that the page of its plan may contain."""
+"""The largest number of characters of a compressed file in the page that shows its plan.
+
+The page contains the file in a hidden field, so that the next request sends the file again.
+"""
 MOST_STEPS = 100
-"""The largest number of steps that a page shows."""
+"""The largest number of changes of a plan that the page shows."""
 LARGE = f"Apply this file with {PROGRAM} sync FILE, or over the API: it is too large for the dashboard."
 EMPTY = "Choose a file of limits, or paste its text."
 
 
 @shows("upload", KeyScope.WRITE)
 def upload_form() -> ResponseReturnValue:
-    """Show the form."""
+    """Show the form for a file."""
     return _page(SyncOptions(None, prune=False, overwrite=False), "")
 
 
 @acts("upload")
 def upload(fields: MultiDict[str, str]) -> ResponseReturnValue:
-    """Plan a file. If the form contains the tag of a plan, apply that plan."""
+    """Show the plan of a file. If the form contains the tag (ETag) of this plan, apply the file."""
     options = _options(fields)
     try:
         raw = _received(fields)
@@ -61,7 +67,10 @@ def _options(fields: Mapping[str, str]) -> SyncOptions:
 
 
 def _received(fields: Mapping[str, str]) -> bytes:
-    """Return the bytes of the file. It was chosen, pasted, or stored in the page of its plan. Raises InvalidRequest."""
+    """Return the bytes of the file. Raises InvalidRequest if there is no file, or if it is too large.
+
+    The user has chosen the file or pasted its text, or the page with its plan contained the file.
+    """
     chosen = the_request().files.get("file")
     raw = chosen.read(MOST_FILE + 1) if chosen else b""
     raw = raw or fields.get("text", "").encode()
@@ -75,7 +84,7 @@ def _received(fields: Mapping[str, str]) -> bytes:
 
 
 def _kept(raw: bytes) -> str:
-    """Return a file in the form in which a page stores it. Raises InvalidRequest if the file is too large for this."""
+    """Compress and encode a file for the page with its plan. Raises InvalidRequest if the result is too long."""
     kept = b64encode(zlib.compress(raw, 9), b"-_").decode()
     if len(kept) > MOST_KEPT:
         raise InvalidRequest(LARGE, param="file")
@@ -83,7 +92,7 @@ def _kept(raw: bytes) -> str:
 
 
 def _unpacked(kept: str) -> bytes:
-    """Return the file that a page has stored. Return no bytes if the field does not contain such a file."""
+    """Return the file that `_kept` has compressed and encoded. Return no bytes if the text is malformed."""
     try:
         return zlib.decompressobj().decompress(urlsafe_b64decode(kept), MOST_FILE + 1)
     except (ValueError, zlib.error):

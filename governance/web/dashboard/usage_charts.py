@@ -25,7 +25,7 @@ NOBODY = {
 
 
 class Point(NamedTuple):
-    """A bar of a chart: its period, its value for the script, and its value for a reader.
+    """A bar of a chart: the start of its period, its value for the script, and its value as text for the viewer.
 
     `height` is between 0 and 100.
     """
@@ -37,7 +37,7 @@ class Point(NamedTuple):
 
 
 class ChartUnit(NamedTuple):
-    """Functions that write an amount for the script and for a reader."""
+    """Two functions that write an amount: `value` for the script, and `shown` for the viewer."""
 
     value: Callable[[int], str]
     shown: Callable[[int], str]
@@ -48,7 +48,11 @@ COUNT = ChartUnit(str, formats.count)
 
 
 class Spender(NamedTuple):
-    """One member of a group, with its share of the highest usage, between 0 and 100."""
+    """One member of a group (for example a model or a user), and its cost in nano-dollars.
+
+    `width` is the cost in percent of the highest cost in the group. `is_nobody` is true for the sum of the calls that
+    name no member, for example calls without a user.
+    """
 
     id: str
     name: str
@@ -58,13 +62,13 @@ class Spender(NamedTuple):
 
 
 def over_time(amounts: tuple[str, ...], **given: str | None) -> UsagePage:
-    """Return some amounts of usage by period, oldest first."""
+    """Return the wanted amounts of usage in each period, oldest period first. `given` contains query parameters."""
     wanted = {"sort_by": "start", "order": "asc"} | {name: text for name, text in given.items() if text}
     return governance().history.page(_query(wanted)._replace(page=Page(MOST_POINTS, 0), amounts=amounts))
 
 
 def points(rows: Sequence[UsageRow], name: str, unit: ChartUnit) -> list[Point]:
-    """Return the bars for one amount."""
+    """Return one bar for each row. The bar shows the amount `name` of the row."""
     values = [getattr(row.amounts, name) for row in rows]
     highest = max(values, default=0) or 1
     return [
@@ -74,7 +78,7 @@ def points(rows: Sequence[UsageRow], name: str, unit: ChartUnit) -> list[Point]:
 
 
 def spenders(groups: Sequence[Group], since: int, most: int) -> tuple[list[list[Spender]], UsageAmounts]:
-    """Return the members of each group with the highest usage since an instant, and the usage of all."""
+    """Return, for each group, the members with the highest cost since an instant. Also return the sum of all usage."""
     query = _query({"since": rfc3339(since), "group_by": ",".join(groups)})
     found = governance().history.ranked(query._replace(amounts=("requests", "cost")), most)
     return [_spenders(group, found) for group in groups], found.sum

@@ -1,4 +1,4 @@
-"""Users: names for user ids. List, create, change and delete them."""
+"""The dashboard's pages that list, create, change and delete users. A user is a name for a user id."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ def users() -> ResponseReturnValue:
 
 @shows("new-user", KeyScope.WRITE)
 def new_user() -> ResponseReturnValue:
-    """Show the empty form."""
+    """Show the empty form for a new user."""
     return entry_forms.show(_creation(), {})
 
 
@@ -71,7 +71,7 @@ def change_user_form() -> ResponseReturnValue:
 
 @acts("change-user")
 def change_user(fields: MultiDict[str, str]) -> ResponseReturnValue:
-    """Store an edit, unless somebody else has changed the user."""
+    """Store an edit, unless somebody else has changed the user in the meantime."""
     service, body = governance().users, entry_forms.body_of(fields, UPDATE)
     user = service.get(the_request().args.get("id", ""))
     try:
@@ -85,7 +85,7 @@ def change_user(fields: MultiDict[str, str]) -> ResponseReturnValue:
 
 @shows("delete-user", KeyScope.WRITE)
 def delete_user_form() -> ResponseReturnValue:
-    """Show what a deletion would remove."""
+    """Show what the deletion of a user would remove."""
     return entry_forms.show(_deletion(governance().users.get(the_request().args.get("id", ""))), {})
 
 

@@ -1,4 +1,7 @@
-"""Virtual keys: list, show, create, change and delete them."""
+"""The dashboard's pages that list, show, create, change and delete virtual keys.
+
+Clients of the gateway send a virtual key with their calls. A limit can apply to one virtual key.
+"""
 
 from typing import Any
 
@@ -76,13 +79,13 @@ def virtual_key() -> ResponseReturnValue:
 
 @shows("new-virtual-key", KeyScope.WRITE)
 def new_virtual_key() -> ResponseReturnValue:
-    """Show the empty form."""
+    """Show the empty form for a new virtual key."""
     return entry_forms.show(_creation(), {"is_active": True})
 
 
 @acts("new-virtual-key")
 def create_virtual_key(fields: MultiDict[str, str]) -> ResponseReturnValue:
-    """Store a new key. Only this response contains its value."""
+    """Create a virtual key. Only this response contains the value of the key."""
     body = entry_forms.body_of(fields, CREATE)
     try:
         new = governance().virtual_keys.create(load(CREATE, body))
@@ -100,7 +103,7 @@ def change_virtual_key_form() -> ResponseReturnValue:
 
 @acts("change-virtual-key")
 def change_virtual_key(fields: MultiDict[str, str]) -> ResponseReturnValue:
-    """Store an edit, unless somebody else has changed the key."""
+    """Store an edit, unless somebody else has changed the key in the meantime."""
     service, body = governance().virtual_keys, entry_forms.body_of(fields, UPDATE, is_edit=True)
     key = service.get(the_request().args.get("id", ""))
     try:
@@ -114,7 +117,7 @@ def change_virtual_key(fields: MultiDict[str, str]) -> ResponseReturnValue:
 
 @shows("delete-virtual-key", KeyScope.WRITE)
 def delete_virtual_key_form() -> ResponseReturnValue:
-    """Show what a deletion would remove."""
+    """Show what the deletion of a virtual key would remove."""
     key = governance().virtual_keys.get(the_request().args.get("id", ""))
     return entry_forms.show(_deletion(key), {})
 

@@ -1,4 +1,4 @@
-"""What-if: shows what a limit that is not stored would have done with past calls."""
+"""The dashboard's what-if page: shows how many past calls a new limit would have refused, and whose."""
 
 from typing import Any
 
@@ -20,16 +20,19 @@ from governance.web.http.context import the_request
 from schemas.limits.model_limits import IDENTITY
 
 PERIODS = (1, 7, 30)
-"""The number of days that may be replayed."""
+"""The numbers of days that the form offers. The calls of the chosen number of days are replayed against the limit."""
 PATH = "/api/governance/what-if"
 KINDS = {Group.MODEL: "Model", Group.VIRTUAL_KEY: "Virtual key", Group.USER: "User"}
 MOST_ROWS = 5
-"""The largest number of rows of each kind."""
+"""The largest number of rows of each kind in the table of refused calls."""
 
 
 @shows("what-if")
 def what_if() -> ResponseReturnValue:
-    """Show the form, filled from a limit or from the query. If the form was sent, show the result too."""
+    """Show the form, filled with the values of a stored limit or of the query string.
+
+    If the form was sent, show the result too.
+    """
     args = the_request().args
     body = _stored(args["id"]) if args.get("id") else forms.body(args, CREATE, NUMBERS)
     given = args.get("days", "")
@@ -68,7 +71,7 @@ def _refused_by(answered: WhatIfAnswer) -> list[tuple[str, str, RefusedCalls]]:
 
 
 def _stored(limit_id: str) -> dict[str, Any]:
-    """Return the body of a new limit with the same settings as a stored one."""
+    """Return the body of a new limit that has the same settings as a stored limit."""
     limit = limit_views.parsed(governance().model_limits.get(limit_id).body)
     items = editable(limit)
     without_ids = {name: [_without_id(item) for item in items[name]] for name in LISTS}

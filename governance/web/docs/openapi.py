@@ -66,7 +66,7 @@ MEDIA = {"docs": "text/html", "metrics": "text/plain"}
 
 
 class OperationKind(NamedTuple):
-    """The request and response headers of a kind of operation."""
+    """The headers of the responses (`answers`) and requests (`takes`) of all operations to which this kind applies."""
 
     applies: Callable[[Operation], bool]
     answers: tuple[str, ...] = ()
@@ -120,7 +120,7 @@ def _made(app: Flask) -> dict[str, Any]:
 
 
 def _documented(app: Flask) -> list[Any]:
-    """Return the blueprints with declared endpoints. Pages for browsers declare none."""
+    """Return the blueprints with declared endpoints. The dashboard's pages are not declared."""
     views = app.view_functions.items()
     names = {endpoint.rpartition(".")[0] for endpoint, view in views if operation.of(view) is not None}
     return [blueprint for blueprint in app.iter_blueprints() if blueprint.name in names]
@@ -182,7 +182,7 @@ def _example(name: str, part: str) -> dict[str, Any]:
 def _security(rule: Rule, declared: Operation) -> dict[str, Any]:
     """Return the security requirement with its scopes.
 
-    The scopes are also written in an extension field (`x-…`), for tools that ignore the scopes of a security
+    The scopes are also written in an extension field, `x-key-scopes`, for tools that ignore the scopes of a security
     requirement.
     """
     scopes = [scope.value for scope in declared.scopes]
@@ -216,7 +216,11 @@ def _refusal(status: HTTPStatus, codes: list[str]) -> dict[str, Any]:
 
 
 def _codes(declared: Operation) -> list[Code]:
-    """Return all error codes of an operation by status. They come from the operation itself, and from its kind."""
+    """Return all error codes of an operation, sorted by HTTP status.
+
+    An operation declares its own codes. The other codes are common to all operations, to those that need an API key, or
+    to those with a body.
+    """
     with_a_key = WITH_A_KEY if declared.scopes else ()
     with_a_body = () if declared.body is None else WITH_A_BODY
     possible = {*EVERY_CALL, *with_a_key, *with_a_body, *declared.refusals}
@@ -232,5 +236,5 @@ def _taken(declared: Operation) -> list[str]:
 
 
 def _named(headers: list[str]) -> dict[str, str]:
-    """Return headers as references. apispec converts a name to a reference."""
+    """Map each header to its own name. apispec replaces the name by a reference."""
     return {header: header for header in headers}

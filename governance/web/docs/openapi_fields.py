@@ -1,4 +1,7 @@
-"""Describes this project's field classes in JSON Schema. apispec describes marshmallow's own fields."""
+"""Describes this project's field classes in JSON Schema, for the OpenAPI document.
+
+apispec describes marshmallow's own fields.
+"""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -31,9 +34,9 @@ class FieldPlugin(MarshmallowPlugin):
     """apispec's marshmallow plugin, extended by this project's field classes."""
 
     def init_spec(self, spec: Any) -> None:
-        """Add this project's fields to the converter of this document.
+        """Add the functions that describe this project's fields to the converter of this document.
 
-        The whole process shares apispec's table of types.
+        apispec also has a table of field types. The whole process shares that table, so it is not changed.
         """
         super().init_spec(spec)
         for function in (kind, null, tidy):
@@ -41,12 +44,13 @@ class FieldPlugin(MarshmallowPlugin):
 
 
 class ObjectPlugin(BasePlugin):
-    """Adds properties that belong to a whole schema."""
+    """An apispec plugin for properties that describe a whole schema, and not one of its fields."""
 
     def schema_helper(self, name: str, definition: Facts, **given: Any) -> Facts:  # noqa: ARG002
         """Return the docstring of the schema.
 
-        For bodies, also return `additionalProperties: false`. Responses may get more fields later.
+        Also return `additionalProperties`. It is false for request bodies, because unknown fields are refused. It is
+        true for responses, because responses may get more fields later.
         """
         schema: Schema = given["schema"]
         return {"description": inspect.getdoc(schema), "additionalProperties": not isinstance(schema, Body)}
@@ -57,7 +61,7 @@ def _text(field: fields.Text) -> Facts:
 
 
 def _one_of(field: fields.OneOf) -> Facts:
-    """Return a default as a client writes it, for example `desc`. The loaded value would be `True`."""
+    """Describe a choice. Its default is shown as a client writes it (`desc`), and not as the loaded value (`True`)."""
     default = [("default", word) for word, meaning in field.choices.items() if meaning == field.load_default]
     return {"type": "string", "enum": list(field.choices), **dict(default)}
 
@@ -67,7 +71,10 @@ def _number(field: fields.Number) -> Facts:
 
 
 def _integer(field: queries.QueryInteger) -> Facts:
-    """Return the bounds of a number. A field with `lowers` accepts larger numbers, so it has no maximum."""
+    """Describe a whole number with its bounds.
+
+    A field with `lowers` accepts a number above its maximum, and uses the maximum instead. So no maximum is returned.
+    """
     return {"type": "integer", "minimum": field.least} | ({} if field.lowers else {"maximum": field.most})
 
 
@@ -100,7 +107,7 @@ KINDS: dict[type, Callable[[Any], Facts]] = {
 
 
 def kind(_: Any, field: Any, ret: Facts) -> Facts:  # noqa: ARG001 - apispec passes `ret` by name
-    """Return the properties of a field. They are the properties of its nearest base class in the table."""
+    """Return the JSON Schema of a field: the entry in `KINDS` for the field's class, or for the nearest base class."""
     return next(_known(field), {})
 
 
@@ -109,9 +116,9 @@ def _known(field: Any) -> Iterator[Facts]:
 
 
 def null(_: Any, field: Any, ret: Facts) -> Facts:
-    """Return null as an allowed type for each optional field of a body.
+    """Allow null as well, if the field is an optional field of a body.
 
-    So clients can send a response back unchanged.
+    So a client may send a response with null fields back unchanged.
     """
     if field.required or not isinstance(field.parent, Body):
         return {}
@@ -123,7 +130,7 @@ def null(_: Any, field: Any, ret: Facts) -> Facts:
 
 
 def tidy(_: Any, field: Any, ret: Facts) -> Facts:  # noqa: ARG001
-    """Remove empty properties. Remove apispec's `writeOnly`, which contradicts `readOnly`."""
+    """Remove an empty description. Also remove apispec's `writeOnly`, which contradicts `readOnly`."""
     if not ret.get("description"):
         ret.pop("description", None)
     ret.pop("writeOnly", None)

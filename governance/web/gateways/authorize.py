@@ -47,7 +47,7 @@ REFUSED = (
     "Authorize a proxied call", scope=KeyScope.METER, query=AuthorizeQuery(), body=CarriedBody(), refusals=REFUSED
 )
 def authorize(query: Mapping[str, Any], body: ReadBody) -> HttpResponse:
-    """Reserve the amounts of a call, with the options of the URL.
+    """Reserve the amounts of a proxied call. The query string of the URL contains the options of the proxy.
 
     With `trust=uri`, X-Forwarded-Uri contains the call's path.
     """
@@ -59,7 +59,10 @@ def authorize(query: Mapping[str, Any], body: ReadBody) -> HttpResponse:
     "Authorize a proxied call by its path", scope=KeyScope.METER, query=NOT_OURS, body=CarriedBody(), refusals=REFUSED
 )
 def authorize_path(call: str, body: ReadBody) -> HttpResponse:
-    """Reserve the amounts of a call. The path after `/gateway/authorize` and the query are those of the call."""
+    """Reserve the amounts of a proxied call, without options.
+
+    The part of the path after `/gateway/authorize`, and the query string, are those of the call.
+    """
     return _answered(call, USUAL, body)
 
 
@@ -97,7 +100,10 @@ def _without_body(headers: list[Header]) -> HttpResponse:
 
 
 def _refused(decision: Decision, caller: Caller, options: GatewayOptions) -> GovernanceError:
-    """Build the error for a refused call. The client gets figures only about rules on its own key or user."""
+    """Build the error for a refused call.
+
+    Without `detail=full`, it contains figures only of rules on the client's own key or user.
+    """
     if decision.key_refusal is not None and decision.key_refusal.code == Code.VIRTUAL_KEY_UNKNOWN:
         return key_holders.unknown(caller.virtual_key)
     return refusal(decision, shows_shared=options.shows_all)

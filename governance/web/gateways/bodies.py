@@ -1,4 +1,7 @@
-"""Reads the bodies that proxies pass on: in pieces, and decompressed up to a maximum size."""
+"""Reads and decompresses the bodies that proxies pass on: whole requests, and answers of an upstream in pieces.
+
+An upstream is the service that runs the model. Each function stops at a maximum size.
+"""
 
 import zlib
 from collections.abc import Callable, Iterator
@@ -14,12 +17,12 @@ ReadBody = Callable[[int], bytes]
 """Reads a body. The argument is the largest number of bytes that the body may have."""
 PIECE = 64 * 1024
 WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
-"""The argument of zlib for each Content-Encoding."""
+"""The argument `wbits` of zlib for each Content-Encoding."""
 PLAIN = ("", "identity")
 LONGEST_ANSWER = 1024 * 1024 * 1024
-"""The largest number of bytes to which an answer may be decompressed.
+"""The largest number of bytes that an answer may have after decompression.
 
-A small answer can decompress to a thousand times its size.
+Without a maximum, a small answer could become a thousand times as large.
 """
 UTF8 = ("utf-8", "utf8", "us-ascii", "ascii")
 """The values of `charset` whose text can be read as UTF-8."""
@@ -41,7 +44,8 @@ def refuse_other_charset(request: HttpRequest) -> None:
 def plain(read: ReadBody, encoding: str, most: int) -> bytes:
     """Return the decompressed body.
 
-    Raises InvalidRequest. Raises RequestEntityTooLarge if it has more than `most` bytes.
+    Raises InvalidRequest if the body cannot be decompressed. Raises RequestEntityTooLarge if it has more than `most`
+    bytes.
     """
     data = read(most)
     if not data or encoding in PLAIN:
@@ -63,8 +67,8 @@ def plain(read: ReadBody, encoding: str, most: int) -> bytes:
 def pieces(request: HttpRequest, note_fault: Callable[[NoUsage], None]) -> Iterator[bytes]:
     """Yield the body in decompressed pieces as they arrive.
 
-    The pieces end at data that cannot be decompressed, or when they become too large. `note_fault` is called with the
-    reason. Raises ClientDisconnected (400) if the body ended too early.
+    If the data cannot be decompressed, is cut off or becomes too large, call `note_fault` with the reason and yield no
+    more. Raises ClientDisconnected (400) if the body ends too early.
     """
     encoding, raw = coding(request), _raw(request)
     if encoding in PLAIN:
@@ -80,7 +84,7 @@ def pieces(request: HttpRequest, note_fault: Callable[[NoUsage], None]) -> Itera
 def _decompressed(
     raw: Iterator[bytes], inflater: "zlib._Decompress", note_fault: Callable[[NoUsage], None]
 ) -> Iterator[bytes]:
-    """Yield decompressed pieces until they contain more than LONGEST_ANSWER bytes together."""
+    """Yield decompressed pieces that together have at most LONGEST_ANSWER bytes."""
     left = LONGEST_ANSWER
     try:
         for found in (found for piece in raw for found in _inflated(inflater, piece)):

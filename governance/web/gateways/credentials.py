@@ -1,6 +1,6 @@
 """Finds the virtual key that the client sent with a proxied call.
 
-Each provider's clients send keys in a different place.
+The clients of different providers send their keys in different headers.
 """
 
 from collections.abc import Mapping
@@ -18,12 +18,18 @@ DIFFERENT = "Send one virtual key: this request has two different ones."
 
 
 def caller(request: HttpRequest, told: Mapping[str, str], *, is_anonymous_allowed: bool) -> Caller:
-    """Return who makes a call. The user is used only if it comes from the proxy itself. Raises Unauthenticated."""
+    """Return the virtual key and the user of a call. Raises Unauthenticated.
+
+    The user comes from `told`, which contains the headers that the proxy itself sets.
+    """
     return Caller(virtual_key(request, is_needed=not is_anonymous_allowed) or None, told.get("user"))
 
 
 def virtual_key(request: HttpRequest, *, is_needed: bool = True) -> str:
-    """Return the virtual key of a request. Return '' if there is none and none is needed. Raises Unauthenticated."""
+    """Return the virtual key of a request, or '' if the request has none.
+
+    Raises Unauthenticated if there are different keys, or if `is_needed` is true and there is no key.
+    """
     environ = request.environ
     scheme, _, bearer = environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     sent = {environ.get(name, "").strip() for name in KEY_HEADERS}

@@ -28,11 +28,12 @@ NUMBER = re.compile("[0-9]{1,15}")
 def asked(
     request: HttpRequest, body: ReadBody, path: str | None, told: Mapping[str, str], settings: Settings
 ) -> ModelCall | None:
-    """Return the call that a request makes.
+    """Return the call to a model that a proxied request makes.
 
-    Return None if its path is no known call to a model and such paths are allowed. `path` is None if the proxy does not
-    send it. A call whose provider is not known is refused, because no limit on a provider would apply to it. Raises
-    InvalidRequest, Forbidden, RequestEntityTooLarge.
+    `path` is the path of the proxied request. It is None if the proxy does not send the path. `told` contains the
+    headers that the proxy itself sets. Return None if the path is unknown, the proxy names no model, and the settings
+    allow unknown paths. A call whose provider is not known is refused, because no limit on a provider would apply to
+    the call. Raises InvalidRequest, Forbidden, RequestEntityTooLarge.
     """
     path = told["uri"].partition("?")[0] if "uri" in told else path
     found = (forms.NAMELESS, None) if path is None else forms.form_of(path)
@@ -61,7 +62,7 @@ def _read(data: bytes, form: Form, model: str | None, settings: Settings) -> Mod
 
 
 def _with_told(asked: ModelCall, told: Mapping[str, str]) -> ModelCall:
-    """Return a call with the values from the proxy's own headers. Raises InvalidRequest."""
+    """Replace values of a call by the values in the headers that the proxy itself sets. Raises InvalidRequest."""
     tokens_in, tokens_out = _number("Input", told.get("input_tokens")), _number("Output", told.get("output_tokens"))
     return ModelCall(
         asked.model,

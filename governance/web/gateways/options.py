@@ -1,4 +1,4 @@
-"""The options of `/gateway/authorize`. The proxy's configuration contains them in the URL."""
+"""The options of `/gateway/authorize`. They are in the query string of the URL in the proxy's configuration."""
 
 from typing import NamedTuple
 
@@ -10,14 +10,14 @@ TRUSTED = {
     "output_tokens": "HTTP_X_GOVERNANCE_OUTPUT_TOKENS",
     "uri": "HTTP_X_FORWARDED_URI",
 }
-"""The headers that are used only if the URL names them, because a client can send them too.
+"""The headers that a proxy may set itself. The keys are the names of these headers in the option `trust`.
 
-The keys are their names in `trust`.
+A header is used only if `trust` names it, because the client of the proxy can send the same header.
 """
 
 
 class GatewayOptions(NamedTuple):
-    """How a proxy wants its calls to be authorized. `trusted` contains keys of `TRUSTED`."""
+    """How a proxy wants its calls to be authorized. `trusted` contains keys of `TRUSTED` (the option `trust`)."""
 
     trusted: frozenset[str] = frozenset()
     denies_with_403: bool = False

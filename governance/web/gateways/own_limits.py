@@ -29,9 +29,9 @@ blueprint = Blueprint("gateway", __name__, url_prefix="/gateway")
     ),
 )
 def own_limits_of_key() -> HttpResponse:
-    """Return the limits on the virtual key that is sent, and what is left of them.
+    """Return the limits on the virtual key in the request, and what is left of these limits.
 
-    The key is sent in one of the headers in which `/gateway/authorize` takes it.
+    The key is in one of the headers in which `/gateway/authorize` accepts a virtual key.
     """
     key, rules = governance().own_limits.of(credentials.virtual_key(the_request()))
     return secret(own_limits.shown(key, rules))

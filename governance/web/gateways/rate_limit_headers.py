@@ -1,7 +1,8 @@
 """The headers `RateLimit` and `RateLimit-Policy` (IETF, draft-ietf-httpapi-ratelimit-headers-10) of an allowed call.
 
-They describe the tightest rule on the caller's own virtual key and user: the rule with the smallest remaining share.
-Quotas in the draft are integers, so dollars are sent as microdollars.
+A rule sets a maximum of dollars, tokens or requests in a time window. The headers describe one rule on the caller's own
+virtual key or user: the rule with the smallest remaining share. The draft requires integers, so dollars are sent as
+microdollars.
 """
 
 from governance.domain.limits.limit import SHARE, Metric, Scope, share
@@ -15,7 +16,7 @@ LARGEST = 10**15 - 1
 
 
 def rate_limit(decision: Decision) -> list[tuple[str, str]]:
-    """Return both headers. Return none if no limit is on the caller's own key or user."""
+    """Return both headers. Return an empty list if no limit on the caller's own key or user applies to the call."""
     own = [status for status in decision.statuses if status.matched.limit.scope != Scope.GLOBAL]
     if not own:
         return []

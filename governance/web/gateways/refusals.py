@@ -1,4 +1,7 @@
-"""The responses to refused proxied calls. OpenAI's and Anthropic's clients raise them as their own errors."""
+"""Builds the responses to refused proxied calls.
+
+OpenAI's and Anthropic's client libraries convert these responses to their own exceptions.
+"""
 
 from governance.domain.errors import GovernanceError
 from governance.web.gateways.options import GatewayOptions
@@ -7,16 +10,19 @@ from governance.web.http.flask_app import HttpResponse
 from schemas import render
 
 LONGEST_WAIT = 60
-"""The longest time in seconds for which OpenAI's and Anthropic's clients wait.
+"""The longest Retry-After, in seconds, that OpenAI's and Anthropic's client libraries obey.
 
-If Retry-After is longer, they try again sooner.
+If Retry-After is longer, these libraries ignore it and try again sooner.
 """
 LONGEST_HEADER = 2048
 """The largest number of bytes in X-Governance-Error. By default, nginx accepts 4 KiB for all headers of a response."""
 
 
 def response(error: Exception, options: GatewayOptions) -> HttpResponse:
-    """Return the response to an error. With `?deny=403` (for nginx), it is a 403 that has everything in its headers."""
+    """Return the response to an error.
+
+    With `?deny=403` (for nginx), the status is always 403, and headers contain the real status, the code and the body.
+    """
     shaped = errors.handle(error)
     if _is_vain(error):
         shaped.headers["x-should-retry"] = "false"

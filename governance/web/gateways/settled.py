@@ -1,4 +1,7 @@
-"""`/gateway/settled`: charges the usage of a proxied call, which is read from the upstream's answer."""
+"""`/gateway/settled`: charges the usage of a proxied call. The usage is read from the answer of the upstream.
+
+The upstream is the service that runs the model.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,9 +36,9 @@ NO_STATUS = "Send X-Upstream-Status as a number such as 200, or leave it out."
 def settled(body: Callable[[int], Any]) -> HttpResponse:  # noqa: ARG001 - read in pieces
     """Charge the usage in the upstream's answer.
 
-    If the answer contains no usage, the held amounts are charged, and `reason` says why. If the upstream failed, they
-    are released. The body is the answer as the proxy received it: JSON or an event stream. X-Upstream-Status may be
-    left out. A repeated or late request is not an error.
+    If the answer contains no usage, the reserved amounts are charged, and `reason` says why. If the upstream failed,
+    nothing is charged, and the reservation is released. The body is the answer as the proxy received it: JSON or an
+    event stream. X-Upstream-Status may be left out. A repeated or late request is not an error.
     """
     request = the_request()
     reservation_id = request.environ.get("HTTP_X_RESERVATION_ID", "").strip()

@@ -1,4 +1,4 @@
-"""Reads the headers that the URL of a proxy names as its own.
+"""Reads the headers that a proxy sets itself. The option `trust` in the URL of the proxy's request names these headers.
 
 All other headers are ignored, because a client can send them too.
 """
@@ -12,15 +12,19 @@ NAMES = ("model", "provider", "user")
 
 
 def told(request: HttpRequest, options: GatewayOptions) -> dict[str, str]:
-    """Return the values that are not empty, by their names in `trust`. Raises InvalidRequest."""
+    """Return the values of the trusted headers, by their names in `trust`. Empty values are left out.
+
+    Raises InvalidRequest.
+    """
     found = {name: _text(request, name) for name in options.trusted}
     return {name: text for name, text in found.items() if text}
 
 
 def _text(request: HttpRequest, name: str) -> str:
-    """Return the text of a header, which WSGI decodes as Latin-1.
+    """Return the text of a header.
 
-    Raises InvalidRequest if it is not UTF-8, or if it must be a name and is not a valid one.
+    WSGI has decoded the header as Latin-1, so it is decoded again as UTF-8. Raises InvalidRequest if the header is not
+    UTF-8. Also raises InvalidRequest if the header must contain a name, and the text is not a valid name.
     """
     header = TRUSTED[name].removeprefix("HTTP_").replace("_", "-").title()
     try:

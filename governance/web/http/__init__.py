@@ -1,1 +1,1 @@
-"""The steps of every request: the Flask app, authentication, responses, errors, logs, the response cache."""
+"""What all requests need: the Flask app, authentication, responses, errors, logs, and the response cache."""

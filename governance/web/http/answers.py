@@ -1,4 +1,4 @@
-"""Responses: JSON bytes with ETag, Link and Cache-Control, or 304 if the client already has the same bytes."""
+"""Builds responses: JSON with ETag, Link and Cache-Control, or 304 if the client already has the same JSON."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -33,18 +33,21 @@ def secret(value: Any) -> HttpResponse:
 
 
 def described(message: str, name: str, rendering: Rendering) -> HttpResponse:
-    """Return the response to a create or an update of a model limit."""
+    """Return the response after a model limit was created or changed."""
     body = b'{"message":%b,"%b":%b}' % (render.dumps(message), name.encode(), rendering.body)
     return document(body, [("ETag", f'"{rendering.etag}"')])
 
 
 def single(name: str, rendering: Rendering) -> HttpResponse:
-    """Return one model limit, or 304."""
+    """Return a response with one model limit, or 304."""
     return conditional(b'{"%b":%b}' % (name.encode(), rendering.body), rendering.etag, [])
 
 
 def listing(name: str, found: Listing, page: Page) -> HttpResponse:
-    """Return a page of a list. Its headers name the source of the page, and link to the next and the previous page."""
+    """Return a page of a list, with links to the next and the previous page in the headers.
+
+    The header X-Governance-Source tells whether the page comes from the database, or from this worker's copy in memory.
+    """
     numbers = (found.total, len(found.documents), *page)
     # a digest of the limits' ETags takes less time than a digest of the page's bytes
     etag = render.digest("\n".join(found.etags).encode() + b"%d,%d,%d,%d" % numbers)
@@ -54,7 +57,7 @@ def listing(name: str, found: Listing, page: Page) -> HttpResponse:
     links = _links(the_request().query_string, page, found.total)
     if links:
         headers.append(("Link", links))
-    # add the envelope to the first and the last document, so that `join` copies the page only once
+    # add the JSON around the list to the first and the last document, so that only `join` copies the whole page
     parts = [*found.documents] or [b""]
     parts[0] = b'{"%b":[' % name.encode() + parts[0]
     parts[-1] += b'],"total_count":%d,"count":%d,"limit":%d,"offset":%d}' % numbers
@@ -68,7 +71,7 @@ def plain_page(
 ) -> HttpResponse:
     """Return a page of rows that are always read from the database, for example keys.
 
-    `rest` is added to the numbers of the page. `total` is None if there are too many rows to count. Then every full
+    `rest` contains further fields of the body. `total` is None if there are too many rows to count. Then every full
     page links to a next page.
     """
     body = {name: shown, "total_count": total, "count": len(shown), **page._asdict(), **rest}
@@ -99,7 +102,7 @@ def document(body: bytes, headers: list[Header]) -> HttpResponse:
 
 
 def versions() -> Versions:
-    """Return a function that tells whether If-Match accepts a version.
+    """Return a function that tells whether the header If-Match accepts a version of a limit.
 
     An ETag has the form `"<version>.<digest>"`. Only the version is compared. Raises InvalidRequest if the header is
     not a list of ETags.

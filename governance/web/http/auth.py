@@ -1,6 +1,6 @@
 """Checks the API key and its scope before every request under `/api`, even if the path is unknown.
 
-Requests of proxies are checked too.
+Requests of proxies, whose paths begin with `/gateway`, are checked too.
 """
 
 from wsgiref.types import WSGIEnvironment
@@ -25,7 +25,7 @@ WRONG_PROXY_KEY = f"{NO_PROXY_KEY} The key that was sent is unknown, revoked or 
 
 
 def protect(app: Flask) -> None:
-    """Add the check to the app. A blueprint's before_request would not run for 404 and 405."""
+    """Add the check to the app. If it were a hook of a blueprint, it would not run for 404 and 405."""
     service: Container = app.extensions[EXTENSION]
 
     def authenticate() -> None:
@@ -56,7 +56,7 @@ def protect(app: Flask) -> None:
 
 
 def _is_proxied(path: str) -> bool:
-    """Return whether requests to a path come from a proxy, for its clients."""
+    """Return whether a path is for proxies and their clients."""
     return f"{path}/".startswith("/gateway/")
 
 

@@ -1,4 +1,7 @@
-"""The address of a request's client: the address of the peer, or the one that a trusted proxy names."""
+"""Finds the address of a request's client: the address of the peer, or the address that a trusted proxy names.
+
+The peer is the other end of the connection. It is the client itself, or a proxy.
+"""
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from wsgiref.types import WSGIEnvironment
@@ -14,8 +17,9 @@ def peer(environ: WSGIEnvironment) -> str:
 def forwarded_for(environ: WSGIEnvironment, trusted: tuple[Network, ...] | None) -> str | None:
     """Return the client's address from X-Forwarded-For.
 
-    Return None if the peer is not a trusted proxy. Each proxy appends the address of its peer. A client can send the
-    header with invented addresses. These come first. So the client is the last address that is not a trusted proxy.
+    Return None if the peer is not a trusted proxy. Each proxy appends the address of its own peer to the header. A
+    client can send the header with invented addresses, but these stand before the addresses that proxies append. So the
+    client is the last address in the header that is not a trusted proxy.
     """
     if not trusted or not _is_among(trusted, _address(peer(environ))):
         return None

@@ -1,4 +1,4 @@
-"""The current request."""
+"""Gives access to the current request."""
 
 from flask import request
 
@@ -6,5 +6,8 @@ from governance.web.http.flask_app import HttpRequest
 
 
 def the_request() -> HttpRequest:
-    """Return the current request. The proxy `flask.request` looks up the request again for each attribute."""
+    """Return the current request itself.
+
+    `flask.request` is a proxy object, which looks up the request again at each access to an attribute.
+    """
     return request._get_current_object()  # type: ignore[attr-defined,no-any-return]

@@ -1,4 +1,4 @@
-"""Public documents: rendered once in each worker, and compressed."""
+"""Sends public documents, such as the OpenAPI document. Each worker renders and compresses a document only once."""
 
 import gzip
 import re
@@ -18,7 +18,7 @@ STYLE = re.compile(rb"<style>(.*?)</style>", re.DOTALL)
 
 
 class PublicDocument(NamedTuple):
-    """A rendered document: plain, compressed, and its ETag."""
+    """A rendered document: plain, compressed, its ETag, and its headers."""
 
     body: bytes
     compressed: bytes

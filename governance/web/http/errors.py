@@ -1,4 +1,4 @@
-"""The error handler: turns a domain error or an HTTP error into a status and the JSON object of all errors."""
+"""The error handler: converts an exception to a response. All errors have the same JSON form."""
 
 import logging
 from collections.abc import Callable
@@ -96,19 +96,19 @@ def handle(error: Exception) -> HttpResponse:
 
 
 def note_code(error: GovernanceError) -> None:
-    """Keep the code of an error for the log and the counts."""
+    """Store the code of an error in the environ of the request, for the log and the metrics."""
     request.environ["governance.code"] = error.code
 
 
 def shaped(error: GovernanceError) -> HttpResponse:
-    """Return the response to a domain error."""
+    """Return the response to a GovernanceError."""
     status = STATUS[error.code]
     note_code(error)
     if isinstance(error, Denied):
         request.environ["governance.whose"] = error.whose
     shown = (
         str if isinstance(error, Denied) else _without_secrets
-    )  # the message of a denial contains only stored names, and nothing that the client sent
+    )  # a denial needs no masking, because its message contains only stored names, and nothing that the client sent
     response = HttpResponse(render.dumps(document(error, shown)), status, content_type=JSON)
     response.headers["Cache-Control"] = NEVER_STORED
     if status == 401:  # noqa: PLR2004
@@ -119,7 +119,10 @@ def shaped(error: GovernanceError) -> HttpResponse:
 
 
 def document(error: GovernanceError, shown: Callable[[str], str] = str) -> dict[str, Any]:
-    """Return an error as the JSON object of all errors. `shown` masks secrets in text that the client may have sent."""
+    """Return an error in the JSON form that all errors have.
+
+    `shown` masks secrets in text that the client may have sent.
+    """
     denied = isinstance(error, Denied)
     kind = error.code if denied else error.type
     param = None if error.param is None else shown(error.param)
@@ -163,7 +166,10 @@ def _of_http(error: HTTPException) -> HttpResponse:
 
 
 def _of_file(error: FaultyFile) -> InvalidRequest:
-    """Return the faults of a file in the form that the faults of a body have. A line number is added if it is known."""
+    """Convert the error of a config file to the error that a faulty request body gets.
+
+    Each fault also has its line number in the file, or None if the number is not known.
+    """
     listed = [{"param": fault.path, "message": fault.message, "line": fault.line} for fault in error.faults]
     first = error.faults[0]
     return InvalidRequest(first.message, param=first.path, code=error.code, extra={"errors": listed})

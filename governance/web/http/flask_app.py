@@ -67,7 +67,8 @@ class HttpResponse(flask.Response):
     def get_wsgi_response(self, environ: WSGIEnvironment) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
         """Return body, status and headers, including the headers that every response has.
 
-        For a complete response, werkzeug's method is skipped, because it copies the headers and corrects some of them.
+        To save time, werkzeug's method is skipped for a complete response. It would copy the headers and correct some
+        of them.
         """
         if self.direct_passthrough and self.status_code == HTTPStatus.OK and environ["REQUEST_METHOD"] != "HEAD":
             body, status, headers = self.response, self.status, self.headers.to_wsgi_list()
@@ -84,5 +85,8 @@ class App(flask.Flask):
     response_class = HttpResponse
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that can be called without `await`. Flask calls this method four times in each request."""
+        """Return a function that can be called without `await`.
+
+        Flask calls this method four times in each request, so the result of `is_async` is cached.
+        """
         return super().ensure_sync(func) if is_async(func) else func

@@ -22,7 +22,7 @@ def configure(style: str) -> None:
 def gunicorn_config(style: str) -> dict[str, Any]:
     """Return gunicorn's setting `logconfig_dict`.
 
-    For `json` it sets JSON lines. Otherwise it sets gunicorn's own format.
+    For `json`, gunicorn then logs JSON lines. Otherwise the setting is empty, and gunicorn uses its own format.
     """
     if style != "json":
         return {}
@@ -68,6 +68,6 @@ def _time(record: LogRecord) -> str:
 
 
 def _word(value: Any) -> str:
-    """Return a value that cannot break the line and cannot look like another field."""
+    """Return a value as text. It is quoted if it could break the line or look like another field."""
     text = str(value)
     return text if text.isascii() and text.isprintable() and " " not in text and text else json.dumps(text)

@@ -1,4 +1,7 @@
-"""Masks secrets in text from clients before it is logged or returned. The public prefix of a key is not masked."""
+"""Masks secrets in text from clients, before the text is logged or returned.
+
+The first characters of a secret are public, and stay visible.
+"""
 
 import re
 from collections.abc import Callable

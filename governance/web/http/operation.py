@@ -47,8 +47,8 @@ def operation(
 ) -> Callable[[View], View]:
     """Declare an endpoint for keys with the scope `scope` or `also`.
 
-    If `scope` is None, the endpoint is public. If the endpoint declares a query or a body, it is called with the loaded
-    `query=` and `body=`.
+    If `scope` is None, the endpoint is public. If the endpoint declares a query or a body, the view is called with the
+    loaded values as the arguments `query` and `body`.
     """
     scopes = tuple(enough for enough in (scope, also) if enough is not None)
     declared = Operation(summary, scopes, query, body, answer, refusals)
@@ -72,9 +72,9 @@ def operation(
 def _load(declared: Operation, request: HttpRequest, arguments: dict[str, Any]) -> None:
     """Add the loaded `query` and `body` to the arguments.
 
-    Raises InvalidRequest with the faults of both. The body is read even if the endpoint declares none, so an incomplete
-    request changes nothing. If the schema sets `optional`, a missing body counts as `{}`. An endpoint for files gets a
-    function that reads the body.
+    Raises InvalidRequest with the faults of both. The body is read even if the endpoint declares no body. So an
+    incomplete request is refused before it changes anything. If the schema sets `optional`, a missing body counts as
+    `{}`. If the schema sets `is_file`, the argument `body` is a function that reads the body.
     """
     faults: list[Fault] = []
     schema = declared.body

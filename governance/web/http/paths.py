@@ -1,4 +1,4 @@
-"""Converters for ids in paths, and for the paths of proxied calls."""
+"""Converters for the variables in Flask paths: ids, and the paths of proxied calls."""
 
 from werkzeug.routing import PathConverter
 

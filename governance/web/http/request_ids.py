@@ -1,6 +1,6 @@
 """WSGI middleware: gives each request an id, and adds the id to its response.
 
-If the Host header is malformed, makes it empty.
+If the Host header is malformed, the middleware makes it empty.
 """
 
 import re
@@ -11,7 +11,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from governance.web.http.masking import SECRET
 
-# An id is not secret, so it need not come from os.urandom, which releases the interpreter lock in every request.
+# An id is not secret, so `getrandbits` makes it. os.urandom would be slower, because it releases the interpreter lock.
 SANE_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
 REQUEST_ID = "X-Request-Id"
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
@@ -29,10 +29,10 @@ def request_id(environ: WSGIEnvironment) -> str:
 
 
 def identified(flask: WSGIApplication) -> WSGIApplication:
-    """Return the app with an id for each request.
+    """Return a WSGI app that gives each request an id, and then calls the given app.
 
-    A Host header that is not a DNS name becomes empty, because werkzeug would not route the request. No response
-    depends on the Host header.
+    A Host header that is not a DNS name becomes empty, because werkzeug does not route requests with such a header. No
+    response depends on the Host header.
     """
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

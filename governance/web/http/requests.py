@@ -1,4 +1,7 @@
-"""The last hook of every request: counts it, caches a page from memory, and logs an error in one line."""
+"""The last hook of every request: counts the response, caches it if it comes from memory, and logs an error response.
+
+Some pages of lists come from this worker's copy of the database in memory. Only these pages are cached.
+"""
 
 from time import perf_counter
 from wsgiref.types import WSGIEnvironment
@@ -32,7 +35,10 @@ def surround(app: Flask, memory: Memory, clock: Clock) -> None:
     app.wsgi_app = responses  # type: ignore[method-assign]
 
     def end(response: Response) -> Response:
-        """Count the response, and cache a page from memory. Log an error without keys, query or body."""
+        """Count the response, and cache a page from memory.
+
+        If the response is an error, write a log line, which contains no key, query string or body.
+        """
         request, status = the_request(), response.status_code
         requests_counted(request.endpoint or "none", status).inc()
         if isinstance(response, HttpResponse) and response.validity is not None:
@@ -76,9 +82,9 @@ def _whose(environ: WSGIEnvironment, service: Container) -> dict[str, str]:
 
 
 def _tried(code: str, environ: WSGIEnvironment) -> dict[str, str]:
-    """Return the part of a refused API key that may be shown.
+    """Return the first characters of a refused API key for the log line.
 
-    For any other text return nothing, because it may be a password.
+    Return an empty mapping if the text does not begin like an API key, because it may be a password.
     """
     secret = sent_key(environ)
     is_shown = code == Code.INVALID_API_KEY and secret.startswith(API_KEY_PREFIX)

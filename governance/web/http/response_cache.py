@@ -1,10 +1,13 @@
-"""WSGI middleware that repeats Flask's responses for pages from memory while they are valid.
+"""WSGI middleware that caches Flask's responses with pages from memory, and sends them again while they are valid.
 
-Dashboards and gateways request the same page many times. The cache sends Flask's response again if the same request
-comes with the same API key. It no longer does so when the snapshot is replaced, when one of the page's windows begins
-or ends, or when the key is no longer valid. A view sets `HttpResponse.validity`, and the last hook caches the response.
-The cache parses nothing and decides nothing: every other request goes to Flask. A response is cached at the second
-request for it. Most requests come only once, and caching all of them took a tenth of the time of a page.
+A page from memory is a page of a list that is read from the snapshot, which is this worker's copy of the database in
+memory. Dashboards and gateways request the same page many times. If the same request comes with the same API key, the
+cache sends Flask's response again. A cached response becomes invalid when the snapshot is replaced, when a time window
+of a rule on the page begins or ends, or when the key is no longer valid.
+
+A view sets `HttpResponse.validity`, and the last hook of the request caches the response. The cache parses nothing and
+decides nothing: every other request goes to Flask. A response is cached only when the same request comes a second time,
+because most requests come only once. Caching every response took a tenth of the time of a request.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,9 +30,9 @@ Header = tuple[str, str]
 REPEATED = ("GET", "HEAD")
 MOST_BYTES = 16 * 1024 * 1024
 OVERHEAD = 2_000
-"""The number of bytes that a cached response needs besides its body."""
+"""The number of bytes that a cached response needs in addition to its body."""
 MOST_ASKED = 128
-"""The largest number of requests that are remembered as seen once. When it is reached, all of them are forgotten."""
+"""The largest number of requests that are remembered as seen once. At the next one, all of them are forgotten."""
 AGE = "Age"
 QUESTION = "governance.question"
 """The key in the environ for the digest of the request."""
@@ -46,10 +49,11 @@ class Memory(Protocol):
 
 
 def question(environ: WSGIEnvironment) -> bytes:
-    """Return the digest of everything on which a page from memory depends.
+    """Return a digest of all parts of a request on which a page from memory depends.
 
-    With a digest, no API key stays in memory. Only the path can contain a line break, and the path comes last. So
-    different requests never have the same text.
+    The cache stores this digest and not the parts, so that no API key stays in memory. The digested text contains one
+    part in each line. Only the path can contain a line break, and the path comes last. So different requests never have
+    the same text.
     """
     get = environ.get
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
@@ -58,10 +62,10 @@ def question(environ: WSGIEnvironment) -> bytes:
 
 
 class CachedResponse(NamedTuple):
-    """A response of Flask, the time span in which it is valid, and the counter of its requests.
+    """A response of Flask, the time span in which it is valid, and the metric that counts its requests.
 
-    The headers are in two parts, before and after `Age`. `Age` and the id of the request are different in each
-    response.
+    The headers are in two parts, before and after `Age`. `Age` and the id of the request are added to each response,
+    because they change.
     """
 
     status: str
@@ -75,7 +79,7 @@ class CachedResponse(NamedTuple):
 
     @classmethod
     def of(cls, response: HttpResponse, validity: Validity, request: HttpRequest) -> Self:
-        """Return the response to a request in the form that WSGI needs."""
+        """Convert a response of Flask to the parts that WSGI needs."""
         body, status, headers = response.get_wsgi_response(request.environ)
         age = [name for name, _ in headers].index(AGE)
         counter = requests_counted(request.endpoint or "none", response.status_code)
@@ -91,8 +95,8 @@ class CachedResponse(NamedTuple):
 class SnapshotResponses:
     """The cached responses for one snapshot.
 
-    All of them are removed together, when the snapshot is replaced or the cache is full. Single entries are never
-    removed, so no entry keeps an old snapshot in memory. A hit writes nothing, so readers need no lock.
+    When the snapshot is replaced or the cache is full, the whole object is replaced. So the cache keeps no old snapshot
+    in memory. A cache hit writes nothing here, so readers need no lock.
     """
 
     def __init__(self, snapshot: object) -> None:
@@ -124,7 +128,7 @@ class SnapshotResponses:
 
 
 class ResponseCache:
-    """The WSGI app: Flask behind a cache."""
+    """A WSGI app that answers from the cache, or calls Flask."""
 
     def __init__(self, flask: WSGIApplication, memory: Memory, authentication: Authentication, clock: Clock) -> None:
         self._flask = flask

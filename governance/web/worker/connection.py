@@ -1,4 +1,7 @@
-"""A connection: received bytes that are not answered yet, and bytes of the response that are not sent yet."""
+"""A client's connection, with the received bytes that are not answered yet, and the response bytes not sent yet.
+
+The loop waits for all clients and receives their messages (requests). A thread answers each message.
+"""
 
 import select
 import socket
@@ -35,7 +38,11 @@ class Outbox:
         return len(data)
 
     def shutdown(self, _how: int) -> None:
-        """Raise OSError. gunicorn calls this after a response that failed before its end, and it must not wait then."""
+        """Raise OSError.
+
+        gunicorn calls this after a response that failed before its end. With the error, it does not wait for the client
+        to close.
+        """
         raise OSError
 
     def close(self) -> None:
@@ -46,8 +53,8 @@ class Outbox:
 class Connection:
     """A client's socket, and the bytes in both directions.
 
-    Only the method `pieces` waits. The loop owns the connection. While `is_busy` is set, a thread owns it and answers
-    `message`.
+    Only the method `pieces` waits for the client. While `is_busy` is true, a thread answers `message`, and only this
+    thread uses the connection. At all other times, only the loop uses it.
     """
 
     __slots__ = (
@@ -96,7 +103,7 @@ class Connection:
         """The queue (`WaitQueue`) that contains the connection, or None."""
 
     def receive(self) -> bytes | None:
-        """Return received bytes.
+        """Return bytes from the socket.
 
         Return empty bytes if the client has closed. Return None if no bytes have arrived yet. Raises OSError.
         """
@@ -116,7 +123,7 @@ class Connection:
         return self.framing.look(self.received)
 
     def take(self) -> None:
-        """Remove the message from the received bytes and return it. All later bytes belong to the next message."""
+        """Move the message from `received` to `message`. Later bytes stay, as a part of the next message."""
         self.is_whole, self.is_chunked = self.framing.progress is MessageProgress.WHOLE, self.framing.is_chunked
         end = self.framing.end if self.is_whole else len(self.received)
         self.message, self.received = bytes(self.received[:end]), bytes(self.received[end:])
@@ -162,11 +169,14 @@ class Connection:
         self.socket.shutdown(socket.SHUT_WR)
 
     def weigh(self) -> int:
-        """Return the number of bytes that are kept for the client."""
+        """Return the number of received and unsent bytes that the connection holds in memory."""
         return len(self.received) + sum(map(len, self.unsent))
 
     def close(self) -> None:
-        """Close the socket. If the response is not sent completely, the system drops its unsent bytes too."""
+        """Close the socket.
+
+        If a part of the response is not sent, the operating system also drops the bytes in its send buffer.
+        """
         with suppress(OSError):
             if self.unsent:
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)

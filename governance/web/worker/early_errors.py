@@ -43,16 +43,19 @@ REFUSALS: tuple[tuple[type[Exception], GovernanceError], ...] = (
     (http.ConfigurationProblem, NotFound("Route not found: the path does not begin with SCRIPT_NAME.")),
     (http.ParseException, MALFORMED),
 )
-"""The response to each of gunicorn's errors. The first entry that matches is used."""
+"""The error that the client gets for each of gunicorn's exceptions. The first entry that matches is used."""
 
 
 def refusal_of(error: Exception) -> GovernanceError:
-    """Return the response to an error that was raised while a request was read or answered."""
+    """Return the error that the client gets for an exception while its request was read or answered."""
     return next((refusal for kind, refusal in REFUSALS if isinstance(error, kind)), UNFORESEEN)
 
 
 class RefusalRenderer:
-    """Renders refusals, counts them, and logs them as requests without a key, because no key was read."""
+    """Renders error responses, counts them, and logs them.
+
+    No key was read, so the log treats the requests as requests without a key.
+    """
 
     def __init__(self, log: RefusalLog, is_secret: Callable[[str], bool]) -> None:
         self._log = log

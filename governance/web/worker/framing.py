@@ -33,7 +33,7 @@ class MessageProgress(Enum):
 class Framing:
     """Finds the end of one message.
 
-    Each time after more bytes were received, `look` is called with all bytes of the message.
+    Whenever more bytes of the message are received, `look` is called with all bytes so far.
     """
 
     __slots__ = ("_chunk", "_decoded", "_head", "_seen", "end", "expects_continue", "is_chunked", "progress")
@@ -64,7 +64,10 @@ class Framing:
         return self._framed(data, fields) if fields else MessageProgress.WHOLE
 
     def _framed(self, data: Bytes, fields: list[tuple[bytes, bytes]]) -> MessageProgress:
-        """Return BODY or LARGE. Return REFUSED if the fields are repeated, contradictory or of an unknown form."""
+        """Find out from the head's fields how the body ends, and return BODY or LARGE.
+
+        Return REFUSED if the fields are repeated, contradictory or of an unknown form.
+        """
         values = {name.lower(): value.strip(b" \t").lower() for name, value in fields}
         if len(values) < len(fields):
             return MessageProgress.REFUSED
@@ -117,6 +120,6 @@ class Framing:
 def _has_bare_line_feed(data: Bytes, begin: int) -> bool:
     """Return whether, from `begin` on, a line feed has no carriage return before it.
 
-    For a head of 100 KB, counting takes 0.2 ms, and a regular expression takes 2.2 ms.
+    Counting is faster than a regular expression: 0.2 ms instead of 2.2 ms for a head of 100 KB.
     """
     return data.count(b"\n", begin) != data.count(b"\r\n", max(0, begin - 1))

@@ -1,6 +1,6 @@
-"""The loop of a worker: accepts connections, receives messages, sends the rest of responses, and ends every wait.
+"""The loop of a worker: accepts connections, receives requests, sends what is left of responses, and ends waits.
 
-`worker.py` contains `handle`, which a thread calls with one message.
+A message is a request as bytes. `worker.py` contains `handle`, which a thread calls with one message.
 
 The file is long because it is one state machine: each method may change the queue (`WaitQueue`) of a connection and
 whether its socket is registered. In two files, a reader would need both open.
@@ -36,8 +36,8 @@ SEND_BUFFER = 128 * 1024
 MOST_ACCEPTED = 4
 """The largest number of connections that are accepted in one pass of the loop.
 
-With 1, a client waited 4 s behind 200 clients that each sent 1 MB. With many, one worker accepts connections that other
-workers could serve.
+With 1, a client waited 4 s behind 200 clients that each sent 1 MB. With a large number, one worker would accept
+connections that other workers could serve.
 """
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 TICK = 0.1
@@ -148,7 +148,10 @@ class PeerLoop(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self._weigh(connection)
 
     def _ended(self, connection: Connection) -> None:
-        """Handle that the client has closed. Answer an incomplete body with a refusal. Drop an incomplete head."""
+        """Handle a client that has closed its side of the connection.
+
+        Answer an incomplete body with an error. Drop a connection with an incomplete head.
+        """
         connection.is_ended = True
         if connection.wait is self.waits.body:
             self._ignore(connection)

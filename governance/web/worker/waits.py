@@ -1,4 +1,8 @@
-"""The queues of connections for which the loop waits. Each wait has a deadline, counted from the start of the wait."""
+"""The queues of connections that wait: for a request, for a body, or until the client has read a response.
+
+The worker's loop (`loop.py`) moves connections between the queues. Each queue has its own timeout. It runs from the
+moment at which a connection enters the queue.
+"""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -7,16 +11,16 @@ from typing import NamedTuple
 from governance.web.worker.connection import Connection
 
 LINGER = 2.0
-"""The number of seconds that a client has to read its last response and close."""
+"""The number of seconds that a client has to read its last response and close the connection."""
 ROOM = 64 * 1024 * 1024
-"""The largest number of bytes that all connections of a worker may hold.
+"""The largest number of bytes that all connections of a worker together may hold in memory.
 
-These are received bodies, bodies that wait for a thread, and unsent responses.
+They hold the received parts of bodies, messages that a thread answers, and unsent responses.
 """
 
 
 class Timeouts(NamedTuple):
-    """The longest time of each wait, in seconds."""
+    """The timeout of each queue, in seconds."""
 
     header: float = 10.0
     body: float = 30.0
@@ -25,7 +29,7 @@ class Timeouts(NamedTuple):
 
 
 class WaitQueue:
-    """Connections that wait for the same event with the same timeout, the longest waiting first."""
+    """Connections that wait for the same event with the same timeout. The one that has waited longest is first."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -38,7 +42,7 @@ class WaitQueue:
         return iter(self._ends)
 
     def begin(self, connection: Connection, now: float) -> None:
-        """Add a connection, and remove it from its other queue."""
+        """Remove a connection from the queue that contains it, and add it to this queue."""
         leave(connection)
         self._ends[connection] = now + self.seconds
         connection.wait = self
@@ -56,12 +60,15 @@ class WaitQueue:
         return next(iter(self._ends.values()), float("inf")) - self.seconds
 
     def over(self, now: float) -> Iterator[Connection]:
-        """Yield the connections whose wait has timed out. The caller must remove each of them from the queue."""
+        """Yield the connections that have timed out.
+
+        The caller must remove each connection before it takes the next, or it gets the same connection again.
+        """
         while (first := self.first()) is not None and self._ends[first] <= now:
             yield first
 
     def shorten(self, end: float) -> None:
-        """Shorten all waits so that they end no later than `end`."""
+        """Set the deadline of each connection to `end`, if its deadline is later."""
         for connection, until in self._ends.items():
             self._ends[connection] = min(until, end)
 
@@ -81,9 +88,9 @@ class WaitQueues:
         self.send, self.idle = WaitQueue(timeouts.send), WaitQueue(timeouts.idle)
         self.linger = WaitQueue(LINGER)
         self.all = (self.linger, self.head, self.idle, self.body, self.send)
-        """All queues, in the order in which their connections are closed if there are too many."""
+        """All queues. If there are too many connections, those in the first queue are closed first."""
         self.held = 0
-        """The number of bytes that all connections hold."""
+        """The number of bytes that all connections together hold."""
 
     def weigh(self, connection: Connection, held: int) -> None:
         """Record the number of bytes that a connection holds."""
@@ -91,12 +98,16 @@ class WaitQueues:
         connection.held = held
 
     def least_missed(self) -> Connection | None:
-        """Return the connection to close for a new one: the first connection in the order of `all`."""
+        """Return the connection to close if there are too many: the first of the first queue that is not empty.
+
+        Return None if all queues are empty.
+        """
         return next((wait.first() for wait in self.all if wait), None)
 
     def largest_debtor(self) -> Connection | None:
-        """Return the connection to close if all connections together hold too many bytes.
+        """Return the connection to close if all connections together hold more than `ROOM` bytes.
 
-        Otherwise return None. It is the connection that has received or sent for the longest time.
+        This is the connection that has waited longest in the queue `body` or `send`. Return None if the bytes do not
+        exceed `ROOM`, or if both queues are empty.
         """
         return None if self.held <= ROOM else min(self.body, self.send, key=WaitQueue.began).first()

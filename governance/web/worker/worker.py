@@ -1,8 +1,9 @@
-"""A changed form of gunicorn's threaded worker: the loop, not a thread, waits for clients. Every wait has a timeout.
+"""A changed form of gunicorn's threaded worker: one loop, not a thread for each client, waits for clients.
 
-The loop receives until a message is complete. A thread parses it, calls the app, and sends as much of the response as
-the socket accepts at once. The loop sends the rest. So a thread never waits for a client, with one exception: a body of
-more than 1 MiB. The app reads such bodies from one client at a time, after authentication.
+The loop (`loop.py`) receives a request (here called a message) until it is complete. A thread parses the message, calls
+the app, and sends as much of the response as the socket accepts at once. The loop sends the rest. Each time that the
+loop waits for a client, a timeout applies. A thread waits for a client only if a body is larger than 1 MiB. The app
+reads such bodies from one client at a time, after authentication.
 
 `RELIED_ON` in `tests/web/worker/test_gunicorn.py` lists the parts of gunicorn that this module uses.
 """
@@ -25,7 +26,7 @@ logger = logging.getLogger("governance.web")
 
 
 class Worker(PeerLoop):
-    """The worker class that `gunicorn.conf.py` names."""
+    """The worker class that gunicorn's configuration (`gunicorn.conf.py`) selects."""
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -35,16 +36,16 @@ class Worker(PeerLoop):
             raise ConfigError("Leave TLS and the PROXY protocol to a reverse proxy: this worker speaks HTTP/1.1.")
 
     def handle(self, connection: Connection) -> bool:
-        """Answer a message, in a thread.
+        """Answer a message. gunicorn calls this in a thread.
 
-        Return whether the connection can be used again. The message may be incomplete if the client has closed. Only
-        the rest of a large message is received here.
+        Return whether the connection can be used again. If the client has closed the connection, the message may be
+        incomplete. If the message has a large body, this method also receives the rest of the body.
         """
         note_arrival(connection.came_at)
         is_reusable = self._answered(connection)
         try:
             connection.answer()
-        except OSError:  # the client has gone
+        except OSError:  # the client has closed the connection
             connection.unsent = []
             return False
         return is_reusable
@@ -56,7 +57,7 @@ class Worker(PeerLoop):
             request = next(parser)
             if not connection.is_whole:
                 request.force_close()
-            # read a chunked body here, so that a malformed one is refused before the app runs
+            # read a chunked body here: a malformed body must be refused before the app runs
             elif connection.is_chunked:
                 request.body = BytesIO(request.body.read())
             return bool(self.handle_request(request, connection))  # the message has no more bytes to read
@@ -68,7 +69,7 @@ class Worker(PeerLoop):
         return False
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        """Answer an error with JSON. Drop the part of the response that gunicorn has already written."""
+        """Answer an error with JSON. First drop the part of the response that gunicorn has written but not sent."""
         refusal = early_errors.refusal_of(exc)
         if refusal is early_errors.UNFORESEEN:
             logger.error("an error that was not foreseen", exc_info=exc)

@@ -1,4 +1,4 @@
-"""Builds links between pages.
+"""Builds links between the pages of the dashboard.
 
 The links are relative, so they work behind a proxy that adds or removes a path prefix. All pages are directly under
 `/ui/`. Ids are in the query, because an id may contain slashes.
@@ -15,7 +15,7 @@ from governance.web.http.context import the_request
 
 ROOT = "/ui"
 DONE = "done"
-"""The query parameter that says what was just done."""
+"""The query parameter that names the action that was just done. The page then shows a message about it."""
 KNOWN = re.compile(r"[a-z-]*(?:\?[^\s\\]*)?")
 """The addresses to which a sign-in may redirect: only pages of the dashboard."""
 
@@ -23,14 +23,17 @@ KNOWN = re.compile(r"[a-z-]*(?:\?[^\s\\]*)?")
 def link(page: str = "", **query: Any) -> str:
     """Return the address of a page, relative to the current page.
 
-    Without a name, it is the address of the overview. A parameter whose value is None is left out.
+    If `page` is empty, return the address of the overview. A parameter whose value is None is left out.
     """
     given = urlencode({name: value for name, value in query.items() if value is not None})
     return _from_here(page) + (f"?{given}" if given else "")
 
 
 def here() -> str:
-    """Return the page of the request and its query. The sign-in accepts this as `next`."""
+    """Return the address of the requested page with its query, relative to `/ui/`.
+
+    The sign-in accepts this address as its parameter `next`.
+    """
     request = the_request()
     query = request.query_string.decode("ascii", "replace")
     page = request.path.removeprefix(ROOT).removeprefix("/")
@@ -49,7 +52,7 @@ def again(**changed: Any) -> str:
 
 
 def question() -> bytes:
-    """Return the query of the request as the API would accept it. The parameter `done` is left out."""
+    """Return the query string of the request without the parameter `done`, which the API does not accept."""
     parts = the_request().query_string.split(b"&")
     return b"&".join(part for part in parts if not part.startswith(f"{DONE}=".encode()))
 
@@ -60,9 +63,9 @@ def go(page: str = "", **query: Any) -> Response:
 
 
 def go_to(text: str) -> Response:
-    """Return a redirect to the page that `next` names.
+    """Return a redirect to the page whose address is `text`, the parameter `next` of the sign-in.
 
-    If it is not a page of the dashboard, redirect to the overview.
+    If the text is not the address of a page of the dashboard, redirect to the overview.
     """
     page, mark, query = (text if KNOWN.fullmatch(text) else "").partition("?")
     return redirect(_from_here(page) + mark + query, 303)

@@ -1,6 +1,6 @@
-"""The static files: scripts, styles and the icon.
+"""Sends the static files of the dashboard: scripts, styles and the icon.
 
-They are read once and compressed. Browsers revalidate them by ETag.
+A worker reads and compresses each file only once. Browsers revalidate the files by ETag.
 """
 
 from functools import cache
@@ -23,7 +23,7 @@ TYPES = {
 
 @cache
 def files() -> dict[str, Path]:
-    """Return the static files by the name in their address."""
+    """Return the path of each static file, by the name of the file in its address."""
     found = (path for path in FOLDER.rglob("*") if path.suffix in TYPES)
     return {path.relative_to(FOLDER).as_posix(): path for path in found}
 

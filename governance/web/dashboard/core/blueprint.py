@@ -34,7 +34,7 @@ POLICY = (
 )
 """The Content-Security-Policy of every page.
 
-It allows only scripts and styles from this service, and no inline ones.
+It allows only scripts and styles that this service sends as files. Inline scripts and styles are not allowed.
 """
 PROTECTION = {
     "Content-Security-Policy": POLICY,
@@ -51,7 +51,7 @@ UNKNOWN_PAGE = "There is no such page. The navigation has all pages."
 
 
 class FormRefused(Exception):
-    """A form was forged or sent twice. `status` is the status of the response."""
+    """A form was forged or sent twice. `status` is the HTTP status of the response."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -60,7 +60,7 @@ class FormRefused(Exception):
 
 
 def shows(address: str, scope: KeyScope = KeyScope.READ) -> Callable[[View], View]:
-    """Add a page. Only keys with the scope may read it."""
+    """Return a decorator that adds a view as a page at an address. Only keys with the scope may read the page."""
 
     def declare(view: View) -> View:
         @wraps(view)
@@ -75,9 +75,9 @@ def shows(address: str, scope: KeyScope = KeyScope.READ) -> Callable[[View], Vie
 
 
 def acts(address: str, scope: KeyScope = KeyScope.WRITE) -> Callable[[View], View]:
-    """Add a view that handles a form.
+    """Return a decorator that adds a view for the form at an address. Only keys with the scope may send the form.
 
-    It is called with the form's fields if the form came from this service and was not sent before.
+    The view is called with the form's fields if the form came from this service and was not sent before.
     """
 
     def declare(view: View) -> View:
@@ -96,7 +96,10 @@ def acts(address: str, scope: KeyScope = KeyScope.WRITE) -> Callable[[View], Vie
 
 
 def received(*, once: bool = True) -> MultiDict[str, str]:
-    """Return the fields of the form in the request. Raises FormRefused if the form was forged or sent before."""
+    """Return the fields of the form in the request.
+
+    Raises FormRefused if the form was forged. If `once` is true, also raises FormRefused if the form was sent before.
+    """
     request = the_request()
     form_id = sessions.form_id(request.form.get("form", ""))
     if form_id is None:
@@ -139,9 +142,9 @@ def common() -> dict[str, Any]:
 
 @dashboard.errorhandler(Exception)
 def show_error(error: Exception) -> ResponseReturnValue:
-    """Show an error as a page, with the sentence and the status that the API would return.
+    """Show an error as a page, with the message and the status that the API would return.
 
-    Without a session, redirect to the sign-in.
+    If a browser requests a page without a session, redirect to the sign-in.
     """
     request = the_request()
     if isinstance(error, FormRefused):

@@ -1,4 +1,4 @@
-"""The form for an entry with plain fields, such as a user: how it is shown, and how its fields are read."""
+"""Shows the form for one entry of the dashboard, such as a user, and converts the sent fields to a body for the API."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +12,10 @@ from schemas.loading import Body
 
 
 class FormField(NamedTuple):
-    """A field: its name in the body, its label, a hint, and its kind (`text`, `check`, `choice` or `choices`)."""
+    """A field of a form: its name in the body, its label, a hint, and its kind.
+
+    The kind is `text`, `check`, `choice` or `choices`.
+    """
 
     name: str
     label: str
@@ -23,9 +26,10 @@ class FormField(NamedTuple):
 
 
 class EntryForm(NamedTuple):
-    """A form: its title, the pages above it, its fields, its address and its button.
+    """A form: its title, its fields, the address to which the browser sends it, and the text of its button.
 
-    `effects` says what happens when it is sent. `curl` is the method and the path of the endpoint.
+    `trail` contains the address and the title of each page above the form. `effects` says what happens when the form is
+    sent. `curl` is the method and the path of the API's endpoint that does the same.
     """
 
     title: str
@@ -39,9 +43,9 @@ class EntryForm(NamedTuple):
 
 
 def body_of(fields: Mapping[str, str], schema: Body, numbers: Sequence[str] = (), *, is_edit: bool = False) -> Any:
-    """Build the body from the fields of a form.
+    """Build the body for the API from the fields of a form.
 
-    In an edit, a field that was emptied becomes null if it accepts null.
+    If `is_edit` is true, an emptied field becomes null, provided that the field accepts null.
     """
     body = forms.body(fields, schema, numbers)
     if is_edit:
@@ -59,7 +63,8 @@ def show(
 ) -> ResponseReturnValue:
     """Return the page with the form.
 
-    `stored` is an edit that somebody else has stored in the meantime. Then the page shows both.
+    If somebody else has changed the entry in the meantime, `stored` contains the new values of the entry. Then the page
+    shows both these values and those of `body`.
     """
     faults = {} if error is None else forms.faults(error)
     page = render_template(
@@ -76,9 +81,9 @@ def show(
 
 
 def seen(fields: Mapping[str, str]) -> int:
-    """Return the version of the entry that the form was built from.
+    """Return the version that the entry had when the form was shown.
 
-    If it is not a number, return 0, which no entry has.
+    If the field is not a number, return 0. No entry has the version 0.
     """
     text = fields.get("version", "")
     return int(text) if text.isdecimal() and len(text) < 20 else 0  # noqa: PLR2004 - the digits of an instant

@@ -1,6 +1,6 @@
-"""Formats amounts and times: exact money, counts with thousands separators, and times as `<time>`.
+"""Formats amounts and times: exact money, counts with thousands separators, and times as `<time>` elements.
 
-The browser shows times in its own zone.
+A script in the page then shows the times in the browser's time zone.
 """
 
 from decimal import Decimal
@@ -25,25 +25,25 @@ def count(number: int) -> str:
 
 
 def amount(metric: str, value: int) -> str:
-    """Write an amount of a metric. Only dollars have a unit."""
+    """Write an amount of dollars, tokens or requests. Only dollars are written with their unit."""
     return dollars(value) if metric == Metric.COST else count(value)
 
 
 def about(metric: str, value: int) -> str:
-    """Write an estimated amount of a metric. Dollars are rounded to cents."""
+    """Write an estimated amount of dollars, tokens or requests. Dollars are rounded to cents."""
     cent = money.NANOS // 100
     return f"about {amount(metric, (value + cent // 2) // cent * cent if metric == Metric.COST else value)}"
 
 
 def nanos(value: Decimal | int) -> int:
-    """Convert dollars, as a response contains them, to nano-dollars."""
+    """Convert an amount in dollars, as it is in a response of the API, to nano-dollars."""
     return int(Decimal(value).scaleb(9))
 
 
 def when(instant: int | str | None) -> str | Markup:
     """Write an instant (microseconds, or RFC 3339) as a `<time>` element in UTC.
 
-    A script changes it to the viewer's zone.
+    A script in the page then shows the instant in the viewer's time zone.
     """
     if instant is None:
         return "–"

@@ -1,6 +1,7 @@
-"""Forms: the fields of a page become the body that the API accepts, and each fault is shown at its field.
+"""Converts the fields of a form to the body that the API accepts, and groups the faults of the body by field.
 
-The name of a field is the name that a fault has in the API, such as `budgets[0].max_limit`.
+A fault is one error in the input. A field of a form has the name under which the API reports its faults, such as
+`budgets[0].max_limit`.
 """
 
 import re
@@ -24,8 +25,8 @@ Faults = dict[str, list[str]]
 def body(fields: Mapping[str, str], schema: Schema, numbers: Iterable[str] = ()) -> dict[str, Any]:
     """Build a body from the fields that a schema knows.
 
-    Empty fields and empty rows of lists are left out. Text in a field of `numbers` becomes a number. Text that is not a
-    number stays text, and the schema reports it.
+    Empty fields and empty rows of lists are left out. The text of a field that `numbers` names becomes a number. If the
+    text is not a number, it stays text, and the schema later reports it as a fault.
     """
     found: dict[Any, Any] = {}
     for name, value in fields.items():
@@ -36,7 +37,7 @@ def body(fields: Mapping[str, str], schema: Schema, numbers: Iterable[str] = ())
 
 
 def flat(body: Any, at: str = "") -> dict[str, str]:
-    """Return the fields of a body by name. This is the inverse of `body`."""
+    """Convert a body to the names and the texts of form fields. This is the inverse of `body`."""
     if isinstance(body, Mapping):
         return dict(_joined((f"{at}.{name}" if at else name, inner) for name, inner in body.items()))
     if isinstance(body, list):
@@ -54,7 +55,7 @@ def loaded(schema: Schema, body: Mapping[str, Any]) -> Any:
 
 
 def faults(error: GovernanceError) -> Faults:
-    """Return the sentences of an error by field. Sentences about the whole form are under `''`."""
+    """Return the messages of an error by field. The key of messages about the whole form is `''`."""
     if not isinstance(error, InvalidRequest):
         return {error.param or "" if isinstance(error, Conflict) else "": [error.message]}
     found: Faults = {}
@@ -64,7 +65,7 @@ def faults(error: GovernanceError) -> Faults:
 
 
 def shell(body: Mapping[str, Any]) -> str:
-    """Write a body as JSON, quoted for a shell."""
+    """Write a body as JSON, quoted for a shell command."""
     return shlex.quote(orjson.dumps(body, default=_number).decode())
 
 
@@ -78,7 +79,10 @@ def _joined(parts: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
 
 
 def _keys(name: str) -> list[str | int]:
-    """Split the name of a field into keys, such as `budgets`, 0, `max_limit`. Return none if the name is not valid."""
+    """Split the name of a field into keys, such as `budgets`, 0 and `max_limit`.
+
+    Return an empty list if the name is not valid.
+    """
     found: list[str | int] = []
     for part in name.split("."):
         match = PART.fullmatch(part)
@@ -89,7 +93,10 @@ def _keys(name: str) -> list[str | int]:
 
 
 def _put(found: dict[Any, Any], keys: Sequence[str | int], value: Any) -> None:
-    """Store a value under its keys. A value that does not fit, such as a field inside a text, is left out."""
+    """Store a value in nested mappings under its keys.
+
+    The value is left out if a key contradicts a stored value. For example, a text cannot contain a field.
+    """
     for key in keys[:-1]:
         inner = found.setdefault(key, {}) if _fits(found, key) else None
         if not isinstance(inner, dict):
@@ -104,7 +111,10 @@ def _fits(found: dict[Any, Any], key: str | int) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Convert numbered rows to lists. A row that contains only its id was emptied by the user, and is left out."""
+    """Convert mappings whose keys are row numbers to lists.
+
+    A row that contains only its id is left out, because the user has emptied all other fields of the row.
+    """
     if not isinstance(value, dict):
         return value
     if value and isinstance(next(iter(value)), int):

@@ -1,6 +1,6 @@
-"""The pages in the navigation, in the order in which they are shown.
+"""The pages in the navigation of the dashboard, in the order in which they are shown.
 
-Later, alerts, overrides and subjects will be added.
+Pages for alerts, overrides and subjects will be added later.
 """
 
 from typing import NamedTuple
@@ -9,7 +9,10 @@ from governance.domain.keys import KeyScope
 
 
 class NavigationEntry(NamedTuple):
-    """A page in the navigation, the scope that it needs, and the other pages that belong to it."""
+    """A page in the navigation, its title, and the scope that the viewer's API key needs.
+
+    While one of the pages in `others` is shown, the navigation marks this entry.
+    """
 
     page: str
     title: str

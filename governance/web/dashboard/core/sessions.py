@@ -1,7 +1,7 @@
 """Sessions: a signed cookie with the id of an API key, and tokens that prove that a form came from this service.
 
-The cookies have no Path attribute. They are set only under `/ui/`, so the browser sends them only to pages of the
-dashboard, behind any path prefix, and never to `/api`.
+The cookies have no Path attribute, and they are set only under `/ui/`. So the browser sends them only to addresses
+under `/ui/`, and never to `/api`. This also works behind a proxy that adds a path prefix.
 """
 
 import re
@@ -42,7 +42,7 @@ class Viewer(NamedTuple):
 
 
 class ClockedSigner(TimestampSigner):
-    """Signs with the time of the service's clock."""
+    """Signs text together with the time of the service's clock."""
 
     def get_timestamp(self) -> int:
         """Return the time in seconds."""
@@ -83,7 +83,7 @@ def end(response: Response) -> None:
 
 
 def meet(response: Response) -> None:
-    """Give a browser that is not signed in the cookie to which the sign-in form is bound."""
+    """Set the cookie `VISITOR`, to which the sign-in form is bound, if the browser does not have the cookie."""
     if VISITOR not in the_request().cookies:
         _set_cookie(response, VISITOR, _visitor(), None)
 
@@ -126,7 +126,10 @@ def _set_cookie(response: Response, name: str, value: str, max_age: int | None) 
 
 
 def _key_id(cookie: str) -> str | None:
-    """Return the id in a cookie. The cookie must be signed, and not older than the longest session."""
+    """Return the id of the API key in a session cookie.
+
+    Return None if the cookie has no valid signature, or if it is older than the longest session.
+    """
     for is_admin, serializer in _serializers():
         try:
             found = str(serializer.loads(cookie, max_age=LIFETIME))
@@ -137,9 +140,10 @@ def _key_id(cookie: str) -> str | None:
 
 
 def _serializers() -> list[tuple[bool, URLSafeTimedSerializer]]:
-    """Return the serializer for stored keys and, if the settings contain an admin key, the serializer for that key.
+    """Return the serializers for session cookies. The boolean of each pair is true for the admin key of the settings.
 
-    The second one depends on the value of the admin key. So its sessions end when the key is changed.
+    The first serializer is for stored API keys. The second one exists only if the settings contain an admin key. It
+    depends on the value of the admin key. So all sessions of the admin key end when its value changes.
     """
     admin_key = governance().settings.admin_key
     found = [(False, _signed("session"))]
@@ -155,14 +159,14 @@ def _signed(salt: str) -> URLSafeTimedSerializer:
 
 
 def _binding() -> str:
-    """Return what a form is bound to: the session, or the browser if it is not signed in."""
+    """Return the digest of the cookie to which a form is bound: the session cookie, or `VISITOR` before the sign-in."""
     cookies = the_request().cookies
     bound = cookies.get(SESSION) if is_signed_in() else cookies.get(VISITOR) or _visitor()
     return sha256((bound or "").encode()).hexdigest()[:32]
 
 
 def _visitor() -> str:
-    """Return the value of a new visitor's cookie. It is the same during the whole request."""
+    """Return a random value for the cookie `VISITOR`. The value is the same during the whole request."""
     if "visitor" not in g:
         g.visitor = token_urlsafe(24)
     value: Any = g.visitor
