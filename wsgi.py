@@ -1,4 +1,4 @@
-"""The app for gunicorn and the `flask` command. Its settings come from environment variables."""
+"""Creates the Flask app for gunicorn and the `flask` command. Its settings come from environment variables."""
 
 import os
 import sys

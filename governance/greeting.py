@@ -31,7 +31,7 @@ def tell(settings: Settings, greeting: str, warning: str) -> None:
 
 
 def greeting(app: Flask) -> str:
-    """Return the greeting: the address, the place of the admin key, and a first command. It never contains the key."""
+    """Return the greeting: the URL, where the admin key is, and a first command. It never contains the key itself."""
     with service_of(app) as governance:
         settings = governance.settings
         told, shell = _admin_key(governance)
@@ -68,9 +68,10 @@ def _admin_key(governance: Container) -> tuple[str, str]:
 
 
 def _from_here(file: Path) -> str:
-    """Return the path of a file for a shell in this folder.
+    """Return the path of a file for a shell command in the working directory.
 
-    A path that would begin with a dash is made absolute, because a shell command would read it as an option.
+    If a relative path would begin with a dash, the absolute path is returned, because a command would read a dash as an
+    option.
     """
     here = Path.cwd()
     shown = str(file.relative_to(here) if file.is_relative_to(here) else file)

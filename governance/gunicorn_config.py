@@ -1,4 +1,4 @@
-"""Gunicorn's configuration: a few processes with threads, and the steps before they start.
+"""Gunicorn's configuration: its settings, and the hooks that it calls in the master process and in the workers.
 
 `gunicorn.conf.py` of a checkout and `model-limits serve` both read this module.
 """
@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import Any, NoReturn
 
-# If this variable is set, prometheus_client maps sparse files into memory, and a full disk kills the worker.
+# With this variable, prometheus_client would map sparse files into memory, and a full disk would kill the worker.
 # prometheus_client reads the variable when it is imported. See governance/services/operations/shared_counts.py.
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
@@ -28,7 +28,7 @@ from governance.web.worker.waits import Timeouts
 
 
 def leave_nothing_behind() -> None:
-    """Release the database, record the clean stop, and remove the folder of the metrics."""
+    """Release the lock on the database, record the clean stop, and remove the folder of the metrics."""
     if found.database_lock:
         found.database_lock.end()
     if found.metrics_folder:
@@ -36,7 +36,7 @@ def leave_nothing_behind() -> None:
 
 
 def stop(error: NotReady) -> NoReturn:
-    """End the start with a one-line message, and release everything."""
+    """Stop the process with the error's message, after the database and the folder of the metrics are released."""
     leave_nothing_behind()
     sys.exit(error.message)
 
@@ -51,8 +51,8 @@ workers = settings.workers
 worker_connections = 1000
 threads = settings.threads
 worker_class = "governance.web.worker.worker.Worker"
-forwarder_headers = ""  # clients must not set SCRIPT_NAME or PATH_INFO, and our worker sends responses without blocking
-sendfile = False  # our worker sends answers without blocking
+forwarder_headers = ""  # no request header may set SCRIPT_NAME or PATH_INFO
+sendfile = False  # our worker sends responses itself, without blocking
 timeout = 60
 graceful_timeout = 30
 control_socket_disable = True
@@ -61,10 +61,13 @@ logconfig_dict = gunicorn_config(settings.log_format)
 
 
 def on_starting(_server: Any) -> None:
-    """Migrate, create the first admin key, and apply the config file. The master does this once, before any fork."""
+    """Migrate the database, create the first admin key, and apply the config file.
+
+    The master process does this once, before it forks the workers.
+    """
     from app import create_app  # noqa: PLC0415 - each worker makes its own app
 
-    # Without a handler, SIGHUP would end the start. Gunicorn installs its own handler later.
+    # Without a handler, SIGHUP would kill the process during the start. Gunicorn installs its own handler later.
     signal.signal(signal.SIGHUP, found.ask_for_reload)
     try:
         inherits_sockets = {"GUNICORN_FD", "LISTEN_FDS"} & set(os.environ)
@@ -83,30 +86,30 @@ def on_starting(_server: Any) -> None:
 
 
 def when_ready(_server: Any) -> None:
-    """Print the greeting. Apply the config file again if SIGHUP arrived during the start."""
+    """Print the greeting. If SIGHUP arrived during the start, send it again, so that the config file is reloaded."""
     tell(settings, found.greeting, exposure(settings))
     if found.reload_asked:
         os.kill(os.getpid(), signal.SIGHUP)
 
 
 def on_reload(_server: Any) -> None:
-    """Apply the config file again at SIGHUP. The workers that gunicorn forks next report the warnings."""
+    """Apply the config file again after SIGHUP. The workers that gunicorn forks next report the warnings."""
     found.config = apply_config_anew(settings)
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Choose the worker's core. Only the master knows the cores of all workers."""
+    """Choose the CPU core of the new worker. Only the master process knows the cores of all workers."""
     worker.core = freest_core(other.core for other in server.WORKERS.values()) if settings.pin_workers == "1" else None
 
 
 def post_fork(_server: Any, worker: Any) -> None:
-    """Keep the worker on its core, because threads on several cores compete for the interpreter lock."""
+    """Keep the worker on its CPU core, because threads on several cores compete for the interpreter lock."""
     if worker.core is not None:
         os.sched_setaffinity(0, {worker.core})
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start the threads of the worker. They must start neither at the import nor in the master."""
+    """Start the threads of the worker. They must not start when modules are imported, and not in the master process."""
     tune()
     service = worker.wsgi.extensions[EXTENSION]
     worker.serve_with(
@@ -123,7 +126,7 @@ def post_worker_init(worker: Any) -> None:
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
-    """Store the data that exists only in this worker's memory, and end its threads."""
+    """Store the data that exists only in this worker's memory, and end the worker's threads."""
     if getattr(worker, "wsgi", None) is not None:  # a worker that is stopped early has no app
         worker.wsgi.extensions[EXTENSION].close()
 
@@ -135,5 +138,5 @@ def child_exit(_server: Any, worker: Any) -> None:
 
 
 def on_exit(_server: Any) -> None:
-    """Release the database, and remove the folder of the metrics."""
+    """Release the lock on the database, and remove the folder of the metrics."""
     leave_nothing_behind()

@@ -1,4 +1,4 @@
-"""Warns if other machines on the network could read keys."""
+"""Warns if API keys travel over the network without TLS."""
 
 import socket
 from ipaddress import ip_address

@@ -1,8 +1,8 @@
 """Applies the config file again after SIGHUP, in a separate process.
 
-Gunicorn's master forks the workers, so the master must not load the file itself. If the process fails, the service
-keeps its limits. `python -m governance.reload` runs in this process. It prints the warnings for `/readyz` as a JSON
-list.
+Gunicorn's master process must not load the file itself, because the workers that it forks would inherit its memory. The
+separate process runs `python -m governance.reload`. It prints the warnings for `/readyz` as a JSON list. If it fails,
+the service keeps its limits.
 """
 
 import json
@@ -22,18 +22,18 @@ from governance.startup import service_of
 logger = logging.getLogger("governance.reload")
 
 LONGEST = 120
-"""The process is killed if it runs longer than this many seconds."""
+"""The separate process is killed if it runs longer than this many seconds."""
 
 
 def apply_config_anew(settings: Settings) -> list[str]:
-    """Apply the config file (GOVERNANCE_CONFIG) in another process.
+    """Apply the config file (GOVERNANCE_CONFIG) in a separate process, and return the warnings for `/readyz`.
 
-    Return warnings for `/readyz`. This function raises no error.
+    If this fails, the function logs the error and returns a warning. It does not raise an error.
     """
     path = settings.config_path
     if path is None:
         return []
-    # With -P, another `app.py` in the working directory is not imported.
+    # With -P, Python does not import another `app.py` from the working directory.
     command = [sys.executable, "-P", "-m", "governance.reload"]
     environ = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     try:
@@ -45,7 +45,7 @@ def apply_config_anew(settings: Settings) -> list[str]:
 
 
 def main() -> None:
-    """Apply the config file if the database exists and has this version's schema. Print the warnings."""
+    """Apply the config file if the database exists and has the schema of this version. Print the warnings."""
     from app import create_app  # noqa: PLC0415 - gunicorn's master imports this module without the app
 
     settings = Settings.from_environ(os.environ)

@@ -1,4 +1,7 @@
-"""Gunicorn with this service's settings, for `model-limits serve`: gunicorn's documented custom application."""
+"""Runs gunicorn with this service's settings, for the command `model-limits serve`.
+
+Gunicorn's documentation calls such a class a custom application.
+"""
 
 from importlib import import_module
 
@@ -7,7 +10,7 @@ from gunicorn.app.base import BaseApplication
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """Gunicorn's master. It reads neither gunicorn's command line nor a configuration file in the working directory."""
+    """Starts gunicorn. It reads neither gunicorn's command line nor a configuration file in the working directory."""
 
     def load_config(self) -> None:
         """Read gunicorn's settings and hooks from `governance/gunicorn_config.py`."""
@@ -16,6 +19,6 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             self.cfg.set(name, found[name])
 
     def load(self) -> Flask:
-        """Return the app. Each worker makes its own."""
+        """Return the Flask app. Each worker creates its own app."""
         app: Flask = import_module("wsgi").app
         return app

@@ -1,6 +1,6 @@
-"""The audit log, which records who changed what: finds changed fields, writes entries as JSON, and checks the query.
+"""The audit log, which records who changed what: its changed fields, its entries as JSON, and the query of its list.
 
-An entry gives fields the names that they have in responses. A limit contains rules. A rule is one maximum of dollars,
+In an entry, fields have the same names as in responses. A limit contains rules. A rule is one maximum of dollars,
 tokens or requests (its metric) in a window. The name of a rule's field contains the length of the window, for example
 `budgets[1d].max_limit`. The length is enough, because no two rules of one metric have windows of the same length. A
 price may contain tiers: other rates for calls with many input tokens. The name of a tier's field contains the number of

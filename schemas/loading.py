@@ -119,7 +119,7 @@ class FlatBody(Body):
 
     @cached_property
     def _left_out(self) -> tuple[frozenset[str], dict[str, Any]]:
-        """The names of the required fields, and the default values of fields that are not in the body."""
+        """The names of the required fields, and the default values of the fields that have one."""
         known = self.load_fields.items()
         defaults = {name: field.load_default for name, field in known if field.load_default is not missing}
         return frozenset(name for name, field in known if field.required), defaults

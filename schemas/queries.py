@@ -1,4 +1,4 @@
-"""The schemas of query strings, and a strict function that reads them."""
+"""The schemas of query strings, and a function that reads a query string and refuses every faulty parameter."""
 
 import re
 from decimal import Decimal
@@ -39,8 +39,8 @@ class QueryText(BaseField):
 class QueryInteger(BaseField):
     """ASCII digits with an optional sign.
 
-    The number must be at least `least`. A number above `most` is refused. If `lowers` is true, it is replaced by `most`
-    instead.
+    The number must be at least `least`. If `lowers` is true, a number above `most` is replaced by `most`. Otherwise
+    such a number is refused.
     """
 
     default_error_messages = {  # noqa: RUF012
@@ -65,7 +65,7 @@ class QueryInteger(BaseField):
 
 
 class QueryBoolean(BaseField):
-    """`true`, `false`, `1` or `0`, in any case."""
+    """`true`, `false`, `1` or `0`, in upper or lower case."""
 
     default_error_messages = {"boolean": "Give {field} as true, false, 1 or 0."}  # noqa: RUF012
     words = {"true": True, "1": True, "false": False, "0": False}  # noqa: RUF012
@@ -77,7 +77,7 @@ class QueryBoolean(BaseField):
 
 
 class Query(Schema):
-    """A query string without parameters. `Query` is the base class of all other queries."""
+    """A query string without parameters. All other schemas of query strings are subclasses."""
 
     class Meta:
         """Refuses unknown parameters."""
@@ -88,7 +88,7 @@ class Query(Schema):
 
 
 class PageQuery(Query):
-    """A page of a list."""
+    """The query string of a list, which is returned in pages."""
 
     limit = QueryInteger(
         least=1,
@@ -106,7 +106,7 @@ class PageQuery(Query):
 
 
 class CallsQuery(PageQuery):
-    """A page of the usage of calls, with filters by provider, model, virtual key and user."""
+    """The query string of a list about calls: the page, and filters by provider, model, virtual key and user."""
 
     provider = QueryText(metadata={"description": "Only calls to this provider."})
     model = QueryText(metadata={"description": "Only calls to this model; p/model names its provider."})
@@ -115,14 +115,14 @@ class CallsQuery(PageQuery):
 
     @post_load
     def canonical(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Return the parameters, with the model and the provider in canonical form."""
+        """Convert the model and the provider to the form in which names are compared, for example to lower case."""
         provider, model = spelled(data.get("model", ""), data.get("provider"))
         named = {"provider": provider if "provider" in data or provider else None, "model": model or None}
         return data | {name: value for name, value in named.items() if value is not None}
 
 
 class RulesQuery(PageQuery):
-    """A page of budgets or rate limits."""
+    """The query string of a list of budgets or rate limits."""
 
     from_memory = QueryBoolean(
         load_default=False,
@@ -131,13 +131,13 @@ class RulesQuery(PageQuery):
 
 
 class SearchQuery(PageQuery):
-    """A page of objects with a name, with a search."""
+    """The query string of a list of objects that have a name, with a search in the names."""
 
     search = QueryText(load_default="", metadata={"description": "Substring of the name, ignoring case."})
 
 
 class ModelLimitsQuery(RulesQuery):
-    """The query of `GET /model-configs`."""
+    """The query string of `GET /model-configs`."""
 
     search = QueryText(load_default="", metadata={"description": "Substring of model_name, ignoring case."})
     scope = OneOf({scope.value: scope for scope in Scope}, metadata={"description": "Only limits of this scope."})

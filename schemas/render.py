@@ -1,7 +1,10 @@
-"""Renders model limits as JSON. The same data at the same instant give the same bytes, from memory or the database.
+"""Renders model limits as JSON, and contains functions for JSON that other modules use.
 
-A rendering may show windows that are empty. It is valid from the latest start of these windows until the first end of
-any window that it shows. In this time span it can be reused as long as its rows do not change.
+The same rows at the same instant give the same bytes, whether they come from memory or from the database. A rule of a
+limit is one maximum of dollars, tokens or requests in each window of time. A counter is the stored usage of a rule in a
+window. A rendering shows the current window of each rule. It is valid until the first of these windows ends. If a
+current window has no counter yet, the rendering is not valid before this window starts. A valid rendering can be reused
+until its rows change.
 """
 
 import json
@@ -23,7 +26,8 @@ class Rendering(NamedTuple):
     """One limit as JSON.
 
     It is valid from `valid_from` up to, but not including, `valid_until`, both in microseconds. Its strong ETag is
-    `<version>.<digest>`. The version changes only with an edit. The digest changes with each change of the body.
+    `<version>.<digest>`. The version changes only when the limit is edited. The digest changes when the body changes,
+    for example because of new usage.
     """
 
     body: bytes
@@ -47,7 +51,7 @@ def limit(scoped: LimitState, now: int) -> Rendering:
 
 
 def item(scoped: LimitState, item_id: str, now: int) -> bytes:
-    """Render one budget or rate limit of a limit, as the list of budgets or the list of rate limits shows it."""
+    """Render one budget or rate limit of a limit, in the form of the list of budgets or the list of rate limits."""
     states, _, _ = _states(scoped, now)
     own = [state for state in states if state.rule.id == item_id]
     is_budget = own[0].rule.metric == Metric.COST
@@ -57,8 +61,8 @@ def item(scoped: LimitState, item_id: str, now: int) -> bytes:
 def digest(document: bytes) -> str:
     """Return the digest of a rendering, for ETags.
 
-    The input is hashed in pieces. For 2,048 bytes or more, hashlib would release the interpreter lock and then wait for
-    it.
+    The input is hashed in pieces of at most 2,047 bytes. With more bytes, hashlib would release the interpreter lock
+    (GIL), and then wait to get it back.
     """
     hashed, view = sha256(), memoryview(document)
     for begin in range(0, len(view), PIECE):
@@ -67,12 +71,12 @@ def digest(document: bytes) -> str:
 
 
 def dumps(value: Any) -> bytes:
-    """Return compact JSON in bytes of exactly its length, because orjson's result occupies a far larger buffer."""
+    """Return compact JSON. To save memory, it is copied: the result of orjson occupies a far larger buffer."""
     return bytes(memoryview(orjson.dumps(value)))
 
 
 def ascii_dumps(value: Any) -> str:
-    """Return JSON in ASCII on one line, for a header."""
+    """Return JSON in ASCII on one line, for an HTTP header."""
     return json.dumps(value, separators=(",", ":"))
 
 

@@ -1,4 +1,4 @@
-"""The marshmallow fields of times, lengths of time and time zones."""
+"""The marshmallow fields that check times, lengths of time and time zones in input."""
 
 import re
 from functools import cache
@@ -13,11 +13,11 @@ from governance.domain.limits.durations import Duration
 from schemas.fields import BaseField
 
 LOST_PLUS = re.compile(" [0-9]{2}:[0-9]{2}$")
-"""The end of a time whose `+02:00` was sent in an address without being escaped."""
+"""Matches the end of a time such as `+02:00` without its `+`. In a URL, an unescaped `+` means a space."""
 
 
 class DurationField(BaseField):
-    """A window's length. The loaded value is a Duration."""
+    """The length of a window, for example `1d`. The loaded value is a Duration."""
 
     default_error_messages = {"duration": "Give {field} differently: it {reason}."}  # noqa: RUF012
 
@@ -48,7 +48,7 @@ class TimeZone(BaseField):
 
 
 class Instant(BaseField):
-    """An RFC 3339 timestamp. The loaded value is in microseconds."""
+    """An RFC 3339 time. The loaded value is in microseconds since 1970."""
 
     default_error_messages = {  # noqa: RUF012
         "instant": "Give {field} as an RFC 3339 time, such as 2027-01-31T00:00:00Z.",

@@ -1,4 +1,4 @@
-"""Names of models and providers, and the canonical form in which they are searched and matched."""
+"""Converts names of models and providers to a canonical form for comparison, and finds invisible characters."""
 
 import json
 import re
@@ -15,21 +15,25 @@ HIDDEN = (
     r"\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
     rf"|(?<=[!-~]){SELECTORS}(?!\u20e3)"
 )
-"""Invisible characters:
+"""A regular expression for invisible characters.
 
-Unicode's Default_Ignorable_Code_Point (bidirectional marks, zero-width characters, tags). A variation selector is
-included only after an ASCII character, where it has no visible effect. Elsewhere it is part of some letters and emoji.
+These are Unicode's Default_Ignorable_Code_Point (bidirectional marks, zero-width characters, tags). A variation
+selector is matched only after an ASCII character, where it has no visible effect. After other characters, it is part of
+some letters and emoji.
 """
 
 _hidden = re.compile(HIDDEN)
 _unseen = re.compile(rf"(?:{CONTROL}|[\u2028\u2029]|{HIDDEN}){SELECTORS}*")
-"""A variation selector after an escaped character would follow the ASCII of the escape, so it is escaped too."""
+"""A regular expression for the characters that `visible` escapes.
+
+A variation selector after such a character is escaped too. Otherwise it would follow the ASCII text of the escape.
+"""
 
 
 def fold(text: str) -> str:
     """Return the text case-folded (NFC + casefold).
 
-    This is not left to the database, because databases fold case differently.
+    The service folds case itself, because databases do it in different ways.
     """
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
@@ -40,10 +44,10 @@ def has_control(text: str) -> bool:
 
 
 def hidden_in(text: str) -> str | None:
-    """Return the first invisible character, as `U+200B`.
+    """Return the first invisible character of a text, for example as `U+200B`.
 
-    Return None if there is none. Two names that differ only in an invisible character look the same, but match
-    different calls.
+    Return None if the text has no invisible character. Two names that differ only in an invisible character look the
+    same, but match different calls.
     """
     match = None if text.isascii() else _hidden.search(text)
     return f"U+{ord(match[0]):04X}" if match else None
@@ -83,7 +87,10 @@ def bare_model(model: str, provider: str | None) -> str:
 
 
 def spelled(model: str, provider: str | None) -> tuple[str, str]:
-    """Return the (provider, bare model) of a call. If the call names no provider, the provider of `p/model` is `p`."""
+    """Return the provider of a call, and its model without the provider's prefix, both in canonical form.
+
+    If the call names no provider, the provider of the model `p/model` is `p`.
+    """
     named, name = canonical_provider(provider), bare_model(model, provider)
     head, slash, rest = name.partition("/")
     if not named and slash and head.strip() and rest.strip():
@@ -94,14 +101,14 @@ def spelled(model: str, provider: str | None) -> tuple[str, str]:
 def spellings(provider: str, bare: str) -> tuple[str, str, str]:
     """Return the names under which a limit on a provider's model may be stored.
 
-    The arguments are canonical. A model's own name may begin with its provider: the full name of groq's `groq/compound`
-    is `groq/groq/compound`.
+    Both arguments are in canonical form. The third name is needed because a model's own name may begin with the name of
+    its provider. For example, the provider groq has a model `groq/compound`, whose full name is `groq/groq/compound`.
     """
     return bare, f"{provider}/{bare}", f"{provider}/{provider}/{bare}"
 
 
 class Identity(NamedTuple):
-    """The identity of a model limit. No two limits have the same identity. A missing part is ''."""
+    """The fields that together identify a model limit. No two limits have the same identity. A missing field is ''."""
 
     scope: str
     scope_id: str

@@ -1,6 +1,6 @@
-"""Functions that parse the values of settings, and functions that write the suffixes of error messages.
+"""Functions that parse the values of settings, and functions that return the last part of an error message.
 
-A parsing function raises ValueError. Its message lists the valid values.
+A function that parses a value raises ValueError if the value is not valid. The message says which values are valid.
 """
 
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def sqlite(value: str) -> str:
 
 
 def admin_key(value: str) -> str:
-    """Check an admin key, and return it. A short key is refused. So is a key with few different characters."""
+    """Check an admin key, and return it. A short key is refused. A key with few different characters is refused too."""
     if len(value) < SHORTEST_ADMIN_KEY or not value.isascii() or not value.isprintable() or " " in value:
         raise ValueError(f"at least {SHORTEST_ADMIN_KEY} visible ASCII characters")
     repeats_itself = value in (value + value)[1:-1]
@@ -85,16 +85,16 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 
 def quoted(value: str) -> str:
-    """Return the suffix of the error message for a refused value. It shows the value."""
+    """Return the last part of the error message for a refused value. This part shows the value."""
     return f"'{value}' is not that"
 
 
 def unquoted(_: str) -> str:
-    """Return the suffix of the error message for a refused secret. It does not show the secret."""
+    """Return the last part of the error message for a refused secret. This part does not show the secret."""
     return "it is not that"
 
 
 def url(value: str) -> str:
-    """Return the suffix of the error message for a refused URL. It shows the URL without its secrets."""
+    """Return the last part of the error message for a refused URL. This part shows the URL without its secrets."""
     shown = without_secrets(value)
     return unquoted(value) if shown is None else quoted(shown)

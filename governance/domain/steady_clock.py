@@ -1,7 +1,8 @@
 """A clock that ignores a jump of the machine's clock until the machine's clock has run steadily for a while.
 
-A machine's clock may be ahead for a minute by mistake. Decisions use it anyway, because windows follow the machine's
-clock. Expiry and deletion use this clock, because they cannot be undone when the machine's clock goes back.
+A machine's clock may be ahead for a minute by mistake. Decisions about calls use the machine's clock anyway, because
+time windows follow it. Expiry and deletion use the clock of this file, because nobody can undo them when the machine's
+clock goes back.
 """
 
 from collections.abc import Callable
@@ -11,21 +12,22 @@ from typing import NamedTuple
 from governance.domain.times import SECOND, Clock
 
 SLACK = SECOND
-"""The difference in microseconds that clock and timer may show between two readings.
+"""Between two readings, clock and timer may advance by amounts that differ by this many microseconds.
 
-To this, a thousandth of the time between the readings is added.
+A difference of a thousandth of the time between the readings is allowed in addition. The timer is a clock that only
+counts seconds and never jumps.
 """
 
 
 class ClockReading(NamedTuple):
-    """What clock and timer showed at one instant, in microseconds."""
+    """The values that the clock and the timer showed at the same moment, in microseconds."""
 
     clock: int
     timer: int
 
 
 def agree(before: ClockReading, after: ClockReading) -> bool:
-    """Return whether clock and timer have advanced by equal amounts between two readings."""
+    """Return whether clock and timer have advanced by nearly equal amounts between two readings."""
     passed = after.timer - before.timer
     return abs(after.clock - before.clock - passed) <= SLACK + abs(passed) // 1000
 
@@ -33,9 +35,9 @@ def agree(before: ClockReading, after: ClockReading) -> bool:
 class SteadyClock:
     """Returns the time of a clock.
 
-    After a jump, it returns the time without the jump until the clock can be trusted again. `look` reads the clock and
-    the timer. If they agree for at least `least` seconds, the clock is trusted. The timer counts seconds and never
-    jumps. For the first `least` seconds the time is 0, so that nothing expires.
+    After the clock has jumped, this object returns the time without the jump until the clock can be trusted again.
+    `look` compares the clock with the timer. If they agree for at least `least` seconds, the clock is trusted. For the
+    first `least` seconds after the start, the time is 0, so that nothing expires.
     """
 
     def __init__(self, clock: Clock, timer: Callable[[], float], least: float) -> None:
@@ -56,7 +58,7 @@ class SteadyClock:
         return now.clock if agree(believed, now) else believed.clock + now.timer - believed.timer
 
     def look(self) -> None:
-        """Compare clock and timer with the last stored reading. This must be called regularly."""
+        """Compare clock and timer with the last stored reading. A caller must call this method regularly."""
         now = self._read()
         with self._lock:
             if not agree(self._seen, now):
@@ -65,7 +67,7 @@ class SteadyClock:
                 self._believed = self._seen = now
 
     def _steady_reading(self, now: ClockReading) -> ClockReading | None:
-        """Return the last stored reading if the clock has run steadily for `least` seconds since then.
+        """Return the last stored reading if the clock has run steadily since then, for at least `least` seconds.
 
         Otherwise return None.
         """

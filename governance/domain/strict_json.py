@@ -1,7 +1,8 @@
 """Reads request bodies and files as strict JSON.
 
-It refuses text that other readers interpret differently: duplicate keys, NaN, unpaired surrogates. Numbers are exact.
-An integer of at most 40 digits becomes an `int`. Every other number becomes a `Decimal`, never a float.
+Text that different JSON readers interpret differently is refused: duplicate keys, NaN, unpaired surrogates. Numbers are
+exact.
+An integer of at most 40 characters becomes an `int`. Every other number becomes a `Decimal`, never a float.
 """
 
 import json
@@ -14,14 +15,14 @@ MAX_DEPTH = 32
 SHOWN = 100
 """The largest number of characters of a key that an error message shows."""
 LONGEST_INTEGER = 40
-"""The largest number of digits that an `int` may have.
+"""An integer with more characters than this becomes a Decimal instead of an `int`.
 
-Longer integers become Decimals, because `int()` takes quadratic time. No field accepts such a large number anyway.
+The time that `int()` takes grows with the square of the length. No field accepts such a large number anyway.
 """
 
 
 class JsonMessages(NamedTuple):
-    """The sentences of the error messages, for a body or for a file."""
+    """The words that differ between the error messages for a request body and those for a file."""
 
     act: str
     it: str
@@ -35,8 +36,8 @@ FILE = JsonMessages("Write", "the file", '{"model_configs": [...]}')
 def read_object(text: bytes, words: JsonMessages = BODY, deepest: int = MAX_DEPTH) -> dict[str, Any]:
     """Parse the JSON object in a text.
 
-    Raises InvalidRequest (code `invalid_body`) if the text is not a JSON object. Objects and arrays may be nested at
-    most `deepest` levels deep.
+    Objects and arrays may be nested at most `deepest` levels deep. Raises InvalidRequest (code `invalid_body`) if the
+    text is not a valid JSON object.
     """
     try:
         value = _DECODER.decode(text.decode("utf-8"))

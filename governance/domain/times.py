@@ -1,4 +1,8 @@
-"""Instants are whole microseconds since 1970-01-01 UTC. Responses show them as RFC 3339 with `Z`."""
+"""Converts instants from and to datetimes and text.
+
+An instant is a point in time, in whole microseconds since 1970-01-01 UTC. Responses show an instant as RFC 3339 text
+with `Z`.
+"""
 
 import re
 from collections.abc import Callable
@@ -45,7 +49,7 @@ def to_the_second(instant: int) -> str:
 
 
 def lasting(length: int) -> str:
-    """Write a length of time (microseconds) for a person, in its two largest units: `4h 12m`."""
+    """Write a length of time (microseconds) for a person, in the two largest units that are not 0, as in `4h 12m`."""
     parts = []
     for size, letter in UNITS:
         count, length = divmod(length, size)

@@ -1,4 +1,7 @@
-"""The audit log: records every management write in the write's own transaction, and lists the entries."""
+"""The audit log: records every management write, and lists the entries.
+
+A management write is a change of limits, keys, users or prices. Its entries are written in the same transaction.
+"""
 
 from sqlalchemy.engine import Connection
 
@@ -10,7 +13,7 @@ from schemas import audit as looks
 
 
 class Audit:
-    """Reads the audit entries."""
+    """Reads the audit log."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -22,10 +25,11 @@ class Audit:
 
 
 def record(database: Database, connection: Connection, now: int, revision: int) -> None:
-    """Record the changes that the write with `revision` makes.
+    """Record the changes that the write with this `revision` makes.
 
-    They are the differences between the rows in its transaction and the committed rows. `Writer.write` calls this for
-    each write. A write that changes nothing or is refused leaves no entry.
+    `connection` has the open transaction of the write. The changes are the differences between the rows in this
+    transaction and the committed rows. `Writer.write` calls this for each write. A write that changes nothing or is
+    refused leaves no entry.
     """
     actor = acting.current()
     with database.read() as committed:

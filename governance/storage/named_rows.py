@@ -1,4 +1,8 @@
-"""Reads and writes rows with an id, a name and two times: users, virtual keys and price overrides."""
+"""Reads and writes the rows of users, virtual keys and price overrides.
+
+The config revision is a number that every change of limits, keys, users or prices raises. `revision` is its new value.
+A held value (`ManagedUser`, `ManagedKey` or `ManagedPrice`) is a value together with the config file that created it.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Generic, TypeVar
@@ -21,7 +25,7 @@ UNPRINTABLE = "\x1f"
 
 
 class NamedRows(Generic[NamedT, HeldT]):
-    """Reads and writes the rows of one table as values of one type."""
+    """Reads and writes the rows of one table as values of one type, for example `User`."""
 
     def __init__(self, table: Table, kind: type[NamedT], entity: str) -> None:
         self.table = table
@@ -35,11 +39,14 @@ class NamedRows(Generic[NamedT, HeldT]):
         return self.by_ids(connection, [row_id]).get(row_id)
 
     def by_ids(self, connection: Connection, ids: Sequence[str]) -> dict[str, NamedT]:
-        """Return the values with these ids, by id."""
+        """Return a dict from id to value for these ids."""
         return {row.id: self._kind._make(row) for row in paging.by_ids(connection, self.columns, ids)}
 
     def page(self, connection: Connection, wanted: Page, search: str) -> tuple[list[NamedT], int]:
-        """Return a page, newest first, and the number of rows that match the folded `search`."""
+        """Return a page of the values whose name contains `search`, newest first, and the number of all such values.
+
+        `search` must be folded, which means normalized and in lower case (see `fold`).
+        """
         rows, total = paging.page(connection, self.table, self.columns, wanted, search)
         return [self._kind._make(row) for row in rows], total
 
@@ -53,7 +60,7 @@ class NamedRows(Generic[NamedT, HeldT]):
             connection.execute(insert(self.table), [_row(each, revision) for each in new])
 
     def replace(self, connection: Connection, edited: NamedT, revision: int) -> None:
-        """Store an edit."""
+        """Overwrite the row of a value that was edited."""
         connection.execute(update(self.table).where(self.table.c.id == edited.id).values(_row(edited, revision)))
 
     def add_held(self, connection: Connection, held: Sequence[HeldT], revision: int) -> None:
@@ -62,7 +69,7 @@ class NamedRows(Generic[NamedT, HeldT]):
             connection.execute(insert(self.table), [_held_row(each, revision) for each in held])
 
     def replace_held(self, connection: Connection, held: Sequence[HeldT], revision: int) -> None:
-        """Store edits that a config file makes."""
+        """Overwrite the rows of values that a config file has edited."""
         if held:
             rows = [_held_row(each, revision) for each in held]
             connection.execute(update(self.table).where(self.own), [row | {"its_id": row["id"]} for row in rows])

@@ -73,7 +73,7 @@ def _blocks(row: BudgetRow | RateLimitRow, side: MetricColumns) -> bool:
 def item_note(row: BudgetRow | RateLimitRow, limit: str = "") -> ImportNote:
     """Return the note in which the import reports on a budget or rate limit.
 
-    The note has no remarks yet. The name in the note consists of the maximums, for example `$20 in 1d`.
+    The note has no remarks yet. The name in the note contains the maximums, for example `$20 in 1d`.
     """
     allows = [
         f"{_shown_maximum(side, row)} in {getattr(row, side.duration)}"
@@ -142,7 +142,7 @@ def is_blocking(row: BudgetRow | RateLimitRow) -> bool:
 def _sides(row: BudgetRow | RateLimitRow) -> Sequence[MetricColumns]:
     """Return the columns of the metrics that a row may limit.
 
-    In the databases of newer versions of Bifrost, a rate limit has only one metric, and names it.
+    In the databases of newer versions of Bifrost, a rate limit has only one metric, and its row names this metric.
     """
     metric = row.metric if isinstance(row, RateLimitRow) else None
     return [side for side in _all_sides(row) if not metric or metric == side.metric]

@@ -70,8 +70,8 @@ def _is_alignable(item: CandidateItem) -> bool:
 def _tightest(items: list[CandidateItem]) -> list[CandidateItem]:
     """Remove parts of items: of the parts with the same metric and window length, keep only one.
 
-    It is the part with the lowest maximum. If several have it, it is the first of them. Return all items. An item may
-    have no parts afterwards.
+    Keep the part with the lowest maximum. If several parts have this maximum, keep the first of these.
+    Return all items. An item may have no parts afterwards.
     """
     best: dict[tuple[str, int], tuple[int, int]] = {}
     for index, item in enumerate(items):

@@ -1,8 +1,8 @@
 """Converts the pricing overrides of Bifrost (an LLM gateway) to price overrides of this service.
 
-A price override is a price of a model that users set themselves. In Bifrost, an override contains some prices in
-dollars per token, and the other prices come from Bifrost's own list. In this service, an override contains all prices
-of a model (its rates), in dollars per million tokens. The schema of `POST /prices` checks each override.
+A price override is a price that users set for a model. In Bifrost, an override contains only some prices, in dollars
+per token, and the other prices come from Bifrost's own list. In this service, an override contains all prices of a
+model, in dollars per million tokens. The schema of `POST /prices` checks each override.
 """
 
 import json

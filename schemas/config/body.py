@@ -29,7 +29,7 @@ class ConfigFile(ConfigSections):
     """A config file of up to 32 MiB. Its sections are at the top level, or under `governance` as in Bifrost's file."""
 
     is_file = True
-    """Tells the code that calls the endpoint to pass the body as bytes, and not to load it with this schema."""
+    """Tells the code that calls the endpoint not to load the body with this schema. The endpoint reads the bytes."""
 
     owner = Name(metadata={"description": "Whose the file's rows are."})
     governance = fields.Nested(ConfigSections)

@@ -1,8 +1,8 @@
 """The schemas of the model limits, budgets and rate limits in a config file.
 
 A config file may also be a config file of Bifrost (an LLM gateway). So these schemas accept the fields of HTTP bodies,
-and the fields of Bifrost's file. Budgets and rate limits are called items. Each object in a list of the file is called
-an entry. An item is nested in the entry of its limit, or it is an entry itself.
+and the fields of Bifrost's file. Budgets and rate limits are called items. A section is a list such as `budgets`, and
+each object in a section is called an entry. An item is nested in the entry of its limit, or it is an entry itself.
 """
 
 from collections.abc import Mapping

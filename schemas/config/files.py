@@ -1,10 +1,10 @@
 """Reads a config file: loads its entries with schemas, and collects all faults.
 
-A section is a list of objects in the file, and each object is an entry. The schemas of the entries are in the modules
-`entries`, `owners`, `users` and `prices`. They are based on the schemas of the HTTP bodies. A file may mix two forms.
-In the form of Bifrost (an LLM gateway), an object in `governance.model_configs` contains the ids of objects in
-`governance.budgets` and `governance.rate_limits`. In the plain form, an object in `model_configs` contains its budgets
-and rate limits themselves.
+A section is a list such as `virtual_keys`, and each object in it is an entry. The schemas of the entries are in the
+modules `entries`, `owners`, `users` and `prices`. These schemas extend the schemas of the HTTP bodies. A file may mix
+two forms. In the form of Bifrost (an LLM gateway), an object in `governance.model_configs` contains the ids of objects
+in `governance.budgets` and `governance.rate_limits`. In the plain form, an object in `model_configs` contains its
+budgets and rate limits themselves.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The schemas of the virtual keys and providers in a config file, and the limits that their budgets belong to.
+"""The schemas of the virtual keys and providers in a config file, and the limits made from their budgets.
 
 Bifrost is an LLM gateway. In its file, not only model limits have budgets and rate limits, but also virtual keys,
 providers, and the settings of a virtual key for one provider (provider configs). In this service, only a model limit
@@ -28,7 +28,7 @@ CLAIMS = {
     "budget": (("budget_id", "budget_ids"), ("budgets", "budget")),
     "rate limit": (("rate_limit_id", "rate_limit_ids"), ("rate_limits", "rate_limit")),
 }
-"""For each kind of item: the fields of an owner that contain the ids of items, and those that contain the items."""
+"""For each kind of item: the fields that contain the ids of items, and the fields that contain the items themselves."""
 
 
 class SeparateFields(fields.Raw):
@@ -69,7 +69,7 @@ class FileProviderConfig(OwnerEntry):
 
 
 class FileKey(OwnerEntry, NewVirtualKey):
-    """A virtual key. Before this schema loads it, a value `env.NAME` is replaced by the environment variable NAME."""
+    """A virtual key. Before this schema loads it, `env.NAME` is replaced by the value of the variable NAME."""
 
     provider_configs = fields.List(fields.Nested(FileProviderConfig))
     team_id = IgnoredFields()

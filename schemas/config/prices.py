@@ -1,4 +1,4 @@
-"""The schema of a price override in a config file. A price override is a price of a model that users set themselves."""
+"""The schema of a price override in a config file. A price override is a price that users set for a model."""
 
 from typing import Any
 

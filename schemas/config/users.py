@@ -1,6 +1,7 @@
 """The schemas of the users in a config file, and of the file's owner.
 
-The owner is a name in the file. Each row that a file creates or changes belongs to its owner.
+The owner is a name. The database records it for the rows that come from the file. With the option `prune`, a sync of
+the file removes the rows of this owner that are no longer in the file.
 """
 
 from collections.abc import Mapping

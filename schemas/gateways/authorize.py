@@ -13,7 +13,7 @@ from schemas.queries import Query
 TRUST = ("model", "provider", "user", "input_tokens", "output_tokens", "uri")
 """The names that a proxy may list in the parameter `trust` of its URL.
 
-Each name stands for a header. If the proxy lists a name, it sets this header itself: the value is not the client's.
+Each name stands for a header. A listed name means that the proxy sets the header itself, so no client can forge it.
 """
 
 

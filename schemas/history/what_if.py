@@ -1,4 +1,4 @@
-"""The body and the response of `POST /what-if`."""
+"""The body and the response of `POST /what-if`, which computes how many past calls a limit would have refused."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ from schemas.time_fields import MomentField
 
 
 class WhatIfBody(Body):
-    """A limit as it would be, and the time of the calls to replay."""
+    """The body of `POST /what-if`: a limit that is not stored, and the time range of the past calls."""
 
     model_config = fields.Nested(
         ModelLimitCreate,

@@ -80,7 +80,7 @@ class ModelLimitBody(Body):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def distinct_windows(self, _: Any, original: Any, **__: Any) -> None:
-        """Refuse windows of the same length in two budgets, or in two rate limits if both have the same metric."""
+        """Refuse windows of the same length in two budgets, or in two rate limits with the same metric."""
         repeated: dict[str, dict[int, dict[str, list[str]]]] = {}
         for plural, names in WINDOWS.items():
             items = original.get(plural)

@@ -1,4 +1,4 @@
-"""The fields of a body that say what a call to a model costs: dollars, and tokens in one of three forms.
+"""The fields of a body that say how much a call to a model uses: dollars, and tokens in one of three forms.
 
 The forms are: the total (`tokens`), tokens by kind (`input_tokens`, `output_tokens` and their parts), or the `usage`
 object of the provider.

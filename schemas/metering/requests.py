@@ -1,4 +1,8 @@
-"""The bodies of metering requests: reservations, settles, reports and checks."""
+"""The schemas of the requests that meter calls: reservations, settles, reports and checks.
+
+Before a call, a reservation holds the most that the call may use. After the call, a settle replaces the held amounts by
+the used amounts. A report charges usage that was not reserved. A check asks whether a reservation would be granted.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,11 +27,11 @@ from schemas.time_fields import Instant
 
 FOREVER = 2**63
 NEED_SINCE = ("model", "provider", "virtual_key_id", "user_id", "until")
-"""The filters that need `since`."""
+"""The filters of `GET /reservations` that are refused without `since`."""
 
 
 class CallBody(AmountsBody):
-    """A call to a model: its virtual key, its user, and its amounts."""
+    """A call to a model: the model, the virtual key or user that pays, and the dollars and tokens of the call."""
 
     model = Name(required=True, metadata={"description": "The model; p/model without a provider names provider p."})
     provider = Provider()
@@ -58,14 +62,14 @@ class ReservationCreate(CallBody):
     )
 
     def one_form(self, data: dict[str, Any], original: Any) -> None:
-        """Refuse a value that is given in two forms."""
+        """Refuse a body that gives the tokens or the virtual key in two forms."""
         super().one_form(data, original)
         given = original.get if isinstance(original, Mapping) else data.get
         if given("virtual_key") is not None and given("virtual_key_id") is not None:
             raise ValidationError("Give virtual_key or virtual_key_id, not both.", "virtual_key")
 
     def make(self, data: dict[str, Any]) -> ReservationRequest:
-        """Build the request from a loaded body."""
+        """Build the request from the loaded body."""
         call = Call(data["model"], data.get("provider"), data.get("virtual_key_id"), data.get("user_id"))
         tokens, counts = given_tokens(data)
         amounts = RequestedAmounts(data.get("cost"), tokens, counts=counts)
@@ -73,7 +77,11 @@ class ReservationCreate(CallBody):
 
 
 class UsageReport(CallBody):
-    """The body of `POST /usage`. A missing amount is 0."""
+    """The body of `POST /usage`.
+
+    If the tokens are missing, they are 0. If the dollars are missing, they are computed from the tokens if possible.
+    Otherwise the dollars are 0.
+    """
 
     tokens = Tokens(metadata={"description": "What was used; 0 where left out."})
     cost = Cost(
@@ -85,7 +93,7 @@ class UsageReport(CallBody):
     requests = Integer(least=0, most=MAX_REQUESTS, load_default=1, metadata={"description": "How many calls this was."})
 
     def make(self, data: dict[str, Any]) -> ReservationRequest:
-        """Build the report from a loaded body."""
+        """Build the report from the loaded body."""
         call = Call(data["model"], data.get("provider"), data.get("virtual_key_id"), data.get("user_id"))
         tokens, counts = given_tokens(data)
         amounts = RequestedAmounts(data.get("cost"), tokens or 0, data["requests"], counts)
@@ -93,7 +101,11 @@ class UsageReport(CallBody):
 
 
 class Settlement(AmountsBody):
-    """The body of `POST /reservations/{id}/settle`. A missing amount is charged as reserved, and 0 is charged as 0."""
+    """The body of `POST /reservations/{id}/settle`.
+
+    If the tokens are missing, the reserved tokens are charged. If the dollars are missing, they are computed from the
+    tokens if possible. Otherwise the reserved dollars are charged. A 0 in the body is charged as 0.
+    """
 
     optional = True
 
@@ -105,7 +117,7 @@ class Settlement(AmountsBody):
     )
 
     def make(self, data: dict[str, Any]) -> Actual:
-        """Build the actual amounts from a loaded body."""
+        """Build the used amounts from the loaded body."""
         tokens, counts = given_tokens(data)
         return Actual(tokens, data.get("cost"), counts)
 
@@ -114,7 +126,7 @@ class Extension(FlatBody):
     """The body of `POST /reservations/{id}/extend`."""
 
     optional = True
-    """A missing body counts as an empty object, so that the error names the missing field."""
+    """A missing body counts as an empty object. The error then names the missing field."""
 
     ttl_seconds = Integer(
         least=1, most=LONGEST_TTL, required=True, metadata={"description": "Seconds from now; never less than it has."}
@@ -122,7 +134,7 @@ class Extension(FlatBody):
 
 
 class ReservationsQuery(CallsQuery):
-    """The query of `GET /reservations`."""
+    """The query string of `GET /reservations`."""
 
     since = Instant(metadata={"description": "Only reservations admitted from this time on. Other filters need it."})
     until = Instant(metadata={"description": "Only reservations admitted before this time."})
@@ -134,7 +146,10 @@ class ReservationsQuery(CallsQuery):
 
     @validates_schema
     def has_since(self, data: dict[str, Any], **_: Any) -> None:
-        """Refuse filters without `since`, because they would read every stored reservation."""
+        """Refuse filters without `since`, and an `until` that is not later than `since`.
+
+        Without `since`, a filter would read every stored reservation.
+        """
         given = [name for name in NEED_SINCE if name in data]
         if given and "since" not in data:
             raise ValidationError(f"Give since too: {given[0]} is looked for from a time on.", "since")

@@ -19,9 +19,9 @@ def refused(decision: Decision) -> str:
 
 
 def warnings(decision: Decision, effect: str) -> list[str]:
-    """Return the warning about an admitted call without a known price. `effect` says what this means for its dollars.
+    """Return the warning about an admitted call without a known price. `effect` says what follows for its cost.
 
-    If the price is known, return an empty list.
+    If no warning is needed, return an empty list.
     """
     if decision.priced is None or not decision.priced.is_unknown:
         return []

@@ -1,4 +1,8 @@
-"""The bodies of price overrides: a price in dollars per million tokens, or an alias of another model."""
+"""The schemas of the bodies that create and update a price override.
+
+A price override sets the price of a model. It contains the price itself: dollars per million tokens of each kind
+(rates) and dollars per call. Or it is an alias: it gives the model the price of another model.
+"""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -30,7 +34,7 @@ KINDS = {
 
 
 class RateField(Number):
-    """Exact dollars per million tokens, or per call."""
+    """A rate: exact dollars per million tokens, or per call."""
 
     default_error_messages = {  # noqa: RUF012
         "range": "Give {field} as a number of dollars from {least} to {most}.",
@@ -64,7 +68,7 @@ class OneModel(Name):
 
 
 class RatesBody(Body):
-    """The rates by kind of token."""
+    """The rate of each kind of token."""
 
     input = _rate("input")
     output = _rate("output")
@@ -76,9 +80,9 @@ class RatesBody(Body):
 
 
 class TierBody(RatesBody):
-    """The rates of a call with more than `above` input tokens.
+    """A tier of a price: the rates of a call with more than `above` input tokens.
 
-    A kind without a rate here keeps the rate of the price.
+    If a kind of token has no rate in the tier, the rate outside the tiers applies.
     """
 
     above = Integer(
@@ -104,19 +108,19 @@ class SameAsBody(Body):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> SameAs:
-        """Return the canonical model."""
+        """Return the model and its provider."""
         return SameAs(data["model"], data.get("provider"))
 
 
 class NewPrice(NamedTuple):
-    """An override as loaded from a body. `id` is None if the service must create the id."""
+    """A new override as loaded from a body. `id` is None if the body has no id: then the service creates one."""
 
     id: str | None
     draft: PriceDraft
 
 
 class PriceBody(RatesBody):
-    """The model of an override, and its price or its alias."""
+    """The fields that the bodies of a create and an update have in common."""
 
     provider = Provider(
         allow_none=True, metadata={"description": "The provider; left out, the price is for the model of any provider."}
@@ -153,7 +157,7 @@ class PriceCreate(PriceBody):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Any:
-        """Build the override. Raises ValidationError if its fields contradict each other."""
+        """Build the override from the loaded body. Raises ValidationError if its fields contradict each other."""
         draft = draft_of(data)
         for fault in drafts.faults(draft):
             raise ValidationError(fault.message, fault.param or "")
@@ -170,10 +174,10 @@ class PriceUpdate(PriceBody):
 
 
 def changed(before: PriceDraft, body: Mapping[str, Any]) -> PriceDraft:
-    """Return an override after an edit.
+    """Return the override `before` with the changes of `body`, the loaded body of an update.
 
-    Raises InvalidRequest if its fields contradict each other. An alias that gets a rate becomes a price. A price that
-    gets `same_as` becomes an alias.
+    An alias that gets a rate, a price per call or tiers is no longer an alias. An override that gets `same_as` becomes
+    an alias, and loses its own price. Raises InvalidRequest if the fields of the result contradict each other.
     """
     kept = _fields(before)
     priced = {*KINDS, "request", "tiers"}
@@ -189,7 +193,7 @@ def changed(before: PriceDraft, body: Mapping[str, Any]) -> PriceDraft:
 
 
 def draft_of(data: Mapping[str, Any]) -> PriceDraft:
-    """Build an override from the loaded fields."""
+    """Build an override without an id from loaded fields."""
     given = {name: data[name] for name in KINDS if data.get(name) is not None}
     tiers = sorted(data.get("tiers") or (), key=lambda tier: tier.above)
     return PriceDraft(

@@ -9,6 +9,9 @@ COMMAND = f"{PROGRAM} prices set {{}} --input DOLLARS --output DOLLARS (per mill
 
 
 def command(model: str, provider: str | None) -> str:
-    """Return the command that sets the price of a model. Its names are in the form in which calls are matched."""
+    """Return the command that sets the price of a model.
+
+    The names are in the form in which calls are matched, for example in lower case.
+    """
     named, bare = spelled(model, provider)
     return COMMAND.format(f"{quote(bare)} --provider {quote(named)}" if named else quote(bare))

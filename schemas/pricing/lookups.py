@@ -1,6 +1,6 @@
 """Writes the result of a price look-up as JSON, with a sentence that says where the price comes from.
 
-A price comes from an override (a price that users set themselves), or from the list of prices that comes with the
+A price comes from an override (a price that users set for a model), or from the list of prices that comes with the
 service.
 """
 

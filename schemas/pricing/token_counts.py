@@ -19,7 +19,7 @@ SPLIT = {
     "output_tokens": "output",
     "output_audio_tokens": "output_audio",
 }
-"""For each field with tokens of one kind, the name of the same number in `TokenCounts`."""
+"""For each field with tokens of one kind, the field of `TokenCounts` that contains the same number."""
 OTHER_FORMS = frozenset({*SPLIT, "usage"})
 """All fields for tokens, except the total (`tokens`)."""
 PARTS = {

@@ -1,4 +1,4 @@
-"""Responses about the keys of this API."""
+"""Describes the responses about API keys. An API key gives access to the API of this service."""
 
 from marshmallow import Schema, fields
 
@@ -8,7 +8,7 @@ from schemas.responses.fields import instant, text
 
 
 class ApiKey(Schema):
-    """A key of this API, without its value."""
+    """An API key without its value."""
 
     id = text()
     name = text()
@@ -20,13 +20,13 @@ class ApiKey(Schema):
 
 
 class NewApiKey(ApiKey):
-    """A key of this API with its value, shown once."""
+    """A new API key with its value. No later response contains the value."""
 
     key = text("In this answer alone.")
 
 
 class ApiKeyCreated(Done):
-    """A new API key."""
+    """The response to the creation of an API key."""
 
     api_key = fields.Nested(NewApiKey, required=True)
 

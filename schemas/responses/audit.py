@@ -1,4 +1,4 @@
-"""Responses about the audit log."""
+"""Describes the responses about the audit log, which records who changed what."""
 
 from marshmallow import Schema, fields
 
@@ -13,7 +13,7 @@ def _value() -> fields.Raw:
 
 
 class AuditChange(Schema):
-    """A field that changed. A value is null if the field did not exist before, or no longer exists."""
+    """A field that changed. `old` is null if the field did not exist, and `new` is null if it no longer exists."""
 
     field = text("As answers name it; a rule stands under its window, such as budgets[1d].max_limit.")
     old = _value()
@@ -21,7 +21,7 @@ class AuditChange(Schema):
 
 
 class AuditEntry(Schema):
-    """One object that a write changed."""
+    """An entry of the audit log: who changed one object, when, and how."""
 
     seq = whole("Rises with every entry.")
     at = instant()

@@ -1,4 +1,4 @@
-"""Responses about the changes that a config file would make, or has made."""
+"""Describes the responses about the changes that a config file would make (its plan), or has made."""
 
 from marshmallow import Schema, fields
 
@@ -8,7 +8,7 @@ from schemas.responses.fields import flag, text, whole
 class ConfigDifference(Schema):
     """One field that differs.
 
-    `old` is null if it did not exist before, and `new` is null if it does not exist afterwards.
+    `old` is null if the field did not exist before, and `new` is null if the field does not exist afterwards.
     """
 
     what = text()
@@ -17,7 +17,7 @@ class ConfigDifference(Schema):
 
 
 class ConfigStep(Schema):
-    """The change of one row."""
+    """What the file does with one limit, virtual key or user."""
 
     action = fields.String(required=True, metadata={"enum": ["create", "change", "replace", "remove", "keep"]})
     entity = fields.String(required=True, metadata={"enum": ["model_limit", "virtual_key", "user"]})
@@ -28,7 +28,7 @@ class ConfigStep(Schema):
 
 
 class ConfigPlace(Schema):
-    """A message about a place in the file."""
+    """A message about one position in the file."""
 
     line = whole("The line in the file.", null=True)
     path = text("The place, such as `governance.budgets[0].max_limit`.", null=True)
@@ -36,7 +36,7 @@ class ConfigPlace(Schema):
 
 
 class ConfigPlan(Schema):
-    """The changes that an apply of the file would make, or has made. The plan contains no secret."""
+    """The changes that the file would make, or has made. The plan contains no secrets."""
 
     applied = flag("Whether it was done.")
     owner = text("Whose the file's rows are; null where nobody's.", null=True)

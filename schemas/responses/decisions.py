@@ -1,4 +1,8 @@
-"""Responses to reserve, report and check, and the denial of a call."""
+"""Describes the responses to a reservation, a usage report and a check, and the denial of a call.
+
+A rule is one maximum of dollars, tokens or requests in each window of time. A budget is a rule. A rate limit contains
+one or two rules.
+"""
 
 from marshmallow import Schema, fields
 
@@ -10,7 +14,7 @@ from schemas.responses.reservations import ReservationShown
 
 
 class StandingShown(Schema):
-    """A rule that applied, in its current window. Amounts of a budget are dollars."""
+    """A rule that applied to the call, with the amounts of its current window. Amounts of a budget are in dollars."""
 
     rule_id = text("The budget's or rate limit's id.")
     model_config_id = text()
@@ -30,13 +34,13 @@ class StandingShown(Schema):
 
 
 class UsedStanding(StandingShown):
-    """A rule to which a report was charged."""
+    """A rule to which reported usage was charged."""
 
     over = flag("Whether the rule is used up now.")
 
 
 class Admitted(Schema):
-    """An open reservation, and every rule that applied."""
+    """The response to a granted reservation: the reservation, and every rule that applied."""
 
     decision = fields.String(required=True, metadata={"enum": ["allow"]})
     reservation = fields.Nested(ReservationShown, required=True)
@@ -45,7 +49,7 @@ class Admitted(Schema):
 
 
 class UsageRecorded(Done):
-    """A charge, and every rule that applied."""
+    """The response to a usage report: the charged dollars, and every rule that applied."""
 
     cost = dollars("Dollars charged.")
     cost_source = cost_source()
@@ -55,7 +59,7 @@ class UsageRecorded(Done):
 
 
 class UnmatchedLimit(Schema):
-    """A limit on the same model or provider that did not apply."""
+    """A limit on the model or provider of the call that did not apply to the call."""
 
     model_config_id = text()
     model_name = text()
@@ -66,7 +70,7 @@ class UnmatchedLimit(Schema):
 
 
 class Unmatched(Schema):
-    """The number of limits that did not apply, and the first of them."""
+    """The number of limits on the model or provider that did not apply, and a list of the first of them."""
 
     count = whole()
     limits = fields.List(
@@ -77,7 +81,7 @@ class Unmatched(Schema):
 
 
 class Checked(Schema):
-    """The decision that a reservation would get."""
+    """The response to a check: how a reservation of the same call would be decided."""
 
     decision = fields.String(required=True, metadata={"enum": ["allow", "deny"]})
     message = text("What a reservation would be told instead of being held; null where it would hold.", null=True)
@@ -91,7 +95,7 @@ class Checked(Schema):
 
 
 class DenialFields(Schema):
-    """The details of a denial."""
+    """The part of a denial that other errors do not have."""
 
     decision = fields.String(required=True, metadata={"enum": ["deny"]})
     retryable = flag("Whether the same call may pass later; Retry-After says when.")
@@ -101,7 +105,7 @@ class DenialFields(Schema):
 
 
 class Denial(Schema):
-    """A call for which a limit has no room. Nothing was reserved or charged."""
+    """The response to a call for which a limit has no room. Nothing was reserved or charged."""
 
     type = text("The denial's word, as in error.type.")
     is_bifrost_error = flag("Always false.")

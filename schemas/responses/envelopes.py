@@ -1,4 +1,4 @@
-"""Parts of responses that all subjects share: the numbers of a page, and a success message without data."""
+"""Base schemas of responses: a success message, and the numbers that describe a page of a list."""
 
 from marshmallow import Schema
 
@@ -6,13 +6,13 @@ from schemas.responses.fields import text, whole
 
 
 class Done(Schema):
-    """A success without data."""
+    """A response with a success message."""
 
     message = text()
 
 
 class Paged(Schema):
-    """The numbers of a page."""
+    """The numbers that describe a page of a list."""
 
     total_count = whole("How many match, before paging.")
     count = whole("How many are on this page.")

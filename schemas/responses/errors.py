@@ -1,4 +1,4 @@
-"""The response to every refused request."""
+"""Describes the response to a refused request."""
 
 from marshmallow import Schema, fields
 
@@ -6,7 +6,7 @@ from schemas.responses.fields import flag, text, whole
 
 
 class ErrorBody(Schema):
-    """The reason, and what to do."""
+    """Why the request was refused, and what to do."""
 
     type = text("The kind of refusal.")
     code = text("Finer, and stable.")

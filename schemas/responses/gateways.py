@@ -1,4 +1,4 @@
-"""Responses about proxied calls."""
+"""Describes the response to a reverse proxy that reports the end of a call to a model."""
 
 from marshmallow import fields
 
@@ -7,7 +7,7 @@ from schemas.responses.reservations import ReservationSettled
 
 
 class ProxiedCallSettled(ReservationSettled):
-    """The reservation of a proxied call after its settle, and what was charged."""
+    """The settled reservation of the call. `charged` says whether the usage or another amount was charged."""
 
     charged = fields.String(
         required=True,

@@ -1,4 +1,4 @@
-"""Responses about usage over time."""
+"""Describes the responses about past usage by time and by group."""
 
 from marshmallow import Schema, fields
 
@@ -7,7 +7,7 @@ from schemas.responses.fields import dollars, instant, whole
 
 
 class UsageSums(Schema):
-    """Sums of usage."""
+    """Sums of the usage of several calls."""
 
     requests = whole("Calls that were admitted or reported.")
     input_tokens = whole("Input tokens that were given by kind, with those from a cache.")
@@ -20,7 +20,7 @@ class UsageSums(Schema):
 
 
 class SpanShown(Schema):
-    """The period of a row, and its groups."""
+    """The period and the group of a row. For example, a row contains the calls of one user on one day."""
 
     start = instant("The start of the period.")
     end = instant("The end of the period, which is not in it.")
@@ -35,7 +35,11 @@ class SpanShown(Schema):
 
 
 class UsageShown(UsageSums, SpanShown):
-    """The usage of one group in one period. Usage beyond GOVERNANCE_HISTORY_SERIES is in the group `(other)`."""
+    """The usage of one group in one period.
+
+    A day has at most GOVERNANCE_HISTORY_SERIES combinations of provider, model, virtual key and user. The usage
+    of all further combinations is in the group `(other)`.
+    """
 
 
 class UsageHistory(Paged):

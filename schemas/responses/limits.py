@@ -1,4 +1,4 @@
-"""Responses about model limits, their budgets and rate limits."""
+"""Describes the responses about model limits, and about their budgets and rate limits."""
 
 from marshmallow import Schema, fields
 
@@ -8,7 +8,7 @@ from schemas.responses.fields import dollars, flag, instant, text, whole
 
 
 class Budget(Schema):
-    """At most `max_limit` dollars in each window."""
+    """A budget: at most `max_limit` dollars in each window."""
 
     id = text()
     max_limit = dollars("Dollars, exact to the billionth.")
@@ -28,7 +28,7 @@ class Budget(Schema):
 
 
 class RateLimit(Schema):
-    """Maximums of tokens, of requests, or of both, each in its own window."""
+    """A rate limit: a maximum of tokens, of requests, or of both. Each maximum has its own window."""
 
     id = text()
     token_current_usage = whole("Tokens used in the current window.")
@@ -49,7 +49,7 @@ class RateLimit(Schema):
 
 
 class ModelLimit(Schema):
-    """A model limit with its scope, budgets and rate limits."""
+    """A model limit with its budgets, its rate limits, and its scope, which says whose calls it applies to."""
 
     id = text()
     model_name = text("* means all models.")
@@ -73,13 +73,13 @@ class ModelLimit(Schema):
 
 
 class ModelLimitFound(Schema):
-    """One model limit."""
+    """The response to a request for one model limit."""
 
     model_config = fields.Nested(ModelLimit, required=True)
 
 
 class ModelLimitWritten(Done):
-    """The stored model limit."""
+    """The response to a create or an update: the stored model limit."""
 
     model_config = fields.Nested(ModelLimit, required=True)
 

@@ -1,4 +1,7 @@
-"""The response to the holder of a virtual key."""
+"""Describes the response in which the holder of a virtual key sees the key's own limits.
+
+A rule is one maximum of dollars, tokens or requests in each window of time.
+"""
 
 from marshmallow import Schema, fields
 
@@ -14,7 +17,7 @@ class OwnKey(Schema):
 
 
 class OwnRuleShown(Schema):
-    """A rule of one of the key's own limits. Amounts of a budget are dollars."""
+    """A rule of one of the key's own limits. Amounts of a budget are in dollars."""
 
     rule_id = text("The budget's or rate limit's id.")
     kind = fields.String(required=True, metadata={"enum": ["budget", "rate_limit"]})
@@ -30,7 +33,7 @@ class OwnRuleShown(Schema):
 
 
 class OwnLimitsShown(Schema):
-    """A virtual key and its own limits."""
+    """The response: the virtual key, and the rules of its own limits."""
 
     virtual_key = fields.Nested(OwnKey, required=True)
     limits = fields.List(fields.Nested(OwnRuleShown), required=True)

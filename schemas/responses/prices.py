@@ -1,4 +1,8 @@
-"""Responses about prices, and the price in other responses."""
+"""Describes the responses about prices, and the price of a call in other responses.
+
+A price entry is an override (a price that users set for a model), or an entry of the list of prices that comes with
+the service. A rate is a price in dollars per million tokens of one kind.
+"""
 
 from marshmallow import Schema, fields
 
@@ -9,7 +13,7 @@ RATE = "Dollars per million {}. Left out if the price has no rate of this kind."
 
 
 def cost_source() -> fields.String:
-    """Where a cost comes from."""
+    """Return the field that says where a cost comes from."""
     return fields.String(
         required=True,
         metadata={
@@ -21,7 +25,7 @@ def cost_source() -> fields.String:
 
 
 def warnings() -> fields.List[str]:
-    """Warnings. The field is left out if there are none."""
+    """Return the field for warnings. A response without warnings does not contain it."""
     return fields.List(fields.String(), metadata={"description": "What to do about a price that is not known."})
 
 
@@ -30,7 +34,7 @@ def _rate(kind: str) -> fields.Decimal:
 
 
 class RatesShown(Schema):
-    """Rates by kind of token."""
+    """The rate of each kind of token."""
 
     input = _rate("input tokens")
     output = _rate("output tokens")
@@ -48,18 +52,18 @@ class AboveShown(Schema):
 
 
 class TierShown(RatesShown, AboveShown):
-    """The rates of calls with large inputs."""
+    """A tier of a price: the rates of calls with large inputs."""
 
 
 class CallRates(RatesShown):
-    """All rates of a price."""
+    """All rates of a price, the price per call, and the tiers."""
 
     request = fields.Decimal(metadata={"type": "number", "description": "Dollars per call. Left out if it has none."})
     tiers = fields.List(fields.Nested(TierShown), metadata={"description": "Left out if there are none."})
 
 
 class UsedEntry(Schema):
-    """The entry from which the price of a call comes. A field without a value is left out."""
+    """The price entry from which the price of a call comes. A field without a value is left out."""
 
     source = fields.String(required=True, metadata={"enum": ["override", "list"]})
     provider = fields.String()
@@ -69,7 +73,7 @@ class UsedEntry(Schema):
 
 
 class PriceUsed(CallRates, UsedEntry):
-    """The price of a call, with the entry that has the price."""
+    """The price of a call, and the price entry from which it comes."""
 
 
 class SameAsShown(Schema):
@@ -80,7 +84,7 @@ class SameAsShown(Schema):
 
 
 class EntryHead(Schema):
-    """The model of an entry."""
+    """The id, the source and the model of a price entry."""
 
     id = text("Null for an entry of the list.", null=True)
     source = fields.String(required=True, metadata={"enum": ["override", "list"]})
@@ -90,7 +94,7 @@ class EntryHead(Schema):
 
 
 class EntryTimes(Schema):
-    """When an entry applies, and when it was stored."""
+    """When a price entry applies, what it does not price, and when it was stored."""
 
     effective_from = instant("From when on it holds; null if it always holds.", null=True)
     not_priced = fields.List(
@@ -103,7 +107,7 @@ class EntryTimes(Schema):
 
 
 class PriceEntry(EntryTimes, CallRates, EntryHead):
-    """An override, or an entry of the list."""
+    """A price entry: an override, or an entry of the list."""
 
 
 class ListShown(Schema):
@@ -120,26 +124,26 @@ class ListShown(Schema):
 
 
 class PriceFound(Schema):
-    """One override."""
+    """The response to a request for one override."""
 
     price = fields.Nested(PriceEntry, required=True)
 
 
 class PriceWritten(Done):
-    """The stored override."""
+    """The response to a create or an update: the stored override."""
 
     price = fields.Nested(PriceEntry, required=True)
 
 
 class PriceList(Paged):
-    """A page of prices."""
+    """A page of price entries."""
 
     prices = fields.List(fields.Nested(PriceEntry), required=True)
     price_list = fields.Nested(ListShown, required=True)
 
 
 class PriceLookedUp(Schema):
-    """The price that a call to a model gets."""
+    """The response to a price look-up: the price of a call to a model."""
 
     provider = text("The provider, as calls are matched.", null=True)
     model = text("The model, as calls are matched.")

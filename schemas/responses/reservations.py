@@ -1,4 +1,8 @@
-"""Responses about reservations."""
+"""Describes the responses about reservations.
+
+A reservation holds tokens and dollars for one call before the call. When it is settled, the used amounts are charged
+instead.
+"""
 
 from marshmallow import Schema, fields
 
@@ -8,28 +12,28 @@ from schemas.responses.prices import PriceUsed, cost_source, warnings
 
 
 class TokenAmounts(Schema):
-    """Tokens reserved at admission, and charged now."""
+    """The reserved tokens, and the tokens that have been charged so far."""
 
     reserved = whole()
     used = whole()
 
 
 class CostAmounts(Schema):
-    """Dollars reserved at admission, and charged now."""
+    """The reserved dollars, and the dollars that have been charged so far."""
 
     reserved = dollars("Dollars held at admission.")
     used = dollars("Dollars charged now.")
 
 
 class Overrun(Schema):
-    """The usage beyond the reserved amounts."""
+    """How much more than the reserved amounts was charged."""
 
     tokens = whole()
     cost = dollars("Dollars.")
 
 
 class ReservationShown(Schema):
-    """A reservation on every rule that applied to a call."""
+    """A reservation. It counts in every limit that applied to its call."""
 
     id = text()
     status = fields.String(required=True, metadata={"enum": ["open", "settled", "released", "expired"]})
@@ -50,13 +54,13 @@ class ReservationShown(Schema):
 
 
 class ReservationFound(Schema):
-    """One reservation."""
+    """A response with one reservation."""
 
     reservation = fields.Nested(ReservationShown, required=True)
 
 
 class ReservationSettled(ReservationFound):
-    """A settled reservation."""
+    """The response to a settle: the settled reservation."""
 
     warnings = warnings()
 

@@ -1,4 +1,4 @@
-"""Responses about users."""
+"""Describes the responses about users."""
 
 from marshmallow import Schema, fields
 
@@ -7,7 +7,7 @@ from schemas.responses.fields import instant, text
 
 
 class User(Schema):
-    """A name for a user id."""
+    """A user: an id and a name."""
 
     id = text()
     name = text()
@@ -16,13 +16,13 @@ class User(Schema):
 
 
 class UserFound(Schema):
-    """One user."""
+    """The response to a request for one user."""
 
     user = fields.Nested(User, required=True)
 
 
 class UserWritten(Done):
-    """The stored user."""
+    """The response to a create or an update: the stored user."""
 
     user = fields.Nested(User, required=True)
 

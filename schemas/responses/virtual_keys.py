@@ -1,4 +1,4 @@
-"""Responses about virtual keys."""
+"""Describes the responses about virtual keys, the keys that a gateway gives to its clients."""
 
 from marshmallow import Schema, fields
 
@@ -7,7 +7,7 @@ from schemas.responses.fields import flag, instant, text
 
 
 class VirtualKey(Schema):
-    """A gateway's key, without its value."""
+    """A virtual key without its value."""
 
     id = text()
     name = text()
@@ -21,25 +21,25 @@ class VirtualKey(Schema):
 
 
 class NewVirtualKey(VirtualKey):
-    """A gateway's key with its value, shown once."""
+    """A new virtual key with its value. No later response contains the value."""
 
     value = text("In this answer alone.")
 
 
 class VirtualKeyFound(Schema):
-    """One virtual key."""
+    """The response to a request for one virtual key."""
 
     virtual_key = fields.Nested(VirtualKey, required=True)
 
 
 class VirtualKeyWritten(Done):
-    """The stored virtual key."""
+    """The response to an update: the stored virtual key."""
 
     virtual_key = fields.Nested(VirtualKey, required=True)
 
 
 class VirtualKeyCreated(Done):
-    """The new virtual key."""
+    """The response to a create: the new virtual key."""
 
     virtual_key = fields.Nested(NewVirtualKey, required=True)
 

@@ -1,4 +1,4 @@
-"""The response about the effect that a limit would have had."""
+"""Describes the response of `POST /what-if`: what a limit would have done with past calls."""
 
 from typing import Any
 
@@ -9,27 +9,27 @@ from schemas.responses.fields import dollars, flag, instant, text, whole
 
 
 def _top(schema: type[Schema]) -> fields.List[Any]:
-    """Return the list of those with the most refused calls."""
+    """Return the field for a list of the providers, models, virtual keys or users with the most refused calls."""
     words = f"At most {MOST_REFUSED}, the most refused calls first."
     return fields.List(fields.Nested(schema), required=True, metadata={"description": words})
 
 
 class CallBounds(Schema):
-    """Bounds of a number of calls. They are equal if the number is known exactly."""
+    """Bounds of a number of calls or tokens. They are equal if the number is known exactly."""
 
     at_least = whole()
     at_most = whole()
 
 
 class FirstRefused(Schema):
-    """The instant at which the first call would have been refused."""
+    """Two instants between which the limit would have refused a call for the first time."""
 
     earliest = instant("null: no call.", null=True)
     latest = instant("null: it is not certain that any call would have been.", null=True)
 
 
 class CostBounds(Schema):
-    """Bounds of an amount of dollars. They are equal if it is known exactly."""
+    """Bounds of an amount of dollars. They are equal if the amount is known exactly."""
 
     at_least = dollars("Not less than this.")
     at_most = dollars("Not more than this.")
@@ -83,14 +83,14 @@ class RefusedByUser(RefusedShown):
 
 
 class OthersRefused(Schema):
-    """The members of a group that are not listed, such as all other models."""
+    """All those that the list `top` does not contain, for example all other models."""
 
     count = whole("How many of them have calls that would have been refused.")
     refused = fields.Nested(CallBounds, required=True)
 
 
 class RefusedList(Schema):
-    """Whose calls would have been refused, by one group."""
+    """Whose calls would have been refused. Subclasses add `top`, a list of providers, models, virtual keys or users."""
 
     others = fields.Nested(OthersRefused, required=True)
 
@@ -120,7 +120,7 @@ class RefusedUsers(RefusedList):
 
 
 class RefusedBy(Schema):
-    """Whose calls would have been refused. Each refused call counts once in each of the four."""
+    """Whose calls would have been refused. Each refused call counts once in each of these four fields."""
 
     provider = fields.Nested(RefusedProviders, required=True)
     model = fields.Nested(RefusedModels, required=True)
@@ -129,7 +129,7 @@ class RefusedBy(Schema):
 
 
 class WhatIfShown(Schema):
-    """The effect that a limit would have had on the calls that it applies to."""
+    """What the limit would have done with the past calls to which it applies."""
 
     since = instant()
     until = instant()

@@ -1,4 +1,8 @@
-"""Responses about the windows of a limit."""
+"""Describes the responses about the windows of a limit, with their usage, and about its forecast.
+
+A rule is one maximum of dollars, tokens or requests in each window of time. A forecast says when a rule will be used
+up.
+"""
 
 from marshmallow import Schema, fields
 
@@ -8,7 +12,7 @@ from schemas.responses.fields import dollars, flag, instant, text
 
 
 class RuleNamed(Schema):
-    """The rule of a window."""
+    """The rule to which a window or a forecast belongs."""
 
     rule_id = text("The budget's or rate limit's id.")
     kind = fields.String(required=True, metadata={"enum": ["budget", "rate_limit"]})
@@ -16,7 +20,7 @@ class RuleNamed(Schema):
 
 
 class WindowShown(RuleNamed):
-    """The usage of a rule in a window. Amounts of a budget are dollars."""
+    """The usage of a rule in one window. Amounts of a budget are in dollars."""
 
     start = instant("The start of the window.")
     end = instant("Its end, which is not in it.")
@@ -29,13 +33,13 @@ class WindowShown(RuleNamed):
 
 
 class WindowList(Paged):
-    """A page of the windows that have usage or reservations, newest first."""
+    """A page of windows, newest first. Windows without usage and reservations are left out."""
 
     windows = fields.List(fields.Nested(WindowShown), required=True)
 
 
 class PacePerDay(Schema):
-    """Amounts a day. Amounts of a budget are dollars."""
+    """The usage per day. Amounts of a budget are in dollars."""
 
     this_window = dollars("In this window so far.")
     past_windows = dollars("In the past windows; null without any.", null=True)
@@ -43,7 +47,7 @@ class PacePerDay(Schema):
 
 
 class PastWindow(Schema):
-    """A past window that the forecast compares."""
+    """A past window with which the forecast compares the current window."""
 
     start = instant()
     end = instant()
@@ -51,7 +55,7 @@ class PastWindow(Schema):
 
 
 class ForecastShown(RuleNamed):
-    """The forecast of a rule. Amounts of a budget are dollars."""
+    """The forecast of a rule in its current window. Amounts of a budget are in dollars."""
 
     reset_duration = text()
     limit = dollars("The rule's maximum.")

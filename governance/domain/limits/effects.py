@@ -1,4 +1,8 @@
-"""Computes what an edit of a limit does to its open windows. The functions are pure."""
+"""Computes what an edit of a limit does to the limit's rules and their usage.
+
+A limit has rules. A rule sets a maximum of dollars, tokens or requests in a time window. A counter contains the usage
+of a rule in one window. The functions are pure.
+"""
 
 from collections.abc import Collection, Iterator
 from enum import StrEnum
@@ -9,7 +13,7 @@ from governance.domain.limits.limit import Counter, Limit, LimitState, Rule, cur
 
 
 class EffectKind(StrEnum):
-    """What happens to a rule."""
+    """What an edit does to a rule."""
 
     KEPT = "kept"
     CHANGED = "changed"
@@ -19,10 +23,11 @@ class EffectKind(StrEnum):
 
 
 class RuleEffect(NamedTuple):
-    """What an edit does to a rule: the rule and its current window, each before and after the edit.
+    """What an edit does to a rule.
 
-    An added rule has no `before`, and a removed rule has no `after`. A moved rule gets different windows, and its used
-    and reserved amounts move to the new window.
+    `before` and `after` are the rule before and after the edit. `was` and `becomes` are the counters of its current
+    window before and after the edit. An added rule has no `before`, and a removed rule has no `after`. A moved rule
+    gets a different window, and its used and reserved amounts move to that window.
     """
 
     kind: EffectKind
@@ -48,9 +53,11 @@ class RuleEffect(NamedTuple):
 
 
 def effects(entry: LimitState, after: Limit, reset: Collection[str], now: int) -> list[RuleEffect]:
-    """Return the effect on each rule, in the order of the edited limit.
+    """Return the effect of an edit on each rule.
 
-    Removed rules come last. `reset` contains the metrics whose usage becomes 0. Reserved amounts stay.
+    `entry` is the limit before the edit, and `after` is the limit after it. The effects are in the order of the rules
+    of `after`. Removed rules come last. For the metrics in `reset`, the edit sets the usage to 0. Reserved amounts
+    stay.
     """
     limit, counters, _ = entry
     open_windows = {

@@ -1,6 +1,7 @@
-"""Matches the budgets and rate limits of an edit to stored ones.
+"""Finds which stored budget or rate limit each budget or rate limit of an edit replaces.
 
-A matched item keeps its counter. The functions are pure.
+An item is a budget or a rate limit. It has one or two rules. A rule sets a maximum of dollars, tokens or requests in a
+time window. An item that replaces a stored item keeps the stored usage. The functions are pure.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,25 +9,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from governance.domain.limits.limit import Rule
 
 Window = tuple[str, int]
-"""A metric, and the length of a window in microseconds."""
+"""What a rule counts (the metric), and the length of the rule's window in microseconds."""
 Windows = frozenset[Window]
 RuleKey = tuple[str, str]
 
 
 def windows_of(rules: Iterable[Rule]) -> Windows:
-    """Return the windows of rules, by metric and length."""
+    """Return the set of (metric, window length) of rules."""
     return frozenset(_window(rule) for rule in rules)
 
 
 def match(
     stored: Mapping[str, Windows], wanted: Sequence[tuple[str | None, Windows]], *, single: bool = False
 ) -> list[str | None]:
-    """Return, for each requested item (id, windows), the id of the stored item that it replaces.
+    """For each requested item (id, windows), return the id of the stored item that it replaces.
 
-    For a new item the id is None. An item with an id replaces the stored item with that id. An item that was sent as a
-    single object (`single`) without an id replaces the only stored item, whatever its window is. All other items are
-    matched by equal windows. The pair with the largest number of equal windows is matched first. Ties are resolved by
-    the order of the requested items, then by the order of the stored items.
+    For a new item, return None. A requested item with an id replaces the stored item with that id. `single` means that
+    the request contains one object instead of a list. If this object has no id and only one item is stored, it replaces
+    the stored item, even if their windows differ. All other items are matched by equal windows. The pair with the most
+    equal windows is matched first. Between pairs with the same number, the order of the requested items decides, then
+    the order of the stored items.
     """
     found = [item_id for item_id, _ in wanted]
     if single and found == [None] and len(stored) == 1:
@@ -49,10 +51,12 @@ def match(
 
 
 def predecessors(before: Sequence[Rule], after: Sequence[Rule]) -> dict[RuleKey, Rule]:
-    """Return, by the key of each rule after an edit, the earlier rule whose counters it continues.
+    """Return the earlier rule whose usage each rule after an edit continues.
 
-    The earlier rule has the same key. If no rule has that key, it is a removed rule with the same metric and length. So
-    a request window that moves from one rate limit to another keeps its usage.
+    The result maps the key of the rule after the edit to the earlier rule. The earlier rule is the rule with the same
+    key. If there is none, it is a removed rule with the same metric and window length. So the usage of a request window
+    is kept if the window moves from one rate limit to another. The result does not contain rules without an earlier
+    rule.
     """
     known = {rule.key: rule for rule in before}
     kept = {rule.key for rule in after}
@@ -64,16 +68,20 @@ def predecessors(before: Sequence[Rule], after: Sequence[Rule]) -> dict[RuleKey,
 def _is_match(wanted: Windows, held: Windows, asked: Windows, released: Windows) -> bool:
     """Return whether an item without an id may replace a stored item.
 
-    They must share a window. They may differ in another window, which then counts as an edit of its duration, under two
-    conditions. No other requested item has the stored window (`asked`). No other stored item has the requested window
-    (`released`). Otherwise the counter moves with its window: see `predecessors`.
+    `wanted` contains the windows of the requested item, and `held` those of the stored item. They must have a window in
+    common. For another metric, their window lengths may differ. This difference then counts as an edit of the length.
+    It is allowed if no other requested item has the stored window (`asked`) and no other stored item has the requested
+    window (`released`). If another item has it, the usage moves with the window to the other item: see `predecessors`.
     """
     differing = [(new, old) for new in wanted for old in held if new[0] == old[0] and new != old]
     return bool(wanted & held) and all(old not in asked and new not in released for new, old in differing)
 
 
 def _without(windows: Windows, kept: Windows | None) -> Windows:
-    """Return the windows whose metrics are not in `kept`, the windows of the item that was matched by id."""
+    """Return the windows whose metric does not occur in `kept`.
+
+    `kept` contains the windows of the item with the same id. It is None if there is no such item.
+    """
     metrics = {metric for metric, _ in kept or ()}
     return frozenset(window for window in windows if window[0] not in metrics)
 

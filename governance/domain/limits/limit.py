@@ -1,8 +1,8 @@
 """A model limit, its rules, and their counters.
 
-A *limit* names the calls to which it applies (scope, provider, model). Its *rules* set the maxima. A budget is one rule
-with the metric `cost`. A rate limit is one or two rules with the metrics `tokens` and `requests`. Both have the same
-id. A *counter* contains the usage of one rule in one window.
+A *limit* names the calls to which it applies (scope, provider, model). Its *rules* set the maximums. A budget is one
+rule with the metric `cost`. A rate limit has one rule or two rules, with the metrics `tokens` and `requests`. The two
+rules of a rate limit have the same id. A *counter* contains the usage of one rule in one time window.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from governance.domain.names import ALL_MODELS, Identity
 
 
 class Metric(StrEnum):
-    """What a rule counts: nano-dollars, tokens or requests."""
+    """What a rule counts: nano-dollars (billionths of a dollar), tokens or requests."""
 
     COST = "cost"
     TOKENS = "tokens"
@@ -31,26 +31,27 @@ class Scope(StrEnum):
 
 
 def scope_words(scope: str) -> str:
-    """Return a scope as sentences name it, for example `virtual key`."""
+    """Return a scope as text for a sentence, for example `virtual key`."""
     return scope.replace("_", " ")
 
 
 def model_words(model: str | None, provider: str | None) -> str:
-    """Return the models of a limit as sentences name them, for example `all models of openai`."""
+    """Return the models of a limit as text for a sentence, for example `all models of openai`."""
     models = "all models" if model == ALL_MODELS else model
     return f"{models} of {provider}" if provider else f"{models}"
 
 
 MAX_COUNT = 2**53 - 1
-"""The largest maximum of tokens or requests (docs/contract.md §1). Every JSON client reads this number exactly."""
+"""A rule may allow at most this many tokens or requests (docs/contract.md §1). Every JSON client reads it exactly."""
 MAX_ITEMS = 32
-"""The largest number of budgets, and of rate limits, that one limit may have (docs/contract.md §1)."""
+"""A limit may have at most this many budgets, and at most this many rate limits (docs/contract.md §1)."""
 
 
 class Rule(NamedTuple):
-    """Allows at most `max_limit` of `metric` in each window. Instants are in microseconds. Money is in nano-dollars.
+    """A rule: calls may use at most `max_limit` of `metric` in each window.
 
-    `generation` rises by 1 when an edit changes the windows of the rule. A counter belongs to one generation.
+    Times are in microseconds since 1970. Money is in nano-dollars. `generation` rises by 1 when an edit changes the
+    windows of the rule. A counter belongs to one generation.
     """
 
     id: str
@@ -65,7 +66,7 @@ class Rule(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str]:
-        """The unique key of the rule. An id is not unique, because both rules of a rate limit have the same id."""
+        """The unique key of the rule. Its id is not unique, because the two rules of a rate limit have the same id."""
         return self.id, self.metric
 
     @property
@@ -102,17 +103,17 @@ class Limit(NamedTuple):
 
     @property
     def models_in_words(self) -> str:
-        """The models as sentences name them."""
+        """The models as text for a sentence."""
         return model_words(self.model_name, self.provider)
 
     @property
     def identity(self) -> Identity:
-        """The fields that must differ between any two limits."""
+        """The fields that together identify the limit. No two limits have the same values in all of these fields."""
         return Identity.of(self.scope, self.scope_id, self.provider, self.model_name)
 
 
 class Counter(NamedTuple):
-    """The `used` and `reserved` amounts of one rule in one window."""
+    """The `used` and `reserved` amounts of one rule in the window from `start` to `end`."""
 
     start: int
     end: int
@@ -121,11 +122,11 @@ class Counter(NamedTuple):
 
 
 Counters = tuple[Counter | None, ...]
-"""The newest counter of each rule of a limit, in the order of its rules. A rule without a counter has None."""
+"""The newest counter of each rule of a limit, in the order of the rules. It is None for a rule without a counter."""
 
 
 class LimitState(NamedTuple):
-    """A limit with its counters and the name of its scope, as responses show them."""
+    """A limit, its counters, and the name of the virtual key or user to which it applies, or None."""
 
     limit: Limit
     counters: Counters
@@ -133,9 +134,9 @@ class LimitState(NamedTuple):
 
 
 class OwnRule(NamedTuple):
-    """A rule of a limit in its current window, as shown to the holder of a virtual key.
+    """A rule and its current window, as shown to the holder of a virtual key.
 
-    The virtual key is the limit's scope.
+    The rule belongs to a limit on this virtual key.
     """
 
     model_name: str
@@ -145,7 +146,7 @@ class OwnRule(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """The first counter of a new rule, with its usage."""
+    """The first counter of a new rule, with the usage that an import brings along."""
 
     rule: Rule
     start: int
@@ -157,9 +158,9 @@ def current(rule: Rule, alignment: Alignment, counter: Counter | None, now: int)
     """Return the counter of a rule in its current window.
 
     `counter` is the newest counter of the rule. A counter stays current until its window ends, even if the clock is set
-    back to an instant before the window. A closed window never reopens (docs/contract.md §5). If the rules of a time
-    zone change, the window at `now` may start no later than a counter that has already ended. Then that counter
-    continues with a new end.
+    back to a time before the window. A window that has ended never becomes current again (docs/contract.md §5). There
+    is one exception: if the rules of a time zone change, the window that contains `now` may start at or before the
+    start of the newest counter, although that counter has ended. Then that counter continues with a new end.
     """
     if counter is not None and counter.end > now:
         return counter
@@ -170,7 +171,10 @@ def current(rule: Rule, alignment: Alignment, counter: Counter | None, now: int)
 
 
 def in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:
-    """Sort rules as responses and storage list them: budgets, then rate limits, each by the length of the window."""
+    """Sort rules in the order in which they are shown and stored.
+
+    Budgets come before rate limits. Within both, a shorter window comes before a longer one.
+    """
     items = rules_by_id(sorted(rules, key=lambda rule: (rule.metric == Metric.REQUESTS, rule.duration.length)))
     windows = {rule_id: min(rule.duration.length for rule in item) for rule_id, item in items.items()}
     items_in_order = sorted(
@@ -181,7 +185,7 @@ def in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:
 
 
 def rules_by_id(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
-    """Return the one or two rules of each budget and rate limit, by its id."""
+    """Return the rules by id: the one rule of each budget, and the one or two rules of each rate limit."""
     found: dict[str, list[Rule]] = {}
     for rule in rules:
         found.setdefault(rule.id, []).append(rule)
@@ -189,19 +193,19 @@ def rules_by_id(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
 
 
 SHARE = 2**128
-"""The number of units in a whole.
+"""The integer that stands for a share of 1, which is a fully used maximum.
 
-With the largest maxima, two different shares differ by at least 10^-36. One unit is smaller than that.
+With the largest allowed maximums, two different shares differ by at least 10^-36. One unit, 1/SHARE, is smaller.
 """
 
 
 def share(used: int, max_limit: int) -> int:
-    """Return used/max_limit in units of 1/SHARE."""
+    """Return used/max_limit as a whole number of units of 1/SHARE, rounded down."""
     return used * SHARE // max_limit
 
 
 def usage_share(scoped: LimitState, now: int) -> int:
-    """Return the highest share among a limit's rules in their current windows, in units of 1/SHARE.
+    """Return the highest share that is used of a rule of the limit in its current window, in units of 1/SHARE.
 
     Return 0 for a limit without rules.
     """

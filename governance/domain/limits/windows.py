@@ -1,8 +1,10 @@
-"""Finds the window that contains an instant, from the duration, alignment, time zone and anchor.
+"""Finds the time window of a rule that contains a given time.
 
-The start of a window is part of the key of its counter. So no job has to reset counters at the end of a window. A
-rolling window starts at anchor + k × length. Calendar windows are counted from 1970, in days of a time zone. A day
-begins at the first instant of its local date, which is not always midnight (docs/contract.md §5).
+A counter contains the usage of a rule in one window. The start of the window is part of the counter's key. So a new
+window gets a new counter, and no job has to reset counters. A window is either a rolling window or a calendar window.
+A rolling window has a fixed length and starts at anchor + k × length, where k is any whole number. A calendar window
+consists of whole days, weeks, months or years in a time zone. Calendar windows are counted from 1970. A day begins at
+the first instant of its local date, which is not always midnight (docs/contract.md §5).
 """
 
 from datetime import date, datetime, timedelta, tzinfo
@@ -20,7 +22,7 @@ REMEMBERED = 4096
 
 
 class Window(NamedTuple):
-    """A half-open span of instants in microseconds. It contains `start`. `end` is the start of the next window."""
+    """A time span in microseconds since 1970. It contains `start`, but not `end`, the start of the next window."""
 
     start: int
     end: int
@@ -49,7 +51,7 @@ class Frame(NamedTuple):
 def frame(duration: Duration, alignment: Alignment, anchor: int) -> Frame:
     """Return the frame of a rule.
 
-    Values that do not affect its windows are 0 or empty, so rules with equal windows have equal frames.
+    Values that do not affect the rule's windows are 0 or empty. So rules with equal windows have equal frames.
     """
     if alignment.calendar and duration.alignable:
         return Frame(0, duration.unit, duration.multiple, alignment.zone, 0)
@@ -71,9 +73,10 @@ _latest: dict[tuple[str, int, str], Window] = {}
 
 
 def calendar(unit: str, multiple: int, zone: str, now: int) -> Window:
-    """Return the calendar window of `multiple` units (`d w M Y`) in `zone` that contains `now`.
+    """Return the calendar window that contains `now`. It is `multiple` units long, in the time zone `zone`.
 
-    Nearly all callers pass the present time, so the last result is cached for each unit, multiple and zone.
+    The unit is `d` (day), `w` (week), `M` (month) or `Y` (year). Nearly all callers pass the present time, so the last
+    result is cached for each unit, multiple and zone.
     """
     key = (unit, multiple, zone)
     known = _latest.get(key)
@@ -94,7 +97,7 @@ def _calendar(unit: str, multiple: int, zone: tzinfo, now: int) -> Window:
 def _day(zone: tzinfo, now: int) -> date:
     """Return the last day that began at or before `now`.
 
-    It differs from the local date if the clock was set back across midnight.
+    If the clock was set back from after midnight to before midnight, this day is later than the local date.
     """
     day = to_datetime(now).astimezone(zone).date()
     following = day + timedelta(days=1)
@@ -102,7 +105,7 @@ def _day(zone: tzinfo, now: int) -> date:
 
 
 def _period(unit: str, day: date) -> int:
-    """Return the number, counted from 1970, of the day, week, month or year that contains `day`."""
+    """Return the number of the day, week, month or year that contains `day`. The first one in 1970 has the number 0."""
     match unit:
         case "d":
             return day.toordinal() - FIRST_DAY
@@ -114,7 +117,7 @@ def _period(unit: str, day: date) -> int:
 
 
 def _first_day(unit: str, period: int) -> date:
-    """Return the first day of a numbered period. This is the inverse of `_period`."""
+    """Return the first day of the period with this number. This is the inverse of `_period`."""
     match unit:
         case "d":
             return date.fromordinal(FIRST_DAY + period)
@@ -147,7 +150,7 @@ def _offset(local: datetime) -> int:
 def _first_instant(zone: tzinfo, day: date, low: int, high: int) -> int:
     """Return the first instant from `low` to `high` at which the local date is `day` or later.
 
-    Instants are in microseconds. Clocks change at full seconds, so only full seconds are tried.
+    All times are in microseconds. Clocks are set forward or back only at full seconds, so only full seconds are tried.
     """
     while low < high:
         middle = (low + high) // 2 // SECOND * SECOND

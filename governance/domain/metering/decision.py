@@ -1,6 +1,7 @@
 """Decides whether a call may pass.
 
-Every rule of every limit that applies must have room. Otherwise nothing is reserved.
+A limit has rules. A rule sets a maximum of dollars, tokens or requests in a time window. Every rule of every limit that
+applies to the call must have room for it. Otherwise nothing is reserved.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,11 +17,13 @@ from governance.domain.times import SECOND
 
 
 class MatchedRule:
-    """A rule that applies to calls, with its limit, the name of the limit's scope, and its rank.
+    """A rule that applies to calls.
 
-    Many calls use the same object, so three values are computed only once. `kind` is `budget` or `rate_limit`. `key`
-    identifies the rule and its generation, a number that rises when the rule's window changes. `place` is the sort key.
-    The most specific rule comes first. Rules that are equally specific are sorted by kind, window length and id.
+    `limit` is the limit of the rule. `scope_name` is the name of the virtual key or user to which the limit applies. A
+    lower `rank` means that the limit is more specific. Many calls use the same object, so `kind`, `key` and `place` are
+    computed only once. `kind` is `budget` or `rate_limit`. `key` identifies the rule and its generation, a number that
+    rises when the rule's windows change. `place` is the sort key: the most specific rule comes first. Rules that are
+    equally specific are sorted by kind, window length and id.
     """
 
     __slots__ = ("key", "kind", "limit", "place", "rank", "rule", "scope_name")
@@ -36,14 +39,15 @@ class MatchedRule:
 
 
 def in_order(rules: Iterable[MatchedRule]) -> tuple[MatchedRule, ...]:
-    """Sort the rules as a decision lists them."""
+    """Sort the rules in the order of a decision: the most specific rule comes first."""
     return tuple(sorted(rules, key=lambda each: each.place))
 
 
 class RuleStatus(NamedTuple):
-    """A rule, its current window as it was before the call, and the amount of its metric that the call requests.
+    """A rule, the counter of its current window before the call, and the amount that the call requests.
 
-    If the call does not give the amount, `requested` is 0 and `left_out` is true.
+    `requested` is in the unit that the rule counts: nano-dollars, tokens or requests. If the call does not give this
+    amount, `requested` is 0 and `left_out` is true.
     """
 
     matched: MatchedRule
@@ -53,9 +57,10 @@ class RuleStatus(NamedTuple):
 
     @property
     def has_room(self) -> bool:
-        """Whether the window has room.
+        """Whether the window has room for the call.
 
-        A given amount must fit, and 0 always fits. If no amount is given, something must be left.
+        If the call gives an amount, this amount must fit. An amount of 0 always fits. If the call gives no amount, the
+        window must have something left.
         """
         if not self.requested and not self.left_out:
             return True
@@ -64,12 +69,12 @@ class RuleStatus(NamedTuple):
 
     @property
     def remaining(self) -> int:
-        """The amount left in the window. It is 0 if usage and reservations exceed the limit."""
+        """The amount that is left in the window. It is 0 if used and reserved amounts together exceed `max_limit`."""
         return max(0, self.matched.rule.max_limit - self.window.used - self.window.reserved)
 
     @property
     def exceeds_limit(self) -> bool:
-        """Whether the call requests more than the whole limit. Then no later window has room for it either."""
+        """Whether the call requests more than `max_limit`. Then no later window has room for the call either."""
         return self.requested > self.matched.rule.max_limit
 
 
@@ -88,9 +93,9 @@ EXPIRED = KeyRefusal("Use another virtual key: this one has expired.", Code.VIRT
 class Decision(NamedTuple):
     """The decision about a call: the status of each rule that applies, the most specific first.
 
-    `violations` contains the statuses without room. `reservation` contains the amounts that were reserved or charged.
-    `key_refusal` says why the virtual key may not be used. `rendered` is the response body. If the request was a
-    repeat, `replayed` is true and `rendered` is the body of the first response.
+    `violations` contains the statuses of the rules without room. `reservation` contains the amounts that were reserved
+    or charged. `key_refusal` says why the virtual key may not be used. `rendered` is the response body. If the request
+    repeats an earlier request, `replayed` is true and `rendered` is the body of the first response.
     """
 
     call: Call
@@ -106,15 +111,18 @@ class Decision(NamedTuple):
 
     @property
     def allowed(self) -> bool:
-        """Whether every rule has room, the virtual key may be used, and the cost is known if a budget applies."""
+        """Whether the call may pass.
+
+        Every rule has room, the virtual key may be used, and the call is not refused for an unknown price.
+        """
         return not self.violations and self.key_refusal is None and not self.is_unpriced
 
     @property
     def word(self) -> str:
-        """The name of the reason for the denial.
+        """The reason for the denial, for example `budget_exceeded`.
 
-        If a budget and a rate limit both deny the call, it names the budget, because the budget would still deny the
-        call after the rate limit resets.
+        If a budget and a rate limit both deny the call, the reason is the budget, because the budget would still deny
+        the call after the rate limit resets.
         """
         metrics = {status.matched.rule.metric for status in self.violations}
         if Metric.COST in metrics:
@@ -125,21 +133,24 @@ class Decision(NamedTuple):
 
     @property
     def retry_at(self) -> int | None:
-        """The instant at which all violated rules have begun a new window. It is None if a retry cannot succeed."""
+        """The time at which all rules without room have begun a new window.
+
+        None if every rule has room, or if a retry cannot succeed.
+        """
         if not self.violations or any(status.exceeds_limit for status in self.violations):
             return None
         return max(status.window.end for status in self.violations)
 
     @property
     def retry_after(self) -> int | None:
-        """The seconds until `retry_at`, rounded up, at least 1. None if `retry_at` is None."""
+        """The number of seconds until `retry_at`, rounded up, at least 1. None if `retry_at` is None."""
         return None if self.retry_at is None else max(1, -(-(self.retry_at - self.now) // SECOND))
 
 
 def decide(
     rules: Sequence[MatchedRule], windows: Sequence[Counter], amounts: RequestedAmounts
 ) -> tuple[list[RuleStatus], list[RuleStatus]]:
-    """Return the status of each rule for a call with these amounts, and the statuses without room."""
+    """Return the status of each rule for a call with these amounts, and the statuses of the rules without room."""
     cost, tokens, requests, _ = amounts
     asked = {"cost": (cost or 0, cost is None), "tokens": (tokens or 0, tokens is None), "requests": (requests, False)}
     statuses = [RuleStatus(rule, window, *asked[rule.rule.metric]) for rule, window in zip(rules, windows, strict=True)]

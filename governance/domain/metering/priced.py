@@ -1,6 +1,7 @@
-"""The amounts of a call with its cost.
+"""Adds the cost to the amounts of a call.
 
-The cost is given, or it is computed from the tokens by kind and the model's price.
+The caller gives the cost, or the cost is computed from the tokens by kind and the model's price. "By kind" means that
+input, output and cached tokens are counted separately.
 """
 
 from typing import NamedTuple
@@ -17,10 +18,10 @@ TOO_DEAR = "Give fewer tokens: by the price of the model they cost more than ${}
 
 
 class PricedAmounts(NamedTuple):
-    """Amounts with their cost.
+    """The amounts of a call with their cost.
 
-    `price` is the price of the call, or None. It is stored for the settle. `is_unknown` is true if the cost had to be
-    computed and no price is known.
+    `price` is the price of the call's model, or None. A reservation stores the price, so that the settle uses the same
+    price. `is_unknown` is true if the cost had to be computed, but the price is unknown or incomplete.
     """
 
     amounts: RequestedAmounts
@@ -48,8 +49,9 @@ def priced(amounts: RequestedAmounts, price: EffectivePrice | None) -> PricedAmo
 def settled_at(actual: Actual, price: Price, source: str, text: str | None = None) -> Actual:
     """Return the amounts of a settle with their cost at this price.
 
-    They are unchanged if the cost cannot be computed from the price. `text` is the price as JSON. It is given if the
-    price is not stored yet. Raises InvalidRequest if the cost is above the largest cost of one call.
+    If the cost cannot be computed from the price, return the amounts unchanged. `source` says where the price comes
+    from. `text` is the price as JSON. The caller gives `text` only if the reservation does not store the price yet.
+    Raises InvalidRequest if the cost is above the largest cost of one call.
     """
     if actual.counts is None:
         return actual

@@ -1,11 +1,11 @@
-"""The requests of a gateway: a call to a model, the call's virtual key and user, and its amounts."""
+"""The content of a gateway's request: a call to a model, the call's virtual key and user, and its amounts."""
 
 from typing import NamedTuple
 
 from governance.domain.pricing.tokens import TokenCounts
 
 MAX_REQUESTS = 10**6
-"""The largest number of requests in one report (docs/contract.md §1)."""
+"""One usage report may count at most this many requests (docs/contract.md §1)."""
 DEFAULT_TTL = 600
 """The time in seconds after which a reservation expires if the request does not set `ttl_seconds`."""
 LONGEST_TTL = 86_400
@@ -21,10 +21,11 @@ class Call(NamedTuple):
 
 
 class RequestedAmounts(NamedTuple):
-    """The amounts that a call requests, in the units of `Amounts`.
+    """The amounts that a call requests.
 
-    None means that an amount is not given, which is different from 0. `counts` contains the tokens by kind if the
-    request gives them. Then `tokens` is their sum.
+    `cost` is in nano-dollars (billionths of a dollar). None means that an amount is not given, which is different from
+    0. `counts` contains the tokens by kind (input, output, cached and others) if the request gives them. Then `tokens`
+    is the sum of input and output.
     """
 
     cost: int | None = None
@@ -41,7 +42,7 @@ class RequestedAmounts(NamedTuple):
 class ReservationRequest(NamedTuple):
     """A request to reserve.
 
-    `virtual_key` is the value of the virtual key, if the request contains the value instead of the id.
+    If the request contains the secret value of the virtual key instead of its id, `virtual_key` is that value.
     """
 
     call: Call

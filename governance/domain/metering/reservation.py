@@ -1,10 +1,13 @@
-"""The states of a reservation, and pure functions from one state to the next.
+"""The states of a reservation, and pure functions that change the state.
+
+A reservation holds the estimated amounts of a call. A settle ends the reservation and charges what the call used. A
+release ends the reservation and charges nothing.
 
 open ──settle──▶ settled          expired ──settle──▶ settled, late
   │ ──release─▶ released             └─────release──▶ released, late
   └─(expires_at)─▶ expired: charged at its estimate, or at 0, as the settings say
 
-An open reservation is late from `expires_at` on, even before the sweeper marks it as expired.
+An open reservation is late from `expires_at` on. A background job marks it as expired later.
 """
 
 from enum import StrEnum
@@ -41,15 +44,15 @@ OVER = {Status.SETTLED: Code.ALREADY_SETTLED, Status.RELEASED: Code.ALREADY_RELE
 
 
 class Reservation(NamedTuple):
-    """A reservation on each rule that applied to a call.
+    """A reservation of a call's amounts. It counts on each rule that applied to the call.
 
-    Instants are in microseconds. Money is in nano-dollars. Admission is the moment at which the reservation was
-    granted. `held_*` are the amounts reserved at admission. They never change. `used_*` are the amounts that are
-    charged now. `ended_at` is the instant at which they were last set. It is measured by the clock that never goes back
-    (`storage.counters.touch`). `price` is the price at admission as JSON (`EffectivePrice.text`), or None.
+    Times are in microseconds since 1970. Money is in nano-dollars. Admission is the moment at which the reservation was
+    granted. `held_*` are the amounts reserved at admission. These amounts never change. `used_*` are the amounts that
+    are charged now. `ended_at` is the time at which `used_*` was last set, by a clock that never goes back
+    (`storage.limits.counters.touch`). `price` is the price at admission as JSON (`EffectivePrice.text`), or None.
     `cost_source` says where the cost comes from. `input_tokens`, `output_tokens` and `cached_tokens` contain the tokens
-    by kind, if they were given. While the reservation is open, these are the reserved tokens. Later, they are the
-    charged tokens.
+    by kind, if the caller gave them. While the reservation is open, these three fields contain the reserved tokens.
+    Later, they contain the charged tokens.
     """
 
     id: str
@@ -94,9 +97,9 @@ class Reservation(NamedTuple):
 class Actual(NamedTuple):
     """The amounts that a settle reports.
 
-    None stands for the reserved amount, which is different from 0. `counts` contains the tokens by kind if the settle
-    gives them. `cost_source` says where `cost` comes from. `price` is the price, as JSON, from which the cost was
-    computed.
+    If an amount is None, the settle charges the reserved amount. If it is 0, the settle charges 0. `counts` contains
+    the tokens by kind if the settle gives them. `cost_source` says where `cost` comes from. `price` is the price, as
+    JSON, from which the cost was computed.
     """
 
     tokens: int | None
@@ -112,9 +115,10 @@ class Actual(NamedTuple):
 
 
 def settled(before: Reservation, actual: Actual, now: int) -> Reservation:
-    """Return the reservation after a settle. If this settle repeats the first one, return `before` itself.
+    """Return the reservation after a settle.
 
-    Raises Conflict.
+    If the reservation is already settled with the same amounts, return `before` itself. Raises Conflict if it is
+    settled with other amounts, or if it is released.
     """
     tokens = before.held_tokens if actual.tokens is None else actual.tokens
     cost = before.held_cost if actual.cost is None else actual.cost
@@ -139,7 +143,10 @@ def settled(before: Reservation, actual: Actual, now: int) -> Reservation:
 
 
 def _counts(before: Reservation, actual: Actual) -> TokenCounts:
-    """Return the tokens by kind that a settle charges. If the settle gives no tokens, return the reserved tokens."""
+    """Return the tokens by kind that a settle charges.
+
+    If the settle gives no tokens, return the reserved tokens. If it gives only their total, return zeros.
+    """
     if actual.counts is not None:
         return actual.counts
     if actual.tokens is not None:
@@ -156,9 +163,9 @@ def _repeated(before: Reservation, actual: Actual) -> Reservation:
 
 
 def released(before: Reservation, now: int) -> Reservation:
-    """Return the reservation after a release. If this repeats the first release, return `before` itself.
+    """Return the reservation after a release.
 
-    Raises Conflict.
+    If the reservation is already released, return `before` itself. Raises Conflict if it is settled.
     """
     if before.status == Status.RELEASED:
         return before
@@ -170,7 +177,7 @@ def released(before: Reservation, now: int) -> Reservation:
 def extended(before: Reservation, expires_at: int, now: int) -> Reservation:
     """Return the reservation with a later `expires_at`, never an earlier one.
 
-    Raises Conflict if it is no longer open.
+    Raises Conflict if the reservation has ended or has reached `expires_at`.
     """
     if before.status in OVER:
         raise _over(before)
@@ -181,9 +188,9 @@ def extended(before: Reservation, expires_at: int, now: int) -> Reservation:
 
 
 def expired(before: Reservation, *, charge: bool) -> Reservation:
-    """Return an open reservation as expired.
+    """Return an open reservation after it has expired.
 
-    If `charge` is true, its estimate is charged. Otherwise nothing is charged.
+    If `charge` is true, the reserved amounts are charged. Otherwise nothing is charged.
     """
     if charge:
         return before._replace(status=Status.EXPIRED, used_tokens=before.held_tokens, used_cost=before.held_cost)

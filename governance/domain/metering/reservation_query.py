@@ -1,17 +1,17 @@
-"""The filter of a list of reservations."""
+"""The filter for a list of reservations."""
 
 from typing import NamedTuple
 
 EXACT_TOTAL = 10_000
-"""The largest number of reservations that a list counts exactly. If there are more, the list has no total."""
+"""A list counts up to this many reservations. If there are more, the response contains no total."""
 
 
 class ReservationFilter(NamedTuple):
     """Selects reservations.
 
     A field that is `None` does not filter. `provider` and `model` are in canonical form, so other spellings match too.
-    `since` is inclusive and `until` is exclusive. Both are in microseconds, and are compared with the instant of
-    admission.
+    `since` and `until` are compared with the time at which a reservation was granted. `since` is inclusive and `until`
+    is exclusive. Both are in microseconds since 1970.
     """
 
     status: str | None = None

@@ -1,10 +1,14 @@
-"""The results of comparing the counters with the ledger."""
+"""The results of comparing the counters with the ledger.
+
+A counter contains the used and reserved amounts of a rule in one time window. The ledger contains the amounts of every
+single call. The sums of the ledger must be equal to the counters.
+"""
 
 from typing import NamedTuple
 
 
 class CounterDifference(NamedTuple):
-    """A counter that differs from the ledger: the amounts of the counter, and the sums of the ledger."""
+    """A counter that differs from the ledger: the amounts in the counter, and the sums of its amounts in the ledger."""
 
     rule_id: str
     metric: str
@@ -16,7 +20,7 @@ class CounterDifference(NamedTuple):
 
 
 class FullCounter(NamedTuple):
-    """A counter close to the largest number that a counter can contain."""
+    """A counter that is close to the largest number that a counter can contain."""
 
     rule_id: str
     metric: str

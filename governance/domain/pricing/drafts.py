@@ -1,4 +1,8 @@
-"""A price override as read from a body or a file. It is checked as a whole, and then becomes a stored override."""
+"""A price override as read from a request body or a config file, before it is checked and stored.
+
+A price override is a stored price of a model, which is used before the price list. An override that uses the price of
+another model is an alias.
+"""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -24,7 +28,7 @@ class SameAs(NamedTuple):
 
 
 class PriceDraft(NamedTuple):
-    """An override without an id. It contains a price, or `same_as`."""
+    """An override that has no id yet. It contains a price, or `same_as` if it is an alias."""
 
     model: str
     provider: str | None = None
@@ -34,7 +38,7 @@ class PriceDraft(NamedTuple):
 
     @property
     def identity(self) -> PriceIdentity:
-        """The model, and the instant from which the override applies. No two overrides have the same identity."""
+        """The model, and the time from which the override applies. No two overrides have the same identity."""
         return (*spelled(self.model, self.provider), self.effective_from)
 
 

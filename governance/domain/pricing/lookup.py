@@ -9,10 +9,11 @@ from governance.domain.pricing.schedule import EffectivePrice
 
 
 class PriceLookup(NamedTuple):
-    """The price of a model at an instant, and the cost of the requested tokens.
+    """The price of a model at the time `at`, and the cost of the tokens in the request.
 
-    The price is None if the model has none. `model` is the canonical (provider, model). `not_priced` names the rates in
-    the list that are not used. `is_asked` says whether the request contains tokens.
+    `found` is None if the model has no price. `model` is (provider, model) in canonical form. `not_priced` names the
+    rates of the model in the price list that this service does not use. `is_asked` says whether the request contains
+    tokens.
     """
 
     model: ModelKey

@@ -1,4 +1,7 @@
-"""Price overrides: stored prices, which are used before the list. An alias uses the price of another model."""
+"""Price overrides: prices of models in the database, which are used before the price list.
+
+An override that uses the price of another model is an alias.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,17 +13,17 @@ from governance.domain.pricing.price import Price
 from governance.domain.pricing.schedule import CostSource, EffectivePrice, PriceEntry
 
 ModelKey = tuple[str, str]
-"""(provider, model) in the canonical form in which calls are matched. The provider is '' if none is named."""
+"""(provider, model), both in the canonical form in which names are compared. A missing provider is ''."""
 
 PriceIdentity = tuple[str, str, int]
-"""The canonical provider and model, and the instant from which an override applies."""
+"""The provider and model in canonical form, and the time from which an override applies (microseconds)."""
 
 
 class PriceOverride(NamedTuple):
-    """A stored override: a price in `rates`, or an alias (`same_as_model`).
+    """A stored override. It contains a price (`rates`) or the model of an alias (`same_as_model`).
 
-    `rates` is the price as JSON (`price_json`). It is '' for an alias. `match_*` are the names in canonical form.
-    `effective_from` is 0 if the override applies at any time.
+    `rates` is the price as JSON (`price_json`). It is '' for an alias. `match_*` are the provider and model in
+    canonical form. `effective_from` is 0 if the override applies at any time.
     """
 
     id: str
@@ -37,7 +40,7 @@ class PriceOverride(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name `provider/model`. The search looks for its text in this name."""
+        """The name `provider/model`. A search for overrides looks for its text in this name."""
         return full_name(self.provider, self.model)
 
     @property
@@ -47,12 +50,12 @@ class PriceOverride(NamedTuple):
 
     @property
     def identity(self) -> PriceIdentity:
-        """The model, and the instant from which the override applies. No two overrides have the same identity."""
+        """The model, and the time from which the override applies. No two overrides have the same identity."""
         return self.match_provider, self.match_model, self.effective_from
 
     @property
     def target(self) -> ModelKey | None:
-        """The model whose price an alias uses. None if the override contains a price."""
+        """The (provider, model) whose price an alias uses. None if the override contains a price."""
         return spelled(self.same_as_model, self.same_as_provider) if self.same_as_model else None
 
     @property
@@ -68,9 +71,9 @@ class PriceOverride(NamedTuple):
 
 OverridesByModel = Mapping[ModelKey, Sequence[PriceOverride]]
 ListedPrices = Callable[[str, str], Sequence[EffectivePrice]]
-"""Returns the list's prices of (provider, model), in order of preference.
+"""A function that returns the prices of (provider, model) in the price list.
 
-The result is empty if the list contains none.
+The first price that applies at a given time is used. If the list does not contain the model, the result is empty.
 """
 
 SELF = "Give same_as as another model: an alias cannot take its own price."
@@ -84,7 +87,10 @@ def full_name(provider: str | None, model: str) -> str:
 
 
 def alias_fault(override: PriceOverride, others: Iterable[PriceOverride]) -> str | None:
-    """Return why an alias would not lead to a price in one step, given all other overrides. Return None if it would."""
+    """Return an error message if an alias refers to itself or to another alias. Return None otherwise.
+
+    An alias must refer to a model with a price. `others` contains all other overrides.
+    """
     target = override.target
     if target == override.key:
         return SELF
@@ -97,7 +103,10 @@ def alias_fault(override: PriceOverride, others: Iterable[PriceOverride]) -> str
 
 
 def prices_of(key: ModelKey, overrides: OverridesByModel, listed: ListedPrices) -> tuple[EffectivePrice, ...]:
-    """Return the prices of a model in order of preference: its overrides, newest first, and then the list's prices."""
+    """Return the prices of a model. The first price that applies at a given time is used.
+
+    First come the prices of the model's overrides, the latest start first. Then come the prices of the price list.
+    """
     return (*_overridden(key, overrides, listed), *listed(*key))
 
 
@@ -115,7 +124,7 @@ def _overridden(key: ModelKey, overrides: OverridesByModel, listed: ListedPrices
 
 
 def _stored(key: ModelKey, overrides: OverridesByModel) -> Iterator[PriceOverride]:
-    """Yield the overrides of a model: first those for its provider, then those that name no provider."""
+    """Yield the overrides of a model: first those that name its provider, then those that name no provider."""
     provider, model = key
     yield from overrides.get(key, ())
     if provider:
@@ -123,7 +132,7 @@ def _stored(key: ModelKey, overrides: OverridesByModel) -> Iterator[PriceOverrid
 
 
 def by_model(overrides: Iterable[PriceOverride]) -> dict[ModelKey, Sequence[PriceOverride]]:
-    """Return the overrides of each model, sorted by start, the latest first."""
+    """Return the overrides of each model. The override that starts to apply latest comes first."""
     found: defaultdict[ModelKey, list[PriceOverride]] = defaultdict(list)
     for each in sorted(overrides, key=lambda each: (-each.effective_from, each.id)):
         found[each.key].append(each)

@@ -12,10 +12,10 @@ from governance.domain.pricing.tokens import TokenCounts
 MAX_RATE = 1_000_000
 """The largest rate: a million dollars per million tokens, or per call."""
 DECIMALS = 12
-"""The largest number of decimals that an override's rate may have.
+"""The rate of an override may have at most this many decimals. An override is a price in the database.
 
-Some rates of the list have 17 decimals. With up to 18 decimals, `MAX_RATE` and `MAX_TOKENS`, every product and sum is
-exact in the 40 digits of `money.UP`.
+Some rates of the price list have 17 decimals. `money.UP` computes with 40 digits. So every product and every sum is
+exact for rates of up to 18 decimals and up to `MAX_RATE`, and for up to `MAX_TOKENS` tokens.
 """
 
 
@@ -34,7 +34,8 @@ class Rates(NamedTuple):
 class Tier(NamedTuple):
     """The rates that apply to a call with more than `above` input tokens.
 
-    They apply to all tokens of the call. For a kind without a rate in the tier, the rate of the price applies.
+    These rates apply to all tokens of the call. If the tier has no rate for a kind of token, the rate of the price
+    without tiers applies.
     """
 
     above: int
@@ -63,9 +64,10 @@ class Price(NamedTuple):
     def cost(self, tokens: TokenCounts, requests: int = 1) -> int | None:
         """Return the cost of calls with these tokens in nano-dollars.
 
-        Only the sum is rounded up. Return None if the price is unknown. A part of the input or output that has no rate
-        costs the rate of the input or output. A price without an input rate is unknown, not free. If there is output, a
-        price without an output rate is unknown too (docs/contract.md §9).
+        Only the sum is rounded up. Some tokens are a part of the input or output, for example cached tokens or audio
+        tokens. If the price has no rate for such a part, the rate of the input or output applies to the part. Return
+        None if the price is unknown. A price without an input rate is unknown, not free. If there is output, a price
+        without an output rate is unknown too (docs/contract.md §9).
         """
         rates = self.rates_at(tokens.input) if self.tiers else self.rates
         whole_input, whole_output = rates.input, rates.output

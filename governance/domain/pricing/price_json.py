@@ -12,13 +12,13 @@ PRICES_REMEMBERED = 4096
 
 
 def number(value: Decimal) -> str:
-    """Write an exact JSON number without an exponent and without trailing zeros."""
+    """Write a number as exact JSON, without an exponent and without trailing zeros."""
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def rates(given: Rates) -> str:
-    """Write the rates as members of a JSON object. A missing rate has no member."""
+    """Write the rates as members of a JSON object, without the braces. A missing rate has no member."""
     return ",".join(f'"{kind}":{number(rate)}' for kind, rate in given._asdict().items() if rate is not None)
 
 
@@ -42,13 +42,13 @@ def text(price: Price) -> str:
 
 @lru_cache(maxsize=PRICES_REMEMBERED)
 def read(stored: str) -> Price:
-    """Read the price from a text that `text` or `EffectivePrice.text` has written. Other members are ignored."""
+    """Read a price from JSON that `text` or `EffectivePrice.text` wrote. All members except the rates are ignored."""
     return of(json.loads(stored, parse_float=Decimal))
 
 
 @lru_cache(maxsize=PRICES_REMEMBERED)
 def source(stored: str) -> str:
-    """Read from a reservation's stored price where the price comes from."""
+    """Return where a price comes from. `stored` is the price as a reservation stores it, as JSON."""
     return str(json.loads(stored)["source"])
 
 

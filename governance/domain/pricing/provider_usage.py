@@ -1,8 +1,8 @@
 """Converts a provider's `usage` object to token counts.
 
-Each provider uses different names for the counts. Some providers count cached tokens as part of the input, and others
-count them separately. The shapes are data: the keys that identify a shape, and the keys whose values add up to each
-count. All other keys are ignored.
+Providers use different names for the counts. Some providers count cached tokens as part of the input, and others count
+them separately. A shape is one form of the `usage` object. `SHAPES` lists, for each shape, the keys that identify it,
+and the keys whose values are added or subtracted to compute each count. All other keys are ignored.
 """
 
 from collections.abc import Mapping
@@ -11,13 +11,16 @@ from typing import Any, NamedTuple
 from governance.domain.pricing.tokens import MAX_TOKENS, TokenCounts
 
 Faults = dict[str, list[str]]
-"""Error sentences, by the path in the object."""
+"""Error messages, by the path of the value in the object, for example `cache_creation.ephemeral_1h_input_tokens`."""
 Path = tuple[str, ...]
-"""The keys that lead to a count. `[key=value]` selects the first object in a list in which `key` has that value."""
+"""The keys that lead to a count, from the outermost object inwards.
+
+`[key=value]` selects the first object in a list in which `key` has that value.
+"""
 
 
 class Term(NamedTuple):
-    """A count to add or to subtract. It is the value at the first of `paths` that exists, or 0 if none exists."""
+    """A number to add or to subtract: the value at the first of `paths` that exists, or 0 if no path exists."""
 
     paths: tuple[Path, ...]
     subtracted: bool = False
@@ -26,8 +29,8 @@ class Term(NamedTuple):
 class Shape(NamedTuple):
     """A shape of `usage`.
 
-    An object has this shape if it contains one of the keys in `marks`. `counts` contains the terms for each field of
-    TokenCounts.
+    An object has this shape if it contains one of the keys in `marks`. `counts` contains, for each field of
+    TokenCounts, the terms that add up to it.
     """
 
     name: str
@@ -126,9 +129,9 @@ SHAPES = (
 )
 """All shapes.
 
-The first shape whose mark is in the object is used. So the shapes with unique marks come first. In November 2026, the
-samples in `tests/domain/pricing/usages.py` were compared with the counts that genai-prices 0.2.3 extracts. The samples
-of OpenAI's realtime API and of vLLM were not compared.
+If an object contains marks of several shapes, the first of these shapes is used. So the shapes whose marks occur in no
+other shape come first. In November 2026, the counts of the samples in `tests/domain/pricing/usages.py` were compared
+with the counts that genai-prices 0.2.3 extracts. The samples of OpenAI's realtime API and of vLLM were not compared.
 """
 WHOLE = ""
 """The path of a fault that is about the whole object."""
@@ -151,9 +154,9 @@ def read(usage: Mapping[str, Any]) -> tuple[TokenCounts, Faults]:
 
 
 def _value(usage: Mapping[str, Any], term: Term, faults: Faults) -> int:
-    """Return the count of a term with its sign.
+    """Return the number of a term: positive if it is added, negative if it is subtracted.
 
-    Return 0 if the count is missing. If the value is not a count, add a fault.
+    Return 0 if the value is missing. If the value is not a count, add an error message to `faults` and return 0.
     """
     for path in term.paths:
         value = _at(usage, path)
@@ -184,7 +187,7 @@ def _selected(items: Any, step: str) -> Any:
 
 
 def _faults_of_sums(shape: Shape, counts: TokenCounts) -> Faults:
-    """Return a fault for parts that exceed the input or the output, and a fault if the total exceeds MAX_TOKENS."""
+    """Return error messages if the parts exceed the whole input or output, or if the total exceeds MAX_TOKENS."""
     least = {"input": min(counts.plain_input, *counts[:5]), "output": min(counts.plain_output, *counts[5:])}
     messages = [PARTS.format(shape=shape.name, name=name) for name, count in least.items() if count < 0]
     if counts.total > MAX_TOKENS:

@@ -1,4 +1,4 @@
-"""The prices of one model over time, and the price that applies at an instant."""
+"""The prices of one model over time, and the price that applies at a given time."""
 
 import json
 from enum import StrEnum
@@ -9,11 +9,11 @@ from governance.domain.pricing.price import Price
 from governance.domain.times import DAY, rfc3339
 
 ALWAYS = 0
-"""The instant from which a price without `effective_from` applies, in microseconds."""
+"""The time from which a price without `effective_from` applies, in microseconds since 1970."""
 
 
 class CostSource(StrEnum):
-    """The source of a cost. The value `none` means that no cost was given and none could be computed."""
+    """Where a cost comes from. `none` means that the caller gave no cost and the service could not compute the cost."""
 
     GIVEN = "given"
     OVERRIDE = "override"
@@ -22,10 +22,10 @@ class CostSource(StrEnum):
 
 
 class PriceEntry(NamedTuple):
-    """The source of a price: an override, or an entry of the list.
+    """Where a price comes from: an override in the database, or an entry of the price list.
 
-    For the list, `override_id` is None. For an alias, `same_as` is the name of the other model, as `provider/model`.
-    Otherwise it is None.
+    `override_id` is None if the entry is in the list. An alias is an override that uses the price of another model. For
+    an alias, `same_as` is the name of the other model, as `provider/model`. Otherwise `same_as` is None.
     """
 
     source: CostSource
@@ -36,11 +36,12 @@ class PriceEntry(NamedTuple):
 
 
 class EffectivePrice:
-    """A price, its source, and the time in which it applies.
+    """A price, where it comes from (`entry`), and the time in which it applies.
 
-    The price applies from `begins` (microseconds). If `daily` is given, the price applies only between two times of
-    each UTC day, in microseconds. The first time may be later than the second. `text` is the price as JSON, as
-    reservations store it. It is computed only once, because many calls use the same object.
+    The price applies from `begins` on (microseconds since 1970). If `daily` is given, the price applies only between
+    these two times of each UTC day (microseconds since midnight). If the first time is later than the second, the price
+    applies across midnight. `text` is the price as JSON, as reservations store it. The text is computed only once,
+    because many calls use the same object.
     """
 
     __slots__ = ("begins", "daily", "entry", "price", "text")
@@ -55,7 +56,7 @@ class EffectivePrice:
         self.text = _text(entry, price, begins)
 
     def holds(self, now: int) -> bool:
-        """Return whether the price applies at an instant."""
+        """Return whether the price applies at the given time."""
         if now < self.begins:
             return False
         if self.daily is None:
@@ -64,18 +65,21 @@ class EffectivePrice:
         return start <= time < end if start <= end else time >= start or time < end
 
     def under(self, entry: PriceEntry, begins: int) -> "EffectivePrice":
-        """Return the same price as it applies to an alias, from `begins` on."""
+        """Return the same price for an alias (`entry`), which applies from `begins` on at the earliest."""
         return EffectivePrice(entry, self.price, max(begins, self.begins), self.daily)
 
 
 class Schedule(NamedTuple):
-    """The prices of a model, in order of preference. `is_final` is false while the list is still being loaded."""
+    """The prices of a model. The first price that applies at a given time is used.
+
+    `is_final` is false while the price list is still being loaded.
+    """
 
     prices: tuple[EffectivePrice, ...] = ()
     is_final: bool = True
 
     def at(self, now: int) -> EffectivePrice | None:
-        """Return the price that applies at an instant. Return None if the model has no price then."""
+        """Return the price that applies at the given time. Return None if the model has no price at that time."""
         for each in self.prices:
             if each.holds(now):
                 return each

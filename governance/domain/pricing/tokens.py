@@ -3,15 +3,16 @@
 from typing import NamedTuple
 
 MAX_TOKENS = 10**12
-"""The largest number of tokens that one call may have (docs/contract.md §1)."""
+"""One call may have at most this many tokens (docs/contract.md §1)."""
 
 
 class TokenCounts(NamedTuple):
     """The tokens of one call.
 
     `input` and `output` are the totals. The other counts are parts of the totals. The parts of the input do not
-    overlap, and the parts of the output do not overlap. A token that is in no part is plain. Reasoning is part of the
-    output. `cache_write` is cached for five minutes, and `cache_write_1h` for an hour.
+    overlap, and the parts of the output do not overlap. A token that is in no part is plain. Reasoning tokens count as
+    plain output. The provider caches the tokens of `cache_write` for five minutes, and those of `cache_write_1h` for an
+    hour.
     """
 
     input: int = 0

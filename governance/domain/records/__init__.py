@@ -1,1 +1,1 @@
-"""Stored rows: their sources, pages of rows, changes since a mark, and differences between two states of a row."""
+"""Types for stored rows: who created a row, queries for lists, recent changes, the audit log, and differences."""

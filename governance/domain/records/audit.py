@@ -36,7 +36,7 @@ class Entry(NamedTuple):
 
 
 class RecordedEntry(NamedTuple):
-    """A stored entry. `seq` is larger for each new entry, even if the clock goes back."""
+    """A stored entry. Each new entry has a larger `seq` than all earlier ones, even if the clock goes back."""
 
     seq: int
     entry: Entry
@@ -45,8 +45,8 @@ class RecordedEntry(NamedTuple):
 class AuditQuery(NamedTuple):
     """A query of the audit log.
 
-    A field that is `None` does not filter. `since` is inclusive and `until` is exclusive, both in microseconds. Entries
-    about the entity `hidden` are left out.
+    A field that is `None` does not filter. `since` is inclusive and `until` is exclusive, both in microseconds.
+    `hidden` is a kind of object (`Entity`). Entries about objects of this kind are left out.
     """
 
     page: Page = Page()

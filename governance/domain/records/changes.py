@@ -1,4 +1,8 @@
-"""The rows that a worker's snapshot reads from the database: everything that changed since a mark."""
+"""The changes in the database that a worker reads to refresh its snapshot.
+
+A snapshot is a worker's copy of the database in memory. A mark identifies the state of the database that a snapshot
+contains. A refresh reads everything that changed since this mark.
+"""
 
 from collections.abc import Callable
 from time import sleep
@@ -10,11 +14,12 @@ from governance.domain.pricing.overrides import PriceOverride
 
 
 class Mark(NamedTuple):
-    """The state of the database that a snapshot has read.
+    """Identifies the state of the database that a snapshot contains.
 
-    `file` identifies the database file. A restored backup counts as another file. `revision` is the config revision.
-    `touched_at` (microseconds) is the newest `touched_at` of all counters. Each later write of a counter sets a larger
-    one.
+    `file` identifies the database file. A restored backup counts as another file. `revision` is the config revision, a
+    number that each edit of limits, keys, users or prices raises by 1. `touched_at` (microseconds) is the latest
+    `touched_at` of all counters. A counter contains the usage of a limit in a time window. Each write of counters sets
+    a `touched_at` that is later than all earlier ones.
     """
 
     file: tuple[int, int]
@@ -25,10 +30,10 @@ class Mark(NamedTuple):
 class Changes(NamedTuple):
     """The changes in the database since a mark.
 
-    If `whole` is true, they contain all rows. `limits` contains each limit that was created or edited, or whose
-    counters changed. `gone` contains the ids of deleted limits. `names` maps (scope, scope_id) to a name. `api_keys`,
-    `virtual_keys` and `prices` map ids to API keys, virtual keys and price overrides. The value for a deleted id is
-    None.
+    If `whole` is true, the changes contain all rows. `limits` contains each limit that was created or edited, or whose
+    counters changed. `gone` contains the ids of deleted limits. `names` maps (scope, scope_id) to the name of a virtual
+    key or user. `api_keys`, `virtual_keys` and `prices` map ids to API keys, virtual keys and price overrides. The
+    value for a deleted id is None.
     """
 
     mark: Mark
@@ -42,9 +47,9 @@ class Changes(NamedTuple):
 
 
 Loader = Callable[[Mark | None], Changes]
-"""Reads the changes since a mark in one transaction.
+"""A function that reads the changes since a mark in one transaction.
 
-If the mark is None or belongs to another file, it reads all rows.
+If the mark is None or belongs to another database file, the function reads all rows.
 """
 
 BREATH = 0.0001
@@ -54,7 +59,7 @@ BREATH = 0.0001
 def yield_gil() -> None:
     """Sleep for a moment, so that threads that handle requests can run.
 
-    A refresh calls this about every half millisecond. Otherwise, on a busy core, the scheduler would let a computing
-    thread run for 4 ms while other threads wait.
+    A refresh of the snapshot calls this about every half millisecond. Without it, on a busy core, the scheduler would
+    let the thread of the refresh run for 4 ms while other threads wait.
     """
     sleep(BREATH)

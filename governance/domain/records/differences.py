@@ -13,7 +13,7 @@ from governance.domain.times import rfc3339
 
 
 class Difference(NamedTuple):
-    """A value that differs between two states. `old` or `new` is None if the value does not exist in that state."""
+    """A value that differs between two states. `old` or `new` is None if the row has no such value in that state."""
 
     what: str
     old: str | None
@@ -32,7 +32,7 @@ def title(limit: Limit) -> str:
 
 
 def shown(metric: str, max_limit: int, duration: str) -> str:
-    """Return a maximum with its window as text, for example `$50 / 1d` or `2000 tokens / 1h`."""
+    """Return a maximum and its time window as text, for example `$50 / 1d` or `2000 tokens / 1h`."""
     much = f"${money.dollars(max_limit)}" if metric == Metric.COST else f"{max_limit} {metric}"
     return f"{much} / {duration}"
 
@@ -64,7 +64,7 @@ def of_prices(before: PriceOverride | None, after: PriceOverride | None) -> tupl
 
 
 Shown = dict[object, tuple[str, str]]
-"""The values of a row that are shown, as (name, text). The key identifies a value in both states."""
+"""The values of a row that a person sees, as (name, text). Both states use the same key for the same value."""
 
 
 def _differences(old: Shown, new: Shown) -> Iterator[Difference]:

@@ -1,4 +1,4 @@
-"""The query of a list: page, filter and order."""
+"""The parts of a query for a list: page, filter and sort order."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ FARTHEST_OFFSET = 1_000_000_000
 
 
 class Page(NamedTuple):
-    """A page: skip `offset` rows, then return at most `limit`."""
+    """A part of a list: skip `offset` rows, then return at most `limit` rows."""
 
     limit: int = DEFAULT_PAGE
     offset: int = 0
@@ -45,7 +45,11 @@ class Order(NamedTuple):
 
 
 class Validity(NamedTuple):
-    """A page is valid while `snapshot` is current, from `valid_from` until `valid_until` (microseconds)."""
+    """The time in which a page of the list is valid.
+
+    `snapshot` is the copy of the database in memory from which the page was read. The page is valid from `valid_from`
+    until `valid_until` (microseconds), as long as this snapshot is the current one.
+    """
 
     snapshot: object
     valid_from: int
@@ -53,7 +57,7 @@ class Validity(NamedTuple):
 
 
 class ListQuery(NamedTuple):
-    """A query of the list of model limits."""
+    """A query for the list of model limits."""
 
     page: Page = Page()
     filter: Filter = Filter()

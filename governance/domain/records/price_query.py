@@ -21,7 +21,7 @@ class PricesQuery(NamedTuple):
 class PriceLookupQuery(NamedTuple):
     """A query for the price of one model.
 
-    `at` is an instant. None means now. `counts` contains the tokens whose cost is requested.
+    `at` is a time in microseconds since 1970. None means now. The response contains the cost of the tokens in `counts`.
     """
 
     model: str

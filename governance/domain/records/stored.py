@@ -1,4 +1,4 @@
-"""Stored rows, each with the file from which it was created."""
+"""Stored rows, each with the config file that created it."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -12,10 +12,11 @@ LIMIT, KEY, USER, PRICE = "model_limit", "virtual_key", "user", "price"
 
 
 class Source(NamedTuple):
-    """The source of a row.
+    """The config file that created a row.
 
-    `name` is the owner of the file that created the row. `place` is the path of that file. `name` is '' if no file
-    created the row. `place` is '' if the owner was named explicitly, and None if the path is not known.
+    `name` is the owner of the file. If no owner is named explicitly, `name` is the base name of the file. If no file
+    created the row, `name` is ''. `place` is the path of the file. It is '' if an owner is named explicitly, and None
+    if the path is not known.
     """
 
     name: str = ""
@@ -23,7 +24,7 @@ class Source(NamedTuple):
 
     @property
     def placed(self) -> bool:
-        """Whether the name is only the base name of a file. A file in another folder may have the same name."""
+        """Whether `name` is only the base name of the file. A file in another folder may have the same base name."""
         return bool(self.name and self.place)
 
 
@@ -39,7 +40,7 @@ class ManagedLimit(NamedTuple):
 
 
 class ManagedKey(NamedTuple):
-    """A stored virtual key, the hash of its entry, and the file that created it."""
+    """A stored virtual key, the hash of its entry in the config file, and the file that created it."""
 
     key: VirtualKey
     config_hash: str | None
@@ -47,7 +48,7 @@ class ManagedKey(NamedTuple):
 
 
 class ManagedUser(NamedTuple):
-    """A stored user, the hash of its entry, and the file that created it."""
+    """A stored user, the hash of its entry in the config file, and the file that created it."""
 
     user: User
     config_hash: str | None
@@ -55,7 +56,7 @@ class ManagedUser(NamedTuple):
 
 
 class ManagedPrice(NamedTuple):
-    """A stored price override, the hash of its entry, and the file that created it."""
+    """A stored price override, the hash of its entry in the config file, and the file that created it."""
 
     price: PriceOverride
     config_hash: str | None
@@ -66,7 +67,7 @@ Managed = ManagedLimit | ManagedKey | ManagedUser | ManagedPrice
 
 
 class StoredRows(NamedTuple):
-    """All stored rows by id. `deleted` contains the (entity, id) of each deleted row."""
+    """All stored rows by id. `deleted` contains the (kind, id) of each deleted row, for example (`user`, `u1`)."""
 
     limits: Mapping[str, ManagedLimit]
     keys: Mapping[str, ManagedKey]

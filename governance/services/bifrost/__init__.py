@@ -1,1 +1,1 @@
-"""The import from Bifrost's store."""
+"""The import of limits from the database of Bifrost, an LLM gateway."""

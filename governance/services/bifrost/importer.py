@@ -1,6 +1,6 @@
-"""Imports limits, virtual keys and usage from Bifrost in one transaction.
+"""Imports limits, virtual keys, prices and usage from the database of Bifrost, an LLM gateway, in one transaction.
 
-Rows that are stored already stay unchanged.
+Rows that this service stores already stay unchanged.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ from schemas.bifrost.rows import candidates
 
 
 class BifrostImport:
-    """Imports limits, virtual keys and usage from a Bifrost store."""
+    """Imports limits, virtual keys, prices and usage from a database of Bifrost."""
 
     def __init__(
         self, database: Database, writer: Writer, clock: Clock, random_ids: RandomIds, busy_timeout: float
@@ -34,7 +34,7 @@ class BifrostImport:
         self._busy_timeout = busy_timeout
 
     def run(self, file: Path, *, dry_run: bool) -> ImportPlan:
-        """Store the rows of a Bifrost store that are not stored here yet.
+        """Copy the rows of a Bifrost database that this service does not store yet.
 
         A dry run only returns the plan. Raises InvalidRequest, Unavailable.
         """
@@ -46,7 +46,7 @@ class BifrostImport:
         if dry_run or not decided.changes:
             return decided
         with self._writer.write() as write:
-            # another write was committed after the plan was made, so make the plan again under the lock
+            # if another write was committed after the plan was made, make the plan again under the write lock
             if write.revision != seen + 1:
                 decided = self._decide(write.connection, arriving, write.now)
             _store(write, decided)

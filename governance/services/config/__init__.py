@@ -1,1 +1,1 @@
-"""Config files: check, plan, sync and export them."""
+"""The operations on config files: check, plan, sync and export."""

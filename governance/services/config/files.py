@@ -1,4 +1,8 @@
-"""Reads a config file, or refuses it with all its faults. Exports the stored rows as a config file."""
+"""Reads a config file, or refuses the file with a list of all its faults. Exports the stored rows as a config file.
+
+A config file contains limits, virtual keys, users and prices. The database stores, with each row that a file created,
+the source of the row: the owner of the file and the path of the file.
+"""
 
 import codecs
 import os
@@ -26,14 +30,15 @@ MARKS = (b"{", b"[", b",")
 MOST_VALUES = 2_000_000
 """The largest number of values that a file may contain if it is sent over HTTP.
 
-This limits the memory that the reader needs. The number of values is estimated by counting the MARKS in the file.
+This limits the memory that is needed to read the file. The number of values is estimated by counting the MARKS in the
+file.
 """
 TOO_MANY = f"Split the file: it has more than {MOST_VALUES:,} values."
 NOTHING = Wanted((), (), (), (), (), (), (), ())
 
 
 class LoadedFile(NamedTuple):
-    """A config file without faults. `source` is stored with its rows."""
+    """A config file without faults. `source` is stored with the rows that the file creates."""
 
     name: str
     text: str
@@ -46,7 +51,7 @@ class LoadedFile(NamedTuple):
         return f"file:{self.source.name}"
 
     def refusal(self, faults: Sequence[Fault]) -> FaultyFile:
-        """Build the error for faults that were found after the file had been read."""
+        """Build the error for faults that are found after the file has been read."""
         return FaultyFile(self.name, _with_lines(self.text, faults))
 
 
@@ -61,9 +66,9 @@ class Files:
     def read(self, path: Path, *, valued: bool = True, owner: str | None = None) -> LoadedFile:
         """Read a file without using the database.
 
-        Raises FaultyFile with all its faults and warnings. A value may refer to an environment variable that is not
-        set. If `valued` is true, this is a fault. Otherwise it is a warning. `owner` replaces the owner that the file
-        names. If there is neither, the source contains the file's base name and its path.
+        Raises FaultyFile with all faults and warnings of the file. A value in the file may refer to an environment
+        variable that is not set. If `valued` is true, this is a fault. Otherwise it is a warning. `owner` replaces the
+        owner that the file names. If no owner is given, the source contains the base name and the path of the file.
         """
         with pause_gc():
             return self._document(path.name, _bytes(path), lambda own: _file_source(path, owner or own), valued=valued)
@@ -71,8 +76,9 @@ class Files:
     def received(self, raw: bytes, owner: str | None) -> LoadedFile:
         """Read a file that was sent over HTTP.
 
-        Without an owner, its rows have no source. Raises FaultyFile. The environment is not read, because a caller
-        could use it to read secrets. The number of reported faults is limited as for any other body.
+        If no owner is given, the rows of the file have no source. Environment variables are not read, because a caller
+        could use them to read secrets. The number of reported faults is limited, as for every other request body.
+        Raises FaultyFile, and InvalidRequest if the file contains too many values.
         """
         most, raw = MOST_FAULTS, raw.removeprefix(codecs.BOM_UTF8)
         if sum(map(raw.count, MARKS)) > MOST_VALUES:
@@ -91,7 +97,7 @@ class Files:
         valued: bool = True,
         most: int | None = None,
     ) -> LoadedFile:
-        """Read the bytes of a file. `most` is given only for HTTP: the reader stops after this many faults."""
+        """Read a file from its bytes. `most` is the largest number of faults to report, for a file sent over HTTP."""
         try:
             document = strict_json.read_object(raw, strict_json.FILE)
         except InvalidRequest as error:
@@ -106,19 +112,19 @@ class Files:
         return file
 
     def cautions(self, document: LoadedFile, faults: Sequence[Fault] = ()) -> list[Misplaced]:
-        """Return the warnings about a file: entries without effect, or with an effect that the author may not want."""
+        """Return warnings about entries of a file that have no effect, or an effect that the author may not want."""
         warnings = lint.lint(document.wanted, self._clock(), [fault.param or "" for fault in faults])
         return _with_lines(document.text, [Fault(path, sentence) for path, sentence in warnings])
 
     def left_out(self, document: LoadedFile, faults: Sequence[Fault] = ()) -> list[Misplaced]:
-        """Return the budgets and rate limits in a file that belong to no limit here, each with the reason."""
+        """Return the budgets and rate limits in a file that belong to no limit, each with the reason."""
         items = lint.left_out(document.wanted, [fault.param or "" for fault in faults])
         return _with_lines(document.text, [Fault(path, sentence) for path, sentence in items])
 
     def export(self) -> bytes:
-        """Return all rows that a file can contain, in the plain form of a file.
+        """Return a config file (JSON) with all stored rows that a config file can contain.
 
-        The order is fixed, and secrets are left out.
+        The order of the rows is fixed, and secrets are left out.
         """
         with self._database.read() as connection:
             return export.document(current_state.current_state(connection))
@@ -135,7 +141,8 @@ def _named_source(owner: str | None) -> Source:
 def _file_source(path: Path, owner: str | None) -> Source:
     """Return the source of a file.
 
-    Symbolic links in its path are not resolved, because links to mounted files change with each version.
+    Symbolic links in the path are not resolved. A mounted file may be a symbolic link whose target changes with each
+    version of the file, and the path must stay the same.
     """
     return Source(owner, "") if owner else Source(path.name, os.path.abspath(path))  # noqa: PTH100
 
@@ -151,7 +158,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _syntax_fault(raw: bytes, error: InvalidRequest) -> Misplaced:
-    """Build the fault, with its line, for a file that is not valid JSON."""
+    """Build the fault for a file that is not valid JSON, with the line of the error."""
     if error.param is not None:
         path, line = repeated(raw.decode())
         return Misplaced(line, path, error.message)
@@ -159,7 +166,7 @@ def _syntax_fault(raw: bytes, error: InvalidRequest) -> Misplaced:
 
 
 def _with_lines(text: str, faults: Sequence[Fault]) -> list[Misplaced]:
-    """Return the faults with their lines, in the order of the lines."""
+    """Return the faults with the numbers of their lines, sorted by line."""
     if not faults:
         return []
     wanted = {step for fault in faults for step in steps_to(fault.param or "")}

@@ -1,4 +1,7 @@
-"""Writes the steps of a plan. The number of SQL statements does not depend on the number of steps."""
+"""Writes the steps of a plan to the database. Each step creates, changes, replaces, removes or keeps one row.
+
+The number of SQL statements does not depend on the number of steps.
+"""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -18,7 +21,8 @@ HeldT = TypeVar("HeldT", ManagedLimit, ManagedKey, ManagedUser, ManagedPrice)
 def carry_out(write: Write, source: Source, steps: Iterable[Step]) -> None:
     """Write the steps.
 
-    Removals are written first, because new rows may have the ids, names and identities of removed rows.
+    Removals are written first, because a new row may have the same id or name as a removed row. A new limit may also be
+    for the same scope, provider and model as a removed limit.
     """
     listed = list(steps)
     removed = [step.before for step in listed if step.action in (Action.REMOVE, Action.REPLACE)]
@@ -51,6 +55,6 @@ def _edits(steps: Iterable[Step]) -> list[Edit]:
 
 
 def _with_new_place(steps: Iterable[Step]) -> list[ManagedLimit]:
-    """Return the limits whose source had no known path before these steps and has one after them."""
+    """Return the limits whose file had no known path before these steps, and has a known path after them."""
     after = ((step.after, step.before) for step in steps if step.before is not None)
     return [row for row, before in after if isinstance(row, ManagedLimit) and row.source != before.source]

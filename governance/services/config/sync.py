@@ -1,4 +1,8 @@
-"""Applies a file to the database: makes a plan, shows it, and makes it again in the transaction that writes."""
+"""Syncs the database with a config file: makes a plan of the changes, and carries the plan out in one transaction.
+
+If a plan may be out of date, it is made again in that transaction. The config revision is a number that each edit of
+limits, keys, users or prices raises by 1.
+"""
 
 import logging
 from collections.abc import Iterable
@@ -30,9 +34,9 @@ logger = logging.getLogger("governance.files")
 VALUES_FILE = "virtual-keys.txt"
 FRESH = 5 * SECOND
 TRIES = 12
-"""How often a start tries to get the write lock. Each try waits as long as any other write."""
+"""How many times a start tries to get the write lock. Each try waits as long as any other write does."""
 TRIES_WHILE_RUNNING = 3
-"""How often a reload tries to get the write lock. During a reload gunicorn's master does not supervise its workers."""
+"""How many times a reload tries to get the write lock. Meanwhile gunicorn's master does not supervise the workers."""
 
 
 IN_FORCE = "the limits of before are in force. Look at the log, mend it, and send SIGHUP or restart the service."
@@ -54,15 +58,15 @@ class PreparedPlan(NamedTuple):
     def holds(self, write: Write) -> bool:
         """Return whether the plan is still valid in this write.
 
-        It must be less than 5 s old, and there must have been no other write.
+        The plan must be less than 5 s old, and no other write may have been committed since it was made.
         """
         return write.revision == self.revision + 1 and 0 <= write.now - self.at < FRESH
 
 
 class SyncResult(NamedTuple):
-    """The plan that was carried out, and the number of virtual keys that got a new value.
+    """The plan that was carried out, and the number of virtual keys for which a value was generated.
 
-    `VALUES_FILE` contains the values.
+    The generated values are in the file `VALUES_FILE`.
     """
 
     plan: Plan
@@ -85,8 +89,9 @@ class Sync:
     def plan(self, document: LoadedFile, *, prune: bool, overwrite: bool = False) -> PreparedPlan:
         """Return the plan of a sync at the present time.
 
-        Raises FaultyFile if the file conflicts with stored rows. `prune` removes the rows that the file created and no
-        longer contains. `overwrite` undoes edits made through the API.
+        If `prune` is true, the plan removes the rows that the file created and no longer contains. If `overwrite` is
+        true, the plan undoes edits that were made through the API. Raises FaultyFile if the file conflicts with stored
+        rows.
         """
         with self._database.read() as connection:
             now = self._clock()
@@ -98,8 +103,8 @@ class Sync:
     ) -> SyncResult:
         """Carry out a plan in one transaction.
 
-        Raises FaultyFile. If the plan may be out of date, a new plan is made in the transaction. But if `exact` is true
-        and there was a write after the plan was made, raises Conflict.
+        If the plan may be out of date, a new plan is made in the transaction. But if `exact` is true, and another write
+        was committed after the plan was made, raises Conflict. Raises FaultyFile if the new plan has faults.
         """
         with self._writer.write() as write:
             if exact and write.revision != planned.revision + 1:
@@ -114,8 +119,8 @@ class Sync:
     def at_start(self, path: Path) -> list[str]:
         """Sync a file before the service starts.
 
-        Return the warnings for `/readyz`. If the file cannot be applied and no limits are stored, raises NotReady with
-        every fault. If limits are stored, the service starts with them.
+        Return the warnings for `/readyz`. If the file cannot be applied, the service starts with the stored limits. If
+        no limits are stored either, raises NotReady with every fault.
         """
         error, notes = self._try(path, TRIES)
         if error is not None and not self._any_limits():
@@ -132,7 +137,7 @@ class Sync:
         return notes if error is None else _log_failure(path, error)
 
     def _try(self, path: Path, tries: int) -> tuple[GovernanceError | None, list[str]]:
-        """Apply a file. Return the error, or None, and the warnings for `/readyz`."""
+        """Apply a file. Return the error, or None if there is no error, and the warnings for `/readyz`."""
         try:
             with pause_gc():
                 document = self._files.read(path)
@@ -147,7 +152,7 @@ class Sync:
     def _apply_with_retries(self, document: LoadedFile, tries: int) -> None:
         """Apply a file if it changes anything.
 
-        If the database is busy, try again, because another service may be applying the file.
+        If the database is busy, try again, because another instance of the service may be applying the same file.
         """
         for left in reversed(range(tries)):
             try:
@@ -167,7 +172,7 @@ class Sync:
     def _with_values(self, steps: Iterable[Step]) -> tuple[list[Step], dict[str, str]]:
         """Generate a value for each new virtual key that has none.
 
-        Return the steps with these values, and the values by key id.
+        Return the steps with the new keys, and the generated values by key id.
         """
         found, values = [], {}
         for step in steps:
@@ -181,7 +186,7 @@ class Sync:
         return found, values
 
     def _save_values(self, values: dict[str, str]) -> None:
-        """Append new values to a private file before the commit. The values are never logged or printed."""
+        """Append the generated values to a private file before the commit. They are never logged or printed."""
         if not values:
             return
         lines = "".join(f"{key_id}\t{value}\n" for key_id, value in values.items())
@@ -208,7 +213,7 @@ def _log_applied(document: LoadedFile, plan: Plan) -> None:
 def _log_failure(path: Path, error: GovernanceError) -> list[str]:
     """Log why a file was not applied.
 
-    Return the warning for `/readyz`. It contains no details, because anyone may read it.
+    Return the warning for `/readyz`. The warning contains no details, because anyone may read `/readyz`.
     """
     for line in error.message.splitlines():
         logger.error("%s", line)

@@ -1,6 +1,6 @@
 """Plans and applies config files that are sent over HTTP.
 
-A file is applied only if its plan has not changed since it was shown.
+A file is applied only if its plan is still the plan that the client has seen.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from governance.services.config.sync import MOVED, PreparedPlan, Sync
 
 MAX_FILE = 32 * 1024 * 1024
 LARGE = 1024 * 1024
-"""The size in bytes above which a worker reads only one file at a time.
+"""A file with more bytes than this is large. A worker reads only one large file at a time.
 
 A file of 10,000 limits (2.4 MiB) took 3.3 s on two busy cores.
 """
@@ -35,14 +35,14 @@ class SyncOptions(NamedTuple):
 
 
 class Upload(NamedTuple):
-    """A file that is being received: its size, if the request states it, and a function that reads at most n bytes."""
+    """A file that a client sends: its size, if the request states it, and a function that reads at most n bytes."""
 
     size: int | None
     read: Callable[[int], bytes]
 
 
 class PlanReview(NamedTuple):
-    """A plan, the warnings about its file, and the ETag that a request to apply the plan must send."""
+    """A plan, the warnings about its file, and the ETag that a client must send to apply the plan."""
 
     document: LoadedFile
     plan: Plan
@@ -52,7 +52,7 @@ class PlanReview(NamedTuple):
 
     @property
     def minted(self) -> int:
-        """The number of new virtual keys that have no value in the file. A value is generated for each of them."""
+        """The number of new virtual keys that have no value in the file. The service generates their values."""
         after = (step.after for step in self.plan.writes)
         return sum(isinstance(row, ManagedKey) and not row.key.digest for row in after)
 
@@ -71,9 +71,10 @@ class Uploads:
             return self._planned(upload.read(MAX_FILE), wishes)[0]
 
     def apply(self, upload: Upload, wishes: SyncOptions, is_wanted: Callable[[str], bool]) -> PlanReview:
-        """Apply a file if its plan has the wanted ETag. Raises FaultyFile.
+        """Apply a file if `is_wanted` accepts the ETag of its plan.
 
-        Raises Conflict if the file or the database changed.
+        Raises Conflict if the file, the options or the database changed since the client saw the plan. Raises
+        FaultyFile.
         """
         with self._admitted(upload):
             review, planned = self._planned(upload.read(MAX_FILE), wishes)
@@ -99,9 +100,10 @@ class Uploads:
 
     @contextmanager
     def _admitted(self, upload: Upload) -> Iterator[None]:
-        """Admit only one large file at a time, before its first byte is read.
+        """Raise Unavailable if the file is large and another large file is being read.
 
-        So slow clients block at most one thread.
+        A file of unknown size counts as large. This is checked before the first byte is read. So slow clients that send
+        large files occupy at most one thread.
         """
         if upload.size is not None and upload.size <= LARGE:
             yield
@@ -115,5 +117,8 @@ class Uploads:
 
 
 def _etag(raw: bytes, wishes: SyncOptions, revision: int) -> str:
-    """Return the digest of a file's bytes, its parameters and the config revision."""
+    """Return the digest of a file's bytes, the options of the sync and the config revision.
+
+    The config revision is a number that each edit of limits, keys, users or prices raises by 1.
+    """
     return sha256(repr((tuple(wishes), revision, sha256(raw).hexdigest())).encode()).hexdigest()

@@ -1,1 +1,1 @@
-"""The operations for proxies: authorize a call before forwarding it, and settle it afterwards."""
+"""The operations for proxies: authorize a call before the proxy forwards it, and settle it afterwards."""

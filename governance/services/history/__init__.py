@@ -1,1 +1,1 @@
-"""Usage over time, windows with forecasts, and what-if."""
+"""Queries about past calls: usage over time, the windows of a limit with forecasts, and what-if queries."""

@@ -1,4 +1,7 @@
-"""The current and past windows of a limit, and the forecast for each of its rules."""
+"""Reads the current and past time windows of a limit, and computes a forecast for each rule of the limit.
+
+A rule sets a maximum of dollars, tokens or requests in each window. A counter contains the usage in one window.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -38,7 +41,7 @@ class LimitWindows:
     def page(
         self, limit_id: str, rule_id: str | None, metric: str | None, page: Page
     ) -> tuple[list[CountedWindow], int, int]:
-        """Return a page of the windows with usage, newest first, the number of all such windows, and the time.
+        """Return a page of the windows with usage, newest first, the number of all such windows, and the present time.
 
         Raises NotFound.
         """
@@ -52,13 +55,13 @@ class LimitWindows:
             return _forecasts(connection, [stored(connection, limit_id, GIVE_AN_ID)], self._clock())[limit_id]
 
     def forecasts_of(self, limit_ids: Sequence[str]) -> dict[str, list[Forecast]]:
-        """Return the forecasts of several limits by id, from one transaction. Unknown ids are left out."""
+        """Return the forecasts of several limits by limit id, read in one transaction. Unknown ids are left out."""
         with self._database.read() as connection:
             return _forecasts(connection, list(states.by_ids(connection, limit_ids).values()), self._clock())
 
 
 def _forecasts(connection: Connection, limits: Iterable[LimitState], now: int) -> dict[str, list[Forecast]]:
-    """Return the forecasts of limits by id. Two statements read the windows of all their rules."""
+    """Return the forecasts of limits by limit id. Two SQL statements read the windows of all rules of these limits."""
     rules = {limit.id: list(_in_current_window(limit, counters, now)) for limit, counters, _ in limits}
     first = windows.first_starts(connection, list(rules))
     every = [(each, _comparable(each, first.get(each.rule.key))) for found in rules.values() for each in found]
@@ -76,13 +79,16 @@ def _in_current_window(limit: Limit, counters: Counters, now: int) -> Iterator[C
 
 
 def _comparable(given: CurrentRule, first: int | None) -> list[Window]:
-    """Return the past windows to compare with, from the start of the oldest stored one."""
+    """Return the past windows with which the current window of a rule is compared.
+
+    `first` is the start of the oldest stored window. Windows before it are left out.
+    """
     rule, alignment, window = given
     spans = comparable(rule, alignment, Window(window.start, window.end))
     return [span for span in spans if first is not None and span.start >= first]
 
 
 def _counted(rule: Rule, span: Window, counted: Mapping[tuple[RuleKey, int], CountedWindow]) -> CountedWindow:
-    """Return what was used in a past window. If it has no counter, its usage is 0."""
+    """Return a past window with its usage. If no counter is stored for the window, the usage is 0."""
     unused = CountedWindow(rule.id, rule.metric, span.start, span.end, 0, 0, rule.max_limit)
     return counted.get((rule.key, span.start), unused)

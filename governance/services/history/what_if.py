@@ -1,4 +1,8 @@
-"""Answers what-if queries: replays stored calls against a limit that does not exist yet."""
+"""Answers what-if queries: what a limit that does not exist would have done with past calls.
+
+Recent calls are stored one by one, so they are replayed against the limit. For older calls, only buckets are stored. A
+bucket contains the sums of the calls in 15 minutes. From buckets, bounds of the answer are computed.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -26,9 +30,9 @@ from governance.storage.history.calls import Place
 from governance.storage.store import Database
 
 PART = 2000
-"""The number of calls that are read in one transaction. So a long replay keeps no transaction open."""
+"""The number of calls that are read in one transaction. So a long replay does not keep a transaction open."""
 BETWEEN = 50
-"""The number of calls that are replayed before other threads may run. Replaying them takes half a millisecond."""
+"""After this many calls, the replay lets other threads run. To replay this many calls takes half a millisecond."""
 MOST_SECONDS = 10.0
 TOO_LONG = f"Give a later since: the calls since then could not be replayed within {MOST_SECONDS:.0f} seconds."
 TOO_FINE = (
@@ -38,7 +42,7 @@ NOT_KEPT = "Give since as {} or later: older usage is not kept by 15 minutes."
 
 
 class WhatIfAnswer(NamedTuple):
-    """What a limit would have done in a time span, and the names of the virtual keys and users in it."""
+    """What a limit would have done in a time span, and the names of the virtual keys and users in the answer."""
 
     found: WhatIf
     span: Span
@@ -46,9 +50,9 @@ class WhatIfAnswer(NamedTuple):
 
 
 class WhatIfs:
-    """Answers what a limit would have done with past calls.
+    """Computes what a limit would have done with past calls.
 
-    `calendar` is the calendar in which days are summed. `timer` counts seconds.
+    `calendar` has the time zone in which the dates of a query are read. `timer` returns a time in seconds.
     """
 
     def __init__(
@@ -68,8 +72,9 @@ class WhatIfs:
     def ask(self, draft: LimitDraft, since: Moment | None, until: Moment | None) -> WhatIfAnswer:
         """Return what a limit would have done with the calls of a time span.
 
-        No window of the limit begins before the span. While the single calls are still stored, they are replayed.
-        Otherwise bounds are computed from the buckets. Raises InvalidRequest, Unavailable.
+        The limit is treated as if it had been created at the start of the span. If every call of the span is still
+        stored, the calls are replayed. Otherwise bounds are computed from the buckets. Raises InvalidRequest,
+        Unavailable.
         """
         now = self._clock()
         span = span_of(since, until, self._calendar, now, now - now % SECOND + SECOND)
@@ -84,7 +89,7 @@ class WhatIfs:
             return WhatIfAnswer(found, span, _names(connection, found))
 
     def _limit(self, draft: LimitDraft, since: int, *, inherited: bool) -> Limit:
-        """Build the limit of a draft as if it had been created at an instant. Raises InvalidRequest."""
+        """Build the limit of a draft as if it had been created at the time `since`. Raises InvalidRequest."""
         return created(draft, inherited=inherited, now=since, new_id=self._random_ids.new_id)
 
     def _from_calls(self, limit: Limit, span: Span) -> WhatIf:

@@ -1,1 +1,1 @@
-"""Virtual keys, users, API keys, and authentication."""
+"""The operations on virtual keys, users and API keys, and authentication."""

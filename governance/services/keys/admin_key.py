@@ -1,4 +1,4 @@
-"""Finds where a valid admin key is stored, for the message after the start and for the command `doctor`."""
+"""Finds out where an operator finds a valid admin key, for the message after the start and the command `doctor`."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -22,7 +22,10 @@ class AdminKey(StrEnum):
 
 
 def find(database: Database, file: Path, now: int) -> AdminKey:
-    """Return where a valid admin key is stored. Raises Unavailable, and OSError if the file cannot be read."""
+    """Return whether a valid admin key is stored in the database, and whether the file contains one.
+
+    Raises Unavailable if the database is busy, and OSError if the file cannot be read.
+    """
     secret = file.read_text(errors="replace").strip() if file.exists() else None
     with database.read() as connection:
         key = None if secret is None else api_keys.by_digest(connection, keys.digest(secret))

@@ -1,4 +1,4 @@
-"""API keys: create, list and revoke them, and create the first key of a new database."""
+"""Creates, lists and revokes API keys, and creates the first admin key of a new database."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,10 @@ from governance.storage.store import Database
 
 FIRST_KEY = "first admin key"
 FIRST_WRITE = 1
-"""The config revision after the first management write to a database."""
+"""The config revision during the first management write to a database.
+
+The config revision is a number that each management write (a change of limits, keys, users or prices) raises by 1.
+"""
 
 IN_THE_WAY = (
     "Remove {} or give it another name: its key is none of this database, and a new one is to be written there."
@@ -67,9 +70,9 @@ class ApiKeys:
     def revoke(self, key_id: str, *, keep_last: bool = False) -> bool:
         """Revoke a key.
 
-        This worker refuses it immediately, and the other workers after their next poll. Return whether it was the last
-        admin key. Raises NotFound. If `keep_last` is true, raises Conflict for the last admin key, because without an
-        admin key no caller could create another one over HTTP.
+        This worker refuses the key immediately. The other workers refuse it after they next read the changes in the
+        database. Return whether the key was the last admin key. Raises NotFound. If `keep_last` is true, raises
+        Conflict for the last admin key, because without an admin key nobody could create a new one over HTTP.
         """
         with self._writer.write() as write:
             last = _is_last(write, key_id)
@@ -83,11 +86,11 @@ class ApiKeys:
     def create_first(self, path: Path) -> bool:
         """Create the first admin key of a database without keys, and write it to `path`.
 
-        Return whether it was created. The file is written before the key is stored, because nobody could use a stored
-        key that is in no file. An existing file is never overwritten. If the file exists, a new database stores the key
-        from the file. A database that had keys before does not store it, because that key may have been revoked. If the
-        database contains a key, nothing is written, so a start succeeds even if the disk is full. Raises NotReady,
-        Unavailable.
+        Return whether a key was created. If the database contains a key already, nothing is written, so the service can
+        start even if the disk is full. The file is written before the key is stored, because nobody could use a stored
+        key that is in no file. An existing file is never overwritten. If the file exists and the database is new, the
+        key in the file is stored. If the file exists and the database had keys before, NotReady is raised, because the
+        key in the file may have been revoked. Raises NotReady, Unavailable.
         """
         if self._any():
             return False

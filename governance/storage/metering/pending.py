@@ -1,6 +1,9 @@
-"""Counters and reservations with the changes of a unit of work that are not written yet.
+"""Counters and reservations in memory, with changes that are not yet written to the database.
 
-A ledger row contains the amounts of one reservation on one counter.
+A unit of work is one database transaction that decides or charges many calls. It changes these objects first, and
+writes them at its end. A counter contains the used and reserved amounts of one rule in one window of time. A ledger row
+contains the held (reserved) and used amounts of one reservation on one counter. `folded` is the part of `used` that is
+in no ledger row, for example because the row was deleted. So used = folded + Σ used of the counter's ledger rows.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +21,7 @@ CounterKey = tuple[str, str, int]
 class PendingCounter:
     """A counter with changes that are not written yet.
 
-    A new counter has no id until it is stored, and it contains the maximum of its rule.
+    `id` is None until a new counter is stored. `max_limit` is the maximum of the rule. Only a new counter has it.
     """
 
     id: int | None
@@ -46,10 +49,11 @@ class PendingCounter:
         return Counter(self.start, self.end, self.used, self.reserved)
 
     def refuse_beyond(self, held: int, used: int) -> None:
-        """Raise InvalidRequest if the counter or the sum of its ledger would exceed the largest sum.
+        """Raise InvalidRequest if adding `held` and `used` would make a sum larger than `LARGEST_SUM`.
 
-        `used - folded` is the sum of the ledger rows (see `move`). Reserved amounts count as used, so that each of them
-        can be charged later.
+        Two sums are checked: the counter's amounts, and the amounts of its ledger rows. The `used` amounts of the
+        ledger rows add up to `used - folded`. Reserved amounts count as used, because a later charge turns them into
+        used amounts.
         """
         more = held + used
         if more > 0 and self.used + self.reserved - min(0, self.folded) + more > LARGEST_SUM:
@@ -60,9 +64,9 @@ class PendingCounter:
             )
 
     def move(self, held: int, used: int) -> None:
-        """Add to the reserved and used amounts.
+        """Add `held` to the counter's reserved amount and `used` to its used amount. Both may be negative.
 
-        If `used` would fall below 0, it becomes 0, and the difference is added to `folded`.
+        If the counter's used amount would fall below 0, it becomes 0, and the missing amount is added to `folded`.
         """
         self.reserved += held
         after = self.used + used
@@ -71,13 +75,13 @@ class PendingCounter:
         self.moved = True
 
     def stretch(self, end: int) -> None:
-        """Change the end of the window. This is needed if the rules of its time zone change."""
+        """Change the end of the window. This is needed if a time zone gets new rules, for example for summer time."""
         self.end, self.stretched = end, True
 
 
 @dataclass(slots=True)
 class PendingEntry:
-    """A ledger row with changes that are not written yet: its held and used amounts.
+    """A ledger row with changes that are not written yet.
 
     `counter` is None if the counter was deleted.
     """

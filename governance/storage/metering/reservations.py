@@ -1,4 +1,9 @@
-"""Reads reservations. Only the unit of work writes them."""
+"""Reads reservations from the database.
+
+A reservation sets an amount aside for a call before the call is made. Another module writes reservations
+(`storage/sqlite/writer/unit_of_work.py`). The same table contains usage that was reported without a reservation. Such a
+row has the status `reported`.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -20,14 +25,14 @@ COLUMNS = [reservations.c[name] for name in Reservation._fields]
 
 
 def get(connection: Connection, reservation_id: str) -> Reservation | None:
-    """Return the reservation with this id, or None."""
+    """Return the reservation with this id. Return None if there is none, or if the row was only reported."""
     wanted = select(*COLUMNS).where(reservations.c.id == reservation_id, reservations.c.status != Status.REPORTED)
     row = connection.execute(wanted).one_or_none()
     return None if row is None else Reservation._make(row)
 
 
 def page(connection: Connection, wanted: Page, which: ReservationFilter) -> tuple[list[Reservation], int | None]:
-    """Return a page of reservations, newest first, and the number of all of them.
+    """Return a page of the reservations that match, newest first, and the number of all reservations that match.
 
     The number is None if it is above `EXACT_TOTAL`.
     """
@@ -42,11 +47,12 @@ def page(connection: Connection, wanted: Page, which: ReservationFilter) -> tupl
 
 
 def _created(which: ReservationFilter) -> ColumnElement[Any]:
-    """Return the expression by which reservations are sorted.
+    """Return the SQL expression by which reservations are sorted.
 
-    There are few open reservations, and they have their own index. For them, `created_at` is wrapped in an expression
-    that has no index. Otherwise the database would read all reservations in their order to find the open ones: 31 ms
-    for 100,000 reservations.
+    Usually it is the column `created_at`. If only open reservations are wanted, it is `created_at + 0`. The database
+    cannot use the index on `created_at` for this expression, so it uses the small index of open reservations. With the
+    index on `created_at`, it would read all reservations to find the open ones. This takes 31 ms for 100,000
+    reservations.
     """
     created = reservations.c.created_at
     return created + 0 if which.status == Status.OPEN and which.since is None else created
@@ -75,9 +81,9 @@ def _within(which: ReservationFilter) -> Iterator[ColumnElement[bool]]:
 def _spellings(
     connection: Connection, which: ReservationFilter, within: Sequence[ColumnElement[bool]]
 ) -> list[tuple[str, str]]:
-    """Return every (model, provider), as spelled in stored calls, that means one of the wanted names.
+    """Return the (model, provider) pairs of stored calls that are spellings of the wanted model and provider.
 
-    Raises InvalidRequest.
+    Raises InvalidRequest if there are more than `MOST_SPELLINGS` pairs.
     """
     written = select(reservations.c.model, func.coalesce(reservations.c.provider, "")).where(*within).distinct()
     found = [
@@ -97,7 +103,7 @@ def _is_wanted(which: ReservationFilter, provider: str, model: str) -> bool:
 class Unsettled(NamedTuple):
     """A virtual key whose reservations have all expired, and the number of these reservations.
 
-    The key is '' for calls without one.
+    `virtual_key_id` is '' for the calls without a virtual key.
     """
 
     virtual_key_id: str
@@ -105,9 +111,10 @@ class Unsettled(NamedTuple):
 
 
 def never_settled(connection: Connection, since: int, least: int) -> list[Unsettled]:
-    """Return the virtual keys whose reservations since an instant have all expired.
+    """Return the virtual keys whose ended reservations have all expired. None of them was settled or released.
 
-    A key with fewer than `least` reservations is left out. The key with the largest number of reservations comes first.
+    Only reservations that were created at or after `since` count. A key with fewer than `least` ended reservations is
+    left out. The key with the largest number of reservations comes first.
     """
     own, key = reservations.c, func.coalesce(reservations.c.virtual_key_id, "")
     ended = own.status.not_in([Status.OPEN, Status.REPORTED])
@@ -123,7 +130,7 @@ def never_settled(connection: Connection, since: int, least: int) -> list[Unsett
 
 
 def has_lapsed(connection: Connection, now: int) -> bool:
-    """Return whether any open reservation is overdue at an instant."""
+    """Return whether the `expires_at` of any open reservation is at or before `now`."""
     lapsed = select(reservations.c.seq).where(reservations.c.status == "open", reservations.c.expires_at <= now)
     return connection.execute(lapsed.limit(1)).first() is not None
 

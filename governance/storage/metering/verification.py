@@ -1,7 +1,8 @@
-"""Compares every counter with its ledger in one transaction.
+"""Compares every counter with the sum of its ledger rows, and stores the result of the comparison.
 
-The service may run at the same time. The ledger contains one row for each reservation and each counter on which it
-reserves, with the held and used amounts.
+A counter contains the used and reserved amounts of one rule in one window of time. A ledger row contains the held
+(reserved) and used amounts of one reservation on one counter. The comparison runs in one transaction, so the service
+may run at the same time.
 """
 
 from typing import Any, NamedTuple
@@ -42,13 +43,13 @@ _sums = (
     .select_from(counters.outerjoin(_parts, _parts.c.counter_id == counters.c.id))
     .order_by(counters.c.id)
 )
-"""Selects each counter with the sums of its ledger. SQLite's sum fails above 2^63, so the high and the low 32 bits are
-added separately."""
+"""Selects each counter with the sums of its ledger rows. SQLite's `sum` fails above 2^63. So the upper bits of the
+amounts and their lower 32 bits are added separately."""
 _below_zero = case((counters.c.folded < 0, counters.c.folded), else_=0)
 
 
 class Verified(NamedTuple):
-    """The time of the last verification, the number of counters, and the number of counters that differed."""
+    """The time of the last comparison, the number of counters, and the number of counters that differed."""
 
     at: int
     counters: int
@@ -58,8 +59,8 @@ class Verified(NamedTuple):
 def differences(connection: Connection) -> tuple[int, list[CounterDifference]]:
     """Return the number of counters, and the counters that differ from their ledger rows.
 
-    In a correct counter, used = folded + Σ used and reserved = Σ held. `folded` contains the usage of deleted ledger
-    rows.
+    In a correct counter, used = folded + Σ used of its ledger rows, and reserved = Σ held of its ledger rows. `folded`
+    is the part of the usage that is in no ledger row, for example because the row was deleted.
     """
     compared = [_compared(row) for row in connection.execute(_sums)]
     differ = [each for each in compared if (each.used, each.reserved) != (each.ledger_used, each.ledger_reserved)]
@@ -74,7 +75,7 @@ def _compared(row: Any) -> CounterDifference:
 
 
 def full(connection: Connection, now: int) -> list[FullCounter]:
-    """Return the counters of current windows to which the largest amount of one call could not be added."""
+    """Return the counters of current windows that are too full: they have no room for the largest cost of one call."""
     rows = connection.execute(
         select(counters.c.rule_id, counters.c.metric, counters.c.window_start)
         .where(counters.c.window_end > now, counters.c.used + counters.c.reserved > NEARLY_FULL + _below_zero)
@@ -84,14 +85,14 @@ def full(connection: Connection, now: int) -> list[FullCounter]:
 
 
 def note(connection: Connection, at: int, total: int, different: int) -> None:
-    """Store the result of a verification for `/metrics`."""
+    """Store the result of a comparison. `/metrics` shows it."""
     values = {"id": 1, "at": at, "counters": total, "differences": different}
     connection.execute(delete(verifications))
     connection.execute(insert(verifications).values(values))
 
 
 def last(connection: Connection) -> Verified | None:
-    """Return the last result, or None if there is none."""
+    """Return the stored result of the last comparison. Return None if no comparison was made yet."""
     kept = select(verifications.c.at, verifications.c.counters, verifications.c.differences)
     row = connection.execute(kept).one_or_none()
     return None if row is None else Verified._make(row)

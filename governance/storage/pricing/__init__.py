@@ -1,1 +1,1 @@
-"""Price overrides, and the models for which no price is known."""
+"""Stores price overrides (prices that an admin sets), and counts the calls to models without a known price."""

@@ -1,4 +1,7 @@
-"""Reads and writes price overrides."""
+"""Reads and writes price overrides in the database.
+
+A price override is a price that an admin sets. It is used instead of the price in the service's list.
+"""
 
 from collections.abc import Sequence
 
@@ -13,7 +16,7 @@ from governance.storage.named_rows import UNPRINTABLE, NamedRows
 
 
 class PriceRows(NamedRows[PriceOverride, ManagedPrice]):
-    """The rows of price overrides. No two overrides of a model begin at the same instant."""
+    """Reads and writes the rows of price overrides. No two overrides of a model begin at the same instant."""
 
     def twin(self, connection: Connection, override: PriceOverride) -> PriceOverride | None:
         """Return another override of the same model that begins at the same instant, or None."""
@@ -28,9 +31,10 @@ class PriceRows(NamedRows[PriceOverride, ManagedPrice]):
         return None if row is None else PriceOverride._make(row)
 
     def replace_held(self, connection: Connection, held: Sequence[ManagedPrice], revision: int) -> None:
-        """Store edits that a config file makes.
+        """Overwrite the rows of overrides that a config file has edited.
 
-        Temporary models are stored first, so that two overrides can swap theirs.
+        First, each of these rows gets a temporary model name that no other row has. So two overrides can swap their
+        models without breaking the unique constraint.
         """
         if held:
             aside = literal(UNPRINTABLE) + self.table.c.id
@@ -45,9 +49,9 @@ class PriceRows(NamedRows[PriceOverride, ManagedPrice]):
     def found(
         self, connection: Connection, wanted: Page, search: str, provider: str | None
     ) -> tuple[list[PriceOverride], int]:
-        """Return a page of the rows that match, newest first, and the number of all such rows.
+        """Return a page of the overrides that match, newest first, and the number of all overrides that match.
 
-        `search` is folded, and the provider is canonical.
+        `search` must be folded (normalized and in lower case). `provider` must be in its canonical spelling.
         """
         given = [] if provider is None else [self.table.c.match_provider == provider]
         rows, total = paging.page(connection, self.table, self.columns, wanted, search, given)

@@ -1,4 +1,7 @@
-"""Counts the calls for which no price was known, by model. `doctor` lists these models."""
+"""Counts, for each model, the calls that needed a price when no price was known.
+
+The command `doctor` lists these models.
+"""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -13,7 +16,7 @@ from governance.storage.tables import unpriced_models
 MOST_MODELS = 1000
 """The largest number of models that are counted.
 
-Callers choose the names of models, and must not be able to fill the disk with them.
+Callers choose the names of models. The bound prevents callers from filling the disk with many names.
 """
 KEPT = 30 * DAY
 
@@ -27,7 +30,10 @@ _add = (
 
 
 class UnpricedModel(NamedTuple):
-    """A model without a known price: the number of calls that needed one, and the last call's time (microseconds)."""
+    """A model without a known price, the number of calls that needed the price, and the time of the last such call.
+
+    `last_at` is in microseconds.
+    """
 
     provider: str
     model: str
@@ -36,10 +42,10 @@ class UnpricedModel(NamedTuple):
 
 
 def add(connection: Connection, counted: Mapping[ModelKey, tuple[int, int]]) -> None:
-    """Add counts, which are given by model as (number, time of the last call).
+    """Add new calls to the stored numbers. `counted` maps a model to (number of calls, time of the last call).
 
-    If `MOST_MODELS` are stored, new models are not counted. First, models whose last call was more than `KEPT` ago are
-    removed, so that there is room for new ones.
+    First, models whose last call was more than `KEPT` ago are removed, so that there is room for new models. If
+    `MOST_MODELS` models are then stored, new models are not counted.
     """
     newest = max(at for _, at in counted.values())
     connection.execute(delete(_table).where(_table.c.last_at < newest - KEPT))
@@ -57,7 +63,7 @@ def add(connection: Connection, counted: Mapping[ModelKey, tuple[int, int]]) -> 
 
 
 def recent(connection: Connection, since: int) -> list[UnpricedModel]:
-    """Return the models that were counted since an instant, sorted by the number of calls, the largest first."""
+    """Return the models whose last call was at or after `since`. The model with the most calls comes first."""
     rows = select(_table).where(_table.c.last_at >= since)
     ordered = rows.order_by(_table.c.count.desc(), _table.c.provider, _table.c.model)
     return [UnpricedModel._make(row) for row in connection.execute(ordered)]

@@ -1,7 +1,7 @@
 """The queues of connections that wait: for a request, for a body, or until the client has read a response.
 
-The worker's loop (`loop.py`) moves connections between the queues. Each queue has its own timeout. It runs from the
-moment at which a connection enters the queue.
+The worker's loop (`loop.py`) moves connections between the queues. Each queue has a timeout. A connection times
+out if it stays in the queue for longer.
 """
 
 from collections import OrderedDict
@@ -15,7 +15,7 @@ LINGER = 2.0
 ROOM = 64 * 1024 * 1024
 """The largest number of bytes that all connections of a worker together may hold in memory.
 
-They hold the received parts of bodies, messages that a thread answers, and unsent responses.
+These bytes are received parts of bodies, messages that a thread answers, and unsent responses.
 """
 
 
