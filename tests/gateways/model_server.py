@@ -9,6 +9,7 @@ after `go_on`; anything else gets an ordinary answer at once. A stream's second 
 import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import IPPROTO_TCP, TCP_CORK
 from threading import Event, Thread
 from typing import Any, NamedTuple
 
@@ -99,11 +100,20 @@ class ModelHandler(BaseHTTPRequestHandler):
                 if not self.server.go_on.wait(PATIENCE) or breaks:
                     self.close_connection = True
                     return
+                self._cork(True)
                 continue
             content = event.encode()
             self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content) if is_chunked else content)
         if is_chunked:
             self.wfile.write(b"0\r\n\r\n")
+            self._cork(False)
+
+    def _cork(self, held: bool) -> None:
+        """Hold back what is written, so that a stream's last event and its end arrive together.
+
+        A client closes its connection at `[DONE]`. If the end came later, the proxy would see a client that left.
+        """
+        self.connection.setsockopt(IPPROTO_TCP, TCP_CORK, held)
 
 
 def last_text(body: dict[str, Any]) -> str:
