@@ -36,7 +36,7 @@ def leave_nothing_behind() -> None:
 
 
 def stop(error: NotReady) -> NoReturn:
-    """Stop the process with the error's message, after the database and the folder of the metrics are released."""
+    """Release everything, and end the process with the error's message."""
     leave_nothing_behind()
     sys.exit(error.message)
 
@@ -109,7 +109,7 @@ def post_fork(_server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start the threads of the worker. They must not start when modules are imported, and not in the master process."""
+    """Start the threads of the worker. They must not start during an import or in the master process."""
     tune()
     service = worker.wsgi.extensions[EXTENSION]
     worker.serve_with(

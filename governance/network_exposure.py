@@ -1,4 +1,4 @@
-"""Warns if API keys travel over the network without TLS."""
+"""Warns if API keys may travel over the network without TLS."""
 
 import socket
 from ipaddress import ip_address

@@ -1,8 +1,8 @@
 """Applies the config file again after SIGHUP, in a separate process.
 
-Gunicorn's master process must not load the file itself, because the workers that it forks would inherit its memory. The
-separate process runs `python -m governance.reload`. It prints the warnings for `/readyz` as a JSON list. If it fails,
-the service keeps its limits.
+Gunicorn's master process must not load the file itself, because the workers that it forks would inherit the loaded
+data. The separate process runs `python -m governance.reload`. It prints the warnings for `/readyz` as a JSON list. If
+the separate process fails, the service keeps its limits.
 """
 
 import json

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from governance.domain.times import SECOND, Clock
 
 SLACK = SECOND
-"""Between two readings, clock and timer may advance by amounts that differ by this many microseconds.
+"""Between two readings, the advance of the clock and the advance of the timer may differ by this many microseconds.
 
-A difference of a thousandth of the time between the readings is allowed in addition. The timer is a clock that only
+In addition, a difference of a thousandth of the time between the readings is allowed. The timer is a clock that only
 counts seconds and never jumps.
 """
 

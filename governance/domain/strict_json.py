@@ -1,7 +1,7 @@
 """Reads request bodies and files as strict JSON.
 
-Text that different JSON readers interpret differently is refused: duplicate keys, NaN, unpaired surrogates. Numbers are
-exact.
+This module refuses text that JSON readers understand in different ways: duplicate keys, NaN, unpaired surrogates.
+Numbers are exact.
 An integer of at most 40 characters becomes an `int`. Every other number becomes a `Decimal`, never a float.
 """
 

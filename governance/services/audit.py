@@ -1,6 +1,7 @@
 """The audit log: records every management write, and lists the entries.
 
-A management write is a change of limits, keys, users or prices. Its entries are written in the same transaction.
+A management write is a change of limits, keys, users or prices. The entries are written in the transaction of the
+write.
 """
 
 from sqlalchemy.engine import Connection

@@ -1,6 +1,6 @@
 """The schemas of the users in a config file, and of the file's owner.
 
-The owner is a name. The database records it for the rows that come from the file. With the option `prune`, a sync of
+The owner is a name. The database records it for the rows that the file creates. With the option `prune`, a sync of
 the file removes the rows of this owner that are no longer in the file.
 """
 

@@ -79,5 +79,5 @@ def _kind(metric: str) -> str:
 
 
 def _shown(metric: str) -> Callable[[int], Any]:
-    """Return the function that converts an amount of a metric to JSON: nano-dollars to dollars, others to a number."""
+    """Return the function that converts an amount to JSON: for the metric cost, from nano-dollars to dollars."""
     return dollars if metric == Metric.COST else int

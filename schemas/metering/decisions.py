@@ -1,8 +1,8 @@
 """Writes decisions (may a call pass?) and reservations as JSON. Amounts of a budget are in dollars.
 
 A decision lists the rules that apply to the call. A rule is one maximum of dollars, tokens or requests in each window
-of time. Most of a rule's JSON never changes. To save time, it is rendered once, as a template with gaps for the amounts
-and the end of the window.
+of time. Most of a rule's JSON never changes. To save time, this part is rendered once, as a template with gaps for the
+amounts and the end of the window.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -159,5 +159,5 @@ def _shape(matched: MatchedRule, figures: Iterable[Any], resets_at: Any) -> dict
 
 
 def _figure(metric: str) -> Callable[[int], Any]:
-    """Return the function that converts an amount of a metric to JSON: nano-dollars to dollars, others to a number."""
+    """Return the function that converts an amount to JSON: for the metric cost, from nano-dollars to dollars."""
     return dollars if metric == Metric.COST else int

@@ -51,12 +51,12 @@ def match(
 
 
 def predecessors(before: Sequence[Rule], after: Sequence[Rule]) -> dict[RuleKey, Rule]:
-    """Return the earlier rule whose usage each rule after an edit continues.
+    """For each rule after an edit, return the rule before the edit whose usage it keeps.
 
-    The result maps the key of the rule after the edit to the earlier rule. The earlier rule is the rule with the same
-    key. If there is none, it is a removed rule with the same metric and window length. So the usage of a request window
-    is kept if the window moves from one rate limit to another. The result does not contain rules without an earlier
-    rule.
+    The keys of the result are the keys of the rules after the edit. The value is the rule before the edit with the same
+    key. If no rule before the edit has this key, the value is a removed rule with the same metric and window length. So
+    a window that counts requests keeps its usage when it moves from one rate limit to another. A rule that keeps no
+    usage is not in the result.
     """
     known = {rule.key: rule for rule in before}
     kept = {rule.key for rule in after}
@@ -69,9 +69,9 @@ def _is_match(wanted: Windows, held: Windows, asked: Windows, released: Windows)
     """Return whether an item without an id may replace a stored item.
 
     `wanted` contains the windows of the requested item, and `held` those of the stored item. They must have a window in
-    common. For another metric, their window lengths may differ. This difference then counts as an edit of the length.
-    It is allowed if no other requested item has the stored window (`asked`) and no other stored item has the requested
-    window (`released`). If another item has it, the usage moves with the window to the other item: see `predecessors`.
+    common. For the other metric, their window lengths may differ. The difference then counts as an edit of the length.
+    The difference is allowed if no other requested item has the stored window (`asked`) and no other stored item has
+    the requested window (`released`). Otherwise the usage moves with the window to the other item: see `predecessors`.
     """
     differing = [(new, old) for new in wanted for old in held if new[0] == old[0] and new != old]
     return bool(wanted & held) and all(old not in asked and new not in released for new, old in differing)

@@ -122,7 +122,7 @@ class Counter(NamedTuple):
 
 
 Counters = tuple[Counter | None, ...]
-"""The newest counter of each rule of a limit, in the order of the rules. It is None for a rule without a counter."""
+"""The newest counter of each rule of a limit, in the order of the rules. The entry is None if a rule has no counter."""
 
 
 class LimitState(NamedTuple):
@@ -159,8 +159,8 @@ def current(rule: Rule, alignment: Alignment, counter: Counter | None, now: int)
 
     `counter` is the newest counter of the rule. A counter stays current until its window ends, even if the clock is set
     back to a time before the window. A window that has ended never becomes current again (docs/contract.md §5). There
-    is one exception: if the rules of a time zone change, the window that contains `now` may start at or before the
-    start of the newest counter, although that counter has ended. Then that counter continues with a new end.
+    is one exception. After the rules of a time zone have changed, the newest counter may have ended, and the window
+    that contains `now` may start no later than that counter. Then that counter continues with a new end.
     """
     if counter is not None and counter.end > now:
         return counter
@@ -173,7 +173,7 @@ def current(rule: Rule, alignment: Alignment, counter: Counter | None, now: int)
 def in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     """Sort rules in the order in which they are shown and stored.
 
-    Budgets come before rate limits. Within both, a shorter window comes before a longer one.
+    Budgets come before rate limits. Within each kind, a shorter window comes before a longer one.
     """
     items = rules_by_id(sorted(rules, key=lambda rule: (rule.metric == Metric.REQUESTS, rule.duration.length)))
     windows = {rule_id: min(rule.duration.length for rule in item) for rule_id, item in items.items()}
@@ -205,7 +205,7 @@ def share(used: int, max_limit: int) -> int:
 
 
 def usage_share(scoped: LimitState, now: int) -> int:
-    """Return the highest share that is used of a rule of the limit in its current window, in units of 1/SHARE.
+    """Return the highest used share of all rules of a limit in their current windows, in units of 1/SHARE.
 
     Return 0 for a limit without rules.
     """

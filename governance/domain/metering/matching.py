@@ -1,9 +1,9 @@
 """Finds the limits that apply to a call (docs/contract.md §6).
 
-The scope of a limit says whose calls it limits: those of a user, those of a virtual key, or all calls. The tier of a
-limit says whether the limit names the provider, the model, both or neither. The identity of a limit is its scope,
-provider and model. No two limits have the same identity. So each possible identity is looked up: about 24 look-ups per
-call, however many limits are stored.
+The scope of a limit says whose calls the limit counts: those of a user, those of a virtual key, or all calls. The tier
+of a limit says whether the limit names the provider, the model, both or neither. The identity of a limit is its scope,
+scope id, provider and model. No two limits have the same identity. Each identity that may apply to the call is looked
+up. This takes about 24 look-ups, however many limits are stored.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

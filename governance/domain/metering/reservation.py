@@ -44,7 +44,7 @@ OVER = {Status.SETTLED: Code.ALREADY_SETTLED, Status.RELEASED: Code.ALREADY_RELE
 
 
 class Reservation(NamedTuple):
-    """A reservation of a call's amounts. It counts on each rule that applied to the call.
+    """A reservation of amounts for a call. The amounts count in each limit that applied to the call.
 
     Times are in microseconds since 1970. Money is in nano-dollars. Admission is the moment at which the reservation was
     granted. `held_*` are the amounts reserved at admission. These amounts never change. `used_*` are the amounts that
@@ -97,9 +97,9 @@ class Reservation(NamedTuple):
 class Actual(NamedTuple):
     """The amounts that a settle reports.
 
-    If an amount is None, the settle charges the reserved amount. If it is 0, the settle charges 0. `counts` contains
-    the tokens by kind if the settle gives them. `cost_source` says where `cost` comes from. `price` is the price, as
-    JSON, from which the cost was computed.
+    If an amount is None, the settle charges the reserved amount. If an amount is 0, the settle charges 0. `counts`
+    contains the tokens by kind if the settle gives them. `cost_source` says where `cost` comes from. `price` is the
+    price, as JSON, from which the cost was computed.
     """
 
     tokens: int | None

@@ -1,4 +1,4 @@
-"""Price overrides: prices of models in the database, which are used before the price list.
+"""Price overrides: prices that are stored in the database and used before the price list.
 
 An override that uses the price of another model is an alias.
 """
@@ -105,7 +105,8 @@ def alias_fault(override: PriceOverride, others: Iterable[PriceOverride]) -> str
 def prices_of(key: ModelKey, overrides: OverridesByModel, listed: ListedPrices) -> tuple[EffectivePrice, ...]:
     """Return the prices of a model. The first price that applies at a given time is used.
 
-    First come the prices of the model's overrides, the latest start first. Then come the prices of the price list.
+    First come the overrides that name the model's provider, then the overrides that name no provider. In both groups,
+    the latest start comes first. Last come the prices of the price list.
     """
     return (*_overridden(key, overrides, listed), *listed(*key))
 

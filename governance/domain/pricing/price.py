@@ -12,7 +12,7 @@ from governance.domain.pricing.tokens import TokenCounts
 MAX_RATE = 1_000_000
 """The largest rate: a million dollars per million tokens, or per call."""
 DECIMALS = 12
-"""The rate of an override may have at most this many decimals. An override is a price in the database.
+"""The rate of an override may have at most this many decimals. An override is a price stored in the database.
 
 Some rates of the price list have 17 decimals. `money.UP` computes with 40 digits. So every product and every sum is
 exact for rates of up to 18 decimals and up to `MAX_RATE`, and for up to `MAX_TOKENS` tokens.

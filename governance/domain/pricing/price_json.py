@@ -42,7 +42,7 @@ def text(price: Price) -> str:
 
 @lru_cache(maxsize=PRICES_REMEMBERED)
 def read(stored: str) -> Price:
-    """Read a price from JSON that `text` or `EffectivePrice.text` wrote. All members except the rates are ignored."""
+    """Read a price from JSON that `text` or `EffectivePrice.text` wrote. All other members are ignored."""
     return of(json.loads(stored, parse_float=Decimal))
 
 

@@ -65,7 +65,7 @@ class EffectivePrice:
         return start <= time < end if start <= end else time >= start or time < end
 
     def under(self, entry: PriceEntry, begins: int) -> "EffectivePrice":
-        """Return the same price for an alias (`entry`), which applies from `begins` on at the earliest."""
+        """Return the same price for an alias. It applies from `begins` on, but not before the price itself applies."""
         return EffectivePrice(entry, self.price, max(begins, self.begins), self.daily)
 
 

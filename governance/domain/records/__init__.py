@@ -1,1 +1,1 @@
-"""Types for stored rows: who created a row, queries for lists, recent changes, the audit log, and differences."""
+"""Types for stored rows: the file that created a row, list queries, changes, the audit log, and row differences."""

@@ -1,6 +1,6 @@
 """Imports limits, virtual keys, prices and usage from the database of Bifrost, an LLM gateway, in one transaction.
 
-Rows that this service stores already stay unchanged.
+Rows that are already in the database of this service stay unchanged.
 """
 
 from pathlib import Path

@@ -36,7 +36,7 @@ FRESH = 5 * SECOND
 TRIES = 12
 """How many times a start tries to get the write lock. Each try waits as long as any other write does."""
 TRIES_WHILE_RUNNING = 3
-"""How many times a reload tries to get the write lock. Meanwhile gunicorn's master does not supervise the workers."""
+"""How many times a reload tries to get the write lock. Gunicorn's master watches no workers meanwhile."""
 
 
 IN_FORCE = "the limits of before are in force. Look at the log, mend it, and send SIGHUP or restart the service."
@@ -103,8 +103,8 @@ class Sync:
     ) -> SyncResult:
         """Carry out a plan in one transaction.
 
-        If the plan may be out of date, a new plan is made in the transaction. But if `exact` is true, and another write
-        was committed after the plan was made, raises Conflict. Raises FaultyFile if the new plan has faults.
+        If the plan may be out of date, a new plan is made in the transaction. If `exact` is true and another write was
+        committed after the plan was made, raises Conflict instead. Raises FaultyFile if the new plan has faults.
         """
         with self._writer.write() as write:
             if exact and write.revision != planned.revision + 1:
@@ -120,7 +120,7 @@ class Sync:
         """Sync a file before the service starts.
 
         Return the warnings for `/readyz`. If the file cannot be applied, the service starts with the stored limits. If
-        no limits are stored either, raises NotReady with every fault.
+        the file cannot be applied and no limits are stored, raises NotReady with every fault.
         """
         error, notes = self._try(path, TRIES)
         if error is not None and not self._any_limits():

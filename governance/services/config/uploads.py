@@ -102,8 +102,8 @@ class Uploads:
     def _admitted(self, upload: Upload) -> Iterator[None]:
         """Raise Unavailable if the file is large and another large file is being read.
 
-        A file of unknown size counts as large. This is checked before the first byte is read. So slow clients that send
-        large files occupy at most one thread.
+        A file of unknown size counts as large. The check comes before the first byte is read. So slow clients that
+        send large files occupy at most one thread.
         """
         if upload.size is not None and upload.size <= LARGE:
             yield

@@ -1,4 +1,7 @@
-"""Authorizes and settles the calls that proxies forward, with the operations of metering."""
+"""Authorizes and settles the calls that proxies forward to an LLM provider (the upstream).
+
+A call is authorized when the most that it may use is reserved. It is settled when what it used is charged.
+"""
 
 from typing import Any, NamedTuple
 
@@ -19,7 +22,7 @@ from governance.services.metering.reserve_and_report import Renderer
 from governance.storage.store import Database
 
 FIRST_FAILURE = 400
-"""HTTP statuses from this one upwards are failures."""
+"""An HTTP status of this number or higher is a failure."""
 ENDED = (Code.ALREADY_SETTLED, Code.ALREADY_RELEASED)
 
 
@@ -32,7 +35,7 @@ def _no_texts(_: Any) -> tuple[str, ...]:
 
 
 WITHOUT_BODY = Renderer(_nothing, _no_texts)
-"""Renders an empty body, because a proxy needs no body for an allowed call."""
+"""Renders an empty response body, because a proxy needs no body for an allowed call."""
 
 
 class Caller(NamedTuple):
@@ -45,8 +48,8 @@ class Caller(NamedTuple):
 class SettledCall(NamedTuple):
     """A reservation after the settle of its call, and what the settle charged.
 
-    If the held amounts were charged, `reason` says why no usage could be read. If `is_unpriced` is true, no price is
-    known for the usage, so the held cost is charged.
+    If the settle charged the reserved amounts, `reason` says why no usage could be read. If `is_unpriced` is true, no
+    price is known for the usage, so the settle charged the reserved cost.
     """
 
     reservation: Reservation
@@ -65,7 +68,7 @@ class ProxiedCalls:
         self._reservations = reservations
 
     def admit_unmetered(self, caller: Caller) -> None:
-        """Check the virtual key of a call that is not metered. Raises Unauthenticated, Forbidden, Unavailable."""
+        """Check the virtual key of a call that no limit counts. Raises Unauthenticated, Forbidden, Unavailable."""
         if caller.virtual_key is not None:
             with self._database.read() as connection:
                 usable_key(connection, caller.virtual_key, self._clock())
@@ -73,7 +76,8 @@ class ProxiedCalls:
     def authorize(self, caller: Caller, asked: ModelCall, *, settles: bool) -> Decision:
         """Reserve the amounts of a call.
 
-        If the call will never be settled, charge them immediately. Raises InvalidRequest, Unavailable.
+        If `settles` is false, the proxy will never settle the call. Then charge the amounts immediately. Raises
+        InvalidRequest, Unavailable.
         """
         counts = TokenCounts(input=asked.input_tokens, output=asked.output_tokens)
         amounts = RequestedAmounts(tokens=counts.total, counts=counts)
@@ -85,9 +89,9 @@ class ProxiedCalls:
     def settle(self, reservation_id: str, status: int | None, answer: Answer) -> SettledCall:
         """End a reservation according to the upstream's answer.
 
-        A failure before any output releases the reservation. Otherwise the usage in the answer is charged. If the
-        answer contains no usage, the reserved amounts are charged. A reservation that has ended already stays
-        unchanged. Raises NotFound, Unavailable.
+        If the call failed before any output, release the reservation. Otherwise charge the usage in the answer. If the
+        answer contains no readable usage, charge the reserved amounts. A reservation that has already been settled or
+        released stays unchanged. Raises NotFound, Unavailable.
         """
         try:
             if _has_failed(status, answer):
@@ -109,9 +113,9 @@ class ProxiedCalls:
 
 
 def _has_failed(status: int | None, answer: Answer) -> bool:
-    """Return whether nothing was used.
+    """Return whether the call failed and used nothing.
 
-    This is true if the upstream failed without usage, or if its stream began with an error.
+    This is true if the answer contains no usage, and the status is a failure or the answer is an error without output.
     """
     if answer.usage is not None:
         return False
@@ -122,7 +126,8 @@ def _has_failed(status: int | None, answer: Answer) -> bool:
 def _actual(answer: Answer) -> tuple[Actual, NoUsage | None]:
     """Convert the usage of an answer to amounts.
 
-    If there is none, or if it cannot be read, the amounts are the reserved ones, and the reason is returned too.
+    If the answer has no usage that can be read, return None for the amounts, so that the reserved amounts are charged,
+    and return the reason.
     """
     if answer.usage is None:
         return Actual(None, None), answer.no_usage

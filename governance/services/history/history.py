@@ -1,4 +1,8 @@
-"""Answers queries about usage over time from the database."""
+"""Answers queries about usage over time from the database.
+
+Usage is stored in buckets. A bucket contains the sums of the calls in 15 minutes. For older usage, only the sums of
+days and months are stored.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -29,9 +33,9 @@ from governance.storage.store import Database
 from governance.storage.tables import usage_buckets, usage_days, usage_months
 
 MOST_SPANS = 4000
-"""The largest number of periods that one query may have: 35 days contain 3,360 periods of 15 minutes."""
+"""A query may have at most this many periods. For comparison, 35 days contain 3,360 periods of 15 minutes."""
 STREAMED = 10_000
-"""The number of rows that a stream reads in one transaction. So a slow client keeps no transaction open."""
+"""The number of rows that `stream` reads in one transaction. So a slow client does not keep a transaction open."""
 TOO_MANY = "Ask for fewer periods: from since to until there are more than {} of bucket={}."
 DAYS_ONLY = (
     "Ask for bucket=day, week, month or total in the time zone {}, from midnight to midnight: of usage before {} only "
@@ -42,7 +46,7 @@ NOT_KEPT = "Ask from {} on: older usage is not kept."
 
 
 class History:
-    """Reads usage over time. `calendar` is the calendar in which days and months are summed."""
+    """Reads usage over time. `calendar` has the time zone in which the days and months of the stored sums begin."""
 
     def __init__(self, database: Database, calendar: Calendar, clock: Clock) -> None:
         self._database = database
@@ -50,7 +54,7 @@ class History:
         self._clock = clock
 
     def query(self, given: Mapping[str, Any]) -> HistoryQuery:
-        """Build a query from the loaded parameters, with defaults for missing ones. Raises InvalidRequest."""
+        """Build a query from validated parameters, with defaults for missing ones. Raises InvalidRequest."""
         now = self._clock()
         timezone = given.get("timezone") or self._calendar.timezone
         since, until = span_of(given.get("since"), given.get("until"), _calendar(timezone), now, now + 1)
@@ -68,28 +72,31 @@ class History:
         )
 
     def refuse_another_zone(self) -> None:
-        """Raise NotReady if days were summed in a time zone other than that of the settings."""
+        """Raise NotReady if the stored sums of days are for another time zone than the one in the settings."""
         with self._database.read() as connection:
             summed = reading.zone(connection)
         if summed is not None and summed != self._calendar.timezone:
             raise NotReady(ANOTHER_ZONE.format(summed))
 
     def days_ago(self, days: int) -> int:
-        """Return the instant of midnight this many days ago, in the time zone in which days are summed."""
+        """Return the start of the day this many days ago (microseconds), in the time zone of the stored sums."""
         return self._calendar.day_of(max(0, self._clock() - days * DAY))
 
     def bounds(self, query: HistoryQuery) -> dict[str, str]:
-        """Return the time span of a query, which consists of whole buckets, and its time zone."""
+        """Return the time span and the time zone of a query as text. The time span consists of whole buckets."""
         return {"since": rfc3339(query.since), "until": rfc3339(query.until), "timezone": query.timezone}
 
     def page(self, query: HistoryQuery) -> UsagePage:
-        """Return a page of rows, the number of all rows, and their sum. Raises InvalidRequest, Unavailable."""
+        """Return a page of rows, and the number and the sum of all rows. Raises InvalidRequest, Unavailable."""
         with self._database.read() as connection:
             found = reading.page(connection, query, *self._plan(connection, query))
             return _named(connection, query, UsagePage(*found, {}))
 
     def ranked(self, query: HistoryQuery, most: int) -> SpenderRanking:
-        """Return up to `most` members of each group with the highest cost. Raises InvalidRequest, Unavailable."""
+        """Return the members of each group with the highest cost: at most `most` per group.
+
+        A group is, for example, all models or all virtual keys. Raises InvalidRequest, Unavailable.
+        """
         with self._database.read() as connection:
             (span, *_), segments = self._plan(connection, query._replace(period=Period.TOTAL))
             rows, whole = rankings.ranked(connection, query, span, segments, most)
@@ -111,7 +118,7 @@ class History:
             offset += count
 
     def _plan(self, connection: Connection, query: HistoryQuery) -> tuple[list[Span], list[Segment]]:
-        """Return the periods of a query, and the tables that contain their usage. Raises InvalidRequest."""
+        """Return the periods of a query, and the parts of its time span with their tables. Raises InvalidRequest."""
         spans = []
         for span in _calendar(query.timezone).spans(query.period, query.since, query.until):
             spans.append(span)
@@ -121,10 +128,10 @@ class History:
         return spans, _joined(self._segments(connection, query))
 
     def _segments(self, connection: Connection, query: HistoryQuery) -> Iterator[Segment]:
-        """Yield the parts of the time span with the table that contains their usage.
+        """Split the time span of a query into parts, and yield each part with the table that contains its usage.
 
-        Months and days that are summed are read from their sums, and the rest is read from buckets. Raises
-        InvalidRequest.
+        If the sum of a month or a day is stored, it is used where the query allows it. All other usage is read from
+        buckets. Raises InvalidRequest.
         """
         calendar, since = self._calendar, reading.buckets_since(connection)
         if not self._is_of_days(query):
@@ -149,7 +156,10 @@ class History:
             start = end
 
     def _is_of_days(self, query: HistoryQuery) -> bool:
-        """Return whether a query starts at midnight, in the calendar of the sums, with periods of a day or longer."""
+        """Return whether the stored sums of days can answer a query.
+
+        The query must have the time zone of the sums, start at the start of a day, and have periods of a day or longer.
+        """
         same_zone = query.timezone == self._calendar.timezone
         return same_zone and query.period not in SHORT and self._calendar.day_of(query.since) == query.since
 
@@ -179,6 +189,6 @@ def _named(connection: Connection, query: HistoryQuery, page: UsagePage) -> Usag
 
 
 def _names(connection: Connection, rows: Mapping[Group, Sequence[UsageRow]]) -> Names:
-    """Return the names of the virtual keys and users of rows by group."""
+    """Return the names of the virtual keys and users in rows. `rows` contains the rows by group."""
     members = {group: [getattr(row.series, COLUMNS[group]) for row in found] for group, found in rows.items()}
     return names.of_members(connection, members)

@@ -1,4 +1,4 @@
-"""Finds out where an operator finds a valid admin key, for the message after the start and the command `doctor`."""
+"""Finds out where an operator can get a valid admin key, for the message after the start and the command `doctor`."""
 
 from enum import StrEnum
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Authentication: looks for an API key by its digest, first in the snapshot and then in the database."""
+"""Authenticates API keys: looks for a key by its digest, first in the snapshot and then in the database.
+
+The snapshot is this worker's copy of the database in memory. A poll is a regular check for changes in the database.
+"""
 
 from collections.abc import Sequence
 from hmac import compare_digest
@@ -20,7 +23,7 @@ UNKNOWN = f"Send an API key that exists and has been neither revoked nor expired
 
 MOST_UNKNOWN = 10_000
 UNKNOWN_FOR = 30.0
-"""The number of seconds after which an unknown key is looked up in the database again."""
+"""The number of seconds for which an unknown key is not looked up in the database again."""
 
 
 class Authentication:
@@ -55,8 +58,8 @@ class Authentication:
     def by_id(self, key_id: str) -> ApiKey | None:
         """Return the valid API key with an id, as it is in the database now.
 
-        Return None if there is none. Raises Unavailable. The dashboard calls this for each page, so a session ends in
-        every worker as soon as its key is revoked.
+        Return None if there is no such key. Raises Unavailable. The dashboard calls this for each page. So when a key
+        is revoked, the sessions that began with this key end in every worker immediately.
         """
         if key_id == ADMIN.id:
             return ADMIN if self._admin_digest is not None else None
@@ -65,7 +68,7 @@ class Authentication:
         return key if key is not None and self.check_and_touch(key, self._clock()) else None
 
     def check_and_touch(self, key: ApiKey, now: int) -> bool:
-        """Return whether a key from the current snapshot is still valid. If it is valid, record its use."""
+        """Return whether a key from the snapshot or the database is still valid. If it is valid, record its use."""
         good = key.live(now) and key.id not in self._revoked
         if good and key is not ADMIN:
             self._used[key.id] = now
@@ -78,7 +81,7 @@ class Authentication:
         return known is not None and (digest in known.snapshot.digests or digest in known.snapshot.values)
 
     def refuse(self, key_id: str) -> None:
-        """Refuse a key from now on, even if the snapshot still contains it.
+        """Refuse a key from now on, even if the snapshot still contains the key.
 
         A worker calls this when it revokes a key.
         """
@@ -87,7 +90,7 @@ class Authentication:
     def flush(self) -> None:
         """Write the times of last use to the database.
 
-        Each poll calls this. A crash loses the times since the last poll.
+        Each poll calls this method. If the worker crashes, the times since the last poll are lost.
         """
         used, self._used = self._used, {}
         if not used:
@@ -102,8 +105,8 @@ class Authentication:
     def _stored(self, digest: str) -> ApiKey | None:
         """Return the key from the database, or None.
 
-        An unknown digest is cached for `UNKNOWN_FOR` seconds. This cache never contains the digest of a key that is
-        created later, because new keys have 256 new random bits.
+        An unknown digest is cached for `UNKNOWN_FOR` seconds. A key that is created in the meantime is still found: it
+        has 256 new random bits, so its digest is not in the cache.
         """
         with self._unknown_lock:
             if digest in self._unknown:

@@ -1,4 +1,4 @@
-"""The operations that users and virtual keys have in common: list, read, change."""
+"""The operations that users and virtual keys have in common: list, read and change."""
 
 from collections.abc import Mapping
 from typing import Any, Generic
@@ -28,7 +28,8 @@ def refuse_stale(seen: int | None, updated_at: int) -> None:
 class NamedEntries(Generic[NamedT, HeldT]):
     """The operations on entries with an id and a name.
 
-    A subclass sets `rows`. It also sets `missing` to the message and the code of its NotFound.
+    A subclass sets `rows` to the object that reads and writes its table. It sets `missing` to the message and the code
+    of its NotFound error.
     """
 
     rows: NamedRows[NamedT, HeldT]

@@ -6,11 +6,11 @@ from governance.storage.keys import sessions
 from governance.storage.store import Database
 
 SESSION_HOURS = 12
-"""The number of hours after its sign-in at which a session ends."""
+"""A session ends this many hours after the sign-in."""
 
 
 class Sessions:
-    """Stores the secret that signs sessions. `given` is the secret from the settings."""
+    """Stores the secret and the ids of forms. `given` is the secret in the settings, or None if it is not set there."""
 
     def __init__(self, database: Database, clock: Clock, random_ids: RandomIds, given: str | None) -> None:
         self._database = database
@@ -19,7 +19,7 @@ class Sessions:
         self._secret = given
 
     def secret(self) -> str:
-        """Return the secret that signs sessions. The first call on a database creates it. Raises Unavailable."""
+        """Return the secret that signs sessions. If the database has none yet, create it. Raises Unavailable."""
         if self._secret is None:
             self._secret = self._stored() or self._made()
         return self._secret

@@ -1,4 +1,4 @@
-"""Counts the attempts to sign in, by address. All workers count together, in the database."""
+"""Counts the attempts to sign in, by IP address. The counts are in the database, so all workers share them."""
 
 from ipaddress import IPv6Address, ip_address, ip_network
 from threading import Lock
@@ -15,13 +15,13 @@ MOST_ATTEMPTS = 10
 WITHIN = MINUTE
 """The time in microseconds for which attempts from one address are counted."""
 MOST_OWN = 10_000
-"""The largest number of addresses that a worker counts by itself."""
+"""The largest number of addresses whose attempts a worker counts in its own memory."""
 NETWORK = 64
 """The length in bits of the IPv6 network that a provider assigns to one customer."""
 
 
 class SignInAttempts:
-    """The attempts of the last minute. If the database cannot be written, each worker counts its own."""
+    """The attempts of the last minute. If the database cannot be written, each worker counts its attempts in memory."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -32,8 +32,8 @@ class SignInAttempts:
     def wait(self, address: str) -> int:
         """Record an attempt and return 0.
 
-        If the address must wait, return the number of seconds until it may try again. Such an attempt writes nothing,
-        so refused attempts do not delay decisions.
+        If the address must wait, return the number of seconds until it may try again. Such a refused attempt writes
+        nothing to the database, so it does not delay the writes of decisions about calls.
         """
         place = _place(address)
         try:
@@ -47,7 +47,7 @@ class SignInAttempts:
         if wait:
             return wait
         with self._database.write() as connection:
-            now = self._clock()  # not before the lock: `add` deletes attempts that are later than now
+            now = self._clock()  # read under the write lock: `add` deletes attempts later than `now`
             wait = _stored_wait(connection, place, now)
             if not wait:
                 sign_in_attempts.add(connection, place, now - WITHIN, now)
@@ -70,12 +70,15 @@ def _stored_wait(connection: Connection, place: str, now: int) -> int:
 
 
 def _left(times: list[int], since: int) -> int:
-    """Return the seconds until the oldest of ten attempts is a minute old, rounded up."""
+    """Return the seconds until the oldest of ten attempts is a minute old, rounded up. Return 0 for fewer attempts."""
     return -((since - times[-1]) // SECOND) if len(times) == MOST_ATTEMPTS else 0
 
 
 def _place(address: str) -> str:
-    """Return the address or network under which attempts are counted. An IPv6 customer has a whole network."""
+    """Return the address or network under which attempts are counted.
+
+    For IPv6, it is a network, because one customer can use all addresses of the network.
+    """
     try:
         known = ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Users: names for the user ids to which limits refer."""
+"""Lists, creates, changes and deletes users. A user is a name for a user id to which limits refer."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +26,7 @@ class Users(NamedEntries[User, ManagedUser]):
         return user
 
     def delete(self, user_id: str) -> None:
-        """Delete a user. Limits on the user's id stay. Raises NotFound."""
+        """Delete a user. The limits for the user's id stay. Raises NotFound."""
         with self._writer.write() as write:
             self._stored(write.connection, user_id)
             users.remove(write.connection, user_id, write.revision)

@@ -1,4 +1,4 @@
-"""Virtual keys: list, read, create, change and delete them."""
+"""Lists, reads, creates, changes and deletes virtual keys."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -57,7 +57,7 @@ class VirtualKeys(NamedEntries[VirtualKey, ManagedKey]):
         return NewKey(key, value)
 
     def delete(self, key_id: str) -> None:
-        """Delete a key and its limits. Raises NotFound."""
+        """Delete a key and the limits for it. Raises NotFound."""
         with self._writer.write() as write:
             self._stored(write.connection, key_id)
             bound = writes.ids_of_scope(write.connection, Scope.VIRTUAL_KEY, key_id)

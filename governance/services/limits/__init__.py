@@ -1,1 +1,1 @@
-"""The service for model limits."""
+"""The operations on model limits."""

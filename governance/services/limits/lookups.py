@@ -1,4 +1,7 @@
-"""Looks up the rows that a write of a model limit needs: the stored limit, and the virtual key that a draft names."""
+"""Looks up the rows that are needed to write a model limit: the stored limit, and the virtual key of a draft.
+
+A draft is a new limit as read from a request.
+"""
 
 from sqlalchemy.engine import Connection
 
@@ -21,7 +24,8 @@ def stored(connection: Connection, limit_id: str, advice: str = "") -> LimitStat
 def is_aligned_by_key(connection: Connection, draft: LimitDraft) -> bool:
     """Return `calendar_aligned` of the virtual key that a draft names.
 
-    Return False if it names none. Raises InvalidRequest with all faults of the draft if the virtual key is unknown.
+    Return False if the draft names no virtual key. If the virtual key is unknown, raises InvalidRequest with all faults
+    of the draft.
     """
     if draft.scope != Scope.VIRTUAL_KEY:
         return False

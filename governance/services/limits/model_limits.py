@@ -1,4 +1,7 @@
-"""Model limits: list, read, create, change and delete them."""
+"""Lists, reads, creates, changes and deletes model limits.
+
+The snapshot is this worker's copy of the database in memory. A draft is a new limit as read from a request.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -30,7 +33,7 @@ class Listing(NamedTuple):
     """A page of JSON documents with their ETags.
 
     `age` is the age of the snapshot in seconds. It is None if the page comes from the database. `validity` is the time
-    span for which the snapshot gives the same page. It is None if the span is not known.
+    for which the same query to the same snapshot returns the same page. It is None if this time is not known.
     """
 
     documents: Sequence[bytes]
@@ -54,7 +57,7 @@ class ModelLimits:
         self._totals = lists.Totals()
 
     def page(self, query: ListQuery) -> Listing:
-        """Return a page of model limits from the snapshot or the database. The same data gives the same bytes."""
+        """Return a page of model limits from the snapshot or the database. The bytes are the same for the same data."""
         if query.from_memory:
             return Listing(*self._memory.limits(query, self._clock()))
         with self._database.read() as connection:
@@ -101,14 +104,14 @@ class ModelLimits:
             return render.limit(stored(write.connection, limit_id), self._clock())
 
     def preview(self, limit_id: str, change: LimitChange, accepts: Versions) -> list[RuleEffect]:
-        """Return what an edit would do to the open windows. Nothing is stored. Raises as `change` does."""
+        """Return what an edit would do to the rules of a limit. Nothing is stored. Raises the errors of `change`."""
         with self._database.read() as connection:
             entry, now = _accepted(connection, limit_id, accepts), self._clock()
             after = changed(entry.limit, change, now=now, new_id=self._random_ids.new_id)
             return effects(entry, after, change.reset, now)
 
     def preview_new(self, draft: LimitDraft) -> list[RuleEffect]:
-        """Return the windows that a new limit would begin with. Nothing is stored. Raises as `create` does."""
+        """Return the rules and first windows of a new limit. Nothing is stored. Raises the errors of `create`."""
         with self._database.read() as connection:
             aligned, now = is_aligned_by_key(connection, draft), self._clock()
             _refuse_duplicate(connection, draft)
@@ -144,7 +147,7 @@ def _accepted(connection: Connection, limit_id: str, accepts: Versions) -> Limit
 
 
 def _refuse_duplicate(connection: Connection, draft: LimitDraft) -> None:
-    """Raise Conflict if a limit has the identity of a draft."""
+    """Raise Conflict if a stored limit has the same scope, provider and model as a draft."""
     existing = stored_limits.find_identical(connection, draft.identity)
     if existing is not None:
         raise _duplicate(draft, existing)

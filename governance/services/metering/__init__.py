@@ -1,1 +1,1 @@
-"""The metering service: reserve, settle, report and check calls."""
+"""The operations on calls: reserve, settle, report and check."""

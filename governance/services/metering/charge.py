@@ -1,4 +1,4 @@
-"""Charge: decides about a call as a reservation does, for callers that never settle."""
+"""Charges a call immediately, for callers that never settle. The decision is the same as for a reservation."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,9 @@ from governance.storage.store import UnitOfWork
 
 
 class Charge(Reserve):
-    """Charges the requested amounts in the transaction that admits the call.
+    """Charges the requested amounts of a call in the transaction that admits the call.
 
-    If the call is refused, charges nothing.
+    If the call is refused, nothing is charged.
     """
 
     def _add(self, held: Reservation, amounts: Sequence[CounterAmount], unit: UnitOfWork) -> Reservation:

@@ -1,4 +1,8 @@
-"""Check: returns the decision that a reservation would get, and why other limits do not apply. Nothing is written."""
+"""Checks a call: returns the decision that a reservation would get, and why other limits do not apply.
+
+Nothing is written. The config revision is a number that each edit of limits, keys or prices raises by 1. The snapshot
+is this worker's copy of the database in memory.
+"""
 
 from governance.domain.errors import Unavailable
 from governance.domain.limits.limit import Counter, current
@@ -37,7 +41,7 @@ class Check:
         self._refuses_unpriced = refuses_unpriced
 
     def __call__(self, request: ReservationRequest) -> Decision:
-        """Return the decision that a reservation would get now, by the rules in the database. Raises Unavailable."""
+        """Return the decision that a reservation would get now, with the rules in the database. Raises Unavailable."""
         until = self._store.deadline()
         for _ in range(ATTEMPTS):
             matched = self._matcher.match(request)
@@ -72,9 +76,9 @@ class Check:
         )
 
     def unmatched(self, decision: Decision) -> UnmatchedLimits:
-        """Return limits on the call's model or provider that do not apply to the call, with reasons.
+        """Return the limits on the call's model or provider that do not apply to the call, with the reasons.
 
-        They are in the order of `related`.
+        At most `MOST_UNMATCHED` limits are returned. They are sorted by provider, model, scope and scope id.
         """
         snapshot, call = self._cache.get().snapshot, decision.call
         provider, model = spelled(call.model, call.provider)

@@ -1,7 +1,7 @@
 """Computes fingerprints of request bodies.
 
-A fingerprint is stored with the response to a request with an Idempotency-Key. If the request is repeated with another
-body, the fingerprint differs. No secret can be read from a fingerprint.
+If a request has an Idempotency-Key, the fingerprint of its body is stored with the response. If a client sends the same
+key with another body, the fingerprints differ, so the request can be refused. No secret can be read from a fingerprint.
 """
 
 import hashlib
@@ -17,8 +17,8 @@ LENGTH = 16
 def of(request: ReservationRequest) -> bytes:
     """Return the fingerprint of a validated body.
 
-    A missing amount and an amount of 0 give different fingerprints. If the body contains no tokens by kind, the
-    fingerprint is the same as in earlier versions.
+    A missing amount and an amount of 0 give different fingerprints. A body may contain its tokens by kind (input,
+    output and others). If it does not, the fingerprint is the same as in earlier versions.
     """
     cost, tokens, requests, counts = request.amounts
     told = [*request.call, cost, tokens, requests, request.ttl_seconds, request.virtual_key]
@@ -26,7 +26,10 @@ def of(request: ReservationRequest) -> bytes:
 
 
 def of_report(request: ReservationRequest) -> bytes:
-    """Return the fingerprint of a validated usage report. There a missing cost without tokens by kind counts as 0."""
+    """Return the fingerprint of a validated usage report.
+
+    If a report has neither a cost nor tokens by kind, its cost counts as 0.
+    """
     cost, _, _, counts = request.amounts
     if cost is None and counts is None:
         request = request._replace(amounts=request.amounts._replace(cost=0))
@@ -36,8 +39,8 @@ def of_report(request: ReservationRequest) -> bytes:
 def before_absence(request: ReservationRequest) -> bytes:
     """Return the fingerprint that version 0.1.0 computed.
 
-    In that version a missing amount counted as 0. Responses are stored for one day, so a request may be repeated after
-    the upgrade. The text must stay what `repr` returned in version 0.1.0.
+    In that version, a missing amount counted as 0. Responses are stored for one day, so a client may repeat a request
+    after an upgrade from that version. The text must stay equal to what `repr` returned in version 0.1.0.
     """
     model, provider, virtual_key_id, user_id = request.call
     call = f"Call({model=}, {provider=}, {virtual_key_id=}, {user_id=})"

@@ -1,4 +1,4 @@
-"""Finds the virtual key whose value a client sends, for operations that reserve nothing."""
+"""Finds a virtual key by the secret value that a client sends, for operations that reserve nothing."""
 
 from sqlalchemy.engine import Connection
 
@@ -21,7 +21,7 @@ def unknown(secret: str | None) -> Unauthenticated:
 def usable_key(connection: Connection, secret: str, now: int) -> VirtualKey:
     """Return the virtual key with this value.
 
-    Raises Unauthenticated if there is none, and Forbidden if it may not be used.
+    Raises Unauthenticated if there is no such key, and Forbidden if the key may not be used.
     """
     key = virtual_keys.by_digest(connection, keys.digest(secret))
     if key is None:

@@ -1,4 +1,4 @@
-"""Builds the rows of the ledger: the reservation of an admitted call, and the entry of a usage report."""
+"""Builds the rows to store for a call: the reservation of an admitted call, or the entry of a usage report."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from governance.services.random_ids import RandomIds
 
 
 def _priced_fields(asked: PricedAmounts) -> dict[str, Any]:
-    """Return the fields of a reservation that contain its price and its tokens by kind."""
+    """Return the fields of a reservation that contain its price and its numbers of input, output and cached tokens."""
     counts = asked.amounts.counts or TokenCounts()
     return {
         "price": asked.price_text,
@@ -45,7 +45,7 @@ def reservation(
 
 
 def report(asked: PricedAmounts, matched: MatchedCall, now: int, random_ids: RandomIds) -> Reservation:
-    """Build a ledger entry for usage without a reservation. It reserves nothing, and has ended already."""
+    """Build the entry for usage that was reported without a reservation. It reserves nothing and has ended."""
     return Reservation(
         random_ids.new_ordered_id(now),
         Status.REPORTED,

@@ -1,4 +1,9 @@
-"""Matches a call against a snapshot: finds its virtual key and the rules that apply. The results are cached."""
+"""Matches calls: finds the virtual key of a call and the rules that apply to the call, and caches the results.
+
+A rule sets a maximum of dollars, tokens or requests in a time window. The snapshot is this worker's copy of the
+database in memory. The config revision is a number that each edit of limits, keys or prices raises by 1. The snapshot
+contains the config revision at which it was read.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,14 +23,14 @@ from governance.snapshot.cache import SnapshotCache
 from governance.snapshot.snapshot import Snapshot
 
 MOST = 4096
-"""The largest number of entries in the cache of matched calls. A cache that grows beyond it is emptied."""
+"""If the cache of matched calls contains more entries than this, it is emptied."""
 UNKNOWN = "Use a virtual key that exists: this one is unknown."
 IS_API_KEY = "Send a virtual key: this is an API key of this service, which no client may have."
 IS_AN_ID = "Send this as virtual_key_id: it is the id of a virtual key, and virtual_key takes its value."
 
 
 class MatchedCall(NamedTuple):
-    """A call, the rules that apply to it, and the prices of its model, at a config revision.
+    """A call, the rules that apply to it, and the prices of its model, as they are at the config revision `revision`.
 
     If the call's virtual key does not exist, `unknown` is the refusal.
     """
@@ -41,7 +46,8 @@ class MatchedCall(NamedTuple):
 class KnownCalls(NamedTuple):
     """The calls that were matched so far.
 
-    `at` contains the config revision, and whether the price list has finished loading.
+    They are valid as long as the values in `at` stay the same: the database file, the config revision, and whether the
+    price list has finished loading.
     """
 
     at: object
@@ -49,7 +55,7 @@ class KnownCalls(NamedTuple):
 
 
 class Matcher:
-    """Matches calls against the current snapshot. A gateway repeats the same few calls, so the results are cached."""
+    """Matches calls against the current snapshot. Gateways repeat the same few calls, so the results are cached."""
 
     def __init__(self, cache: SnapshotCache, price_list: PriceList) -> None:
         self._cache = cache
@@ -59,9 +65,9 @@ class Matcher:
     def match(self, request: ReservationRequest) -> MatchedCall:
         """Return the rules that apply, the most specific first.
 
-        No call is refused here, because the snapshot may be older than the database. The result depends on the config
-        revision, not on usage. If a call needs a price and the price list is still being loaded, wait for the list.
-        Raises Unavailable.
+        This method refuses no call, because the snapshot may be older than the database. The result depends on the
+        config revision, not on usage. If the call needs a price that may be in the price list, and the list is still
+        being loaded, wait for the list. Raises Unavailable.
         """
         found = self._found(request)
         if request.amounts.needs_price and not found.prices.prices and not found.prices.is_final:
@@ -116,7 +122,7 @@ def _matched(
 def _unknown(value: str | None, snapshot: Snapshot) -> KeyRefusal:
     """Build the refusal for an unknown virtual key.
 
-    If the caller sent the id of a key instead of its value, or an API key, the message says so.
+    If the caller sent the id of a virtual key instead of its value, or an API key, the message says so.
     """
     message = IS_AN_ID if value in snapshot.virtual_keys else UNKNOWN
     if value is not None and value.startswith(keys.API_KEY_PREFIX):

@@ -1,4 +1,4 @@
-"""The operations of metering: reserve before a call, report usage without a reservation, check without writing."""
+"""The operations on calls: reserve before a call, charge, report usage without a reservation, check without writing."""
 
 from governance.domain.times import Clock
 from governance.services.metering.charge import Charge
@@ -12,10 +12,10 @@ from governance.storage.store import Database, MeteringStore
 
 
 class Metering:
-    """The operations that decide and charge.
+    """The operations that decide about calls and charge calls.
 
-    Each accepts a request and returns a `Decision`. If `refuses_unpriced` is true, a call is refused if it needs a
-    price, no price is known, and a budget applies.
+    Each operation accepts a request and returns a `Decision`. If `refuses_unpriced` is true, a call is refused if it
+    needs a price, its cost cannot be computed, and a budget applies.
     """
 
     def __init__(

@@ -1,4 +1,7 @@
-"""Overviews for an operator: limits with their usage, the rules closest to their maximum, and refused calls."""
+"""Reads overviews for an operator: limits with their usage, the rules closest to their maximum, and refused calls.
+
+A rule sets a maximum of dollars, tokens or requests in a time window.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -19,11 +22,14 @@ from governance.storage.store import Database
 
 UNKNOWN = f"Give the id or the model of a limit that exists: '{{}}' is neither ({PROGRAM} limits list shows them)."
 MOST = 100
-"""The largest number of limits on one model that are shown."""
+"""At most this many limits on one model are shown."""
 
 
 class LimitsOverview(NamedTuple):
-    """Limits at `now` (microseconds), the number of all matching limits, and the number of calls that each refused."""
+    """A page of limits as they are at `now` (microseconds), and the number of all matching limits (`total`).
+
+    `denials` contains, by limit id, how many calls a limit refused and when it last refused one.
+    """
 
     limits: Sequence[LimitState]
     total: int
@@ -32,9 +38,10 @@ class LimitsOverview(NamedTuple):
 
 
 class UsageOverview(NamedTuple):
-    """The rules closest to their maximum at the instant `now`, the closest first.
+    """The rules closest to their maximum at the time `now` (microseconds), the closest first.
 
-    Also the number of all rules, and the number of rules with nothing left.
+    `rules` is the number of all stored rules. `full` is the number of rules that have nothing left. `denials` contains,
+    by limit id, how many calls a limit refused and when it last refused one.
     """
 
     statuses: Sequence[RuleStatus]
@@ -45,14 +52,14 @@ class UsageOverview(NamedTuple):
 
 
 class Overview:
-    """Reads from the database, so the figures are exact, and a command needs no snapshot."""
+    """Reads limits and usage from the database, so the figures are exact, and no copy in memory is needed."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     def page(self, query: ListQuery) -> LimitsOverview:
-        """Return a page of limits. It contains the same limits as the list over HTTP."""
+        """Return a page of limits: the same limits as in the list over HTTP."""
         with self._database.read() as connection:
             now = self._clock()
             total = lists.count(connection, query.filter)
@@ -60,7 +67,7 @@ class Overview:
             return LimitsOverview(found, total, _denials(connection, found), now)
 
     def named(self, word: str) -> LimitsOverview:
-        """Return the limit with an id, or the newest 100 limits on a model. Raises NotFound."""
+        """Return the limit whose id is `word`, or else the newest 100 limits on the model `word`. Raises NotFound."""
         with self._database.read() as connection:
             found = list(states.by_ids(connection, [word]).values())
             ids = [] if found else writes.ids_of_model(connection, word)
@@ -71,7 +78,7 @@ class Overview:
             return LimitsOverview(found, max(len(ids), len(found)), _denials(connection, found), self._clock())
 
     def nearest(self, most: int) -> UsageOverview:
-        """Return up to `most` rules that have usage or reservations in their current windows."""
+        """Return up to `most` rules that have used or reserved amounts in their current windows, the closest first."""
         with self._database.read() as connection:
             now = self._clock()
             found = usage.nearest(connection, most, now)
@@ -85,9 +92,9 @@ class Overview:
             return UsageOverview(shown, found.rules, found.full, _denials(connection, known.values()), now)
 
     def instant(self, text: str | None) -> str | None:
-        """Return now plus a duration, as RFC 3339.
+        """Return the present time plus a duration, as RFC 3339 text.
 
-        If the text is not a duration, return it unchanged, so that a schema can parse it.
+        If `text` is not a duration, return it unchanged, so that a schema can parse it as a time.
         """
         try:
             return text and rfc3339(self._clock() + durations.parse(text).length)
