@@ -21,7 +21,7 @@ from bench.in_process import KEY, in_process
 from bench.results import table
 from bench.rounds import tell
 from bench.usage import NOW
-from governance.container import Container
+from governance.container import EXTENSION, Container
 from governance.settings import Settings
 
 LIMITS, KEYS, TIMES = 100_000, 200, 20
@@ -56,9 +56,9 @@ def main() -> None:
 
     def fill(service: Container) -> None:
         usage.fill(service.database, KEYS // part)
-        service.price_list.start()
 
     with TemporaryDirectory(prefix="bench-") as folder, in_process(Path(folder), create, fill) as app:
+        app.extensions[EXTENSION].price_list.start()
         client = _signed_in(app)
         first = LIMIT.search(_page(client, "limits"))
         pages = PAGES | ({"one limit": first[1]} if first else {})
