@@ -15,7 +15,6 @@ from werkzeug.routing import Map
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
-from app import create_app
 from governance.container import EXTENSION, Container
 from governance.domain.limits.limit import current
 from governance.domain.times import SECOND, parse_rfc3339
@@ -102,22 +101,29 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def first_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def first_app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """Return an app after its first start. It is closed, and no test calls it."""
+    settings = Settings(instance=str(tmp_path_factory.mktemp("first_start")), admin_key=ADMIN_KEY)
+    made = create_app_on(SharedRoutes(), settings, clock=FakeClock())
+    prepare(made)
+    governance_of(made).close()
+    return made
+
+
+@pytest.fixture(scope="session")
+def first_start(first_app: Flask) -> Path:
     """Return the folder that a first start leaves.
 
     It is made once, because its migrations take as long as a whole test.
     """
-    folder = tmp_path_factory.mktemp("first_start")
-    made = create_app(Settings(instance=str(folder), admin_key=ADMIN_KEY), clock=FakeClock())
-    prepare(made)
-    governance_of(made).close()
-    return folder
+    return Path(first_app.instance_path)
 
 
 @pytest.fixture(scope="session")
-def routes() -> Map:
+def routes(first_app: Flask) -> Map:
     """Return the URL rules of all apps with a dashboard. A test that adds a rule overrides this fixture."""
-    return SharedRoutes()
+    first_app.url_map.is_complete = True
+    return first_app.url_map
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from governance.web.http.flask_app import App
 
 
 class SharedRoutes(Map):
-    """The URL rules of the first app. Later apps with the same rules use them as they are."""
+    """The URL rules of an app with a dashboard. Once they are complete, other such apps use them as they are."""
 
     is_complete = False
 
@@ -26,7 +26,4 @@ def create_app_on(routes: Map, settings: Settings, **arguments: Any) -> Flask:
     with pytest.MonkeyPatch.context() as patch:
         if settings.ui == "on":
             patch.setattr(App, "url_map_class", staticmethod(lambda **_: routes))
-        made = create_app(settings, **arguments)
-        if settings.ui == "on" and isinstance(routes, SharedRoutes):
-            routes.is_complete = True
-    return made
+        return create_app(settings, **arguments)
