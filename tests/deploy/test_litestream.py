@@ -25,6 +25,7 @@ LITESTREAM = Path(sys.executable).parent / "litestream"
 PAGE = ROOT / "docs" / "deploy" / "litestream.md"
 CONFIG = ROOT / "deploy" / "litestream.yml"
 CALLERS, CALLS = 4, 2000
+JOURNAL = 16 * 2**20
 
 
 class Confirmed(NamedTuple):
@@ -171,13 +172,33 @@ def is_there(found: dict[str, tuple[str, int]], each: Confirmed) -> bool:
 
 
 def test_the_journal_stays_small_beside_litestream(service, replicate):
+    """Where a reader blocked every checkpoint, so many acts made it 122 MiB large."""
     service.start()
     replicate()
     load = Load(service)
-    until(lambda: len(load.confirmed) >= CALLS, 120)
+    until(lambda: len(load.confirmed) >= 8 * CALLS, 240)
     load.end()
-    assert service.database.with_name("governance.db-wal").stat().st_size < 64 * 2**20
+    assert service.database.with_name("governance.db-wal").stat().st_size < JOURNAL
     assert service.call("GET", "/readyz", key="").body.get("warnings", []) == []
+
+
+@pytest.mark.parametrize("command", ["compact", "restore"])
+def test_the_copy_goes_on_after_a_command_replaced_the_file(service, config, replicate, tmp_path, command):
+    service.start()
+    service.create("gpt-4o", budget={"max_limit": 10, "reset_duration": "1d"})
+    backup = str(tmp_path / "backup.db")
+    assert service.governance("backup", backup).returncode == 0
+    first = replicate()
+    until(lambda: copied(service, config, tmp_path) == {"gpt-4o"})
+    for process in (service.process, first):
+        process.terminate()
+        process.wait(DEADLINE)
+    done = service.governance(command, *([backup] if command == "restore" else []))
+    assert done.returncode == 0, done.stderr
+    service.start()
+    replicate()
+    service.create("o3", budget={"max_limit": 10, "reset_duration": "1d"})
+    until(lambda: copied(service, config, tmp_path) == {"gpt-4o", "o3"})
 
 
 def test_the_copy_goes_on_after_a_restore(service, config, replicate, tmp_path):
