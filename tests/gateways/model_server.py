@@ -109,7 +109,7 @@ class ModelHandler(BaseHTTPRequestHandler):
             self._cork(False)
 
     def _cork(self, held: bool) -> None:
-        """Hold back what is written, so that a stream's last event and its end arrive together.
+        """Hold back what is written while `held`, so that a stream's last event and its end arrive together.
 
         A client closes its connection at `[DONE]`. If the end came later, the proxy would see a client that left.
         """
