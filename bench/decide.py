@@ -103,7 +103,7 @@ def _limiter(folder: Path, core: int, environ: dict[str, str]) -> Iterator[Serve
 
 
 def apply_limits(server: Server, headers: dict[str, str]) -> None:
-    """Store four limits that apply to every call. Each limit has two counters, and the calls never reach its maxima."""
+    """Store four limits that apply to every call. Each has two counters, and its maximums are never reached."""
     for model, provider in TIERS:
         body = {
             "model_name": model,

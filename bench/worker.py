@@ -110,7 +110,7 @@ def _good(status: str, _headers: object, _error: object = None) -> Any:
 
 
 def edited(connection: Connection, ids: Sequence[str]) -> None:
-    """Raise the maxima of the limits' budgets, in one write."""
+    """Raise the maximums of the limits' budgets, in one write."""
     revision = revisions.advance(connection)
     moved = update(model_limits).where(model_limits.c.id.in_(ids))
     connection.execute(moved.values(revision=revision, version=model_limits.c.version + 1))

@@ -76,7 +76,7 @@ class FlatBody(Body):
             for name, value in vars(base).items():
                 if callable(value) and not name.startswith("__") and (name not in OF_FLAT or vars(value)):
                     sentence = f"Derive {cls.__name__} from Body, or take {name} out of {base.__name__}"
-                    raise TypeError(f"{sentence}: a Flat has fields and plain {' and '.join(OF_FLAT)} only.")
+                    raise TypeError(f"{sentence}: a FlatBody has fields and plain {' and '.join(OF_FLAT)} only.")
 
     def read(self, data: Any) -> Any:
         """Return the same result as `load`, but faster. Raises ValidationError."""

@@ -91,9 +91,9 @@ class SnapshotCache:
     def catch_up(self, until: float | None = None) -> None:
         """Refresh the snapshot if this process has loaded it before.
 
-        The process of a command never loads the snapshot, because it does not need one. If the refresh fails, the error
-        is logged and counted, but not raised. Raises Unavailable if the refresh of another thread does not end by the
-        deadline `until`.
+        A process that runs a command (not the server) never loads the snapshot, because it does not need one. If the
+        refresh fails, the error is logged and counted, but not raised. Raises Unavailable if the refresh of another
+        thread does not end by the deadline `until`.
         """
         with self._turn:
             mine = self._begun > 0 and self._must_run(self._begun + 1, until)

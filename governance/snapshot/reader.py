@@ -98,7 +98,8 @@ def _page(ascending: list[Thing], page: Page, *, descending: bool) -> list[Thing
 class _Items:
     """Caches the list of all budgets, or of all rate limits, of the last requested snapshot.
 
-    The list is computed again only if the config revision has changed. This number rises with each edit of a limit.
+    The list is computed again only if the config revision has changed. This number rises with each edit of a limit,
+    key, user or price.
     """
 
     def __init__(self, *, budgets: bool) -> None:

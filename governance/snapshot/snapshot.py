@@ -26,10 +26,10 @@ class Snapshot(NamedTuple):
 
     `entries` contains the limits by id. `names` contains the names of virtual keys and users by (scope, scope_id).
     `orders` contains the sorted ids of the limits. `api_keys` and `virtual_keys` contain the keys by id. `digests` and
-    `values` contain the same keys by the digest of their secret. The identity of a limit is its scope, provider and
-    model, which no other limit has. `identities` contains the ids of the limits by identity. `related` contains the
-    identities sorted by provider and by model. `prices` contains the price overrides by id. `overrides` contains the
-    same overrides by model, sorted by start, the latest first.
+    `values` contain the same keys by the digest of their secret. The identity of a limit is its scope, scope id,
+    provider and model. No two limits have the same identity. `identities` contains the ids of the limits by identity.
+    `related` contains the identities sorted by provider and by model. `prices` contains the price overrides by id.
+    `overrides` contains the same overrides by model, sorted by start, the latest first.
     """
 
     mark: Mark

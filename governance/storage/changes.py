@@ -2,7 +2,7 @@
 
 The snapshot is the worker's copy of the database in memory. A mark identifies a state of the database. It consists of
 the database file's identity, the config revision, and the time of the last write to a counter. The config revision is a
-number that each edit raises.
+number that each edit of limits, keys, users or prices raises.
 """
 
 from collections import defaultdict

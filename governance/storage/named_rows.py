@@ -75,11 +75,11 @@ class NamedRows(Generic[NamedT, HeldT]):
             connection.execute(update(self.table).where(self.own), [row | {"its_id": row["id"]} for row in rows])
 
     def remove(self, connection: Connection, row_id: str, revision: int) -> None:
-        """Delete a row. The caller deletes the limits that refer to its id."""
+        """Delete a row. Limits that refer to its id stay, unless the caller deletes them."""
         self.remove_all(connection, [row_id], revision)
 
     def remove_all(self, connection: Connection, ids: Iterable[str], revision: int) -> None:
-        """Delete rows. The caller deletes the limits that refer to their ids."""
+        """Delete rows. Limits that refer to their ids stay, unless the caller deletes them."""
         gone = [{"its_id": row_id} for row_id in ids]
         if gone:
             connection.execute(delete(self.table).where(self.own), gone)

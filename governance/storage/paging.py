@@ -1,4 +1,4 @@
-"""Reads rows with a name and a creation time, by page or by id: virtual keys, users and API keys."""
+"""Reads one page of a list of virtual keys, users, API keys or price overrides, or reads rows by their ids."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,9 +18,10 @@ def page(  # noqa: PLR0917 - a table, the query, and the page
     search: str = "",
     conditions: Sequence[ColumnElement[bool]] = (),
 ) -> tuple[Sequence[Row[Any]], int]:
-    """Return a page of the rows whose folded name contains the folded `search`, and the number of all of them.
+    """Return a page of the rows that match, newest first, and the number of all rows that match.
 
-    The rows are sorted by creation, newest first.
+    A row matches if it meets the `conditions` and its folded name contains `search`. Folded means normalized and in
+    lower case (see `fold` in `domain/names.py`). `search` must be folded.
     """
     matches = [*conditions, *([contains(table.c.search_name, search)] if search else [])]
     total = connection.execute(select(func.count()).select_from(table).where(*matches)).scalar_one()
@@ -35,5 +36,5 @@ def page(  # noqa: PLR0917 - a table, the query, and the page
 
 
 def by_ids(connection: Connection, columns: Sequence[Column[Any]], ids: Sequence[str]) -> Sequence[Row[Any]]:
-    """Return the rows with these ids, by id. The id is the first column."""
+    """Return the rows with these ids. The first of the `columns` must be the id."""
     return connection.execute(select(*columns).where(columns[0].in_(ids))).all()

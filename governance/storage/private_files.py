@@ -1,7 +1,8 @@
-"""Creates files that only their owner can read.
+"""Creates, writes and locks files that only their owner can read.
 
-A file is never created through a link. It is created either completely or not at all. Its mode does not depend on the
-umask. If root creates a file, the owner of its folder becomes its owner, so that the service's user can use it.
+Files are never created, read or written through a symbolic link. `write_new` and `replace` write a file either
+completely or not at all. The mode of a new file does not depend on the umask. If root creates a file, the owner of its
+folder becomes its owner, so that the service's user can use the file.
 """
 
 import fcntl
@@ -25,7 +26,7 @@ LOOK_AGAIN = 0.02
 
 
 class LockTimeoutError(TimeoutError):
-    """A lock was not free in time. The message names the process that holds it."""
+    """A lock was not free in time. The message names the process that holds the lock."""
 
 
 def make_folder(path: Path) -> None:
@@ -40,7 +41,7 @@ def make_folder(path: Path) -> None:
 
 
 def create(path: Path, flags: int = os.O_WRONLY) -> int:
-    """Create a file and return its descriptor. Raises FileExistsError if the file, or a link, exists."""
+    """Create a file and return its descriptor. Raises FileExistsError if there is a file or a link at the path."""
     descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
     os.fchmod(descriptor, FILE_MODE)
     _give(descriptor, path.parent)
@@ -50,7 +51,7 @@ def create(path: Path, flags: int = os.O_WRONLY) -> int:
 def open_or_create(path: Path, flags: int = os.O_RDWR) -> int:
     """Return the descriptor of a regular file. Create the file if it is missing.
 
-    Raises OSError for a link or a folder.
+    If other users may use the file, take their access rights away. Raises OSError for a link or a folder.
     """
     while True:
         try:
@@ -64,13 +65,13 @@ def open_or_create(path: Path, flags: int = os.O_RDWR) -> int:
         os.close(descriptor)
         raise OSError(f"{path} is no file")
     if stat.S_IMODE(found.st_mode) & ~FILE_MODE:
-        with suppress(PermissionError):  # the file belongs to another user, and only its owner may change the mode
+        with suppress(PermissionError):  # if the file belongs to another user, only that user may change the mode
             os.fchmod(descriptor, FILE_MODE)
     return descriptor
 
 
 def close_to_others(path: Path) -> None:
-    """Remove all access rights of other users. Raises OSError for a link or a folder."""
+    """Take away the access rights that other users have to a file. Raises OSError for a link or a folder."""
     os.close(open_or_create(path, os.O_RDONLY))
 
 
@@ -85,14 +86,14 @@ def opened(path: Path, flags: int = os.O_RDWR) -> Iterator[int]:
 
 
 def read(path: Path) -> bytes:
-    """Return the content of a small file. Raises OSError. A link to a file also raises OSError."""
+    """Return the content of a file, at most its first MiB. Raises OSError, also for a link."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         return file.read(LARGEST_READ)
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Write a new file atomically, and create its folder. Raises FileExistsError, OSError."""
+    """Write a new file atomically. Create its folder if it is missing. Raises FileExistsError, OSError."""
     make_folder(path.parent)
     with beside(path) as part:
         fill(part, content)
@@ -126,7 +127,10 @@ def fill(path: Path, content: bytes) -> None:
 
 
 def move_new(file: Path, path: Path) -> None:
-    """Rename a file to a name that does not exist. Raises FileExistsError, OSError."""
+    """Give a file the name `path`, which must not exist yet. Raises FileExistsError, OSError.
+
+    The old name may still exist afterwards.
+    """
     try:
         os.link(file, path, follow_symlinks=False)
     except FileExistsError:
@@ -139,9 +143,10 @@ def move_new(file: Path, path: Path) -> None:
 
 @contextmanager
 def beside(path: Path) -> Iterator[Path]:
-    """Yield a new empty file in the same folder, to be renamed to `path`.
+    """Create an empty temporary file in the folder of `path`, and yield its path.
 
-    If it is not renamed, it is deleted after the block.
+    The caller fills the file and renames it to `path`. If the caller does not rename the file, it is deleted after the
+    block.
     """
     part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
     os.close(create(part))
@@ -152,7 +157,7 @@ def beside(path: Path) -> Iterator[Path]:
 
 
 def sync(path: Path) -> None:
-    """Flush a file, or the names of the files in a folder, to the disk. Raises OSError."""
+    """Flush a file to the disk. For a folder, flush the names of its files. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -162,16 +167,20 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def locked(path: Path, patience: float) -> Iterator[None]:
-    """Hold the lock on a file during the block. Raises LockTimeoutError after `patience` seconds. Raises OSError."""
+    """Hold the lock on a file during the block. Raises OSError.
+
+    Raises LockTimeoutError if the lock is not free within `patience` seconds.
+    """
     with opened(path) as descriptor:
         lock_within(descriptor, path, fcntl.LOCK_EX, patience)
         yield
 
 
 def lock_within(descriptor: int, path: Path, kind: int, patience: float) -> None:
-    """Take a lock of a kind (`fcntl.LOCK_EX`, `LOCK_SH`) on an open file.
+    """Take a lock on an open file. `kind` is `fcntl.LOCK_EX` or `fcntl.LOCK_SH`.
 
-    Raises LockTimeoutError. After a second of waiting, the holder of the lock is written to the log.
+    Raises LockTimeoutError if the lock is not free within `patience` seconds. After one second of waiting, the log
+    names the process that holds the lock.
     """
     begun, told = monotonic(), False
     while not try_lock(descriptor, kind):
@@ -194,7 +203,10 @@ def try_lock(descriptor: int, kind: int) -> bool:
 
 
 def holder(descriptor: int) -> str:
-    """Return the holder of a lock on an open file, for example `process 123 (gunicorn)`. It is known only on Linux."""
+    """Return the name of the process that holds the lock on an open file, for example `process 123 (gunicorn)`.
+
+    The name is known only on Linux. If it is not known, return `another process`.
+    """
     inode = str(os.fstat(descriptor).st_ino)
     with suppress(OSError):
         for line in Path("/proc/locks").read_text().splitlines():
@@ -219,7 +231,7 @@ def _write(descriptor: int, content: bytes) -> None:
 
 
 def _give(made: int | Path, folder: Path) -> None:
-    """Change the owner of a file or folder that root has created to the owner of the folder in which it is."""
+    """If root has created a file or folder, change its owner to the owner of the folder that contains it."""
     if os.geteuid() == 0:
         found = folder.stat()
         with suppress(PermissionError):  # in some containers, root may not change the owner

@@ -1,7 +1,8 @@
 """The protocols through which services use storage: transactions, and metering in batches.
 
-An act is a function that decides or charges one call. It takes the unit of work as its argument. `storage/sqlite/`
-implements the protocols. No class inherits from a protocol, so calling a method costs no more than usual.
+An act is a function that decides or charges one call. Its argument is the unit of work, which collects the changes of
+one transaction. `storage/sqlite/` implements the protocols. No class inherits from a protocol, so a method call takes
+no longer than usual.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,7 +44,7 @@ class Database(Protocol):
 
 
 class UnitOfWork(Protocol):
-    """One transaction of metering. It runs acts one after another, all with the same `now`."""
+    """One transaction of metering. It runs acts one after another. `now` is the same for all of them."""
 
     now: int
     revision: int
@@ -52,9 +53,9 @@ class UnitOfWork(Protocol):
         """Return the counters of these rules in their current windows."""
 
     def add(self, reservation: Reservation, entries: Sequence[tuple[PendingCounter, int, int]]) -> None:
-        """Add a new reservation and its amounts: a (counter, held, used) for each rule.
+        """Add a new reservation. `entries` contains (counter, reserved amount, used amount) for each rule.
 
-        Raises InvalidRequest and changes nothing if a sum would become too large.
+        Raises InvalidRequest, and changes nothing, if a sum would become too large.
         """
 
     def add_usage(self, admitted_at: int, series: Series, more: UsageAmounts) -> None:
@@ -64,36 +65,36 @@ class UnitOfWork(Protocol):
         """Return the reservation with this id, or None."""
 
     def settle(self, pending: PendingReservation, after: Reservation) -> None:
-        """End a reservation: release the held amounts, and charge the used amounts of its new state.
+        """Change a reservation to its next state, `after`. Release its reserved amounts, and charge its used amounts.
 
-        Raises InvalidRequest and changes nothing if a sum would become too large.
+        Raises InvalidRequest, and changes nothing, if a sum would become too large.
         """
 
     def extend(self, pending: PendingReservation, after: Reservation) -> None:
-        """Store a later `expires_at` of a reservation. Its held amounts stay."""
+        """Store a later `expires_at` of a reservation. Its reserved amounts stay."""
 
     def lapsed(self, most: int, now: int) -> list[str]:
-        """Return the ids of up to `most` open reservations that are overdue at an instant."""
+        """Return the ids of up to `most` open reservations whose `expires_at` is at or before `now`."""
 
     def answer(self, key: IdempotencyKey, since: int) -> tuple[bytes, bytes] | None:
-        """Return the fingerprint and the response for a key. Return None if they were stored before `since`."""
+        """Return the request's fingerprint and the response for a key, or None if they are not newer than `since`."""
 
     def keep(self, key: IdempotencyKey, fingerprint: bytes, body: bytes, texts: tuple[str, ...]) -> None:
-        """Store the response to the last added reservation.
+        """Store the response to the call that added the last reservation.
 
-        `texts` are the texts that it shares with other responses.
+        `texts` are the parts of the response that other responses contain too.
         """
 
 
 class MeteringStore(Protocol):
-    """Runs acts. All acts that wait at the same time share one transaction."""
+    """Runs acts. Acts that wait at the same time share one transaction."""
 
     @property
     def clock(self) -> Callable[[], int]:
-        """The clock of the writes, in microseconds."""
+        """The clock that gives acts their `now`, in microseconds."""
 
     def deadline(self) -> float:
-        """The instant at which the caller stops waiting in any queue, in seconds of the monotonic clock."""
+        """Return the instant at which a caller stops waiting in any queue, in seconds of the monotonic clock."""
 
     def submit(self, act: Callable[[UnitOfWork], Result], until: float | None = None) -> Result:
         """Run an act, and return its result after the commit. Raises the errors of the act, and Unavailable."""

@@ -1,7 +1,8 @@
 """The tables of the database. Instants are microseconds, money is nano-dollars, and ids are text.
 
-A unique index treats each NULL as distinct. So columns that identify a row are not nullable: `''` means "none". This
-file is long because it is one schema: its tables refer to each other, and a test compares it with the migrations.
+In a unique index, two NULLs are never equal. So columns that identify a row are not nullable: `''` stands for a missing
+value. This file is long because it is one schema: its tables refer to each other, and a test compares it with the
+migrations.
 """
 
 from sqlalchemy import BigInteger as SQLBigInteger
@@ -38,7 +39,7 @@ metadata = MetaData(
 Big = SQLBigInteger().with_variant(Integer, "sqlite")
 
 LARGEST_SUM = 2**62
-"""The largest value of a counter and of the sum of its ledger (docs/contract.md §1). SQLite's integers end at 2^63."""
+"""The largest sum in a counter, and of a counter's ledger rows (docs/contract.md §1). SQLite's integers end at 2^63."""
 
 config_revision = Table(
     "config_revision",
@@ -294,7 +295,7 @@ usage_series_days = Table(
 
 
 def _usage(name: str, comment: str) -> Table:
-    """Return a table of sums of usage by the start of a period and a series."""
+    """Return a table of summed usage. It has one row for each start of a period and each series."""
     return Table(
         name,
         metadata,

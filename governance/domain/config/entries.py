@@ -189,7 +189,7 @@ class Wanted(NamedTuple):
 
 
 def limit_id(identity: Identity) -> str:
-    """Derive an id for a limit without an id in its file, from its scope, provider and model."""
+    """Derive an id for a limit without an id in its file, from its scope, scope id, provider and model."""
     return _derived("limit", *identity)
 
 

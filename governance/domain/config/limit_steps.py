@@ -1,9 +1,9 @@
 """Computes the steps of a sync for limits.
 
 A sync changes the stored rows so that they match the entries of a config file. A step is the change of one row. The
-identity of a limit consists of its scope, provider and model. An entry matches the stored limit with the same identity,
-so usage stays with its model and scope. If an entry has the id of a stored limit but another identity, the entry
-replaces that limit, and the usage starts at 0.
+identity of a limit consists of its scope, scope id, provider and model. An entry matches the stored limit with the same
+identity, so usage stays with its model and scope. If an entry has the id of a stored limit but another identity, the
+entry replaces that limit, and the usage starts at 0.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

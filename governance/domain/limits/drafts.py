@@ -33,7 +33,7 @@ class RuleSpec(NamedTuple):
 
 
 class DraftItem(NamedTuple):
-    """A requested budget (one maximum) or rate limit (one or two maxima).
+    """A requested budget (one maximum) or rate limit (one or two maximums).
 
     If `id` is given, this item replaces the stored item with that id. `aligned` is the value of `calendar_aligned` in
     this item, or None. The value applies to the whole limit (see the module `alignment`).
@@ -92,7 +92,7 @@ class LimitDraft(NamedTuple):
 
     @property
     def identity(self) -> Identity:
-        """The scope, provider and model of the limit. No two limits have the same identity."""
+        """The scope, scope id, provider and model of the limit. No two limits have the same identity."""
         return Identity.of(self.scope, self.scope_id, self.provider, self.model_name)
 
 

@@ -95,8 +95,8 @@ def _edited_flag(limit: Limit, change: LimitChange) -> tuple[bool | None, list[F
 def _identity_faults(limit: Limit, change: LimitChange) -> Iterable[Fault]:
     """Yield a fault for each field of the identity that differs from the stored field.
 
-    The identity of a limit (its scope, provider and model) cannot change. The values are compared in canonical form,
-    so another spelling of the same model is not a fault.
+    The identity of a limit (its scope, scope id, provider and model) cannot change. The values are compared in
+    canonical form, so another spelling of the same model is not a fault.
     """
     stored = {name: getattr(limit, name) for name in ("model_name", "provider", "scope", "scope_id")}
     for name, value in change.identity.items():
@@ -181,7 +181,7 @@ def _new_rules(item: DraftItem, now: int, new_id: NewId) -> list[Rule]:
 
 
 def _same_item(stored: list[Rule], item: DraftItem, now: int) -> Iterable[Rule]:
-    """Yield the rules of a stored item with the requested maxima.
+    """Yield the rules of a stored item with the requested maximums.
 
     If the item gets a rule of a new metric, that rule gets a new anchor: the instant from which its windows are
     counted.

@@ -22,7 +22,7 @@ def carry_out(write: Write, source: Source, steps: Iterable[Step]) -> None:
     """Write the steps.
 
     Removals are written first, because a new row may have the same id or name as a removed row. A new limit may also be
-    for the same scope, provider and model as a removed limit.
+    for the same scope, scope id, provider and model as a removed limit.
     """
     listed = list(steps)
     removed = [step.before for step in listed if step.action in (Action.REMOVE, Action.REPLACE)]

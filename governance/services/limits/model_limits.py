@@ -147,7 +147,7 @@ def _accepted(connection: Connection, limit_id: str, accepts: Versions) -> Limit
 
 
 def _refuse_duplicate(connection: Connection, draft: LimitDraft) -> None:
-    """Raise Conflict if a stored limit has the same scope, provider and model as a draft."""
+    """Raise Conflict if a stored limit has the same scope, scope id, provider and model as a draft."""
     existing = stored_limits.find_identical(connection, draft.identity)
     if existing is not None:
         raise _duplicate(draft, existing)

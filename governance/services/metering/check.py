@@ -1,7 +1,7 @@
 """Checks a call: returns the decision that a reservation would get, and why other limits do not apply.
 
-Nothing is written. The config revision is a number that each edit of limits, keys or prices raises by 1. The snapshot
-is this worker's copy of the database in memory.
+Nothing is written. The config revision is a number that each edit of limits, keys, users or prices raises by 1. The
+snapshot is this worker's copy of the database in memory.
 """
 
 from governance.domain.errors import Unavailable

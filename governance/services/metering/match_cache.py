@@ -1,8 +1,8 @@
 """Matches calls: finds the virtual key of a call and the rules that apply to the call, and caches the results.
 
 A rule sets a maximum of dollars, tokens or requests in a time window. The snapshot is this worker's copy of the
-database in memory. The config revision is a number that each edit of limits, keys or prices raises by 1. The snapshot
-contains the config revision at which it was read.
+database in memory. The config revision is a number that each edit of limits, keys, users or prices raises by 1. The
+snapshot contains the config revision at which it was read.
 """
 
 from collections.abc import Callable

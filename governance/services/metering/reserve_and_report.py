@@ -4,10 +4,10 @@ A limit has rules. A rule sets a maximum of dollars, tokens or requests in a tim
 of a rule in one window. To match a call is to find the rules that apply to it. Rules come from the snapshot, which is
 this worker's copy of the database in memory. Counters come from the database.
 
-Every edit of limits, keys or prices raises the config revision, a number in the database. The snapshot contains the
-revision at which it was read. If the transaction finds another revision in the database, the snapshot is out of date.
-Then the snapshot is refreshed, and the call is matched again. Calls that wait at the same time form a batch and share
-one transaction.
+Every edit of limits, keys, users or prices raises the config revision, a number in the database. The snapshot contains
+the revision at which it was read. If the transaction finds another revision in the database, the snapshot is out of
+date. Then the snapshot is refreshed, and the call is matched again. Calls that wait at the same time form a batch and
+share one transaction.
 """
 
 from abc import ABC, abstractmethod

@@ -15,8 +15,8 @@ logger = logging.getLogger("governance.requests")
 EACH = 10
 """The largest number of lines between two polls for one client address and one error code.
 
-It applies to requests without a valid key. `flush` also logs the counts of at most this many pairs of address and code
-in lines of their own.
+It applies to requests without a valid key. `flush` writes one line for each pair of address and code with the most
+requests left out, up to this number of pairs, and one line for all other pairs together.
 """
 ALL = 200
 """The largest number of lines between two polls for all requests without a valid key."""

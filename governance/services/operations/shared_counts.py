@@ -3,8 +3,8 @@
 Each worker writes its counts, which are the values of its metrics, to a file, and reads the files of the other workers.
 The multiprocess mode of prometheus_client (`PROMETHEUS_MULTIPROC_DIR`) is not used, because it maps sparse files into
 memory. If the disk has no room for a page of such a file, the first write to that page kills the process (SIGBUS). In
-this module, only counts are lost if a file cannot be written. A worker writes its own file before it shows a total, so
-no other worker shows a smaller total later.
+this module, only counts are lost if a file cannot be written. Before a worker shows a total, it writes its own file. So
+a total that another worker shows later contains these counts too, and is not smaller.
 """
 
 import logging

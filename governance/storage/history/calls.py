@@ -100,10 +100,10 @@ def buckets(connection: Connection, limit: Limit, span: Span) -> list[BucketSum]
 def possibly_refused(
     connection: Connection, limit: Limit, span: Span, refusing: Collection[int], most: int
 ) -> dict[Group, tuple[list[PossiblyRefused], int]]:
-    """Return the members of each group that have calls in the buckets that begin at `refusing`.
+    """Return the members of each group that have calls in some buckets.
 
-    In these buckets, the limit may have refused calls. For each group, return up to `most` members, and the number of
-    all such members. Members with the most calls in these buckets come first.
+    `refusing` contains the starts of these buckets. In them, the limit may have refused calls. For each group, return
+    up to `most` members, and the number of all such members. Members with the most calls in these buckets come first.
     """
     by_series = _by_series(span, refusing, _series(connection, limit))
     parts = [select(_members(group, by_series, most).subquery()) for group in Group]

@@ -23,8 +23,9 @@ SLICE = 2000
 def touch(connection: Connection, now: int) -> int:
     """Store and return the time stamp `touched_at` for a write to counters.
 
-    It is later than every earlier `touched_at`, even if the clock was set back. Only one writer runs at a time. So a
-    reader that has read all counters up to a `touched_at` has missed no earlier write.
+    It is later than every earlier `touched_at`, even if the clock was set back. Only one writer runs at a time. So if a
+    reader has read all counters up to some `touched_at`, every later write has a greater one, and the reader misses
+    nothing when it continues from there.
     """
     last = config_revision.c.touched_at
     raised = update(config_revision).values(touched_at=case((last >= now, last + 1), else_=now))
@@ -133,7 +134,7 @@ def _moved(move: Move, now: int, touched_at: int) -> dict[str, int]:
 
 
 def note_maxima(connection: Connection, changed: Sequence[Rule], now: int) -> None:
-    """Store the new maxima of rules in the counters of their open windows.
+    """Store the new maximums of rules in the counters of their open windows.
 
     The counter of a closed window keeps the maximum that applied at the end of the window.
     """

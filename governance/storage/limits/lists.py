@@ -47,7 +47,7 @@ class Totals:
     """Caches the number of limits that match each filter.
 
     A search reads the names of all limits. So the limits are counted again only if the config revision has changed.
-    Each edit of a limit, key or price raises this number.
+    Each edit of a limit, key, user or price raises this number.
     """
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ def _count(names: tuple[str, ...]) -> Select[Any]:
 def _statement(names: tuple[str, ...], order: Order, from_end: bool) -> Select[Any]:
     """Return the statement for a page.
 
-    The ids come from an index, so SQLite skips the rows before the page in the index only.
+    SQLite finds the ids of the page in an index. So for the rows before the page, it reads only index entries.
     """
     columns = [SORT_COLUMNS[order.sort_by], model_limits.c.id]
     forwards = [column.desc() if order.descending else column.asc() for column in columns]
@@ -141,7 +141,8 @@ _live = (
         ~_superseded,
     )
 )
-"""Selects the usage in current windows. It starts from the counters, because most rules have no such counter."""
+"""Selects the usage in current windows. It starts from the counters and not from the rules, because most rules have
+no usage in a current window."""
 
 
 def budgets(connection: Connection, page: Page) -> tuple[list[tuple[str, LimitState]], int]:

@@ -25,7 +25,7 @@ _one_rule = (rules.c.id == bindparam("its_id"), rules.c.metric == bindparam("its
 
 
 def find_identical(connection: Connection, identity: Identity) -> str | None:
-    """Return the id of the limit with this scope, provider and model. Return None if there is no such limit."""
+    """Return the id of the limit with this identity (scope, scope id, provider and model), or None."""
     columns = (
         model_limits.c.scope,
         model_limits.c.scope_id,

@@ -1,1 +1,1 @@
-"""The code that depends on SQLite: the database file, transactions, and the writer."""
+"""The code that depends on SQLite: the database file, transactions, locks, and the thread that writes."""

@@ -1,4 +1,8 @@
-"""Translates errors of SQLite into Unavailable (try again), Conflict (read again), or a fault of our code."""
+"""Translates errors of SQLite into errors of this service.
+
+Unavailable tells the caller to try again later. Conflict tells the caller to read the data again, because another
+request has changed the data. Any other error is a fault of our code, and is raised unchanged.
+"""
 
 import logging
 import re
@@ -27,15 +31,15 @@ UNIQUE = {
     "virtual_keys.digest": "a virtual key with the same value",
     "users.id": "a user with the same id",
 }
-"""Rows that another request may have stored first, by the columns in SQLite's message. A conflict on any other row is
-a fault of our code."""
+"""Unique constraints that fail if another request has just stored the same row. The keys are the columns that SQLite's
+message names. The failure of any other unique constraint is a fault of our code."""
 JUST_DELETED = "Look the list up again: another request has just deleted {}."
 PARENTS = {
     "rules": "the limit of this budget or rate limit",
     "counters": "the rule that this usage belongs to",
     "denials": "the limit that refused these calls",
 }
-"""Rows that another request may have deleted in the meantime, by the table that refers to them."""
+"""Rows that another request may have deleted in the meantime. The keys are the tables that refer to these rows."""
 TABLE = re.compile(r"\b(?:INTO|UPDATE|FROM)\s+(\w+)", re.IGNORECASE)
 PRIMARY = 0xFF
 """The mask that reduces an extended error code of SQLite to its primary code."""
@@ -50,14 +54,15 @@ FAULTS_OF_A_STATEMENT = frozenset(
     }
 )
 LOST = ("no such table", "closed database")
-"""SQLite reports these as faults of a statement, but their cause is a lost file."""
+"""Parts of the messages of errors that SQLite reports as faults of a statement. Their cause is a lost database file."""
 
 
 @contextmanager
 def raised_for_callers(path: Path) -> Iterator[None]:
     """Raise Unavailable if the database has a problem, and Conflict if another request was faster.
 
-    The original error is the `__cause__`. The error of a faulty statement is logged and raised unchanged.
+    The original error is the `__cause__` of the new error. The error of a faulty statement is raised unchanged. It is
+    also logged if SQLAlchemy ran the statement.
     """
     try:
         yield
@@ -85,9 +90,9 @@ def is_trouble(error: Exception) -> bool:
 
 
 def unavailable(error: BaseException, path: Path) -> Unavailable:
-    """Build the Unavailable for an error of the database.
+    """Return the Unavailable that describes an error of the database.
 
-    The message contains the name of the file without its folder.
+    If the message names the database file, the name is without its folder.
     """
     text = str(getattr(error, "orig", None) or getattr(error, "strerror", None) or error).lower()
     reasons = {

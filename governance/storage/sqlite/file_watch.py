@@ -1,4 +1,4 @@
-"""Notices when the database file is replaced by another file."""
+"""Notices when another file has replaced the database file at its path."""
 
 import os
 from pathlib import Path
@@ -22,10 +22,10 @@ class FileWatch:
         self._log: int | None = None
 
     def file(self) -> FileId:
-        """Return the id of the file that is at the path now.
+        """Return the id (device, inode) of the file that is at the path now.
 
-        Raises OSError if there is none. Raises Unavailable if it is another file and the write-ahead log of the old
-        file still exists. SQLite would apply the old log to the new file and destroy it.
+        Raises OSError if there is no file. Raises Unavailable if there is another file than before and the write-ahead
+        log of the old file still exists. SQLite would apply the old log to the new file and destroy the new file.
         """
         stat = os.stat(self._path)  # noqa: PTH116 - three times as fast as Path.stat; each batch calls it
         file = stat.st_dev, stat.st_ino
@@ -34,7 +34,7 @@ class FileWatch:
         return file
 
     def note(self, opened: FileId) -> None:
-        """Remember the file that was opened, and its write-ahead log."""
+        """Store the id of the file that was opened, and the inode of its write-ahead log."""
         self.opened, self._log = opened, _inode(beside(self._path, WAL))
 
     def _refuse_old_log(self) -> None:

@@ -1,1 +1,1 @@
-"""The endpoints: one file for each resource."""
+"""The HTTP endpoints of the API: one file for each resource."""

@@ -46,7 +46,8 @@ def create_api_key(body: Mapping[str, Any]) -> Response:
 def revoke_api_key(api_key_id: str) -> Response:
     """Revoke a key.
 
-    The worker that answers refuses it immediately, and the others within one poll. The last admin key is kept.
+    The worker process that answers this request refuses the key immediately. The other workers refuse it after they
+    next poll the database. The last admin key cannot be revoked, unless the settings contain an admin key.
     """
     service = governance()
     service.api_keys.revoke(api_key_id, keep_last=service.settings.admin_key is None)

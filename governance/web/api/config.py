@@ -1,4 +1,4 @@
-"""`/api/governance/config`: config files over HTTP. A file is planned first, and then applied according to its plan."""
+"""`/api/governance/config`: config files over HTTP. A plan shows what a file would change. Then the plan is applied."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,7 +23,7 @@ PLAN_WANTED = "Plan the file first (POST /api/governance/config/plan), and send 
 
 
 def file_operation(summary: str, *refusals: Code) -> Callable[[View], View]:
-    """Declare an endpoint that receives a file and returns its plan."""
+    """Return a decorator for an endpoint that receives a config file and returns its plan."""
     return operation(
         summary,
         scope=KeyScope.WRITE,
@@ -37,14 +37,14 @@ def file_operation(summary: str, *refusals: Code) -> Callable[[View], View]:
 @blueprint.post("/plan")
 @file_operation("Plan a file of limits")
 def plan_config(query: Mapping[str, Any], body: Callable[[int], bytes]) -> Response:
-    """Show the changes that an apply of the file would make, and change nothing. The apply needs the ETag."""
+    """Return a plan with the changes that the file would make. Change nothing. Its ETag is needed to apply the plan."""
     return _shown(governance().uploads.plan(_upload(body), _wishes(query)), applied=False)
 
 
 @blueprint.post("/apply")
 @file_operation("Apply a file of limits as planned", Code.STALE_VERSION, Code.PLAN_REQUIRED)
 def apply_config(query: Mapping[str, Any], body: Callable[[int], bytes]) -> Response:
-    """Apply a plan in one transaction. If the file, a parameter or the stored limits have changed, answer 412."""
+    """Apply a plan in one transaction. Answer 412 if the file, a parameter or the stored limits have changed since."""
     wanted = parse_etags(the_request().environ.get("HTTP_IF_MATCH")).as_set(include_weak=True)
     if not wanted:
         raise InvalidRequest(PLAN_WANTED, code=Code.PLAN_REQUIRED, param="If-Match")

@@ -40,7 +40,7 @@ def usage_history(query: Mapping[str, Any]) -> HttpResponse:
     accepts = the_request().accept_mimetypes
     if query["format"] == "csv" or (accepts.best == CSV and not accepts.accept_json):
         pages = history.stream(wanted)
-        # read the first page before the response begins, so that an error can still become the response
+        # read the first page before the response begins, so that an error can still be sent as the response
         first = next(pages)
         lines = rows.csv_lines(wanted, chain([first], pages))
         return HttpResponse(lines, content_type=f"{CSV}; charset=utf-8")

@@ -1,4 +1,4 @@
-"""`/metrics` for Prometheus, with the sums of all workers. No label contains the name of a model, a key or a user."""
+"""`/metrics` for Prometheus, summed over all worker processes. No label contains the name of a model, key or user."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,7 +34,7 @@ def metrics() -> HttpResponse:
 
 @blueprint.record
 def throttle(state: BlueprintSetupState) -> None:
-    """Let each app compute its text at most `MOST_TEXTS` times per second, whatever the number of clients is."""
+    """Let each Flask app compute the text at most `MOST_TEXTS` times per second, even if many clients ask for it."""
     service: Container = state.app.extensions[SERVICE]
     state.app.extensions[EXTENSION] = Throttle(lambda: _text(service), MOST_TEXTS)
 
@@ -46,7 +46,7 @@ def _text(service: Container) -> bytes:
 
 
 class Current(Collector):
-    """The counters of all workers, and the current values from the database and the clock."""
+    """The Prometheus counters of all workers, and current values from the database and the clock."""
 
     def __init__(self, service: Container) -> None:
         self._service = service
@@ -81,7 +81,10 @@ def _by_label(name: str, documentation: str, label: str, values: Mapping[str, in
 
 
 def _age(verified: Metric) -> Iterator[Metric]:
-    """Yield the age in seconds of the oldest snapshot. A worker without a snapshot reports 0 and is left out."""
+    """Yield the age in seconds of the oldest snapshot, which is a worker's copy of the limits in memory.
+
+    A worker without a snapshot reports 0, and is left out.
+    """
     oldest = min((sample.value for sample in verified.samples if sample.value), default=None)
     if oldest is not None:
         age = max(0.0, time.time() - oldest)

@@ -1,4 +1,4 @@
-"""Endpoints without a key, outside `/api`: `/healthz`, `/readyz`, `/openapi.json` and `/docs`."""
+"""Endpoints that need no API key, outside `/api`: `/healthz`, `/readyz`, `/openapi.json` and `/docs`."""
 
 import json
 from functools import partial
@@ -31,9 +31,9 @@ def healthz() -> HttpResponse:
 @blueprint.get("/readyz")
 @operation("Is the service ready?", scope=None, refusals=(Code.NOT_READY,))
 def readyz() -> HttpResponse:
-    """Check that decisions can be written, and that the schema and the memory are current.
+    """Check that decisions on calls can be written, and that the schema of the database is the current one.
 
-    If not, answer 503 with reasons.
+    Also check that this worker's copy of the limits in memory is up to date. If a check fails, answer 503 with reasons.
     """
     health = governance().health.get()
     if health.reasons:
@@ -52,7 +52,7 @@ def openapi_json() -> HttpResponse:
 @blueprint.get("/docs")
 @operation("The API's documentation", scope=None)
 def docs() -> HttpResponse:
-    """Show the OpenAPI document as a page. It loads nothing from the internet."""
+    """Show the OpenAPI document as an HTML page. The page loads nothing from the internet."""
     return documents.send(current_app, "docs", HTML, _page)
 
 

@@ -1,4 +1,4 @@
-"""`/api/governance/prices`: the prices of tokens. Overrides are stored here. The list comes with the service."""
+"""`/api/governance/prices`: prices of tokens. Overrides are stored with this API. The list is part of the service."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +29,7 @@ blueprint = Blueprint("prices", __name__, url_prefix="/api/governance/prices")
     refusals=(Code.NOT_READY,),
 )
 def list_prices(query: PricesQuery) -> HttpResponse:
-    """Return a page of prices: first the overrides, newest first, then the list, by provider and model."""
+    """Return a page of prices. The overrides come first, newest first. Then comes the list, by provider and model."""
     found = governance().prices.page(query)
     shown = [prices.override(each) for each in found.overrides]
     shown += [prices.listed(each, found.now) for each in found.listed]
@@ -49,7 +49,7 @@ def list_prices(query: PricesQuery) -> HttpResponse:
 def look_up_price(query: PriceLookupQuery) -> HttpResponse:
     """Return the price of a call to a model, where the price comes from, and why.
 
-    Also return the cost of some tokens.
+    Also return the cost of the given numbers of tokens.
     """
     return answer(lookup(governance().prices.look_up(query)))
 
@@ -63,7 +63,10 @@ def look_up_price(query: PriceLookupQuery) -> HttpResponse:
     refusals=(Code.ALREADY_EXISTS,),
 )
 def create_price(body: bodies.NewPrice) -> HttpResponse:
-    """Store a price, or an alias of another model. Every worker uses it within one poll."""
+    """Store a price for a model, or an alias, which is the name of another model with the same price.
+
+    Every worker process uses it after its next poll of the database.
+    """
     new = governance().prices.create(body.draft, body.id)
     return answer({"message": "Price created successfully", "price": prices.override(new)})
 
@@ -86,7 +89,7 @@ def get_price(price_id: str) -> HttpResponse:
 def update_price(price_id: str, body: Mapping[str, Any]) -> HttpResponse:
     """Store an edit. A missing field keeps its value, and null removes the value.
 
-    Open reservations keep their price.
+    Open reservations keep the price that they had before.
     """
     after = governance().prices.change(price_id, body)
     return answer({"message": "Price updated successfully", "price": prices.override(after)})

@@ -8,7 +8,7 @@ from governance.web.http.flask_app import MAX_BODY
 Bytes = bytes | bytearray
 
 MAX_HEAD = 64 * 1024
-"""The largest number of bytes in a head. gunicorn's own maxima would allow 800 KiB: a line of 4,094 bytes, and 100
+"""The largest number of bytes in a head. gunicorn's own maximums would allow 800 KiB: a line of 4,094 bytes, and 100
 fields of 8,190 bytes.
 """
 MAX_LINE = 8190

@@ -1,1 +1,1 @@
-"""Creates, checks, copies, restores, migrates and compacts a database file."""
+"""Creates, checks, copies, restores, migrates and compacts an SQLite database file."""

@@ -1,4 +1,4 @@
-"""Copies the database file, as it is at one instant, while others write to it.
+"""Makes a backup: copies the database file as it is at one instant, while other processes may write to it.
 
 The copy is first written under a temporary name. It gets its final name when it is complete, checked and flushed to the
 disk.
@@ -18,7 +18,7 @@ from governance.storage.sqlite.errors import unavailable
 from governance.storage.sqlite.files.header import stamp_copy
 
 PAGES = 256
-"""The number of pages that are copied in one step. Between two steps, the user can interrupt the command."""
+"""The number of pages that are copied in one step. The user can interrupt the command between two steps."""
 
 
 class BackupFile(NamedTuple):
@@ -52,8 +52,9 @@ def copy(source: Path, target: Path, busy_timeout: float) -> None:
 def fill(part: Path, source: sqlite3.Connection) -> None:
     """Copy a database into an empty file, check the copy, and flush it to the disk. Raises OSError, sqlite3.Error."""
     with closing(sqlite3.connect(part)) as target:
-        # One transaction keeps the state of this instant. Without it, every write by another process would restart the
-        # copy (https://www.sqlite.org/c3ref/backup_finish.html). Under load the copy would never end.
+        # This read transaction sees the state of this instant until the copy is complete. Without the transaction,
+        # every write by another process would restart the copy (https://www.sqlite.org/c3ref/backup_finish.html).
+        # Under load the copy would never end.
         source.execute("BEGIN")
         source.execute("SELECT 1 FROM sqlite_master LIMIT 1")
         target.execute("PRAGMA journal_mode = OFF")  # an incomplete copy is deleted, so a rollback is never needed
@@ -72,10 +73,10 @@ def _check(file: Path) -> None:
 
 
 def refuse_target(database: Path, file: Path, *, replace: bool) -> None:
-    """Raise an error if the target must not be written.
+    """Raise an error if the backup must not be written to `file`.
 
-    Such a target is the database, one of its files, not a regular file, or an existing file (unless `replace` is true).
-    Raises InvalidRequest, Conflict.
+    Raises InvalidRequest if `file` belongs to the database, or exists and is not a regular file. Raises Conflict if
+    `file` exists, unless `replace` is true.
     """
     if file.resolve() in {Path(f"{database.resolve()}{end}") for end in paths.BELONGINGS}:
         raise InvalidRequest(f"Give another FILE: {file} belongs to the database itself.")
@@ -88,9 +89,9 @@ def refuse_target(database: Path, file: Path, *, replace: bool) -> None:
 
 
 def _told(error: sqlite3.Error, database: Path, file: Path) -> Unavailable:
-    """Build the error for a failed copy.
+    """Return the error to raise for a copy that failed.
 
-    The most likely cause is the disk of the backup, not the disk of the database.
+    If a disk is full or broken, the message names the backup. Its disk is a more likely cause than the database's disk.
     """
     if "disk is full" in str(error) or "disk I/O" in str(error):
         return Unavailable(f"Make room, or give another FILE: {file} was not written ({error}).")

@@ -1,4 +1,4 @@
-"""Compacts a database file. SQLite's VACUUM rewrites it without free pages, in one transaction."""
+"""Compacts a database file. SQLite's VACUUM rewrites the file without unused pages, in one transaction."""
 
 import os
 import shutil
@@ -19,9 +19,9 @@ FAILED = "Look at what the disk says, and try again: the file is as it was ({}).
 
 
 class FileSize(NamedTuple):
-    """The size of a database file and of its unused parts, in bytes.
+    """The size of a database file and of its unused pages, in bytes.
 
-    Also whether the service can return the unused parts to the file system.
+    `is_incremental` says whether the service can return unused pages to the file system while it runs.
     """
 
     size: int
@@ -30,7 +30,7 @@ class FileSize(NamedTuple):
 
 
 def look(path: Path, busy_timeout: float) -> FileSize:
-    """Return a file's sizes. Raises sqlite3.Error."""
+    """Return the size of a database file and of its unused pages. Raises sqlite3.Error."""
     with closing(open_file(path, busy_timeout)) as connection:
         page, pages, free, mode = (
             connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -40,7 +40,10 @@ def look(path: Path, busy_timeout: float) -> FileSize:
 
 
 def compact(path: Path, busy_timeout: float) -> FileSize:
-    """Rewrite the file so that the service can return free pages from now on. Raises Conflict, NotReady."""
+    """Rewrite the file without unused pages. From then on, the service can return unused pages to the file system.
+
+    Raises Conflict if a service runs. Raises NotReady if the disk or SQLite reports an error.
+    """
     try:
         with migrations.alone(path, busy_timeout), service_lock.stopped(path):
             _refuse_without_room(path, look(path, busy_timeout))
@@ -62,7 +65,7 @@ def _refuse_without_room(path: Path, found: FileSize) -> None:
 def _vacuum(path: Path, busy_timeout: float) -> None:
     """Run VACUUM.
 
-    SQLite writes its temporary copy next to the file, because the system's temporary folder may be too small.
+    The temporary copy is written to the folder of the database, because the system's temporary folder may be too small.
     """
     os.environ["SQLITE_TMPDIR"] = str(path.parent)
     with closing(open_file(path, busy_timeout)) as connection:

@@ -1,4 +1,4 @@
-"""Translates errors of the disk and of SQLite into a line that says what to do, for a start or a command."""
+"""Turns errors of the disk and of SQLite into messages of one line, which also say what to do if possible."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ ADVICE = {
 
 
 def unusable(path: Path, error: BaseException) -> NotReady:
-    """Return, in one line, why a database cannot be used. If possible, the line also says what to do."""
+    """Return an error whose one-line message says why a database cannot be used, and, if possible, what to do."""
     cause = str(getattr(error, "orig", None) or error).splitlines()[0]
     advice = next((advice for words, advice in ADVICE.items() if words in cause.lower()), None)
     if advice is None:

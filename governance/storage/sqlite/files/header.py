@@ -1,4 +1,4 @@
-"""Reads the header of a database file without opening the database.
+"""Reads the header of a database file directly, without SQLite. Gives copies of a database a new stamp.
 
 https://www.sqlite.org/fileformat2.html#the_database_header
 """
@@ -18,9 +18,9 @@ LARGEST_PAGE = 65536
 class FileHeader(NamedTuple):
     """The header of a database file.
 
-    `pages` is None if the header does not contain the number of pages. `changes` rises each time the first page is
-    changed. `stamp` (SQLite's `user_version`) is a random number. Each copy of a database gets a new stamp, so the
-    stamp distinguishes a database from its backups.
+    `pages` is None if the header does not contain the valid number of pages. `changes` is SQLite's file change counter.
+    It rises each time the first page is changed. `stamp` is a random number in the field `user_version`. Each copy of a
+    database gets a new stamp, so the stamp distinguishes a database from its backups.
     """
 
     page_size: int

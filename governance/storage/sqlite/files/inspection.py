@@ -1,4 +1,7 @@
-"""Examines a database file for `doctor`: damage, latest time, size, other files, and programs that use it."""
+"""Examines a database file for the command `doctor`.
+
+The functions find damage, the latest timestamp, sizes, the files next to the database, and the programs that use it.
+"""
 
 import os
 import sqlite3
@@ -48,7 +51,7 @@ PARTS = {
     "counters": "counters",
     "audit": "audit",
 }
-"""The names under which `doctor` lists tables. All other tables are listed as `the rest`."""
+"""For each table, the name under which `doctor` lists it. All other tables are listed together as `the rest`."""
 REST = "the rest"
 TABLES_BYTES = """
     SELECT coalesce(m.tbl_name, s.name), sum(s.pgsize) FROM dbstat AS s LEFT JOIN sqlite_master AS m ON m.name = s.name
@@ -56,14 +59,14 @@ TABLES_BYTES = """
 
 
 class FileSpace(NamedTuple):
-    """The size of a database file and of its unused parts, in bytes."""
+    """The size of a database file and of its unused pages, in bytes."""
 
     file: int
     free: int
 
 
 def space(connection: Connection) -> FileSpace:
-    """Return the file's sizes. Only the first page of the file is read."""
+    """Return the size of the file and of its unused pages. Only the first page of the file is read."""
     size, pages, free = (
         int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
         for name in ("page_size", "page_count", "freelist_count")
@@ -72,14 +75,14 @@ def space(connection: Connection) -> FileSpace:
 
 
 def parts(connection: Connection) -> dict[str, int]:
-    """Return the bytes of each table including its indexes.
+    """Return the number of bytes that tables and their indexes take, by the names in `PARTS`.
 
-    This reads the whole file. The result is empty if this SQLite lacks `dbstat`.
+    This reads the whole file. The result is empty if this build of SQLite lacks the table `dbstat`.
     """
     found = dict.fromkeys([*PARTS.values(), REST], 0)
     try:
         rows = connection.exec_driver_sql(TABLES_BYTES).all()
-    except OperationalError:  # this SQLite has no dbstat
+    except OperationalError:  # this build of SQLite has no dbstat
         return {}
     for name, size in rows:
         found[PARTS.get(name, REST)] += size
@@ -89,16 +92,16 @@ def parts(connection: Connection) -> dict[str, int]:
 def stored_rows(connection: Connection) -> dict[str, int]:
     """Return an upper bound of the number of rows in each table that grows with calls.
 
-    It is computed from the lowest and the highest row number.
+    The bound is computed from the lowest and the highest row number.
     """
     numbered = {"reservations": tables.reservations.c.seq, "answers": tables.answers.c.seq, "audit": tables.audit.c.seq}
     return {name: _span(connection, column) for name, column in numbered.items()}
 
 
 def _span(connection: Connection, column: Column[int]) -> int:
-    """Return an upper bound from the lowest and the highest number.
+    """Return an upper bound of the number of rows: the highest number in the column minus the lowest, plus 1.
 
-    This needs two statements, because a single one would read the whole table.
+    The two numbers are read by two statements, because a single statement for both would read the whole table.
     """
     first = connection.execute(select(func.coalesce(func.min(column), 1))).scalar_one()
     last = connection.execute(select(func.coalesce(func.max(column), 0))).scalar_one()
@@ -106,30 +109,34 @@ def _span(connection: Connection, column: Column[int]) -> int:
 
 
 def journal_size(path: Path) -> int:
-    """Return the bytes of the write-ahead log of a database file."""
+    """Return the size in bytes of a database's write-ahead log. Return 0 if there is no log."""
     log = paths.beside(path, paths.WAL)
     return log.stat().st_size if log.exists() else 0
 
 
 def files(path: Path) -> list[Path]:
-    """Return the files of a database: the database, SQLite's files next to it, and copies made before migrations."""
+    """Return the existing files of a database.
+
+    These are the database, the files that SQLite and this service keep next to it, copies that were made before
+    migrations, and files that a restore has replaced.
+    """
     beside = [paths.beside(path, end) for end in paths.BELONGINGS]
     copies = (file for kind in ("before", "replaced") for file in sorted(path.parent.glob(f"{path.name}.{kind}-*")))
     return [file for file in (*beside, *copies) if file.exists()]
 
 
 def has_reset_fault(version: tuple[int, int, int]) -> bool:
-    """Return whether this version of SQLite may damage a file while two connections use it at the same moment.
+    """Return whether a version of SQLite has a fault that can damage a database file.
 
-    This can happen if one connection runs a checkpoint while the other runs a checkpoint or writes.
-    https://sqlite.org/wal.html#walresetbug
+    The fault can damage the file if one connection runs a checkpoint while another connection runs a checkpoint or
+    writes. https://sqlite.org/wal.html#walresetbug
     """
     release = version[:2]
     return version < RESET_MENDED.get(release, (3, 51, 3))
 
 
 RESET_MENDED = {(3, 44): (3, 44, 6), (3, 50): (3, 50, 7)}
-"""The patch releases that fixed the fault in older versions. From 3.51.3 on, all releases contain the fix."""
+"""For some older minor versions, the first release that contains the fix. All releases from 3.51.3 on contain it."""
 SQLITE = sqlite3.sqlite_version_info
 
 
@@ -141,7 +148,7 @@ def shown_version() -> str:
 def other_programs(path: Path) -> list[str]:
     """Return the programs other than Python that have the database open, for example `litestream (4711)`.
 
-    Works only on Linux.
+    Programs are found only on Linux.
     """
     return sorted(_named(process) for process in _openers(path) if not _program(process).startswith("python"))
 
@@ -152,9 +159,9 @@ def other_processes(path: Path) -> list[str]:
 
 
 def _openers(path: Path) -> Iterator[Path]:
-    """Yield the /proc folders of the processes that have a file open.
+    """Yield the /proc folder of each process that has a file open.
 
-    Only processes that this user may see are found.
+    Only processes whose open files this user may see are found.
     """
     real = path.resolve()
     for process in Path("/proc").glob("[0-9]*"):

@@ -1,7 +1,8 @@
-"""The marker file next to a database.
+"""Reads and writes the marker, a small JSON file next to the database file.
 
-It contains the database's id, and the state of its file when the service last used it. The marker shows that a database
-file was lost, was replaced, or belongs to another service. It contains no secret.
+The marker contains the database's id, and the state of the database file when the service last used it. With the
+marker, a start finds out whether the database file was lost, was replaced, or belongs to another service. The marker
+contains no secret.
 """
 
 import json
@@ -17,11 +18,12 @@ JOURNALS = (paths.WAL, paths.JOURNAL)
 
 
 class Marker(NamedTuple):
-    """The values with which a start compares a database file.
+    """The content of a marker. A start compares the database file with these values.
 
-    `size` and `mtime_ns` describe the file after a clean stop. They are None while the service runs, and after it was
-    killed. `inode` is the inode of the database, and `own_inode` is the inode of the marker. If the marker's inode
-    differs from `own_inode`, the whole folder was copied.
+    `stamp` and `changes` come from the header of the database file (see `header.py`). `size` and `mtime_ns` describe
+    the database file after a clean stop. They are None while the service runs, and after it was killed. `inode` is the
+    inode of the database file. `own_inode` is the inode of the marker. If the marker now has another inode, the whole
+    folder was copied.
     """
 
     database_id: str
@@ -34,7 +36,7 @@ class Marker(NamedTuple):
 
     @classmethod
     def read(cls, database: Path) -> Self | None:
-        """Read the marker of a database. Return None if there is none. Raises NotReady if it cannot be parsed."""
+        """Read the marker of a database. Return None if there is none. Raises NotReady if it cannot be read."""
         path = path_of(database)
         try:
             found = json.loads(private_files.read(path))
@@ -47,12 +49,12 @@ class Marker(NamedTuple):
         raise NotReady(DAMAGED.format(path))
 
     def is_of(self, database: Path) -> bool:
-        """Return whether the file is unchanged since a clean stop."""
+        """Return whether the service stopped cleanly, and the database file has not changed since then."""
         found = database.stat()
         return (self.size, self.mtime_ns) == (found.st_size, found.st_mtime_ns)
 
     def was_replaced(self, database: Path, header: FileHeader) -> bool:
-        """Return whether the marked file was replaced by another file, for example by a copy of the same database."""
+        """Return whether another file has replaced the database file, for example a copy of the same database."""
         moved = path_of(database).stat().st_ino != self.own_inode
         other = not moved and database.stat().st_ino != self.inode
         return other or header.stamp != self.stamp or header.changes < self.changes
@@ -62,14 +64,14 @@ DAMAGED = "Remove {} and start again: it cannot be read, and is made anew from t
 
 
 def path_of(database: Path) -> Path:
-    """Return the path of a database's marker."""
+    """Return the path of the marker of a database."""
     return paths.beside(database, paths.MARKER)
 
 
 def write(database: Path, database_id: str, *, stopped: bool) -> None:
-    """Write the marker of a database file.
+    """Write the marker of a database file. Raises OSError.
 
-    It says whether the file is in use or was `stopped` cleanly. Raises OSError.
+    `stopped` is true if the service has stopped cleanly, and false if the database is in use.
     """
     header, found = FileHeader.of(database), database.stat()
     path = path_of(database)
@@ -89,7 +91,7 @@ def write(database: Path, database_id: str, *, stopped: bool) -> None:
 
 
 def journal_beside(database: Path) -> Path | None:
-    """Return a journal of the database that is not empty. Return None if there is none."""
+    """Return the path of a journal of the database (`-wal` or `-journal`) that is not empty, or None."""
     found = (paths.beside(database, end) for end in JOURNALS)
     return next((file for file in found if file.exists() and file.stat().st_size), None)
 

@@ -1,4 +1,4 @@
-"""Creates a missing database file. Copies an old one, and migrates it to this version's schema."""
+"""Creates the database file if it is missing. Otherwise copies it and migrates it, if its schema is an older one."""
 
 import logging
 import os
@@ -33,7 +33,7 @@ logger = logging.getLogger("governance.migrations")
 
 SCRIPTS = Path(__file__).resolve().parents[4] / "migrations"
 PATIENCE = 60.0
-"""The longest time in seconds for which a start waits for another start, which may be migrating."""
+"""The longest time in seconds for which a start waits for another start, which may be migrating the database."""
 WITHOUT_COPY = (
     "The database was migrated without a copy of what it was: look at the log, and make a copy of what it is now "
     f"({PROGRAM} backup FILE)."
@@ -49,11 +49,11 @@ def upgrade(
     service: ServiceLock | None = None,
     patience: float = PATIENCE,
 ) -> list[str]:
-    """Create the file, or check and migrate it.
+    """Create the database file, or check and migrate it. Return warnings.
 
-    Then mark it as in use. Return warnings. `folders` are other folders in which an earlier database may have left
-    files. `service` is the lock of the service that starts. Raises NotReady, whose message is one line that says what
-    to do.
+    Then write its marker, a file that says that the database is in use (see `marker.py`). `folders` are other folders
+    in which an earlier database may have left files. `service` is the lock of the service that starts. Raises NotReady,
+    whose message is one line that says what to do.
     """
     try:
         private_files.make_folder(path.parent)
@@ -73,29 +73,29 @@ def make(path: Path, busy_timeout: float) -> None:
 
 
 def mark(path: Path, busy_timeout: float) -> None:
-    """Mark a database that has this version's schema as in use. Raises OSError, sqlite3.Error."""
+    """Write the marker of a database in use. It must have this version's schema. Raises OSError, sqlite3.Error."""
     with connect(path, busy_timeout) as connection:
         (found,) = connection.exec_driver_sql("SELECT database_id FROM database_identity").one()
     marker.write(path, found, stopped=False)
 
 
 def alone(path: Path, patience: float) -> AbstractContextManager[None]:
-    """Hold the start lock during the block. So only one of two services that start together migrates the file."""
+    """Hold the start lock during the block. So of two services that start together, only one migrates the file."""
     return private_files.locked(paths.beside(path, paths.START), patience)
 
 
 def current_revision(connection: Connection) -> str | None:
-    """Return the schema revision of a database."""
+    """Return the schema revision that a database has, or None if it has no schema yet."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
 def head() -> str:
-    """Return the schema revision of this version."""
+    """Return the schema revision that this version of the service uses."""
     return str(_script().get_current_head())
 
 
 def fault(found: str | None, wanted: str) -> str | None:
-    """Return what to do about a database with another schema. Return None if it has this version's schema."""
+    """Return what to do if the schema that was found is not the wanted schema. Return None if it is."""
     if found == wanted:
         return None
     older = found is None or found in _known()
@@ -115,8 +115,8 @@ def config(connection: Connection | None = None) -> Config:
 def connect(path: Path, busy_timeout: float) -> Iterator[Connection]:
     """Open an existing file for migrations, with foreign keys off.
 
-    A batch ALTER drops and creates a table again. With foreign keys on, the drop would delete the rows of all tables
-    that refer to it.
+    To alter a table, Alembic copies it, drops it and renames the copy. With foreign keys on, the drop would delete the
+    rows of all tables that refer to the table.
     """
     engine = create_engine(
         "sqlite://",
@@ -143,9 +143,9 @@ def _ready(path: Path, busy_timeout: float, folders: tuple[Path, ...], service: 
 
 
 def _marked(path: Path, busy_timeout: float) -> list[str]:
-    """Mark the file.
+    """Write the marker.
 
-    If this fails and limits are stored, return a warning. If no limits are stored, raise the error.
+    If this fails and the database contains limits, return a warning. If it contains no limits, raise the error.
     """
     try:
         mark(path, busy_timeout)
@@ -199,10 +199,10 @@ def _migrate_old(connection: Connection, path: Path, revision: str, busy_timeout
 
 
 def _copy_first(connection: Connection, path: Path, target: Path, busy_timeout: float) -> list[str]:
-    """Copy the file.
+    """Copy the file. If the copy cannot be written and the database contains limits, return a warning.
 
-    If this fails and limits are stored, return a warning. If no limits are stored, raise the error. A failed migration
-    changes nothing, because the migration is one transaction.
+    In all other cases, raise the error. The migration may run without a copy, because it is one transaction. So a
+    migration that fails changes nothing.
     """
     try:
         copy(path, target, busy_timeout)

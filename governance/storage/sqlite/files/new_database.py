@@ -1,6 +1,7 @@
-"""Creates a database file, unless files of an earlier database are left.
+"""Creates a new database file. Looks for files that show that there was a database before.
 
-The file gets its name only when it is complete.
+A new file gets its final name only when it is complete. If there was a database before, a start must not replace it
+with an empty one.
 """
 
 import os
@@ -20,7 +21,8 @@ from governance.storage.sqlite.files.start_check import OURS, tables_of
 
 UNFINISHED = (".new", ".part")
 LEFT = (*paths.JOURNALS, paths.MARKER, paths.QUEUE)
-"""The files that are left if only the database file was lost. The lock files of a start are not among them."""
+"""The suffixes of the files that are left if only the database file was lost. The lock files that every start creates
+are not among them."""
 SECRETS = ("admin.key", "virtual-keys.txt")
 
 MISSING = (
@@ -30,14 +32,14 @@ MISSING = (
 
 
 def refuse_earlier(path: Path, folders: Iterable[Path]) -> None:
-    """Raise NotReady if files in the folders show that there was a database before."""
+    """Raise NotReady if files next to `path` or in the `folders` show that there was a database before."""
     sign = next(_signs(path, {path.parent, *folders}), None)
     if sign:
         raise NotReady(MISSING.format(path, sign))
 
 
 def make(path: Path, build: Callable[[Path], object]) -> None:
-    """Create a database file. `build` fills an empty file, which then gets its final name. Raises OSError."""
+    """Create a database file. `build` fills a temporary file, which is then renamed to `path`. Raises OSError."""
     new = path.with_name(f"{path.name}.new")
     _remove(new)
     try:
@@ -73,7 +75,11 @@ def is_ours(path: Path) -> bool:
 
 
 def _signs(path: Path, folders: Iterable[Path]) -> Iterator[Path]:
-    """Yield the files that an earlier database left, and the databases of this service."""
+    """Yield the files that show that there was a database before.
+
+    These are the files that a lost database left next to `path`. In the folders, these are the files with secrets, the
+    markers (see `marker.py`), and the databases of this service.
+    """
     beside = (paths.beside(path, end) for end in LEFT)
     yield from (file for file in beside if os.path.lexists(file))
     for folder in sorted(folders):
@@ -90,4 +96,4 @@ def _is_marker(file: Path) -> bool:
     try:
         return marker.Marker.read(file.with_suffix("")) is not None
     except NotReady:
-        return False  # the file belongs to another program; our own markers are recognized by their names
+        return False  # the file belongs to another program; the marker next to `path` is found by its name

@@ -1,4 +1,4 @@
-"""Restores a backup: checks it, replaces the database with it in one step, and keeps the replaced file."""
+"""Restores a backup: checks the backup, keeps the old database file under a new name, and puts a copy in its place."""
 
 import os
 import sqlite3
@@ -27,7 +27,10 @@ UNWRITABLE = "Make room, or make the folder writable: {} was not made, {}."
 
 
 class RestoredFile(NamedTuple):
-    """The restored backup, and the new name of the replaced file. The name is None if there was no file."""
+    """The database file after a restore, its size and its schema revision.
+
+    `kept` is the new path of the replaced database file. It is None if there was no database file.
+    """
 
     file: Path
     size: int
@@ -38,8 +41,8 @@ class RestoredFile(NamedTuple):
 def restore(database: Path, file: Path, now: int, busy_timeout: float, *, force: bool) -> RestoredFile:
     """Replace the database with a copy of a backup.
 
-    Raises Conflict, InvalidRequest, NotReady. If an error is raised, nothing has changed. If `force` is true, the
-    backup may come from another database. `now` becomes part of the replaced file's name.
+    All checks are made before anything is changed. If `force` is true, the backup may come from another database. `now`
+    becomes part of the new name of the replaced file. Raises Conflict, InvalidRequest, NotReady.
     """
     _refuse_itself(database, file)
     try:
@@ -59,7 +62,10 @@ def restore(database: Path, file: Path, now: int, busy_timeout: float, *, force:
 
 
 def begin_anew(database: Path, now: int, busy_timeout: float) -> None:
-    """Create an empty database even if files of an earlier one are left. Raises Conflict, NotReady."""
+    """Create an empty database, even if files of a lost database are left. Raises Conflict, NotReady.
+
+    Raises Conflict also if the database file exists.
+    """
     try:
         private_files.make_folder(database.parent)
         with _nobody_else(database, busy_timeout):
@@ -75,7 +81,10 @@ def begin_anew(database: Path, now: int, busy_timeout: float) -> None:
 
 @contextmanager
 def _nobody_else(database: Path, patience: float) -> Iterator[None]:
-    """Prevent starts, services and commands during the block. Raises Conflict if one is running. Raises OSError."""
+    """Keep services and commands from using the database during the block. Raises OSError.
+
+    Raises Conflict if a service, a start, a command or another program uses the database now.
+    """
     with ExitStack() as stack:
         try:
             stack.enter_context(migrations.alone(database, patience))
@@ -100,7 +109,10 @@ def _refuse_itself(database: Path, file: Path) -> None:
 
 
 def _copied(file: Path, part: Path, busy_timeout: float) -> tuple[str, str | None]:
-    """Copy a backup and check the copy. Return its schema and id. Raises InvalidRequest, NotReady."""
+    """Copy a backup to `part`, and check the copy. Return its schema revision and its database id.
+
+    Raises InvalidRequest, NotReady.
+    """
     try:
         header = start_check.header_of(file.resolve())
         journal = marker.journal_beside(file)
@@ -133,7 +145,7 @@ def _refuse_other(database: Path, file: Path, found: str | None, *, force: bool)
 
 
 def _known_id(database: Path) -> str | None:
-    """Return the id of the database that is or was here, or None if it is not known."""
+    """Return the id of the database that is or was at this path, or None if the id is not known."""
     try:
         known = marker.Marker.read(database)
     except NotReady:
@@ -142,7 +154,10 @@ def _known_id(database: Path) -> str | None:
 
 
 def _put_away(database: Path, now: int) -> Path | None:
-    """Rename the existing files. The database is renamed first, so that no start finds it without its journal."""
+    """Rename the database file and its journals. Return the new path of the database file, or None if there was none.
+
+    The database file is renamed first, so that no start finds it without its journal.
+    """
     stamp = to_the_second(now).replace("-", "").replace(":", "")
     name, number = f"{database.name}.replaced-{stamp}", 1
     while any(os.path.lexists(database.with_name(f"{name}{end}")) for end in ("", *paths.JOURNALS)):
@@ -156,9 +171,10 @@ def _put_away(database: Path, now: int) -> Path | None:
 
 
 def _mark(database: Path, found: str | None) -> None:
-    """Mark the checked file.
+    """Write the marker of the restored database (see `marker.py`).
 
-    If it has no id, remove the marker. Then the next start gives the file an id and marks it.
+    If the restored database has no id, remove the old marker. Then the next start gives the database an id, and writes
+    its marker.
     """
     if found:
         marker.write(database, found, stopped=True)

@@ -1,8 +1,9 @@
-"""Locks that show whether services and commands have the database open.
+"""Locks that show whether services and commands have the database open. A restore needs both locks for itself.
 
-A restore waits for both. All services share one lock. Workers inherit it, so it is held until the last worker has
-ended, even if the service was killed. Commands share a second lock. A start checks the file only if no service runs,
-and a running command must not prevent this check.
+All services share the first lock. The worker processes of a service inherit the lock. So it is held until the last
+worker has ended, even if the main process was killed. Commands share a second lock. There are two locks, because a
+start checks the database file only if no other service holds the first lock. A running command must not prevent this
+check.
 """
 
 import fcntl
@@ -22,12 +23,12 @@ from governance.storage.sqlite.files.faults import unusable
 logger = logging.getLogger("governance.storage")
 
 PATIENCE = 10.0
-"""The longest time in seconds for which a start waits until a restore has ended."""
+"""The longest time in seconds for which a start waits for the end of a restore."""
 RESTORING = "Try again: the database {} is being restored, {}."
 
 
 class ServiceLock:
-    """The lock that a service holds, from before the checks of its start until it has stopped."""
+    """The lock that a service holds from its start, before the database file is checked, until its stop."""
 
     def __init__(self, database: Path) -> None:
         self._database = database
@@ -35,7 +36,7 @@ class ServiceLock:
         self._checked = False
 
     def begin(self) -> None:
-        """Take the lock. Raises NotReady if a restore holds it, or if the file cannot be created."""
+        """Take the lock. Raises NotReady if a restore holds the lock, or if the lock file cannot be created."""
         path = path_of(self._database)
         try:
             private_files.make_folder(path.parent)
@@ -46,7 +47,7 @@ class ServiceLock:
             raise unusable(self._database, error) from error
 
     def is_alone(self) -> bool:
-        """Return whether no other service runs on the database. The caller must hold the start lock."""
+        """Return whether no other service uses the database. The caller must hold the lock of `migrations.alone`."""
         if self._descriptor is None:
             return not is_held(self._database)
         alone = private_files.try_lock(self._descriptor, fcntl.LOCK_EX)
@@ -54,13 +55,13 @@ class ServiceLock:
         return alone
 
     def checked(self) -> None:
-        """Record that the start found no damage. Otherwise a stop is never recorded as clean."""
+        """Record that the start found no damage in the database file. Otherwise `end` records no clean stop."""
         self._checked = True
 
     def end(self) -> None:
-        """Release the lock. After a clean stop, record the stop in the marker."""
+        """Release the lock. Before that, record a clean stop of the last service in the marker (see `marker.py`)."""
         if self._descriptor is not None and self._checked:
-            # if this fails, the only effect is that the next start checks the file more closely
+            # if this fails, the next start checks the whole file, and there is no other effect
             with suppress(OSError, NotReady):
                 self._note_stop(self._descriptor)
         self._close()
@@ -78,12 +79,12 @@ class ServiceLock:
 
 
 def path_of(database: Path) -> Path:
-    """Return the path of a database's lock file."""
+    """Return the path of the lock file that services share."""
     return paths.beside(database, paths.RUNNING)
 
 
 def is_held(database: Path) -> bool:
-    """Return whether a service runs on the database."""
+    """Return whether a service uses the database."""
     if not path_of(database).exists():
         return False
     with private_files.opened(path_of(database)) as descriptor:
@@ -92,10 +93,10 @@ def is_held(database: Path) -> bool:
 
 @contextmanager
 def opened_by_command(database: Path, patience: float) -> Iterator[None]:
-    """Prevent a restore during the block.
+    """Prevent a restore while a command has the database open.
 
-    Raises NotReady if a restore is running. If the lock file cannot be created, the command runs without it, because a
-    restore cannot create it either.
+    Raises NotReady if a restore is running. If the lock file cannot be created, the command runs without the lock. Then
+    no restore can run, because a restore cannot create the lock file either.
     """
     path = paths.beside(database, paths.COMMANDS)
     with ExitStack() as stack:
@@ -112,16 +113,16 @@ def opened_by_command(database: Path, patience: float) -> Iterator[None]:
 
 @contextmanager
 def stopped(database: Path) -> Iterator[None]:
-    """Prevent services from starting during the block. Raises LockTimeoutError if a service runs. Raises OSError."""
+    """Keep services from starting during the block. Raises LockTimeoutError if a service runs. Raises OSError."""
     with private_files.locked(path_of(database), 0):
         yield
 
 
 @contextmanager
 def without_commands(database: Path, patience: float) -> Iterator[None]:
-    """Prevent commands from opening the database during the block.
+    """Keep commands from opening the database during the block.
 
-    Raises LockTimeoutError if a command has it open. Raises OSError.
+    Raises LockTimeoutError if a command still has the database open after `patience` seconds. Raises OSError.
     """
     with private_files.locked(paths.beside(database, paths.COMMANDS), patience):
         yield

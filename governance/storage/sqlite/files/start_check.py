@@ -1,6 +1,7 @@
 """Checks a database file before it is used.
 
-The file must be undamaged, must belong to this service, and must be the same file as before.
+The file must be undamaged, and must belong to this service. Its id must be the same as before. The id is stored in the
+marker, a file next to the database (see `marker.py`).
 """
 
 import errno
@@ -24,8 +25,8 @@ logger = logging.getLogger("governance.storage")
 OURS = {"alembic_version", "config_revision", "model_limits"}
 """Tables that every schema version of this service contains."""
 LARGEST_QUICK = 256 * 1024 * 1024
-"""A file that is unchanged since a clean stop is checked only up to this size in bytes. The check of 256 MiB takes
-half a second."""
+"""If a file has not changed since a clean stop, its content is checked only if the file is at most this large, in
+bytes. Checking 256 MiB takes half a second."""
 TELL_FROM = 64 * 1024 * 1024
 
 RESTORE = f"run {PROGRAM} restore BACKUP"
@@ -47,7 +48,8 @@ DAMAGED = f"The database {{}} is malformed ({{}}): {RESTORE}."
 def check(path: Path, busy_timeout: float, *, in_use: bool) -> None:
     """Check an existing database file without changing it.
 
-    Raises NotReady, OSError, sqlite3.Error. If another service is using the file, that service has already checked it.
+    If another service is using the file (`in_use`), that service has already searched the file for damage. So this
+    search is left out. Raises NotReady, OSError, sqlite3.Error.
     """
     if path.is_symlink():
         raise NotReady(A_LINK.format(path))
@@ -70,9 +72,9 @@ def check(path: Path, busy_timeout: float, *, in_use: bool) -> None:
 
 
 def check_for_command(path: Path, busy_timeout: float) -> None:
-    """Refuse a file if opening it could destroy data.
+    """Check a database file before a command opens it. Raises NotReady if opening the file could destroy data.
 
-    A start refuses such a file too. Raises NotReady. Damaged pages are not refused, and a missing file is not checked.
+    A start refuses such a file too. The file is not searched for damage. A missing file raises no error.
     """
     if not os.path.lexists(path):
         return
@@ -83,7 +85,7 @@ def check_for_command(path: Path, busy_timeout: float) -> None:
 
 
 def header_of(path: Path) -> FileHeader:
-    """Read the header of a database file. Raises NotReady if it is not a database. Raises OSError."""
+    """Read the header of a database file. Raises NotReady if the file is not a database. Raises OSError."""
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not path.stat().st_size:
@@ -95,7 +97,7 @@ def header_of(path: Path) -> FileHeader:
 
 
 def refuse_cut_off(path: Path, header: FileHeader) -> None:
-    """Raise NotReady if a file without a journal does not have the size that its header states."""
+    """Raise NotReady if the file does not have the size that its header states. It must have no journal."""
     size = path.stat().st_size
     if header.pages is not None and size != header.pages * header.page_size:
         raise NotReady(CUT_OFF.format(path, size, header.pages * header.page_size))
@@ -116,7 +118,7 @@ def tables_of(connection: sqlite3.Connection) -> set[str]:
 
 
 def database_id(connection: sqlite3.Connection) -> str | None:
-    """Return the id of a database. Return None if its schema is older than ids."""
+    """Return the id of a database. Return None if its schema is too old to contain an id."""
     if "database_identity" not in tables_of(connection):
         return None
     found = connection.execute("SELECT database_id FROM database_identity").fetchone()

@@ -22,7 +22,10 @@ STOPPED = "T"
 
 
 class StoppedHolders:
-    """Resumes a process that holds a lock on one of the files, if two checks a second apart find it suspended."""
+    """Resumes suspended processes that hold a lock on one of the files.
+
+    A process is resumed only if two checks, which are at least a second apart, find it suspended.
+    """
 
     def __init__(self, *files: Path, timer: Callable[[], float] = monotonic) -> None:
         self._files = files
@@ -32,7 +35,7 @@ class StoppedHolders:
         self._stopped: frozenset[int] = frozenset()
 
     def look(self) -> None:
-        """Check for suspended holders, at most once a second for all threads together."""
+        """Check whether the lock holders are suspended. All threads together check at most once a second."""
         if self._timer() - self._looked_at < LOOK_AGAIN or not self._lock.acquire(blocking=False):
             return
         try:
@@ -48,7 +51,7 @@ class StoppedHolders:
 def holders(file: Path) -> list[int]:
     """Return the ids of the processes that hold the file's `flock`.
 
-    The list is empty if the system does not list them.
+    The list is empty if the operating system does not show which processes hold locks.
     """
     try:
         inode, rows = str(file.stat().st_ino), [line.split() for line in LOCKS.read_text().splitlines()]

@@ -1,6 +1,7 @@
-"""Counts the threads of this process that wait for a write, and measures how long nothing was written.
+"""Counts the threads of this worker process that wait for a write, and measures how long nothing was written.
 
-A stuck writer must not block every thread of the worker, because health checks and reads also need threads.
+If the writer is stuck, not every thread of the worker may wait for it, because health checks and reads need threads
+too.
 """
 
 from collections.abc import Callable
@@ -15,9 +16,9 @@ THREADS = 8
 
 
 class WriterProgress:
-    """Counts the threads that wait.
+    """Counts the threads that wait for a write. Every thread waits inside `with progress:`.
 
-    Each waits inside `with progress:`. `threads` is the number of threads of the worker.
+    `threads` is the number of threads of the worker.
     """
 
     def __init__(self, threads: int = THREADS, timer: Callable[[], float] = monotonic) -> None:
@@ -28,7 +29,7 @@ class WriterProgress:
         self._since = timer()
 
     def __enter__(self) -> None:
-        """Count this thread as waiting. Raises Unavailable if too many already wait for a stuck writer."""
+        """Count this thread as waiting. Raises Unavailable if too many threads already wait for a stuck writer."""
         with self._lock:
             if self._waiting == 0:
                 self._since = self._timer()
@@ -54,7 +55,7 @@ class WriterProgress:
         return self._timer() - self._since if self._waiting else 0.0
 
     def refusal(self) -> Unavailable:
-        """Build the error for a caller that may not wait."""
+        """Return the error for a caller that may not wait, because too many others wait already."""
         return Unavailable(
             f"Try again shortly: nothing could be written for {self.stalled():.0f} s, and enough calls wait already."
         )

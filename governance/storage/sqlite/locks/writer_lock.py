@@ -1,11 +1,12 @@
-"""The writer lock: a queue for all writers of all processes. SQLite has no such queue.
+"""The writer lock, a file lock that every writer of every process takes before it writes to the database.
 
-SQLite's busy handler sleeps and tries again, so under load some callers wait for seconds. An OS file lock wakes the
-next waiter at once, and the kernel releases the lock if its holder dies.
+SQLite has no queue of writers. Its busy handler sleeps and tries again, so under load some callers wait for seconds. A
+file lock of the operating system wakes the next waiter at once. The kernel releases the lock if its holder dies.
 
-Batches wait in the kernel's queue for the lock. An edit has a deadline, so it polls the lock, and would seldom find it
-free. So an edit first takes a second lock and sets a byte that all processes share. A batch that finds the byte set
-lets that edit go first, once.
+There are two kinds of writers. A batch writes many calls to models at once, and waits for the lock in the kernel's
+queue. An edit, for example of a limit, has a deadline. The kernel's queue has no deadlines, so an edit polls the lock.
+While batches hold the lock one after another, an edit would seldom find it free. So an edit first takes a second lock
+and sets a byte in a file that all processes share. A batch that finds the byte set lets that edit go first, once.
 """
 
 import fcntl
@@ -24,15 +25,15 @@ SET, CLEAR = b"\1", b"\0"
 
 
 def lock_files(database: Path) -> tuple[Path, Path]:
-    """Return the file of the writer lock and the file of the second lock.
+    """Return the path of the writer lock's file, and the path of the second lock's file.
 
-    An edit takes the second lock to be the next writer.
+    An edit takes the second lock to become the next writer.
     """
     return paths.beside(database, paths.QUEUE), paths.beside(database, paths.NEXT)
 
 
 def pruning_file(database: Path) -> Path:
-    """Return the file that the pruning worker locks."""
+    """Return the path of the file that a worker locks while it prunes (deletes old rows)."""
     return paths.beside(database, paths.UPKEEP)
 
 
@@ -42,8 +43,8 @@ def turn_within(
 ) -> Iterator[None]:
     """Hold the writer lock during the block.
 
-    The lock is polled every millisecond, and batches let this caller go first. `files` are the `lock_files` of the
-    database. While waiting, the function calls `meanwhile`. Raises TimeoutError after `patience` seconds, and the
+    The lock is polled every millisecond. Batches let this caller go first. `files` is the result of `lock_files`. The
+    function calls `meanwhile` again and again while it waits. Raises TimeoutError after `patience` seconds. Raises the
     errors of `meanwhile`.
     """
     deadline = monotonic() + patience
@@ -65,13 +66,16 @@ def turn_within(
 
 @contextmanager
 def only_one(database: Path) -> Iterator[bool]:
-    """Hold the pruning lock during the block. Yield False if another process holds it."""
+    """Try to hold the pruning lock during the block. Yield True, or False if another process holds the lock."""
     with private_files.opened(pruning_file(database)) as lock:
         yield private_files.try_lock(lock, fcntl.LOCK_EX)
 
 
 class WriterLock:
-    """The writer lock, for a thread that writes often. It waits in the kernel's queue and keeps the lock files open."""
+    """The writer lock, for a thread that writes often.
+
+    The thread waits for the lock in the kernel's queue. The lock files stay open between two uses.
+    """
 
     def __init__(self, database: Path) -> None:
         self._files = lock_files(database)
@@ -101,7 +105,7 @@ class WriterLock:
             fcntl.flock(self._queue, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Close the files, which releases the lock. The next use opens them again."""
+        """Close the lock files, which releases the lock. The next use opens the files again."""
         if self._queue is not None and self._flag is not None:
             self._flag.close()
             os.close(self._first)
@@ -111,7 +115,7 @@ class WriterLock:
     def _let_go_first(self) -> None:
         """Wait until the edit that set the byte holds the lock or has given up.
 
-        Then clear the byte, because a process that died may have left it set.
+        Then clear the byte, because a process that has died may have left the byte set.
         """
         fcntl.flock(self._first, fcntl.LOCK_EX)
         _note(self._first, CLEAR)
@@ -121,7 +125,7 @@ class WriterLock:
 def _shared(file: int) -> mmap.mmap:
     """Map the first byte of a file into memory.
 
-    Reading it needs no system call, which would release the interpreter lock.
+    So reading the byte needs no system call. A system call would release Python's global interpreter lock.
     """
     if os.fstat(file).st_size == 0:
         os.pwrite(file, CLEAR, 0)
@@ -129,7 +133,11 @@ def _shared(file: int) -> mmap.mmap:
 
 
 def _note(file: int, byte: bytes) -> None:
-    """Write the byte. If this fails (full disk), batches do not let edits go first, or they check once too often."""
+    """Write the byte of the second lock's file. Ignore errors, for example a full disk.
+
+    If the byte could not be set, batches do not let this edit go first. If it could not be cleared, batches take the
+    second lock in vain.
+    """
     with suppress(OSError):
         os.pwrite(file, byte, 0)
 

@@ -1,7 +1,9 @@
-"""Deletes old rows in slices.
+"""Deletes old reservations, stored responses and counters, and returns unused pages to the file system.
 
-Every counter stays equal to its ledger: in the transaction that deletes a ledger row, its amount is added to the
-counter's `folded` sum. So used = folded + Σ used of the remaining rows.
+This is called pruning. It runs in slices, which are short transactions (see `slices.py`). A counter contains the used
+amount of one rule in one window of time. A ledger row contains the part of it that one reservation used. The
+transaction that deletes a ledger row also adds its amount to the counter's `folded` sum. So always used = folded +
+Σ used of the remaining ledger rows. An answer is the stored response to a call with an idempotency key.
 """
 
 import sqlite3
@@ -13,18 +15,20 @@ from governance.domain.times import HOUR
 from governance.storage.sqlite.writer.answers import NOTED_AGAIN
 
 VAIN = 2000
-"""The search in a table ends after this many consecutive rows that are too young.
+"""The search in a table ends after this many consecutive rows that are too young to delete.
 
-They may be out of order if the clock was set back.
+It does not end at the first such row, because rows may be out of order in time if the clock was set back.
 """
 FREE_PAGES_KEPT = 1024
-"""The number of free pages that stay in the file. Using them for new rows costs less than growing the file again."""
+"""At least this number of unused pages may stay in the file. Using them for new rows takes less time than growing the
+file again."""
 FREE_SHARE_KEPT = 8
-"""One in this many pages may stay free."""
+"""One in this many pages of the file may stay unused."""
 MOST_PAGES = 256
-"""The largest number of pages that one slice returns.
+"""The largest number of pages that one slice returns to the file system.
 
-A free page takes 8 µs. A page whose content must first be moved takes up to 53 µs.
+To return an unused page at the end of the file takes 8 µs. If the content of a page must first be moved, it takes up to
+53 µs.
 """
 INCREMENTAL = 2
 """The value of `PRAGMA auto_vacuum` for a file that can return pages while it is in use."""
@@ -47,7 +51,8 @@ DROP_OLD_ANSWERS = """
     DELETE FROM idempotency WHERE (api_key_id, path, key) IN (
         SELECT api_key_id, path, key FROM idempotency WHERE created_at < ? ORDER BY created_at LIMIT ?)"""
 A_DAY = 22 * HOUR
-"""Windows of at least this length count as days. A day on which the clock changes has 23 hours or fewer."""
+"""Windows of at least this length count as a day or longer. A day has only 23 hours or fewer if the clocks are set
+forward."""
 CLOSED = f"""
     SELECT id FROM counters
     WHERE window_end < CASE WHEN window_end - window_start >= {A_DAY} THEN ? ELSE ? END
@@ -62,20 +67,20 @@ DROP_TEXTS = f"DELETE FROM answer_texts WHERE id IN {THESE} AND last_use <= ?"  
 
 
 class PruningTask(Protocol):
-    """Prunes one kind of rows, slice by slice."""
+    """Prunes one kind of row, slice by slice."""
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Find out what there is to prune, without the writer lock."""
+        """Find out what there is to prune. The caller does not hold the writer lock."""
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
         """Check up to `most` rows, and delete the old ones in the caller's transaction.
 
-        Return whether there may be more.
+        Return whether there may be more old rows.
         """
 
 
 class OldestFirst:
-    """Searches a table, starting with its oldest row. Ends after `VAIN` consecutive rows that are too young."""
+    """Prunes a table, starting with its oldest row. Ends after `VAIN` consecutive rows that are too young."""
 
     oldest: str
 
@@ -85,10 +90,10 @@ class OldestFirst:
         self._vain = 0
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Do nothing, because the oldest rows are found by their numbers."""
+        """Do nothing, because `step` finds the oldest rows by their numbers."""
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Check the next rows."""
+        """Check the next rows, and delete the old ones. Return whether there may be more old rows."""
         rows = connection.execute(self.oldest, (self._before, self._last, most)).fetchall()
         gone = [seq for seq, is_old in rows if is_old]
         if gone:
@@ -98,7 +103,7 @@ class OldestFirst:
         return len(rows) == most and self._vain < VAIN
 
     def drop(self, connection: sqlite3.Connection, seqs: str) -> None:
-        """Delete rows. Their numbers are given as a JSON array."""
+        """Delete the rows whose numbers are in `seqs`, a JSON array."""
         raise NotImplementedError
 
 
@@ -108,7 +113,7 @@ class EndedReservations(OldestFirst):
     oldest = OLDEST_RESERVATIONS
 
     def drop(self, connection: sqlite3.Connection, seqs: str) -> None:
-        """Add the ledger rows to their counters' `folded` sums, and delete the reservations."""
+        """Delete the reservations and their ledger rows. Add the ledger rows to the `folded` sums of their counters."""
         for statement in (FOLD, PRUNED_UNTIL, DROP_LEDGER, DROP_RESERVATIONS):
             connection.execute(statement, (seqs,))
 
@@ -124,21 +129,21 @@ class OldAnswers(OldestFirst):
 
 
 class AnswersBefore0007:
-    """Prunes answers that versions before schema 0007 stored."""
+    """Prunes answers that versions before schema 0007 stored. They are in the table `idempotency`."""
 
     def __init__(self, before: int) -> None:
         self._before = before
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Do nothing, because the old answers are found through an index."""
+        """Do nothing, because `step` finds the old answers through an index."""
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Delete the oldest answers."""
+        """Delete the oldest answers. Return whether there may be more old answers."""
         return connection.execute(DROP_OLD_ANSWERS, (self._before, most)).rowcount == most
 
 
 class ByIds:
-    """Prunes rows that are found by reading the whole table, without the writer lock. They are then deleted by id."""
+    """Prunes rows by their ids. `look` finds the ids by reading the whole table, without the writer lock."""
 
     drop: str
 
@@ -147,7 +152,7 @@ class ByIds:
         self._ids: list[int] = []
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Delete the next rows, except those that were used in the meantime."""
+        """Delete the next rows. A row that was used in the meantime is kept. Return whether there are more rows."""
         now, self._ids = self._ids[:most], self._ids[most:]
         if now:
             connection.execute(self.drop, (_json(now), self._bound))
@@ -155,9 +160,10 @@ class ByIds:
 
 
 class ClosedCounters(ByIds):
-    """Prunes counters whose window ended before an instant, and before any remaining reservation.
+    """Prunes counters whose window ended before an instant, and before the oldest remaining reservation was created.
 
-    `short` is the instant for windows shorter than a day. `long` is the earlier instant for all other windows.
+    `short` is the instant for windows shorter than a day. `long` is the instant for all other windows. It is earlier
+    than `short`.
     """
 
     drop = DROP_COUNTERS
@@ -172,7 +178,7 @@ class ClosedCounters(ByIds):
 
 
 class UnusedAnswerTexts(ByIds):
-    """Prunes texts that no answer uses (see `writer/answers.py`)."""
+    """Prunes texts that no answer uses any more. Many answers can share a text (see `writer/answers.py`)."""
 
     drop = DROP_TEXTS
 
@@ -191,16 +197,18 @@ class FreePages:
     def look(self, connection: sqlite3.Connection) -> None:
         """Find out how many pages to return.
 
-        This is 0 if the file cannot return pages (`flask governance compact` changes that).
+        The number is 0 if the file cannot return pages. The command `flask governance compact` makes the file able to
+        return pages.
         """
         pages, free, mode = (_pragma(connection, name) for name in ("page_count", "freelist_count", "auto_vacuum"))
         kept = max(FREE_PAGES_KEPT, pages // FREE_SHARE_KEPT)
         self._most = max(0, free - kept) if mode == INCREMENTAL else 0
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Return some pages in a transaction of their own.
+        """Return some pages to the file system. Return whether there are more to return.
 
-        The `execute` method of sqlite3 would stop the pragma after one page.
+        `executescript` commits the caller's transaction first, so the pages are returned in another transaction. It is
+        used because `execute` would stop the pragma after one page.
         """
         now = min(most, MOST_PAGES, self._most)
         if now:

@@ -1,4 +1,7 @@
-"""Runs pruning in slices of a few milliseconds with pauses in between, so that other writers get the lock."""
+"""Runs pruning (the deletion of old rows) in slices, with pauses in between so that other writers get the lock.
+
+A slice is one transaction of a few milliseconds.
+"""
 
 import sqlite3
 from collections.abc import Callable
@@ -15,7 +18,8 @@ from governance.storage.sqlite.retention.pruning import PruningTask
 WANTED = 0.008
 """The number of seconds for which a slice should hold the writer lock. The requirement is at most 0.02."""
 REST = 2
-"""The pause after a slice, as a multiple of its time. So pruning holds the lock for at most a third of the time."""
+"""The pause after a slice is this many times as long as the slice. So pruning holds the lock for at most a third of the
+time."""
 SMALLEST, LARGEST = 10, 5000
 FIRST = 100
 
@@ -23,14 +27,14 @@ FIRST = 100
 class SliceSize:
     """The number of rows in a slice.
 
-    After a slow slice it is at most halved, and after a fast one it is at most doubled.
+    After a slow slice the number is at most halved. After a fast slice it is at most doubled.
     """
 
     def __init__(self) -> None:
         self.rows = FIRST
 
     def adapt(self, seconds: float) -> None:
-        """Adapt the number of rows to the seconds that a slice took."""
+        """Adapt the number of rows to the time in seconds that the last slice took."""
         factor = min(2.0, max(0.5, WANTED / max(seconds, WANTED / 100)))
         self.rows = min(LARGEST, max(SMALLEST, int(self.rows * factor)))
 
@@ -53,11 +57,11 @@ class Slices:
         self._rest = rest or self._stopped.wait
 
     def stop(self) -> None:
-        """End after the current slice."""
+        """Tell the thread that runs `do` to end after its current slice."""
         self._stopped.set()
 
     def do(self, *works: PruningTask) -> None:
-        """Run all tasks, unless another worker runs them. Raises Unavailable."""
+        """Run all tasks. Do nothing if another worker is running its tasks now. Raises Unavailable."""
         try:
             with only_one(self._path) as mine:
                 if mine:
@@ -67,7 +71,8 @@ class Slices:
 
     def _all(self, works: tuple[PruningTask, ...]) -> None:
         with closing(WriterLock(self._path)) as lock, closing(open_file(self._path, self._busy_timeout)) as connection:
-            # A checkpoint took 10 ms while the lock was held. So `_one` runs it after releasing the lock.
+            # SQLite must not run a checkpoint during a slice, because it took 10 ms while the lock was held. So `_one`
+            # runs the checkpoint after it has released the lock.
             connection.execute("PRAGMA wal_autocheckpoint = 0")
             for work in works:
                 work.look(connection)

@@ -1,9 +1,14 @@
-"""Sums the buckets of usage over closed days and months, and deletes rows that are too old.
+"""Sums the usage history over days and months, and deletes the rows of the usage history that are too old.
 
-A sum is computed without the writer lock, so a late correction may change its buckets meanwhile. Therefore each closed
-day and month has a mark with a generation (`OpenSums` adds it), and a late correction raises the generation. After the
-last row of a sum is written, the mark becomes current, unless its generation has changed since the sum was computed.
-Then the next round computes the sum again. Readers use a sum only if its mark is current. Otherwise they read buckets.
+A series is a combination of provider, model, virtual key and user. A bucket contains the usage of one series in 15
+minutes. A day or month is closed when it ended an hour ago or earlier. The sum of a closed day or month contains one
+row for each series.
+
+A sum is computed without the writer lock. Meanwhile, a late correction of a call may change one of the buckets.
+Therefore each closed day or month has a mark, which is a row in `usage_sums` with a number, the generation. A late
+correction raises the generation. When the last row of a sum is written, the mark becomes current, but only if its
+generation is still the same as before the sum was computed. If it is not, the next run computes the sum again. Readers
+use a sum only if its mark is current. Otherwise they read the buckets.
 """
 
 import sqlite3
@@ -17,9 +22,9 @@ from governance.storage.history.sums import LARGEST, is_overflow
 
 BUCKETS_KEPT = 35 * DAY
 SETTLING = HOUR
-"""The time in microseconds after the end of a day at which the day is summed. By then most calls are settled."""
+"""A day is summed when it ended this many microseconds ago. By then most of its calls have been charged."""
 MOST_DAYS = 3
-"""The largest number of days or months that one round sums."""
+"""The largest number of days or months that are summed in one run."""
 AMOUNTS = ", ".join(UsageAmounts._fields)
 ADDED = ", ".join(f"{{add}}({name})" for name in UsageAmounts._fields)
 FIRST_BUCKET = "SELECT min(start) FROM usage_buckets"
@@ -42,7 +47,10 @@ DROP_SERIES = """
 
 
 class Sum(NamedTuple):
-    """The sum of a period, and the generation of its mark when the sum was read."""
+    """The sum of a day or month, and the generation of its mark before the sum was computed.
+
+    `start` is the start of the day or month. Each of the `rows` contains the id of a series and its summed amounts.
+    """
 
     start: int
     generation: int
@@ -50,7 +58,7 @@ class Sum(NamedTuple):
 
 
 def closed_days(calendar: Calendar, first: int, now: int) -> Iterator[int]:
-    """Yield the start of each day, from the day of `first` to the last day that ended an hour or more ago."""
+    """Yield the start of each closed day, beginning with the day that contains `first`."""
     day = calendar.day_of(first)
     while calendar.next_day(day) <= now - SETTLING:
         yield day
@@ -58,7 +66,7 @@ def closed_days(calendar: Calendar, first: int, now: int) -> Iterator[int]:
 
 
 def open_days(connection: sqlite3.Connection, calendar: Calendar, begin: int, end: int) -> Iterator[int]:
-    """Yield the days from `begin` up to, but not including, `end` that have buckets and no current sum."""
+    """Yield the start of each day from `begin` to before `end` that has buckets, but no current sum."""
     first = connection.execute(FIRST_BUCKET).fetchone()[0]
     current = {start for start, _, is_current in connection.execute(MARKS, ("day",)) if is_current}
     day = end if first is None else calendar.day_of(max(begin, first))
@@ -70,7 +78,7 @@ def open_days(connection: sqlite3.Connection, calendar: Calendar, begin: int, en
 
 
 class OpenSums:
-    """Marks the closed days that have buckets, and their months, as not summed yet."""
+    """Adds the missing marks of closed days that have buckets, and of their months. A new mark is not current."""
 
     def __init__(self, calendar: Calendar, now: int) -> None:
         self._calendar = calendar
@@ -78,7 +86,7 @@ class OpenSums:
         self._marks: list[tuple[str, int, str]] = []
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Find the days that have no mark, without the writer lock."""
+        """Find the closed days and months that have no mark. The caller does not hold the writer lock."""
         first = connection.execute(FIRST_BUCKET).fetchone()[0]
         known = {period: {row[0] for row in connection.execute(MARKS, (period,))} for period in SOURCES}
         calendar = self._calendar
@@ -91,14 +99,14 @@ class OpenSums:
                 known["month"].add(month)
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Write the next marks."""
+        """Write the next marks. Return whether there are more."""
         now, self._marks = self._marks[:most], self._marks[most:]
         connection.executemany(MARK, now)
         return bool(self._marks)
 
 
 class ClosedPeriods:
-    """Writes the sums of marked days from buckets, or the sums of marked months from days."""
+    """Computes the sums of marked days from their buckets, or the sums of marked months from their days."""
 
     def __init__(self, period: str, calendar: Calendar) -> None:
         self._period = period
@@ -108,14 +116,17 @@ class ClosedPeriods:
         self._sums: list[Sum] = []
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Compute sums, without the writer lock. A month waits until all its days are current."""
+        """Compute sums. The caller does not hold the writer lock.
+
+        A month is summed only when all its days have current sums.
+        """
         marks = connection.execute(MARKS, (self._period,)).fetchall()
         for start, generation, is_current in marks:
             if not is_current and len(self._sums) < MOST_DAYS and self._is_ready(connection, start):
                 self._sums.append(Sum(start, generation, self._rows(connection, start)))
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Write the next rows of a sum. When the last row is written, the sum is current."""
+        """Write the next rows of a sum. After the last row, make its mark current. Return whether there is more."""
         if not self._sums:
             return False
         start, generation, rows = self._sums[0]
@@ -128,9 +139,9 @@ class ClosedPeriods:
         return bool(self._sums)
 
     def _rows(self, connection: sqlite3.Connection, start: int) -> list[tuple[int, ...]]:
-        """Return the sums of a period by series, each at most 2^62.
+        """Return the id and the summed amounts of each series in a day or month. Every sum is at most 2^62.
 
-        SQLite's sum of integers fails beyond 2^63. Then the sums are computed with floats.
+        SQLite's sum of integers fails above 2^63. If it fails, the sums are computed with floats.
         """
         span = start, self._end(start)
         try:
@@ -157,13 +168,15 @@ class OldBuckets:
     def look(self, connection: sqlite3.Connection) -> None:
         """Do nothing.
 
-        `step` looks for days without a current sum. It holds the writer lock, so no correction comes in between.
+        `step` looks for days without a current sum, while the caller holds the writer lock. So no correction can come
+        between this search and the storing of the bound.
         """
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Delete the next buckets.
+        """Delete the next buckets. Return whether there may be more.
 
-        The first call deletes none. It stores the bound: a later correction of an older bucket changes the day's sum.
+        The first call deletes nothing. It stores the bound `buckets_since`, which is the end of the time whose buckets
+        are deleted. From then on, a correction of a bucket before the bound changes the sum of its day instead.
         """
         if not self._is_bound:
             self._before = next(open_days(connection, self._calendar, 0, self._before), self._before)
@@ -179,10 +192,10 @@ class OldSums:
         self._before = before
 
     def look(self, connection: sqlite3.Connection) -> None:
-        """Do nothing, because the old sums are found through an index."""
+        """Do nothing, because `step` finds the old sums through an index."""
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Delete the next rows."""
+        """Delete the next old sums, and all old marks. Return whether there may be more old sums."""
         dropped = [
             connection.execute(DROP.format(table), (self._before, most)).rowcount
             for table in ("usage_days", "usage_months")
@@ -192,7 +205,11 @@ class OldSums:
 
 
 class OldSeries:
-    """Prunes unused series, and the lists of the series that had buckets of their own on days that have none left."""
+    """Prunes series that no row uses, and old rows of `usage_series_days`.
+
+    The rows of `usage_series_days` say which series had separate buckets on a day. They are not needed any more when
+    the buckets of the day are deleted.
+    """
 
     def __init__(self, now: int) -> None:
         self._today = now // DAY
@@ -204,7 +221,10 @@ class OldSeries:
         self._ids = [row[0] for row in connection.execute(UNUSED_SERIES)]
 
     def step(self, connection: sqlite3.Connection, most: int) -> bool:
-        """Delete the next series, except those that were used since yesterday."""
+        """Delete the next old rows of `usage_series_days` and the next unused series. Return whether there may be more.
+
+        A series that was used yesterday or today is kept.
+        """
         gone = connection.execute(
             "DELETE FROM usage_series_days WHERE (day, series_id) IN (SELECT day, series_id FROM usage_series_days"
             " WHERE day < ? LIMIT ?)",

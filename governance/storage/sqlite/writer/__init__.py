@@ -1,1 +1,1 @@
-"""The writer thread of a worker: it commits many acts in one transaction."""
+"""The writer thread of a worker process. It commits the changes of many calls in one transaction."""

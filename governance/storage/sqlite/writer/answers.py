@@ -1,13 +1,13 @@
 """Stores the responses to calls with an idempotency key, compressed. Texts that many responses share are stored once.
 
 A response consists mostly of texts that occur in other responses too: its rules, with their UUIDs. Each of these texts
-is a row of `answer_texts`. Together they are the preset dictionary with which zlib compresses the response. A repeat
-gets the same bytes, even if the limits have changed since.
+is a row of `answer_texts`. Together they are the preset dictionary with which zlib compresses the response. If a call
+is repeated with the same key, it gets the same bytes again, even if the limits have changed since.
 
-Texts are pruned without a clock. `seq` is the number of a reservation and only rises. When a worker uses a text, it
-writes the seq of the reservation to the text's `last_use`. It writes `last_use` again only after `NOTED_AGAIN` more
-reservations. So all responses that use the text have a seq below `last_use + NOTED_AGAIN` (see `UnusedAnswerTexts` in
-`retention/pruning.py`).
+Unused texts are deleted without a clock. Each reservation has a number, `seq`, which only rises. When a worker uses a
+text, it writes the seq of the reservation to the text's `last_use`. It writes `last_use` again only after `NOTED_AGAIN`
+more reservations. So all responses that use the text have a seq below `last_use + NOTED_AGAIN` (see `UnusedAnswerTexts`
+in `retention/pruning.py`).
 """
 
 import hashlib
@@ -45,7 +45,10 @@ DIGEST = 16
 
 
 class StoredAnswer(NamedTuple):
-    """A response to store: its seq, the fingerprint of its request, and the texts that other responses contain too."""
+    """A response to store. `seq` is the number of its reservation. `fingerprint` is a hash of its request.
+
+    `texts` are the parts of the response that other responses contain too.
+    """
 
     seq: int
     fingerprint: bytes
@@ -54,9 +57,9 @@ class StoredAnswer(NamedTuple):
 
 
 class AnswerTexts(NamedTuple):
-    """Texts that form the dictionary of responses: their ids and their joined bytes.
+    """The texts of one compression dictionary. `ids` are their ids, and `beside` contains their joined bytes.
 
-    From the seq `until` on, `last_use` must be written again.
+    When a reservation with the seq `until` or a higher one uses the texts, their `last_use` must be written again.
     """
 
     ids: bytes
@@ -65,15 +68,15 @@ class AnswerTexts(NamedTuple):
 
 
 class AnswerTextsCache:
-    """The stored texts that a worker knows on one connection.
+    """A worker's cache of stored texts, for one connection to the database.
 
-    It contains no texts of a transaction that was rolled back.
+    The cache contains no texts of a transaction that was rolled back.
     """
 
     def __init__(self, *, has_old_answers: bool = False) -> None:
         self._known: dict[tuple[str, ...], AnswerTexts] = {}
         self.has_old_answers = has_old_answers
-        """Whether there may be responses from before schema 0007. No new ones are added."""
+        """Whether the table `idempotency` may contain responses from before schema 0007. No new ones are added."""
 
     @classmethod
     def of(cls, connection: sqlite3.Connection) -> Self:
@@ -101,7 +104,7 @@ class AnswerStore:
         self._stored: dict[tuple[str, ...], AnswerTexts] = {}
 
     def get(self, key: IdempotencyKey, since: int) -> tuple[bytes, bytes] | None:
-        """Return the fingerprint and the response for a key, if they were stored after `since`."""
+        """Return the fingerprint and the response for a key. Return None if none was stored after `since`."""
         row = self._execute(GET, (digest(key), since)).fetchone()
         if row is not None:
             return row[0], self._unpacked(*row[1:])
@@ -111,7 +114,7 @@ class AnswerStore:
         return None
 
     def rows(self, kept: dict[IdempotencyKey, StoredAnswer], now: int) -> list[tuple[object, ...]]:
-        """Return the rows for `PUT`, and store the new texts."""
+        """Store the texts that are new. Return the values for the statement `PUT`, one row for each response."""
         found: list[tuple[object, ...]] = []
         for key, (seq, fingerprint, body, texts) in kept.items():
             beside = self._stored.get(texts) or self._known.get(texts, seq) or self._store(texts, seq)
@@ -137,14 +140,15 @@ class AnswerStore:
 
 @lru_cache(maxsize=256)
 def digest(key: IdempotencyKey) -> bytes:
-    """Return the stored form of an idempotency key. No part of a key contains a NUL."""
+    """Return the hash under which a response is stored. No part of a key contains NUL, so NUL separates the parts."""
     return _digest("\0".join(key).encode())
 
 
 def _packed(body: bytes, beside: bytes) -> bytes:
     """Compress a response with the shared texts as the dictionary.
 
-    The window is the smallest that can contain both, because zlib clears the whole window first.
+    zlib first clears its whole window, which takes time. So the window is the smallest that can contain the texts and
+    the response.
     """
     window = min(LARGEST_WINDOW, max(SMALLEST_WINDOW, (len(beside) + len(body)).bit_length()))
     writer = zlib.compressobj(LEVEL, zlib.DEFLATED, -window, MEMORY, zlib.Z_DEFAULT_STRATEGY, beside)

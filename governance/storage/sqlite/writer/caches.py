@@ -8,7 +8,10 @@ from governance.storage.sqlite.writer.history import HistoryOptions, SeriesCache
 
 
 class ConnectionCaches(NamedTuple):
-    """The caches of one connection, and the options of the history. After any problem the connection is replaced."""
+    """The caches of one connection, and the options of the usage history.
+
+    After any problem, the connection is replaced and gets new caches.
+    """
 
     answer_texts: AnswerTextsCache
     series: SeriesCache

@@ -13,7 +13,10 @@ from governance.storage.sqlite.writer.history import HistoryOptions, SeriesCache
 
 
 class WriterConnection:
-    """Opens the file when it is first used. If the file has been replaced by another file, opens that file."""
+    """The connection of the writer thread. It is opened at its first use.
+
+    If another file has replaced the database file since, the connection is closed, and the other file is opened.
+    """
 
     def __init__(self, path: Path, busy_timeout: float, synchronous: str, history: HistoryOptions) -> None:
         self._path = path
@@ -26,7 +29,7 @@ class WriterConnection:
         self.caches = ConnectionCaches(AnswerTextsCache(), SeriesCache(), history)
 
     def open(self) -> sqlite3.Connection:
-        """Return a connection to the file that is at the path now, because writes to a deleted file would be lost."""
+        """Return a connection to the file that is at the path now. Writes to a deleted file would be lost."""
         file = self._watch.file()
         if file != self._watch.opened:
             self._disconnect()

@@ -1,10 +1,10 @@
-"""The writer thread of a worker. Acts that wait at the same time share one commit, in the order of their arrival.
+"""The writer thread of a worker process. Acts that wait at the same time form a batch, and share one commit.
 
-An act is a function that takes the unit of work as its argument. It may refuse (raise a GovernanceError) before it has
-changed anything. Only its own caller gets that error. If an act fails in any other way, the batch is rolled back. Its
-acts are repeated one by one, and only the failing act is left out. After an error of the database, the whole batch is
-rolled back, and every caller gets Unavailable. If the thread ends unexpectedly, its callers get Unavailable too,
-`/readyz` reports it, and the next call starts a new thread.
+An act is a function that decides or charges one call. Its argument, the unit of work, collects the changes of a batch.
+Acts run in the order of their arrival. An act may refuse: it raises a GovernanceError before it changes anything. Only
+its own caller gets this error. After any other error of an act, the batch is rolled back. Its acts run again one by
+one, without the failing act. After an error of the database, the batch is rolled back, and all callers get Unavailable.
+If the thread ends unexpectedly, they get it too, `/readyz` reports it, and the next call starts a new thread.
 """
 
 import logging
@@ -37,9 +37,9 @@ logger = logging.getLogger("governance.storage")
 
 MOST_TOGETHER = 256
 GATHERING = 0.005
-"""The longest time in seconds for which a batch waits for as many callers as the last batch had. Callers released
-together tend to return together, so the wait pays off: with 32 callers p99 fell from 42 to 28 ms. With 6 callers a
-sixth more are served. A single caller waits only once. After that, its batches expect no other callers."""
+"""The longest time in seconds for which a batch waits for as many callers as the last batch had. Callers that end
+together often call again together, so waiting pays off: with 32 callers p99 fell from 42 to 28 ms. With 6 callers, a
+sixth more calls are served. A single caller waits only once. After that, its batches expect no other callers."""
 LOOK_AGAIN = 0.25
 """The number of seconds between two checks whether a caller may continue to wait for a stuck writer."""
 NOT_DONE = "Try again shortly: it was not this call's turn to be written in time."
@@ -53,7 +53,7 @@ MAYBE_DONE = (
 
 
 class GroupCommit:
-    """Runs acts in batches on one database file. The first act starts the thread, in the process that submits it."""
+    """Runs acts in batches on one database file. The first act starts the thread, in the process of its caller."""
 
     def __init__(
         self,
@@ -88,8 +88,8 @@ class GroupCommit:
     def submit_then(self, act: Act[Result], then: Callable[[Result], Finished], until: float | None = None) -> Finished:
         """Run an act, and return `then(result)` after the commit.
 
-        The writer thread calls `then` for all acts of a batch, because in the callers' threads this takes more than
-        twice as long. Raises the errors of both functions, and Unavailable at the deadline.
+        The writer thread calls `then` for all acts of a batch, because calling it in the callers' threads takes more
+        than twice as long. Raises the errors of both functions, and Unavailable at the deadline.
         """
         waiting = WaitingAct(act, then)
         with self._progress:
@@ -104,7 +104,7 @@ class GroupCommit:
         return waiting.result  # type: ignore[no-any-return]
 
     def _wait(self, waiting: WaitingAct, until: float) -> None:
-        """Wait for the act's end. Raises Unavailable at the deadline, or if too many wait for a stuck writer."""
+        """Wait for the act. Raises Unavailable at the deadline, or if too many threads wait for a stuck writer."""
         seconds = STALLED
         while not waiting.wait(max(0.0, min(seconds, until - monotonic()))):
             late, crowded = monotonic() >= until, self._progress.is_crowded()
@@ -159,7 +159,7 @@ class GroupCommit:
                     raise Unavailable(NO_THREAD) from error
 
     def _run(self) -> None:
-        """Serve until `stop` is called. If the thread ends in another way, refuse all waiting acts."""
+        """Run batches until `stop` is called. If the thread ends in another way, its callers get Unavailable."""
         with ExitStack() as stack:
             stack.callback(self._refuse_all)
             stack.callback(self._writer.close)
@@ -196,7 +196,7 @@ class GroupCommit:
         self._batch = []
 
     def _refuse_all(self) -> None:
-        """Wake the callers of the ended thread. Its current batch may be written. The queued acts are not written."""
+        """After an unexpected end, wake all callers. The last batch may be written. The queued acts are not written."""
         batch, self._ended = self._batch, True  # from now on, the next caller starts another thread
         if self._told_to_stop:
             return

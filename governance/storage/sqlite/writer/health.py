@@ -1,4 +1,8 @@
-"""Stores the results of the last batches, and checks whether a batch can be written now. Readiness reports both."""
+"""Stores the results of the last batches, and tests whether a batch can be written now. `/readyz` reports both.
+
+A batch is one transaction with the changes of many calls. A probe is a small batch that only tests whether writing
+works. No caller waits for a probe.
+"""
 
 import sqlite3
 from collections.abc import Callable
@@ -12,7 +16,8 @@ from governance.storage.sqlite.writer.unit_of_work import SqliteUnitOfWork
 REMEMBERED = 10.0
 """The number of seconds for which a failed batch is reported, unless a batch with callers was written since.
 
-A probe has no callers. It is smaller than other batches, so it may succeed on a disk that is too full for them.
+A successful probe does not end the report. A probe is smaller than other batches, so it may succeed on a disk that is
+too full for them.
 """
 FRESH = 1.0
 """For this many seconds after a write or a probe, no new probe is made."""
@@ -28,7 +33,7 @@ class OverdueError(Unavailable):
 
 
 class WriterHealth:
-    """Results of the last batches of this process."""
+    """The results of the last batches of this process."""
 
     def __init__(self, timer: Callable[[], float] = monotonic) -> None:
         self._timer = timer
@@ -59,16 +64,18 @@ class WriterHealth:
         return self._written_at is not None and self._timer() - self._written_at < FRESH
 
     def fault(self) -> str | None:
-        """Return why the last batch failed, as long as this must be reported. Otherwise return None."""
+        """Return why a batch failed, if the failure must still be reported. Otherwise return None."""
         error = self._error
         counts = error is not None and (self._lasts or self._timer() - self._failed_at < REMEMBERED)
         return error.message if error is not None and counts else None
 
 
 class WriteProbe:
-    """Checks whether decisions can be written. `attempt` writes one row, until a deadline of the timer.
+    """Tests whether decisions on calls can be written.
 
-    Only one probe runs at a time. After a write or a failure within the last second, no probe is made.
+    `attempt` writes one row. Its argument is the instant at which it must give up, in seconds of the timer. Only one
+    probe runs at a time. No probe is made if a batch was written or another probe was made in the last second, or if a
+    failed batch must still be reported.
     """
 
     def __init__(
@@ -108,5 +115,5 @@ class WriteProbe:
 
 
 def touch(batch: SqliteUnitOfWork) -> None:
-    """Write the time of the last metering write, and nothing else. The probe runs this function."""
+    """Write only the time of this batch. This is the act of a probe."""
     batch.touch()

@@ -1,8 +1,9 @@
 """Adds the usage of calls to the buckets of the usage history, in the transaction of their batch.
 
-A series is a combination of provider, model, virtual key and user. A bucket contains the usage of one series in 15
-minutes, so a batch changes few buckets. Each of them is written once per batch. A worker caches the ids of the series
-that it has used. The first use of a series in a day reads its id from the database.
+A batch consists of the calls that share one transaction. A series is a combination of provider, model, virtual key and
+user. A bucket contains the usage of one series in 15 minutes, so a batch changes few buckets. Each changed bucket is
+written once per batch. A worker caches the ids of the series that it has used. It reads the id of a series from the
+database when it uses the series for the first time in a day.
 """
 
 import sqlite3
@@ -34,7 +35,11 @@ Row = tuple[int, ...]
 
 
 class HistoryOptions(NamedTuple):
-    """The calendar of the sums, and the largest number of series that may have separate buckets in a UTC day."""
+    """The calendar by which usage is summed over days and months, and a bound for each UTC day.
+
+    `most_series` is the largest number of series that may have separate buckets in a UTC day. All other series of the
+    day share the buckets of the series `REST`.
+    """
 
     calendar: Calendar
     most_series: int
@@ -44,10 +49,10 @@ USUAL_HISTORY = HistoryOptions(Calendar("UTC"), 10_000)
 
 
 class SeriesCache:
-    """The ids of series by UTC day and series, for one connection.
+    """A cache of the ids of series, for one connection. Its keys are (UTC day, series).
 
-    They come from committed batches only. The cache is emptied each day. A series with a bucket of today stays in the
-    database for weeks, so its id stays valid.
+    The ids come from committed batches only. The cache is emptied each day. A series with a bucket of today stays in
+    the database for weeks, so its id stays valid.
     """
 
     def __init__(self) -> None:
@@ -55,7 +60,10 @@ class SeriesCache:
         self._known: dict[tuple[int, Series], int] = {}
 
     def get(self, day: int, series: Series) -> int | None:
-        """Return the id under which a series is counted on a day. Return None if it is not known."""
+        """Return the id of the series whose buckets get the usage of `series` on a day. Return None if it is not known.
+
+        This is `series` itself, or the series `REST`.
+        """
         return self._known.get((day, series))
 
     def learn(self, found: dict[tuple[int, Series], int], today: int) -> None:
@@ -78,13 +86,13 @@ class PendingHistory:
         self._found: dict[tuple[int, Series], int] = {}
 
     def add(self, admitted_at: int, series: Series, more: UsageAmounts) -> None:
-        """Add usage to the bucket in which a call was admitted. A correction may be negative."""
+        """Add usage to the bucket of the time at which a call was admitted. A correction of usage may be negative."""
         if any(more):
             key = bucket_of(admitted_at), series
             self._added[key] = self._added[key].plus(more)
 
     def flush(self) -> None:
-        """Write all changed buckets, each of them once."""
+        """Write each changed bucket once."""
         if not self._added:
             return
         rows, today = self._rows(), self._options.calendar.day_of(self._now)
@@ -101,7 +109,7 @@ class PendingHistory:
             self._known.learn(self._found, self._now // DAY)
 
     def _rows(self) -> list[Row]:
-        """Return (start, series_id, amounts) for each bucket. Series without separate buckets share one row."""
+        """Return (start, series id, amounts) for each bucket. Series without separate buckets share a bucket."""
         sums: defaultdict[tuple[int, int], UsageAmounts] = defaultdict(lambda: NOTHING)
         for (start, series), more in self._added.items():
             key = start, self._series_id(start // DAY, series)
@@ -123,17 +131,18 @@ class PendingHistory:
     def _is_apart(self, day: int, series_id: int) -> bool:
         """Return whether a series has separate buckets on a day.
 
-        If there is room, it has them from its first use on that day. Otherwise it shares the buckets of the rest.
+        At its first use on that day, a series gets separate buckets if fewer than `most_series` series have them.
         """
         if self._execute(IS_APART, (day, series_id)).fetchone():
             return True
         return self._execute(KEEP_APART, (day, series_id, day, self._options.most_series)).rowcount == 1
 
     def _without_sums(self, rows: list[Row], today: int) -> list[Row]:
-        """Correct the sums of days that may have ended.
+        """Correct the sums of earlier days and months. Return the rows that must be added to buckets.
 
-        Return the rows whose buckets are still stored. For these rows, the sum of the day is marked as not current. If
-        the bucket of a row was deleted, the row is added to the sum of its day.
+        For a row of an earlier day, the sum of its month is marked as not current. If its bucket is still stored, the
+        sum of its day is marked as not current too. If its bucket may have been deleted, the row is added to the sum of
+        its day instead, and is not returned.
         """
         calendar, since = self._options.calendar, self._execute(BUCKETS_SINCE).fetchone()[0]
         late = [row for row in rows if row[0] < today]

@@ -1,9 +1,13 @@
-"""The unit of work of metering: the acts of one batch are decided in memory, and their changes are written together.
+"""The unit of work of metering: it runs the acts of a batch in memory, and then writes all their changes together.
 
-It uses prepared statements on its own connection, without SQLAlchemy. They take half the time of an SQLAlchemy session,
-and every call to a model waits for them. Each counter is read once per batch, changed in memory by the acts, and
-written once. Each statement releases the interpreter lock and must get it back. So there are few statements, each with
-many rows. This file is long because it is one transaction, with all its statements.
+An act is a function that decides or charges one call to a model. The acts of a batch share one transaction. A counter
+contains the used and reserved amounts of one rule in one window of time. A ledger row contains the amounts of one
+reservation on one counter.
+
+The unit of work uses prepared statements on the writer thread's own connection, without SQLAlchemy. They take half the
+time of an SQLAlchemy session, and every call to a model waits for them. Each counter is read once per batch, changed in
+memory by the acts, and written once. Each statement releases Python's global interpreter lock and must get it back. So
+there are few statements, each with many rows. This file is long because it is one transaction, with all its statements.
 """
 
 import sqlite3
@@ -59,9 +63,9 @@ Row = tuple[object, ...]
 
 
 class SqliteUnitOfWork:
-    """One transaction of metering, which runs one batch.
+    """One transaction of metering, which runs the acts of one batch one after another.
 
-    Its acts run one after another. `now` is the same for all of them.
+    `now` is the same for all acts.
     """
 
     def __init__(self, connection: sqlite3.Connection, now: int, caches: ConnectionCaches) -> None:
@@ -84,7 +88,7 @@ class SqliteUnitOfWork:
 
     @cached_property
     def _answers(self) -> AnswerStore:
-        """The stored responses. This object is created when it is first used, because most batches do not need it."""
+        """The stored responses. To save time, this object is created at its first use. Most batches do not use it."""
         return AnswerStore(self._connection, self._caches.answer_texts)
 
     def counters(self, rules: Sequence[MatchedRule]) -> list[PendingCounter]:
@@ -101,8 +105,8 @@ class SqliteUnitOfWork:
     def add(self, reservation: Reservation, entries: Sequence[tuple[PendingCounter, int, int]]) -> None:
         """Store a new reservation with one entry for each rule: (counter, reserved amount, used amount).
 
-        No caller knows its id before the batch has ended, so no other act of this batch can refer to it. Raises
-        InvalidRequest, and changes nothing, if a sum would become too large.
+        No caller knows the id of the new reservation before the batch has ended. So no other act of this batch can
+        refer to the reservation. Raises InvalidRequest, and changes nothing, if a sum would become too large.
         """
         for counter, held, used in entries:
             counter.refuse_beyond(held, used)
@@ -120,7 +124,10 @@ class SqliteUnitOfWork:
         self._history.add(admitted_at, series, more)
 
     def reservation(self, reservation_id: str) -> PendingReservation | None:
-        """Return the reservation with this id. Return None if there is none, or if it is a report."""
+        """Return the reservation with this id.
+
+        Return None if there is none, or if the row is usage that was reported without a reservation.
+        """
         known = self._reservations.get(reservation_id)
         if known is None:
             stored = self._execute(GET_RESERVATION, (reservation_id,)).fetchone()
@@ -135,10 +142,11 @@ class SqliteUnitOfWork:
         return known
 
     def settle(self, pending: PendingReservation, after: Reservation) -> None:
-        """Change a reservation to its next state.
+        """Change a reservation to its next state, `after`.
 
-        Its reserved amounts are released, and each counter is charged its new usage. Usage that a reset has already
-        removed is not subtracted again. Raises InvalidRequest, and changes nothing, if a sum would become too large.
+        The reserved amounts are released. The change of the used amounts is added to each counter. Usage that a reset
+        has already removed is not subtracted again. Raises InvalidRequest, and changes nothing, if a sum would become
+        too large.
         """
         before = pending.reservation
         more_used = charged(after).minus(charged(before))
@@ -159,18 +167,18 @@ class SqliteUnitOfWork:
         pending.reservation, pending.changed = after, True
 
     def lapsed(self, most: int, now: int) -> list[str]:
-        """Return the ids of up to `most` open reservations that have expired at an instant."""
+        """Return the ids of up to `most` open reservations whose `expires_at` is at or before `now`."""
         return [row[0] for row in self._execute(LAPSED, (now, most))]
 
     def answer(self, key: IdempotencyKey, since: int) -> tuple[bytes, bytes] | None:
-        """Return the fingerprint and the response for a key, if they were stored after `since`."""
+        """Return the fingerprint and the response for a key. Return None if none was stored after `since`."""
         kept = self._kept.get(key)
         return self._answers.get(key, since) if kept is None else (kept.fingerprint, kept.body)
 
     def keep(self, key: IdempotencyKey, fingerprint: bytes, body: bytes, texts: tuple[str, ...]) -> None:
-        """Store the response to the reservation that was added last.
+        """Store the response to the call that added the last reservation.
 
-        `texts` are the texts that it shares with other responses.
+        `texts` are the parts of the response that other responses contain too.
         """
         self._kept[key] = StoredAnswer(self._seq, fingerprint, body, texts)
 
@@ -179,7 +187,7 @@ class SqliteUnitOfWork:
         self._touches = True
 
     def flush(self) -> None:
-        """Write all changes to the database, each row once."""
+        """Write all changes to the database. Each changed row is written once."""
         edited = [pending for pending in self._reservations.values() if pending.changed]
         moved = [counter for counter in self._counters.values() if counter.moved]
         at = self._touched_at
@@ -203,8 +211,8 @@ class SqliteUnitOfWork:
     def _write(self, statement: str, rows: Sequence[Row]) -> None:
         """Write rows with as few statements as possible.
 
-        Each statement releases the interpreter lock and must get it back. The number of rows in a statement is rounded
-        down to two binary digits, so there are few different statements to prepare.
+        The number of rows in a statement is rounded down to one of 1, 2, 3, 4, 6, 8, 12, 16, 24 and so on. So there are
+        few different statements to prepare.
         """
         done = 0
         while done < len(rows):
@@ -227,10 +235,11 @@ class SqliteUnitOfWork:
                 self._current[applied.key] = self._following(applied, last)
 
     def _following(self, applied: MatchedRule, newest: PendingCounter | None) -> PendingCounter:
-        """Return the counter of the current window after the window of `newest` has ended.
+        """Return the counter of the current window. `newest` is the counter of the last window, which has ended.
 
-        If the rules of a time zone have changed, the current window may start no later than `newest`. Then `newest` is
-        extended to the end of the current window.
+        `newest` is None if the rule has no counter yet. If a time zone has got new rules, for example for summer time,
+        the current window may start at or before the start of `newest`. Then `newest` is extended to the end of the
+        current window.
         """
         start, end = window(applied.rule.duration, applied.limit.alignment, applied.rule.anchor, self.now)
         if newest is None or newest.start < start:
@@ -248,15 +257,15 @@ class SqliteUnitOfWork:
 
 @lru_cache(maxsize=1024)
 def _of_rows(statement: str, width: int, rows: int) -> str:
-    """Return a statement with this many rows of values."""
+    """Return a statement with placeholders for this many rows of values."""
     return statement.format(", ".join([f"(?{', ?' * (width - 1)})"] * rows))
 
 
 def _charge(change: Amounts, ended_at: int | None, counter: PendingCounter | None) -> int:
-    """Return the amount that a step of a reservation adds to a counter.
+    """Return the amount to add to the used amount of a counter when a reservation changes its state.
 
-    A negative amount is subtracted. `ended_at` is the instant at which the reservation was last charged. Usage that a
-    reset of the counter has removed since then is not subtracted again.
+    The amount is negative if the reservation now uses less. `ended_at` is the instant at which the reservation was last
+    charged. Usage that a reset of the counter has removed since then is not subtracted again.
     """
     if counter is None:
         return 0

@@ -1,6 +1,7 @@
 """An act that waits for its commit, and functions that run the acts of a batch and wake their callers.
 
-An act is a function that takes the unit of work as its argument. A batch consists of the acts that share one commit.
+An act is a function that decides or charges one call. Its argument is the unit of work, which collects the changes of a
+transaction. A batch consists of the acts that share one transaction.
 """
 
 import sqlite3
@@ -36,22 +37,22 @@ class WaitingAct:
         self._pending.acquire()
 
     def wait(self, seconds: float = -1) -> bool:
-        """Wait up to `seconds` until the act has ended. Then wake the next caller. Return whether the act has ended."""
+        """Wait up to `seconds` for the end of the act. Return whether it has ended. If so, wake the next caller."""
         ended = self._pending.acquire(timeout=seconds)
         if ended and self._follower is not None:
             self._follower.wake()
         return ended
 
     def leave(self) -> bool:
-        """Stop waiting.
+        """Stop waiting. Return False if the caller is just being woken, because the act has ended.
 
-        If the writer has not started the act, the act is given up. Return False if the act has just ended.
+        If the writer thread has not started the act yet, it will never run the act.
         """
         self.given_up = self.given_up or self._claim.acquire(blocking=False)
         return self._parting.acquire(blocking=False)
 
     def take(self) -> bool:
-        """Claim the act for the writer. Return False if its caller has given it up."""
+        """Claim the act for the writer thread. Return False if the caller has given up the act."""
         self.taken = self.taken or self._claim.acquire(blocking=False)
         return self.taken
 
@@ -79,16 +80,16 @@ class WaitingAct:
         self.error, self._follower, self._ended = error or self.error, follower, True
 
     def refuse(self, error: BaseException) -> None:
-        """Wake the caller of an act whose writer has ended, unless the caller has left.
+        """Wake the caller after the writer thread has ended, unless the caller has stopped waiting.
 
-        An ended act keeps its result.
+        If the act has ended, it keeps its own result or error.
         """
         if self._parting.acquire(blocking=False):
             self.error = self.error if self._ended else error
             self._pending.release()
 
     def wake(self) -> None:
-        """Wake the caller. If it has left, wake the next caller that has not left."""
+        """Wake the caller. If the caller has stopped waiting, wake the next caller that still waits."""
         if self._parting.acquire(blocking=False):
             self._pending.release()
         elif self._follower is not None:
@@ -118,9 +119,9 @@ def do_apart(acts: list[WaitingAct], connection: sqlite3.Connection, now: int, c
 
 
 def end_all(together: list[WaitingAct], error: BaseException | None) -> None:
-    """Wake the first caller. Each caller wakes the next one.
+    """Record that the acts have ended, and wake the first caller. Each caller then wakes the next one.
 
-    If all were woken at once, they would compete for the interpreter lock.
+    If all callers were woken at once, they would compete for Python's global interpreter lock.
     """
     taken = [waiting for waiting in together if waiting.take()]
     for waiting, follower in zip_longest(taken, taken[1:]):

@@ -1,7 +1,4 @@
-"""The pages in the navigation of the dashboard, in the order in which they are shown.
-
-Pages for alerts, overrides and subjects will be added later.
-"""
+"""The pages in the navigation of the dashboard, in the order in which they are shown."""
 
 from typing import NamedTuple
 
